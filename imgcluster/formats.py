@@ -1,0 +1,95 @@
+"""Telling images from other files by their first bytes, and naming what cannot be decoded.
+
+No decoding happens here: this module answers "is this an image, and of which kind?" for 64 bytes and a name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["HEAD_BYTES", "PILLOW_FORMATS", "FileKind", "sniff"]
+
+HEAD_BYTES: Final = 64
+"""How many first bytes of a file `sniff` wants to see."""
+
+PILLOW_FORMATS: Final = (
+    "JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM", "ICO", "PSD",
+)  # fmt: skip
+"""The decoders that may be tried on a file; formats that run programs (EPS) or fetch things are not among them."""
+
+_STRONG: Final = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+    (b"II+\x00", "TIFF"),
+    (b"MM\x00+", "TIFF"),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JPEG2000"),
+    (b"\xff\x4f\xff\x51", "JPEG2000"),
+    (b"8BPS", "PSD"),
+)
+
+# Two or three bytes are too few to claim a file: these count only under their own extensions.
+_WEAK: Final = (
+    (b"BM", "BMP", (".bmp", ".dib")),
+    (b"\x00\x00\x01\x00", "ICO", (".ico",)),
+    *((b"P%d" % digit, "PPM", (".pbm", ".pgm", ".ppm", ".pnm")) for digit in range(1, 7)),
+)
+
+_RAW_EXTENSIONS: Final = frozenset(
+    ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .raw .rw2 .rwl"
+    " .sr2 .srf .srw .x3f".split()
+)
+_RAW_MAGIC: Final = (b"IIRO", b"IIRS", b"MMOR", b"IIU\x00", b"FUJIFILMCCD-RAW")
+
+_IMAGE_EXTENSIONS: Final = _RAW_EXTENSIONS | frozenset(
+    ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .bmp .dib .tif .tiff .avif .avifs .heic .heif .hif .jp2 .j2k"
+    " .jpx .jxl .pbm .pgm .ppm .pnm .ico .psd .svg".split()
+)
+
+_AVIF_BRANDS: Final = {b"avif", b"avis"}
+_HEIF_BRANDS: Final = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
+
+
+@dataclass(frozen=True, slots=True)
+class FileKind:
+    """What a file is, as far as its first bytes and its name tell.
+
+    `format` is a name out of `PILLOW_FORMATS` where the file should be decoded, else None; then `problem` says
+    why an image file cannot be read, and None for it too means: not an image at all, nobody expected one.
+    """
+
+    format: str | None
+    problem: str | None = None
+
+
+def sniff(head: bytes, extension: str) -> FileKind:
+    """Tell what a file is from its first `HEAD_BYTES` bytes; `extension` is lower case with its dot."""
+    if extension in _RAW_EXTENSIONS or head.startswith(_RAW_MAGIC) or head[8:10] == b"CR" or head[4:11] == b"ftypcrx":
+        return FileKind(None, "camera raw files are not supported; export it as JPEG or TIFF")
+    for magic, name in _STRONG:
+        if head.startswith(magic):
+            return FileKind(name)
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return FileKind("WEBP")
+    if head[4:8] == b"ftyp":
+        brands = {head[start : start + 4] for start in range(8, len(head) - 3, 4)}
+        if brands & _AVIF_BRANDS:
+            return FileKind("AVIF")
+        if brands & _HEIF_BRANDS:
+            return FileKind("HEIF")
+    for magic, name, extensions in _WEAK:
+        if extension in extensions and head.startswith(magic):
+            return FileKind(name)
+    if head.startswith((b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n")) and extension == ".jxl":
+        return FileKind(None, "JPEG XL is not supported; export it as JPEG or PNG")
+    if extension == ".svg":
+        return FileKind(None, "vector drawings (SVG) are not supported; export it as PNG")
+    if extension not in _IMAGE_EXTENSIONS:
+        return FileKind(None)
+    if not head:
+        return FileKind(None, "the file is empty")
+    return FileKind(None, f"named {extension} but its content is no image (it starts with {head[:8]!r})")

@@ -1,0 +1,215 @@
+"""Decoding: from the bytes of one file to upright sRGB or grey pixels of the size an encoder wants.
+
+Whatever a file holds, the answer is `Decoded` or an `UnreadableImage` that says why in plain words; one bad file
+never costs another. Finding files and telling images from other files happen before, in `files` and `formats`.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageCms, UnidentifiedImageError, features
+
+from imgcluster.formats import PILLOW_FORMATS
+from imgcluster.preprocessing import InputSpec, Pixels, prepare
+
+__all__ = ["Decoded", "UnreadableImage", "decode", "heif_available", "quiet_decoders"]
+
+_LOG = logging.getLogger(__name__)
+
+# A JPEG is decoded at the smallest of its reduced sizes that is still this many times larger than the target:
+# the last step then is a proper resampling, and the result hardly differs from that of a full decode
+# (benchmarks/decode.py measures both the difference and the time).
+_DRAFT_MARGIN: Final = 2.0
+
+_ORIENTATION_TAG: Final = 0x0112
+_UPRIGHT: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class UnreadableImage(Exception):  # noqa: N818 - an answer about a file more than an error of the program
+    """A file that is an image by its look but cannot be decoded; the message is the reason in plain words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One decoded image: `pixels` ``uint8 (height, width, channels)`` for the encoder, and the size of the
+    upright original in pixels."""
+
+    pixels: Pixels
+    width: int
+    height: int
+
+
+def decode(data: bytes, spec: InputSpec, *, kind: str | None = None) -> Decoded:
+    """Decode an image file's bytes to the pixels that `spec` asks for.
+
+    The first frame or page counts; EXIF orientation is applied; transparency is composited on white; 16-bit
+    values are scaled to 8 bits; an embedded colour profile is converted to sRGB (a broken one is ignored).
+
+    Args:
+        data: The file's bytes.
+        spec: The size, channels and resize rule of the result.
+        kind: The format that `formats.sniff` found; only used to explain a missing decoder.
+
+    Raises:
+        UnreadableImage: The bytes are damaged, truncated, too large or in a format without decoder here.
+    """
+    if kind == "HEIF" and not heif_available():
+        raise UnreadableImage("HEIC needs an extra decoder: pip install 'imgcluster[heif]'")
+    if kind == "AVIF" and not features.check("avif"):
+        raise UnreadableImage("this build of Pillow cannot read AVIF: pip install --upgrade pillow")
+    try:
+        with Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as image:
+            return _decode_open(image, spec)
+    except UnidentifiedImageError:
+        raise UnreadableImage("damaged: the header cannot be read") from None
+    except Image.DecompressionBombError as error:
+        raise UnreadableImage(f"too large to decode safely: {_one_line(error)}") from None
+    except MemoryError:
+        raise UnreadableImage("too large for this machine's memory") from None
+    # Decoders meet hostile bytes here, and raise whatever they like (struct.error, KeyError, SyntaxError, …).
+    except Exception as error:
+        raise UnreadableImage(f"damaged or truncated: {_one_line(error)}") from None
+
+
+@functools.cache
+def heif_available() -> bool:
+    """Say whether HEIC files can be read; registers the decoder with Pillow at the first call."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return False
+    pillow_heif.register_heif_opener()
+    return True
+
+
+@contextmanager
+def quiet_decoders() -> Iterator[None]:
+    """Keep decoders' warnings about odd files (corrupt EXIF, large pictures) from the user's screen.
+
+    Wrap the whole work of all threads in one: the list of warning filters is shared by a process.
+    """
+    with warnings.catch_warnings():
+        for module in (r"PIL\.", r"pillow_heif\."):
+            warnings.filterwarnings("ignore", module=module)
+        warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+        yield
+
+
+def _decode_open(image: Image.Image, spec: InputSpec) -> Decoded:
+    width, height = image.size
+    if image.format == "JPEG":
+        _draft(image, spec)
+    profile = image.info.get("icc_profile")
+    image.load()
+    orientation = _orientation(image)
+    picture = _flatten(image)
+    if orientation in _UPRIGHT:
+        picture = picture.transpose(_UPRIGHT[orientation])
+    picture = _to_srgb(prepare(picture, spec), profile)
+    if picture.mode != spec.mode:
+        picture = picture.convert(spec.mode)
+    pixels = np.asarray(picture, dtype=np.uint8).reshape(spec.height, spec.width, spec.channels)
+    return Decoded(pixels, *((height, width) if orientation >= 5 else (width, height)))
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8, of a loaded image; TIFF and AVIF files are upright by then."""
+    try:
+        value = image.getexif().get(_ORIENTATION_TAG, 1)
+    # Damaged metadata is no reason to lose the picture.
+    except Exception as error:
+        _LOG.debug("EXIF ignored: %s", error)
+        return 1
+    return value if value in _UPRIGHT else 1
+
+
+def _draft(image: Image.Image, spec: InputSpec) -> None:
+    """Let the JPEG decoder work at a half, quarter or eighth of the size where that is enough."""
+    width, height = image.size
+    left, upper, right, lower = spec.source_box(width, height)
+    # The picture may lie on its side; a margin that holds for both ways round is good for either.
+    target, part = max(spec.width, spec.height), min(right - left, lower - upper)
+    scale = _DRAFT_MARGIN * target / part
+    if scale < 1.0:
+        image.draft(None, (int(width * scale) + 1, int(height * scale) + 1))
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    """Return the picture in mode ``L``, ``RGB`` or ``CMYK``: 8 bits, no palette, no transparency."""
+    mode = image.mode
+    if mode in ("L", "RGB", "CMYK") and "transparency" not in image.info:
+        return image
+    if mode.startswith("I") or mode == "F":
+        return Image.fromarray(_to_eight_bits(np.asarray(image), mode))
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        white = Image.new("RGBA", layer.size, "white")
+        return Image.alpha_composite(white, layer).convert("RGB")
+    return image.convert("L" if mode == "1" else "RGB")
+
+
+def _to_eight_bits(values: npt.NDArray[Any], mode: str) -> Pixels:
+    """Scale 16-bit values from their full range, 32-bit and floating-point ones from what the picture holds."""
+    numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = float(numbers.min()), float(numbers.max())
+    if mode.startswith("I;16") or (mode == "I" and low >= 0 and 255 < high <= 65535):
+        low, high = 0.0, 65535.0
+    elif mode == "F" and low >= 0.0 and high <= 1.0:
+        low, high = 0.0, 1.0
+    elif low >= 0 and high <= 255:
+        low, high = 0.0, 255.0
+    return np.rint((numbers - low) * (255.0 / (high - low))).astype(np.uint8)
+
+
+def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    if profile is None:
+        return picture
+    transform = _srgb_transform(profile, picture.mode)
+    if transform is None:
+        return picture
+    try:
+        return ImageCms.applyTransform(picture, transform) or picture
+    except (ImageCms.PyCMSError, ValueError) as error:
+        _LOG.debug("colour profile ignored: %s", error)
+        return picture
+
+
+@functools.lru_cache(maxsize=64)
+def _srgb_transform(profile: bytes, mode: str) -> Any | None:
+    """Return what converts `mode` pictures with this ICC `profile` to sRGB; None where nothing is to be done."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "srgb" in ImageCms.getProfileDescription(source).casefold():
+            return None
+        return ImageCms.buildTransform(source, _srgb_profile(), mode, "RGB")
+    # A profile that does not fit the picture, or is damaged: the pixels are still worth more than a skipped file.
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
+        _LOG.debug("colour profile ignored: %s", error)
+        return None
+
+
+@functools.cache
+def _srgb_profile() -> Any:
+    return ImageCms.createProfile("sRGB")
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,81 @@
+"""Paths as text that any UTF-8 file can hold, and back again, without ambiguity.
+
+File names on Linux are bytes. Python carries the ones that are not UTF-8 as lone surrogates, which neither
+Parquet nor CSV nor HTML can store. Here such a byte is written ``\\xNN`` (a lone surrogate of Windows
+``\\uNNNN``). A name that really holds a backslash before such a sequence has that backslash written as
+``\\x5c``, so that every text stands for exactly one path. All other names stay as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+__all__ = ["common_base", "from_text", "join", "relative_to", "to_text"]
+
+_NEEDS_ESCAPE = re.compile(r"[\ud800-\udfff]|\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})")
+_ESCAPED = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})")
+
+
+def to_text(path: str | os.PathLike[str]) -> str:
+    """Return `path` as valid Unicode with ``/`` between its parts; `from_text` is its inverse."""
+    text = os.fspath(path)
+    if os.sep != "/":
+        text = text.replace(os.sep, "/")
+    return _NEEDS_ESCAPE.sub(_escape, text)
+
+
+def from_text(text: str) -> Path:
+    """Return the path that `to_text` wrote as `text`."""
+    return Path(_ESCAPED.sub(_unescape, text))
+
+
+def join(root: str, path: str) -> str:
+    """Join two texts: an absolute `root` and a `path` relative to it."""
+    return f"{root}{path}" if root.endswith("/") else f"{root}/{path}"
+
+
+def common_base(roots: list[str]) -> str:
+    """Return the deepest folder that holds all `roots` (absolute texts); "" where there is none.
+
+    There is none for two drives of Windows; paths relative to "" are then absolute.
+    """
+    if not roots:
+        return ""
+    parts = [root.rstrip("/").split("/") for root in roots]
+    shared = []
+    for step in zip(*parts, strict=False):
+        if len(set(step)) > 1:
+            break
+        shared.append(step[0])
+    if shared == [""]:
+        return "/"
+    return "/".join(shared)
+
+
+def relative_to(path: str, base: str) -> str:
+    """Return the absolute text `path` relative to `base`, which must hold it; unchanged where base is ""."""
+    if not base:
+        return path
+    prefix = base if base.endswith("/") else base + "/"
+    if not path.startswith(prefix):
+        raise ValueError(f"{path!r} does not lie under {base!r}")
+    return path[len(prefix) :]
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match.group()
+    if character == "\\":
+        return "\\x5c"
+    code = ord(character)
+    # U+DC80 to U+DCFF are the bytes 0x80 to 0xFF under PEP 383's `surrogateescape`.
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
+
+
+def _unescape(match: re.Match[str]) -> str:
+    byte, surrogate = match.groups()
+    if surrogate is not None:
+        return chr(int(surrogate, 16))
+    value = int(byte, 16)
+    return chr(value) if value < 0x80 else chr(0xDC00 + value)

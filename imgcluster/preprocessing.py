@@ -1,0 +1,97 @@
+"""From a decoded picture to the pixels an encoder takes: the one preprocessing of training and of use.
+
+Reading files is the business of `imgcluster.images`; normalisation (mean, scale) is in the encoder's graph.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from imgcluster.errors import UsageError
+
+__all__ = ["FILTERS", "RESIZE_RULES", "InputSpec", "Pixels", "ResizeRule", "prepare"]
+
+Pixels = npt.NDArray[np.uint8]
+"""Images as ``uint8``; shape ``(height, width, channels)`` for one, ``(n, height, width, channels)`` for many."""
+
+ResizeRule = Literal["crop", "stretch", "pad"]
+RESIZE_RULES: Final[tuple[str, ...]] = get_args(ResizeRule)
+
+FILTERS: Final = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+# Close to the middle of every encoder's input range, so that a border means little to its first layer.
+_PAD_GREY: Final = 127
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputSpec:
+    """The picture an encoder wants.
+
+    `width` and `height` are in pixels; `channels` is 1 (grey) or 3 (RGB). `resize` says how a picture of another
+    shape gets there: ``crop`` takes the largest centred rectangle of the right aspect ratio, shrunk to
+    `crop_fraction` of its sides; ``stretch`` ignores the aspect ratio; ``pad`` keeps the whole picture on grey.
+    """
+
+    width: int
+    height: int
+    channels: int
+    resize: ResizeRule = "crop"
+    filter: str = "bicubic"
+    crop_fraction: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1:
+            raise UsageError(f"an input of {self.width}×{self.height} px is not possible; both must be at least 1")
+        if self.channels not in (1, 3):
+            raise UsageError(f"an input of {self.channels} channels is not supported; 1 (grey) or 3 (RGB) are")
+        if self.resize not in RESIZE_RULES:
+            raise UsageError(f"resize rule {self.resize!r} is unknown; choose one of {', '.join(RESIZE_RULES)}")
+        if self.filter not in FILTERS:
+            raise UsageError(f"resize filter {self.filter!r} is unknown; choose one of {', '.join(FILTERS)}")
+        if not 0.0 < self.crop_fraction <= 1.0:
+            raise UsageError(f"crop fraction {self.crop_fraction} is not allowed; it lies in (0, 1]")
+
+    @property
+    def mode(self) -> str:
+        """The Pillow mode of a picture with these channels."""
+        return "L" if self.channels == 1 else "RGB"
+
+    def source_box(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """Return the part (left, upper, right, lower) of a `width`×`height` picture that the encoder sees."""
+        if self.resize != "crop":
+            return (0.0, 0.0, float(width), float(height))
+        scale = min(width / self.width, height / self.height) * self.crop_fraction
+        box_width, box_height = self.width * scale, self.height * scale
+        left, upper = (width - box_width) / 2, (height - box_height) / 2
+        return (max(0.0, left), max(0.0, upper), min(left + box_width, width), min(upper + box_height, height))
+
+
+def prepare(picture: Image.Image, spec: InputSpec) -> Image.Image:
+    """Resize an upright `picture` (mode ``L``, ``RGB`` or ``CMYK``) by `spec`; its mode stays.
+
+    A picture that has the encoder's size already comes back pixel for pixel under ``stretch``, ``pad`` and a
+    full ``crop``.
+    """
+    size = (spec.width, spec.height)
+    resample = FILTERS[spec.filter]
+    if spec.resize == "pad":
+        scale = min(spec.width / picture.width, spec.height / picture.height)
+        inner = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+        canvas = Image.new(picture.mode, size, tuple([_PAD_GREY] * len(picture.getbands())))
+        offset = ((spec.width - inner[0]) // 2, (spec.height - inner[1]) // 2)
+        canvas.paste(picture.resize(inner, resample), offset)
+        return canvas
+    box = spec.source_box(*picture.size)
+    if picture.size == size and box == (0.0, 0.0, float(spec.width), float(spec.height)):
+        return picture
+    return picture.resize(size, resample, box=box)

