@@ -1,8 +1,8 @@
 """The blocks that a recipe's encoder and decoder are lists of: what each is called and which options it takes.
 
-Only descriptions live here, without torch; `models` turns them into layers. Names and meanings are Keras's where
-Keras has the block, because the reference systems are written in them: "same" padding everywhere, and activation
-before normalisation unless a block says otherwise.
+Only descriptions live here, without torch; `models` turns them into layers. Names and meanings are Keras's
+where Keras has the block, because the reference systems are written in them: "same" padding everywhere, and
+activation before normalisation unless a block says otherwise.
 """
 
 from __future__ import annotations

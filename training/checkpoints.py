@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import os
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["load_checkpoint", "save_checkpoint", "write_whole"]
 
@@ -47,7 +49,9 @@ def load_checkpoint(path: Path, fingerprint: dict[str, str]) -> dict[str, Any]:
     # torch raises whatever the damaged bytes happen to mean.
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
-        raise TrainingError(f"the checkpoint {path} cannot be read ({reason}); train without --resume") from None
+        raise TrainingError(
+            f"the checkpoint {path} cannot be read ({reason}); train without --resume"
+        ) from None
     for key in sorted({*theirs, *fingerprint}):
         if theirs.get(key) != fingerprint.get(key):
             raise TrainingError(

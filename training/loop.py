@@ -1,7 +1,7 @@
 """The training loop: one model, one split, followed until its epochs are done.
 
-It knows nothing of data sets, files of results or clustering. A training is a function of its recipe, its data
-and its seed: killed and resumed it ends with the same weights, bit for bit on one machine.
+It knows nothing of data sets, files of results or clustering. A training is a function of its recipe, its
+data and its seed: killed and resumed it ends with the same weights, bit for bit on one machine.
 """
 
 from __future__ import annotations
@@ -10,27 +10,38 @@ import copy
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from imgcluster.errors import DeviceError, UsageError
-from training.batches import Batches, Split, to_input, to_target, to_tensor
 from training.augmentation import apply_transforms
+from training.batches import Batches, Split, to_input, to_target, to_tensor
 from training.checkpoints import load_checkpoint, save_checkpoint
-from training.datasets import Images
 from training.errors import TrainingError
 from training.losses import LOSSES, Objective
-from training.models import Autoencoder
-from training.recipes import Recipe, TrainingSettings
 
-__all__ = ["EpochRecord", "FitResult", "Progress", "choose_device", "fit", "learning_rate", "validation_batches"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from training.datasets import Images
+    from training.models import Autoencoder
+    from training.recipes import Recipe, TrainingSettings
+
+__all__ = [
+    "EpochRecord",
+    "FitResult",
+    "Progress",
+    "choose_device",
+    "fit",
+    "learning_rate",
+    "validation_batches",
+]
 
 # A kill costs at most this much work; a checkpoint costs milliseconds.
 _CHECKPOINT_SECONDS: Final = 60.0
@@ -59,7 +70,10 @@ class EpochRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Where a training is: `step` of `steps` in `epoch` of `epochs` (both from 1), and how it goes."""
+    """Where a training is: `step` of `steps` in `epoch` of `epochs` (both from 1), and how it goes.
+
+    `fold` of `folds` counts from 1 in a cross-validation; both are 0 outside of one.
+    """
 
     epoch: int
     epochs: int
@@ -69,6 +83,8 @@ class Progress:
     validation_loss: float
     images_per_second: float
     seconds_left: float
+    fold: int = 0
+    folds: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,15 +109,17 @@ def choose_device(name: str) -> torch.device:
     if name not in available:
         raise UsageError(f"device {name!r} is unknown; choose one of auto, {', '.join(available)}")
     if not available[name]:
-        raise DeviceError(f"PyTorch finds no {name} device here; use --device cpu, or install a build of torch for it")
+        raise DeviceError(
+            f"PyTorch finds no {name} device here; use --device cpu, or install a build of torch for it"
+        )
     return torch.device(name)
 
 
 def learning_rate(settings: TrainingSettings, step: int, steps: int) -> float:
     """Return the rate of update `step` (from 0) of `steps` in all.
 
-    One-cycle follows Smith & Topin 2017 (https://arxiv.org/abs/1708.07120) with cosine flanks: from a 25th of the
-    peak up in 30 % of the steps, and down to a 250,000th.
+    One-cycle follows Smith & Topin 2017 (https://arxiv.org/abs/1708.07120) with cosine flanks: from a 25th
+    of the peak up in 30 % of the steps, and down to a 250,000th.
     """
     peak = settings.learning_rate
     if settings.schedule == "constant":
@@ -131,7 +149,8 @@ def fit(
 
     Args:
         model: Changed in place; on `device` afterwards.
-        split: Trains on its `train`, chooses by its `validation`; without validation images the last epoch stays.
+        split: Trains on its `train`, chooses by its `validation`; without validation images the last epoch
+            stays.
         recipe: Everything else.
         seed: Of the order of images and of every drawn number.
         device: Where to compute.
@@ -143,7 +162,9 @@ def fit(
     Raises:
         TrainingError: The loss diverged, every output is the same, or the checkpoint is another training's.
     """
-    run = _Run(model, split, recipe, seed, device, objective or LOSSES[recipe.training.loss], checkpoint, on_progress)
+    run = _Run(
+        model, split, recipe, seed, device, objective or LOSSES[recipe.training.loss], checkpoint, on_progress
+    )
     if resume and checkpoint is not None and checkpoint.exists():
         run.restore(load_checkpoint(checkpoint, run.fingerprint))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -233,7 +254,9 @@ class _Run:
         validation_loss, validation_mse = self._validate()
         best = min((record.loss for record in self.history), default=math.inf)
         if mean > _DIVERGED * best > 0:
-            raise TrainingError(self._advice(f"the loss rose from {best:.4g} to {mean:.4g} in epoch {number + 1}"))
+            raise TrainingError(
+                self._advice(f"the loss rose from {best:.4g} to {mean:.4g} in epoch {number + 1}")
+            )
         chosen = [record.validation_loss for record in self.history]
         if not len(self.split.validation) or not chosen or validation_loss < min(chosen):
             self.best, self.best_epoch = copy.deepcopy(self.model.state_dict()), number + 1
@@ -284,7 +307,9 @@ class _Run:
 
     def _advice(self, what: str) -> str:
         rate = self.recipe.training.learning_rate
-        return f"{what}: the training diverged; set training.learning_rate below {rate:g} (try {rate / 3:.1g})"
+        return (
+            f"{what}: the training diverged; set training.learning_rate below {rate:g} (try {rate / 3:.1g})"
+        )
 
     def save(self) -> None:
         """Write the checkpoint, where one is wanted."""
@@ -316,7 +341,9 @@ class _Run:
         self.epoch_seconds = state["epoch_seconds"]
 
 
-def validation_batches(images: Images, recipe: Recipe, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+def validation_batches(
+    images: Images, recipe: Recipe, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield inputs and targets of `images` in order, corrupted as in training, the same at every call."""
     for start in range(0, len(images), _VALIDATION_BATCH):
         pixels = images.take(np.arange(start, min(start + _VALIDATION_BATCH, len(images))))
@@ -331,7 +358,11 @@ def _optimizer(model: Autoencoder, settings: TrainingSettings) -> torch.optim.Op
     kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
     # Keras's epsilon; torch's own is 1e-8.
     return kind(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, eps=1e-7, foreach=True
+        model.parameters(),
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        eps=1e-7,
+        foreach=True,
     )
 
 

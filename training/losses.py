@@ -1,7 +1,7 @@
 """The objectives a recipe can name. Each is one function here and one line in `LOSSES`.
 
-All take `Outputs` and a target ``float32 (n, channels, height, width)`` in [0, 1], and return a scalar: the mean
-over images, pixels and channels unless said otherwise.
+All take `Outputs` and a target ``float32 (n, channels, height, width)`` in [0, 1], and return a scalar: the
+mean over images, pixels and channels unless said otherwise.
 """
 
 from __future__ import annotations
@@ -15,7 +15,14 @@ from torch import Tensor
 
 from training.models import Outputs
 
-__all__ = ["LOSSES", "Objective", "binary_cross_entropy", "mean_squared_error", "mse_and_cosine", "variational"]
+__all__ = [
+    "LOSSES",
+    "Objective",
+    "binary_cross_entropy",
+    "mean_squared_error",
+    "mse_and_cosine",
+    "variational",
+]
 
 Objective = Callable[[Outputs, Tensor], Tensor]
 

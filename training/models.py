@@ -1,24 +1,45 @@
 """Autoencoders built from a recipe's blocks, with Keras's conventions where the reference systems rely on them.
 
-Those are: "same" padding as TensorFlow computes it (asymmetric under strides), Glorot-uniform kernels and zero
-biases, batch normalisation with epsilon 1e-3 and a running average that keeps 99 %.
+Those are: "same" padding as TensorFlow computes it (asymmetric under strides), Glorot-uniform kernels and
+zero biases, batch normalisation with epsilon 1e-3 and a running average that keeps 99 %.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name the field knows
 from torch import Tensor, nn
 
 from imgcluster.errors import UsageError
-from training.blocks import AveragePool, Block, Conv, ConvTranspose, Dense, DenseToMap, MaxPool, Reshape, UpSample
-from training.recipes import ModelSettings
+from training.blocks import (
+    Block,
+    Conv,
+    ConvTranspose,
+    Dense,
+    DenseToMap,
+    MaxPool,
+    Reshape,
+    UpSample,
+)
 
-__all__ = ["Autoencoder", "Decoder", "Encoder", "Outputs", "ParameterCounts", "build_model", "count_parameters"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from training.recipes import ModelSettings, Recipe
+
+__all__ = [
+    "Autoencoder",
+    "Decoder",
+    "Encoder",
+    "Outputs",
+    "ParameterCounts",
+    "build_model",
+    "count_parameters",
+    "model_for",
+]
 
 _NORM_EPSILON: Final = 1e-3
 _NORM_MOMENTUM: Final = 0.01  # the share of the new value; Keras's 0.99 is the share of the old one
@@ -34,8 +55,9 @@ Shape = tuple[int, ...]
 class Outputs:
     """What an autoencoder makes of a batch.
 
-    `reconstruction` is ``float32 (n, channels, height, width)``, `code` ``float32 (n, latent)``. Of a variational
-    one, `mean` and `log_variance`, both ``(n, latent)``, say where the code was drawn from; else they are None.
+    `reconstruction` is ``float32 (n, channels, height, width)``, `code` ``float32 (n, latent)``. Of a
+    variational one, `mean` and `log_variance`, both ``(n, latent)``, say where the code was drawn from;
+    else they are None.
     """
 
     reconstruction: Tensor
@@ -119,8 +141,8 @@ class Decoder(nn.Module):
 class Autoencoder(nn.Module):
     """An encoder and its decoder; called with a batch of images it gives `Outputs`.
 
-    A variational one (Kingma & Welling 2013, https://arxiv.org/abs/1312.6114) draws its codes in training mode
-    and uses their mean in evaluation mode.
+    A variational one (Kingma & Welling 2013, https://arxiv.org/abs/1312.6114) draws its codes in training
+    mode and uses their mean in evaluation mode.
     """
 
     def __init__(self, encoder: Encoder, decoder: Decoder) -> None:
@@ -138,7 +160,9 @@ class Autoencoder(nn.Module):
         return Outputs(self.decoder(code), code, mean, log_variance)
 
 
-def build_model(settings: ModelSettings, *, input_shape: Shape, output_shape: Shape, seed: int) -> Autoencoder:
+def build_model(
+    settings: ModelSettings, *, input_shape: Shape, output_shape: Shape, seed: int
+) -> Autoencoder:
     """Return the autoencoder that `settings` describes, freshly initialised.
 
     Args:
@@ -155,24 +179,41 @@ def build_model(settings: ModelSettings, *, input_shape: Shape, output_shape: Sh
         blocks, shape = _stack(settings.encoder, input_shape, output_shape, input_shape, "encoder")
         values = _size(shape)
         if settings.code == "flatten" and values != settings.latent:
-            raise UsageError(f"model.latent = {settings.latent}, but the encoder's last map holds {values} values")
+            raise UsageError(
+                f"model.latent = {settings.latent}, but the encoder's last map holds {values} values"
+            )
         mean = nn.Identity() if settings.code == "flatten" else nn.Linear(values, settings.latent)
         log_variance = nn.Linear(values, settings.latent) if settings.code == "gaussian" else None
         # A vector before the code is no map to return to: the last map before it is.
         last_map = _last_map(settings.encoder, input_shape, output_shape)
         decoder, made = _stack(settings.decoder, (settings.latent,), output_shape, last_map, "decoder")
         if made != output_shape:
-            raise UsageError(f"model.decoder makes images of {_text(made)}, the data's are {_text(output_shape)}")
+            raise UsageError(
+                f"model.decoder makes images of {_text(made)}, the data's are {_text(output_shape)} "
+                "(channels×height×width); change the blocks, or --image-size to a multiple of all strides together"
+            )
         model = Autoencoder(Encoder(blocks, mean, log_variance), Decoder(decoder, settings.latent))
         model.apply(_initialise)
     return model
+
+
+def model_for(recipe: Recipe, image_shape: tuple[int, int, int], *, seed: int) -> Autoencoder:
+    """Return `recipe`'s autoencoder for images of ``(height, width, channels)``; see `build_model`."""
+    height, width, channels = image_shape
+    shown = 1 if recipe.data.input == "grey" else channels
+    made = 2 if recipe.data.target == "chrominance" else channels
+    return build_model(
+        recipe.model, input_shape=(shown, height, width), output_shape=(made, height, width), seed=seed
+    )
 
 
 def count_parameters(module: nn.Module) -> ParameterCounts:
     """Count the parameters of `module` as Keras's summary does."""
     trainable = sum(parameter.numel() for parameter in module.parameters())
     frozen = sum(
-        2 * part.num_features for part in module.modules() if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)
+        2 * part.num_features
+        for part in module.modules()
+        if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)
     )
     return ParameterCounts(trainable, frozen)
 
@@ -220,7 +261,9 @@ def _layers(
             raise UsageError(f"{where}: {_text(shape)} values cannot be reshaped to {_text(last_map)}")
         return [nn.Unflatten(1, last_map)], last_map
     if len(shape) != 3:
-        raise UsageError(f"{where}: this block needs a feature map, not a vector; put dense-to-map or reshape first")
+        raise UsageError(
+            f"{where}: this block needs a feature map, not a vector; put dense-to-map or reshape first"
+        )
     channels, height, width = shape
     if isinstance(block, Conv | ConvTranspose):
         filters = output_shape[0] if block.filters == "image" else block.filters
@@ -240,7 +283,9 @@ def _layers(
     return [pool], (channels, height // block.size, width // block.size)
 
 
-def _finished(layer: nn.Module, width: int, block: Conv | ConvTranspose | Dense, *, flat: bool) -> list[nn.Module]:
+def _finished(
+    layer: nn.Module, width: int, block: Conv | ConvTranspose | Dense, *, flat: bool
+) -> list[nn.Module]:
     activation = [] if block.activation == "none" else [_activation(block.activation)]
     norm = [] if block.norm == "none" else [_norm(width, flat=flat)]
     return [layer, *norm, *activation] if block.norm == "before-activation" else [layer, *activation, *norm]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 from imgcluster.errors import UsageError
-from imgcluster.preprocessing import ResizeRule
+from imgcluster.preprocessing import ResizeRule  # noqa: TC001 - annotations are read at run time here
 from training.blocks import BLOCKS, Block
 from training.transforms import TRANSFORMS, Transform
 
@@ -40,7 +40,12 @@ __all__ = [
 ]
 
 RECIPES_FOLDER: Final = Path(__file__).parent / "recipes"
-DEFAULT_RECIPES: Final = {"mnist": "mnist", "fashion-mnist": "fashion-mnist", "cifar10": "cifar10", "strokes": "strokes"}
+DEFAULT_RECIPES: Final = {
+    "mnist": "mnist",
+    "fashion-mnist": "fashion-mnist",
+    "cifar10": "cifar10",
+    "strokes": "strokes",
+}
 """The recipe of a data set where none is asked for; folders of images have `folder`."""
 
 Input = Literal["image", "grey"]
@@ -63,7 +68,8 @@ class DataSettings:
     """``[data]``: the images and what of them the model sees and makes.
 
     Attributes:
-        dataset: ``mnist``, ``fashion-mnist``, ``cifar10``, ``strokes``, or ``folder`` for images of one's own.
+        dataset: ``mnist``, ``fashion-mnist``, ``cifar10``, ``strokes``, or ``folder`` for images of one's
+            own.
         input: ``grey`` shows the model the luminance of colour images only.
         target: ``image``, or ``chrominance`` for the two colour channels (Cb, Cr) alone.
         image_size: Sides in pixels that a folder's images are brought to; 0 where the set has its own.
@@ -87,9 +93,9 @@ class ModelSettings:
 
     Attributes:
         latent: Values in the code.
-        code: ``dense``: a dense layer without activation; ``gaussian``: two of them, mean and log-variance, the
-            code drawn from that normal distribution in training and its mean in use; ``flatten``: the encoder's
-            last feature map itself.
+        code: ``dense``: a dense layer without activation; ``gaussian``: two of them, mean and log-variance,
+            the code drawn from that normal distribution in training and its mean in use; ``flatten``: the
+            encoder's last feature map itself.
         encoder: From the image to the last feature map or vector.
         decoder: From the code to the image.
     """
@@ -200,7 +206,9 @@ def load_recipe(name: str) -> Recipe:
     """
     path = Path(name) if name.endswith(".toml") else RECIPES_FOLDER / f"{name}.toml"
     if not name.endswith(".toml") and name not in recipe_names():
-        raise UsageError(f"recipe {name!r} is unknown; choose one of {', '.join(recipe_names())}, or a FILE.toml")
+        raise UsageError(
+            f"recipe {name!r} is unknown; choose one of {', '.join(recipe_names())}, or a FILE.toml"
+        )
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -224,7 +232,8 @@ def parse_recipe(text: str, name: str) -> Recipe:
 def with_changes(recipe: Recipe, **changes: dict[str, Any]) -> Recipe:
     """Return `recipe` with some values replaced, by section: ``with_changes(r, training={"epochs": 3})``."""
     sections = {
-        section: dataclasses.replace(getattr(recipe, section), **values) for section, values in changes.items()
+        section: dataclasses.replace(getattr(recipe, section), **values)
+        for section, values in changes.items()
     }
     return dataclasses.replace(recipe, **sections)
 
@@ -268,7 +277,9 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
             return value
         raise UsageError(f"{where} = {value!r} is unknown; choose one of {', '.join(map(repr, options))}")
     if get_origin(hint) in (typing.Union, types.UnionType):
-        if any(value == word for option in options if get_origin(option) is Literal for word in get_args(option)):
+        if any(
+            value == word for option in options if get_origin(option) is Literal for word in get_args(option)
+        ):
             return value
         hint = next(option for option in options if get_origin(option) is not Literal)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
@@ -283,7 +294,9 @@ def _tagged(table: Any, choices: dict[str, type[Any]], where: str) -> Any:
     kind = table.get("type") if isinstance(table, dict) else None
     if kind not in choices:
         raise UsageError(f"{where}: type = {kind!r} is unknown; choose one of {', '.join(choices)}")
-    return _build(choices[kind], {key: value for key, value in table.items() if key != "type"}, f"{where} ({kind}):")
+    return _build(
+        choices[kind], {key: value for key, value in table.items() if key != "type"}, f"{where} ({kind}):"
+    )
 
 
 _KINDS: Final = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}

@@ -1,8 +1,8 @@
 """What may happen to training images: the transforms a recipe's ``augmentation`` and ``corruption`` are lists of.
 
 Only descriptions live here, without torch; `augmentation` carries them out. As ``augmentation`` a transform
-changes the input and its target alike; as ``corruption`` it changes the input only, and the model learns to take
-it back.
+changes the input and its target alike; as ``corruption`` it changes the input only, and the model learns to
+take it back.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class QuarterTurns:
 class Affine:
     """Every image rotated, moved, scaled and sheared about its centre by uniformly drawn amounts.
 
-    `degrees` and `shear` (degrees) are the largest angles either way, `translate` the largest move as a share of
-    the side, `scale` the largest change of size. What comes in from outside is black.
+    `degrees` and `shear` (degrees) are the largest angles either way, `translate` the largest move as a
+    share of the side, `scale` the largest change of size. What comes in from outside is black.
     """
 
     degrees: float = 0.0
