@@ -178,7 +178,7 @@ class Batches:
         Seeds torch's global generators before every batch, for its transforms and for what the model draws.
         """
         size, count = self._recipe.training.batch_size, len(self._images)
-        passes = -(-self.steps * size // count)
+        passes = -(-self.steps * size // count) if self._recipe.training.steps_per_epoch else 1
         random = _generator(self._seed, _ORDER, epoch)
         order = np.concatenate([random.permutation(count) for _ in range(passes)])
         for step in range(first, self.steps):

@@ -206,6 +206,8 @@ class _Run:
         self.step = 0
         self.loss_sum = 0.0
         self.epoch_seconds = 0.0
+        # What is validated and kept: the model itself, or the running average of its weights.
+        self.kept = copy.deepcopy(self.model) if recipe.training.average else self.model
         self.best: dict[str, Tensor] = copy.deepcopy(self.model.state_dict())
         self.best_epoch = 0
 
@@ -247,7 +249,15 @@ class _Run:
             loss = self.objective(self.called(inputs), target)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
+        if self.kept is not self.model:
+            self._average()
         return loss.item()
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        for kept, new in zip(self.kept.state_dict().values(), self.model.state_dict().values(), strict=True):
+            if kept.is_floating_point():
+                kept.lerp_(new, 1 - self.recipe.training.average)
 
     def _close_epoch(self, number: int, rate: float) -> None:
         mean = self.loss_sum / self.batches.steps
@@ -259,7 +269,7 @@ class _Run:
             )
         chosen = [record.validation_loss for record in self.history]
         if not len(self.split.validation) or not chosen or validation_loss < min(chosen):
-            self.best, self.best_epoch = copy.deepcopy(self.model.state_dict()), number + 1
+            self.best, self.best_epoch = copy.deepcopy(self.kept.state_dict()), number + 1
         self.history.append(
             EpochRecord(
                 epoch=number + 1,
@@ -277,10 +287,10 @@ class _Run:
         """Return loss and mean squared error on the validation images; NaN without any."""
         if not len(self.split.validation):
             return math.nan, math.nan
-        self.model.eval()
+        self.kept.eval()
         loss = error = spread = 0.0
         for inputs, target in validation_batches(self.split.validation, self.recipe, self.device):
-            outputs = self.model(inputs)
+            outputs = self.kept(inputs)
             loss += self.objective(outputs, target).item() * len(target)
             error += (outputs.reconstruction - target).square().mean().item() * len(target)
             spread = max(spread, (outputs.reconstruction - outputs.reconstruction[:1]).abs().max().item())
@@ -315,9 +325,11 @@ class _Run:
         """Write the checkpoint, where one is wanted."""
         if self.checkpoint is None:
             return
+        averaged = {} if self.kept is self.model else {"kept": self.kept.state_dict()}
         save_checkpoint(
             self.checkpoint,
             {
+                **averaged,
                 "fingerprint": self.fingerprint,
                 "model": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
@@ -333,6 +345,8 @@ class _Run:
     def restore(self, state: dict[str, Any]) -> None:
         """Take up the state that `save` wrote."""
         self.model.load_state_dict(state["model"])
+        if self.kept is not self.model:
+            self.kept.load_state_dict(state["kept"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.best = {key: value.to(self.device) for key, value in state["best"].items()}
         self.best_epoch = state["best_epoch"]
@@ -380,6 +394,7 @@ def _fingerprint(recipe: Recipe, seed: int, split: Split) -> dict[str, str]:
     # With a constant rate more epochs are the same training, only longer.
     if recipe.training.schedule == "constant":
         del training["epochs"]
+    training = {key: value for key, value in training.items() if key != "average" or value}
     for key in ("name", "title", "export"):
         del described[key]
     parts = {f"training.{key}": str(value) for key, value in training.items()}

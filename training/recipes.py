@@ -117,6 +117,8 @@ class TrainingSettings:
         loss: A name in `losses.LOSSES`.
         epochs: Passes over the training images.
         steps_per_epoch: Batches that count as one epoch; 0 for one pass.
+        average: Where above 0, what validates and is kept is an average of the weights over the last
+            ``1 / (1 − average)`` updates (Polyak & Juditsky 1992, https://doi.org/10.1137/0330046).
         schedule: ``constant``; ``one-cycle`` up to `learning_rate` and down again (Smith & Topin 2017,
             https://arxiv.org/abs/1708.07120); ``cosine`` down from it.
     """
@@ -126,6 +128,7 @@ class TrainingSettings:
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     schedule: Schedule = "constant"
+    average: float = 0.0
     batch_size: int = 32
     epochs: int
     steps_per_epoch: int = 0
@@ -133,6 +136,8 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         _positive(learning_rate=self.learning_rate, batch_size=self.batch_size, epochs=self.epochs)
+        if not 0.0 <= self.average < 1.0:
+            raise UsageError(f"average = {self.average} is not possible; it is at least 0 and below 1")
         if self.weight_decay < 0 or self.steps_per_epoch < 0 or self.seed < 0:
             raise UsageError("weight_decay, steps_per_epoch and seed are at least 0")
 
