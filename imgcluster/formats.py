@@ -5,10 +5,11 @@ No decoding happens here: this module answers "is this an image, and of which ki
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["HEAD_BYTES", "PILLOW_FORMATS", "FileKind", "sniff"]
+__all__ = ["HEAD_BYTES", "PILLOW_FORMATS", "FileKind", "has_image_extension", "sniff"]
 
 HEAD_BYTES: Final = 64
 """How many first bytes of a file `sniff` wants to see."""
@@ -64,6 +65,11 @@ class FileKind:
 
     format: str | None
     problem: str | None = None
+
+
+def has_image_extension(name: str) -> bool:
+    """Say whether a file of this name is expected to be an image."""
+    return os.path.splitext(name)[1].lower() in _IMAGE_EXTENSIONS
 
 
 def sniff(head: bytes, extension: str) -> FileKind:
