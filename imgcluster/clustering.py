@@ -156,7 +156,11 @@ def _kmeans(vectors: Vectors, settings: Settings) -> _Answer:
         models = list(pool.map(start, seeds))
         best = min(models, key=lambda model: model.inertia_)
         distances = best.transform(vectors)
-    return best.labels_.astype(np.int64), _margin(distances), {"k": k, "starts": starts, "inertia": float(best.inertia_)}
+    return (
+        best.labels_.astype(np.int64),
+        _margin(distances),
+        {"k": k, "starts": starts, "inertia": float(best.inertia_)},
+    )
 
 
 def _hdbscan(vectors: Vectors, settings: Settings) -> _Answer:

@@ -40,12 +40,21 @@ DEVICES: Final = {
 # TensorRT compiles for minutes at the first run and OpenVINO's gain depends on the model: on request only.
 AUTO_ORDER: Final = ("cuda", "rocm", "migraphx", "directml", "coreml", "cpu")
 
-_MISSING_LIBRARY: Final = re.compile(r"([\w.+-]+\.(?:so(?:\.\d+)*|dylib|dll))(?=: cannot open|.{0,40} (?:is missing|not found))")
+_MISSING_LIBRARY: Final = re.compile(
+    r"([\w.+-]+\.(?:so(?:\.\d+)*|dylib|dll))(?=: cannot open|.{0,40} (?:is missing|not found))"
+)
 _FAILED_LOAD: Final = re.compile(r"Failed to load (?:library )?([\w.+-]+\.(?:so(?:\.\d+)*|dylib|dll))\b")
 
 _REMEDIES: Final = {
     "cuda": "pip install 'imgcluster[cuda]'",
     "tensorrt": "install TensorRT and put its libraries on the library path",
+}
+_OTHER_REMEDY: Final = "the documentation of ONNX Runtime says what its provider needs"
+_OTHER_BUILDS: Final = {
+    "cuda": "pip install onnxruntime-gpu (Linux on x86-64, Windows)",
+    "tensorrt": "pip install onnxruntime-gpu (Linux on x86-64, Windows)",
+    "directml": "pip install onnxruntime-directml (Windows)",
+    "openvino": "pip install onnxruntime-openvino",
 }
 
 
@@ -58,8 +67,12 @@ class Opened:
     passed_over: tuple[tuple[str, str], ...] = ()
 
 
-class _Unavailable(Exception):
-    """A device that does not run here; the message is the reason."""
+class _Unavailable(Exception):  # noqa: N818 - an answer about a device more than an error of the program
+    """A device that does not run here: why, and what to do about it."""
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(reason)
+        self.remedy = remedy
 
 
 def available_devices() -> list[str]:
@@ -83,7 +96,7 @@ def open_session(path: str | os.PathLike[str], device: str, run: Callable[[Any],
     """
     if device != "auto" and device not in DEVICES:
         raise UsageError(f"device {device!r} is unknown; choose one of auto, {', '.join(DEVICES)}")
-    passed_over = []
+    passed_over: list[tuple[str, str]] = []
     present = available_devices()
     for name in AUTO_ORDER if device == "auto" else (device,):
         if device == "auto" and name not in present:
@@ -92,10 +105,7 @@ def open_session(path: str | os.PathLike[str], device: str, run: Callable[[Any],
             return Opened(_open(path, name, present, run), name, tuple(passed_over))
         except _Unavailable as reason:
             if device != "auto":
-                remedy = _REMEDIES.get(name, "see the documentation of ONNX Runtime for what it needs")
-                raise DeviceError(
-                    f"device {name} is not available: {reason}; {remedy}, or leave it to --device auto"
-                ) from None
+                raise DeviceError(f"device {name} does not run here: {reason}; {reason.remedy}") from None
             _LOG.debug("device %s passed over: %s", name, reason)
             passed_over.append((name, str(reason)))
     raise DeviceError("ONNX Runtime has no provider that runs here, not even the CPU's; install onnxruntime again")
@@ -103,9 +113,11 @@ def open_session(path: str | os.PathLike[str], device: str, run: Callable[[Any],
 
 def _open(path: str | os.PathLike[str], name: str, present: list[str], run: Callable[[Any], None]) -> Any:
     if name not in present:
-        raise _Unavailable(f"this build of ONNX Runtime has only {', '.join(present)}")
+        built_in = f"this build of ONNX Runtime has only {', '.join(present)}"
+        raise _Unavailable(built_in, _OTHER_BUILDS.get(name, _OTHER_REMEDY))
     if name in ("cuda", "tensorrt") and not _has_nvidia_driver():
-        raise _Unavailable("there is no NVIDIA driver (libcuda)")
+        raise _Unavailable("no NVIDIA driver (libcuda) was found", "install the driver of your graphics card")
+    remedy = _REMEDIES.get(name, _OTHER_REMEDY)
     with _captured_output() as output:
         if name in ("cuda", "tensorrt"):
             _preload_cuda()
@@ -118,9 +130,9 @@ def _open(path: str | os.PathLike[str], name: str, present: list[str], run: Call
         except Exception as error:
             if name == "cpu":
                 raise EncoderError(f"{os.fspath(path)} does not run: {_one_line(str(error))}") from None
-            raise _Unavailable(_reason(f"{error}\n{output()}")) from None
+            raise _Unavailable(_reason(f"{error}\n{output()}"), remedy) from None
     if session.get_providers()[0] != DEVICES[name]:
-        raise _Unavailable(_reason(output()))
+        raise _Unavailable(_reason(output()), remedy)
     return session
 
 

@@ -110,7 +110,8 @@ class Finder:
 
     def scope(self) -> Scope:
         """Return what a later look-up needs to tell "vanished" from "not looked for"."""
-        folders, files = set(), set()
+        folders: set[str] = set()
+        files: set[str] = set()
         for path in self.paths:
             (folders if os.path.isdir(path) else files).add(to_text(os.path.abspath(path)))
         files.update(to_text(os.path.abspath(path)) for path in self.listed)
@@ -226,7 +227,9 @@ class Scope:
     folders: frozenset[str]
     files: frozenset[str]
 
-    def __contains__(self, location: str) -> bool:
+    def __contains__(self, location: object) -> bool:
+        if not isinstance(location, str):
+            return False
         if location in self.files:
             return True
         return any(location.startswith(join(folder, "")) for folder in self.folders)

@@ -82,7 +82,9 @@ def _medoid(points: Vectors, metric: Metric, generator: np.random.Generator) -> 
     others = points
     if count > _MEDOID_SAMPLE:
         others = points[np.sort(generator.choice(count, _MEDOID_SAMPLE, replace=False))]
-    sums = np.concatenate([_pairwise(points[i : i + _CHUNK], others, metric).sum(axis=1) for i in range(0, count, _CHUNK)])
+    sums = np.concatenate(
+        [_pairwise(points[i : i + _CHUNK], others, metric).sum(axis=1) for i in range(0, count, _CHUNK)]
+    )
     # Rounded, so that members which are the same picture tie, and the first of them wins on every machine.
     return int(np.round(sums, 6).argmin())
 
@@ -126,10 +128,9 @@ def _pairwise(first: Vectors, second: Vectors, metric: Metric) -> npt.NDArray[np
     """Return the distances ``float64 (len(first), len(second))``."""
     a, b = first.astype(np.float64), second.astype(np.float64)
     if metric == "cosine":
-        return np.clip(1.0 - a @ b.T, 0.0, 2.0)
+        return np.asarray(np.clip(1.0 - a @ b.T, 0.0, 2.0))
     squares = (a * a).sum(axis=1)[:, None] - 2.0 * (a @ b.T) + (b * b).sum(axis=1)[None, :]
-    distances: npt.NDArray[np.float64] = np.sqrt(np.maximum(squares, 0.0))
-    return distances
+    return np.asarray(np.sqrt(np.maximum(squares, 0.0)))
 
 
 def _mean(values: npt.NDArray[np.float64]) -> float | None:

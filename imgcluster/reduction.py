@@ -25,6 +25,7 @@ REDUCTIONS: Final[tuple[str, ...]] = get_args(Reduction)
 _DIMENSIONS: Final = 10
 
 _UMAP_NEIGHBOURS: Final = 15
+_EXACT_UP_TO: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,9 @@ def reduce(vectors: Vectors, method: str, *, seed: int) -> Reduced:
         return Reduced(_umap(vectors, target, seed), f"UMAP to {target} dimensions")
     from sklearn.decomposition import PCA
 
-    pca = PCA(target, svd_solver="covariance_eigh" if count > dimensions else "full", random_state=seed)
+    # Exact where that is quick; else randomised (Halko et al. 2011), whose first ten directions are as good.
+    solver = "full" if min(count, dimensions) <= _EXACT_UP_TO else "randomized"
+    pca = PCA(target, svd_solver=solver, iterated_power=7, random_state=seed)
     return Reduced(np.asarray(pca.fit_transform(vectors), dtype=np.float32), f"PCA to {target} dimensions")
 
 

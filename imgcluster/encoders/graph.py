@@ -17,7 +17,11 @@ __all__ = ["POOLINGS", "InputSignature", "Pooling", "choose_output", "pool", "re
 Pooling = Literal["cls", "mean"]
 POOLINGS: Final[tuple[str, ...]] = get_args(Pooling)
 
-_TYPES: Final = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32, "tensor(float16)": np.float16}
+_TYPES: Final[dict[str, type[np.uint8 | np.float32 | np.float16]]] = {
+    "tensor(uint8)": np.uint8,
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,9 @@ class InputSignature:
         """Whether pixels go in as they are, the graph normalising them itself."""
         return self.dtype is np.uint8
 
-    def arrange(self, images: Pixels, *, scale: float, mean: npt.NDArray[Any], std: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def arrange(
+        self, images: Pixels, *, scale: float, mean: npt.NDArray[Any], std: npt.NDArray[Any]
+    ) -> npt.NDArray[Any]:
         """Return ``uint8 (n, height, width, channels)`` images as this input takes them.
 
         Floating-point inputs get ``(pixel · scale − mean) / std``, `mean` and `std` one value or one per channel.
@@ -60,7 +66,7 @@ def read_input(inputs: Sequence[Any]) -> InputSignature:
     if len(inputs) != 1:
         names = ", ".join(f"{entry.name}{_shape_text(entry.shape)}" for entry in inputs)
         raise EncoderError(
-            f"the model takes {len(inputs)} inputs ({names}); needed is one batch of images: export its image part alone"
+            f"the model takes {len(inputs)} inputs ({names}); needed is one, a batch of images: export its image part"
         )
     entry = inputs[0]
     wanted = "needed is (n, height, width, channels) or (n, channels, height, width) with 1 or 3 channels"
@@ -117,13 +123,13 @@ def pool(output: npt.NDArray[Any], layout: str, pooling: Pooling | None) -> npt.
     if values.ndim == 2:
         return values
     if values.ndim == 4:
-        return values.mean(axis=(1, 2) if layout == "NHWC" else (2, 3), dtype=np.float32)
+        return np.asarray(values.mean(axis=(1, 2) if layout == "NHWC" else (2, 3)), dtype=np.float32)
     if values.ndim == 3:
         if pooling is None:
             raise EncoderError(
                 f"the model gives tokens, shape {values.shape}; say how to pool them: --pool cls or --pool mean"
             )
-        return values[:, 0] if pooling == "cls" else values.mean(axis=1, dtype=np.float32)
+        return np.asarray(values[:, 0] if pooling == "cls" else values.mean(axis=1), dtype=np.float32)
     raise EncoderError(f"the model's output has shape {values.shape}; needed are vectors, maps or tokens per image")
 
 

@@ -93,7 +93,9 @@ class EncoderInfo:
             text = metadata.get(METADATA_PREFIX + field.name)
             if text is None:
                 if field.default is dataclasses.MISSING:
-                    raise EncoderError(f"the encoder's metadata lacks {METADATA_PREFIX + field.name!r}; export it again")
+                    raise EncoderError(
+                        f"the encoder's metadata lacks {METADATA_PREFIX + field.name!r}; export it again"
+                    )
                 continue
             convert = {"int": int, "float": float}.get(cast(str, field.type), str)
             try:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -51,9 +51,9 @@ class EncoderOptions:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     scale: float | None = None
-    resize: ResizeRule | None = None
+    resize: str | None = None
     image_size: tuple[int, int] | None = None
-    pool: Pooling | None = None
+    pool: str | None = None
 
     def __post_init__(self) -> None:
         if self.resize is not None and self.resize not in RESIZE_RULES:
@@ -95,7 +95,7 @@ class Encoder:
         options = options or EncoderOptions()
         path = find_encoder(encoder)
         # What the trial batch below finds out while `open_session` proves the device.
-        self._pool = options.pool
+        self._pool = cast("Pooling | None", options.pool)
         self._limit: int | None = None
         opened = open_session(path, device, lambda session: self._settle(session, path, options))
         self._session = opened.session
@@ -122,7 +122,9 @@ class Encoder:
                 done.append(self._run(self._session, images[start : start + step]))
             except Exception as error:
                 if not _is_out_of_memory(error):
-                    raise EncoderError(f"encoder {self.info.name} failed on {self.device}: {_one_line(error)}") from None
+                    raise EncoderError(
+                        f"encoder {self.info.name} failed on {self.device}: {_one_line(error)}"
+                    ) from None
                 if step == 1 or self._signature.batch:
                     raise EncoderError(
                         f"there is no memory on {self.device} for a batch of {self._signature.batch or 1}; "
@@ -139,7 +141,7 @@ class Encoder:
         signature = read_input(session.get_inputs())
         told = EncoderInfo.from_metadata(session.get_modelmeta().custom_metadata_map)
         self._signature = signature
-        self._output = choose_output(session.get_outputs(), options.pool)
+        self._output = choose_output(session.get_outputs(), self._pool)
         self._scale, self._mean, self._std = _normalisation(signature, options)
         width, height = _size(signature, told, options)
         trial = np.zeros((2, height, width, signature.channels), dtype=np.uint8)
@@ -153,7 +155,7 @@ class Encoder:
                 width=width,
                 height=height,
                 channels=signature.channels,
-                resize=options.resize or "crop",
+                resize=cast(ResizeRule, options.resize or "crop"),
             )
             return
         expected = (told.width, told.height, told.channels, told.embedding_size)
@@ -193,9 +195,7 @@ def _normalisation(
     signature: InputSignature, options: EncoderOptions
 ) -> tuple[float, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     if signature.takes_bytes and any(value is not None for value in (options.mean, options.std, options.scale)):
-        raise UsageError(
-            "this encoder takes bytes and normalises them itself; leave out --mean, --std and --scale"
-        )
+        raise UsageError("this encoder takes bytes and normalises them itself; leave out --mean, --std and --scale")
     for name, values in (("--mean", options.mean), ("--std", options.std)):
         if values is not None and len(values) not in (1, signature.channels):
             raise UsageError(

@@ -14,12 +14,12 @@ from imgcluster._version import __version__
 from imgcluster.clustering import Clustering, Settings, assign_noise, choose_method, cluster_vectors
 from imgcluster.encoders.info import Metric
 from imgcluster.errors import WorkspaceError
-from imgcluster.measures import ClusterFacts, Measures, measure
+from imgcluster.measures import Measures, measure
 from imgcluster.pathtext import common_base, relative_to, to_text
 from imgcluster.pipeline.embed import DEFAULT_WORKSPACE
 from imgcluster.pipeline.report import write_page
 from imgcluster.pipeline.results import encoder_identity, require_not_moved, take_back_links
-from imgcluster.placement import PlaceMode, Placed, check_mode, place, plan
+from imgcluster.placement import Placed, PlaceMode, check_mode, place, plan
 from imgcluster.progress import Progress, Report, silent
 from imgcluster.reduction import choose_reduction, normalise, reduce
 from imgcluster.store.atomic import remove, write_json
@@ -27,7 +27,20 @@ from imgcluster.store.shards import Embeddings, load
 from imgcluster.store.tables import ASSIGNMENTS, CLUSTERS, read_table, write_table
 from imgcluster.store.workspace import Workspace
 
-__all__ = ["ClusterSummary", "cluster"]
+__all__ = ["ClusterRow", "ClusterSummary", "cluster"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRow:
+    """One row of ``clusters.csv``: number, images, share of all, path of the medoid (the most typical image), mean
+    distance of the members to it, and silhouette in [−1, 1], None where it is not defined."""
+
+    cluster: int
+    size: int
+    share: float
+    medoid: str
+    mean_distance: float
+    silhouette: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +53,7 @@ class ClusterSummary:
         reduction: How the embeddings were reduced, in words.
         parameters: The values that the method settled on.
         images: Clustered images, noise included.
-        clusters: The facts of each cluster, the largest first.
-        medoids: The path of each cluster's medoid.
+        clusters: The clusters, the largest first.
         noise: Images of no cluster.
         silhouette: Mean silhouette in [−1, 1]; None where it is not defined.
         seed: The seed.
@@ -59,8 +71,7 @@ class ClusterSummary:
     reduction: str
     parameters: dict[str, Any]
     images: int
-    clusters: tuple[ClusterFacts, ...]
-    medoids: tuple[str, ...]
+    clusters: tuple[ClusterRow, ...]
     noise: int
     silhouette: float | None
     seed: int
@@ -157,10 +168,9 @@ def cluster(
             reduction=reduced.how,
             parameters=clustering.parameters,
             images=len(embeddings.locations),
-            clusters=measures.clusters,
-            medoids=tuple(outcome.paths[facts.medoid] for facts in measures.clusters),
+            clusters=outcome.rows,
             noise=int((clustering.labels < 0).sum()),
-            silhouette=measures.silhouette,
+            silhouette=_rounded(measures.silhouette),
             seed=seed,
             place=mode,
             placed=placed.counts,
@@ -198,6 +208,17 @@ class _Outcome:
         complete = manifest.get("state") == "embedded"
         self.base = str(manifest.get("base", "")) if complete else common_base(list(embeddings.roots))
         self.paths = [relative_to(location, self.base) for location in embeddings.locations]
+        self.rows = tuple(
+            ClusterRow(
+                cluster=facts.cluster,
+                size=facts.size,
+                share=round(facts.share, 4),
+                medoid=self.paths[facts.medoid],
+                mean_distance=round(facts.mean_distance, 4),
+                silhouette=_rounded(facts.silhouette),
+            )
+            for facts in measures.clusters
+        )
 
     def write_tables(self) -> None:
         write_table(self.space.assignments, ASSIGNMENTS, self._assignment_rows())
@@ -235,15 +256,9 @@ class _Outcome:
             yield path, label, f"{confidence:.4f}", shown, row in medoids
 
     def _cluster_rows(self) -> Iterator[Sequence[Any]]:
-        for facts in self.measures.clusters:
-            yield (
-                facts.cluster,
-                facts.size,
-                f"{facts.share:.4f}",
-                self.paths[facts.medoid],
-                f"{facts.mean_distance:.4f}",
-                None if facts.silhouette is None else f"{facts.silhouette:.4f}",
-            )
+        for row in self.rows:
+            silhouette = None if row.silhouette is None else f"{row.silhouette:.4f}"
+            yield row.cluster, row.size, f"{row.share:.4f}", row.medoid, f"{row.mean_distance:.4f}", silhouette
 
     def _check_every_image_has_its_row(self) -> None:
         """Read the tables back: each image found must be in one row of one of them, and in no other.
@@ -252,7 +267,9 @@ class _Outcome:
             WorkspaceError: It is not so, which is an error of ours.
         """
         assigned = [row["path"] for row in read_table(self.space.assignments, ASSIGNMENTS)]
-        skipped = [row["path"] for row in read_table(self.space.skipped, ("path",))] if self.space.skipped.exists() else []
+        skipped = (
+            [row["path"] for row in read_table(self.space.skipped, ("path",))] if self.space.skipped.exists() else []
+        )
         together = set(assigned) | set(skipped)
         if len(together) != len(assigned) + len(skipped) or set(assigned) != set(self.paths):
             raise WorkspaceError(

@@ -179,9 +179,7 @@ class _Run:
         same_size = known is not None and known.size == file.size
         return known, read_image(file, self.model.info.input_spec, known.digest if known and same_size else None)
 
-    def _take(
-        self, file: FoundFile, result: tuple[Known | None, Loaded | Unchanged | Skipped | NotAnImage]
-    ) -> None:
+    def _take(self, file: FoundFile, result: tuple[Known | None, Loaded | Unchanged | Skipped | NotAnImage]) -> None:
         known, answer = result
         if isinstance(answer, Unchanged):
             assert known is not None
@@ -362,7 +360,7 @@ def _refuse_other_encoder(space: Workspace, model: Encoder, fresh: bool) -> None
     if fresh or not made_with or made_with.get("identity") == model.identity:
         return
     raise WorkspaceError(
-        f"{space.path} was made with encoder {made_with.get('name')!r} (or other options of it), asked for is "
-        f"{model.info.name!r}: their vectors cannot be mixed; start over with --fresh, or choose another folder with -w DIR"
+        f"{space.path} was made with encoder {made_with.get('name')!r} or other options of it, asked for is "
+        f"{model.info.name!r}, and their vectors cannot be mixed; start over with --fresh, or choose another folder "
+        "with -w DIR"
     )
-

@@ -43,9 +43,7 @@ def undo(
         if journal is None:
             raise WorkspaceError(f"nothing is placed in {space.path}, so there is nothing to take back")
         total = len(journal.entries)
-        answer = take_back(
-            space.journal, dry_run=dry_run, step=lambda done: report(Progress("undo", done, total))
-        )
+        answer = take_back(space.journal, dry_run=dry_run, step=lambda done: report(Progress("undo", done, total)))
     return UndoSummary(
         workspace=to_text(space.path),
         place=journal.mode,

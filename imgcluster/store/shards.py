@@ -23,7 +23,20 @@ from imgcluster.store.atomic import atomic_path, remove
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["DIGEST_BYTES", "Embeddings", "Row", "ShardWriter", "all_shards", "discard", "fingerprint", "list_shards", "load", "read_keys", "read_rows", "rows_of"]
+__all__ = [
+    "DIGEST_BYTES",
+    "Embeddings",
+    "Row",
+    "ShardWriter",
+    "all_shards",
+    "discard",
+    "fingerprint",
+    "list_shards",
+    "load",
+    "read_keys",
+    "read_rows",
+    "rows_of",
+]
 
 DIGEST_BYTES: Final = 16
 
@@ -120,8 +133,8 @@ def load(folder: Path, identity: str) -> Embeddings:
     newest = sorted((location, position, digest) for location, digest, position in _newest(shards))
     # Where the row at (shard, row) goes in the sorted result; -1 for one that is superseded.
     targets = [np.full(_rows(shard), -1, dtype=np.int64) for shard in shards]
-    for target, (_, (number, row), _) in enumerate(newest):
-        targets[number][row] = target
+    for place, (_, (number, row), _) in enumerate(newest):
+        targets[number][row] = place
 
     vectors: npt.NDArray[np.float32] | None = None
     roots: set[str] = set()
@@ -203,7 +216,7 @@ class ShardWriter:
             pq.write_table(
                 pa.Table.from_arrays(arrays, schema=schema),
                 draft,
-                compression={name: "zstd" for name in fields} | {"embedding.list.element": "none"},
+                compression=dict.fromkeys(fields, "zstd") | {"embedding.list.element": "none"},
                 use_dictionary=["root"],
                 write_statistics=False,
             )
@@ -216,7 +229,7 @@ def rows_of(table: pa.Table) -> list[Row]:
     vectors = vectors.reshape(len(table), -1)
     names = ("path", "root", "size", "mtime_ns", "digest", "width", "height")
     columns = [table.column(name).to_pylist() for name in names]
-    return [Row(*values, embedding=vector) for *values, vector in zip(*columns, vectors, strict=True)]
+    return [Row(*values) for values in zip(*columns, vectors, strict=True)]
 
 
 def discard(shards: Sequence[Path]) -> None:

@@ -46,7 +46,9 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
                 raise WorkspaceError(f"{path} lacks the column {missing[0]!r}; needed are: {', '.join(columns)}")
             for row in reader:
                 if None in row or None in row.values():
-                    raise WorkspaceError(f"{path}, line {reader.line_num}: this row has not as many fields as the first")
+                    raise WorkspaceError(
+                        f"{path}, line {reader.line_num}: this row has not as many fields as the first"
+                    )
                 yield row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise WorkspaceError(f"{path} cannot be read: {error}") from None

@@ -177,7 +177,11 @@ class Workspace:
         except FileNotFoundError:
             return {}
         except (ValueError, OSError) as error:
-            raise WorkspaceError(f"{path} cannot be read ({error}); start over with: imgcluster embed PATH --fresh") from None
+            raise WorkspaceError(
+                f"{path} cannot be read ({error}); start over with: imgcluster embed PATH --fresh"
+            ) from None
         if not isinstance(value, dict):
-            raise WorkspaceError(f"{path} is not as imgcluster writes it; start over with: imgcluster embed PATH --fresh")
+            raise WorkspaceError(
+                f"{path} is not as imgcluster writes it; start over with: imgcluster embed PATH --fresh"
+            )
         return value
