@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 _STAGES: Final = {
+    "find": "Looking for images",
     "embed": "Embedding",
     "load": "Loading embeddings",
     "cluster": "Clustering",

@@ -4,43 +4,28 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from imgcluster._version import __version__
 from imgcluster.clustering import Clustering, Settings, assign_noise, choose_method, cluster_vectors
 from imgcluster.encoders.info import Metric
 from imgcluster.errors import WorkspaceError
-from imgcluster.measures import Measures, measure
-from imgcluster.pathtext import common_base, relative_to, to_text
+from imgcluster.measures import measure
+from imgcluster.pathtext import to_text
 from imgcluster.pipeline.embed import DEFAULT_WORKSPACE
+from imgcluster.pipeline.outcome import ClusterRow, Outcome, rounded
 from imgcluster.pipeline.report import write_page
 from imgcluster.pipeline.results import encoder_identity, require_not_moved, take_back_links
 from imgcluster.placement import Placed, PlaceMode, check_mode, place, plan
 from imgcluster.progress import Progress, Report, silent
 from imgcluster.reduction import choose_reduction, normalise, reduce
 from imgcluster.store.atomic import remove, write_json
-from imgcluster.store.shards import Embeddings, load
-from imgcluster.store.tables import ASSIGNMENTS, CLUSTERS, read_table, write_table
+from imgcluster.store.shards import load
 from imgcluster.store.workspace import Workspace
 
 __all__ = ["ClusterRow", "ClusterSummary", "cluster"]
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterRow:
-    """One row of ``clusters.csv``: number, images, share of all, path of the medoid (the most typical image), mean
-    distance of the members to it, and silhouette in [−1, 1], None where it is not defined."""
-
-    cluster: int
-    size: int
-    share: float
-    medoid: str
-    mean_distance: float
-    silhouette: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +130,7 @@ def cluster(
         report(Progress("measure", 0))
         measures = measure(embeddings.vectors, clustering.labels, metric, seed=seed)
 
-        outcome = _Outcome(space, manifest, embeddings, clustering, measures)
+        outcome = Outcome(space, manifest, embeddings, clustering, measures)
         journal = plan(embeddings.locations, clustering.labels.tolist(), space.clusters, mode)
         placed = Placed({}, ())
         if not dry_run:
@@ -170,7 +155,7 @@ def cluster(
             images=len(embeddings.locations),
             clusters=outcome.rows,
             noise=int((clustering.labels < 0).sum()),
-            silhouette=_rounded(measures.silhouette),
+            silhouette=rounded(measures.silhouette),
             seed=seed,
             place=mode,
             placed=placed.counts,
@@ -181,7 +166,7 @@ def cluster(
             warnings=tuple(_warnings(clustering, placed, mode, manifest)),
         )
         if not dry_run:
-            metrics = outcome.metrics(summary, wanted)
+            metrics = _metrics(summary, wanted, outcome.base, embeddings.fingerprint, measures.silhouette_sample)
             write_page(space, metrics, report=report)
             _record(space, summary)
             # Last: only now is everything it speaks of there.
@@ -189,93 +174,24 @@ def cluster(
         return summary
 
 
-class _Outcome:
-    """A finished clustering beside what it was made from, on its way into the workspace's files."""
-
-    def __init__(
-        self,
-        space: Workspace,
-        manifest: dict[str, Any],
-        embeddings: Embeddings,
-        clustering: Clustering,
-        measures: Measures,
-    ) -> None:
-        self.space = space
-        self.embeddings = embeddings
-        self.clustering = clustering
-        self.measures = measures
-        # After an interrupted `embed` the manifest does not know the folders of the newest images yet.
-        complete = manifest.get("state") == "embedded"
-        self.base = str(manifest.get("base", "")) if complete else common_base(list(embeddings.roots))
-        self.paths = [relative_to(location, self.base) for location in embeddings.locations]
-        self.rows = tuple(
-            ClusterRow(
-                cluster=facts.cluster,
-                size=facts.size,
-                share=round(facts.share, 4),
-                medoid=self.paths[facts.medoid],
-                mean_distance=round(facts.mean_distance, 4),
-                silhouette=_rounded(facts.silhouette),
-            )
-            for facts in measures.clusters
-        )
-
-    def write_tables(self) -> None:
-        write_table(self.space.assignments, ASSIGNMENTS, self._assignment_rows())
-        write_table(self.space.clusters_table, CLUSTERS, self._cluster_rows())
-        self._check_every_image_has_its_row()
-
-    def metrics(self, summary: ClusterSummary, reduction: str) -> dict[str, Any]:
-        return {
-            "imgcluster": __version__,
-            "fingerprint": self.embeddings.fingerprint,
-            "base": self.base,
-            "method": summary.method,
-            "options": {"reduce": reduction, "seed": summary.seed, "place": summary.place},
-            "reduction": summary.reduction,
-            "parameters": summary.parameters,
-            "images": summary.images,
-            "clusters": len(summary.clusters),
-            "noise": summary.noise,
-            "silhouette": _rounded(summary.silhouette),
-            "silhouette_sample": self.measures.silhouette_sample,
-            "warnings": list(summary.warnings),
-        }
-
-    def _assignment_rows(self) -> Iterator[Sequence[Any]]:
-        medoids = {facts.medoid for facts in self.measures.clusters}
-        columns = zip(
-            self.paths,
-            self.clustering.labels.tolist(),
-            self.clustering.confidence.tolist(),
-            self.measures.distances.tolist(),
-            strict=True,
-        )
-        for row, (path, label, confidence, distance) in enumerate(columns):
-            shown = None if np.isnan(distance) else f"{distance:.4f}"
-            yield path, label, f"{confidence:.4f}", shown, row in medoids
-
-    def _cluster_rows(self) -> Iterator[Sequence[Any]]:
-        for row in self.rows:
-            silhouette = None if row.silhouette is None else f"{row.silhouette:.4f}"
-            yield row.cluster, row.size, f"{row.share:.4f}", row.medoid, f"{row.mean_distance:.4f}", silhouette
-
-    def _check_every_image_has_its_row(self) -> None:
-        """Read the tables back: each image found must be in one row of one of them, and in no other.
-
-        Raises:
-            WorkspaceError: It is not so, which is an error of ours.
-        """
-        assigned = [row["path"] for row in read_table(self.space.assignments, ASSIGNMENTS)]
-        skipped = (
-            [row["path"] for row in read_table(self.space.skipped, ("path",))] if self.space.skipped.exists() else []
-        )
-        together = set(assigned) | set(skipped)
-        if len(together) != len(assigned) + len(skipped) or set(assigned) != set(self.paths):
-            raise WorkspaceError(
-                f"the tables in {self.space.path} do not hold every image exactly once; please report this, and start "
-                "over with: imgcluster embed PATH --fresh"
-            )
+def _metrics(
+    summary: ClusterSummary, reduction: str, base: str, fingerprint: str, silhouette_sample: int
+) -> dict[str, Any]:
+    return {
+        "imgcluster": __version__,
+        "fingerprint": fingerprint,
+        "base": base,
+        "method": summary.method,
+        "options": {"reduce": reduction, "seed": summary.seed, "place": summary.place},
+        "reduction": summary.reduction,
+        "parameters": summary.parameters,
+        "images": summary.images,
+        "clusters": len(summary.clusters),
+        "noise": summary.noise,
+        "silhouette": summary.silhouette,
+        "silhouette_sample": silhouette_sample,
+        "warnings": list(summary.warnings),
+    }
 
 
 def _record(space: Workspace, summary: ClusterSummary) -> None:
@@ -325,7 +241,3 @@ def _warnings(clustering: Clustering, placed: Placed, mode: str, manifest: dict[
             f"{len(placed.missing)} images have no file any more and are missing in the folders, the first "
             f"{placed.missing[0]}; run imgcluster embed again."
         )
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)

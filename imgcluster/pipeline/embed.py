@@ -5,24 +5,22 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Final
-
-import numpy as np
 
 from imgcluster._version import __version__
 from imgcluster.encoders import DEFAULT_ENCODER, Encoder, EncoderOptions
 from imgcluster.errors import NoImagesError, UsageError, WorkspaceError
-from imgcluster.files import Finder, FoundFile, Scope, UnreadablePath
+from imgcluster.files import Finder, Scope
 from imgcluster.images import quiet_decoders
 from imgcluster.pathtext import common_base, join, relative_to, to_text
+from imgcluster.pipeline.intake import Intake
 from imgcluster.pipeline.results import require_not_moved, retire_results
-from imgcluster.progress import Progress, Report, silent
-from imgcluster.reading import Loaded, NotAnImage, Skipped, Unchanged, default_workers, in_order, read_image
-from imgcluster.store.index import Index, Known
-from imgcluster.store.shards import Row, ShardWriter, fingerprint
+from imgcluster.progress import Report, silent
+from imgcluster.reading import default_workers
+from imgcluster.store.index import Index
+from imgcluster.store.shards import ShardWriter, all_shards, contents, discard
 from imgcluster.store.tables import SKIPPED, read_table, write_table
 from imgcluster.store.workspace import MARKER, Workspace
 
@@ -120,238 +118,160 @@ def embed(
     if not paths and not files:
         raise UsageError("nothing to embed: give folders or files, or a list with --files-from")
     space = Workspace(workspace)
-    _refuse_own_output(paths, space)
+    asked = [to_text(os.path.abspath(path)) for path in paths]
+    _refuse_own_output(asked, space)
     finder = Finder(paths=paths, listed=files, exclude=exclude, recursive=recursive, marker=MARKER)
     require_not_moved(space)
     model = Encoder(encoder, device=device, options=options)
     with space.locked():
         _refuse_other_encoder(space, model, fresh)
-        run = _Run(space, model, batch_size=batch_size, workers=workers or default_workers(), fresh=fresh)
+        job = _Job(space, model, asked, fresh=fresh)
+        intake = Intake(job.index, job.writer, model, batch_size=batch_size, begin=job.begin)
+        workers = workers or default_workers()
         try:
             with quiet_decoders():
-                run.embed_all(finder, report)
+                intake.take_all(finder, workers, report)
         except BaseException:
             # Interrupted or failed: what was computed so far need not be computed again.
             with contextlib.suppress(OSError):
-                run.writer.flush()
+                job.writer.flush()
             raise
-        return run.finish(finder, started, {"paths": [to_text(Path(path)) for path in paths]})
+        return job.finish(intake, finder.scope(), started, {"batch_size": batch_size, "workers": workers})
 
 
-class _Run:
-    """The state of one `embed`: what was found so far, and the batch that fills."""
+class _Job:
+    """The workspace's side of one `embed`: when its old results go, what it holds in the end, what is on record.
 
-    def __init__(self, space: Workspace, model: Encoder, *, batch_size: int, workers: int, fresh: bool) -> None:
-        self.space = space
-        self.model = model
-        self.batch_size = batch_size
-        self.workers = workers
-        self.fresh = fresh
-        self.index = Index(space.embeddings, model.identity, forget=fresh)
+    Args:
+        space: The workspace, locked.
+        model: The encoder.
+        asked: The paths to embed, absolute texts.
+        fresh: Whether to start over. Where this same job was interrupted before, it goes on instead.
+    """
+
+    def __init__(self, space: Workspace, model: Encoder, asked: list[str], *, fresh: bool) -> None:
+        self._space = space
+        self._model = model
+        self._asked = asked
+        before = space.manifest
+        unfinished = before.get("state") == "embedding" and before.get("fresh") == asked
+        same_encoder = before.get("encoder", {}).get("identity") == model.identity
+        self._fresh = fresh and not (unfinished and same_encoder)
+        self._before = {} if self._fresh else before
+        self._begun = False
+        self.index = Index(space.embeddings, model.identity, forget=self._fresh)
         self.writer = ShardWriter(space.embeddings, model.identity)
-        self.before = {} if fresh else space.manifest
-        self.begun = False
-        self.batch: list[tuple[FoundFile, Loaded, Known | None]] = []
-        self.skipped: list[tuple[FoundFile | UnreadablePath, str]] = []
-        self.new = self.changed = self.unchanged = self.ignored = 0
 
-    def embed_all(self, finder: Finder, report: Report) -> None:
-        total = sum(1 for _ in finder.find())
-        done = 0
-        report(Progress("embed", done, total))
-        for file, result in in_order(self._read, self._files(finder), self.workers):
-            self._take(file, result)
-            done += 1
-            report(Progress("embed", done, max(done, total)))
-        self._encode_batch()
+    def begin(self) -> None:
+        """Make the workspace ready for other embeddings than those its results were made from; once.
 
-    def _files(self, finder: Finder) -> Iterator[FoundFile]:
-        for entry in finder.find():
-            if isinstance(entry, UnreadablePath):
-                self.skipped.append((entry, entry.reason))
-            else:
-                yield entry
-
-    def _read(self, file: FoundFile) -> tuple[Known | None, Loaded | Unchanged | Skipped | NotAnImage]:
-        known = self.index.find(file.location)
-        if known and (file.size, file.mtime_ns) == (known.size, known.mtime_ns):
-            return known, Unchanged()
-        same_size = known is not None and known.size == file.size
-        return known, read_image(file, self.model.info.input_spec, known.digest if known and same_size else None)
-
-    def _take(self, file: FoundFile, result: tuple[Known | None, Loaded | Unchanged | Skipped | NotAnImage]) -> None:
-        known, answer = result
-        if isinstance(answer, Unchanged):
-            assert known is not None
-            self.index.keep(known, file.mtime_ns)
-            self.unchanged += 1
-        elif isinstance(answer, Skipped):
-            self.skipped.append((file, answer.reason))
-        elif isinstance(answer, NotAnImage):
-            self.ignored += 1
-        else:
-            self.batch.append((file, answer, known))
-            if len(self.batch) >= self.batch_size:
-                self._encode_batch()
-
-    def _encode_batch(self) -> None:
-        if not self.batch:
+        Not before the first new row is there: a mistyped path costs nothing.
+        """
+        if self._begun:
             return
-        vectors = self.model.encode(np.stack([loaded.image.pixels for _, loaded, _ in self.batch]))
-        rows = []
-        for (file, loaded, known), vector in zip(self.batch, vectors, strict=True):
-            if not np.isfinite(vector).all():
-                reason = f"encoder {self.model.info.name} gives no finite numbers for it"
-                self.skipped.append((file, reason))
-                continue
-            if known is not None:
-                self.index.drop(known)
-                self.changed += 1
-            else:
-                self.new += 1
-            image = loaded.image
-            rows.append(
-                Row(
-                    path=file.path,
-                    root=file.root,
-                    size=file.size,
-                    mtime_ns=file.mtime_ns,
-                    digest=loaded.digest,
-                    width=image.width,
-                    height=image.height,
-                    embedding=vector,
-                )
-            )
-        self.batch.clear()
-        if rows:
-            self._begin()
-            self.writer.add(rows)
+        retire_results(self._space)
+        record = {"imgcluster": __version__, "state": "embedding", "encoder": self._encoder_record()}
+        if self._fresh:
+            record["fresh"] = self._asked
+        self._space.write_manifest(self._before | record)
+        if self._fresh:
+            discard(all_shards(self._space.embeddings))
+        self._begun = True
 
-    def _begin(self) -> None:
-        """Make the workspace ready for other embeddings than those its results were made from; once."""
-        if self.begun:
-            return
-        retire_results(self.space)
-        manifest = {} if self.fresh else dict(self.before)
-        manifest |= {"imgcluster": __version__, "state": "embedding", "encoder": self._encoder_record()}
-        self.space.write_manifest(manifest)
-        self.begun = True
+    def finish(self, intake: Intake, scope: Scope, started: float, options: dict[str, Any]) -> EmbedSummary:
+        """Let go of what vanished, complete the tables and the manifest, and sum up.
 
-    def finish(self, finder: Finder, started: float, asked: dict[str, Any]) -> EmbedSummary:
-        found_now = self.new + self.changed + self.unchanged
-        if found_now == 0:
-            self._raise_nothing_found(asked)
-        scope = finder.scope()
-        vanished = 0 if self.fresh else self.index.forget_unseen(scope)
-        if self.index.has_outdated_rows or vanished:
-            self._begin()
+        Raises:
+            NoImagesError: No image was found; nothing has changed then.
+        """
+        if intake.new + intake.changed + intake.unchanged == 0:
+            raise _nothing_found(intake, self._asked)
+        vanished = self.index.forget_unseen(scope)
+        if self.index.has_outdated_rows:
+            self.begin()
         # The new rows first: what they replace must not go before they are on disk.
         self.writer.flush()
         self.index.compact(self.writer)
 
-        identity, folder = self.model.identity, self.space.embeddings
-        roots, embedded = _contents(folder, identity)
-        elsewhere = self._skipped_elsewhere(scope)
-        skipped = elsewhere | {entry.location: reason for entry, reason in self.skipped}
-        skipped_roots = {entry.root for entry, _ in self.skipped} | {
-            root for root in self.before.get("roots", ()) if any(_under(location, root) for location in elsewhere)
-        }
-        roots = sorted({*roots, *skipped_roots})
+        folder, identity = self._space.embeddings, self._model.identity
+        holdings = contents(folder, identity)
+        skipped, skipped_roots = self._all_skipped(intake, scope)
+        roots = sorted(skipped_roots | set(holdings.roots))
         base = common_base(roots)
-        write_table(
-            self.space.skipped,
-            SKIPPED,
-            ((relative_to(location, base), reason) for location, reason in sorted(skipped.items())),
-        )
+        if base != self._before.get("base", base):
+            # The paths in the tables are relative to it.
+            self.begin()
+        rows = ((relative_to(location, base), reason) for location, reason in sorted(skipped.items()))
+        write_table(self._space.skipped, SKIPPED, rows)
         seconds = time.monotonic() - started
-        done_now = self.new + self.changed
+        done_now = intake.new + intake.changed
         summary = EmbedSummary(
-            workspace=to_text(self.space.path),
-            encoder=self.model.info.name,
-            device=self.model.device,
-            found=embedded + len(skipped),
-            embedded=embedded,
+            workspace=to_text(self._space.path),
+            encoder=self._model.info.name,
+            device=self._model.device,
+            found=holdings.images + len(skipped),
+            embedded=holdings.images,
             skipped=len(skipped),
-            new=self.new,
-            changed=self.changed,
-            unchanged=self.unchanged,
+            new=intake.new,
+            changed=intake.changed,
+            unchanged=intake.unchanged,
             vanished=vanished,
-            ignored=self.ignored,
+            ignored=intake.ignored,
             roots=tuple(roots),
             seconds=round(seconds, 3),
             images_per_second=round(done_now / seconds, 1) if done_now else 0.0,
-            passed_over=self.model.passed_over,
+            passed_over=self._model.passed_over,
         )
-        self.space.write_manifest(
-            self.space.manifest
-            | {
-                "imgcluster": __version__,
-                "state": "embedded",
-                "encoder": self._encoder_record(),
-                "fingerprint": fingerprint(folder, identity),
-                "base": base,
-                "roots": roots,
-                "counts": {"found": summary.found, "embedded": embedded, "skipped": len(skipped)},
-                "embed": {
-                    **asked,
-                    "device": self.model.device,
-                    "batch_size": self.batch_size,
-                    "workers": self.workers,
-                    "new": self.new,
-                    "changed": self.changed,
-                    "unchanged": self.unchanged,
-                    "vanished": vanished,
-                    "ignored": self.ignored,
-                    "seconds": summary.seconds,
-                },
-            }
-        )
+        kept = ("device", "new", "changed", "unchanged", "vanished", "ignored", "seconds")
+        record = {
+            "imgcluster": __version__,
+            "state": "embedded",
+            "encoder": self._encoder_record(),
+            "fingerprint": holdings.fingerprint,
+            "base": base,
+            "roots": roots,
+            "counts": {"found": summary.found, "embedded": summary.embedded, "skipped": summary.skipped},
+            "embed": {"paths": self._asked, **options, **{name: getattr(summary, name) for name in kept}},
+        }
+        manifest = {key: value for key, value in self._space.manifest.items() if key != "fresh"}
+        self._space.write_manifest(manifest | record)
         return summary
 
-    def _skipped_elsewhere(self, scope: Scope) -> dict[str, str]:
-        """Return the skipped images of earlier runs under other paths, which this run did not look at."""
-        if self.fresh or not self.space.skipped.exists():
-            return {}
-        base = str(self.before.get("base", ""))
-        rows = read_table(self.space.skipped, SKIPPED)
-        earlier = ((join(base, row["path"]) if base else row["path"], row["reason"]) for row in rows)
-        return {location: reason for location, reason in earlier if location not in scope}
+    def _all_skipped(self, intake: Intake, scope: Scope) -> tuple[dict[str, str], set[str]]:
+        """Return the reason for each skipped location, and the roots they lie under.
+
+        Those of earlier runs under other paths, which this run did not look at, stay on record.
+        """
+        skipped = {entry.location: reason for entry, reason in intake.skipped}
+        roots = {entry.root for entry, _ in intake.skipped}
+        if self._before and self._space.skipped.exists():
+            base = str(self._before.get("base", ""))
+            for row in read_table(self._space.skipped, SKIPPED):
+                location = join(base, row["path"]) if base else row["path"]
+                if location not in scope:
+                    skipped.setdefault(location, row["reason"])
+                    roots.update(root for root in self._before.get("roots", ()) if location.startswith(join(root, "")))
+        return skipped, roots
 
     def _encoder_record(self) -> dict[str, Any]:
-        return {"identity": self.model.identity, "file": to_text(self.model.path), **asdict(self.model.info)}
-
-    def _raise_nothing_found(self, asked: dict[str, Any]) -> None:
-        where = ", ".join(asked["paths"]) or "the list"
-        if self.skipped:
-            entry, reason = self.skipped[0]
-            raise NoImagesError(
-                f"none of the {len(self.skipped)} images in {where} can be read; the first, {entry.location}: {reason}"
-            )
-        hint = "it holds other files only" if self.ignored else "nothing is there, or all of it is left out"
-        raise NoImagesError(f"no image found in {where}: {hint}")
+        return {"identity": self._model.identity, "file": to_text(self._model.path), **asdict(self._model.info)}
 
 
-def _contents(folder: Path, identity: str) -> tuple[list[str], int]:
-    """Return the distinct roots, sorted, and the number of images."""
-    from imgcluster.store.shards import list_shards, read_keys
-
-    roots: set[str] = set()
-    count = 0
-    for shard in list_shards(folder, identity):
-        table = read_keys(shard)
-        roots.update(table.column("root").unique().to_pylist())
-        count += len(table)
-    return sorted(roots), count
+def _nothing_found(intake: Intake, asked: Sequence[str]) -> NoImagesError:
+    where = ", ".join(asked) or "the list"
+    if intake.skipped:
+        entry, reason = intake.skipped[0]
+        return NoImagesError(
+            f"none of the {len(intake.skipped)} images in {where} can be read; the first, {entry.location}: {reason}"
+        )
+    hint = "it holds other files only" if intake.ignored else "nothing is there, or all of it is left out"
+    return NoImagesError(f"no image found in {where}: {hint}")
 
 
-def _under(location: str, root: str) -> bool:
-    return location.startswith(join(root, ""))
-
-
-def _refuse_own_output(paths: Sequence[str | os.PathLike[str]], space: Workspace) -> None:
+def _refuse_own_output(paths: Sequence[str], space: Workspace) -> None:
+    own = to_text(space.path)
     for path in paths:
-        real = Path(os.path.abspath(path))
-        if real == space.path or space.path in real.parents:
+        if path == own or path.startswith(join(own, "")):
             raise UsageError(f"{path} lies in the workspace {space.path} itself; choose another workspace with -w DIR")
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from imgcluster.errors import WorkspaceError
 from imgcluster.pathtext import from_text, join
 from imgcluster.placement import read_journal, take_back
-from imgcluster.store.shards import fingerprint
+from imgcluster.store.shards import contents
 from imgcluster.store.tables import ASSIGNMENTS, CLUSTERS, read_table
 from imgcluster.store.workspace import Workspace
 
@@ -77,7 +77,7 @@ def read_results(space: Workspace) -> Results:
     identity = encoder_identity(space)
     space.require(space.metrics, "run imgcluster cluster first")
     metrics = space.read_metrics()
-    if metrics.get("fingerprint") != fingerprint(space.embeddings, identity):
+    if metrics.get("fingerprint") != contents(space.embeddings, identity).fingerprint:
         raise WorkspaceError(
             f"the clusters in {space.path} are older than its embeddings: run imgcluster cluster again"
         )

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DIGEST_BYTES",
+    "Contents",
     "Embeddings",
     "Row",
     "ShardWriter",
     "all_shards",
+    "contents",
     "discard",
-    "fingerprint",
     "list_shards",
     "load",
     "read_keys",
@@ -83,6 +84,15 @@ class Embeddings:
     fingerprint: str
 
 
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """How many images there are, the distinct folders they were found under (sorted), and their fingerprint."""
+
+    images: int
+    roots: tuple[str, ...]
+    fingerprint: str
+
+
 def list_shards(folder: Path, identity: str) -> list[Path]:
     """Return the shards of this encoder in `folder`, oldest first; those of another encoder are passed over.
 
@@ -115,12 +125,19 @@ def read_rows(shard: Path) -> pa.Table:
     return _read(shard, None)
 
 
-def fingerprint(folder: Path, identity: str) -> str:
-    """Return the fingerprint that `load` gives, without reading the vectors."""
-    total = 0
-    for location, digest, _ in _newest(list_shards(folder, identity)):
+def contents(folder: Path, identity: str) -> Contents:
+    """Say what `load` would read, without reading the vectors.
+
+    Raises:
+        WorkspaceError: A shard is damaged.
+    """
+    roots: set[str] = set()
+    total = images = 0
+    for location, digest, _, root in _newest(list_shards(folder, identity)):
         total += _row_hash(location, digest)
-    return _seal(total, identity)
+        images += 1
+        roots.add(root)
+    return Contents(images, tuple(sorted(roots)), _seal(total, identity))
 
 
 def load(folder: Path, identity: str) -> Embeddings:
@@ -130,22 +147,22 @@ def load(folder: Path, identity: str) -> Embeddings:
         WorkspaceError: A shard is damaged.
     """
     shards = list_shards(folder, identity)
-    newest = sorted((location, position, digest) for location, digest, position in _newest(shards))
+    rows = list(_newest(shards))
+    newest = sorted((location, position, digest) for location, digest, position, _ in rows)
+    roots = sorted({root for _, _, _, root in rows})
     # Where the row at (shard, row) goes in the sorted result; -1 for one that is superseded.
     targets = [np.full(_rows(shard), -1, dtype=np.int64) for shard in shards]
     for place, (_, (number, row), _) in enumerate(newest):
         targets[number][row] = place
 
     vectors: npt.NDArray[np.float32] | None = None
-    roots: set[str] = set()
     sizes = np.zeros((len(newest), 2), dtype=np.int32)
     for shard, target in zip(shards, targets, strict=True):
-        table = _read(shard, ["root", "width", "height", "embedding"])
+        table = _read(shard, ["width", "height", "embedding"])
         column = table.column("embedding").combine_chunks()
         values = column.flatten().to_numpy(zero_copy_only=False).reshape(len(table), -1)
         if vectors is None:
             vectors = np.empty((len(newest), values.shape[1]), dtype=np.float32)
-        roots.update(table.column("root").unique().to_pylist())
         used = target >= 0
         vectors[target[used]] = values[used]
         sizes[target[used], 0] = table.column("width").to_numpy()[used]
@@ -153,9 +170,7 @@ def load(folder: Path, identity: str) -> Embeddings:
     if vectors is None:
         vectors = np.empty((0, 0), dtype=np.float32)
     total = sum(_row_hash(location, digest) for location, _, digest in newest)
-    return Embeddings(
-        [location for location, _, _ in newest], tuple(sorted(roots)), sizes, vectors, _seal(total, identity)
-    )
+    return Embeddings([location for location, _, _ in newest], tuple(roots), sizes, vectors, _seal(total, identity))
 
 
 class ShardWriter:
@@ -238,16 +253,16 @@ def discard(shards: Sequence[Path]) -> None:
         remove(shard)
 
 
-def _newest(shards: Sequence[Path]) -> Iterator[tuple[str, bytes, tuple[int, int]]]:
-    """Yield location, digest and (shard, row) of each file's newest row."""
-    found: dict[str, tuple[bytes, tuple[int, int]]] = {}
+def _newest(shards: Sequence[Path]) -> Iterator[tuple[str, bytes, tuple[int, int], str]]:
+    """Yield location, digest, (shard, row) and root of each file's newest row."""
+    found: dict[str, tuple[bytes, tuple[int, int], str]] = {}
     for number, shard in enumerate(shards):
         table = _read(shard, ["path", "root", "digest"])
         columns = (table.column(name).to_pylist() for name in ("root", "path", "digest"))
         for row, (root, path, digest) in enumerate(zip(*columns, strict=True)):
-            found[join(root, path)] = (digest, (number, row))
-    for location, (digest, position) in found.items():
-        yield location, digest, position
+            found[join(root, path)] = (digest, (number, row), root)
+    for location, (digest, position, root) in found.items():
+        yield location, digest, position, root
 
 
 def _row_hash(location: str, digest: bytes) -> int:
