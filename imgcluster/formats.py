@@ -5,10 +5,11 @@ No decoding happens here: this module answers "is this an image, and of which ki
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["HEAD_BYTES", "PILLOW_FORMATS", "FileKind", "sniff"]
+__all__ = ["HEAD_BYTES", "PILLOW_FORMATS", "FileKind", "has_image_extension", "sniff"]
 
 HEAD_BYTES: Final = 64
 """How many first bytes of a file `sniff` wants to see."""
@@ -39,16 +40,17 @@ _WEAK: Final = (
     *((b"P%d" % digit, "PPM", (".pbm", ".pgm", ".ppm", ".pnm")) for digit in range(1, 7)),
 )
 
-_RAW_EXTENSIONS: Final = frozenset(
-    ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .raw .rw2 .rwl"
-    " .sr2 .srf .srw .x3f".split()
-)
+_RAW_EXTENSIONS: Final = {
+    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw", ".nef",
+    ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
+}  # fmt: skip
 _RAW_MAGIC: Final = (b"IIRO", b"IIRS", b"MMOR", b"IIU\x00", b"FUJIFILMCCD-RAW")
 
-_IMAGE_EXTENSIONS: Final = _RAW_EXTENSIONS | frozenset(
-    ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .bmp .dib .tif .tiff .avif .avifs .heic .heif .hif .jp2 .j2k"
-    " .jpx .jxl .pbm .pgm .ppm .pnm .ico .psd .svg".split()
-)
+_IMAGE_EXTENSIONS: Final = _RAW_EXTENSIONS | {
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
+    ".avif", ".avifs", ".heic", ".heif", ".hif", ".jp2", ".j2k", ".jpx", ".jxl", ".pbm", ".pgm", ".ppm", ".pnm",
+    ".ico", ".psd", ".svg",
+}  # fmt: skip
 
 _AVIF_BRANDS: Final = {b"avif", b"avis"}
 _HEIF_BRANDS: Final = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
@@ -64,6 +66,11 @@ class FileKind:
 
     format: str | None
     problem: str | None = None
+
+
+def has_image_extension(name: str) -> bool:
+    """Say whether a file of this name is expected to be an image."""
+    return os.path.splitext(name)[1].lower() in _IMAGE_EXTENSIONS
 
 
 def sniff(head: bytes, extension: str) -> FileKind:

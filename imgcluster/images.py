@@ -22,7 +22,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError, features
 from imgcluster.formats import PILLOW_FORMATS
 from imgcluster.preprocessing import InputSpec, Pixels, prepare
 
-__all__ = ["Decoded", "UnreadableImage", "decode", "heif_available", "quiet_decoders"]
+__all__ = ["Decoded", "UnreadableImage", "decode", "heif_available", "quiet_decoders", "thumbnail"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -71,13 +71,37 @@ def decode(data: bytes, spec: InputSpec, *, kind: str | None = None) -> Decoded:
     Raises:
         UnreadableImage: The bytes are damaged, truncated, too large or in a format without decoder here.
     """
-    if kind == "HEIF" and not heif_available():
+    with _explained(kind), Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as image:
+        left, upper, right, lower = spec.source_box(*image.size)
+        # The picture may lie on its side: what holds for the longer side of the target is good for either way.
+        picture, width, height = _upright(image, max(spec.width, spec.height) / min(right - left, lower - upper))
+        return Decoded(_pixels(picture, spec, image.info.get("icc_profile")), width, height)
+
+
+def thumbnail(data: bytes, side: int) -> Pixels:
+    """Decode an image file's bytes to ``uint8 (height, width, 3)`` that fits into `side`×`side` pixels.
+
+    The whole picture is kept, in its aspect ratio, and never enlarged.
+
+    Raises:
+        UnreadableImage: As `decode`.
+    """
+    with _explained(None), Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as image:
+        scale = min(1.0, side / max(image.size))
+        picture, width, height = _upright(image, scale)
+        size = {"width": max(1, round(width * scale)), "height": max(1, round(height * scale))}
+        return _pixels(picture, InputSpec(**size, channels=3, resize="stretch"), image.info.get("icc_profile"))
+
+
+@contextmanager
+def _explained(kind: str | None) -> Iterator[None]:
+    """Turn whatever a decoder raises into `UnreadableImage` with a reason in plain words."""
+    if not heif_available() and kind == "HEIF":
         raise UnreadableImage("HEIC needs an extra decoder: pip install 'imgcluster[heif]'")
     if kind == "AVIF" and not features.check("avif"):
         raise UnreadableImage("this build of Pillow cannot read AVIF: pip install --upgrade pillow")
     try:
-        with Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as image:
-            return _decode_open(image, spec)
+        yield
     except UnidentifiedImageError:
         raise UnreadableImage("damaged: the header cannot be read") from None
     except Image.DecompressionBombError as error:
@@ -113,21 +137,28 @@ def quiet_decoders() -> Iterator[None]:
         yield
 
 
-def _decode_open(image: Image.Image, spec: InputSpec) -> Decoded:
+def _upright(image: Image.Image, scale: float) -> tuple[Image.Image, int, int]:
+    """Load an opened image, turned upright, in mode ``L``, ``RGB`` or ``CMYK``; with its original width and height.
+
+    Where it will be shrunk to `scale` or less, a JPEG may come at a half, quarter or eighth of its size.
+    """
     width, height = image.size
-    if image.format == "JPEG":
-        _draft(image, spec)
-    profile = image.info.get("icc_profile")
+    if image.format == "JPEG" and scale * _DRAFT_MARGIN < 1.0:
+        margin = scale * _DRAFT_MARGIN
+        image.draft(None, (int(width * margin) + 1, int(height * margin) + 1))
     image.load()
     orientation = _orientation(image)
     picture = _flatten(image)
     if orientation in _UPRIGHT:
         picture = picture.transpose(_UPRIGHT[orientation])
+    return (picture, height, width) if orientation >= 5 else (picture, width, height)
+
+
+def _pixels(picture: Image.Image, spec: InputSpec, profile: bytes | None) -> Pixels:
     picture = _to_srgb(prepare(picture, spec), profile)
     if picture.mode != spec.mode:
         picture = picture.convert(spec.mode)
-    pixels = np.asarray(picture, dtype=np.uint8).reshape(spec.height, spec.width, spec.channels)
-    return Decoded(pixels, *((height, width) if orientation >= 5 else (width, height)))
+    return np.asarray(picture, dtype=np.uint8).reshape(spec.height, spec.width, spec.channels)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -139,17 +170,6 @@ def _orientation(image: Image.Image) -> int:
         _LOG.debug("EXIF ignored: %s", error)
         return 1
     return value if value in _UPRIGHT else 1
-
-
-def _draft(image: Image.Image, spec: InputSpec) -> None:
-    """Let the JPEG decoder work at a half, quarter or eighth of the size where that is enough."""
-    width, height = image.size
-    left, upper, right, lower = spec.source_box(width, height)
-    # The picture may lie on its side; a margin that holds for both ways round is good for either.
-    target, part = max(spec.width, spec.height), min(right - left, lower - upper)
-    scale = _DRAFT_MARGIN * target / part
-    if scale < 1.0:
-        image.draft(None, (int(width * scale) + 1, int(height * scale) + 1))
 
 
 def _flatten(image: Image.Image) -> Image.Image:

@@ -58,7 +58,9 @@ def relative_to(path: str, base: str) -> str:
     """Return the absolute text `path` relative to `base`, which must hold it; unchanged where base is ""."""
     if not base:
         return path
-    prefix = base if base.endswith("/") else base + "/"
+    if path == base:
+        return "."
+    prefix = join(base, "")
     if not path.startswith(prefix):
         raise ValueError(f"{path!r} does not lie under {base!r}")
     return path[len(prefix) :]

@@ -1,0 +1,260 @@
+"""What is printed for people: bars, tables and summaries, with Rich."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from imgcluster import progress
+
+if TYPE_CHECKING:
+    from imgcluster.pipeline.cluster import ClusterSummary
+    from imgcluster.pipeline.doctor import DoctorSummary
+    from imgcluster.pipeline.embed import EmbedSummary
+    from imgcluster.pipeline.encoders import EncoderEntry
+    from imgcluster.pipeline.evaluate import EvaluateSummary
+    from imgcluster.pipeline.undo import UndoSummary
+
+__all__ = [
+    "bar",
+    "show_cluster",
+    "show_doctor",
+    "show_embed",
+    "show_encoder",
+    "show_encoders",
+    "show_evaluate",
+    "show_undo",
+]
+
+_STAGES: Final = {
+    "find": "Looking for images",
+    "embed": "Embedding",
+    "load": "Loading embeddings",
+    "cluster": "Clustering",
+    "measure": "Measuring",
+    "place": "Placing files",
+    "report": "Writing the page",
+    "undo": "Taking files back",
+}
+
+# More clusters than this are for clusters.csv and the page.
+_ROWS: Final = 25
+_PLAIN_WIDTH: Final = 120
+
+
+@contextmanager
+def bar() -> Iterator[progress.Report]:
+    """Yield a function that shows each step as a bar on standard error."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def report(step: progress.Progress) -> None:
+            if step.stage not in tasks:
+                for earlier in tasks.values():
+                    bars.update(earlier, visible=False)
+                tasks[step.stage] = bars.add_task(_STAGES.get(step.stage, step.stage), total=step.total, rate="")
+            task = tasks[step.stage]
+            speed = bars.tasks[task].speed
+            bars.update(task, completed=step.done, total=step.total, rate=f"{speed:.0f}/s" if speed else "")
+
+        yield report
+
+
+def show_embed(summary: EmbedSummary) -> None:
+    """Print what `embed` did."""
+    parts = [f"{summary.new:,} new"]
+    parts += [
+        f"{count:,} {word}"
+        for count, word in (
+            (summary.changed, "changed"),
+            (summary.unchanged, "unchanged"),
+            (summary.vanished, "vanished"),
+        )
+        if count
+    ]
+    rate = f", {summary.images_per_second:,.0f} images/s" if summary.images_per_second else ""
+    _say(
+        f"Embedded {_images(summary.embedded)} with {summary.encoder} on {summary.device.upper()}: "
+        f"{', '.join(parts)} ({summary.seconds:.1f} s{rate})."
+    )
+    if len(summary.roots) > 1:
+        _say(f"The workspace holds images of {len(summary.roots)} folders; --fresh keeps only those named now.")
+    if summary.skipped:
+        _say(f"Skipped {_images(summary.skipped)} that could not be read; {summary.workspace}/skipped.csv says why.")
+    if summary.ignored:
+        _say(f"Left {summary.ignored:,} other files alone.")
+
+
+def show_cluster(summary: ClusterSummary) -> None:
+    """Print the clusters, and where things lie."""
+    noise = f", {_images(summary.noise)} in none (noise)" if summary.noise else ""
+    reduction = "" if summary.reduction == "none" else f" after {summary.reduction}"
+    silhouette = "" if summary.silhouette is None else f", mean silhouette {summary.silhouette:.2f}"
+    _say(
+        f"{_images(summary.images)} in {len(summary.clusters)} "
+        f"{'cluster' if len(summary.clusters) == 1 else 'clusters'}{noise}, by {summary.method}{reduction}{silhouette} "
+        f"({summary.seconds:.1f} s)."
+    )
+    table = _table(
+        "cluster", "size", "share", "silhouette", "most typical image", right=("cluster", "size", "share", "silhouette")
+    )
+    for row in summary.clusters[:_ROWS]:
+        shown = "" if row.silhouette is None else f"{row.silhouette:.2f}"
+        table.add_row(str(row.cluster), f"{row.size:,}", f"{row.share:.1%}", shown, Text(row.medoid))
+    if summary.clusters:
+        _print(table)
+    if len(summary.clusters) > _ROWS:
+        _say(f"… and {len(summary.clusters) - _ROWS} more in clusters.csv.")
+    for warning in summary.warnings:
+        _say(f"Note: {warning}")
+    placed = ", ".join(f"{count:,} by {how}" for how, count in summary.placed.items())
+    if summary.dry_run:
+        _say(
+            f"Nothing was written. Without --dry-run: assignments.csv, clusters.csv, metrics.json and report.html in "
+            f"{summary.workspace}, and {_files(placed)} in {summary.workspace}/clusters."
+        )
+        return
+    if placed:
+        _say(f"Placed {_files(placed)} in {summary.workspace}/clusters (imgcluster undo takes them back).")
+    _say(f"Page: {summary.report}")
+
+
+def show_evaluate(summary: EvaluateSummary) -> None:
+    """Print the scores."""
+    _say(
+        f"{_images(summary.images)} against {summary.classes} labels ({summary.labels}): "
+        f"accuracy {summary.accuracy:.3f}, NMI {summary.nmi:.3f}, ARI {summary.ari:.3f}, purity {summary.purity:.3f}."
+    )
+    if summary.noise:
+        _say(f"{_images(summary.noise)} of no cluster (noise) count as one more cluster.")
+    if summary.unlabelled:
+        _say(f"{_images(summary.unlabelled)} have no label and were left out.")
+    _say(f"Confusion matrix: {summary.confusion_table}, {summary.confusion_picture}")
+
+
+def show_undo(summary: UndoSummary) -> None:
+    """Print what was taken back."""
+    would = "Would take" if summary.dry_run else "Took"
+    _say(f"{would} back {summary.taken_back:,} files placed by {summary.place}.")
+    for target, reason in summary.left[:_ROWS]:
+        _say(f"Left in place: {target} ({reason})")
+    if len(summary.left) > _ROWS:
+        _say(f"… and {len(summary.left) - _ROWS} more.")
+
+
+def show_encoders(entries: Sequence[EncoderEntry]) -> None:
+    """Print all encoders as a table."""
+    table = _table("name", "values", "input", "trained on", "score", "licence", "from", right=("values",))
+    for entry in entries:
+        origin = "imgcluster" if entry.bundled else entry.file
+        if entry.info is None:
+            table.add_row(Text(entry.name), "", "", Text(entry.problem), "", "", Text(origin))
+            continue
+        info = entry.info
+        table.add_row(
+            Text(entry.name),
+            f"{info.embedding_size:,}",
+            f"{info.width}×{info.height}×{info.channels}",
+            Text(info.trained_on),
+            Text(info.score),
+            Text(info.licence),
+            Text(origin),
+        )
+    _print(table)
+
+
+def show_encoder(entry: EncoderEntry) -> None:
+    """Print one encoder: its card where it has one, and what it says about itself."""
+    assert entry.info is not None
+    table = _table("", "")
+    table.show_header = False
+    rows = {
+        "name": entry.name,
+        "version": entry.info.version,
+        "file": entry.file,
+        "values per image": f"{entry.info.embedding_size:,}, compared by {entry.info.metric}",
+        "input": f"{entry.info.width}×{entry.info.height} px, {'grey' if entry.info.channels == 1 else 'RGB'}",
+        "resize": f"{entry.info.resize} {entry.info.crop_fraction:g}, {entry.info.filter}",
+        "trained on": entry.info.trained_on,
+        "score": entry.info.score,
+        "licence": entry.info.licence,
+        "source": entry.info.source,
+        "decoder": entry.info.decoder,
+    }
+    for name, value in rows.items():
+        if value:
+            table.add_row(name, Text(value))
+    _print(table)
+    if entry.card:
+        _say("\n" + entry.card.rstrip())
+
+
+def show_doctor(summary: DoctorSummary) -> None:
+    """Print what runs here and what is missing."""
+    _say(
+        f"imgcluster {summary.imgcluster}, Python {summary.python}, {summary.platform}, {summary.processors} processors"
+    )
+    _say(", ".join(f"{name} {found}" for name, found in summary.packages.items()))
+    table = _table("device", "runs", "images/s", "difference from CPU", "", right=("images/s",))
+    for check in summary.devices:
+        table.add_row(
+            check.device,
+            "yes" if check.runs else "no",
+            "" if check.images_per_second is None else f"{check.images_per_second:,.0f}",
+            "" if check.difference is None else f"{check.difference:.1e}",
+            Text(check.problem),
+        )
+    _print(table)
+    _say(f"Encoder {summary.encoder} runs on {summary.best.upper()} under --device auto.")
+    missing = [name for name, present in summary.formats.items() if not present]
+    _say("All picture formats can be read." if not missing else f"Cannot be read here: {', '.join(missing)}.")
+    for what, command in summary.missing:
+        _say(f"For {what}: {command}")
+
+
+def _table(*columns: str, right: Sequence[str] = ()) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return table
+
+
+def _print(table: Table) -> None:
+    # Without a terminal to fit into, a table is as wide as it likes: paths stay whole.
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+    console.print(table)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _images(count: int) -> str:
+    return f"{count:,} {'image' if count == 1 else 'images'}"
+
+
+def _files(placed: str) -> str:
+    return f"files ({placed})" if placed else "no files"

@@ -1,0 +1,52 @@
+"""Pictures of results, drawn with matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from imgcluster.store.atomic import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["confusion_figure", "save"]
+
+# More numbers than this are unreadable; the colours still show the pattern.
+_NUMBERS_UP_TO: Final = 400
+_INCH_PER_CELL: Final = 0.42
+_LARGEST_INCHES: Final = 24.0
+
+
+def confusion_figure(counts: npt.NDArray[np.int64], labels: Sequence[str], clusters: Sequence[str]) -> Figure:
+    """Draw a confusion matrix: counts ``int64 (labels, clusters)``, coloured by the share of the label's images."""
+    from matplotlib.figure import Figure
+
+    rows, columns = counts.shape
+    width = min(2.5 + _INCH_PER_CELL * columns, _LARGEST_INCHES)
+    height = min(2.0 + _INCH_PER_CELL * rows, _LARGEST_INCHES)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.add_subplot()
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(columns), clusters, rotation=90)
+    # Without this a "$" in a folder's name would start a formula.
+    axes.set_yticks(range(rows), [label.replace("$", r"\$") for label in labels])
+    axes.set_xlabel("cluster")
+    axes.set_ylabel("label")
+    if counts.size <= _NUMBERS_UP_TO:
+        for row, column in zip(*np.nonzero(counts), strict=True):
+            colour = "white" if shares[row, column] > 0.6 else "black"
+            axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
+    figure.colorbar(image, label="share of the label's images")
+    return figure
+
+
+def save(figure: Figure, path: Path, *, dpi: int = 120) -> None:
+    """Write a figure as PNG; the same figure gives the same bytes."""
+    with atomic_path(path) as draft:
+        figure.savefig(draft, format="png", dpi=dpi, metadata={"Software": None})

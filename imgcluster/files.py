@@ -1,0 +1,260 @@
+"""Finding files: walking folders in sorted order, once each, without holding the list in memory.
+
+Nothing is opened here; whether a file is an image is decided from its content later on.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from imgcluster.errors import UsageError
+from imgcluster.formats import has_image_extension
+from imgcluster.pathtext import join, to_text
+
+__all__ = ["Finder", "FoundFile", "Scope", "UnreadablePath", "read_list"]
+
+_SYSTEM_FOLDERS: Final = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"})
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A regular file: `path` relative to `root` (both texts of `pathtext`), bytes, and time of last change."""
+
+    root: str
+    path: str
+    size: int
+    mtime_ns: int
+
+    @property
+    def location(self) -> str:
+        """The absolute path as text; it identifies the file in a workspace."""
+        return join(self.root, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadablePath:
+    """A folder or file that should have been looked at and could not be; `reason` in plain words."""
+
+    root: str
+    path: str
+    reason: str
+
+    @property
+    def location(self) -> str:
+        """The absolute path as text."""
+        return join(self.root, self.path) if self.path else self.root
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """A symbolic link, looked at after everything else so that the real file's name is the one that counts."""
+
+    root: str
+    path: str
+    native: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finder:
+    """What to look for, and where.
+
+    Attributes:
+        paths: Folders and files, as the user gave them.
+        listed: More files, from a list; one that is missing is reported, not raised.
+        exclude: Globs. One without ``/`` leaves out files and folders of that name; one with ``/`` is matched
+            against the path relative to its root.
+        recursive: Whether folders inside the given ones count.
+        marker: Folders that hold a file of this name are left out (another program's, or our own, output).
+    """
+
+    paths: Sequence[str | os.PathLike[str]] = ()
+    listed: Sequence[str | os.PathLike[str]] = ()
+    exclude: Sequence[str] = ()
+    recursive: bool = True
+    marker: str | None = None
+
+    def __post_init__(self) -> None:
+        for path in self.paths:
+            if not os.path.lexists(path):
+                raise UsageError(f"no such file or folder: {to_text(path)}")
+
+    def find(self) -> Iterator[FoundFile | UnreadablePath]:
+        """Yield every wanted file once: by folder in sorted order, then what only links and lists lead to.
+
+        Loops of symbolic links end; a file that is reached by several ways (a link beside it, overlapping folders)
+        is yielded under its real name, or the first of its links.
+        """
+        seen_folders: set[tuple[int, int] | str] = set()
+        seen_files: set[str] = set()
+        links: list[_Link] = []
+        singles: list[str] = []
+        for path in self.paths:
+            native = os.path.abspath(path)
+            if os.path.isdir(native):
+                yield from self._walk(to_text(native), "", native, seen_folders, links)
+            else:
+                singles.append(native)
+        singles += [os.path.abspath(path) for path in self.listed]
+
+        for native in singles:
+            yield from self._single(native, seen_folders, seen_files)
+        # A linked folder may hold further links, which join the end of this list.
+        for link in links:
+            yield from self._follow(link, seen_folders, seen_files, links)
+
+    def scope(self) -> Scope:
+        """Return what a later look-up needs to tell "vanished" from "not looked for"."""
+        folders: set[str] = set()
+        files: set[str] = set()
+        for path in self.paths:
+            (folders if os.path.isdir(path) else files).add(to_text(os.path.abspath(path)))
+        files.update(to_text(os.path.abspath(path)) for path in self.listed)
+        return Scope(frozenset(folders), frozenset(files))
+
+    def _walk(
+        self, root: str, path: str, native: str, seen: set[tuple[int, int] | str], links: list[_Link]
+    ) -> Iterator[FoundFile | UnreadablePath]:
+        # Depth-first with a stack of its own: folders nest deeper than Python's recursion limit allows.
+        stack: list[Iterator[os.DirEntry[str] | UnreadablePath]] = [self._entries(root, path, native, seen)]
+        prefixes = [path]
+        while stack:
+            entry = next(stack[-1], None)
+            if entry is None:
+                stack.pop()
+                prefixes.pop()
+                continue
+            if isinstance(entry, UnreadablePath):
+                yield entry
+                continue
+            relative = f"{prefixes[-1]}/{entry.name}" if prefixes[-1] else entry.name
+            text = to_text(relative)
+            try:
+                if entry.is_symlink() or _is_junction(entry):
+                    links.append(_Link(root, relative, entry.path))
+                elif entry.is_dir():
+                    if self.recursive:
+                        stack.append(self._entries(root, relative, entry.path, seen))
+                        prefixes.append(relative)
+                elif entry.is_file():
+                    facts = entry.stat()
+                    yield FoundFile(root, text, facts.st_size, facts.st_mtime_ns)
+            except OSError as error:
+                yield UnreadablePath(root, text, _plain(error))
+
+    def _entries(
+        self, root: str, path: str, native: str, seen: set[tuple[int, int] | str]
+    ) -> Iterator[os.DirEntry[str] | UnreadablePath]:
+        """Return the wanted entries of one folder, sorted by name; nothing where it was walked before."""
+        try:
+            key = _identity(native)
+            if key in seen:
+                return iter(())
+            seen.add(key)
+            with os.scandir(native) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            return iter([UnreadablePath(root, to_text(path), f"the folder cannot be read: {_plain(error)}")])
+        # The folder the user named is wanted whatever it holds; only those inside it can be left out.
+        if path and self.marker and any(entry.name == self.marker for entry in found):
+            return iter(())
+        return iter(
+            [entry for entry in found if self._wanted(entry.name, f"{path}/{entry.name}" if path else entry.name)]
+        )
+
+    def _single(
+        self, native: str, seen_folders: set[tuple[int, int] | str], seen_files: set[str]
+    ) -> Iterator[FoundFile | UnreadablePath]:
+        # Listed files lie anywhere; those under the current folder keep their way from there.
+        here = os.getcwd()
+        folder = here if native.startswith(here.rstrip(os.sep) + os.sep) else os.path.dirname(native)
+        root, path = to_text(folder), os.path.relpath(native, folder)
+        yield from self._file(root, path, native, seen_folders, seen_files)
+
+    def _follow(
+        self,
+        link: _Link,
+        seen_folders: set[tuple[int, int] | str],
+        seen_files: set[str],
+        links: list[_Link],
+    ) -> Iterator[FoundFile | UnreadablePath]:
+        if os.path.isdir(link.native):
+            if self.recursive:
+                yield from self._walk(link.root, link.path, link.native, seen_folders, links)
+        elif os.path.exists(link.native) or has_image_extension(link.path):
+            yield from self._file(link.root, link.path, link.native, seen_folders, seen_files)
+
+    def _file(
+        self, root: str, path: str, native: str, seen_folders: set[tuple[int, int] | str], seen_files: set[str]
+    ) -> Iterator[FoundFile | UnreadablePath]:
+        try:
+            facts = os.stat(native)
+            if stat.S_ISDIR(facts.st_mode):
+                yield UnreadablePath(root, to_text(path), "a folder, where a file was expected")
+                return
+            if not stat.S_ISREG(facts.st_mode):
+                return
+            real = os.path.realpath(native)
+            folder, name = os.path.split(real)
+            if real in seen_files or (_identity(folder) in seen_folders and self._wanted(name, name)):
+                return
+        except OSError as error:
+            broken = os.path.islink(native) and isinstance(error, FileNotFoundError)
+            reason = "a symbolic link to a file that is not there" if broken else _plain(error)
+            yield UnreadablePath(root, to_text(path), reason)
+            return
+        seen_files.add(real)
+        yield FoundFile(root, to_text(path), facts.st_size, facts.st_mtime_ns)
+
+    def _wanted(self, name: str, path: str) -> bool:
+        if name.startswith(".") or name in _SYSTEM_FOLDERS:
+            return False
+        path = path.replace(os.sep, "/")
+        return not any(
+            fnmatch.fnmatchcase(path if "/" in pattern else name, pattern.rstrip("/")) for pattern in self.exclude
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The folders and files that a walk looked at; a stored image in it that was not found has vanished."""
+
+    folders: frozenset[str]
+    files: frozenset[str]
+
+    def __contains__(self, location: object) -> bool:
+        if not isinstance(location, str):
+            return False
+        if location in self.files:
+            return True
+        return any(location.startswith(join(folder, "")) for folder in self.folders)
+
+
+def read_list(lines: Iterable[bytes]) -> list[Path]:
+    """Return the paths of a list of files: one a line, or separated by NUL bytes as ``find -print0`` writes."""
+    data = b"".join(lines)
+    separator = b"\0" if b"\0" in data else b"\n"
+    names = (name if separator == b"\0" else name.removesuffix(b"\r") for name in data.split(separator))
+    return [Path(os.fsdecode(name)) for name in names if name]
+
+
+def _identity(folder: str) -> tuple[int, int] | str:
+    """Return what tells two ways to one folder from two folders."""
+    facts = os.stat(folder)
+    # Some Windows file systems give no inode numbers; the resolved path serves there.
+    return (facts.st_dev, facts.st_ino) if facts.st_ino else os.path.realpath(folder)
+
+
+def _is_junction(entry: os.DirEntry[str]) -> bool:
+    """Say whether an entry is a junction of Windows, which can loop as a symbolic link can."""
+    check = getattr(entry, "is_junction", None)  # Python 3.12
+    return bool(check and check())
+
+
+def _plain(error: OSError) -> str:
+    return error.strerror or str(error)

@@ -1,0 +1,286 @@
+"""`embed`: every image under the given paths becomes a vector in the workspace."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from imgcluster._version import __version__
+from imgcluster.encoders import DEFAULT_ENCODER, Encoder, EncoderOptions
+from imgcluster.errors import NoImagesError, UsageError, WorkspaceError
+from imgcluster.files import Finder, Scope
+from imgcluster.images import quiet_decoders
+from imgcluster.pathtext import common_base, join, relative_to, to_text
+from imgcluster.pipeline.intake import Intake
+from imgcluster.pipeline.results import require_not_moved, retire_results
+from imgcluster.progress import Report, silent
+from imgcluster.reading import default_workers
+from imgcluster.store.index import Index
+from imgcluster.store.shards import ShardWriter, all_shards, contents, discard
+from imgcluster.store.tables import SKIPPED, read_table, write_table
+from imgcluster.store.workspace import MARKER, Workspace
+
+__all__ = ["DEFAULT_BATCH_SIZE", "DEFAULT_WORKSPACE", "EmbedSummary", "embed"]
+
+DEFAULT_BATCH_SIZE: Final = 32
+DEFAULT_WORKSPACE: Final = "imgcluster-out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedSummary:
+    """What `embed` did, and what the workspace holds now.
+
+    Attributes:
+        workspace: The workspace folder.
+        encoder: Name of the encoder.
+        device: The device it really ran on.
+        found: Images that the workspace knows of: `embedded` and `skipped` together.
+        embedded: Images with a vector.
+        skipped: Images that could not be read; ``skipped.csv`` says why.
+        new: Images embedded now that were not there before.
+        changed: Images embedded again because their content changed.
+        unchanged: Images found as they were.
+        vanished: Images that left because their files did.
+        ignored: Other files that lie among the images.
+        roots: The folders that hold the workspace's images.
+        seconds: Wall-clock time.
+        images_per_second: Images embedded now, per second; 0 where none was.
+        passed_over: Better devices that do not run here, with the reason.
+    """
+
+    workspace: str
+    encoder: str
+    device: str
+    found: int
+    embedded: int
+    skipped: int
+    new: int
+    changed: int
+    unchanged: int
+    vanished: int
+    ignored: int
+    roots: tuple[str, ...]
+    seconds: float
+    images_per_second: float
+    passed_over: tuple[tuple[str, str], ...] = ()
+
+
+def embed(
+    paths: Sequence[str | os.PathLike[str]] = (),
+    *,
+    workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
+    encoder: str | os.PathLike[str] = DEFAULT_ENCODER,
+    options: EncoderOptions | None = None,
+    device: str = "auto",
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    workers: int | None = None,
+    exclude: Sequence[str] = (),
+    recursive: bool = True,
+    files: Sequence[str | os.PathLike[str]] = (),
+    fresh: bool = False,
+    report: Report = silent,
+) -> EmbedSummary:
+    """Embed the images under `paths` that the workspace does not hold yet.
+
+    Images whose size and time of change are as before, or whose content is, are not embedded again; those that
+    vanished from `paths` leave the workspace; images under other paths stay in it. Where anything changes, the
+    results that were made from the old embeddings go: tables and page into ``outdated/``, placed links and copies
+    altogether.
+
+    Args:
+        paths: Folders, walked recursively in sorted order, and files.
+        workspace: The workspace folder; made where it is missing.
+        encoder: The name of an encoder, or an ``.onnx`` file.
+        options: What a foreign ONNX file cannot say about itself.
+        device: ``auto``, ``cpu``, ``cuda``, …; see `devices.DEVICES`.
+        batch_size: Images that go through the encoder at once. It changes no result on the CPU.
+        workers: Threads that read and decode; all processors without it.
+        exclude: Globs of files and folders to leave out.
+        recursive: Whether folders inside `paths` count.
+        files: More files, from a list; one that is missing is skipped, not an error.
+        fresh: Whether to start over instead of adding to the workspace.
+        report: Called with each step.
+
+    Raises:
+        UsageError: A path is missing, or an option is not understood.
+        NoImagesError: Nothing under `paths` is an image that can be read; the workspace is as it was.
+        WorkspaceError: The workspace is locked, not ours, was made with another encoder, or its images are moved.
+        EncoderError: The encoder cannot be used.
+        DeviceError: The device asked for by name does not run here.
+    """
+    started = time.monotonic()
+    if batch_size < 1:
+        raise UsageError(f"a batch size of {batch_size} is not possible; at least 1 is needed")
+    if not paths and not files:
+        raise UsageError("nothing to embed: give folders or files, or a list with --files-from")
+    space = Workspace(workspace)
+    asked = [to_text(os.path.abspath(path)) for path in paths]
+    _refuse_own_output(asked, space)
+    finder = Finder(paths=paths, listed=files, exclude=exclude, recursive=recursive, marker=MARKER)
+    require_not_moved(space)
+    model = Encoder(encoder, device=device, options=options)
+    with space.locked():
+        _refuse_other_encoder(space, model, fresh)
+        job = _Job(space, model, asked, fresh=fresh)
+        intake = Intake(job.index, job.writer, model, batch_size=batch_size, begin=job.begin)
+        workers = workers or default_workers()
+        try:
+            with quiet_decoders():
+                intake.take_all(finder, workers, report)
+        except BaseException:
+            # Interrupted or failed: what was computed so far need not be computed again.
+            with contextlib.suppress(OSError):
+                job.writer.flush()
+            raise
+        return job.finish(intake, finder.scope(), started, {"batch_size": batch_size, "workers": workers})
+
+
+class _Job:
+    """The workspace's side of one `embed`: when its old results go, what it holds in the end, what is on record.
+
+    Args:
+        space: The workspace, locked.
+        model: The encoder.
+        asked: The paths to embed, absolute texts.
+        fresh: Whether to start over. Where this same job was interrupted before, it goes on instead.
+    """
+
+    def __init__(self, space: Workspace, model: Encoder, asked: list[str], *, fresh: bool) -> None:
+        self._space = space
+        self._model = model
+        self._asked = asked
+        before = space.manifest
+        unfinished = before.get("state") == "embedding" and before.get("fresh") == asked
+        same_encoder = before.get("encoder", {}).get("identity") == model.identity
+        self._fresh = fresh and not (unfinished and same_encoder)
+        self._before = {} if self._fresh else before
+        self._begun = False
+        self.index = Index(space.embeddings, model.identity, forget=self._fresh)
+        self.writer = ShardWriter(space.embeddings, model.identity)
+
+    def begin(self) -> None:
+        """Make the workspace ready for other embeddings than those its results were made from; once.
+
+        Not before the first new row is there: a mistyped path costs nothing.
+        """
+        if self._begun:
+            return
+        retire_results(self._space)
+        record = {"imgcluster": __version__, "state": "embedding", "encoder": self._encoder_record()}
+        if self._fresh:
+            record["fresh"] = self._asked
+        self._space.write_manifest(self._before | record)
+        if self._fresh:
+            discard(all_shards(self._space.embeddings))
+        self._begun = True
+
+    def finish(self, intake: Intake, scope: Scope, started: float, options: dict[str, Any]) -> EmbedSummary:
+        """Let go of what vanished, complete the tables and the manifest, and sum up.
+
+        Raises:
+            NoImagesError: No image was found; nothing has changed then.
+        """
+        if intake.new + intake.changed + intake.unchanged == 0:
+            raise _nothing_found(intake, self._asked)
+        vanished = self.index.forget_unseen(scope)
+        if self.index.has_outdated_rows:
+            self.begin()
+        # The new rows first: what they replace must not go before they are on disk.
+        self.writer.flush()
+        self.index.compact(self.writer)
+
+        folder, identity = self._space.embeddings, self._model.identity
+        holdings = contents(folder, identity)
+        skipped, skipped_roots = self._all_skipped(intake, scope)
+        roots = sorted(skipped_roots | set(holdings.roots))
+        base = common_base(roots)
+        if base != self._before.get("base", base):
+            # The paths in the tables are relative to it.
+            self.begin()
+        rows = ((relative_to(location, base), reason) for location, reason in sorted(skipped.items()))
+        write_table(self._space.skipped, SKIPPED, rows)
+        seconds = time.monotonic() - started
+        done_now = intake.new + intake.changed
+        summary = EmbedSummary(
+            workspace=to_text(self._space.path),
+            encoder=self._model.info.name,
+            device=self._model.device,
+            found=holdings.images + len(skipped),
+            embedded=holdings.images,
+            skipped=len(skipped),
+            new=intake.new,
+            changed=intake.changed,
+            unchanged=intake.unchanged,
+            vanished=vanished,
+            ignored=intake.ignored,
+            roots=tuple(roots),
+            seconds=round(seconds, 3),
+            images_per_second=round(done_now / seconds, 1) if done_now else 0.0,
+            passed_over=self._model.passed_over,
+        )
+        kept = ("device", "new", "changed", "unchanged", "vanished", "ignored", "seconds")
+        record = {
+            "imgcluster": __version__,
+            "state": "embedded",
+            "encoder": self._encoder_record(),
+            "fingerprint": holdings.fingerprint,
+            "base": base,
+            "roots": roots,
+            "counts": {"found": summary.found, "embedded": summary.embedded, "skipped": summary.skipped},
+            "embed": {"paths": self._asked, **options, **{name: getattr(summary, name) for name in kept}},
+        }
+        manifest = {key: value for key, value in self._space.manifest.items() if key != "fresh"}
+        self._space.write_manifest(manifest | record)
+        return summary
+
+    def _all_skipped(self, intake: Intake, scope: Scope) -> tuple[dict[str, str], set[str]]:
+        """Return the reason for each skipped location, and the roots they lie under.
+
+        Those of earlier runs under other paths, which this run did not look at, stay on record.
+        """
+        skipped = {entry.location: reason for entry, reason in intake.skipped}
+        roots = {entry.root for entry, _ in intake.skipped}
+        if self._before and self._space.skipped.exists():
+            base = str(self._before.get("base", ""))
+            for row in read_table(self._space.skipped, SKIPPED):
+                location = join(base, row["path"]) if base else row["path"]
+                if location not in scope:
+                    skipped.setdefault(location, row["reason"])
+                    roots.update(root for root in self._before.get("roots", ()) if location.startswith(join(root, "")))
+        return skipped, roots
+
+    def _encoder_record(self) -> dict[str, Any]:
+        return {"identity": self._model.identity, "file": to_text(self._model.path), **asdict(self._model.info)}
+
+
+def _nothing_found(intake: Intake, asked: Sequence[str]) -> NoImagesError:
+    where = ", ".join(asked) or "the list"
+    if intake.skipped:
+        entry, reason = intake.skipped[0]
+        return NoImagesError(
+            f"none of the {len(intake.skipped)} images in {where} can be read; the first, {entry.location}: {reason}"
+        )
+    hint = "it holds other files only" if intake.ignored else "nothing is there, or all of it is left out"
+    return NoImagesError(f"no image found in {where}: {hint}")
+
+
+def _refuse_own_output(paths: Sequence[str], space: Workspace) -> None:
+    own = to_text(space.path)
+    for path in paths:
+        if path == own or path.startswith(join(own, "")):
+            raise UsageError(f"{path} lies in the workspace {space.path} itself; choose another workspace with -w DIR")
+
+
+def _refuse_other_encoder(space: Workspace, model: Encoder, fresh: bool) -> None:
+    made_with = space.manifest.get("encoder", {})
+    if fresh or not made_with or made_with.get("identity") == model.identity:
+        return
+    raise WorkspaceError(
+        f"{space.path} was made with encoder {made_with.get('name')!r} or other options of it, asked for is "
+        f"{model.info.name!r}, and their vectors cannot be mixed; start over with --fresh, or choose another folder "
+        "with -w DIR"
+    )

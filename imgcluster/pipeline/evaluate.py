@@ -1,0 +1,139 @@
+"""`evaluate`: the clustering against labels, from folder names or a CSV file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from imgcluster.errors import UsageError, WorkspaceError
+from imgcluster.figures import confusion_figure, save
+from imgcluster.pathtext import from_text, join, to_text
+from imgcluster.pipeline.embed import DEFAULT_WORKSPACE
+from imgcluster.pipeline.results import Results, read_results
+from imgcluster.placement import folder_name
+from imgcluster.scoring import Scores, score
+from imgcluster.store.atomic import write_json
+from imgcluster.store.tables import read_table, write_table
+from imgcluster.store.workspace import Workspace
+
+__all__ = ["FOLDERS", "EvaluateSummary", "evaluate"]
+
+FOLDERS: Final = "folders"
+"""The word that takes the name of the folder an image lies in as its label."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateSummary:
+    """How well the clustering agrees with labels; see `scoring.Scores` for the measures.
+
+    `images` were scored, `unlabelled` had no label and were left out; `noise` counted as one more cluster. `labels`
+    says where the labels came from; `classes` is how many different ones there are.
+    """
+
+    workspace: str
+    labels: str
+    images: int
+    unlabelled: int
+    classes: int
+    clusters: int
+    noise: int
+    accuracy: float
+    nmi: float
+    ari: float
+    purity: float
+    confusion_table: str
+    confusion_picture: str
+
+
+def evaluate(
+    *, labels: str | os.PathLike[str] = FOLDERS, workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE
+) -> EvaluateSummary:
+    """Score the workspace's clustering, write the confusion matrix, and add the scores to ``metrics.json``.
+
+    Args:
+        labels: ``folders``, or a CSV file with the columns ``path`` (absolute, or relative to the images' common
+            folder, to the CSV file or to the current folder) and ``label``.
+        workspace: The workspace folder.
+
+    Raises:
+        UsageError: The CSV file is missing, or names none of the images.
+        WorkspaceError: There is no current clustering, or the CSV file is malformed.
+    """
+    space = Workspace(workspace)
+    results = read_results(space)
+    with space.locked():
+        told = _from_folders(results) if os.fspath(labels) == FOLDERS else _from_csv(Path(labels), results)
+        known = [index for index, location in enumerate(results.locations) if location in told]
+        if not known:
+            raise UsageError(
+                f"{labels} names none of the {len(results.locations)} images; its paths are taken as absolute, or "
+                f"relative to {results.base}, to the file or to the current folder"
+            )
+        clusters = results.clusters[known]
+        scores = score(clusters, [told[results.locations[index]] for index in known])
+        _write_confusion(space, scores)
+        summary = EvaluateSummary(
+            workspace=to_text(space.path),
+            labels=os.fspath(labels),
+            images=len(known),
+            unlabelled=len(results.locations) - len(known),
+            classes=len(scores.label_names),
+            clusters=sum(number >= 0 for number in scores.clusters),
+            noise=int((clusters < 0).sum()),
+            accuracy=round(scores.accuracy, 4),
+            nmi=round(scores.nmi, 4),
+            ari=round(scores.ari, 4),
+            purity=round(scores.purity, 4),
+            confusion_table=to_text(space.confusion_table),
+            confusion_picture=to_text(space.confusion_picture),
+        )
+        kept = ("labels", "images", "unlabelled", "classes", "noise", "accuracy", "nmi", "ari", "purity")
+        write_json(space.metrics, results.metrics | {"scores": {name: getattr(summary, name) for name in kept}})
+    return summary
+
+
+def _from_folders(results: Results) -> Mapping[str, str]:
+    return {location: location.rsplit("/", 2)[-2] for location in results.locations}
+
+
+def _from_csv(path: Path, results: Results) -> Mapping[str, str]:
+    if not path.is_file():
+        raise UsageError(f"there is no label file {path}; give {FOLDERS} or a CSV file with the columns path, label")
+    present = set(results.locations)
+    found: dict[str, str] = {}
+    bases = [results.base, to_text(os.path.abspath(path.parent)), to_text(os.getcwd())]
+    for row in read_table(path, ("path", "label")):
+        name = row["path"].replace("\\", "/") if os.name == "nt" else row["path"]
+        # As written by us or by another program: with our escapes, or without.
+        for text in dict.fromkeys((name, to_text(from_text(name)), to_text(name))):
+            location = next((place for base in bases if (place := _absolute(text, base)) in present), None)
+            if location is not None:
+                if found.setdefault(location, row["label"]) != row["label"]:
+                    raise WorkspaceError(f"{path} gives {name} two labels: {found[location]!r} and {row['label']!r}")
+                break
+    return found
+
+
+def _absolute(text: str, base: str) -> str:
+    if text.startswith("/") or text[1:3] == ":/" or not base:
+        return text
+    return join(base, text.removeprefix("./"))
+
+
+def _write_confusion(space: Workspace, scores: Scores) -> None:
+    columns = [folder_name(number) for number in scores.clusters]
+    rows = ([name, *counts] for name, counts in zip(scores.label_names, scores.confusion.tolist(), strict=True))
+    write_table(space.confusion_table, ["label", *columns], rows)
+    # Matched clusters along the diagonal, then the others.
+    position = {number: index for index, number in enumerate(scores.clusters)}
+    matched = [position[number] for number in scores.matching if number is not None]
+    order = matched + [index for index in range(len(columns)) if index not in set(matched)]
+    figure = confusion_figure(
+        np.asarray(scores.confusion[:, order]), list(scores.label_names), [columns[index] for index in order]
+    )
+    save(figure, space.confusion_picture)

@@ -1,0 +1,114 @@
+"""A finished clustering on its way into the workspace's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from imgcluster.clustering import Clustering
+from imgcluster.errors import WorkspaceError
+from imgcluster.measures import Measures
+from imgcluster.pathtext import common_base, relative_to
+from imgcluster.store.shards import Embeddings
+from imgcluster.store.tables import ASSIGNMENTS, CLUSTERS, read_table, write_table
+from imgcluster.store.workspace import Workspace
+
+__all__ = ["ClusterRow", "Outcome", "rounded"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRow:
+    """One row of ``clusters.csv``: number, images, share of all, path of the medoid (the most typical image), mean
+    distance of the members to it, and silhouette in [−1, 1], None where it is not defined."""
+
+    cluster: int
+    size: int
+    share: float
+    medoid: str
+    mean_distance: float
+    silhouette: float | None
+
+
+class Outcome:
+    """A finished clustering beside what it was made from, on its way into the workspace's files."""
+
+    def __init__(
+        self,
+        space: Workspace,
+        manifest: dict[str, Any],
+        embeddings: Embeddings,
+        clustering: Clustering,
+        measures: Measures,
+    ) -> None:
+        self.space = space
+        self.embeddings = embeddings
+        self.clustering = clustering
+        self.measures = measures
+        # After an interrupted `embed` the manifest does not know the folders of the newest images yet.
+        complete = manifest.get("state") == "embedded"
+        self.base = str(manifest.get("base", "")) if complete else common_base(list(embeddings.roots))
+        self.paths = [relative_to(location, self.base) for location in embeddings.locations]
+        self.rows = tuple(
+            ClusterRow(
+                cluster=facts.cluster,
+                size=facts.size,
+                share=round(facts.share, 4),
+                medoid=self.paths[facts.medoid],
+                mean_distance=round(facts.mean_distance, 4),
+                silhouette=rounded(facts.silhouette),
+            )
+            for facts in measures.clusters
+        )
+
+    def write_tables(self) -> None:
+        """Write ``assignments.csv`` and ``clusters.csv``, and assert that no image is lost.
+
+        Raises:
+            WorkspaceError: An image is in no row, or in two, of ``assignments.csv`` and ``skipped.csv``.
+        """
+        write_table(self.space.assignments, ASSIGNMENTS, self._assignment_rows())
+        write_table(self.space.clusters_table, CLUSTERS, self._cluster_rows())
+        self._check_every_image_has_its_row()
+
+    def _assignment_rows(self) -> Iterator[Sequence[Any]]:
+        medoids = {facts.medoid for facts in self.measures.clusters}
+        columns = zip(
+            self.paths,
+            self.clustering.labels.tolist(),
+            self.clustering.confidence.tolist(),
+            self.measures.distances.tolist(),
+            strict=True,
+        )
+        for row, (path, label, confidence, distance) in enumerate(columns):
+            shown = None if np.isnan(distance) else f"{distance:.4f}"
+            yield path, label, f"{confidence:.4f}", shown, row in medoids
+
+    def _cluster_rows(self) -> Iterator[Sequence[Any]]:
+        for row in self.rows:
+            silhouette = None if row.silhouette is None else f"{row.silhouette:.4f}"
+            yield row.cluster, row.size, f"{row.share:.4f}", row.medoid, f"{row.mean_distance:.4f}", silhouette
+
+    def _check_every_image_has_its_row(self) -> None:
+        """Read the tables back: each image found must be in one row of one of them, and in no other.
+
+        Raises:
+            WorkspaceError: It is not so, which is an error of ours.
+        """
+        assigned = [row["path"] for row in read_table(self.space.assignments, ASSIGNMENTS)]
+        skipped = (
+            [row["path"] for row in read_table(self.space.skipped, ("path",))] if self.space.skipped.exists() else []
+        )
+        together = set(assigned) | set(skipped)
+        if len(together) != len(assigned) + len(skipped) or set(assigned) != set(self.paths):
+            raise WorkspaceError(
+                f"the tables in {self.space.path} do not hold every image exactly once; please report this, and start "
+                "over with: imgcluster embed PATH --fresh"
+            )
+
+
+def rounded(value: float | None) -> float | None:
+    """Round a measure to the four digits that the tables show."""
+    return None if value is None else round(value, 4)

@@ -1,0 +1,157 @@
+"""The results of a clustering as a unit: current or out of date, read back, and taken away when they are outdated."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from imgcluster.errors import WorkspaceError
+from imgcluster.pathtext import from_text, join
+from imgcluster.placement import read_journal, take_back
+from imgcluster.store.shards import contents
+from imgcluster.store.tables import ASSIGNMENTS, CLUSTERS, read_table
+from imgcluster.store.workspace import Workspace
+
+__all__ = [
+    "Results",
+    "encoder_identity",
+    "read_results",
+    "read_tables",
+    "require_not_moved",
+    "retire_results",
+    "take_back_links",
+]
+
+_LOG = logging.getLogger(__name__)
+
+_OUTDATED: Final = "outdated"
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """A clustering as its tables hold it, row by row.
+
+    `paths` are relative to `base`; `locations` are absolute; `clusters` ``int64 (n,)``; `confidence` and
+    `distances` ``float64 (n,)`` (NaN where the table has none). `table` is ``clusters.csv``, `metrics`
+    ``metrics.json``.
+    """
+
+    base: str
+    paths: list[str]
+    locations: list[str]
+    clusters: npt.NDArray[np.int64]
+    confidence: npt.NDArray[np.float64]
+    distances: npt.NDArray[np.float64]
+    medoids: npt.NDArray[np.bool_]
+    table: list[dict[str, str]]
+    metrics: dict[str, Any]
+
+
+def encoder_identity(space: Workspace) -> str:
+    """Return the identity of the encoder that the workspace was made with.
+
+    Raises:
+        WorkspaceError: Nothing is embedded yet.
+    """
+    if not space.path.exists():
+        raise WorkspaceError(
+            f"there is no workspace {space.path} yet: run imgcluster embed PATH first, or name another with -w DIR"
+        )
+    identity = space.manifest.get("encoder", {}).get("identity")
+    if not identity:
+        raise WorkspaceError(f"{space.path} holds no embeddings yet: run imgcluster embed PATH first")
+    return str(identity)
+
+
+def read_results(space: Workspace) -> Results:
+    """Read the current clustering.
+
+    Raises:
+        WorkspaceError: Nothing is clustered yet, or embeddings have changed since.
+    """
+    identity = encoder_identity(space)
+    space.require(space.metrics, "run imgcluster cluster first")
+    metrics = space.read_metrics()
+    if metrics.get("fingerprint") != contents(space.embeddings, identity).fingerprint:
+        raise WorkspaceError(
+            f"the clusters in {space.path} are older than its embeddings: run imgcluster cluster again"
+        )
+    return read_tables(space, metrics)
+
+
+def read_tables(space: Workspace, metrics: dict[str, Any]) -> Results:
+    """Read the tables of a clustering whose ``metrics.json`` is, or will be, `metrics`.
+
+    Raises:
+        WorkspaceError: A table is missing or not as it was written.
+    """
+    base = str(metrics.get("base", ""))
+    rows = list(read_table(space.assignments, ASSIGNMENTS))
+    try:
+        return Results(
+            base=base,
+            paths=[row["path"] for row in rows],
+            locations=[join(base, row["path"]) if base else row["path"] for row in rows],
+            clusters=np.array([int(row["cluster"]) for row in rows], dtype=np.int64),
+            confidence=_numbers(row["confidence"] for row in rows),
+            distances=_numbers(row["distance"] for row in rows),
+            medoids=np.array([row["is_medoid"] == "true" for row in rows], dtype=bool),
+            table=list(read_table(space.clusters_table, CLUSTERS)),
+            metrics=metrics,
+        )
+    except ValueError as error:
+        raise WorkspaceError(
+            f"{space.assignments} is not as imgcluster wrote it ({error}): run imgcluster cluster again"
+        ) from None
+
+
+def require_not_moved(space: Workspace) -> None:
+    """Refuse to go on while the last placing holds the originals.
+
+    Raises:
+        WorkspaceError: Originals were moved into the workspace's folders.
+    """
+    journal = read_journal(space.journal)
+    if journal is not None and journal.mode == "move" and any(_is_there(entry.target) for entry in journal.entries):
+        raise WorkspaceError(
+            f"the images were moved into {space.clusters}; imgcluster undo puts them back, then run this again"
+        )
+
+
+def retire_results(space: Workspace) -> None:
+    """Take away what was made from embeddings that are about to change.
+
+    Tables and page go into ``outdated/``, over those of the time before; placed links and copies are removed, as
+    `undo` does.
+    """
+    # The record first: without it nothing here counts as complete, however far the rest gets.
+    for path in space.results:
+        if path.exists():
+            target = space.path / _OUTDATED / path.name
+            target.parent.mkdir(exist_ok=True)
+            os.replace(path, target)
+    take_back_links(space)
+
+
+def take_back_links(space: Workspace) -> None:
+    """Take back the last placing of links and copies.
+
+    Those that cannot go without losing something (a copy that was edited, or whose original is gone) are put into
+    ``outdated/clusters/``.
+    """
+    left = take_back(space.journal, aside=space.path / _OUTDATED / space.clusters.name).left
+    for target, reason in left:
+        _LOG.warning("put aside into %s: %s (%s)", space.path / _OUTDATED, target, reason)
+
+
+def _is_there(text: str) -> bool:
+    return os.path.lexists(from_text(text))
+
+
+def _numbers(texts: Any) -> npt.NDArray[np.float64]:
+    return np.array([float(text) if text else np.nan for text in texts], dtype=np.float64)

@@ -1,0 +1,53 @@
+"""`undo`: the last placing of files is taken back."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from imgcluster.errors import WorkspaceError
+from imgcluster.pathtext import to_text
+from imgcluster.pipeline.embed import DEFAULT_WORKSPACE
+from imgcluster.placement import read_journal, take_back
+from imgcluster.progress import Progress, Report, silent
+from imgcluster.store.workspace import Workspace
+
+__all__ = ["UndoSummary", "undo"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndoSummary:
+    """What `undo` did: `taken_back` files of a placing by `place`; those `left` in place, each with the reason."""
+
+    workspace: str
+    place: str
+    taken_back: int
+    left: tuple[tuple[str, str], ...]
+    dry_run: bool
+
+
+def undo(
+    *, workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE, dry_run: bool = False, report: Report = silent
+) -> UndoSummary:
+    """Put moved files back where they came from; remove placed links and copies that are as they were placed.
+
+    Raises:
+        WorkspaceError: Nothing is placed, or another process works in the workspace.
+        PlacementError: The journal is damaged.
+    """
+    space = Workspace(workspace)
+    if not space.path.exists():
+        raise WorkspaceError(f"there is no workspace {space.path}; name it with -w DIR")
+    with space.locked():
+        journal = read_journal(space.journal)
+        if journal is None:
+            raise WorkspaceError(f"nothing is placed in {space.path}, so there is nothing to take back")
+        total = len(journal.entries)
+        answer = take_back(space.journal, dry_run=dry_run, step=lambda done: report(Progress("undo", done, total)))
+    return UndoSummary(
+        workspace=to_text(space.path),
+        place=journal.mode,
+        taken_back=answer.done,
+        left=answer.left,
+        dry_run=dry_run,
+    )

@@ -1,0 +1,188 @@
+"""Placing: each image into its cluster's folder, as a link, a copy or by moving it, never over another file."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shutil
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from imgcluster.errors import PlacementError
+from imgcluster.pathtext import from_text, to_text
+from imgcluster.placement.journal import Entry, Journal, PlaceMode, write_journal
+from imgcluster.store.atomic import atomic_path
+
+__all__ = ["NOISE_FOLDER", "Placed", "folder_name", "free_name", "move", "names_in", "place", "plan"]
+
+_LOG = logging.getLogger(__name__)
+
+NOISE_FOLDER: Final = "noise"
+
+# What is tried where a file system or its rights do not allow what was asked (Windows without developer mode has
+# no symbolic links, no system has hard links between two disks).
+_FALLBACK: Final[dict[str, str]] = {"symlink": "hardlink", "hardlink": "copy"}
+_NOT_ALLOWED: Final = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+# ERROR_INVALID_FUNCTION (no links on this file system), ERROR_NOT_SAME_DEVICE, ERROR_PRIVILEGE_NOT_HELD.
+_NOT_ALLOWED_WINDOWS: Final = {1, 17, 1314}
+
+# The longest file name that common file systems take.
+_NAME_BYTES: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """How many files were placed, by the way that was taken; `missing` are images whose file is gone."""
+
+    counts: dict[str, int]
+    missing: tuple[str, ...]
+
+
+def folder_name(cluster: int) -> str:
+    """Return the folder of a cluster; −1 is noise."""
+    return NOISE_FOLDER if cluster < 0 else f"cluster_{cluster:03d}"
+
+
+def plan(locations: Sequence[str], clusters: Iterable[int], folder: Path, mode: PlaceMode) -> Journal:
+    """Decide where each image goes: into its cluster's folder, under its own name.
+
+    Of several images with one name in a cluster (also where only the case differs, which is the same name on many
+    systems) the later ones get ``_2``, ``_3``, … before their extension. Names of files that lie in the folders
+    already and are not ours count as taken.
+    """
+    taken: dict[str, dict[str, int]] = {}
+    entries = []
+    for location, cluster in zip(locations, clusters, strict=True):
+        home = folder / folder_name(int(cluster))
+        if home.name not in taken:
+            taken[home.name] = dict.fromkeys(names_in(home), 1)
+        name = free_name(from_text(location).name, taken[home.name])
+        entries.append(Entry(location, to_text(home / name)))
+    return Journal(mode, to_text(folder), tuple(entries))
+
+
+def place(journal: Journal, path: Path, *, step: Callable[[int], None] = lambda done: None) -> Placed:
+    """Carry out a plan, after it was written to `path`.
+
+    Args:
+        journal: The plan.
+        path: Where the journal is kept for `take_back`.
+        step: Called with the number of files done.
+
+    Raises:
+        PlacementError: A file could not be placed for another reason than that it is gone.
+    """
+    write_journal(journal, path)
+    counts: dict[str, int] = {}
+    missing = []
+    mode: str = journal.mode
+    for done, entry in enumerate(journal.entries, start=1):
+        source, target = from_text(entry.source), from_text(entry.target)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not source.exists():
+                missing.append(entry.source)
+                continue
+            mode = _place_one(source, target, mode)
+        except OSError as error:
+            raise PlacementError(
+                f"{entry.source} could not be placed as {entry.target}: {error.strerror or error}; "
+                "imgcluster undo takes back what was placed so far"
+            ) from None
+        counts[mode] = counts.get(mode, 0) + 1
+        step(done)
+    return Placed(counts, tuple(missing))
+
+
+def _place_one(source: Path, target: Path, mode: str) -> str:
+    """Place one file and return the way that worked; the next file starts with that one."""
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, "a file of this name is there already", os.fspath(target))
+    if mode == "move":
+        move(source, target)
+        return mode
+    if mode == "copy":
+        with atomic_path(target) as draft:
+            shutil.copy2(source, draft)
+        return mode
+    try:
+        if mode == "symlink":
+            # Relative links survive moving the folder that holds both images and workspace.
+            os.symlink(_relative(source, target.parent), target)
+        else:
+            os.link(source.resolve(), target)
+    except (OSError, NotImplementedError) as error:
+        if not _is_unsupported(error):
+            raise
+        _LOG.warning("no %s possible here (%s): trying a %s", mode, error, _FALLBACK[mode])
+        return _place_one(source, target, _FALLBACK[mode])
+    return mode
+
+
+def move(source: Path, target: Path) -> None:
+    """Move a file to a name that is free, also to another disk; a link that is moved still leads to its file."""
+    if source.is_symlink():
+        destination = os.path.abspath(source.parent / os.readlink(source))
+        os.symlink(_relative(Path(destination), target.parent), target)
+        source.unlink()
+        return
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        if not (error.errno == errno.EXDEV or getattr(error, "winerror", None) == 17):
+            raise
+        # Another disk: the original goes only when its copy is safely written.
+        with atomic_path(target) as draft:
+            shutil.copy2(source, draft)
+        source.unlink()
+
+
+def _relative(path: Path, start: Path) -> str:
+    # Without links in either folder's path, ".." leads to where it seems to.
+    path = path.parent.resolve() / path.name
+    try:
+        return os.path.relpath(path, start.resolve())
+    except ValueError:  # two drives of Windows
+        return os.fspath(path)
+
+
+def _is_unsupported(error: BaseException) -> bool:
+    """Say whether the file system or our rights on it do not allow this kind of link at all."""
+    if isinstance(error, NotImplementedError):
+        return True
+    return getattr(error, "errno", None) in _NOT_ALLOWED or getattr(error, "winerror", None) in _NOT_ALLOWED_WINDOWS
+
+
+def names_in(folder: Path) -> set[str]:
+    """Return the names in a folder, in the form that `free_name` compares; none where there is no folder."""
+    try:
+        return {_key(name) for name in os.listdir(folder)}
+    except FileNotFoundError:
+        return set()
+
+
+def free_name(name: str, taken: dict[str, int]) -> str:
+    """Return `name`, or the first free numbered form of it, and note it; `taken` holds the last number of each."""
+    wanted = _key(name)
+    if wanted not in taken:
+        taken[wanted] = 1
+        return name
+    stem, extension = os.path.splitext(name)
+    while True:
+        taken[wanted] += 1
+        ending = f"_{taken[wanted]}{extension}"
+        room = _NAME_BYTES - len(os.fsencode(ending))
+        if len(os.fsencode(stem)) > room:
+            stem = os.fsencode(stem)[:room].decode(errors="ignore")
+        candidate = stem + ending
+        if _key(candidate) not in taken:
+            taken[_key(candidate)] = 1
+            return candidate
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()

@@ -1,0 +1,313 @@
+"""Embeddings as Parquet shards: written once each, read by column, the newest row of a file counting.
+
+A shard is never changed. What is added goes into new shards; rows that no longer count are left behind when their
+shard is written again under a higher number. So an interruption at any point leaves rows that are right or
+outdated, never half of one, and two rows of one file resolve themselves: the higher shard wins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from imgcluster.errors import WorkspaceError
+from imgcluster.pathtext import join
+from imgcluster.store.atomic import atomic_path, remove
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = [
+    "DIGEST_BYTES",
+    "Contents",
+    "Embeddings",
+    "Row",
+    "ShardWriter",
+    "all_shards",
+    "contents",
+    "discard",
+    "list_shards",
+    "load",
+    "read_keys",
+    "read_rows",
+    "rows_of",
+]
+
+DIGEST_BYTES: Final = 16
+
+ROWS_PER_SHARD: Final = 2048
+"""About 10 MB at 1,280 values: a kill costs seconds of work, and five million images make 2,500 files."""
+
+_IDENTITY_KEY: Final = b"imgcluster.encoder"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One embedded image as it is stored.
+
+    `path` and `root` are texts of `pathtext`; `digest` is the BLAKE2b-128 of the file's bytes; `width` and
+    `height` are those of the upright original, in pixels; `embedding` is ``float32 (embedding_size,)``.
+    """
+
+    path: str
+    root: str
+    size: int
+    mtime_ns: int
+    digest: bytes
+    width: int
+    height: int
+    embedding: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """All embeddings of a workspace, sorted by location.
+
+    Attributes:
+        locations: Absolute paths as texts, ``n`` of them.
+        roots: The distinct folders that the images were found under, sorted.
+        sizes: Width and height of the originals in pixels; ``int32 (n, 2)``.
+        vectors: ``float32 (n, embedding_size)``.
+        fingerprint: Changes whenever an image or the encoder does.
+    """
+
+    locations: list[str]
+    roots: tuple[str, ...]
+    sizes: npt.NDArray[np.int32]
+    vectors: npt.NDArray[np.float32]
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """How many images there are, the distinct folders they were found under (sorted), and their fingerprint."""
+
+    images: int
+    roots: tuple[str, ...]
+    fingerprint: str
+
+
+def list_shards(folder: Path, identity: str) -> list[Path]:
+    """Return the shards of this encoder in `folder`, oldest first; those of another encoder are passed over.
+
+    Raises:
+        WorkspaceError: A shard is damaged.
+    """
+    return [path for path in all_shards(folder) if _identity_of(path) == identity]
+
+
+def all_shards(folder: Path) -> list[Path]:
+    """Return every shard in `folder`, oldest first, whatever encoder it was made with."""
+    return sorted(folder.glob("shard-[0-9][0-9][0-9][0-9][0-9][0-9]*.parquet"), key=_number)
+
+
+def read_keys(shard: Path) -> pa.Table:
+    """Read the columns that tell files apart, without the vectors.
+
+    Raises:
+        WorkspaceError: The shard is damaged.
+    """
+    return _read(shard, ["path", "root", "size", "mtime_ns", "digest"])
+
+
+def read_rows(shard: Path) -> pa.Table:
+    """Read a whole shard.
+
+    Raises:
+        WorkspaceError: The shard is damaged.
+    """
+    return _read(shard, None)
+
+
+def contents(folder: Path, identity: str) -> Contents:
+    """Say what `load` would read, without reading the vectors.
+
+    Raises:
+        WorkspaceError: A shard is damaged.
+    """
+    roots: set[str] = set()
+    total = images = 0
+    for location, digest, _, root in _newest(list_shards(folder, identity)):
+        total += _row_hash(location, digest)
+        images += 1
+        roots.add(root)
+    return Contents(images, tuple(sorted(roots)), _seal(total, identity))
+
+
+def load(folder: Path, identity: str) -> Embeddings:
+    """Read the embeddings that count, sorted by location so that the history of the workspace does not matter.
+
+    Raises:
+        WorkspaceError: A shard is damaged.
+    """
+    shards = list_shards(folder, identity)
+    rows = list(_newest(shards))
+    newest = sorted((location, position, digest) for location, digest, position, _ in rows)
+    roots = sorted({root for _, _, _, root in rows})
+    # Where the row at (shard, row) goes in the sorted result; -1 for one that is superseded.
+    targets = [np.full(_rows(shard), -1, dtype=np.int64) for shard in shards]
+    for place, (_, (number, row), _) in enumerate(newest):
+        targets[number][row] = place
+
+    vectors: npt.NDArray[np.float32] | None = None
+    sizes = np.zeros((len(newest), 2), dtype=np.int32)
+    for shard, target in zip(shards, targets, strict=True):
+        table = _read(shard, ["width", "height", "embedding"])
+        column = table.column("embedding").combine_chunks()
+        values = column.flatten().to_numpy(zero_copy_only=False).reshape(len(table), -1)
+        if vectors is None:
+            vectors = np.empty((len(newest), values.shape[1]), dtype=np.float32)
+        used = target >= 0
+        vectors[target[used]] = values[used]
+        sizes[target[used], 0] = table.column("width").to_numpy()[used]
+        sizes[target[used], 1] = table.column("height").to_numpy()[used]
+    if vectors is None:
+        vectors = np.empty((0, 0), dtype=np.float32)
+    total = sum(_row_hash(location, digest) for location, _, digest in newest)
+    return Embeddings([location for location, _, _ in newest], tuple(roots), sizes, vectors, _seal(total, identity))
+
+
+class ShardWriter:
+    """Collects rows and writes a shard whenever enough of them are there.
+
+    Args:
+        folder: Where the shards lie.
+        identity: Of the encoder; stored in each shard.
+        rows_per_shard: How many rows make a shard full.
+    """
+
+    def __init__(self, folder: Path, identity: str, *, rows_per_shard: int = ROWS_PER_SHARD) -> None:
+        self._folder = folder
+        self._identity = identity
+        self._capacity = rows_per_shard
+        self._rows: list[Row] = []
+        present = all_shards(folder)
+        self._next = _number(present[-1]) + 1 if present else 0
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Take rows; write the shards that they fill."""
+        self._rows.extend(rows)
+        while len(self._rows) >= self._capacity:
+            self._write(self._rows[: self._capacity])
+            del self._rows[: self._capacity]
+
+    def flush(self) -> None:
+        """Write what is left as a last, smaller shard."""
+        if self._rows:
+            self._write(self._rows)
+            self._rows = []
+
+    def _write(self, rows: Sequence[Row]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        vectors = np.stack([row.embedding for row in rows]).astype(np.float32, copy=False)
+        size = vectors.shape[1]
+        fields: dict[str, tuple[Any, Any]] = {
+            "path": (pa.string(), [row.path for row in rows]),
+            "root": (pa.string(), [row.root for row in rows]),
+            "size": (pa.int64(), [row.size for row in rows]),
+            "mtime_ns": (pa.int64(), [row.mtime_ns for row in rows]),
+            "digest": (pa.binary(DIGEST_BYTES), [row.digest for row in rows]),
+            "width": (pa.int32(), [row.width for row in rows]),
+            "height": (pa.int32(), [row.height for row in rows]),
+        }
+        arrays = [pa.array(values, type=kind) for kind, values in fields.values()]
+        arrays.append(pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), size))
+        schema = pa.schema(
+            [pa.field(name, kind, nullable=False) for name, (kind, _) in fields.items()]
+            + [pa.field("embedding", pa.list_(pa.float32(), size), nullable=False)],
+            metadata={_IDENTITY_KEY: self._identity.encode()},
+        )
+        path = self._folder / f"shard-{self._next:06d}.parquet"
+        with atomic_path(path) as draft:
+            # Vectors of floats hardly compress; the other columns do, and are read far more often.
+            pq.write_table(
+                pa.Table.from_arrays(arrays, schema=schema),
+                draft,
+                compression=dict.fromkeys(fields, "zstd") | {"embedding.list.element": "none"},
+                use_dictionary=["root"],
+                write_statistics=False,
+            )
+        self._next += 1
+
+
+def rows_of(table: pa.Table) -> list[Row]:
+    """Return a shard's table as rows."""
+    vectors = table.column("embedding").combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    vectors = vectors.reshape(len(table), -1)
+    names = ("path", "root", "size", "mtime_ns", "digest", "width", "height")
+    columns = [table.column(name).to_pylist() for name in names]
+    return [Row(*values) for values in zip(*columns, vectors, strict=True)]
+
+
+def discard(shards: Sequence[Path]) -> None:
+    """Remove shards that newer ones replace."""
+    for shard in shards:
+        remove(shard)
+
+
+def _newest(shards: Sequence[Path]) -> Iterator[tuple[str, bytes, tuple[int, int], str]]:
+    """Yield location, digest, (shard, row) and root of each file's newest row."""
+    found: dict[str, tuple[bytes, tuple[int, int], str]] = {}
+    for number, shard in enumerate(shards):
+        table = _read(shard, ["path", "root", "digest"])
+        columns = (table.column(name).to_pylist() for name in ("root", "path", "digest"))
+        for row, (root, path, digest) in enumerate(zip(*columns, strict=True)):
+            found[join(root, path)] = (digest, (number, row), root)
+    for location, (digest, position, root) in found.items():
+        yield location, digest, position, root
+
+
+def _row_hash(location: str, digest: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(location.encode() + b"\0" + digest, digest_size=16).digest(), "big")
+
+
+def _seal(total: int, identity: str) -> str:
+    # A sum does not depend on the order of the rows, so shards may be read one after the other in any order.
+    return hashlib.blake2b(f"{identity} {total % 2**128}".encode(), digest_size=16).hexdigest()
+
+
+def _read(shard: Path, columns: list[str] | None) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(shard, columns=columns, partitioning=None, use_threads=False)
+    except (pa.ArrowInvalid, pa.ArrowIOError, OSError, KeyError) as error:
+        raise _damaged(shard, error) from None
+
+
+def _identity_of(shard: Path) -> str:
+    return (_schema_metadata(shard).get(_IDENTITY_KEY) or b"").decode(errors="replace")
+
+
+def _rows(shard: Path) -> int:
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(shard).num_rows)
+
+
+def _schema_metadata(shard: Path) -> dict[bytes, bytes]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_schema(shard).metadata or {}
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _damaged(shard, error) from None
+
+
+def _number(shard: Path) -> int:
+    return int(shard.stem.removeprefix("shard-"))
+
+
+def _damaged(shard: Path, error: BaseException) -> WorkspaceError:
+    why = " ".join(str(error).split())
+    return WorkspaceError(f"{shard} is damaged ({why}); delete that file, then run the same embed command again")

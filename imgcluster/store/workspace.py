@@ -1,0 +1,187 @@
+"""The workspace folder: where each file lies, whose folder it is, who works in it now, and what its manifest says."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from imgcluster.errors import WorkspaceError
+from imgcluster.store.atomic import write_json, write_text
+
+__all__ = ["FORMAT", "MARKER", "Workspace"]
+
+_LOG = logging.getLogger(__name__)
+
+MARKER: Final = ".imgcluster"
+"""The file that tells a workspace from any other folder."""
+
+FORMAT: Final = 1
+"""The version of the workspace's layout; a newer one is refused."""
+
+_MARKER_TEXT: Final = "This folder is a workspace of imgcluster, which writes and removes its own files here.\n"
+
+
+class Workspace:
+    """A workspace folder. Making the object creates nothing; `locked` does.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        WorkspaceError: It exists and is something else.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(os.path.abspath(path))
+        if not self.path.exists() and not self.path.is_symlink():
+            return
+        if not self.path.is_dir():
+            raise WorkspaceError(f"{self.path} is a file; a workspace is a folder: choose another with -w DIR")
+        if not self.is_made and any(entry.name != ".lock" for entry in self.path.iterdir()):
+            raise WorkspaceError(
+                f"{self.path} holds files that are not imgcluster's; choose an empty or new folder with -w DIR"
+            )
+        found = self.manifest.get("format", FORMAT)
+        if found > FORMAT:
+            raise WorkspaceError(
+                f"{self.path} was written by a newer imgcluster (format {found}, known is {FORMAT}); upgrade it"
+            )
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the folder is a workspace already."""
+        return (self.path / MARKER).is_file()
+
+    @property
+    def embeddings(self) -> Path:
+        """The folder of the Parquet shards."""
+        return self.path / "embeddings"
+
+    @property
+    def skipped(self) -> Path:
+        """One row per image that could not be read."""
+        return self.path / "skipped.csv"
+
+    @property
+    def assignments(self) -> Path:
+        """One row per embedded image."""
+        return self.path / "assignments.csv"
+
+    @property
+    def clusters_table(self) -> Path:
+        """One row per cluster."""
+        return self.path / "clusters.csv"
+
+    @property
+    def metrics(self) -> Path:
+        """How the clustering was made and how good it is; written last, so it is there only with all the rest."""
+        return self.path / "metrics.json"
+
+    @property
+    def confusion_table(self) -> Path:
+        """The confusion matrix of `evaluate`."""
+        return self.path / "confusion.csv"
+
+    @property
+    def confusion_picture(self) -> Path:
+        """The confusion matrix of `evaluate` as a picture."""
+        return self.path / "confusion.png"
+
+    @property
+    def report(self) -> Path:
+        """The page."""
+        return self.path / "report.html"
+
+    @property
+    def clusters(self) -> Path:
+        """The labelled folders."""
+        return self.path / "clusters"
+
+    @property
+    def journal(self) -> Path:
+        """What the last placing of files did."""
+        return self.path / "placed.jsonl"
+
+    @property
+    def results(self) -> tuple[Path, ...]:
+        """Everything made from the embeddings, the record that completes it first."""
+        return (
+            self.metrics,
+            self.assignments,
+            self.clusters_table,
+            self.report,
+            self.confusion_table,
+            self.confusion_picture,
+        )
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What ran; empty where nothing did.
+
+        Raises:
+            WorkspaceError: The file is damaged.
+        """
+        return self._read_json(self.path / "manifest.json")
+
+    def write_manifest(self, manifest: dict[str, Any]) -> None:
+        """Replace the manifest."""
+        write_json(self.path / "manifest.json", {"format": FORMAT, **manifest})
+
+    def read_metrics(self) -> dict[str, Any]:
+        """Return ``metrics.json``; empty where nothing is clustered.
+
+        Raises:
+            WorkspaceError: The file is damaged.
+        """
+        return self._read_json(self.metrics)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Create the folder where it is missing and keep other processes out for the length of the block.
+
+        Raises:
+            WorkspaceError: Another process works in it.
+        """
+        from filelock import FileLock, Timeout
+
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise WorkspaceError(
+                f"another imgcluster is working in {self.path}; wait for it, or choose another folder with -w DIR"
+            ) from None
+        except NotImplementedError:  # some network file systems have no locks; one user is the common case there
+            _LOG.warning("the file system of %s has no locks: do not run two imgclusters in it at once", self.path)
+        try:
+            if not self.is_made:
+                write_text(self.path / MARKER, _MARKER_TEXT)
+            yield
+        finally:
+            lock.release()
+
+    def require(self, what: Path, remedy: str) -> None:
+        """Raise `WorkspaceError` with `remedy` where `what` is not there."""
+        if not what.exists():
+            raise WorkspaceError(f"{self.path} has no {what.name} yet: {remedy}")
+
+    def _read_json(self, path: Path) -> dict[str, Any]:
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (ValueError, OSError) as error:
+            raise WorkspaceError(
+                f"{path} cannot be read ({error}); start over with: imgcluster embed PATH --fresh"
+            ) from None
+        if not isinstance(value, dict):
+            raise WorkspaceError(
+                f"{path} is not as imgcluster writes it; start over with: imgcluster embed PATH --fresh"
+            )
+        return value
