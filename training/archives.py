@@ -15,16 +15,14 @@ import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from imgcluster.images import UnreadableImage, decode, quiet_decoders
+from imgcluster.preprocessing import InputSpec, Pixels
 from training.errors import DatasetError
-
-if TYPE_CHECKING:
-    from imgcluster.preprocessing import InputSpec, Pixels
 
 __all__ = ["Labels", "read_cifar_binary", "read_cifar_python", "read_idx", "read_image_zip"]
 
@@ -56,9 +54,7 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
     shape = struct.unpack(f">{dimensions}I", data[4:start])
     expected = int(np.prod(shape, dtype=np.uint64))
     if len(data) - start != expected:
-        raise DatasetError(
-            f"{path} holds {len(data) - start} values, its header says {expected}; fetch it again"
-        )
+        raise DatasetError(f"{path} holds {len(data) - start} values, its header says {expected}; fetch it again")
     return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(shape)
 
 
@@ -74,9 +70,7 @@ def read_cifar_binary(archive: Path | list[Path]) -> dict[str, tuple[Pixels, Lab
     parts: dict[str, list[tuple[Pixels, Labels]]] = {"train": [], "test": []}
     for name, data in sorted(batches.items()):
         if len(data) == 0 or len(data) % _CIFAR_RECORD:
-            raise DatasetError(
-                f"{name} is no CIFAR-10 batch: its size is no multiple of {_CIFAR_RECORD} bytes"
-            )
+            raise DatasetError(f"{name} is no CIFAR-10 batch: its size is no multiple of {_CIFAR_RECORD} bytes")
         records = np.frombuffer(data, dtype=np.uint8).reshape(-1, _CIFAR_RECORD)
         pixels = _planes_to_images(records[:, 1:])
         parts["test" if "test" in name else "train"].append((pixels, records[:, 0].astype(np.int64)))
@@ -97,9 +91,7 @@ def read_cifar_python(archive: Path | list[Path]) -> dict[str, tuple[Pixels, Lab
             planes = np.asarray(content[b"data"], dtype=np.uint8).reshape(-1, _CIFAR_RECORD - 1)
             labels = np.asarray(content[b"labels"], dtype=np.int64)
         except (KeyError, TypeError, ValueError):
-            raise DatasetError(
-                f"{name} is no CIFAR-10 batch: it lacks data or labels; fetch it again"
-            ) from None
+            raise DatasetError(f"{name} is no CIFAR-10 batch: it lacks data or labels; fetch it again") from None
         parts["test" if "test" in name else "train"].append((_planes_to_images(planes), labels))
     return _joined(parts, "data_batch_1 … data_batch_5 and test_batch")
 
@@ -114,9 +106,7 @@ def read_image_zip(path: Path, spec: InputSpec) -> dict[str, tuple[Pixels, Label
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            files = {
-                name: archive.read(name) for name in sorted(archive.namelist()) if not name.endswith("/")
-            }
+            files = {name: archive.read(name) for name in sorted(archive.namelist()) if not name.endswith("/")}
     except (OSError, zipfile.BadZipFile, zlib.error) as error:
         raise DatasetError(f"{path} cannot be read: {error}; fetch it again") from None
     paths = [PurePosixPath(name) for name in files]
@@ -149,9 +139,7 @@ def _members(archive: Path | list[Path], suffix: str) -> dict[str, bytes]:
             return {
                 PurePosixPath(item.name).name: opened.read()
                 for item in tar
-                if item.isfile()
-                and item.name.endswith(suffix)
-                and (opened := tar.extractfile(item)) is not None
+                if item.isfile() and item.name.endswith(suffix) and (opened := tar.extractfile(item)) is not None
             }
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         raise DatasetError(f"{archive} cannot be read: {error}; fetch it again") from None
@@ -188,9 +176,7 @@ class _ArraysOnly(pickle.Unpickler):
         # Python 2 wrote its byte strings so; with this only, no attribute of `_codecs` is in reach.
         if module == "_codecs" and name == "encode":
             return _latin1
-        raise DatasetError(
-            f"the pickle asks for {module}.{name}, which no data set needs; do not trust this file"
-        )
+        raise DatasetError(f"the pickle asks for {module}.{name}, which no data set needs; do not trust this file")
 
 
 def _reconstruct(subtype: Any, shape: Any, code: Any) -> npt.NDArray[Any]:
@@ -215,7 +201,5 @@ def _unpickle(data: bytes, name: str) -> dict[bytes, Any]:
     except Exception as error:
         raise DatasetError(f"{name} is damaged: {error}; fetch it again") from None
     if not isinstance(content, dict):
-        raise DatasetError(
-            f"{name} is no CIFAR-10 batch: it holds a {type(content).__name__}; fetch it again"
-        )
+        raise DatasetError(f"{name} is no CIFAR-10 batch: it holds a {type(content).__name__}; fetch it again")
     return content

@@ -7,7 +7,8 @@ from torch's global generator, which `batches` seeds anew for every batch.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name the field knows
@@ -22,9 +23,6 @@ from training.transforms import (
     SaltAndPepper,
     Transform,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 __all__ = ["apply_transforms"]
 
@@ -86,9 +84,9 @@ def _erase(images: Tensor, transform: Erase) -> Tensor:
     top = torch.randint(height - tall + 1, (count, 1), device=images.device)
     left = torch.randint(width - wide + 1, (count, 1), device=images.device)
     row, column = torch.arange(height, device=images.device), torch.arange(width, device=images.device)
-    inside = ((row >= top) & (row < top + tall))[:, None, :, None] & (
-        (column >= left) & (column < left + wide)
-    )[:, None, None, :]
+    inside = ((row >= top) & (row < top + tall))[:, None, :, None] & ((column >= left) & (column < left + wide))[
+        :, None, None, :
+    ]
     return images.masked_fill(inside, 0.0)
 
 

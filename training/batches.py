@@ -6,23 +6,20 @@ killed go on to exactly the weights of one that was not.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from imgcluster.errors import UsageError
+from imgcluster.preprocessing import Pixels
 from training.augmentation import apply_transforms
+from training.datasets import Images, ImageSet, Indices
 from training.errors import DatasetError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from imgcluster.preprocessing import Pixels
-    from training.datasets import Images, ImageSet, Indices
-    from training.recipes import DataSettings, Recipe
+from training.recipes import DataSettings, Recipe
 
 __all__ = ["Batches", "Split", "Subset", "fold_split", "split_images", "to_input", "to_target", "to_tensor"]
 
@@ -117,12 +114,8 @@ def split_images(images: ImageSet, recipe: Recipe, *, limit: int | None = None) 
         few = np.arange(min(limit, len(test)))
         test, test_labels = Subset(test, few), _of(test_labels, few)
     if not len(rest):
-        raise DatasetError(
-            f"{images.name}: {len(pool)} images leave none to train on; add images, or split less off"
-        )
-    return Split(
-        Subset(pool, rest), Subset(pool, chosen), test, _of(labels, rest), _of(labels, chosen), test_labels
-    )
+        raise DatasetError(f"{images.name}: {len(pool)} images leave none to train on; add images, or split less off")
+    return Split(Subset(pool, rest), Subset(pool, chosen), test, _of(labels, rest), _of(labels, chosen), test_labels)
 
 
 def fold_split(images: ImageSet, recipe: Recipe, *, fold: int, folds: int, limit: int | None = None) -> Split:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from training.checkpoints import write_whole
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from imgcluster.encoders.info import EncoderInfo
-    from training.evaluation import ClusterScores, Scores
-    from training.folds import FoldSummary
-    from training.loop import FitResult
-    from training.models import ParameterCounts
-    from training.recipes import Recipe
+from imgcluster.encoders.info import EncoderInfo
+from imgcluster.store.atomic import write_text
+from training.evaluation import ClusterScores, Scores
+from training.folds import FoldSummary
+from training.loop import FitResult
+from training.models import ParameterCounts
+from training.recipes import Recipe
 
 __all__ = ["Card", "write_card"]
 
@@ -57,7 +53,7 @@ class Card:
 
 def write_card(card: Card, path: Path) -> None:
     """Write `card` as Markdown to `path`."""
-    write_whole(path, _text(card).encode())
+    write_text(path, _text(card))
 
 
 def _text(card: Card) -> str:
@@ -97,9 +93,7 @@ def _text(card: Card) -> str:
     if card.folds is not None:
         parts += [
             f"## Cross-validation: {len(card.folds.folds)} of {card.folds.planned} folds",
-            _table(
-                ("measure", "mean ± sd"), [(key, str(value)) for key, value in card.folds.measures.items()]
-            ),
+            _table(("measure", "mean ± sd"), [(key, str(value)) for key, value in card.folds.measures.items()]),
         ]
     return "\n\n".join(parts) + "\n"
 

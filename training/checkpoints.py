@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-import io
-import os
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import torch
 
+from imgcluster.store.atomic import atomic_path
 from training.errors import TrainingError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["load_checkpoint", "save_checkpoint", "write_whole"]
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write `data` to `path` so that a reader, or a kill at any moment, sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+__all__ = ["load_checkpoint", "save_checkpoint"]
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write `state` (tensors, numbers, texts, lists and dicts of them) to `path`."""
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    write_whole(path, buffer.getvalue())
+    with atomic_path(path) as draft:
+        torch.save(state, draft)
 
 
 def load_checkpoint(path: Path, fingerprint: dict[str, str]) -> dict[str, Any]:
@@ -49,9 +31,7 @@ def load_checkpoint(path: Path, fingerprint: dict[str, str]) -> dict[str, Any]:
     # torch raises whatever the damaged bytes happen to mean.
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
-        raise TrainingError(
-            f"the checkpoint {path} cannot be read ({reason}); train without --resume"
-        ) from None
+        raise TrainingError(f"the checkpoint {path} cannot be read ({reason}); train without --resume") from None
     for key in sorted({*theirs, *fingerprint}):
         if theirs.get(key) != fingerprint.get(key):
             raise TrainingError(

@@ -6,8 +6,10 @@ Reading the files is the business of `archives`, fetching them of `downloads`; f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from pathlib import Path
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +20,6 @@ from training.archives import Labels, read_cifar_binary, read_cifar_python, read
 from training.downloads import CIFAR10, FASHION_MNIST, MNIST, Source, fetch
 from training.errors import DatasetError
 from training.strokes import draw_strokes
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 __all__ = ["DATASET_NAMES", "ArrayImages", "ImageSet", "Images", "Indices", "load_dataset"]
 
@@ -109,18 +107,14 @@ def load_dataset(name: str, *, data_dir: Path | None = None, seed: int = 0) -> I
         DatasetError: Files are missing and cannot be downloaded, or damaged.
     """
     if name not in _LOADERS:
-        raise UsageError(
-            f"data set {name!r} is unknown; choose one of {', '.join(_LOADERS)}, or a folder of images"
-        )
+        raise UsageError(f"data set {name!r} is unknown; choose one of {', '.join(_LOADERS)}, or a folder of images")
     if data_dir is not None and not data_dir.is_dir():
         raise UsageError(f"--data-dir {data_dir} is no folder; name the one that holds the data set's files")
     return _LOADERS[name](data_dir, seed)
 
 
 def _mnist(data_dir: Path | None, seed: int) -> ImageSet:
-    return _idx_set(
-        MNIST, data_dir, _DIGITS, "MNIST, 60,000 + 10,000 handwritten digits of 28×28 px", "CC-BY-SA-3.0"
-    )
+    return _idx_set(MNIST, data_dir, _DIGITS, "MNIST, 60,000 + 10,000 handwritten digits of 28×28 px", "CC-BY-SA-3.0")
 
 
 def _fashion_mnist(data_dir: Path | None, seed: int) -> ImageSet:
@@ -189,9 +183,7 @@ def _cifar10(data_dir: Path | None, seed: int) -> ImageSet:
                     f"{folder / 'cifar10-jpeg.zip'} does not hold train and test with CIFAR-10's classes"
                 )
             # JPEG has changed the pixels a little: figures made from it must say so.
-            return _cifar_set(
-                {key: value[:2] for key, value in parts.items()}, f"{description} (a JPEG copy)"
-            )
+            return _cifar_set({key: value[:2] for key, value in parts.items()}, f"{description} (a JPEG copy)")
     return _cifar_set(read_cifar_binary(fetch(CIFAR10, "cifar-10-binary.tar.gz", data_dir)), description)
 
 

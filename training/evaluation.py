@@ -5,30 +5,26 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from training.archives import Labels
+from training.datasets import Images
 from training.loop import validation_batches
 from training.losses import LOSSES
 from training.metrics import (
     Floats,
-    Labels,
     cosine_similarity,
-    hungarian_accuracy,
-    majority_accuracy,
     mean_squared_errors,
     psnr,
     restored_share,
     ssim,
 )
-
-if TYPE_CHECKING:
-    from training.datasets import Images
-    from training.models import Autoencoder
-    from training.recipes import Recipe
+from training.models import Autoencoder
+from training.recipes import Recipe
 
 __all__ = ["ClusterScores", "Scores", "Triples", "cluster_scores", "encode", "reconstruct", "score"]
 
@@ -50,7 +46,11 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterScores:
-    """How k-means on the codes, told only the number of classes, agrees with the labels."""
+    """How k-means on the codes, told only the number of classes, agrees with the labels.
+
+    `majority_accuracy` is the references' own measure: the share of images that have their cluster's most common
+    label. `hungarian_accuracy` allows every label one cluster only.
+    """
 
     majority_accuracy: float
     hungarian_accuracy: float
@@ -124,15 +124,17 @@ def cluster_scores(codes: npt.NDArray[np.float32], labels: Labels, *, seed: int)
     The labels are used for their number and for scoring, as the references do.
     """
     from sklearn.cluster import KMeans
-    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+    from imgcluster.scoring import score as score_clusters
 
     count = len(np.unique(labels))
     clusters = KMeans(count, n_init=_KMEANS_STARTS, random_state=seed).fit_predict(codes).astype(np.int64)
+    scores = score_clusters(clusters, [str(label) for label in labels])
     return ClusterScores(
-        majority_accuracy=majority_accuracy(labels, clusters),
-        hungarian_accuracy=hungarian_accuracy(labels, clusters),
-        nmi=float(normalized_mutual_info_score(labels, clusters)),
-        ari=float(adjusted_rand_score(labels, clusters)),
+        majority_accuracy=scores.purity,
+        hungarian_accuracy=scores.accuracy,
+        nmi=scores.nmi,
+        ari=scores.ari,
     )
 
 

@@ -11,9 +11,10 @@ import logging
 import os
 import tempfile
 import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +22,9 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from imgcluster.encoders.decoder import DecoderInfo
+from imgcluster.encoders.info import EncoderInfo
 from imgcluster.errors import EncoderError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from imgcluster.encoders.decoder import DecoderInfo
-    from imgcluster.encoders.info import EncoderInfo
 
 __all__ = ["BatchOfBytes", "ImagesOut", "export_decoder", "export_encoder", "run_onnx"]
 
@@ -114,9 +111,7 @@ def export_decoder(module: nn.Module, info: DecoderInfo, path: Path, *, toleranc
         EncoderError: The exported graph and the module differ by more than `tolerance`.
     """
     generator = np.random.default_rng(0)
-    batches = [
-        generator.standard_normal((count, info.latent), dtype=np.float32) for count in _CHECKED_BATCHES
-    ]
+    batches = [generator.standard_normal((count, info.latent), dtype=np.float32) for count in _CHECKED_BATCHES]
     return _export(ImagesOut(module), path, batches, ("embeddings", "images"), info.to_metadata(), tolerance)
 
 

@@ -1,29 +1,25 @@
 """Any folder of images as a data set: decoded once into memory where they fit, else again whenever they are needed.
 
-Decoding is `imgcluster.images`': what an encoder is trained on is pixel for pixel what it will be given.
+Finding and decoding are `imgcluster`'s: what an encoder is trained on is pixel for pixel what it will be given.
 """
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from imgcluster.errors import NoImagesError, UsageError
-from imgcluster.formats import HEAD_BYTES, sniff
-from imgcluster.images import UnreadableImage, decode, quiet_decoders
-from training.datasets import ArrayImages, Images, ImageSet, Indices
+from imgcluster.files import Finder, FoundFile
+from imgcluster.images import quiet_decoders
+from imgcluster.preprocessing import InputSpec, Pixels
+from imgcluster.reading import Loaded, NotAnImage, default_workers, in_order, read_image
+from training.datasets import ArrayImages, ImageSet, Indices
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from imgcluster.preprocessing import InputSpec, Pixels
-
-__all__ = ["FileImages", "find_images", "load_folder"]
+__all__ = ["MEMORY_BYTES", "FileImages", "load_folder"]
 
 MEMORY_BYTES: Final = 4 * 2**30
 """Decoded images of more than this are decoded anew in every epoch instead of being kept."""
@@ -33,7 +29,7 @@ MEMORY_BYTES: Final = 4 * 2**30
 class FileImages:
     """`Images` that are decoded whenever they are taken; memory stays flat in their number."""
 
-    paths: tuple[Path, ...]
+    files: tuple[FoundFile, ...]
     spec: InputSpec
 
     @property
@@ -41,35 +37,26 @@ class FileImages:
         return self.spec.height, self.spec.width, self.spec.channels
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.files)
 
     def take(self, indices: Indices) -> Pixels:
         """Decode these images; one that cannot be read any more since it was found is black."""
-        with quiet_decoders(), ThreadPoolExecutor() as pool:
-            images = list(pool.map(lambda index: _pixels(self.paths[index], self.spec), indices))
-        blank = np.zeros(self.shape, dtype=np.uint8)
-        return np.stack([blank if image is None else image for image in images])
-
-
-def find_images(folder: Path) -> list[Path]:
-    """Return the image files below `folder`, in sorted order, told by their first bytes; hidden ones left out."""
-    found = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            path = Path(parent, name)
-            if not name.startswith(".") and _is_image(path):
-                found.append(path)
-    return found
+        result = np.zeros((len(indices), *self.shape), dtype=np.uint8)
+        chosen = [self.files[index] for index in indices]
+        with quiet_decoders(), ThreadPoolExecutor(default_workers()) as pool:
+            for place, answer in enumerate(pool.map(lambda file: read_image(file, self.spec), chosen)):
+                if isinstance(answer, Loaded):
+                    result[place] = answer.image.pixels
+        return result
 
 
 def load_folder(folder: Path, spec: InputSpec, *, memory_bytes: int = MEMORY_BYTES) -> tuple[ImageSet, int]:
-    """Return the images below `folder` as a set without labels, and how many files could not be read.
+    """Return the images below `folder` as a set without labels, and how many images could not be read.
 
     Every file is decoded once, to know which can be; the names of folders are not looked at.
 
     Args:
-        folder: Walked recursively.
+        folder: Walked recursively, in sorted order.
         spec: What every image is brought to.
         memory_bytes: Keep the decoded images where they need no more than this.
 
@@ -79,43 +66,30 @@ def load_folder(folder: Path, spec: InputSpec, *, memory_bytes: int = MEMORY_BYT
     """
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder of images; give a folder, or the name of a data set")
-    paths = find_images(folder)
-    keep = len(paths) * spec.height * spec.width * spec.channels <= memory_bytes
-    kept, images = _decode_all(paths, spec, keep=keep)
-    if not kept:
+    readable: list[FoundFile] = []
+    kept: list[Pixels] = []
+    used = unreadable = 0
+    found = (item for item in Finder(paths=[folder]).find() if isinstance(item, FoundFile))
+    with quiet_decoders():
+        for file, answer in in_order(lambda file: read_image(file, spec), found, default_workers()):
+            if isinstance(answer, Loaded):
+                readable.append(file)
+                used += answer.image.pixels.nbytes
+                # Past the limit nothing is kept: half of the images in memory would help nobody.
+                if used <= memory_bytes:
+                    kept.append(answer.image.pixels)
+                else:
+                    kept.clear()
+            elif not isinstance(answer, NotAnImage):
+                unreadable += 1
+    if not readable:
         raise NoImagesError(f"{folder} holds no image that can be read; give a folder that does")
-    source: Images = ArrayImages(np.stack(images)) if keep else FileImages(tuple(kept), spec)
-    size = f"{spec.width}×{spec.height} px"
+    images = ArrayImages(np.stack(kept)) if kept else FileImages(tuple(readable), spec)
+    name = folder.resolve().name
     described = ImageSet(
-        name=folder.resolve().name,
-        description=f"{len(kept):,} images of the user's folder {folder.resolve().name!r}, brought to {size}",
+        name=name,
+        description=f"{len(readable):,} images of the folder {name!r}, brought to {spec.width}×{spec.height} px",
         licence="that of the user's images",
-        train=source,
+        train=images,
     )
-    return described, len(paths) - len(kept)
-
-
-def _decode_all(paths: Sequence[Path], spec: InputSpec, *, keep: bool) -> tuple[list[Path], list[Pixels]]:
-    readable, images = [], []
-    with quiet_decoders(), ThreadPoolExecutor() as pool:
-        for path, image in zip(paths, pool.map(lambda path: _pixels(path, spec), paths), strict=True):
-            if image is not None:
-                readable.append(path)
-                if keep:
-                    images.append(image)
-    return readable, images
-
-
-def _pixels(path: Path, spec: InputSpec) -> Pixels | None:
-    try:
-        return decode(path.read_bytes(), spec).pixels
-    except (OSError, UnreadableImage):
-        return None
-
-
-def _is_image(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return sniff(file.read(HEAD_BYTES), path.suffix.lower()).format is not None
-    except OSError:
-        return False
+    return described, unreadable

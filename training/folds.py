@@ -5,29 +5,23 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
+import torch
 
 from imgcluster.errors import UsageError
+from imgcluster.store.atomic import write_json, write_text
 from training.batches import Split, fold_split
-from training.checkpoints import write_whole
+from training.datasets import ImageSet
 from training.evaluation import ClusterScores, Scores, cluster_scores, encode, score
 from training.loop import EpochRecord, FitResult, Progress, fit
 from training.models import Autoencoder, model_for
 from training.pictures import draw_curves
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    import torch
-
-    from training.datasets import ImageSet
-    from training.recipes import Recipe
+from training.recipes import Recipe
 
 __all__ = ["FoldResult", "FoldSummary", "MeanSd", "cross_validate", "fold_checkpoint", "write_history"]
 
@@ -141,9 +135,7 @@ def write_history(history: tuple[EpochRecord, ...], path: Path) -> None:
     _write_csv([dataclasses.asdict(record) for record in history], path)
 
 
-def _with_fold(
-    on_progress: Callable[[Progress], None] | None, fold: int, folds: int
-) -> Callable[[Progress], None]:
+def _with_fold(on_progress: Callable[[Progress], None] | None, fold: int, folds: int) -> Callable[[Progress], None]:
     def report(progress: Progress) -> None:
         if on_progress is not None:
             on_progress(dataclasses.replace(progress, fold=fold, folds=folds))
@@ -154,18 +146,14 @@ def _with_fold(
 def _measure(
     number: int, model: Autoencoder, trained: FitResult, split: Split, recipe: Recipe, device: torch.device
 ) -> FoldResult:
-    scored, labels = (
-        (split.test, split.test_labels) if len(split.test) else (split.validation, split.validation_labels)
-    )
+    scored, labels = (split.test, split.test_labels) if len(split.test) else (split.validation, split.validation_labels)
     codes = encode(model, scored, recipe, device) if labels is not None else None
     return FoldResult(
         fold=number,
         fit=trained,
         validation=score(model, split.validation, recipe, device),
         test=score(model, split.test, recipe, device) if len(split.test) else None,
-        clusters=None
-        if codes is None or labels is None
-        else cluster_scores(codes, labels, seed=recipe.training.seed),
+        clusters=None if codes is None or labels is None else cluster_scores(codes, labels, seed=recipe.training.seed),
     )
 
 
@@ -174,9 +162,7 @@ def _summary(results: list[FoldResult], planned: int) -> FoldSummary:
     measures = {}
     for key in columns[0]:
         values = np.array([column.get(key, math.nan) for column in columns])
-        measures[key] = MeanSd(
-            float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else math.nan
-        )
+        measures[key] = MeanSd(float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else math.nan)
     return FoldSummary(planned=planned, folds=tuple(results), measures=measures)
 
 
@@ -197,7 +183,7 @@ def _write(summary: FoldSummary, folder: Path) -> None:
         for key, value in summary.measures.items()
     }
     content = {"folds": summary.planned, "done": len(rows), "measures": measures, "by_fold": rows}
-    write_whole(folder / "folds.json", (json.dumps(content, indent=2) + "\n").encode())
+    write_json(folder / "folds.json", content)
     draw_curves({f"fold {result.fold}": result.fit.history for result in summary.folds}, folder / "folds.png")
 
 
@@ -206,4 +192,4 @@ def _write_csv(rows: list[dict[str, float]], path: Path) -> None:
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_whole(path, text.getvalue().encode())
+    write_text(path, text.getvalue())

@@ -10,9 +10,11 @@ import copy
 import dataclasses
 import math
 import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -22,16 +24,11 @@ from imgcluster.errors import DeviceError, UsageError
 from training.augmentation import apply_transforms
 from training.batches import Batches, Split, to_input, to_target, to_tensor
 from training.checkpoints import load_checkpoint, save_checkpoint
+from training.datasets import Images
 from training.errors import TrainingError
 from training.losses import LOSSES, Objective
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from training.datasets import Images
-    from training.models import Autoencoder
-    from training.recipes import Recipe, TrainingSettings
+from training.models import Autoencoder
+from training.recipes import Recipe, TrainingSettings
 
 __all__ = [
     "EpochRecord",
@@ -109,9 +106,7 @@ def choose_device(name: str) -> torch.device:
     if name not in available:
         raise UsageError(f"device {name!r} is unknown; choose one of auto, {', '.join(available)}")
     if not available[name]:
-        raise DeviceError(
-            f"PyTorch finds no {name} device here; use --device cpu, or install a build of torch for it"
-        )
+        raise DeviceError(f"PyTorch finds no {name} device here; use --device cpu, or install a build of torch for it")
     return torch.device(name)
 
 
@@ -162,9 +157,7 @@ def fit(
     Raises:
         TrainingError: The loss diverged, every output is the same, or the checkpoint is another training's.
     """
-    run = _Run(
-        model, split, recipe, seed, device, objective or LOSSES[recipe.training.loss], checkpoint, on_progress
-    )
+    run = _Run(model, split, recipe, seed, device, objective or LOSSES[recipe.training.loss], checkpoint, on_progress)
     if resume and checkpoint is not None and checkpoint.exists():
         run.restore(load_checkpoint(checkpoint, run.fingerprint))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -264,9 +257,7 @@ class _Run:
         validation_loss, validation_mse = self._validate()
         best = min((record.loss for record in self.history), default=math.inf)
         if mean > _DIVERGED * best > 0:
-            raise TrainingError(
-                self._advice(f"the loss rose from {best:.4g} to {mean:.4g} in epoch {number + 1}")
-            )
+            raise TrainingError(self._advice(f"the loss rose from {best:.4g} to {mean:.4g} in epoch {number + 1}"))
         chosen = [record.validation_loss for record in self.history]
         if not len(self.split.validation) or not chosen or validation_loss < min(chosen):
             self.best, self.best_epoch = copy.deepcopy(self.kept.state_dict()), number + 1
@@ -317,9 +308,7 @@ class _Run:
 
     def _advice(self, what: str) -> str:
         rate = self.recipe.training.learning_rate
-        return (
-            f"{what}: the training diverged; set training.learning_rate below {rate:g} (try {rate / 3:.1g})"
-        )
+        return f"{what}: the training diverged; set training.learning_rate below {rate:g} (try {rate / 3:.1g})"
 
     def save(self) -> None:
         """Write the checkpoint, where one is wanted."""
@@ -355,9 +344,7 @@ class _Run:
         self.epoch_seconds = state["epoch_seconds"]
 
 
-def validation_batches(
-    images: Images, recipe: Recipe, device: torch.device
-) -> Iterator[tuple[Tensor, Tensor]]:
+def validation_batches(images: Images, recipe: Recipe, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield inputs and targets of `images` in order, corrupted as in training, the same at every call."""
     for start in range(0, len(images), _VALIDATION_BATCH):
         pixels = images.take(np.arange(start, min(start + _VALIDATION_BATCH, len(images))))

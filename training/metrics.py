@@ -1,6 +1,6 @@
-"""What reconstructions and clusterings are measured by. Arrays in, numbers out; nothing here trains.
+"""What reconstructions are measured by. Arrays in, numbers out; nothing here trains.
 
-Images are ``float32 (n, height, width, channels)`` in [0, 1]; labels and clusters ``int64 (n,)``.
+Images are ``float32 (n, height, width, channels)`` in [0, 1]. Clusterings are scored by `imgcluster.scoring`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,7 @@ import numpy.typing as npt
 
 __all__ = [
     "Floats",
-    "Labels",
     "cosine_similarity",
-    "hungarian_accuracy",
-    "majority_accuracy",
     "mean_squared_errors",
     "psnr",
     "restored_share",
@@ -23,7 +20,6 @@ __all__ = [
 ]
 
 Floats = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int64]
 
 # Wang et al. 2004: a Gaussian window of 11 pixels and these two constants.
 _SSIM_SD: Final = 1.5
@@ -42,9 +38,7 @@ def mean_squared_errors(made: Floats, wanted: Floats) -> Floats:
 
 def psnr(made: Floats, wanted: Floats) -> Floats:
     """Return each image's peak signal-to-noise ratio in dB, ``float32 (n,)``, 100 at most."""
-    return np.asarray(
-        -10 * np.log10(np.maximum(mean_squared_errors(made, wanted), _PSNR_LIMIT)), dtype=np.float32
-    )
+    return np.asarray(-10 * np.log10(np.maximum(mean_squared_errors(made, wanted), _PSNR_LIMIT)), dtype=np.float32)
 
 
 def cosine_similarity(made: Floats, wanted: Floats) -> Floats:
@@ -71,9 +65,7 @@ def ssim(made: Floats, wanted: Floats) -> Floats:
     from scipy.ndimage import gaussian_filter
 
     def smooth(values: Floats) -> Floats:
-        blurred = gaussian_filter(
-            values, (0, _SSIM_SD, _SSIM_SD, 0), radius=(0, _SSIM_RADIUS, _SSIM_RADIUS, 0)
-        )
+        blurred = gaussian_filter(values, (0, _SSIM_SD, _SSIM_SD, 0), radius=(0, _SSIM_RADIUS, _SSIM_RADIUS, 0))
         inner = slice(_SSIM_RADIUS, -_SSIM_RADIUS)
         return np.asarray(blurred[:, inner, inner] if min(values.shape[1:3]) > 2 * _SSIM_RADIUS else blurred)
 
@@ -95,31 +87,3 @@ def restored_share(noisy: Floats, made: Floats, clean: Floats) -> float:
     corrupted = noisy != clean
     right = (made >= 0.5) == (clean >= 0.5)
     return float(right[corrupted].mean()) if corrupted.any() else float("nan")
-
-
-def majority_accuracy(labels: Labels, clusters: Labels) -> float:
-    """Return the share of images that have their cluster's most frequent label, as reference A counts accuracy.
-
-    Two clusters may have the same label: this is never below `hungarian_accuracy`, and is also called purity.
-    """
-    return float(_contingency(labels, clusters).max(axis=1).sum() / len(labels))
-
-
-def hungarian_accuracy(labels: Labels, clusters: Labels) -> float:
-    """Return the share of images that the best one-to-one matching of clusters and labels gets right.
-
-    The accuracy of the clustering literature (Kuhn 1955; Xie et al. 2016, https://arxiv.org/abs/1511.06335).
-    """
-    from scipy.optimize import linear_sum_assignment
-
-    table = _contingency(labels, clusters)
-    rows, columns = linear_sum_assignment(table, maximize=True)
-    return float(table[rows, columns].sum() / len(labels))
-
-
-def _contingency(labels: Labels, clusters: Labels) -> npt.NDArray[np.int64]:
-    _, row = np.unique(clusters, return_inverse=True)
-    _, column = np.unique(labels, return_inverse=True)
-    table = np.zeros((row.max() + 1, column.max() + 1), dtype=np.int64)
-    np.add.at(table, (row, column), 1)
-    return table

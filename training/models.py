@@ -6,8 +6,9 @@ zero biases, batch normalisation with epsilon 1e-3 and a running average that ke
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name the field knows
@@ -24,11 +25,7 @@ from training.blocks import (
     Reshape,
     UpSample,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from training.recipes import ModelSettings, Recipe
+from training.recipes import ModelSettings, Recipe
 
 __all__ = [
     "Autoencoder",
@@ -160,9 +157,7 @@ class Autoencoder(nn.Module):
         return Outputs(self.decoder(code), code, mean, log_variance)
 
 
-def build_model(
-    settings: ModelSettings, *, input_shape: Shape, output_shape: Shape, seed: int
-) -> Autoencoder:
+def build_model(settings: ModelSettings, *, input_shape: Shape, output_shape: Shape, seed: int) -> Autoencoder:
     """Return the autoencoder that `settings` describes, freshly initialised.
 
     Args:
@@ -179,9 +174,7 @@ def build_model(
         blocks, shape = _stack(settings.encoder, input_shape, output_shape, input_shape, "encoder")
         values = _size(shape)
         if settings.code == "flatten" and values != settings.latent:
-            raise UsageError(
-                f"model.latent = {settings.latent}, but the encoder's last map holds {values} values"
-            )
+            raise UsageError(f"model.latent = {settings.latent}, but the encoder's last map holds {values} values")
         mean = nn.Identity() if settings.code == "flatten" else nn.Linear(values, settings.latent)
         log_variance = nn.Linear(values, settings.latent) if settings.code == "gaussian" else None
         # A vector before the code is no map to return to: the last map before it is.
@@ -202,18 +195,14 @@ def model_for(recipe: Recipe, image_shape: tuple[int, int, int], *, seed: int) -
     height, width, channels = image_shape
     shown = 1 if recipe.data.input == "grey" else channels
     made = 2 if recipe.data.target == "chrominance" else channels
-    return build_model(
-        recipe.model, input_shape=(shown, height, width), output_shape=(made, height, width), seed=seed
-    )
+    return build_model(recipe.model, input_shape=(shown, height, width), output_shape=(made, height, width), seed=seed)
 
 
 def count_parameters(module: nn.Module) -> ParameterCounts:
     """Count the parameters of `module` as Keras's summary does."""
     trainable = sum(parameter.numel() for parameter in module.parameters())
     frozen = sum(
-        2 * part.num_features
-        for part in module.modules()
-        if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)
+        2 * part.num_features for part in module.modules() if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)
     )
     return ParameterCounts(trainable, frozen)
 
@@ -261,9 +250,7 @@ def _layers(
             raise UsageError(f"{where}: {_text(shape)} values cannot be reshaped to {_text(last_map)}")
         return [nn.Unflatten(1, last_map)], last_map
     if len(shape) != 3:
-        raise UsageError(
-            f"{where}: this block needs a feature map, not a vector; put dense-to-map or reshape first"
-        )
+        raise UsageError(f"{where}: this block needs a feature map, not a vector; put dense-to-map or reshape first")
     channels, height, width = shape
     if isinstance(block, Conv | ConvTranspose):
         filters = output_shape[0] if block.filters == "image" else block.filters
@@ -283,9 +270,7 @@ def _layers(
     return [pool], (channels, height // block.size, width // block.size)
 
 
-def _finished(
-    layer: nn.Module, width: int, block: Conv | ConvTranspose | Dense, *, flat: bool
-) -> list[nn.Module]:
+def _finished(layer: nn.Module, width: int, block: Conv | ConvTranspose | Dense, *, flat: bool) -> list[nn.Module]:
     activation = [] if block.activation == "none" else [_activation(block.activation)]
     norm = [] if block.norm == "none" else [_norm(width, flat=flat)]
     return [layer, *norm, *activation] if block.norm == "before-activation" else [layer, *activation, *norm]

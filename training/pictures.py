@@ -6,23 +6,22 @@ Images are ``float32 (n, height, width, channels)`` in [0, 1].
 
 from __future__ import annotations
 
-import io
 import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from training.checkpoints import write_whole
+from imgcluster.figures import save
+from imgcluster.store.atomic import atomic_path
+from training.archives import Labels
+from training.loop import EpochRecord
+from training.metrics import Floats
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
     from matplotlib.figure import Figure
-
-    from training.loop import EpochRecord
-    from training.metrics import Floats, Labels
 
 __all__ = [
     "draw_curves",
@@ -52,7 +51,7 @@ def draw_curves(histories: Mapping[str, Sequence[EpochRecord]], path: Path) -> N
     axes.set(xlabel="epoch", ylabel="loss", yscale="log")
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize="small")
-    _save(figure, path)
+    save(figure, path, dpi=_DPI)
 
 
 def draw_side_by_side(columns: Mapping[str, Floats], path: Path, *, upright: bool = False) -> None:
@@ -75,7 +74,7 @@ def draw_side_by_side(columns: Mapping[str, Floats], path: Path, *, upright: boo
                     axes.set_ylabel(name, fontsize=8)
                 else:
                     axes.set_title(name, fontsize=8)
-    _save(figure, path)
+    save(figure, path, dpi=_DPI)
 
 
 def draw_grid(images: Floats, path: Path) -> None:
@@ -101,7 +100,7 @@ def draw_latent_plane(codes: Floats, labels: Labels | None, classes: Sequence[st
             axes.scatter(chosen[:, 0], chosen[:, 1], s=_POINT_SIZE, color=f"C{label % 10}", label=name)
         figure.legend(loc="outside right upper", fontsize="small", markerscale=3)
     axes.set(xlabel="code 1", ylabel="code 2")
-    _save(figure, path)
+    save(figure, path, dpi=_DPI)
 
 
 def draw_filters(weights: npt.NDArray[np.float32], path: Path) -> None:
@@ -121,19 +120,14 @@ def draw_filters(weights: npt.NDArray[np.float32], path: Path) -> None:
 def merge_chrominance(grey: Floats, chrominance: Floats) -> Floats:
     """Return RGB images from luminance ``(n, h, w, 1)`` and chrominance ``(n, h, w, 2)`` around ½ (ITU-R BT.601)."""
     blue, red = chrominance[..., :1] - 0.5, chrominance[..., 1:] - 0.5
-    colour = np.concatenate(
-        [grey + 1.402 * red, grey - 0.344136 * blue - 0.714136 * red, grey + 1.772 * blue], axis=3
-    )
+    colour = np.concatenate([grey + 1.402 * red, grey - 0.344136 * blue - 0.714136 * red, grey + 1.772 * blue], axis=3)
     return np.asarray(colour.clip(0, 1), dtype=np.float32)
 
 
 def _figure(width: float, height: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def _show(axes: object, image: Floats) -> None:
@@ -141,16 +135,9 @@ def _show(axes: object, image: Floats) -> None:
     axes.set(xticks=[], yticks=[])  # type: ignore[attr-defined]
 
 
-def _save(figure: Figure, path: Path) -> None:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI)
-    write_whole(path, buffer.getvalue())
-
-
 def _write_png(image: Floats, path: Path) -> None:
     from PIL import Image
 
     values = np.rint(image.clip(0, 1) * 255).astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(values if values.shape[2] == 3 else values[:, :, 0]).save(buffer, format="PNG")
-    write_whole(path, buffer.getvalue())
+    with atomic_path(path) as draft:
+        Image.fromarray(values if values.shape[2] == 3 else values[:, :, 0]).save(draft, format="PNG")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 from imgcluster.errors import UsageError
-from imgcluster.preprocessing import ResizeRule  # noqa: TC001 - annotations are read at run time here
+from imgcluster.preprocessing import ResizeRule
 from training.blocks import BLOCKS, Block
 from training.transforms import TRANSFORMS, Transform
 
@@ -211,9 +211,7 @@ def load_recipe(name: str) -> Recipe:
     """
     path = Path(name) if name.endswith(".toml") else RECIPES_FOLDER / f"{name}.toml"
     if not name.endswith(".toml") and name not in recipe_names():
-        raise UsageError(
-            f"recipe {name!r} is unknown; choose one of {', '.join(recipe_names())}, or a FILE.toml"
-        )
+        raise UsageError(f"recipe {name!r} is unknown; choose one of {', '.join(recipe_names())}, or a FILE.toml")
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -236,10 +234,7 @@ def parse_recipe(text: str, name: str) -> Recipe:
 
 def with_changes(recipe: Recipe, **changes: dict[str, Any]) -> Recipe:
     """Return `recipe` with some values replaced, by section: ``with_changes(r, training={"epochs": 3})``."""
-    sections = {
-        section: dataclasses.replace(getattr(recipe, section), **values)
-        for section, values in changes.items()
-    }
+    sections = {section: dataclasses.replace(getattr(recipe, section), **values) for section, values in changes.items()}
     return dataclasses.replace(recipe, **sections)
 
 
@@ -282,9 +277,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
             return value
         raise UsageError(f"{where} = {value!r} is unknown; choose one of {', '.join(map(repr, options))}")
     if get_origin(hint) in (typing.Union, types.UnionType):
-        if any(
-            value == word for option in options if get_origin(option) is Literal for word in get_args(option)
-        ):
+        if any(value == word for option in options if get_origin(option) is Literal for word in get_args(option)):
             return value
         hint = next(option for option in options if get_origin(option) is not Literal)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
@@ -299,9 +292,7 @@ def _tagged(table: Any, choices: dict[str, type[Any]], where: str) -> Any:
     kind = table.get("type") if isinstance(table, dict) else None
     if kind not in choices:
         raise UsageError(f"{where}: type = {kind!r} is unknown; choose one of {', '.join(choices)}")
-    return _build(
-        choices[kind], {key: value for key, value in table.items() if key != "type"}, f"{where} ({kind}):"
-    )
+    return _build(choices[kind], {key: value for key, value in table.items() if key != "type"}, f"{where} ({kind}):")
 
 
 _KINDS: Final = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}

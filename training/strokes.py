@@ -6,14 +6,13 @@ grow and shrink while the hand moves to the right, broken into a few words, some
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-if TYPE_CHECKING:
-    from imgcluster.preprocessing import Pixels
+from imgcluster.preprocessing import Pixels
 
 __all__ = ["SIDE", "draw_strokes"]
 
@@ -65,9 +64,7 @@ def _signature(random: np.random.Generator) -> npt.NDArray[np.uint8]:
     return np.asarray(picture, dtype=np.uint8) * 255
 
 
-def _pen_path(
-    letters: int, random: np.random.Generator
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _pen_path(letters: int, random: np.random.Generator) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return the pen's places: a turning motion whose radius, pace and slant change from letter to letter."""
     knots = np.arange(letters + 1)
     time = np.linspace(0, letters, letters * _POINTS_PER_LETTER)
@@ -75,9 +72,7 @@ def _pen_path(
     def smooth(low: float, high: float) -> npt.NDArray[np.float64]:
         return np.interp(time, knots, random.uniform(low, high, letters + 1))
 
-    height = np.interp(
-        time, knots, random.choice([0.5, 0.7, 1.0, 1.8], letters + 1, p=[0.3, 0.35, 0.2, 0.15])
-    )
+    height = np.interp(time, knots, random.choice([0.5, 0.7, 1.0, 1.8], letters + 1, p=[0.3, 0.35, 0.2, 0.15]))
     # The first letter is a capital.
     height *= 1 + 1.2 * np.exp(-((time / 0.8) ** 2))
     phase = 2 * np.pi * np.cumsum(smooth(0.7, 1.3)) / _POINTS_PER_LETTER + random.uniform(0, 2 * np.pi)

@@ -8,23 +8,24 @@ pictures.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import torch
 
+from imgcluster.encoders.catalogue import user_folder
 from imgcluster.encoders.decoder import DecoderInfo
 from imgcluster.encoders.info import EncoderInfo
 from imgcluster.errors import UsageError
 from imgcluster.preprocessing import InputSpec
+from imgcluster.store.atomic import write_json
 from training.batches import Split, Subset, fold_split, split_images
 from training.cards import Card, write_card
-from training.checkpoints import write_whole
 from training.datasets import DATASET_NAMES, Images, ImageSet, load_dataset
 from training.evaluation import ClusterScores, Scores, cluster_scores, encode, reconstruct, score
 from training.export import export_decoder, export_encoder
@@ -42,10 +43,7 @@ from training.pictures import (
 )
 from training.recipes import DEFAULT_RECIPES, Recipe, load_recipe, with_changes
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-__all__ = ["TrainResult", "default_output", "train_encoder"]
+__all__ = ["TrainResult", "train_encoder"]
 
 _PICTURED: Final = 8
 _GENERATED: Final = 64
@@ -82,13 +80,6 @@ class TrainResult:
     unreadable: int
 
 
-def default_output() -> Path:
-    """Return the user's own encoder folder, in which ``--encoder NAME`` finds what was trained."""
-    import platformdirs
-
-    return platformdirs.user_data_path("imgcluster") / "encoders"
-
-
 def train_encoder(
     dataset: str,
     *,
@@ -112,7 +103,7 @@ def train_encoder(
         dataset: ``mnist``, ``fashion-mnist``, ``cifar10``, ``strokes``, or a folder of images.
         recipe: A recipe's name or TOML file; the data set's default without one.
         name: The encoder's name; the recipe's without one (of a folder, the folder's).
-        output: Where the files go; `default_output` without one.
+        output: Where the files go; the user's own encoder folder without one.
         data_dir: A folder that holds the published files; without one they are downloaded.
         folds: Cross-validate with so many folds first, and export the first fold's encoder; 0 for none.
         epochs: Replaces the recipe's.
@@ -136,10 +127,8 @@ def train_encoder(
     planned = _choose_recipe(dataset, recipe)
     changed = _changed(planned, epochs, steps_per_epoch, seed, image_size, limit)
     images, unreadable = _load(dataset, changed, data_dir)
-    title = name or (
-        images.name if changed.data.dataset == "folder" and recipe is None else changed.encoder_name
-    )
-    target = output or default_output()
+    title = name or (images.name if changed.data.dataset == "folder" and recipe is None else changed.encoder_name)
+    target = output or user_folder()
     folder = target / f"{title}.training"
 
     summary = None
@@ -266,15 +255,11 @@ def _load(dataset: str, recipe: Recipe, data_dir: Path | None) -> tuple[ImageSet
             f"recipe {recipe.name} does not say which size folders of images are brought to; "
             "set data.image_size and data.channels in it, or use --recipe folder"
         )
-    spec = InputSpec(
-        width=size, height=size, channels=channels, resize=recipe.data.resize, filter=recipe.data.filter
-    )
+    spec = InputSpec(width=size, height=size, channels=channels, resize=recipe.data.resize, filter=recipe.data.filter)
     return load_folder(Path(dataset), spec)
 
 
-def _write_results(
-    fitted: FitResult, test: Scores | None, clusters: ClusterScores | None, folder: Path
-) -> None:
+def _write_results(fitted: FitResult, test: Scores | None, clusters: ClusterScores | None, folder: Path) -> None:
     write_history(fitted.history, folder / "history.csv")
     draw_curves({"loss": fitted.history}, folder / "curves.png")
     content = {
@@ -284,7 +269,7 @@ def _write_results(
         "test": _finite(test),
         "clusters": _finite(clusters),
     }
-    write_whole(folder / "scores.json", (json.dumps(content, indent=2) + "\n").encode())
+    write_json(folder / "scores.json", content)
 
 
 def _finite(scores: Scores | ClusterScores | None) -> dict[str, float] | None:
@@ -315,9 +300,7 @@ def _draw(
     else:
         columns = {"original": wanted, "reconstruction": made}
     draw_side_by_side(columns, picture, upright=recipe.model.latent == 2)
-    first = next(
-        part for part in model.encoder.modules() if isinstance(part, torch.nn.Conv2d | torch.nn.Linear)
-    )
+    first = next(part for part in model.encoder.modules() if isinstance(part, torch.nn.Conv2d | torch.nn.Linear))
     if isinstance(first, torch.nn.Conv2d):
         draw_filters(first.weight.detach().cpu().numpy(), folder / "filters.png")
     if recipe.model.latent == 2:
@@ -329,13 +312,9 @@ def _draw(
 
 
 @torch.no_grad()
-def _generated(
-    model: Autoencoder, latent: int, device: torch.device
-) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _generated(model: Autoencoder, latent: int, device: torch.device) -> np.ndarray[Any, np.dtype[np.float32]]:
     codes = torch.randn(_GENERATED, latent, generator=torch.Generator().manual_seed(0)).to(device)
-    made: np.ndarray[Any, np.dtype[np.float32]] = (
-        model.decoder(codes).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
-    )
+    made: np.ndarray[Any, np.dtype[np.float32]] = model.decoder(codes).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
     return made
 
 
@@ -352,9 +331,7 @@ def _describe(
     clusters: ClusterScores | None,
 ) -> EncoderInfo:
     height, width, channels = images.train.shape
-    said = [
-        f"test MSE {test.mse:.5f}" if test is not None else f"training loss {fitted.history[-1].loss:.5f}"
-    ]
+    said = [f"test MSE {test.mse:.5f}" if test is not None else f"training loss {fitted.history[-1].loss:.5f}"]
     if clusters is not None:
         said.append(
             f"k-means on the test codes: accuracy {clusters.hungarian_accuracy:.3f} (Hungarian), "

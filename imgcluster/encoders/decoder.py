@@ -52,9 +52,7 @@ class DecoderInfo:
         texts = {key.removeprefix(DECODER_PREFIX): text for key, text in metadata.items()}
         prior, content = texts.get("prior", ""), texts.get("content", "")
         if prior not in ("none", "normal") or content not in ("image", "chrominance"):
-            raise EncoderError(
-                "this file is no decoder of imgcluster's: its metadata does not say so; export it again"
-            )
+            raise EncoderError("this file is no decoder of imgcluster's: its metadata does not say so; export it again")
         try:
             name, version, latent = texts["name"], texts["version"], int(texts["latent"])
         except (KeyError, ValueError):

@@ -10,6 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+
 @pytest.fixture(autouse=True)
 def _two_threads():
     torch.set_num_threads(2)

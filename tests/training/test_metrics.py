@@ -9,10 +9,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from training.metrics import (  # noqa: E402
+from training.metrics import (
     cosine_similarity,
-    hungarian_accuracy,
-    majority_accuracy,
     mean_squared_errors,
     psnr,
     restored_share,
@@ -86,20 +84,3 @@ def test_restored_share_counts_corrupted_pixels_only():
     made = np.array([0.9, 0.1, 0.8, 0.9], dtype=np.float32).reshape(1, 2, 2, 1)
     assert restored_share(noisy, made, clean) == 0.5
     assert np.isnan(restored_share(clean, made, clean))
-
-
-def test_accuracies_by_hand():
-    labels = np.array([0, 0, 0, 1, 1, 1, 2, 2])
-    clusters = np.array([5, 5, 7, 7, 9, 9, 9, 9])
-    # Cluster 5 is label 0 (2 right), 7 is 0 or 1 (1), 9 is 1 or 2 (2).
-    assert majority_accuracy(labels, clusters) == pytest.approx(5 / 8)
-    assert hungarian_accuracy(labels, clusters) == pytest.approx(5 / 8)
-    # Two clusters of one label: the majority counts both, the matching one.
-    assert majority_accuracy(np.zeros(4, int), np.array([0, 0, 1, 1])) == 1.0
-    assert hungarian_accuracy(np.zeros(4, int), np.array([0, 0, 1, 1])) == 0.5
-
-
-def test_accuracy_does_not_depend_on_the_clusters_numbers():
-    labels = np.random.default_rng(0).integers(0, 5, 200)
-    permuted = np.array([3, 0, 4, 1, 2])[labels]
-    assert hungarian_accuracy(labels, permuted) == majority_accuracy(labels, permuted) == 1.0

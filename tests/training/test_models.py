@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import torch.nn.functional as F  # noqa: E402, N812
+from tiny import TINY  # noqa: E402
 
 from imgcluster.errors import UsageError  # noqa: E402
 from training.models import (  # noqa: E402
@@ -19,8 +20,6 @@ from training.models import (  # noqa: E402
     model_for,
 )
 from training.recipes import load_recipe, parse_recipe, with_changes  # noqa: E402
-
-from tiny import TINY  # noqa: E402
 
 GREY, COLOUR, LARGE = (28, 28, 1), (32, 32, 3), (224, 224, 1)
 
@@ -139,7 +138,11 @@ def test_a_variational_model_draws_in_training_only():
         ),
         ('{ type = "dense-to-map" }', '{ type = "up-sample" }', r"decoder\[0\]: this block needs a feature map"),
         ('{ type = "dense-to-map" }', '{ type = "reshape" }', r"3 values cannot be reshaped to 4×4×4"),
-        ('{ type = "conv", filters = 4,', '{ type = "max-pool", size = 9 }, { type = "conv", filters = 4,', "too small"),
+        (
+            '{ type = "conv", filters = 4,',
+            '{ type = "max-pool", size = 9 }, { type = "conv", filters = 4,',
+            "too small",
+        ),
     ],
 )
 def test_blocks_that_do_not_fit_are_an_error(old, new, message):

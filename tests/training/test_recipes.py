@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from tiny import TINY
 
 from imgcluster.errors import UsageError
 from training.blocks import Conv
 from training.recipes import DEFAULT_RECIPES, load_recipe, parse_recipe, recipe_names, with_changes
 from training.transforms import SaltAndPepper
-
-from tiny import TINY
 
 
 def test_every_recipe_that_is_shipped_loads():
