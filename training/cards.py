@@ -93,6 +93,7 @@ def _text(card: Card) -> str:
     if card.folds is not None:
         parts += [
             f"## Cross-validation: {len(card.folds.folds)} of {card.folds.planned} folds",
+            f"The encoder is that of fold {card.folds.best.fold}, which has the lowest validation loss.",
             _table(("measure", "mean ± sd"), [(key, str(value)) for key, value in card.folds.measures.items()]),
         ]
     return "\n\n".join(parts) + "\n"

@@ -68,6 +68,11 @@ class FoldSummary:
     folds: tuple[FoldResult, ...]
     measures: dict[str, MeanSd]
 
+    @property
+    def best(self) -> FoldResult:
+        """The fold with the lowest validation loss; no label and no test image has a say in it."""
+        return min(self.folds, key=lambda result: result.validation.loss)
+
 
 def cross_validate(
     images: ImageSet,

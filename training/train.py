@@ -105,7 +105,8 @@ def train_encoder(
         name: The encoder's name; the recipe's without one (of a folder, the folder's).
         output: Where the files go; the user's own encoder folder without one.
         data_dir: A folder that holds the published files; without one they are downloaded.
-        folds: Cross-validate with so many folds first, and export the first fold's encoder; 0 for none.
+        folds: Cross-validate with so many folds, and export the encoder of the one with the lowest validation
+            loss; 0 for none.
         epochs: Replaces the recipe's.
         steps_per_epoch: Replaces the recipe's.
         limit: Use this many images of each part at most, for a quick try.
@@ -131,7 +132,7 @@ def train_encoder(
     target = output or user_folder()
     folder = target / f"{title}.training"
 
-    summary = None
+    summary, number, seed_used = None, 1, changed.training.seed
     if folds:
         summary = cross_validate(
             images,
@@ -143,18 +144,19 @@ def train_encoder(
             limit=limit,
             on_progress=on_progress,
         )
-        split = fold_split(images, changed, fold=0, folds=folds, limit=limit)
+        number, seed_used = summary.best.fold, changed.training.seed + summary.best.fold - 1
+        split = fold_split(images, changed, fold=number - 1, folds=folds, limit=limit)
     else:
         split = split_images(images, changed, limit=limit)
-    model = model_for(changed, images.train.shape, seed=changed.training.seed)
+    model = model_for(changed, images.train.shape, seed=seed_used)
     fitted = fit(
         model,
         split,
         changed,
-        seed=changed.training.seed,
+        seed=seed_used,
         device=place,
-        checkpoint=fold_checkpoint(folder, 1),
-        # The first fold has just been trained, and lies in its checkpoint.
+        checkpoint=fold_checkpoint(folder, number),
+        # A fold has just been trained, and is only read back.
         resume=resume or bool(folds),
         on_progress=on_progress,
     )
@@ -183,7 +185,7 @@ def train_encoder(
     )
     card = Card(
         info=info,
-        recipe=changed,
+        recipe=with_changes(changed, training={"seed": seed_used}),
         counts=counts,
         fit=fitted,
         planned_epochs=planned.training.epochs,
