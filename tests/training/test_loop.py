@@ -33,7 +33,7 @@ def weights(model):
     return [value.clone() for value in model.state_dict().values()]
 
 
-class Killed(Exception):
+class Killed(Exception):  # noqa: N818 - it stands for a signal
     pass
 
 
@@ -63,9 +63,7 @@ def test_training_lowers_the_loss_and_is_repeatable(tiny_images, tiny_recipe):
 
 @pytest.mark.parametrize("epoch", [1, 2, 3])
 @pytest.mark.parametrize("step", [1, 4, 6])
-def test_a_killed_training_resumes_to_the_same_weights(
-    tiny_images, noisy_recipe, tmp_path, monkeypatch, epoch, step
-):
+def test_a_killed_training_resumes_to_the_same_weights(tiny_images, noisy_recipe, tmp_path, monkeypatch, epoch, step):
     # A checkpoint after every batch: the kill falls between any two.
     monkeypatch.setattr("training.loop._CHECKPOINT_SECONDS", 0.0)
     undisturbed, expected, _ = train(tiny_images, noisy_recipe)
