@@ -11,8 +11,8 @@ from imgcluster.encoders.info import EncoderInfo
 from imgcluster.store.atomic import write_text
 from training.evaluation import ClusterScores, Scores
 from training.folds import FoldSummary
-from training.loop import FitResult
 from training.models import ParameterCounts
+from training.progress import FitResult
 from training.recipes import Recipe
 
 __all__ = ["Card", "write_card"]

@@ -18,9 +18,10 @@ from imgcluster.store.atomic import write_json, write_text
 from training.batches import Split, fold_split
 from training.datasets import ImageSet
 from training.evaluation import ClusterScores, Scores, cluster_scores, encode, score
-from training.loop import EpochRecord, FitResult, Progress, fit
+from training.loop import fit
 from training.models import Autoencoder, model_for
 from training.pictures import draw_curves
+from training.progress import EpochRecord, FitResult, Progress
 from training.recipes import Recipe
 
 __all__ = ["FoldResult", "FoldSummary", "MeanSd", "cross_validate", "fold_checkpoint", "write_history"]

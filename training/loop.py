@@ -11,8 +11,6 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,112 +18,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imgcluster.errors import DeviceError, UsageError
 from training.augmentation import apply_transforms
 from training.batches import Batches, Split, to_input, to_target, to_tensor
 from training.checkpoints import load_checkpoint, save_checkpoint
 from training.datasets import Images
+from training.devices import mixed_precision
 from training.errors import TrainingError
 from training.losses import LOSSES, Objective
 from training.models import Autoencoder
+from training.progress import EpochRecord, FitResult, Progress
 from training.recipes import Recipe, TrainingSettings
+from training.schedules import learning_rate
 
-__all__ = [
-    "EpochRecord",
-    "FitResult",
-    "Progress",
-    "choose_device",
-    "fit",
-    "learning_rate",
-    "validation_batches",
-]
+__all__ = ["fit", "validation_batches"]
 
 # A kill costs at most this much work; a checkpoint costs milliseconds.
 _CHECKPOINT_SECONDS: Final = 60.0
 # An epoch this many times worse than the best one before it is on its way to infinity.
 _DIVERGED: Final = 10.0
 _VALIDATION_BATCH: Final = 500
-# The share of a one-cycle schedule that climbs, and what it starts from (Smith & Topin 2017).
-_WARM_UP: Final = 0.3
-_START_DIVISOR: Final = 25.0
-_END_DIVISOR: Final = 1e4
 # The validation images are corrupted in the same way at every epoch, or the epochs could not be compared.
 _VALIDATION_SEED: Final = 20_240_229
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpochRecord:
-    """One epoch: mean loss over its batches, and on the validation images afterwards (NaN without any)."""
-
-    epoch: int
-    loss: float
-    validation_loss: float
-    validation_mse: float
-    learning_rate: float
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """Where a training is: `step` of `steps` in `epoch` of `epochs` (both from 1), and how it goes.
-
-    `fold` of `folds` counts from 1 in a cross-validation; both are 0 outside of one.
-    """
-
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    loss: float
-    validation_loss: float
-    images_per_second: float
-    seconds_left: float
-    fold: int = 0
-    folds: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FitResult:
-    """What a training came to; the model itself holds the best epoch's weights afterwards."""
-
-    history: tuple[EpochRecord, ...]
-    best_epoch: int
-    seconds: float
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device called `name`: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-
-    Raises:
-        UsageError: No device is called so.
-        DeviceError: It does not run here.
-    """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return torch.device(next(device for device, runs in available.items() if runs))
-    if name not in available:
-        raise UsageError(f"device {name!r} is unknown; choose one of auto, {', '.join(available)}")
-    if not available[name]:
-        raise DeviceError(f"PyTorch finds no {name} device here; use --device cpu, or install a build of torch for it")
-    return torch.device(name)
-
-
-def learning_rate(settings: TrainingSettings, step: int, steps: int) -> float:
-    """Return the rate of update `step` (from 0) of `steps` in all.
-
-    One-cycle follows Smith & Topin 2017 (https://arxiv.org/abs/1708.07120) with cosine flanks: from a 25th
-    of the peak up in 30 % of the steps, and down to a 250,000th.
-    """
-    peak = settings.learning_rate
-    if settings.schedule == "constant":
-        return peak
-    if settings.schedule == "cosine":
-        return _cosine(peak, 0.0, step / steps)
-    summit = max(1.0, _WARM_UP * steps - 1)
-    if step <= summit:
-        return _cosine(peak / _START_DIVISOR, peak, step / summit)
-    bottom = peak / _START_DIVISOR / _END_DIVISOR
-    return _cosine(peak, bottom, (step - summit) / max(1.0, steps - 1 - summit))
 
 
 def fit(
@@ -238,7 +151,7 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        with _mixed_precision(self.device):
+        with mixed_precision(self.device):
             loss = self.objective(self.called(inputs), target)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -367,13 +280,6 @@ def _optimizer(model: Autoencoder, settings: TrainingSettings) -> torch.optim.Op
     )
 
 
-def _mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
-    # bfloat16 has the range of float32: no loss scaling is needed. GPUs without it compute in float32.
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
-        return torch.autocast("cuda", dtype=torch.bfloat16)
-    return nullcontext()
-
-
 def _fingerprint(recipe: Recipe, seed: int, split: Split) -> dict[str, str]:
     """Return, as texts, everything that must be the same for a training to be continued."""
     described = dataclasses.asdict(recipe)
@@ -388,7 +294,3 @@ def _fingerprint(recipe: Recipe, seed: int, split: Split) -> dict[str, str]:
     parts |= {key: str(value) for key, value in described.items()}
     sizes = f"{len(split.train)} to train on, {len(split.validation)} to validate"
     return parts | {"seed": str(seed), "images": sizes}
-
-
-def _cosine(start: float, end: float, share: float) -> float:
-    return end + (start - end) * (1 + math.cos(math.pi * min(1.0, share))) / 2

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from imgcluster.figures import save
 from imgcluster.store.atomic import atomic_path
 from training.archives import Labels
-from training.loop import EpochRecord
 from training.metrics import Floats
+from training.progress import EpochRecord
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -24,30 +24,23 @@ from imgcluster.encoders.info import EncoderInfo
 from imgcluster.errors import UsageError
 from imgcluster.preprocessing import InputSpec
 from imgcluster.store.atomic import write_json
-from training.batches import Split, Subset, fold_split, split_images
+from training.batches import fold_split, split_images
 from training.cards import Card, write_card
-from training.datasets import DATASET_NAMES, Images, ImageSet, load_dataset
-from training.evaluation import ClusterScores, Scores, cluster_scores, encode, reconstruct, score
+from training.datasets import DATASET_NAMES, ImageSet, load_dataset
+from training.devices import choose_device
+from training.evaluation import ClusterScores, Scores, cluster_scores, encode, score
 from training.export import export_decoder, export_encoder
 from training.folders import load_folder
 from training.folds import FoldSummary, cross_validate, fold_checkpoint, write_history
-from training.loop import FitResult, Progress, choose_device, fit
-from training.models import Autoencoder, count_parameters, model_for
-from training.pictures import (
-    draw_curves,
-    draw_filters,
-    draw_grid,
-    draw_latent_plane,
-    draw_side_by_side,
-    merge_chrominance,
-)
+from training.gallery import draw_gallery
+from training.loop import fit
+from training.models import count_parameters, model_for
+from training.pictures import draw_curves
+from training.progress import FitResult, Progress
 from training.recipes import DEFAULT_RECIPES, Recipe, load_recipe, with_changes
 
 __all__ = ["TrainResult", "train_encoder"]
 
-_PICTURED: Final = 8
-_GENERATED: Final = 64
-_SCATTERED: Final = 6000  # as many points as reference C plots
 _BYTE_SCALE: Final = 255.0
 
 
@@ -166,7 +159,7 @@ def train_encoder(
         clusters = cluster_scores(encode(model, split.test, changed, place), split.test_labels, seed=0)
     _write_results(fitted, test, clusters, folder)
     picture = target / f"{title}.png"
-    _draw(model, fitted, split, images, changed, place, folder, picture)
+    draw_gallery(model, split, images, changed, place, folder, picture)
 
     info = _describe(title, images, changed, fitted, test, clusters)
     encoder, decoder = target / f"{title}.onnx", target / f"{title}.decoder.onnx"
@@ -278,50 +271,6 @@ def _finite(scores: Scores | ClusterScores | None) -> dict[str, float] | None:
     if scores is None:
         return None
     return {key: value for key, value in dataclasses.asdict(scores).items() if math.isfinite(value)}
-
-
-def _draw(
-    model: Autoencoder,
-    fitted: FitResult,
-    split: Split,
-    images: ImageSet,
-    recipe: Recipe,
-    device: torch.device,
-    folder: Path,
-    picture: Path,
-) -> None:
-    shown = split.test if len(split.test) else split.train
-    triples = reconstruct(model, _first(shown, _PICTURED), recipe, device)
-    made, wanted = triples.made, triples.wanted
-    if recipe.data.target == "chrominance":
-        made, wanted = merge_chrominance(triples.seen, made), merge_chrominance(triples.seen, wanted)
-    if recipe.data.input == "grey":
-        columns = {"grey": triples.seen, "coloured": made, "original": wanted}
-    elif recipe.corruption:
-        columns = {"corrupted": triples.seen, "restored": made, "original": wanted}
-    else:
-        columns = {"original": wanted, "reconstruction": made}
-    draw_side_by_side(columns, picture, upright=recipe.model.latent == 2)
-    first = next(part for part in model.encoder.modules() if isinstance(part, torch.nn.Conv2d | torch.nn.Linear))
-    if isinstance(first, torch.nn.Conv2d):
-        draw_filters(first.weight.detach().cpu().numpy(), folder / "filters.png")
-    if recipe.model.latent == 2:
-        few = _first(shown, _SCATTERED)
-        labels = None if split.test_labels is None else split.test_labels[: len(few)]
-        draw_latent_plane(encode(model, few, recipe, device), labels, images.classes, folder / "latent.png")
-    if recipe.model.code == "gaussian":
-        draw_grid(_generated(model, recipe.model.latent, device), folder / "generated.png")
-
-
-@torch.no_grad()
-def _generated(model: Autoencoder, latent: int, device: torch.device) -> np.ndarray[Any, np.dtype[np.float32]]:
-    codes = torch.randn(_GENERATED, latent, generator=torch.Generator().manual_seed(0)).to(device)
-    made: np.ndarray[Any, np.dtype[np.float32]] = model.decoder(codes).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
-    return made
-
-
-def _first(images: Images, count: int) -> Images:
-    return Subset(images, np.arange(min(count, len(images))))
 
 
 def _describe(

@@ -12,11 +12,13 @@ torch = pytest.importorskip("torch")
 
 from imgcluster.errors import DeviceError, UsageError  # noqa: E402
 from training.batches import split_images  # noqa: E402
+from training.devices import choose_device  # noqa: E402
 from training.errors import TrainingError  # noqa: E402
-from training.loop import choose_device, fit, learning_rate, validation_batches  # noqa: E402
+from training.loop import fit, validation_batches  # noqa: E402
 from training.losses import LOSSES  # noqa: E402
 from training.models import model_for  # noqa: E402
 from training.recipes import TrainingSettings, with_changes  # noqa: E402
+from training.schedules import learning_rate  # noqa: E402
 from training.transforms import GaussianNoise  # noqa: E402
 
 CPU = torch.device("cpu")

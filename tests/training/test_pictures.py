@@ -9,7 +9,6 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 
 from training.batches import to_input, to_target  # noqa: E402
-from training.loop import EpochRecord  # noqa: E402
 from training.pictures import (  # noqa: E402
     draw_curves,
     draw_filters,
@@ -18,6 +17,7 @@ from training.pictures import (  # noqa: E402
     draw_side_by_side,
     merge_chrominance,
 )
+from training.progress import EpochRecord  # noqa: E402
 from training.recipes import DataSettings  # noqa: E402
 
 
