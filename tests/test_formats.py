@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from PIL import Image, features
-from pictures import encoded, flat, quarters
+from PIL import features
+from pictures import encoded, quarters
 
 from imgcluster.formats import HEAD_BYTES, PILLOW_FORMATS, FileKind, has_image_extension, sniff
 
@@ -157,10 +157,3 @@ class TestExtensions:
 
 def test_no_format_runs_programs() -> None:
     assert not {"EPS", "WMF", "FPX"} & set(PILLOW_FORMATS)
-
-
-@pytest.mark.parametrize("file_format", sorted(set(PILLOW_FORMATS) - {"MPO", "HEIF"}))
-def test_pillow_knows_every_format_by_this_name(file_format: str) -> None:
-    Image.init()
-
-    assert file_format in Image.OPEN or encoded(flat(0), file_format)

@@ -104,7 +104,7 @@ class TestPrepare:
         prepared = prepare(picture, spec(width, height, resize, filter=resample, crop_fraction=part))
 
         assert (prepared.size, prepared.mode) == ((width, height), "RGB")
-        assert prepared.getpixel((width // 2, height // 2)) == (9, 90, 200)
+        assert (np.asarray(prepared) == (9, 90, 200)).all(axis=-1).any()
 
     def test_the_picture_itself_is_left_alone(self) -> None:
         picture = noise(40, 30)
