@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from imgcluster.errors import DeviceError, EncoderError, UsageError
+from imgcluster.errors import DeviceError, EncoderError, ImgclusterError, UsageError
 
 __all__ = ["AUTO_ORDER", "DEVICES", "Opened", "available_devices", "open_session"]
 
@@ -123,16 +123,17 @@ def _open(path: str | os.PathLike[str], name: str, present: list[str], run: Call
             _preload_cuda()
         try:
             session = _new_session(path, DEVICES[name])
-            if session.get_providers()[0] == DEVICES[name]:
+            fell_back = session.get_providers()[0] != DEVICES[name]
+            if not fell_back:
                 run(session)
-        except EncoderError:
+        except ImgclusterError:
             raise
         except Exception as error:
             if name == "cpu":
                 raise EncoderError(f"{os.fspath(path)} does not run: {_one_line(str(error))}") from None
             raise _Unavailable(_reason(f"{error}\n{output()}"), remedy) from None
-    if session.get_providers()[0] != DEVICES[name]:
-        raise _Unavailable(_reason(output()), remedy)
+        if fell_back:
+            raise _Unavailable(_reason(output()), remedy)
     return session
 
 

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import torch
 
+from imgcluster.pictures import merge_chrominance
 from training.batches import Split, Subset
 from training.datasets import Images, ImageSet
 from training.evaluation import encode, reconstruct
@@ -18,7 +19,6 @@ from training.pictures import (
     draw_grid,
     draw_latent_plane,
     draw_side_by_side,
-    merge_chrominance,
 )
 from training.recipes import Recipe
 

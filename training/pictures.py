@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.figures import save
-from imgcluster.store.atomic import atomic_path
+from imgcluster.pictures import tile, to_pixels, write_png
 from training.archives import Labels
 from training.metrics import Floats
 from training.progress import EpochRecord
@@ -29,7 +29,6 @@ __all__ = [
     "draw_grid",
     "draw_latent_plane",
     "draw_side_by_side",
-    "merge_chrominance",
 ]
 
 _DPI: Final = 110
@@ -79,12 +78,7 @@ def draw_side_by_side(columns: Mapping[str, Floats], path: Path, *, upright: boo
 
 def draw_grid(images: Floats, path: Path) -> None:
     """Draw all `images` in a square grid without gaps."""
-    side = math.ceil(math.sqrt(len(images)))
-    count, height, width, channels = images.shape
-    canvas = np.ones((side * side, height, width, channels), dtype=np.float32)
-    canvas[:count] = images
-    canvas = canvas.reshape(side, side, height, width, channels).transpose(0, 2, 1, 3, 4)
-    _write_png(canvas.reshape(side * height, side * width, channels), path)
+    write_png(path, tile(to_pixels(images)))
 
 
 def draw_latent_plane(codes: Floats, labels: Labels | None, classes: Sequence[str], path: Path) -> None:
@@ -117,13 +111,6 @@ def draw_filters(weights: npt.NDArray[np.float32], path: Path) -> None:
     draw_grid(np.asarray(framed, dtype=np.float32), path)
 
 
-def merge_chrominance(grey: Floats, chrominance: Floats) -> Floats:
-    """Return RGB images from luminance ``(n, h, w, 1)`` and chrominance ``(n, h, w, 2)`` around ½ (ITU-R BT.601)."""
-    blue, red = chrominance[..., :1] - 0.5, chrominance[..., 1:] - 0.5
-    colour = np.concatenate([grey + 1.402 * red, grey - 0.344136 * blue - 0.714136 * red, grey + 1.772 * blue], axis=3)
-    return np.asarray(colour.clip(0, 1), dtype=np.float32)
-
-
 def _figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
@@ -133,11 +120,3 @@ def _figure(width: float, height: float) -> Figure:
 def _show(axes: object, image: Floats) -> None:
     axes.imshow(image if image.shape[2] == 3 else image[:, :, 0], cmap="gray", vmin=0, vmax=1)  # type: ignore[attr-defined]
     axes.set(xticks=[], yticks=[])  # type: ignore[attr-defined]
-
-
-def _write_png(image: Floats, path: Path) -> None:
-    from PIL import Image
-
-    values = np.rint(image.clip(0, 1) * 255).astype(np.uint8)
-    with atomic_path(path) as draft:
-        Image.fromarray(values if values.shape[2] == 3 else values[:, :, 0]).save(draft, format="PNG")

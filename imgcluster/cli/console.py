@@ -110,11 +110,11 @@ def show_embed(summary: EmbedSummary) -> None:
 
 def show_cluster(summary: ClusterSummary) -> None:
     """Print the clusters, and where things lie."""
-    noise = f", {_images(summary.noise)} in none (noise)" if summary.noise else ""
+    noise = f", {_images(summary.noise)} in none of them (noise)" if summary.noise else ""
     reduction = "" if summary.reduction == "none" else f" after {summary.reduction}"
     silhouette = "" if summary.silhouette is None else f", mean silhouette {summary.silhouette:.2f}"
     _say(
-        f"{_images(summary.images)} in {len(summary.clusters)} "
+        f"{_images(summary.images)}, {len(summary.clusters)} "
         f"{'cluster' if len(summary.clusters) == 1 else 'clusters'}{noise}, by {summary.method}{reduction}{silhouette} "
         f"({summary.seconds:.1f} s)."
     )
@@ -122,7 +122,7 @@ def show_cluster(summary: ClusterSummary) -> None:
         "cluster", "size", "share", "silhouette", "most typical image", right=("cluster", "size", "share", "silhouette")
     )
     for row in summary.clusters[:_ROWS]:
-        shown = "" if row.silhouette is None else f"{row.silhouette:.2f}"
+        shown = "" if row.silhouette is None else f"{round(row.silhouette, 2) + 0.0:.2f}"
         table.add_row(str(row.cluster), f"{row.size:,}", f"{row.share:.1%}", shown, Text(row.medoid))
     if summary.clusters:
         _print(table)

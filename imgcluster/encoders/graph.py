@@ -57,8 +57,8 @@ class InputSignature:
         return np.ascontiguousarray(batch.transpose(0, 3, 1, 2)) if self.layout == "NCHW" else batch
 
 
-def read_input(inputs: Sequence[Any]) -> InputSignature:
-    """Read the image input from what a session says of its inputs.
+def read_input(inputs: Sequence[Any], *, layout: Literal["NHWC", "NCHW"] | None = None) -> InputSignature:
+    """Read the image input from what a session says of its inputs; `layout` where it is known.
 
     Raises:
         EncoderError: The graph takes something else than one batch of images.
@@ -76,7 +76,7 @@ def read_input(inputs: Sequence[Any]) -> InputSignature:
         raise EncoderError(f"{described}; needed is uint8, float32 or float16")
     if len(shape) != 4:
         raise EncoderError(f"{described}; {wanted}")
-    layout = _layout(shape)
+    layout = layout or _layout(shape)
     if layout is None:
         raise EncoderError(f"{described}; {wanted}")
     channel_axis = 3 if layout == "NHWC" else 1

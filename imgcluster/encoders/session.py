@@ -138,8 +138,9 @@ class Encoder:
 
     def _settle(self, session: Any, path: Path, options: EncoderOptions) -> None:
         """Read the graph, run a trial batch, and keep what they tell."""
-        signature = read_input(session.get_inputs())
         told = EncoderInfo.from_metadata(session.get_modelmeta().custom_metadata_map)
+        # Encoders of ours are always NHWC; a tiny picture's shape alone would not tell.
+        signature = read_input(session.get_inputs(), layout="NHWC" if told else None)
         self._signature = signature
         self._output = choose_output(session.get_outputs(), self._pool)
         self._scale, self._mean, self._std = _normalisation(signature, options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from imgcluster.pipeline.embed import DEFAULT_WORKSPACE
 from imgcluster.pipeline.outcome import ClusterRow, Outcome, rounded
 from imgcluster.pipeline.report import write_page
 from imgcluster.pipeline.results import encoder_identity, require_not_moved, take_back_links
+from imgcluster.pipeline.stopwatch import Stopwatch
 from imgcluster.placement import Placed, PlaceMode, check_mode, place, plan
 from imgcluster.progress import Progress, Report, silent
 from imgcluster.reduction import choose_reduction, normalise, reduce
@@ -105,11 +105,20 @@ def cluster(
         ClusteringError: The images cannot be clustered as asked.
         PlacementError: A file could not be placed.
     """
-    started = time.monotonic()
+    watch = Stopwatch()
     mode = check_mode(place_by)
     chosen = choose_method(method, k)
     wanted = choose_reduction(reduction, chosen)
     settings = Settings(k=k, min_cluster_size=min_cluster_size, seed=seed)
+    options = {
+        "k": k,
+        "method": method,
+        "min_cluster_size": min_cluster_size,
+        "reduce": reduction,
+        "assign_noise": assign,
+        "place": mode,
+        "seed": seed,
+    }
     space = Workspace(workspace)
     identity = encoder_identity(space)
     with space.locked():
@@ -120,97 +129,81 @@ def cluster(
         embeddings = load(space.embeddings, identity)
         if not embeddings.locations:
             raise WorkspaceError(f"{space.path} holds no embeddings yet: run imgcluster embed PATH first")
+        watch.lap("load")
+
+        report(Progress("cluster", 0))
         metric: Metric = manifest["encoder"].get("metric", "cosine")
         vectors = normalise(embeddings.vectors) if metric == "cosine" else embeddings.vectors
-        report(Progress("cluster", 0))
         reduced = reduce(vectors, wanted, seed=seed)
+        watch.lap("reduce")
         clustering = cluster_vectors(reduced.vectors, chosen, settings)
         if assign:
             clustering = assign_noise(reduced.vectors, clustering)
+        watch.lap("cluster")
+
         report(Progress("measure", 0))
         measures = measure(embeddings.vectors, clustering.labels, metric, seed=seed)
-
         outcome = Outcome(space, manifest, embeddings, clustering, measures)
-        journal = plan(embeddings.locations, clustering.labels.tolist(), space.clusters, mode)
-        placed = Placed({}, ())
-        if not dry_run:
+        watch.lap("measure")
+
+        if dry_run:
+            placed = Placed({} if mode == "none" else {mode: len(embeddings.locations)}, ())
+        else:
             # From here to the last line the workspace has no clustering; then it has the new one.
-            remove(space.metrics)
-            for path in (space.confusion_table, space.confusion_picture):
+            for path in (space.metrics, space.confusion_table, space.confusion_picture):
                 remove(path)
             take_back_links(space)
-            if mode != "none":
-                # Names that the old links had are free only now.
-                journal = plan(embeddings.locations, clustering.labels.tolist(), space.clusters, mode)
-                total = len(journal.entries)
-                placed = place(journal, space.journal, step=lambda done: report(Progress("place", done, total)))
+            placed = _place(space, outcome, mode, report)
             outcome.write_tables()
-        elif mode != "none":
-            placed = Placed({mode: len(journal.entries)}, ())
-        summary = ClusterSummary(
+            watch.lap("place")
+        warnings = tuple(_warnings(clustering, placed, mode, manifest))
+        result: dict[str, Any] = {
+            "method": chosen,
+            "reduction": reduced.how,
+            "parameters": clustering.parameters,
+            "images": len(embeddings.locations),
+            "noise": int((clustering.labels < 0).sum()),
+            "silhouette": rounded(measures.silhouette),
+        }
+        if not dry_run:
+            metrics = {
+                "imgcluster": __version__,
+                "fingerprint": embeddings.fingerprint,
+                "base": outcome.base,
+                "options": options,
+                "clusters": clustering.count,
+                "silhouette_sample": measures.silhouette_sample,
+                "warnings": list(warnings),
+                **result,
+            }
+            write_page(space, metrics, report=report)
+            watch.lap("report")
+            record = {"options": options, "clusters": clustering.count, **result}
+            record |= {"placed": placed.counts, "seconds": watch.stages}
+            space.write_manifest(space.manifest | {"cluster": record})
+            # Last: only now is everything it speaks of there.
+            write_json(space.metrics, metrics)
+        return ClusterSummary(
             workspace=to_text(space.path),
-            method=chosen,
-            reduction=reduced.how,
-            parameters=clustering.parameters,
-            images=len(embeddings.locations),
             clusters=outcome.rows,
-            noise=int((clustering.labels < 0).sum()),
-            silhouette=rounded(measures.silhouette),
             seed=seed,
             place=mode,
             placed=placed.counts,
             missing=len(placed.missing),
             report="" if dry_run else to_text(space.report),
             dry_run=dry_run,
-            seconds=round(time.monotonic() - started, 3),
-            warnings=tuple(_warnings(clustering, placed, mode, manifest)),
+            seconds=watch.seconds,
+            warnings=warnings,
+            **result,
         )
-        if not dry_run:
-            metrics = _metrics(summary, wanted, outcome.base, embeddings.fingerprint, measures.silhouette_sample)
-            write_page(space, metrics, report=report)
-            _record(space, summary)
-            # Last: only now is everything it speaks of there.
-            write_json(space.metrics, metrics)
-        return summary
 
 
-def _metrics(
-    summary: ClusterSummary, reduction: str, base: str, fingerprint: str, silhouette_sample: int
-) -> dict[str, Any]:
-    return {
-        "imgcluster": __version__,
-        "fingerprint": fingerprint,
-        "base": base,
-        "method": summary.method,
-        "options": {"reduce": reduction, "seed": summary.seed, "place": summary.place},
-        "reduction": summary.reduction,
-        "parameters": summary.parameters,
-        "images": summary.images,
-        "clusters": len(summary.clusters),
-        "noise": summary.noise,
-        "silhouette": summary.silhouette,
-        "silhouette_sample": silhouette_sample,
-        "warnings": list(summary.warnings),
-    }
-
-
-def _record(space: Workspace, summary: ClusterSummary) -> None:
-    space.write_manifest(
-        space.manifest
-        | {
-            "cluster": {
-                "method": summary.method,
-                "reduction": summary.reduction,
-                "parameters": summary.parameters,
-                "seed": summary.seed,
-                "place": summary.place,
-                "placed": summary.placed,
-                "clusters": len(summary.clusters),
-                "noise": summary.noise,
-                "seconds": summary.seconds,
-            }
-        }
-    )
+def _place(space: Workspace, outcome: Outcome, mode: PlaceMode, report: Report) -> Placed:
+    if mode == "none":
+        return Placed({}, ())
+    journal = plan(outcome.locations, outcome.labels, space.clusters, mode)
+    total = len(journal.entries)
+    return place(journal, space.journal, step=lambda done: report(Progress("place", done, total)))
 
 
 def _warnings(clustering: Clustering, placed: Placed, mode: str, manifest: dict[str, Any]) -> Iterator[str]:

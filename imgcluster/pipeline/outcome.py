@@ -33,7 +33,15 @@ class ClusterRow:
 
 
 class Outcome:
-    """A finished clustering beside what it was made from, on its way into the workspace's files."""
+    """A finished clustering beside what it was made from.
+
+    Attributes:
+        base: The folder that the tables' paths are relative to.
+        locations: Absolute paths, one per image.
+        labels: The cluster of each image.
+        paths: Paths relative to `base`, as the tables show them.
+        rows: The rows of ``clusters.csv``.
+    """
 
     def __init__(
         self,
@@ -43,10 +51,11 @@ class Outcome:
         clustering: Clustering,
         measures: Measures,
     ) -> None:
-        self.space = space
-        self.embeddings = embeddings
-        self.clustering = clustering
-        self.measures = measures
+        self.locations = embeddings.locations
+        self.labels = clustering.labels.tolist()
+        self._space = space
+        self._confidence = clustering.confidence.tolist()
+        self._measures = measures
         # After an interrupted `embed` the manifest does not know the folders of the newest images yet.
         complete = manifest.get("state") == "embedded"
         self.base = str(manifest.get("base", "")) if complete else common_base(list(embeddings.roots))
@@ -69,17 +78,17 @@ class Outcome:
         Raises:
             WorkspaceError: An image is in no row, or in two, of ``assignments.csv`` and ``skipped.csv``.
         """
-        write_table(self.space.assignments, ASSIGNMENTS, self._assignment_rows())
-        write_table(self.space.clusters_table, CLUSTERS, self._cluster_rows())
+        write_table(self._space.assignments, ASSIGNMENTS, self._assignment_rows())
+        write_table(self._space.clusters_table, CLUSTERS, self._cluster_rows())
         self._check_every_image_has_its_row()
 
     def _assignment_rows(self) -> Iterator[Sequence[Any]]:
-        medoids = {facts.medoid for facts in self.measures.clusters}
+        medoids = {facts.medoid for facts in self._measures.clusters}
         columns = zip(
             self.paths,
-            self.clustering.labels.tolist(),
-            self.clustering.confidence.tolist(),
-            self.measures.distances.tolist(),
+            self.labels,
+            self._confidence,
+            self._measures.distances.tolist(),
             strict=True,
         )
         for row, (path, label, confidence, distance) in enumerate(columns):
@@ -97,14 +106,14 @@ class Outcome:
         Raises:
             WorkspaceError: It is not so, which is an error of ours.
         """
-        assigned = [row["path"] for row in read_table(self.space.assignments, ASSIGNMENTS)]
+        assigned = [row["path"] for row in read_table(self._space.assignments, ASSIGNMENTS)]
         skipped = (
-            [row["path"] for row in read_table(self.space.skipped, ("path",))] if self.space.skipped.exists() else []
+            [row["path"] for row in read_table(self._space.skipped, ("path",))] if self._space.skipped.exists() else []
         )
         together = set(assigned) | set(skipped)
         if len(together) != len(assigned) + len(skipped) or set(assigned) != set(self.paths):
             raise WorkspaceError(
-                f"the tables in {self.space.path} do not hold every image exactly once; please report this, and start "
+                f"the tables in {self._space.path} do not hold every image exactly once; please report this, and start "
                 "over with: imgcluster embed PATH --fresh"
             )
 

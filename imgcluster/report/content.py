@@ -78,7 +78,7 @@ def overview(metrics: dict[str, Any], manifest: dict[str, Any], noise: int) -> t
     encoder = manifest.get("encoder", {})
     count = metrics["clusters"]
     sentences = [
-        f"{_number(metrics['images'], 'image')} in {_number(count, 'cluster')}"
+        f"{_number(metrics['images'], 'image')}, {_number(count, 'cluster')}"
         + (f", {_number(noise, 'image')} in none of them (noise)." if noise else "."),
         f"Encoder {encoder.get('name', '?')}, method {metrics['method']}"
         + ("" if metrics["reduction"] == "none" else f" after {metrics['reduction']}")

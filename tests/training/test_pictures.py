@@ -8,6 +8,7 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
+from imgcluster.pictures import merge_chrominance  # noqa: E402
 from training.batches import to_input, to_target  # noqa: E402
 from training.pictures import (  # noqa: E402
     draw_curves,
@@ -15,7 +16,6 @@ from training.pictures import (  # noqa: E402
     draw_grid,
     draw_latent_plane,
     draw_side_by_side,
-    merge_chrominance,
 )
 from training.progress import EpochRecord  # noqa: E402
 from training.recipes import DataSettings  # noqa: E402

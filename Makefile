@@ -1,0 +1,51 @@
+# make demo   sets up what it needs and clusters the bundled photographs
+# make test   sets up what it needs and checks everything
+# make clean  removes what these made
+#
+# Both need Python 3.10 or newer and make; PYTHON=python3.12 chooses another one.
+
+PYTHON ?= python3
+DEMO_ENV := build/env-demo
+TEST_ENV := build/env-test
+DEMO_OUT := build/demo
+
+ifeq ($(OS),Windows_NT)
+BIN := Scripts
+else
+BIN := bin
+endif
+
+# Everything that decides what is installed.
+SETUP := pyproject.toml constraints.txt
+PIP := -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test lint types unit clean
+
+demo: $(DEMO_ENV)/done
+	$(DEMO_ENV)/$(BIN)/imgcluster run examples/photos --workspace $(DEMO_OUT)
+
+test: lint types unit
+
+lint: $(TEST_ENV)/done
+	$(TEST_ENV)/$(BIN)/ruff check .
+	$(TEST_ENV)/$(BIN)/ruff format --check .
+
+types: $(TEST_ENV)/done
+	$(TEST_ENV)/$(BIN)/mypy
+
+unit: $(TEST_ENV)/done
+	$(TEST_ENV)/$(BIN)/python -m pytest
+
+$(DEMO_ENV)/done: $(SETUP)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "imgcluster needs Python 3.10 or newer; say which: make PYTHON=python3.12")'
+	$(PYTHON) -m venv --clear $(DEMO_ENV)
+	$(DEMO_ENV)/$(BIN)/python $(PIP) install -e . -c constraints.txt
+	$(DEMO_ENV)/$(BIN)/python -c 'open("$@", "w").close()'
+
+$(TEST_ENV)/done: $(SETUP)
+	$(PYTHON) -m venv --clear $(TEST_ENV)
+	$(TEST_ENV)/$(BIN)/python $(PIP) install -e '.[dev,train,heif]' -c constraints.txt
+	$(TEST_ENV)/$(BIN)/python -c 'open("$@", "w").close()'
+
+clean:
+	$(PYTHON) -c 'import shutil; [shutil.rmtree(d, ignore_errors=True) for d in ("build", "dist", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis")]'

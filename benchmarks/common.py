@@ -1,0 +1,29 @@
+"""What every benchmark needs: the data, and a line about the machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+__all__ = ["data_folder", "machine"]
+
+
+def data_folder() -> Path:
+    """Return the folder of the test data; ends the script where there is none."""
+    folder = Path(os.environ.get("IMGCLUSTER_TEST_DATA", "../shared/data"))
+    if not folder.is_dir():
+        raise SystemExit(f"there is no test data in {folder}; name its folder in IMGCLUSTER_TEST_DATA")
+    return folder
+
+
+def machine() -> str:
+    """Return processor, system and the versions that matter, in one line."""
+    processor = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        processor = names[0] if names else processor
+    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scikit-learn", "pillow"))
+    return f"{processor}, {os.cpu_count()} processors, {platform.system()}, Python {platform.python_version()}, {packages}"

@@ -1,0 +1,55 @@
+"""What all tests share: pictures to cluster, a tiny encoder, and the folder of real data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tiny_models import mean_colour
+
+DATA = Path(os.environ.get("IMGCLUSTER_TEST_DATA") or Path(__file__).parents[1] / "../shared/data").resolve()
+
+COLOURS = {"red": (200, 30, 30), "green": (30, 180, 40), "blue": (30, 40, 210)}
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the encoders and settings of whoever runs the tests out of them."""
+    monkeypatch.setenv("IMGCLUSTER_ENCODERS", str(tmp_path_factory.getbasetemp() / "no-encoders"))
+    monkeypatch.delenv("IMGCLUSTER_WORKSPACE", raising=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An encoder of ours in miniature: 4×4 px RGB bytes in, the 48 scaled values out."""
+    return mean_colour(tmp_path_factory.mktemp("encoder") / "tiny.onnx")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Three folders of eight pictures each, of one colour and its shades."""
+    folder = tmp_path / "pictures"
+    paint(folder, per_folder=8)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real data; the test is skipped where it is missing."""
+    if not DATA.is_dir():
+        pytest.skip(f"no test data in {DATA}; name its folder in IMGCLUSTER_TEST_DATA")
+    return DATA
+
+
+def paint(folder: Path, *, per_folder: int, seed: int = 0) -> None:
+    """Write ``folder/COLOUR/NN.png``: noisy pictures around three colours."""
+    generator = np.random.default_rng(seed)
+    for name, colour in COLOURS.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for number in range(per_folder):
+            pixels = np.clip(np.array(colour) + generator.normal(0, 12, (12, 10, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number:02d}.png")

