@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from imgcluster.pictures import merge_chrominance
+from training.archives import Labels
 from training.batches import Split, Subset
 from training.datasets import Images, ImageSet
 from training.evaluation import encode, reconstruct
@@ -45,7 +46,7 @@ def draw_gallery(
     `folder` go the first layer's filters, the plane of a two-valued code, and images made by a variational decoder.
     """
     shown = split.test if len(split.test) else split.train
-    triples = reconstruct(model, _first(shown, _PICTURED), recipe, device)
+    triples = reconstruct(model, _examples(shown, split.test_labels), recipe, device)
     made, wanted = triples.made, triples.wanted
     if recipe.data.target == "chrominance":
         made, wanted = merge_chrominance(triples.seen, made), merge_chrominance(triples.seen, wanted)
@@ -72,6 +73,14 @@ def _generated(model: Autoencoder, latent: int, device: torch.device) -> Floats:
     codes = torch.randn(_GENERATED, latent, generator=torch.Generator().manual_seed(0)).to(device)
     made: Floats = model.decoder(codes).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
     return made
+
+
+def _examples(images: Images, labels: Labels | None) -> Images:
+    """Return one image of each class where classes are known, else the first few."""
+    if labels is None or len(labels) != len(images):
+        return _first(images, _PICTURED)
+    _, places = np.unique(labels, return_index=True)
+    return Subset(images, np.asarray(places, dtype=np.int64))
 
 
 def _first(images: Images, count: int) -> Images:

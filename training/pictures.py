@@ -38,16 +38,22 @@ _POINT_SIZE: Final = 3.0
 
 def draw_curves(histories: Mapping[str, Sequence[EpochRecord]], path: Path) -> None:
     """Draw the loss by epoch of every history (training dashed, validation solid), logarithmic."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
     figure = _figure(7.0, 4.2)
     axes = figure.subplots()
     for number, (name, history) in enumerate(histories.items()):
         epochs = [record.epoch for record in history]
         colour = f"C{number % 10}"
-        axes.plot(epochs, [record.loss for record in history], "--", color=colour, label=f"{name} training")
+        axes.plot(epochs, [record.loss for record in history], "--", color=colour, label=f"{name} training".strip())
         if any(math.isfinite(record.validation_loss) for record in history):
             losses = [record.validation_loss for record in history]
-            axes.plot(epochs, losses, "-", color=colour, label=f"{name} validation")
+            axes.plot(epochs, losses, "-", color=colour, label=f"{name} validation".strip())
     axes.set(xlabel="epoch", ylabel="loss", yscale="log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    # Within less than a decade matplotlib would label one value only.
+    for formatted in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        formatted(FuncFormatter(lambda value, _: f"{value:.3g}"))
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize="small")
     save(figure, path, dpi=_DPI)

@@ -256,7 +256,7 @@ def _load(dataset: str, recipe: Recipe, data_dir: Path | None) -> tuple[ImageSet
 
 def _write_results(fitted: FitResult, test: Scores | None, clusters: ClusterScores | None, folder: Path) -> None:
     write_history(fitted.history, folder / "history.csv")
-    draw_curves({"loss": fitted.history}, folder / "curves.png")
+    draw_curves({"": fitted.history}, folder / "curves.png")
     content = {
         "epochs": len(fitted.history),
         "best_epoch": fitted.best_epoch,
