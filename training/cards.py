@@ -101,9 +101,10 @@ def _text(card: Card) -> str:
 
 def _objective(recipe: Recipe) -> str:
     settings = recipe.training
+    average = f", weights averaged ({settings.average:g})" if settings.average else ""
     return (
         f"loss {settings.loss}, {settings.optimizer} at {settings.learning_rate:g} ({settings.schedule}), "
-        f"batches of {settings.batch_size}"
+        f"batches of {settings.batch_size}{average}"
     )
 
 
