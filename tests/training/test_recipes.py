@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import get_args
+
 import pytest
 from tiny import TINY
 
 from imgcluster.errors import UsageError
-from training.blocks import Conv
-from training.recipes import DEFAULT_RECIPES, load_recipe, parse_recipe, recipe_names, with_changes
-from training.transforms import SaltAndPepper
+from training.blocks import BLOCKS, Conv
+from training.recipes import (
+    DEFAULT_RECIPES,
+    RECIPES_FOLDER,
+    DataSettings,
+    ExportSettings,
+    Loss,
+    ModelSettings,
+    SplitSettings,
+    TrainingSettings,
+    load_recipe,
+    parse_recipe,
+    recipe_names,
+    with_changes,
+)
+from training.transforms import TRANSFORMS, SaltAndPepper
 
 
 def test_every_recipe_that_is_shipped_loads():
@@ -85,3 +101,12 @@ def test_with_changes_replaces_by_section_and_checks(tiny_recipe):
     assert (changed.training.epochs, changed.data.dataset, changed.model) == (9, "cifar10", tiny_recipe.model)
     with pytest.raises(UsageError, match="epochs = -1"):
         with_changes(tiny_recipe, training={"epochs": -1})
+
+
+def test_the_readme_names_every_recipe_block_transform_and_setting():
+    text = (RECIPES_FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    settings = (DataSettings, ModelSettings, TrainingSettings, SplitSettings, ExportSettings)
+    keys = [item.name for kind in settings for item in dataclasses.fields(kind)]
+    words = [*recipe_names(), *BLOCKS, *TRANSFORMS, *get_args(Loss), *keys]
+    missing = [word for word in words if f"`{word}`" not in text]
+    assert missing == []
