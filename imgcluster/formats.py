@@ -15,7 +15,7 @@ HEAD_BYTES: Final = 64
 """How many first bytes of a file `sniff` wants to see."""
 
 PILLOW_FORMATS: Final = (
-    "JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM", "ICO", "PSD",
+    "JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM", "ICO", "PSD",
 )  # fmt: skip
 """The decoders that may be tried on a file; formats that run programs (EPS) or fetch things are not among them."""
 

@@ -264,10 +264,21 @@ class TestRecovery:
         answer = cluster_vectors(points[shuffled], method, settings_for(method))
         assert_well_formed(answer, 105)
         expected = np.array([2, 0, 1])[truth[shuffled]]
-        # Density leaves some stragglers out; none may go to another blob.
+        # Density may leave some stragglers out; none may go to another blob.
         found = answer.labels >= 0
+        assert answer.count == 3
         assert np.array_equal(answer.labels[found], expected[found])
         assert found.mean() > (0.99 if method == "kmeans" else 0.8)
+
+    @pytest.mark.parametrize("sizes", [[20, 50, 35], [100] * 5, [8] * 6])
+    def test_hdbscan_never_mixes_separated_blobs(self, sizes: list[int]) -> None:
+        points, truth = blobs(sizes)
+        answer = cluster_vectors(points, "hdbscan", Settings())
+        assert_well_formed(answer, len(truth))
+        for cluster in range(answer.count):
+            assert len(set(truth[answer.labels == cluster].tolist())) == 1
+        for blob in range(len(sizes)):
+            assert (answer.labels[truth == blob] >= 0).any(), "every blob has a cluster"
 
     def test_equal_sizes_are_numbered_by_their_first_image(self) -> None:
         points, truth = blobs([6, 6, 6])

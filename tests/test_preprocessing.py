@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from pictures import noise, quarters, smooth
+from PIL import Image
 
 from imgcluster.errors import UsageError
 from imgcluster.preprocessing import FILTERS, RESIZE_RULES, InputSpec, prepare
