@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_models
 
+import tiny_models
 from imgcluster import Encoder, EncoderError, EncoderOptions, UsageError
 from imgcluster.encoders import session as session_module
 

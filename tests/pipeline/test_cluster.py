@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import COLOURS, paint
 from PIL import Image
 
 import imgcluster
+from conftest import COLOURS, paint
 from imgcluster import ClusteringError, UsageError, WorkspaceError
 from imgcluster.pipeline import cluster as cluster_module
 from imgcluster.store.tables import ASSIGNMENTS, CLUSTERS
@@ -105,7 +105,7 @@ def test_clustering_again_replaces_the_folders(workspace: Path) -> None:
     folders = sorted(path.name for path in (workspace / "clusters").iterdir())
     assert folders == ["cluster_000", "cluster_001", "cluster_005"]
     assert [path.name for path in (workspace / "clusters/cluster_005").iterdir()] == ["notes.txt"]
-    placed = [path for path in (workspace / "clusters").rglob("*.png")]
+    placed = list((workspace / "clusters").rglob("*.png"))
     assert len(placed) == 24
     assert not any(path.is_symlink() for path in placed)
 
@@ -220,9 +220,9 @@ def test_wrong_options_are_refused_before_an_hour_of_embedding(pictures: Path, t
 def few(folder: Path, count: int, tiny_encoder: Path, *, same: bool) -> Path:
     folder.mkdir()
     generator = np.random.default_rng(0)
+    pictures = generator.integers(0, 256, (count, 5, 5, 3), dtype=np.uint8)
     for number in range(count):
-        pixels = generator.integers(0, 256, (5, 5, 3), dtype=np.uint8) if not same or number == 0 else pixels
-        Image.fromarray(pixels).save(folder / f"{number}.png")
+        Image.fromarray(pictures[0 if same else number]).save(folder / f"{number}.png")
     out = folder.parent / "few-out"
     imgcluster.embed([folder], workspace=out, encoder=tiny_encoder, device="cpu")
     return out

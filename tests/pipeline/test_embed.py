@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import tiny_models
 from PIL import Image
 
 import imgcluster
+import tiny_models
 from imgcluster import EmbedSummary, NoImagesError, UsageError, WorkspaceError
 from imgcluster.pipeline import intake
 
