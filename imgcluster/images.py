@@ -204,7 +204,8 @@ def _to_eight_bits(values: npt.NDArray[Any], mode: str) -> Pixels:
         low, high = 0.0, 1.0
     elif low >= 0 and high <= 255:
         low, high = 0.0, 255.0
-    return np.rint((numbers - low) * (255.0 / (high - low))).astype(np.uint8)
+    # A picture of one value outside the usual ranges has no range of its own.
+    return np.rint((numbers - low) * (255.0 / ((high - low) or 1.0))).astype(np.uint8)
 
 
 def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from pictures import encoded, quarters
 from PIL import features
 
 from imgcluster.formats import HEAD_BYTES, PILLOW_FORMATS, FileKind, has_image_extension, sniff
+from pictures import encoded, quarters
 
 QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=300)
 

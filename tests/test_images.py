@@ -13,16 +13,16 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pictures
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import WHITE, encoded, flat, noise, quarters, smooth
 from PIL import Image, features
 
+import pictures
 from imgcluster import images
 from imgcluster.images import Decoded, UnreadableImage, decode, heif_available, quiet_decoders, thumbnail
 from imgcluster.preprocessing import InputSpec, prepare
+from pictures import WHITE, encoded, flat, noise, quarters, smooth
 
 QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=100)
 

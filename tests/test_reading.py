@@ -11,18 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pictures
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import encoded, flat, noise
 
+import pictures
 from imgcluster.errors import UsageError
 from imgcluster.files import Finder, FoundFile
 from imgcluster.images import quiet_decoders
 from imgcluster.pathtext import to_text
 from imgcluster.preprocessing import InputSpec
 from imgcluster.reading import Loaded, NotAnImage, Skipped, Unchanged, default_workers, in_order, read_image
+from pictures import encoded, flat, noise
 
 QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=50)
 SPEC = InputSpec(width=16, height=16, channels=3)
