@@ -26,4 +26,5 @@ def machine() -> str:
         names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
         processor = names[0] if names else processor
     packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scikit-learn", "pillow"))
-    return f"{processor}, {os.cpu_count()} processors, {platform.system()}, Python {platform.python_version()}, {packages}"
+    system = f"{os.cpu_count()} processors, {platform.system()}, Python {platform.python_version()}"
+    return f"{processor}, {system}, {packages}"

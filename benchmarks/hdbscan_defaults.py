@@ -32,7 +32,8 @@ def main() -> None:
         chosen = np.random.default_rng(0).choice(len(names), max(COUNTS), replace=False)
         labels = np.array([names[index].split("/")[1] for index in chosen])
         pixels = [decode(archive.read(names[index]), encoder.info.input_spec).pixels for index in chosen]
-    vectors = normalise(np.concatenate([encoder.encode(np.stack(pixels[i : i + 32])) for i in range(0, len(pixels), 32)]))
+    batches = [encoder.encode(np.stack(pixels[start : start + 32])) for start in range(0, len(pixels), 32)]
+    vectors = normalise(np.concatenate(batches))
     print("images  PCA  min_cluster  min_samples  selection  clusters  noise   NMI")
     for count in COUNTS:
         smallest = max(4, round(np.sqrt(count) / 2))

@@ -17,7 +17,8 @@ def main() -> None:
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
         embedded = imgcluster.embed([data_folder() / "photos"], workspace=folder)
-        print(f"embed: {embedded.embedded} images in {embedded.seconds:.1f} s, {embedded.images_per_second:.0f} images/s")
+        rate = embedded.images_per_second
+        print(f"embed: {embedded.embedded} images in {embedded.seconds:.1f} s, {rate:.0f} images/s")
         for title, options in (("--k 10", {"k": 10}), ("no --k", {}), ("no --k, --assign-noise", {"assign": True})):
             rows = []
             for seed in range(SEEDS):
@@ -26,7 +27,8 @@ def main() -> None:
                 rows.append((scores.accuracy, scores.nmi, scores.ari, len(result.clusters), result.noise))
             stages = json.loads((Path(folder) / "manifest.json").read_text(encoding="utf-8"))["cluster"]["seconds"]
             print(f"\n{title}: {SEEDS} seeds; last run's seconds {stages}")
-            for name, values in zip(("accuracy", "NMI", "ARI", "clusters", "noise"), zip(*rows, strict=True), strict=True):
+            columns = zip(*rows, strict=True)
+            for name, values in zip(("accuracy", "NMI", "ARI", "clusters", "noise"), columns, strict=True):
                 print(f"  {name:9} mean {statistics.mean(values):.3f}, from {min(values):.3f} to {max(values):.3f}")
 
 

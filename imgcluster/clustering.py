@@ -20,7 +20,15 @@ import numpy.typing as npt
 from imgcluster.errors import ClusteringError, UsageError
 from imgcluster.reduction import Vectors
 
-__all__ = ["METHODS", "Clustering", "Settings", "assign_noise", "choose_method", "cluster_vectors"]
+__all__ = [
+    "METHODS",
+    "Clustering",
+    "Settings",
+    "assign_noise",
+    "choose_method",
+    "cluster_degenerate",
+    "cluster_vectors",
+]
 
 Labels = npt.NDArray[np.int64]
 Confidence = npt.NDArray[np.float32]
@@ -76,8 +84,10 @@ def choose_method(method: str, k: int | None) -> str:
     return method
 
 
-def cluster_vectors(vectors: Vectors, method: str, settings: Settings) -> Clustering:
-    """Cluster ``float32 (n, d)`` vectors by a method of `METHODS`.
+def cluster_degenerate(vectors: Vectors, settings: Settings) -> Clustering | None:
+    """Answer where no method is needed: all ``float32 (n, d)`` vectors are the same. None for all others.
+
+    To be asked before vectors are reduced: that makes equal ones differ by rounding errors.
 
     Raises:
         ClusteringError: There are too few, or too few different, vectors for what was asked.
@@ -93,6 +103,18 @@ def cluster_vectors(vectors: Vectors, method: str, settings: Settings) -> Cluste
         raise ClusteringError(
             f"{count} images cannot make {settings.k} clusters: {what}; ask for --k {distinct} or fewer, or embed more"
         )
+    return None
+
+
+def cluster_vectors(vectors: Vectors, method: str, settings: Settings) -> Clustering:
+    """Cluster ``float32 (n, d)`` vectors by a method of `METHODS`.
+
+    Raises:
+        ClusteringError: There are too few, or too few different, vectors for what was asked.
+    """
+    degenerate = cluster_degenerate(vectors, settings)
+    if degenerate is not None:
+        return degenerate
     labels, confidence, parameters = METHODS[method](vectors, settings)
     return Clustering(*_by_size(labels, confidence), parameters)
 

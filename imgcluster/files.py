@@ -90,23 +90,13 @@ class Finder:
         Loops of symbolic links end; a file that is reached by several ways (a link beside it, overlapping folders)
         is yielded under its real name, or the first of its links.
         """
-        seen_folders: set[tuple[int, int] | str] = set()
-        seen_files: set[str] = set()
-        links: list[_Link] = []
-        singles: list[str] = []
-        for path in self.paths:
-            native = os.path.abspath(path)
-            if os.path.isdir(native):
-                yield from self._walk(to_text(native), "", native, seen_folders, links)
-            else:
-                singles.append(native)
-        singles += [os.path.abspath(path) for path in self.listed]
-
-        for native in singles:
-            yield from self._single(native, seen_folders, seen_files)
-        # A linked folder may hold further links, which join the end of this list.
-        for link in links:
-            yield from self._follow(link, seen_folders, seen_files, links)
+        reported: set[str] = set()
+        for entry in _Search(self).run():
+            if isinstance(entry, UnreadablePath):
+                if entry.location in reported:
+                    continue
+                reported.add(entry.location)
+            yield entry
 
     def scope(self) -> Scope:
         """Return what a later look-up needs to tell "vanished" from "not looked for"."""
@@ -117,11 +107,37 @@ class Finder:
         files.update(to_text(os.path.abspath(path)) for path in self.listed)
         return Scope(frozenset(folders), frozenset(files))
 
-    def _walk(
-        self, root: str, path: str, native: str, seen: set[tuple[int, int] | str], links: list[_Link]
-    ) -> Iterator[FoundFile | UnreadablePath]:
+
+class _Search:
+    """One search of a `Finder`, and what it has come past."""
+
+    def __init__(self, finder: Finder) -> None:
+        self.finder = finder
+        self.folders: dict[tuple[int, int] | str, str] = {}  # walked folders, with their path below the root
+        self.files: set[str] = set()  # real paths of files that were reached by a link or by name
+        self.links: list[_Link] = []
+
+    def run(self) -> Iterator[FoundFile | UnreadablePath]:
+        singles: list[str] = []
+        for path in self.finder.paths:
+            native = os.path.abspath(path)
+            if os.path.isdir(native):
+                yield from self._walk(to_text(native), "", native)
+            else:
+                singles.append(native)
+        singles += [os.path.abspath(path) for path in self.finder.listed]
+        here = os.getcwd()
+        for native in singles:
+            # They lie anywhere; those under the current folder keep their way from there.
+            folder = here if native.startswith(here.rstrip(os.sep) + os.sep) else os.path.dirname(native)
+            yield from self._file(to_text(folder), os.path.relpath(native, folder), native)
+        # A linked folder may hold further links, which join the end of this list.
+        for link in self.links:
+            yield from self._follow(link)
+
+    def _walk(self, root: str, path: str, native: str) -> Iterator[FoundFile | UnreadablePath]:
         # Depth-first with a stack of its own: folders nest deeper than Python's recursion limit allows.
-        stack: list[Iterator[os.DirEntry[str] | UnreadablePath]] = [self._entries(root, path, native, seen)]
+        stack: list[Iterator[os.DirEntry[str] | UnreadablePath]] = [self._entries(root, path, native)]
         prefixes = [path]
         while stack:
             entry = next(stack[-1], None)
@@ -132,66 +148,49 @@ class Finder:
             if isinstance(entry, UnreadablePath):
                 yield entry
                 continue
-            relative = f"{prefixes[-1]}/{entry.name}" if prefixes[-1] else entry.name
-            text = to_text(relative)
+            relative = _below(prefixes[-1], entry.name)
             try:
                 if entry.is_symlink() or _is_junction(entry):
-                    links.append(_Link(root, relative, entry.path))
+                    self.links.append(_Link(root, relative, entry.path))
                 elif entry.is_dir():
-                    if self.recursive:
-                        stack.append(self._entries(root, relative, entry.path, seen))
+                    if self.finder.recursive:
+                        stack.append(self._entries(root, relative, entry.path))
                         prefixes.append(relative)
                 elif entry.is_file():
+                    # Only a folder behind a link can hold what a file's own link or a list came to before.
+                    if self.files and os.path.realpath(entry.path) in self.files:
+                        continue
                     facts = entry.stat()
-                    yield FoundFile(root, text, facts.st_size, facts.st_mtime_ns)
+                    yield FoundFile(root, to_text(relative), facts.st_size, facts.st_mtime_ns)
             except OSError as error:
-                yield UnreadablePath(root, text, _plain(error))
+                yield UnreadablePath(root, to_text(relative), _plain(error))
 
-    def _entries(
-        self, root: str, path: str, native: str, seen: set[tuple[int, int] | str]
-    ) -> Iterator[os.DirEntry[str] | UnreadablePath]:
+    def _entries(self, root: str, path: str, native: str) -> Iterator[os.DirEntry[str] | UnreadablePath]:
         """Return the wanted entries of one folder, sorted by name; nothing where it was walked before."""
         try:
             key = _identity(native)
-            if key in seen:
+            if key in self.folders:
                 return iter(())
-            seen.add(key)
             with os.scandir(native) as entries:
                 found = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
             return iter([UnreadablePath(root, to_text(path), f"the folder cannot be read: {_plain(error)}")])
+        marker = self.finder.marker
         # The folder the user named is wanted whatever it holds; only those inside it can be left out.
-        if path and self.marker and any(entry.name == self.marker for entry in found):
+        if path and marker and any(entry.name == marker for entry in found):
             return iter(())
-        return iter(
-            [entry for entry in found if self._wanted(entry.name, f"{path}/{entry.name}" if path else entry.name)]
-        )
+        self.folders[key] = path
+        return iter([entry for entry in found if self._wanted(entry.name, _below(path, entry.name))])
 
-    def _single(
-        self, native: str, seen_folders: set[tuple[int, int] | str], seen_files: set[str]
-    ) -> Iterator[FoundFile | UnreadablePath]:
-        # Listed files lie anywhere; those under the current folder keep their way from there.
-        here = os.getcwd()
-        folder = here if native.startswith(here.rstrip(os.sep) + os.sep) else os.path.dirname(native)
-        root, path = to_text(folder), os.path.relpath(native, folder)
-        yield from self._file(root, path, native, seen_folders, seen_files)
-
-    def _follow(
-        self,
-        link: _Link,
-        seen_folders: set[tuple[int, int] | str],
-        seen_files: set[str],
-        links: list[_Link],
-    ) -> Iterator[FoundFile | UnreadablePath]:
+    def _follow(self, link: _Link) -> Iterator[FoundFile | UnreadablePath]:
         if os.path.isdir(link.native):
-            if self.recursive:
-                yield from self._walk(link.root, link.path, link.native, seen_folders, links)
+            if self.finder.recursive:
+                yield from self._walk(link.root, link.path, link.native)
         elif os.path.exists(link.native) or has_image_extension(link.path):
-            yield from self._file(link.root, link.path, link.native, seen_folders, seen_files)
+            yield from self._file(link.root, link.path, link.native)
 
-    def _file(
-        self, root: str, path: str, native: str, seen_folders: set[tuple[int, int] | str], seen_files: set[str]
-    ) -> Iterator[FoundFile | UnreadablePath]:
+    def _file(self, root: str, path: str, native: str) -> Iterator[FoundFile | UnreadablePath]:
+        """Yield a file that was reached by a link or by name, unless it was, or will be, found without."""
         try:
             facts = os.stat(native)
             if stat.S_ISDIR(facts.st_mode):
@@ -201,14 +200,15 @@ class Finder:
                 return
             real = os.path.realpath(native)
             folder, name = os.path.split(real)
-            if real in seen_files or (_identity(folder) in seen_folders and self._wanted(name, name)):
+            walked = self.folders.get(_identity(folder))
+            if real in self.files or (walked is not None and self._wanted(name, _below(walked, name))):
                 return
         except OSError as error:
             broken = os.path.islink(native) and isinstance(error, FileNotFoundError)
             reason = "a symbolic link to a file that is not there" if broken else _plain(error)
             yield UnreadablePath(root, to_text(path), reason)
             return
-        seen_files.add(real)
+        self.files.add(real)
         yield FoundFile(root, to_text(path), facts.st_size, facts.st_mtime_ns)
 
     def _wanted(self, name: str, path: str) -> bool:
@@ -216,8 +216,13 @@ class Finder:
             return False
         path = path.replace(os.sep, "/")
         return not any(
-            fnmatch.fnmatchcase(path if "/" in pattern else name, pattern.rstrip("/")) for pattern in self.exclude
+            fnmatch.fnmatchcase(path if "/" in pattern else name, pattern.rstrip("/"))
+            for pattern in self.finder.exclude
         )
+
+
+def _below(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,11 +36,11 @@ _STRONG: Final = (
     (b"8BPS", "PSD"),
 )
 
-# Two or three bytes are too few to claim a file: these count only under their own extensions.
+# Two or three bytes are too few to claim a file: these count only under the extension of an image.
 _WEAK: Final = (
-    (b"BM", "BMP", (".bmp", ".dib")),
-    (b"\x00\x00\x01\x00", "ICO", (".ico",)),
-    *((b"P%d" % digit, "PPM", (".pbm", ".pgm", ".ppm", ".pnm")) for digit in range(1, 7)),
+    (b"BM", "BMP"),
+    (b"\x00\x00\x01\x00", "ICO"),
+    *((b"P%d" % digit, "PPM") for digit in range(1, 7)),
 )
 
 _RAW_EXTENSIONS: Final = {
@@ -71,6 +71,9 @@ class FileKind:
     problem: str | None = None
 
 
+_RAW: Final = FileKind(None, "camera raw files are not supported; export it as JPEG or TIFF")
+
+
 def has_image_extension(name: str) -> bool:
     """Say whether a file of this name is expected to be an image."""
     return os.path.splitext(name)[1].lower() in _IMAGE_EXTENSIONS
@@ -78,11 +81,13 @@ def has_image_extension(name: str) -> bool:
 
 def sniff(head: bytes, extension: str) -> FileKind:
     """Tell what a file is from its first `HEAD_BYTES` bytes; `extension` is lower case with its dot."""
-    if extension in _RAW_EXTENSIONS or head.startswith(_RAW_MAGIC) or head[8:10] == b"CR" or head[4:11] == b"ftypcrx":
-        return FileKind(None, "camera raw files are not supported; export it as JPEG or TIFF")
+    canon = head.startswith(b"II*\x00") and head[8:10] == b"CR"
+    if canon or head.startswith(_RAW_MAGIC) or head[4:11] == b"ftypcrx":
+        return _RAW
     for magic, name in _STRONG:
         if head.startswith(magic):
-            return FileKind(name)
+            # Most makers' raw files are TIFF files inside.
+            return _RAW if name == "TIFF" and extension in _RAW_EXTENSIONS else FileKind(name)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return FileKind("WEBP")
     if head[4:8] == b"ftyp":
@@ -91,8 +96,10 @@ def sniff(head: bytes, extension: str) -> FileKind:
             return FileKind("AVIF")
         if brands & _HEIF_BRANDS:
             return FileKind("HEIF")
-    for magic, name, extensions in _WEAK:
-        if extension in extensions and head.startswith(magic):
+    if extension in _RAW_EXTENSIONS:
+        return _RAW
+    for magic, name in _WEAK:
+        if extension in _IMAGE_EXTENSIONS and head.startswith(magic):
             return FileKind(name)
     if head.startswith((b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n")) and extension == ".jxl":
         return FileKind(None, "JPEG XL is not supported; export it as JPEG or PNG")

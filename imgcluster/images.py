@@ -71,7 +71,7 @@ def decode(data: bytes, spec: InputSpec, *, kind: str | None = None) -> Decoded:
     Raises:
         UnreadableImage: The bytes are damaged, truncated, too large or in a format without decoder here.
     """
-    with _explained(kind), Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as image:
+    with _explained(kind), Image.open(io.BytesIO(data), formats=_formats()) as image:
         left, upper, right, lower = spec.source_box(*image.size)
         # The picture may lie on its side: what holds for the longer side of the target is good for either way.
         picture, width, height = _upright(image, max(spec.width, spec.height) / min(right - left, lower - upper))
@@ -86,11 +86,19 @@ def thumbnail(data: bytes, side: int) -> Pixels:
     Raises:
         UnreadableImage: As `decode`.
     """
-    with _explained(None), Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as image:
+    with _explained(None), Image.open(io.BytesIO(data), formats=_formats()) as image:
         scale = min(1.0, side / max(image.size))
         picture, width, height = _upright(image, scale)
         size = {"width": max(1, round(width * scale)), "height": max(1, round(height * scale))}
         return _pixels(picture, InputSpec(**size, channels=3, resize="stretch"), image.info.get("icc_profile"))
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """Return the decoders that may be tried and are there."""
+    Image.init()
+    heif_available()
+    return tuple(name for name in PILLOW_FORMATS if name in Image.OPEN)
 
 
 @contextmanager
@@ -143,7 +151,7 @@ def _upright(image: Image.Image, scale: float) -> tuple[Image.Image, int, int]:
     Where it will be shrunk to `scale` or less, a JPEG may come at a half, quarter or eighth of its size.
     """
     width, height = image.size
-    if image.format == "JPEG" and scale * _DRAFT_MARGIN < 1.0:
+    if image.format in ("JPEG", "MPO") and scale * _DRAFT_MARGIN < 1.0:
         margin = scale * _DRAFT_MARGIN
         image.draft(None, (int(width * margin) + 1, int(height * margin) + 1))
     image.load()
@@ -196,7 +204,8 @@ def _to_eight_bits(values: npt.NDArray[Any], mode: str) -> Pixels:
         low, high = 0.0, 1.0
     elif low >= 0 and high <= 255:
         low, high = 0.0, 255.0
-    return np.rint((numbers - low) * (255.0 / (high - low))).astype(np.uint8)
+    # A picture of one value outside the usual ranges has no range of its own.
+    return np.rint((numbers - low) * (255.0 / ((high - low) or 1.0))).astype(np.uint8)
 
 
 def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:

@@ -87,7 +87,8 @@ def prepare(picture: Image.Image, spec: InputSpec) -> Image.Image:
     if spec.resize == "pad":
         scale = min(spec.width / picture.width, spec.height / picture.height)
         inner = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-        canvas = Image.new(picture.mode, size, tuple([_PAD_GREY] * len(picture.getbands())))
+        grey = (0, 0, 0, 255 - _PAD_GREY) if picture.mode == "CMYK" else (_PAD_GREY,) * len(picture.getbands())
+        canvas = Image.new(picture.mode, size, grey)
         offset = ((spec.width - inner[0]) // 2, (spec.height - inner[1]) // 2)
         canvas.paste(picture.resize(inner, resample), offset)
         return canvas

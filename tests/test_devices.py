@@ -58,7 +58,9 @@ def test_auto_falls_back_with_the_missing_library_as_reason(
     def falls_back(path: object, provider: str) -> Session:
         if provider == CUDA:
             # As the runtime's C++ does, past Python's sys.stderr.
-            os.write(2, b"\x1b[1;31m[E:onnxruntime] Failed to load library /x/libonnxruntime_providers_cuda.so with error: ")
+            os.write(
+                2, b"\x1b[1;31m[E:onnxruntime] Failed to load library /x/libonnxruntime_providers_cuda.so with error: "
+            )
             os.write(2, b"libcublasLt.so.13: cannot open shared object file: No such file or directory\x1b[m\n")
             print("EP Error: falling back")
         return Session([CPU])

@@ -38,7 +38,22 @@ def test_it_is_saved_as_png_with_the_same_bytes_each_time(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "label",
-    ["$x", "a$b$c", r"$\frac", r"\$", "a\\", "_^{", "", "line\nbreak", "tab\tbed", "日本", "😀", "العربية", "é" * 120, "x" * 250],
+    [
+        "$x",
+        "a$b$c",
+        r"$\frac",
+        r"\$",
+        "a\\",
+        "_^{",
+        "",
+        "line\nbreak",
+        "tab\tbed",
+        "日本",
+        "😀",
+        "العربية",
+        "é" * 120,
+        "x" * 250,
+    ],
     ids=lambda label: ascii(label)[:20],
 )
 def test_any_name_of_a_folder_can_be_a_label(tmp_path: Path, label: str) -> None:

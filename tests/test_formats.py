@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import features
-from pictures import encoded, quarters
 
 from imgcluster.formats import HEAD_BYTES, PILLOW_FORMATS, FileKind, has_image_extension, sniff
+from pictures import encoded, quarters
 
 QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=300)
 
@@ -63,7 +63,9 @@ class TestByContent:
         assert sniff(encoded(quarters(), "BMP")[:HEAD_BYTES], ".jpg") == FileKind("BMP")
 
     @QUICK
-    @given(st.binary(max_size=HEAD_BYTES), st.sampled_from(["", ".txt", ".jpg", ".nef", ".bmp", ".svg", ".jxl", ".mp4"]))
+    @given(
+        st.binary(max_size=HEAD_BYTES), st.sampled_from(["", ".txt", ".jpg", ".nef", ".bmp", ".svg", ".jxl", ".mp4"])
+    )
     def test_every_answer_can_be_acted_on(self, head: bytes, extension: str) -> None:
         kind = sniff(head, extension)
 
@@ -98,9 +100,7 @@ class TestNotDecoded:
         ],
     )
     def test_camera_raw_is_named_with_what_to_do(self, head: bytes, extension: str) -> None:
-        assert sniff(head, extension) == FileKind(
-            None, "camera raw files are not supported; export it as JPEG or TIFF"
-        )
+        assert sniff(head, extension) == FileKind(None, "camera raw files are not supported; export it as JPEG or TIFF")
 
     @pytest.mark.parametrize("extension", [".nef", ".raw", ".dng"])
     def test_a_jpeg_under_the_name_of_a_raw_file_is_a_jpeg(self, extension: str) -> None:

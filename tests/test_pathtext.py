@@ -63,7 +63,8 @@ class TestRoundTrip:
 
 class TestToText:
     @pytest.mark.parametrize(
-        "name", ["plain.jpg", "with space.jpg", 'quote".jpg', "comma,.jpg", "line\nbreak.jpg", "<script>.jpg", "ü漢🙂.jpg"]
+        "name",
+        ["plain.jpg", "with space.jpg", 'quote".jpg', "comma,.jpg", "line\nbreak.jpg", "<script>.jpg", "ü漢🙂.jpg"],
     )
     def test_ordinary_names_stay_as_they_are(self, name: str) -> None:
         assert to_text(name) == name

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from pictures import noise, quarters, smooth
 
 from imgcluster.errors import UsageError
 from imgcluster.preprocessing import FILTERS, RESIZE_RULES, InputSpec, prepare
+from pictures import noise, quarters, smooth
 
 QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=150)
 SIDES = st.integers(1, 60)

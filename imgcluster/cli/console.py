@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     SpinnerColumn,
     TaskID,
@@ -64,8 +63,7 @@ def bar() -> Iterator[progress.Report]:
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[count]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
@@ -75,10 +73,12 @@ def bar() -> Iterator[progress.Report]:
             if step.stage not in tasks:
                 for earlier in tasks.values():
                     bars.update(earlier, visible=False)
-                tasks[step.stage] = bars.add_task(_STAGES.get(step.stage, step.stage), total=step.total, rate="")
+                tasks[step.stage] = bars.add_task(_STAGES.get(step.stage, step.stage), total=step.total, count="")
             task = tasks[step.stage]
             speed = bars.tasks[task].speed
-            bars.update(task, completed=step.done, total=step.total, rate=f"{speed:.0f}/s" if speed else "")
+            count = f"{step.done:,}" + (f" of {step.total:,}" if step.total else "") if step.done else ""
+            rate = f"  {speed:,.0f}/s" if speed and step.total else ""
+            bars.update(task, completed=step.done, total=step.total, count=count + rate)
 
         yield report
 

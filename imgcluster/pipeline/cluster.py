@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imgcluster._version import __version__
-from imgcluster.clustering import Clustering, Settings, assign_noise, choose_method, cluster_vectors
+from imgcluster.clustering import Clustering, Settings, assign_noise, choose_method, cluster_degenerate, cluster_vectors
 from imgcluster.encoders.info import Metric
 from imgcluster.errors import WorkspaceError
 from imgcluster.measures import measure
@@ -134,9 +134,10 @@ def cluster(
         report(Progress("cluster", 0))
         metric: Metric = manifest["encoder"].get("metric", "cosine")
         vectors = normalise(embeddings.vectors) if metric == "cosine" else embeddings.vectors
-        reduced = reduce(vectors, wanted, seed=seed)
+        same = cluster_degenerate(vectors, settings)
+        reduced = reduce(vectors, "none" if same else wanted, seed=seed)
         watch.lap("reduce")
-        clustering = cluster_vectors(reduced.vectors, chosen, settings)
+        clustering = same or cluster_vectors(reduced.vectors, chosen, settings)
         if assign:
             clustering = assign_noise(reduced.vectors, clustering)
         watch.lap("cluster")

@@ -118,7 +118,7 @@ def _place_one(source: Path, target: Path, mode: str) -> str:
     except (OSError, NotImplementedError) as error:
         if not _is_unsupported(error):
             raise
-        _LOG.warning("no %s possible here (%s): trying a %s", mode, error, _FALLBACK[mode])
+        _LOG.debug("no %s possible here (%s): trying a %s", mode, error, _FALLBACK[mode])
         return _place_one(source, target, _FALLBACK[mode])
     return mode
 

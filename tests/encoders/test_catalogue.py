@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny_models import mean_colour
 
 from imgcluster import encoder_info, encoder_list
 from imgcluster.encoders.catalogue import find_encoder, list_encoders
+from tiny_models import mean_colour
 
 
 def test_photos_is_bundled_and_has_a_card() -> None:

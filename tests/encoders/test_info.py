@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from tiny_models import TINY
 
 from imgcluster import EncoderError, EncoderInfo
+from tiny_models import TINY
 
 
 def test_metadata_round_trip() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_models
 
+import tiny_models
 from imgcluster import Encoder, EncoderError, EncoderOptions, UsageError
 from imgcluster.encoders import session as session_module
 
@@ -34,7 +34,9 @@ def test_no_image_gives_no_vector(tiny_encoder: Path) -> None:
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float16"])
 @pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
 @pytest.mark.parametrize("batch", [1, 3, "n"])
-def test_foreign_models_of_every_layout_type_and_batch(tmp_path: Path, dtype: str, layout: str, batch: int | str) -> None:
+def test_foreign_models_of_every_layout_type_and_batch(
+    tmp_path: Path, dtype: str, layout: str, batch: int | str
+) -> None:
     shape = [batch, 4, 4, 3] if layout == "NHWC" else [batch, 3, 4, 4]
     path = tiny_models.identity(tmp_path / "model.onnx", shape, dtype=dtype)
     vectors = Encoder(path, device="cpu").encode(IMAGES)
@@ -154,7 +156,9 @@ class OutOfMemory:
         (batch,) = feed.values()
         self.batches.append(len(batch))
         if len(batch) > self.room:
-            raise RuntimeError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Failed to allocate memory for requested buffer")
+            raise RuntimeError(
+                "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Failed to allocate memory for requested buffer"
+            )
         return self.session.run(outputs, feed)  # type: ignore[attr-defined]
 
 

@@ -67,4 +67,3 @@ def test_an_export_that_differs_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match="differs from torch.*nothing was written"):
         export_encoder(Sums(), INFO, path, mean=0.0, scale=255.0, tolerance=-1.0)
     assert list(tmp_path.iterdir()) == []
-

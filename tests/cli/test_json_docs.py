@@ -1,0 +1,87 @@
+"""docs/json.md is what `--json` prints: the same fields, of the types it says."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from imgcluster.cli.app import app
+
+DOCS = Path(__file__).parents[2] / "docs/json.md"
+
+TYPES = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "object": dict, "array": list}
+
+
+def documented() -> dict[str, dict[str, str]]:
+    """Return the documented fields of each command with their types."""
+    found: dict[str, dict[str, str]] = {}
+    command = ""
+    for line in DOCS.read_text(encoding="utf-8").splitlines():
+        if line.startswith("## "):
+            command = line[3:]
+            found[command] = {}
+        elif match := re.match(r"\| `(\w+)` \| ([^|]+) \|", line):
+            found[command][match[1]] = match[2].strip()
+    return found
+
+
+def check(answer: dict[str, Any], fields: dict[str, str]) -> None:
+    assert list(answer) == list(fields)
+    for name, kind in fields.items():
+        value = answer[name]
+        if kind.endswith("or null") and value is None:
+            continue
+        assert isinstance(value, TYPES[kind.split()[0]]), f"{name} is {value!r}, documented as {kind}"
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> dict[str, dict[str, Any]]:
+    from conftest import paint
+
+    folder = tmp_path_factory.mktemp("json")
+    paint(folder / "in", per_folder=6)
+    where = ["-w", str(folder / "out"), "--json"]
+    encoder = ["--encoder", str(tiny_encoder)]
+    commands = {
+        "embed": ["embed", str(folder / "in"), *encoder, *where],
+        "cluster": ["cluster", *where],
+        "run": ["run", str(folder / "in"), "--k", "3", *encoder, *where],
+        "evaluate": ["evaluate", *where],
+        "report": ["report", *where],
+        "undo": ["undo", *where],
+        "encoders list": ["encoders", "list", "--json"],
+        "encoders info": ["encoders", "info", str(tiny_encoder), "--json"],
+        "doctor": ["doctor", *encoder, "--json"],
+    }
+    found = {}
+    for name, words in commands.items():
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 0, result.output
+        found[name] = json.loads(result.stdout)
+    return found
+
+
+@pytest.mark.parametrize("command", list(documented()))
+def test_every_field_is_as_documented(command: str, answers: dict[str, dict[str, Any]]) -> None:
+    check(answers[command], documented()[command])
+
+
+def test_parts_are_as_documented(answers: dict[str, dict[str, Any]]) -> None:
+    fields = documented()
+    check(answers["run"]["embed"], fields["embed"])
+    check(answers["run"]["cluster"], fields["cluster"])
+    check(answers["encoders list"]["encoders"][0], fields["encoders info"])
+    columns = ["cluster", "size", "share", "medoid", "mean_distance", "silhouette"]
+    assert [list(row) for row in answers["run"]["cluster"]["clusters"]] == [columns] * 3
+    devices = answers["doctor"]["devices"]
+    assert all(list(row) == ["device", "runs", "problem", "images_per_second", "difference"] for row in devices)
+
+
+def test_every_command_is_documented() -> None:
+    names = {command.name for command in app.registered_commands} | {"encoders list", "encoders info"}
+    assert set(documented()) == names

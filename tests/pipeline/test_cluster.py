@@ -1,0 +1,321 @@
+"""`cluster`: tables that add up, folders, determinism, degenerate folders of images, stale results."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import imgcluster
+from conftest import COLOURS, paint
+from imgcluster import ClusteringError, UsageError, WorkspaceError
+from imgcluster.pipeline import cluster as cluster_module
+from imgcluster.store.tables import ASSIGNMENTS, CLUSTERS
+
+
+@pytest.fixture
+def workspace(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> Path:
+    out = tmp_path / "out"
+    imgcluster.embed([pictures], workspace=out, encoder=tiny_encoder, device="cpu")
+    return out
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_three_colours_are_three_clusters(workspace: Path) -> None:
+    summary = imgcluster.cluster(workspace=workspace, k=3)
+    assert [row.size for row in summary.clusters] == [8, 8, 8]
+    assert summary.silhouette is not None
+    assert summary.silhouette > 0.5
+    found = {row["path"]: row["cluster"] for row in rows(workspace / "assignments.csv")}
+    for name in COLOURS:
+        assert len({cluster for path, cluster in found.items() if path.startswith(name)}) == 1
+
+
+def test_without_k_the_colours_are_found(workspace: Path) -> None:
+    summary = imgcluster.cluster(workspace=workspace)
+    assert summary.method == "hdbscan"
+    assert summary.reduction == "PCA to 10 dimensions"
+    assert len(summary.clusters) >= 3
+    assert imgcluster.evaluate(workspace=workspace).purity > 0.9
+
+
+def test_tables_have_the_designed_columns_and_add_up(workspace: Path) -> None:
+    summary = imgcluster.cluster(workspace=workspace)
+    with (workspace / "assignments.csv").open(encoding="utf-8") as file:
+        assert file.readline().strip() == ",".join(ASSIGNMENTS)
+    with (workspace / "clusters.csv").open(encoding="utf-8") as file:
+        assert file.readline().strip() == ",".join(CLUSTERS)
+    assigned = rows(workspace / "assignments.csv")
+    clusters = rows(workspace / "clusters.csv")
+    assert [row["path"] for row in assigned] == sorted(row["path"] for row in assigned)
+    assert sum(int(row["size"]) for row in clusters) + summary.noise == len(assigned) == summary.images == 24
+    assert [int(row["cluster"]) for row in clusters] == list(range(len(clusters)))
+    sizes = [int(row["size"]) for row in clusters]
+    assert sizes == sorted(sizes, reverse=True)
+    medoids = {row["cluster"]: row["path"] for row in assigned if row["is_medoid"] == "true"}
+    assert medoids == {row["cluster"]: row["medoid"] for row in clusters}
+    for row in assigned:
+        assert 0 <= float(row["confidence"]) <= 1
+        assert float(row["distance"]) >= 0
+    metrics = json.loads((workspace / "metrics.json").read_text())
+    assert (metrics["images"], metrics["clusters"], metrics["noise"]) == (24, len(clusters), summary.noise)
+
+
+@pytest.mark.parametrize("options", [{"k": 3}, {}, {"assign": True}, {"k": 5, "reduction": "pca"}])
+def test_the_same_seed_gives_the_same_bytes(workspace: Path, options: dict[str, object]) -> None:
+    names = ("assignments.csv", "clusters.csv", "metrics.json", "report.html")
+    written = []
+    for _ in range(2):
+        imgcluster.cluster(workspace=workspace, **options)  # type: ignore[arg-type]
+        written.append([(workspace / name).read_bytes() for name in names])
+    assert written[0] == written[1]
+
+
+def test_history_does_not_matter(pictures: Path, tmp_path: Path, tiny_encoder: Path, workspace: Path) -> None:
+    """Embedding folder by folder, with changes in between, ends as embedding all at once."""
+    slow = tmp_path / "slow"
+    for name in ("red", "blue", "green"):
+        imgcluster.embed([pictures / name], workspace=slow, encoder=tiny_encoder, device="cpu")
+    imgcluster.embed([pictures], workspace=slow, encoder=tiny_encoder, device="cpu")
+    for out in (workspace, slow):
+        imgcluster.cluster(workspace=out, k=3, place_by="none")
+    assert (workspace / "assignments.csv").read_bytes() == (slow / "assignments.csv").read_bytes()
+
+
+def test_dry_run_writes_nothing(workspace: Path) -> None:
+    before = {path: path.read_bytes() for path in workspace.rglob("*") if path.is_file()}
+    summary = imgcluster.cluster(workspace=workspace, k=3, dry_run=True)
+    assert summary.placed == {"symlink": 24}
+    assert {path: path.read_bytes() for path in workspace.rglob("*") if path.is_file()} == before
+
+
+def test_clustering_again_replaces_the_folders(workspace: Path) -> None:
+    imgcluster.cluster(workspace=workspace, k=6)
+    (workspace / "clusters/cluster_005/notes.txt").write_text("mine")
+    imgcluster.cluster(workspace=workspace, k=2, place_by="copy")
+    folders = sorted(path.name for path in (workspace / "clusters").iterdir())
+    assert folders == ["cluster_000", "cluster_001", "cluster_005"]
+    assert [path.name for path in (workspace / "clusters/cluster_005").iterdir()] == ["notes.txt"]
+    placed = list((workspace / "clusters").rglob("*.png"))
+    assert len(placed) == 24
+    assert not any(path.is_symlink() for path in placed)
+
+
+@pytest.mark.parametrize("mode", ["symlink", "copy", "hardlink", "move"])
+def test_every_way_of_placing_brings_every_image(workspace: Path, pictures: Path, mode: str) -> None:
+    before = {path.relative_to(pictures): path.read_bytes() for path in pictures.rglob("*.png")}
+    summary = imgcluster.cluster(workspace=workspace, k=3, place_by=mode)
+    assert summary.placed == {mode: 24}
+    placed = [path.read_bytes() for path in (workspace / "clusters").rglob("*.png")]
+    assert sorted(placed) == sorted(before.values())
+    undone = imgcluster.undo(workspace=workspace)
+    assert (undone.taken_back, undone.left) == (24, ())
+    assert {path.relative_to(pictures): path.read_bytes() for path in pictures.rglob("*.png")} == before
+    assert not (workspace / "clusters").exists()
+
+
+def test_moved_originals_block_what_would_lose_them(workspace: Path, pictures: Path, tiny_encoder: Path) -> None:
+    imgcluster.cluster(workspace=workspace, k=3, place_by="move")
+    assert not list(pictures.rglob("*.png"))
+    assert (workspace / "report.html").read_text(encoding="utf-8").count("<img ") == 24
+    imgcluster.report_page(workspace=workspace)
+    assert (workspace / "report.html").read_text(encoding="utf-8").count("<img ") == 24
+    for attempt in (
+        lambda: imgcluster.cluster(workspace=workspace, k=2),
+        lambda: imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, fresh=True),
+    ):
+        with pytest.raises(WorkspaceError, match="images were moved into .*imgcluster undo puts them back"):
+            attempt()
+    imgcluster.undo(workspace=workspace)
+    assert imgcluster.cluster(workspace=workspace, k=2).placed == {"symlink": 24}
+
+
+def test_results_older_than_the_embeddings_go(workspace: Path, pictures: Path, tiny_encoder: Path) -> None:
+    imgcluster.cluster(workspace=workspace, k=3)
+    Image.new("RGB", (9, 9), "white").save(pictures / "new.png")
+    imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, device="cpu")
+    for name in ("assignments.csv", "clusters.csv", "metrics.json", "report.html"):
+        assert not (workspace / name).exists()
+        assert (workspace / "outdated" / name).exists()
+    assert not (workspace / "clusters").exists()
+    for attempt in (imgcluster.evaluate, imgcluster.report_page):
+        with pytest.raises(WorkspaceError, match=r"no metrics\.json yet: run imgcluster cluster first"):
+            attempt(workspace=workspace)
+
+
+def test_results_copied_back_from_before_are_noticed(workspace: Path, pictures: Path, tiny_encoder: Path) -> None:
+    imgcluster.cluster(workspace=workspace, k=3)
+    (pictures / "red/00.png").unlink()
+    imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, device="cpu")
+    for path in (workspace / "outdated").iterdir():
+        shutil.copy(path, workspace)
+    with pytest.raises(WorkspaceError, match="older than its embeddings: run imgcluster cluster again"):
+        imgcluster.evaluate(workspace=workspace)
+
+
+def test_an_edited_copy_is_put_aside_not_lost(workspace: Path) -> None:
+    imgcluster.cluster(workspace=workspace, k=3, place_by="copy")
+    edited = next((workspace / "clusters/cluster_000").iterdir())
+    edited.write_bytes(b"my own work")
+    imgcluster.cluster(workspace=workspace, k=2, place_by="copy")
+    kept = workspace / "outdated/clusters/cluster_000" / edited.name
+    assert kept.read_bytes() == b"my own work"
+
+
+def test_a_failure_while_placing_leaves_no_half_clustering(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    imgcluster.cluster(workspace=workspace, k=3)
+
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cluster_module, "write_page", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        imgcluster.cluster(workspace=workspace, k=2)
+    monkeypatch.undo()
+    with pytest.raises(WorkspaceError, match="run imgcluster cluster first"):
+        imgcluster.evaluate(workspace=workspace)
+    imgcluster.cluster(workspace=workspace, k=2)
+    assert len(list((workspace / "clusters").rglob("*.png"))) == 24
+
+
+def test_a_vanished_original_is_said(workspace: Path, pictures: Path) -> None:
+    (pictures / "red/00.png").unlink()
+    summary = imgcluster.cluster(workspace=workspace, k=3)
+    assert (summary.missing, summary.placed) == (1, {"symlink": 23})
+    assert "1 images have no file any more" in " ".join(summary.warnings)
+
+
+def test_nothing_embedded(tmp_path: Path, workspace: Path) -> None:
+    with pytest.raises(WorkspaceError, match="there is no workspace .*run imgcluster embed PATH first"):
+        imgcluster.cluster(workspace=tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_wrong_options_are_refused_before_an_hour_of_embedding(pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "unmade"
+    for options, message in (
+        ({"k": 0}, "--k 0 is not possible"),
+        ({"method": "dbscan"}, "'dbscan' is unknown; choose one of auto, kmeans"),
+        ({"method": "kmeans"}, "needs the number of clusters: add --k N"),
+        ({"method": "hdbscan", "k": 3}, "finds the number of clusters itself"),
+        ({"reduction": "tsne"}, "'tsne' is unknown; choose one of auto, none, pca, umap"),
+        ({"place_by": "teleport"}, "'teleport' is unknown; choose one of symlink"),
+        ({"min_cluster_size": 1}, "--min-cluster-size 1 is not possible"),
+        ({"seed": -1}, "--seed -1 is not possible"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            imgcluster.run([pictures], workspace=out, **options)  # type: ignore[arg-type]
+        assert not out.exists()
+
+
+def few(folder: Path, count: int, tiny_encoder: Path, *, same: bool) -> Path:
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    pictures = generator.integers(0, 256, (count, 5, 5, 3), dtype=np.uint8)
+    for number in range(count):
+        Image.fromarray(pictures[0 if same else number]).save(folder / f"{number}.png")
+    out = folder.parent / "few-out"
+    imgcluster.embed([folder], workspace=out, encoder=tiny_encoder, device="cpu")
+    return out
+
+
+@pytest.mark.parametrize("options", [{"k": 1}, {"k": 2}, {}])
+def test_one_image(tmp_path: Path, tiny_encoder: Path, options: dict[str, int]) -> None:
+    out = few(tmp_path / "in", 1, tiny_encoder, same=False)
+    with pytest.raises(ClusteringError, match="1 image cannot be clustered; embed more"):
+        imgcluster.cluster(workspace=out, **options)
+
+
+def test_fewer_images_than_k(tmp_path: Path, tiny_encoder: Path) -> None:
+    out = few(tmp_path / "in", 3, tiny_encoder, same=False)
+    with pytest.raises(ClusteringError, match="3 images cannot make 5 clusters.*ask for --k 3 or fewer"):
+        imgcluster.cluster(workspace=out, k=5)
+    assert [row.size for row in imgcluster.cluster(workspace=out, k=3).clusters] == [1, 1, 1]
+
+
+def test_all_images_the_same(tmp_path: Path, tiny_encoder: Path) -> None:
+    out = few(tmp_path / "in", 12, tiny_encoder, same=True)
+    with pytest.raises(ClusteringError, match="only 1 of them differ; ask for --k 1"):
+        imgcluster.cluster(workspace=out, k=2)
+    summary = imgcluster.cluster(workspace=out)
+    assert [row.size for row in summary.clusters] == [12]
+    assert "All 12 images are the same to this encoder" in summary.warnings[0]
+
+
+def test_everything_noise_is_said_and_written(tmp_path: Path, tiny_encoder: Path) -> None:
+    out = few(tmp_path / "in", 3, tiny_encoder, same=False)
+    summary = imgcluster.cluster(workspace=out)
+    assert (len(summary.clusters), summary.noise) == (0, 3)
+    assert "all are noise; try --min-cluster-size 2, or ask for a number of clusters with --k N" in summary.warnings[0]
+    assert [path.name for path in (out / "clusters").iterdir()] == ["noise"]
+    assert [row["distance"] for row in rows(out / "assignments.csv")] == ["", "", ""]
+    assert 'id="c-1"' in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_sixty_photographs_give_clusters_and_not_only_noise(tmp_path: Path) -> None:
+    examples = Path(__file__).parents[2] / "examples/photos"
+    summary = imgcluster.run([examples], workspace=tmp_path / "out", device="cpu")
+    assert summary.embed.embedded == 60
+    assert len(summary.cluster.clusters) >= 3
+    assert summary.cluster.noise < 30
+
+
+def test_the_900_photographs(data: Path, tmp_path: Path) -> None:
+    """The default path, scored: k-means on these features, best of 50 starts, reaches 0.60."""
+    imgcluster.run([data / "photos"], workspace=tmp_path, k=10, place_by="none")
+    scores = imgcluster.evaluate(workspace=tmp_path)
+    assert scores.images == 900
+    assert scores.accuracy >= 0.57
+
+
+def test_evaluate_writes_the_confusion_matrix(workspace: Path) -> None:
+    imgcluster.cluster(workspace=workspace, k=3)
+    scores = imgcluster.evaluate(workspace=workspace)
+    assert (scores.accuracy, scores.nmi, scores.ari, scores.purity) == (1, 1, 1, 1)
+    table = rows(workspace / "confusion.csv")
+    assert [row["label"] for row in table] == ["blue", "green", "red"]
+    assert sorted(int(row[name]) for row in table for name in row if name != "label") == [0] * 6 + [8] * 3
+    with Image.open(workspace / "confusion.png") as picture:
+        assert picture.format == "PNG"
+    assert json.loads((workspace / "metrics.json").read_text())["scores"]["accuracy"] == 1
+    imgcluster.report_page(workspace=workspace)
+    assert "accuracy 1.000" in (workspace / "report.html").read_text(encoding="utf-8")
+
+
+def test_evaluate_against_a_table(workspace: Path, pictures: Path, tmp_path: Path) -> None:
+    imgcluster.cluster(workspace=workspace, k=3)
+    labels = tmp_path / "labels.csv"
+    for prefix in ("", f"{pictures}/", "./"):
+        lines = ["path,label", *(f"{prefix}{name}/{n:02d}.png,{name[0]}" for name in COLOURS for n in range(4))]
+        labels.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        scores = imgcluster.evaluate(workspace=workspace, labels=labels)
+        assert (scores.images, scores.unlabelled, scores.accuracy, scores.classes) == (12, 12, 1, 3)
+    labels.write_text("path,label\nelsewhere.png,x\n")
+    with pytest.raises(UsageError, match="names none of the 24 images"):
+        imgcluster.evaluate(workspace=workspace, labels=labels)
+    labels.write_text("file,kind\nelsewhere.png,x\n")
+    with pytest.raises(WorkspaceError, match="lacks the column 'path'"):
+        imgcluster.evaluate(workspace=workspace, labels=labels)
+    with pytest.raises(UsageError, match="there is no label file"):
+        imgcluster.evaluate(workspace=workspace, labels=tmp_path / "none.csv")
+
+
+def test_evaluate_counts_noise_as_a_cluster(tmp_path: Path, tiny_encoder: Path) -> None:
+    paint(tmp_path / "in", per_folder=8)
+    (tmp_path / "in/odd").mkdir()
+    for colour in ("white", "black", "yellow"):
+        Image.new("RGB", (4, 4), colour).save(tmp_path / f"in/odd/{colour}.png")
+    summary = imgcluster.run([tmp_path / "in"], workspace=tmp_path / "out", encoder=tiny_encoder, device="cpu")
+    scores = imgcluster.evaluate(workspace=tmp_path / "out")
+    table = rows(tmp_path / "out/confusion.csv")
+    assert scores.noise == summary.cluster.noise == sum(int(row["noise"]) for row in table) > 0
+    assert list(table[0])[:3] == ["label", "noise", "cluster_000"]
