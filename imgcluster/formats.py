@@ -17,10 +17,7 @@ HEAD_BYTES: Final = 64
 PILLOW_FORMATS: Final = (
     "JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM", "ICO", "PSD",
 )  # fmt: skip
-"""The decoders that may be tried on a file; MPO comes with JPEG, under no name of its own.
-
-Formats that run programs (EPS) or fetch things are not among them.
-"""
+"""The decoders that may be tried on a file; formats that run programs (EPS) or fetch things are not among them."""
 
 _STRONG: Final = (
     (b"\xff\xd8\xff", "JPEG"),
