@@ -16,6 +16,7 @@ from imgcluster.encoders.info import EncoderInfo  # noqa: E402
 from imgcluster.errors import NoImagesError, UsageError  # noqa: E402
 from training.datasets import load_dataset  # noqa: E402
 from training.export import run_onnx  # noqa: E402
+from training.recipes import load_recipe, recipe_names  # noqa: E402
 from training.train import train_encoder  # noqa: E402
 
 RECIPE = """
@@ -151,6 +152,63 @@ def test_the_default_recipe_of_a_folder_is_named_after_it(photos, tmp_path):
     result = train_encoder(str(photos), output=tmp_path, epochs=1, image_size=32)
     assert result.name == "my photos"
     assert metadata(result.encoder).width == 32
+
+
+@pytest.fixture
+def random_sets(monkeypatch):
+    """Every data set by name, twelve images of noise each."""
+    from training.datasets import ArrayImages, ImageSet
+
+    shapes = {"cifar10": (32, 32, 3), "strokes": (224, 224, 1)}
+
+    def load(name, **_):
+        random = np.random.default_rng(0)
+        pixels = random.integers(0, 256, (24, *shapes.get(name, (28, 28, 1))), dtype=np.uint8)
+        labels = np.arange(12) % 3
+        return ImageSet(
+            name=name,
+            description="noise",
+            licence="CC0-1.0",
+            train=ArrayImages(pixels[:12]),
+            test=ArrayImages(pixels[12:]),
+            train_labels=labels,
+            test_labels=labels,
+            classes=("a", "b", "c"),
+        )
+
+    monkeypatch.setattr("training.train.load_dataset", load)
+
+
+@pytest.mark.parametrize(("target", "channels"), [("image", 3), ("chrominance", 2)])
+def test_a_colouriser_sees_grey_and_is_shown_in_colour(random_sets, tmp_path, target, channels):
+    from training.recipes import RECIPES_FOLDER
+
+    text = (RECIPES_FOLDER / "b-cifar10-colorize.toml").read_text()
+    path = tmp_path / "colours.toml"
+    path.write_text(text.replace('input = "grey"', f'input = "grey"\ntarget = "{target}"'))
+    result = train_encoder("cifar10", recipe=str(path), output=tmp_path / "out", epochs=1)
+    assert metadata(result.encoder).channels == 1
+    codes = run_onnx(result.encoder, np.zeros((2, 32, 32, 1), dtype=np.uint8))
+    assert run_onnx(result.decoder, codes).shape == (2, 32, 32, channels)
+    with Image.open(tmp_path / "out" / "colours.png") as picture:
+        # Three columns (grey, coloured, original) for the two test images.
+        assert picture.width / picture.height == pytest.approx(3 / 2, rel=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_goes_all_the_way(random_sets, photos, tmp_path, name):
+    dataset = load_recipe(name).data.dataset
+    result = train_encoder(
+        str(photos) if dataset == "folder" else dataset,
+        recipe=name,
+        output=tmp_path / "out",
+        epochs=1,
+        steps_per_epoch=2,
+        limit=12,
+    )
+    assert metadata(result.encoder).embedding_size == load_recipe(name).model.latent
+    assert result.card.is_file()
 
 
 @pytest.mark.parametrize(
