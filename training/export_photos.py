@@ -55,9 +55,7 @@ class PhotoFeatures(nn.Module):
         from efficientnet_lite_pytorch import EfficientNet
 
         self.network = EfficientNet.from_name("efficientnet-lite0")
-        weights = torch.load(
-            EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
-        )
+        weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
         self.network.load_state_dict(weights)
         self.eval()
 
