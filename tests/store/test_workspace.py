@@ -186,7 +186,7 @@ class TestManifest:
             (tmp_path / "manifest.json").write_bytes(data)
         with pytest.raises(
             WorkspaceError,
-            match=r"manifest\.json (cannot be read|is not as).*delete that file, then run the same embed command again",
+            match=r"manifest\.json (cannot be read|is not as).*delete that file, then run",
         ):
             Workspace(tmp_path)
 
