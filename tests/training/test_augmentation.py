@@ -1,0 +1,83 @@
+"""Transforms do what their descriptions say, to the input only or to input and target."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from imgcluster.errors import UsageError  # noqa: E402
+from training.augmentation import apply_transforms  # noqa: E402
+from training.transforms import TRANSFORMS, Affine, Erase, Flip, GaussianNoise, QuarterTurns, SaltAndPepper  # noqa: E402
+
+
+@pytest.fixture
+def images():
+    torch.manual_seed(0)
+    return torch.rand(64, 3, 8, 8)
+
+
+@pytest.mark.parametrize("transform", [kind() for kind in TRANSFORMS.values()], ids=list(TRANSFORMS))
+def test_shape_range_and_the_original_are_kept(images, transform):
+    before = images.clone()
+    result = apply_transforms(images, [transform])
+    assert result.shape == images.shape
+    assert result.dtype == torch.float32
+    assert result.min() >= 0
+    assert result.max() <= 1
+    assert torch.equal(images, before)
+
+
+def test_flips_are_flips_of_about_half(images):
+    result = apply_transforms(images, [Flip()])
+    flipped = [torch.equal(a, b.flip(2)) for a, b in zip(result, images, strict=True)]
+    kept = [torch.equal(a, b) for a, b in zip(result, images, strict=True)]
+    assert all(a != b for a, b in zip(flipped, kept, strict=True))
+    assert 16 < sum(flipped) < 48
+
+
+def test_quarter_turns_are_all_four(images):
+    result = apply_transforms(images, [QuarterTurns()])
+    turns = [
+        next(turn for turn in range(4) if torch.equal(a, b.rot90(turn, (1, 2))))
+        for a, b in zip(result, images, strict=True)
+    ]
+    assert set(turns) == {0, 1, 2, 3}
+
+
+def test_salt_and_pepper_changes_a_fifth_of_the_pixels_in_all_channels():
+    grey = torch.full((20, 3, 32, 32), 0.5)
+    result = apply_transforms(grey, [SaltAndPepper(amount=0.2)])
+    changed = result != 0.5
+    assert changed.float().mean().item() == pytest.approx(0.2, abs=0.01)
+    assert (result == 1).float().mean().item() == pytest.approx(0.1, abs=0.01)
+    assert torch.equal(changed[:, 0], changed[:, 2])
+
+
+def test_affine_of_nothing_is_the_identity_and_a_turn_is_a_turn(images):
+    torch.testing.assert_close(apply_transforms(images, [Affine()]), images)
+    moved = apply_transforms(images, [Affine(degrees=10, translate=0.1, scale=0.1, shear=10)])
+    assert (moved - images).abs().max() > 0.1
+
+
+def test_erase_blackens_one_square(images):
+    black = (apply_transforms(images + 0.1, [Erase(size=0.5)]) == 0).all(dim=1)
+    assert black.flatten(1).sum(dim=1).tolist() == [16] * 64
+
+
+def test_noise_has_the_standard_deviation_asked_for():
+    result = apply_transforms(torch.full((10, 1, 64, 64), 0.5), [GaussianNoise(sd=0.1)])
+    assert result.std().item() == pytest.approx(0.1, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        (SaltAndPepper, {"amount": 1.5}, "amount = 1.5 is not possible"),
+        (Affine, {"translate": -0.1}, "translate = -0.1"),
+        (Affine, {"shear": 90.0}, "shear below 90"),
+    ],
+)
+def test_impossible_amounts_are_refused(kind, values, message):
+    with pytest.raises(UsageError, match=message):
+        kind(**values)

@@ -1,0 +1,160 @@
+"""Models have exactly the reference systems' parameters, and Keras's padding, initialisation and normalisation."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import torch.nn.functional as F  # noqa: E402, N812
+from tiny import TINY  # noqa: E402
+
+from imgcluster.errors import UsageError  # noqa: E402
+from training.models import (  # noqa: E402
+    SameConv,
+    SameConvTranspose,
+    build_model,
+    count_parameters,
+    model_for,
+)
+from training.recipes import load_recipe, parse_recipe, with_changes  # noqa: E402
+
+GREY, COLOUR, LARGE = (28, 28, 1), (32, 32, 3), (224, 224, 1)
+
+
+def make(name, shape, seed=0):
+    return model_for(load_recipe(name), shape, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "everything", "trainable"),
+    [
+        ("a-mnist", GREY, 148_675, 148_515),
+        ("a-cifar10", COLOUR, 180_531, 180_371),
+        ("d-mnist-16", GREY, 178_769, 178_385),
+        ("e-strokes-denoise", LARGE, 309_841, 308_593),
+    ],
+)
+def test_parameter_counts_are_the_references(name, shape, everything, trainable):
+    counts = count_parameters(make(name, shape))
+    assert (counts.all, counts.trainable) == (everything, trainable)
+
+
+def test_d_has_the_references_encoder_decoder_and_frozen_counts():
+    model = make("d-mnist-16", GREY)
+    counts = count_parameters(model.encoder), count_parameters(model.decoder), count_parameters(model)
+    assert (counts[0].all, counts[1].all, counts[2].frozen) == (69_392, 109_377, 384)
+
+
+def test_b_has_nine_layers_and_the_references_stages():
+    model = make("b-cifar10-nine-layer", COLOUR)
+    kinds = torch.nn.Conv2d | torch.nn.MaxPool2d | torch.nn.Upsample
+    assert sum(isinstance(part, kinds) for part in model.modules()) == 9
+    sizes, image = [], torch.zeros(1, 3, 32, 32)
+    for layer in model.encoder.blocks:
+        image = layer(image)
+        if isinstance(layer, torch.nn.Conv2d):
+            sizes.append(image.numel())
+    assert sizes == [8_192, 3_072, 1_024]
+    assert model(torch.zeros(2, 3, 32, 32)).code.shape == (2, 1_024)
+
+
+def test_the_colouriser_sees_grey_and_makes_colour_or_chrominance():
+    recipe = load_recipe("b-cifar10-colorize")
+    assert model_for(recipe, COLOUR, seed=0)(torch.zeros(2, 1, 32, 32)).reconstruction.shape == (2, 3, 32, 32)
+    chrominance = with_changes(recipe, data={"target": "chrominance"})
+    assert model_for(chrominance, COLOUR, seed=0)(torch.zeros(2, 1, 32, 32)).reconstruction.shape == (2, 2, 32, 32)
+
+
+@pytest.mark.parametrize("size", [7, 8, 28, 29])
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (4, 2), (5, 1), (2, 2), (5, 3)])
+def test_same_padding_is_tensorflows(size, kernel, stride):
+    """TensorFlow: output ⌈size / stride⌉, the padding's odd pixel at the end."""
+    conv = SameConv(1, 1, kernel, stride)
+    image = torch.randn(1, 1, size, size)
+    total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
+    before, after = total // 2, total - total // 2
+    expected = F.conv2d(F.pad(image, (before, after, before, after)), conv.weight, conv.bias, stride=stride)
+    assert conv(image).shape[2:] == (math.ceil(size / stride),) * 2
+    torch.testing.assert_close(conv(image), expected)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (4, 2), (5, 1), (2, 2), (5, 3), (4, 1)])
+def test_the_transposed_convolution_is_the_adjoint_of_the_convolution(kernel, stride):
+    conv = SameConv(2, 3, kernel, stride, bias=False).double()
+    back = SameConvTranspose(3, 2, kernel, stride, bias=False).double()
+    back.weight = conv.weight
+    large, small = torch.randn(1, 2, 6 * stride, 6 * stride).double(), torch.randn(1, 3, 6, 6).double()
+    assert back(small).shape == large.shape
+    torch.testing.assert_close((conv(large) * small).sum(), (large * back(small)).sum())
+
+
+def test_initialisation_is_glorot_uniform_and_zero_and_seeded():
+    first, same, other = make("a-mnist", GREY), make("a-mnist", GREY), make("a-mnist", GREY, seed=1)
+    conv = first.encoder.blocks[0]
+    limit = math.sqrt(6 / (49 * 1 + 49 * 32))
+    assert 0.95 * limit < conv.weight.abs().max() <= limit
+    assert not conv.bias.any()
+    assert torch.equal(conv.weight, same.encoder.blocks[0].weight)
+    assert not torch.equal(conv.weight, other.encoder.blocks[0].weight)
+
+
+def test_building_leaves_the_global_generator_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    make("d-mnist-16", GREY)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_normalisation_is_kerass():
+    norms = [part for part in make("a-mnist", GREY).modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-3, 0.01)}
+
+
+def test_a_variational_model_draws_in_training_only():
+    model = make("c-fashion-vae", GREY)
+    images = torch.rand(4, 1, 28, 28)
+    model.train()
+    outputs = model(images)
+    assert outputs.mean.shape == outputs.log_variance.shape == outputs.code.shape == (4, 2)
+    assert not torch.equal(outputs.code, outputs.mean)
+    model.eval()
+    outputs = model(images)
+    assert torch.equal(outputs.code, outputs.mean)
+    assert torch.equal(model.encoder(images), outputs.mean)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("latent = 3", 'latent = 3\ncode = "flatten"', r"latent = 3, but the encoder's last map holds 64 values"),
+        (
+            '{ type = "conv-transpose", filters = "image", stride = 2, activation = "sigmoid" }',
+            '{ type = "conv", filters = "image" }',
+            r"makes images of 1×4×4, the data's are 1×8×8",
+        ),
+        ('{ type = "dense-to-map" }', '{ type = "up-sample" }', r"decoder\[0\]: this block needs a feature map"),
+        ('{ type = "dense-to-map" }', '{ type = "reshape" }', r"3 values cannot be reshaped to 4×4×4"),
+        (
+            '{ type = "conv", filters = 4,',
+            '{ type = "max-pool", size = 9 }, { type = "conv", filters = 4,',
+            "too small",
+        ),
+    ],
+)
+def test_blocks_that_do_not_fit_are_an_error(old, new, message):
+    assert old in TINY
+    recipe = parse_recipe(TINY.replace(old, new, 1), "tiny")
+    with pytest.raises(UsageError, match=message):
+        build_model(recipe.model, input_shape=(1, 8, 8), output_shape=(1, 8, 8), seed=0)
+
+
+def test_a_vector_before_the_code_returns_to_the_last_map():
+    recipe = parse_recipe(
+        TINY.replace('norm = "after-activation" }]', 'norm = "after-activation" }, { type = "dense", units = 9 }]'), "x"
+    )
+    model = build_model(recipe.model, input_shape=(1, 8, 8), output_shape=(1, 8, 8), seed=0)
+    assert model(torch.zeros(2, 1, 8, 8)).reconstruction.shape == (2, 1, 8, 8)

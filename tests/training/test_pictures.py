@@ -1,0 +1,98 @@
+"""Pictures have the cells they should have, and drawing leaves no figure behind."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch")
+
+from imgcluster.pictures import merge_chrominance  # noqa: E402
+from training.batches import to_input, to_target  # noqa: E402
+from training.pictures import (  # noqa: E402
+    draw_curves,
+    draw_filters,
+    draw_grid,
+    draw_latent_plane,
+    draw_side_by_side,
+)
+from training.progress import EpochRecord  # noqa: E402
+from training.recipes import DataSettings  # noqa: E402
+
+
+def record(epoch, loss, validation):
+    return EpochRecord(
+        epoch=epoch, loss=loss, validation_loss=validation, validation_mse=validation, learning_rate=1.0, seconds=1.0
+    )
+
+
+def size(path):
+    with Image.open(path) as picture:
+        return picture.size
+
+
+def test_one_row_or_one_column_per_image(tmp_path):
+    images = np.random.default_rng(0).uniform(size=(5, 8, 8, 1)).astype(np.float32)
+    columns = {"original": images, "reconstruction": images}
+    draw_side_by_side(columns, tmp_path / "rows.png")
+    draw_side_by_side(columns, tmp_path / "columns.png", upright=True)
+    (wide, tall), (wide_too, tall_too) = size(tmp_path / "rows.png"), size(tmp_path / "columns.png")
+    assert tall > 2 * wide
+    assert wide_too > 2 * tall_too
+
+
+def test_grey_and_colour_may_stand_side_by_side(tmp_path):
+    grey, colour = np.zeros((1, 4, 4, 1), np.float32), np.zeros((1, 4, 4, 3), np.float32)
+    draw_side_by_side({"grey": grey, "coloured": colour, "original": colour}, tmp_path / "a.png")
+    assert size(tmp_path / "a.png")[0] > size(tmp_path / "a.png")[1]
+
+
+def test_a_grid_holds_every_image_in_its_place(tmp_path):
+    images = np.linspace(0, 1, 7, dtype=np.float32)[:, None, None, None].repeat(2, 1).repeat(3, 2)
+    draw_grid(images, tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as picture:
+        pixels = np.asarray(picture)
+    assert pixels.shape == (6, 9)
+    assert pixels[0, 3] == round(255 / 6)
+    assert pixels[4, 0] == 255
+    assert pixels[5, 8] == 255
+
+
+@pytest.mark.parametrize("channels", [1, 3, 16])
+def test_filters_of_any_depth_are_drawn(tmp_path, channels):
+    draw_filters(np.random.default_rng(0).normal(size=(4, channels, 3, 3)).astype(np.float32), tmp_path / "a.png")
+    assert size(tmp_path / "a.png") == (52, 52)
+
+
+def test_equal_filters_are_drawn(tmp_path):
+    draw_filters(np.zeros((1, 1, 3, 3), dtype=np.float32), tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("labels", [None, np.arange(30) % 12])
+def test_the_latent_plane_with_and_without_labels(tmp_path, labels):
+    codes = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
+    draw_latent_plane(codes, labels, ("a", "b"), tmp_path / "a.png")
+    assert size(tmp_path / "a.png")[0] > 300
+
+
+def test_curves_with_and_without_validation(tmp_path):
+    nan = float("nan")
+    draw_curves({"a": [record(1, 2.0, 3.0), record(2, 1.0, 2.0)], "b": [record(1, 1.0, nan)]}, tmp_path / "a.png")
+    assert size(tmp_path / "a.png")[0] > 300
+
+
+def test_chrominance_and_luminance_make_the_image_again():
+    images = torch.rand(2, 3, 4, 4)
+    settings = DataSettings(dataset="x", input="grey", target="chrominance")
+    grey = to_input(images, settings).permute(0, 2, 3, 1).numpy()
+    colours = to_target(images, settings).permute(0, 2, 3, 1).numpy()
+    assert np.abs(merge_chrominance(grey, colours) - images.permute(0, 2, 3, 1).numpy()).max() < 1e-3
+
+
+def test_drawing_leaves_no_figure_open(tmp_path):
+    import sys
+
+    draw_curves({"a": [record(1, 2.0, 3.0)]}, tmp_path / "a.png")
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    assert pyplot is None or pyplot.get_fignums() == []

@@ -1,0 +1,118 @@
+"""The card of an encoder, ``NAME.md``: what it was made from, by what, how long, and how well it does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from imgcluster.encoders.info import EncoderInfo
+from imgcluster.store.atomic import write_text
+from training.evaluation import ClusterScores, Scores
+from training.folds import FoldSummary
+from training.models import ParameterCounts
+from training.progress import FitResult
+from training.recipes import Recipe
+
+__all__ = ["Card", "write_card"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """Everything that a card tells.
+
+    Attributes:
+        info: The exported encoder.
+        recipe: The recipe as it was carried out.
+        counts: Parameters of the whole autoencoder.
+        fit: The training.
+        planned_epochs: Epochs that the recipe asks for, whatever was carried out.
+        trained_images: How many images it learned from.
+        test: Scores on the test images; None without any.
+        clusters: k-means on the test codes; None without labels.
+        folds: Mean and standard deviation over the folds; None without cross-validation.
+        picture: File name of the reconstructions, beside the card.
+        hardware: What it was trained on, in words.
+        difference: How far ONNX Runtime is from torch on the encoder's outputs.
+    """
+
+    info: EncoderInfo
+    recipe: Recipe
+    counts: ParameterCounts
+    fit: FitResult
+    planned_epochs: int
+    trained_images: int
+    test: Scores | None
+    clusters: ClusterScores | None
+    folds: FoldSummary | None
+    picture: str
+    hardware: str
+    difference: float
+
+
+def write_card(card: Card, path: Path) -> None:
+    """Write `card` as Markdown to `path`."""
+    write_text(path, _text(card))
+
+
+def _text(card: Card) -> str:
+    info, recipe, settings = card.info, card.recipe, card.recipe.training
+    epochs = f"{len(card.fit.history)} of the recipe's {card.planned_epochs}"
+    if settings.steps_per_epoch:
+        epochs += f", {settings.steps_per_epoch} batches each"
+    rows = [
+        ("recipe", f"`{recipe.name}`: {recipe.title}"),
+        ("data", f"{info.trained_on}; {card.trained_images:,} images trained on"),
+        ("input", f"{info.width}×{info.height}×{info.channels}, resized by `{info.resize}` ({info.filter})"),
+        ("code", f"{info.embedding_size} values, compared by {info.metric} distance"),
+        ("parameters", f"{card.counts.all:,} in encoder and decoder ({card.counts.trainable:,} trainable)"),
+        ("training", f"{_objective(recipe)}; seed {settings.seed}"),
+        ("epochs trained", f"{epochs}; the weights are those of epoch {card.fit.best_epoch}"),
+        ("time", f"{card.fit.seconds:,.0f} s on {card.hardware}"),
+        ("licence", info.licence),
+        ("checked", f"ONNX Runtime and torch differ by {card.difference:.1e} at most"),
+    ]
+    parts = [f"# {info.name}", f"{info.score}.", _table(("", ""), rows)]
+    parts += [f"![Originals beside reconstructions]({card.picture})"]
+    last = card.fit.history[card.fit.best_epoch - 1]
+    if math.isfinite(last.validation_loss):
+        parts.append(
+            f"Epoch {last.epoch}: training loss {last.loss:.5f}, validation loss {last.validation_loss:.5f}, "
+            f"validation MSE {last.validation_mse:.5f}."
+        )
+    if card.test is not None:
+        parts += ["## On the test images", _table(("measure", "value"), _score_rows(card.test))]
+    if card.clusters is not None:
+        rows = [(key, f"{getattr(card.clusters, key):.4f}") for key in card.clusters.__slots__]
+        parts += [
+            "## k-means on the codes of the test images",
+            "Labels were used for scoring only.",
+            _table(("measure", "value"), rows),
+        ]
+    if card.folds is not None:
+        parts += [
+            f"## Cross-validation: {len(card.folds.folds)} of {card.folds.planned} folds",
+            f"The encoder is that of fold {card.folds.best.fold}, which has the lowest validation loss.",
+            _table(("measure", "mean ± sd"), [(key, str(value)) for key, value in card.folds.measures.items()]),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _objective(recipe: Recipe) -> str:
+    settings = recipe.training
+    average = f", weights averaged ({settings.average:g})" if settings.average else ""
+    return (
+        f"loss {settings.loss}, {settings.optimizer} at {settings.learning_rate:g} ({settings.schedule}), "
+        f"batches of {settings.batch_size}{average}"
+    )
+
+
+def _score_rows(scores: Scores) -> list[tuple[str, str]]:
+    values = {key: getattr(scores, key) for key in scores.__slots__}
+    return [(key, f"{value:.5f}") for key, value in values.items() if math.isfinite(value)]
+
+
+def _table(head: tuple[str, str], rows: Sequence[tuple[str, str]]) -> str:
+    lines = [f"| {head[0]} | {head[1]} |", "| --- | --- |", *(f"| {key} | {value} |" for key, value in rows)]
+    return "\n".join(lines)
