@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,6 +20,8 @@ __all__ = ["confusion_figure", "save"]
 # More numbers than this are unreadable; the colours still show the pattern.
 _NUMBERS_UP_TO: Final = 400
 _INCH_PER_CELL: Final = 0.42
+_INCH_PER_CHARACTER: Final = 0.08
+_LONGEST_LABEL: Final = 40
 _LARGEST_INCHES: Final = 24.0
 
 
@@ -27,7 +30,8 @@ def confusion_figure(counts: npt.NDArray[np.int64], labels: Sequence[str], clust
     from matplotlib.figure import Figure
 
     rows, columns = counts.shape
-    width = min(2.5 + _INCH_PER_CELL * columns, _LARGEST_INCHES)
+    names = [_shortened(label) for label in labels]
+    width = min(2.5 + _INCH_PER_CHARACTER * max(map(len, names), default=0) + _INCH_PER_CELL * columns, _LARGEST_INCHES)
     height = min(2.0 + _INCH_PER_CELL * rows, _LARGEST_INCHES)
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
@@ -35,7 +39,7 @@ def confusion_figure(counts: npt.NDArray[np.int64], labels: Sequence[str], clust
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.set_xticks(range(columns), clusters, rotation=90)
     # Without this a "$" in a folder's name would start a formula.
-    axes.set_yticks(range(rows), [label.replace("$", r"\$") for label in labels])
+    axes.set_yticks(range(rows), [name.replace("$", r"\$") for name in names])
     axes.set_xlabel("cluster")
     axes.set_ylabel("label")
     if counts.size <= _NUMBERS_UP_TO:
@@ -48,5 +52,11 @@ def confusion_figure(counts: npt.NDArray[np.int64], labels: Sequence[str], clust
 
 def save(figure: Figure, path: Path, *, dpi: int = 120) -> None:
     """Write a figure as PNG; the same figure gives the same bytes."""
-    with atomic_path(path) as draft:
+    with atomic_path(path) as draft, warnings.catch_warnings():
+        # Characters that matplotlib's font lacks are drawn as boxes; the table beside the picture has them.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         figure.savefig(draft, format="png", dpi=dpi, metadata={"Software": None})
+
+
+def _shortened(label: str) -> str:
+    return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"

@@ -18,6 +18,7 @@ _MEDOID_SAMPLE: Final = 1024
 # The pairwise distances of so many images take about a second.
 _SILHOUETTE_SAMPLE: Final = 5000
 _CHUNK: Final = 2048
+_TIE: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,8 @@ def _medoid(points: Vectors, metric: Metric, generator: np.random.Generator) -> 
     sums = np.concatenate(
         [_pairwise(points[i : i + _CHUNK], others, metric).sum(axis=1) for i in range(0, count, _CHUNK)]
     )
-    # Rounded, so that members which are the same picture tie, and the first of them wins on every machine.
-    return int(np.round(sums, 6).argmin())
+    # Members that are the same picture tie but for rounding errors, and the first of them wins on every machine.
+    return int((sums <= sums.min() + _TIE * sums.max()).argmax())
 
 
 def _to_medoids(

@@ -72,12 +72,24 @@ def reduce(vectors: Vectors, method: str, *, seed: int) -> Reduced:
         return Reduced(vectors, "none")
     if method == "umap":
         return Reduced(_umap(vectors, target, seed), f"UMAP to {target} dimensions")
+    # Equal images are projected once: row by row, rounding errors would make them different ones.
+    first, copies = _distinct(vectors)
+    if len(first) == 1:
+        return Reduced(vectors, "none")
     from sklearn.decomposition import PCA
 
     # Exact where that is quick; else randomised (Halko et al. 2011), whose first ten directions are as good.
     solver = "full" if min(count, dimensions) <= _EXACT_UP_TO else "randomized"
     pca = PCA(target, svd_solver=solver, iterated_power=7, random_state=seed)
-    return Reduced(np.asarray(pca.fit_transform(vectors), dtype=np.float32), f"PCA to {target} dimensions")
+    projected = np.asarray(pca.fit(vectors).transform(vectors[first]), dtype=np.float32)
+    return Reduced(projected[copies], f"PCA to {target} dimensions")
+
+
+def _distinct(vectors: Vectors) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the index of the first of each of the different vectors, and for every vector which of them it is."""
+    numbers: dict[bytes, int] = {}
+    copies = np.array([numbers.setdefault((vector + 0.0).tobytes(), len(numbers)) for vector in vectors], np.int64)
+    return np.unique(copies, return_index=True)[1], copies
 
 
 def _umap(vectors: Vectors, target: int, seed: int) -> Vectors:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
 from tiny_models import mean_colour
 
 DATA = Path(os.environ.get("IMGCLUSTER_TEST_DATA") or Path(__file__).parents[1] / "../shared/data").resolve()

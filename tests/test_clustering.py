@@ -13,7 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import imgcluster
-from imgcluster.clustering import METHODS, Clustering, Settings, assign_noise, choose_method, cluster_vectors
+from imgcluster.clustering import (
+    METHODS,
+    Clustering,
+    Settings,
+    assign_noise,
+    choose_method,
+    cluster_degenerate,
+    cluster_vectors,
+)
 from imgcluster.errors import ClusteringError, UsageError
 from imgcluster.reduction import Vectors, choose_reduction, normalise, reduce
 
@@ -45,6 +53,9 @@ def settings_for(method: str, *, k: int = 3, min_cluster_size: int | None = None
 
 
 def as_in_the_pipeline(vectors: Vectors, method: str, told: Settings) -> Clustering:
+    same = cluster_degenerate(vectors, told)
+    if same is not None:
+        return same
     reduced = reduce(vectors, choose_reduction("auto", method), seed=told.seed)
     return cluster_vectors(reduced.vectors, method, told)
 

@@ -34,7 +34,17 @@ def test_every_command_is_in_the_readme() -> None:
 
 
 def test_every_option_is_in_the_readme_or_obvious() -> None:
-    help_only = {"--workers", "--batch-size", "--verbose", "--quiet", "--workspace", "--no-recursive", "--version"}
+    help_only = {
+        "--count",
+        "--spread",
+        "--workers",
+        "--batch-size",
+        "--verbose",
+        "--quiet",
+        "--workspace",
+        "--no-recursive",
+        "--version",
+    }
     texts = [CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "300"}).stdout for name in names()]
     options = {option for text in texts for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)}
     missing = {option for option in options - help_only if option not in README and option != "--help"}

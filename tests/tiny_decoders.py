@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from tiny_models import TINY, mean_colour
 
 from imgcluster.encoders.decoder import DecoderInfo
+from tiny_models import TINY, mean_colour
 
 
 def autoencoder(

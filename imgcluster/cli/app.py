@@ -1,34 +1,37 @@
-"""All commands: each parses, calls one function of the pipeline, and prints what it returns."""
+"""The table of all commands, and the entry point."""
 
 from __future__ import annotations
 
-import os
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated
 
 import typer
 
-from imgcluster.cli import options as o
-from imgcluster.cli.boundary import SKIPPED, Screen, boundary
-
-if TYPE_CHECKING:
-    from imgcluster.encoders import EncoderOptions
+from imgcluster.cli import encoders, workspace
 
 __all__ = ["app", "main"]
 
-_WORKSPACE: Final = Path("imgcluster-out")
-_ENCODER: Final = "photos"
-
 app = typer.Typer(
     name="imgcluster",
-    help="Sort folders of images into clusters: embed them, cluster the embeddings, look at the result.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 encoders_app = typer.Typer(help="The encoders that are there.", no_args_is_help=True)
+
+app.command("embed")(workspace.embed_command)
+app.command("cluster")(workspace.cluster_command)
+app.command("run")(workspace.run_command)
+app.command("evaluate")(workspace.evaluate_command)
+app.command("report")(workspace.report_command)
+app.command("undo")(workspace.undo_command)
+app.command("train-encoder")(encoders.train_encoder_command)
 app.add_typer(encoders_app, name="encoders")
+encoders_app.command("list")(encoders.encoders_list_command)
+encoders_app.command("info")(encoders.encoders_info_command)
+app.command("reconstruct")(encoders.reconstruct_command)
+app.command("generate")(encoders.generate_command)
+app.command("doctor")(encoders.doctor_command)
 
 
 @app.callback(invoke_without_command=True)
@@ -43,334 +46,6 @@ def version_callback(
         raise typer.Exit
 
 
-@app.command("embed")
-def embed_command(
-    paths: o.Paths = None,
-    encoder: o.EncoderName = _ENCODER,
-    device: o.Device = "auto",
-    batch_size: o.BatchSize = 32,
-    workers: o.Workers = None,
-    exclude: o.Exclude = None,
-    no_recursive: o.NoRecursive = False,
-    files_from: o.FilesFrom = None,
-    fresh: o.Fresh = False,
-    strict: o.Strict = False,
-    mean: o.Mean = None,
-    std: o.Std = None,
-    scale: o.Scale = None,
-    resize: o.Resize = None,
-    image_size: o.ImageSize = None,
-    pool: o.Pool = None,
-    workspace: o.WorkspaceFolder = _WORKSPACE,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
-) -> None:
-    """Turn every image into a vector; only new and changed ones are computed."""
-    screen = Screen(as_json, quiet, verbose)
-    with boundary(screen):
-        from imgcluster.pipeline.embed import embed
-
-        with screen.progress() as report:
-            summary = embed(
-                paths or (),
-                workspace=workspace,
-                encoder=encoder,
-                options=_encoder_options(mean, std, scale, resize, image_size, pool),
-                device=device,
-                batch_size=batch_size,
-                workers=workers,
-                exclude=exclude or (),
-                recursive=not no_recursive,
-                files=_listed(files_from),
-                fresh=fresh,
-                report=report,
-            )
-
-        def text() -> None:
-            from imgcluster.cli.console import show_embed
-
-            show_embed(summary)
-
-        screen.show(summary, text)
-        if strict and summary.skipped:
-            raise typer.Exit(SKIPPED)
-
-
-@app.command("cluster")
-def cluster_command(
-    k: o.K = None,
-    method: o.Method = "auto",
-    min_cluster_size: o.MinClusterSize = None,
-    reduce: o.Reduce = "auto",
-    assign_noise: o.Assign = False,
-    place: o.Place = "symlink",
-    dry_run: o.DryRun = False,
-    seed: o.Seed = 0,
-    workspace: o.WorkspaceFolder = _WORKSPACE,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
-) -> None:
-    """Cluster the embeddings: labelled folders, CSV tables and a page to look at."""
-    screen = Screen(as_json, quiet, verbose)
-    with boundary(screen):
-        from imgcluster.pipeline.cluster import cluster
-
-        with screen.progress() as report:
-            summary = cluster(
-                workspace=workspace,
-                k=k,
-                method=method,
-                min_cluster_size=min_cluster_size,
-                reduction=reduce,
-                assign=assign_noise,
-                place_by=place,
-                dry_run=dry_run,
-                seed=seed,
-                report=report,
-            )
-
-        def text() -> None:
-            from imgcluster.cli.console import show_cluster
-
-            show_cluster(summary)
-
-        screen.show(summary, text)
-
-
-@app.command("run")
-def run_command(
-    paths: o.Paths = None,
-    k: o.K = None,
-    encoder: o.EncoderName = _ENCODER,
-    device: o.Device = "auto",
-    batch_size: o.BatchSize = 32,
-    workers: o.Workers = None,
-    exclude: o.Exclude = None,
-    no_recursive: o.NoRecursive = False,
-    files_from: o.FilesFrom = None,
-    fresh: o.Fresh = False,
-    strict: o.Strict = False,
-    mean: o.Mean = None,
-    std: o.Std = None,
-    scale: o.Scale = None,
-    resize: o.Resize = None,
-    image_size: o.ImageSize = None,
-    pool: o.Pool = None,
-    method: o.Method = "auto",
-    min_cluster_size: o.MinClusterSize = None,
-    reduce: o.Reduce = "auto",
-    assign_noise: o.Assign = False,
-    place: o.Place = "symlink",
-    dry_run: o.DryRun = False,
-    seed: o.Seed = 0,
-    workspace: o.WorkspaceFolder = _WORKSPACE,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
-) -> None:
-    """Embed, then cluster, in one go."""
-    screen = Screen(as_json, quiet, verbose)
-    with boundary(screen):
-        from imgcluster.pipeline.run import run
-
-        with screen.progress() as report:
-            summary = run(
-                paths or (),
-                workspace=workspace,
-                encoder=encoder,
-                options=_encoder_options(mean, std, scale, resize, image_size, pool),
-                device=device,
-                batch_size=batch_size,
-                workers=workers,
-                exclude=exclude or (),
-                recursive=not no_recursive,
-                files=_listed(files_from),
-                fresh=fresh,
-                k=k,
-                method=method,
-                min_cluster_size=min_cluster_size,
-                reduction=reduce,
-                assign=assign_noise,
-                place_by=place,
-                dry_run=dry_run,
-                seed=seed,
-                report=report,
-            )
-
-        def text() -> None:
-            from imgcluster.cli.console import show_cluster, show_embed
-
-            show_embed(summary.embed)
-            show_cluster(summary.cluster)
-
-        screen.show(summary, text)
-        if strict and summary.embed.skipped:
-            raise typer.Exit(SKIPPED)
-
-
-@app.command("evaluate")
-def evaluate_command(
-    labels: Annotated[
-        str, typer.Option("--labels", metavar="folders|FILE.csv", help="Folder names, or a CSV with path and label.")
-    ] = "folders",
-    workspace: o.WorkspaceFolder = _WORKSPACE,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
-) -> None:
-    """Score the clustering against labels: accuracy, NMI, ARI, purity, confusion matrix."""
-    screen = Screen(as_json, quiet, verbose)
-    with boundary(screen):
-        from imgcluster.pipeline.evaluate import evaluate
-
-        summary = evaluate(labels=labels, workspace=workspace)
-
-        def text() -> None:
-            from imgcluster.cli.console import show_evaluate
-
-            show_evaluate(summary)
-
-        screen.show(summary, text)
-
-
-@app.command("report")
-def report_command(
-    workspace: o.WorkspaceFolder = _WORKSPACE,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
-) -> None:
-    """Write the page again from the workspace."""
-    screen = Screen(as_json, quiet, verbose)
-    with boundary(screen):
-        from imgcluster.pipeline.report import report_page
-
-        with screen.progress() as report:
-            page = report_page(workspace=workspace, report=report)
-        screen.show({"report": page}, lambda: _say(f"Page: {page}"))
-
-
-@app.command("undo")
-def undo_command(
-    dry_run: o.DryRun = False,
-    workspace: o.WorkspaceFolder = _WORKSPACE,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
-) -> None:
-    """Take the last placing of files back: moved images return, links and copies go."""
-    screen = Screen(as_json, quiet, verbose)
-    with boundary(screen):
-        from imgcluster.pipeline.undo import undo
-
-        with screen.progress() as report:
-            summary = undo(workspace=workspace, dry_run=dry_run, report=report)
-
-        def text() -> None:
-            from imgcluster.cli.console import show_undo
-
-            show_undo(summary)
-
-        screen.show(summary, text)
-
-
-@app.command("doctor")
-def doctor_command(
-    encoder: o.EncoderName = _ENCODER,
-    device: Annotated[
-        str | None,
-        typer.Option("--device", metavar="DEVICE", help="Check this device only; exit code 5 if it does not run."),
-    ] = None,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
-) -> None:
-    """Say which device really runs, how fast, and what is missing."""
-    screen = Screen(as_json, quiet, verbose)
-    with boundary(screen):
-        from imgcluster.pipeline.doctor import doctor
-
-        summary = doctor(encoder=encoder, device=device)
-
-        def text() -> None:
-            from imgcluster.cli.console import show_doctor
-
-            show_doctor(summary)
-
-        screen.show(summary, text)
-
-
-@encoders_app.command("list")
-def encoders_list_command(as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = False) -> None:
-    """List the encoders: the bundled ones and your own."""
-    screen = Screen(as_json, quiet, verbose)
-    with boundary(screen):
-        from imgcluster.pipeline.encoders import encoder_list
-
-        entries = encoder_list()
-
-        def text() -> None:
-            from imgcluster.cli.console import show_encoders
-
-            show_encoders(entries)
-
-        screen.show({"encoders": entries}, text)
-
-
-@encoders_app.command("info")
-def encoders_info_command(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE.onnx", help="The encoder.")],
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
-) -> None:
-    """Say what an encoder is, where it comes from and how it scores."""
-    screen = Screen(as_json, quiet, verbose)
-    with boundary(screen):
-        from imgcluster.pipeline.encoders import encoder_info
-
-        entry = encoder_info(name)
-
-        def text() -> None:
-            from imgcluster.cli.console import show_encoder
-
-            show_encoder(entry)
-
-        screen.show(entry, text)
-
-
 def main() -> None:
     """The entry point of the ``imgcluster`` command."""
     app()
-
-
-def _listed(source: str | None) -> list[Path]:
-    if source is None:
-        return []
-    from imgcluster.files import read_list
-
-    if source == "-":
-        return read_list(sys.stdin.buffer)
-    with Path(source).open("rb") as file:
-        return read_list(file)
-
-
-def _encoder_options(
-    mean: str | None, std: str | None, scale: float | None, resize: str | None, image_size: str | None, pool: str | None
-) -> EncoderOptions:
-    from imgcluster.encoders import EncoderOptions
-
-    return EncoderOptions(
-        mean=o.numbers(mean, "--mean"),
-        std=o.numbers(std, "--std"),
-        scale=scale,
-        resize=resize,
-        image_size=o.size(image_size),
-        pool=pool,
-    )
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + os.linesep)

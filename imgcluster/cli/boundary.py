@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import json
 import logging
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from typing import Any, Final
 import typer
 
 from imgcluster.errors import ImgclusterError, UsageError
+from imgcluster.pathtext import to_text
 from imgcluster.progress import Report, silent
 
 __all__ = ["INTERRUPTED", "SKIPPED", "Screen", "boundary"]
@@ -50,9 +52,20 @@ class Screen:
         if self.quiet or not sys.stderr.isatty():
             yield silent
             return
-        from imgcluster.cli.console import bar
+        from imgcluster.cli.bars import bar
 
         with bar() as report:
+            yield report
+
+    @contextmanager
+    def training_progress(self) -> Iterator[Callable[[Any], None] | None]:
+        """Yield what shows how a training goes; None where nobody looks on."""
+        if self.quiet or not sys.stderr.isatty():
+            yield None
+            return
+        from imgcluster.cli.bars import training_bar
+
+        with training_bar() as report:
             yield report
 
 
@@ -104,7 +117,9 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
-    if isinstance(value, float) and value != value:
+    if isinstance(value, os.PathLike):
+        return to_text(value)
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
 

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
-from imgcluster import progress
+from imgcluster.pathtext import to_text
 
 if TYPE_CHECKING:
     from imgcluster.pipeline.cluster import ClusterSummary
@@ -27,60 +20,28 @@ if TYPE_CHECKING:
     from imgcluster.pipeline.embed import EmbedSummary
     from imgcluster.pipeline.encoders import EncoderEntry
     from imgcluster.pipeline.evaluate import EvaluateSummary
+    from imgcluster.pipeline.generate import GenerateSummary
+    from imgcluster.pipeline.reconstruct import ReconstructSummary
     from imgcluster.pipeline.undo import UndoSummary
+    from training.train import TrainResult
 
 __all__ = [
-    "bar",
     "show_cluster",
     "show_doctor",
     "show_embed",
     "show_encoder",
     "show_encoders",
     "show_evaluate",
+    "show_generate",
+    "show_reconstruct",
+    "show_report",
+    "show_training",
     "show_undo",
 ]
-
-_STAGES: Final = {
-    "find": "Looking for images",
-    "embed": "Embedding",
-    "load": "Loading embeddings",
-    "cluster": "Clustering",
-    "measure": "Measuring",
-    "place": "Placing files",
-    "report": "Writing the page",
-    "undo": "Taking files back",
-}
 
 # More clusters than this are for clusters.csv and the page.
 _ROWS: Final = 25
 _PLAIN_WIDTH: Final = 120
-
-
-@contextmanager
-def bar() -> Iterator[progress.Report]:
-    """Yield a function that shows each step as a bar on standard error."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[count]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def report(step: progress.Progress) -> None:
-            if step.stage not in tasks:
-                for earlier in tasks.values():
-                    bars.update(earlier, visible=False)
-                tasks[step.stage] = bars.add_task(_STAGES.get(step.stage, step.stage), total=step.total, count="")
-            task = tasks[step.stage]
-            speed = bars.tasks[task].speed
-            count = f"{step.done:,}" + (f" of {step.total:,}" if step.total else "") if step.done else ""
-            rate = f"  {speed:,.0f}/s" if speed and step.total else ""
-            bars.update(task, completed=step.done, total=step.total, count=count + rate)
-
-        yield report
 
 
 def show_embed(summary: EmbedSummary) -> None:
@@ -155,6 +116,11 @@ def show_evaluate(summary: EvaluateSummary) -> None:
     _say(f"Confusion matrix: {summary.confusion_table}, {summary.confusion_picture}")
 
 
+def show_report(page: str) -> None:
+    """Print where the page lies."""
+    _say(f"Page: {page}")
+
+
 def show_undo(summary: UndoSummary) -> None:
     """Print what was taken back."""
     would = "Would take" if summary.dry_run else "Took"
@@ -210,6 +176,56 @@ def show_encoder(entry: EncoderEntry) -> None:
     _print(table)
     if entry.card:
         _say("\n" + entry.card.rstrip())
+
+
+def show_training(result: TrainResult) -> None:
+    """Print what a training came to."""
+    fit = result.fit
+    _say(
+        f"Trained {result.name} for {len(fit.history)} epochs in {timedelta(seconds=round(fit.seconds))}; "
+        f"the best was epoch {fit.best_epoch}."
+    )
+    if result.folds is not None:
+        table = _table("measure", "mean", "sd", right=("mean", "sd"))
+        for name, value in result.folds.measures.items():
+            deviation = "" if math.isnan(value.sd) else f"{value.sd:.5f}"
+            table.add_row(name.replace("_", " "), f"{value.mean:.5f}", deviation)
+        _say(f"Cross-validation, {len(result.folds.folds)} of {result.folds.planned} folds:")
+        _print(table)
+    if result.test is not None:
+        _say(f"Test images: MSE {result.test.mse:.5f}, PSNR {result.test.psnr:.2f} dB, SSIM {result.test.ssim:.4f}.")
+    if result.clusters is not None:
+        _say(
+            f"k-means on the test codes: accuracy {result.clusters.hungarian_accuracy:.3f} (Hungarian), "
+            f"{result.clusters.majority_accuracy:.3f} (majority class), NMI {result.clusters.nmi:.3f}, "
+            f"ARI {result.clusters.ari:.3f}."
+        )
+    if result.unreadable:
+        _say(f"Left out {_images(result.unreadable)} that could not be read.")
+    _say(f"Card: {to_text(result.card)}")
+    _say(f"Encoder: {to_text(result.encoder)}")
+
+
+def show_reconstruct(summary: ReconstructSummary) -> None:
+    """Print what was reconstructed."""
+    _say(
+        f"Reconstructed {_images(summary.images)} with {summary.encoder} on {summary.device.upper()}: "
+        f"mean squared error {summary.mean_mse:.5f} ({summary.seconds:.1f} s)."
+    )
+    _say(f"Worst: {summary.worst}")
+    if summary.skipped:
+        _say(f"Skipped {_images(summary.skipped)} that could not be read; {summary.output}/skipped.csv says why.")
+    if summary.denoised:
+        _say(f"Reconstructions alone: {summary.denoised}")
+    _say(f"Ranked by error: {summary.output}/reconstruction.csv")
+    _say(f"Originals beside reconstructions: {summary.output}/pairs")
+
+
+def show_generate(summary: GenerateSummary) -> None:
+    """Print what was generated."""
+    around = f" around {summary.around}" if summary.around else ""
+    _say(f"Generated {_images(summary.images)}{around} with {summary.encoder}, seed {summary.seed}.")
+    _say(f"Grid: {summary.output}/grid.png")
 
 
 def show_doctor(summary: DoctorSummary) -> None:

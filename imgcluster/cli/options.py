@@ -10,6 +10,8 @@ import typer
 from imgcluster.errors import UsageError
 
 __all__ = [
+    "ENCODER",
+    "WORKSPACE",
     "Assign",
     "BatchSize",
     "Device",
@@ -41,6 +43,12 @@ __all__ = [
     "numbers",
     "size",
 ]
+
+WORKSPACE: Final = Path("imgcluster-out")
+"""The workspace of a command that names none."""
+
+ENCODER: Final = "photos"
+"""The encoder of a command that names none."""
 
 _GENERAL: Final = "General"
 _MODEL: Final = "Foreign ONNX models"

@@ -54,10 +54,15 @@ def read_journal(path: Path) -> Journal | None:
         with path.open(encoding="utf-8") as file:
             head = json.loads(file.readline())
             entries = [json.loads(line) for line in file]
-        return Journal(check_mode(head["mode"]), head["folder"], tuple(Entry(**entry) for entry in entries))
+        if head["mode"] not in PLACE_MODES:
+            raise ValueError(f"its mode is {head['mode']!r}")
+        texts = [head["folder"], *(text for entry in entries for text in entry.values())]
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("one of its paths is not a text")
+        return Journal(head["mode"], head["folder"], tuple(Entry(**entry) for entry in entries))
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise PlacementError(
             f"the journal {path} is damaged ({error}); it says which files were placed: mend it, or move them by hand"
         ) from None

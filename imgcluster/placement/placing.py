@@ -76,6 +76,8 @@ def place(journal: Journal, path: Path, *, step: Callable[[int], None] = lambda 
     Raises:
         PlacementError: A file could not be placed for another reason than that it is gone.
     """
+    if journal.mode == "none":
+        return Placed({}, ())
     write_journal(journal, path)
     counts: dict[str, int] = {}
     missing = []
@@ -84,16 +86,16 @@ def place(journal: Journal, path: Path, *, step: Callable[[int], None] = lambda 
         source, target = from_text(entry.source), from_text(entry.target)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            if not source.exists():
+            if source.exists():
+                mode = _place_one(source, target, mode)
+                counts[mode] = counts.get(mode, 0) + 1
+            else:
                 missing.append(entry.source)
-                continue
-            mode = _place_one(source, target, mode)
         except OSError as error:
             raise PlacementError(
                 f"{entry.source} could not be placed as {entry.target}: {error.strerror or error}; "
                 "imgcluster undo takes back what was placed so far"
             ) from None
-        counts[mode] = counts.get(mode, 0) + 1
         step(done)
     return Placed(counts, tuple(missing))
 
@@ -126,8 +128,11 @@ def _place_one(source: Path, target: Path, mode: str) -> str:
 def move(source: Path, target: Path) -> None:
     """Move a file to a name that is free, also to another disk; a link that is moved still leads to its file."""
     if source.is_symlink():
-        destination = os.path.abspath(source.parent / os.readlink(source))
-        os.symlink(_relative(Path(destination), target.parent), target)
+        destination = Path(os.readlink(source))
+        if not destination.is_absolute():
+            # ".." in a link starts from where its folder really is.
+            destination = Path(_relative(source.parent.resolve() / destination, target.parent))
+        os.symlink(destination, target)
         source.unlink()
         return
     try:
@@ -172,6 +177,8 @@ def free_name(name: str, taken: dict[str, int]) -> str:
         taken[wanted] = 1
         return name
     stem, extension = os.path.splitext(name)
+    if len(os.fsencode(extension)) > _NAME_BYTES // 2:
+        stem, extension = name, ""
     while True:
         taken[wanted] += 1
         ending = f"_{taken[wanted]}{extension}"

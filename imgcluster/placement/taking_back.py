@@ -11,6 +11,7 @@ from pathlib import Path
 from imgcluster.pathtext import from_text
 from imgcluster.placement.journal import Entry, Journal, PlaceMode, read_journal, write_journal
 from imgcluster.placement.placing import free_name, move, names_in
+from imgcluster.store.atomic import remove_drafts
 
 __all__ = ["TakenBack", "take_back"]
 
@@ -115,12 +116,16 @@ def _same_file(first: Path, second: Path) -> bool:
 def _same_content(first: Path, second: Path) -> bool:
     import filecmp
 
+    # It remembers files by size and time of change, which an edit may leave as they were.
+    filecmp.clear_cache()
     return filecmp.cmp(first, second, shallow=False)
 
 
 def _remove_empty_folders(folder: Path, entries: Iterable[Entry]) -> None:
     # rmdir refuses folders that hold anything, which is what is wanted.
     homes = {from_text(entry.target).parent for entry in entries}
+    for home in homes:
+        remove_drafts(home)
     for home in [*sorted(homes), folder]:
         with contextlib.suppress(OSError):
             home.rmdir()

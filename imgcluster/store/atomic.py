@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["atomic_path", "remove", "sync_folder", "write_json", "write_text"]
+__all__ = ["atomic_path", "is_draft", "remove", "remove_drafts", "sync_folder", "write_json", "write_text"]
 
 _NUMBERS: Final = itertools.count()
 
@@ -24,8 +25,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     draft = path.with_name(f".imgcluster-{os.getpid()}-{next(_NUMBERS)}.tmp")
     try:
         yield draft
-        with draft.open("rb+") as file:
-            os.fsync(file.fileno())
+        _flush(draft)
         os.replace(draft, path)
         sync_folder(path.parent)
     finally:
@@ -43,9 +43,28 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def remove_drafts(folder: Path) -> None:
+    """Remove what killed processes left half written in `folder`; only while no other process writes there."""
+    for draft in folder.glob(".imgcluster-*.tmp"):
+        draft.unlink(missing_ok=True)
+
+
+def is_draft(name: str) -> bool:
+    """Say whether a file of this name is a draft of `atomic_path`."""
+    return name.startswith(".imgcluster-") and name.endswith(".tmp")
+
+
 def remove(path: Path) -> None:
     """Remove a file of ours if it is there."""
     path.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    # Windows flushes only what is open for writing; elsewhere that would fail on a copy of a read-only file.
+    if os.name == "nt":
+        os.chmod(path, stat.S_IWRITE | stat.S_IREAD)
+    with path.open("rb+" if os.name == "nt" else "rb") as file:
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

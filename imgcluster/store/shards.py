@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from imgcluster.errors import WorkspaceError
 from imgcluster.pathtext import join
-from imgcluster.store.atomic import atomic_path, remove
+from imgcluster.store.atomic import atomic_path, remove, remove_drafts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -151,7 +151,7 @@ def load(folder: Path, identity: str) -> Embeddings:
     newest = sorted((location, position, digest) for location, digest, position, _ in rows)
     roots = sorted({root for _, _, _, root in rows})
     # Where the row at (shard, row) goes in the sorted result; -1 for one that is superseded.
-    targets = [np.full(_rows(shard), -1, dtype=np.int64) for shard in shards]
+    targets = [np.full(len(_read(shard, ["size"])), -1, dtype=np.int64) for shard in shards]
     for place, (_, (number, row), _) in enumerate(newest):
         targets[number][row] = place
 
@@ -184,6 +184,7 @@ class ShardWriter:
 
     def __init__(self, folder: Path, identity: str, *, rows_per_shard: int = ROWS_PER_SHARD) -> None:
         self._folder = folder
+        remove_drafts(folder)
         self._identity = identity
         self._capacity = rows_per_shard
         self._rows: list[Row] = []
@@ -275,12 +276,17 @@ def _seal(total: int, identity: str) -> str:
 
 
 def _read(shard: Path, columns: list[str] | None) -> pa.Table:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(shard, columns=columns, partitioning=None, use_threads=False)
-    except (pa.ArrowInvalid, pa.ArrowIOError, OSError, KeyError) as error:
+        table = pq.read_table(shard, columns=columns, partitioning=None, use_threads=False)
+        # Unasked, Arrow takes bytes that are no text for text.
+        table.validate(full=True)
+        if columns is not None and table.column_names != columns:
+            raise KeyError(f"its columns are {table.column_names}")
+        return table
+    # A damaged file makes Arrow raise whatever its bytes lead to.
+    except Exception as error:
         raise _damaged(shard, error) from None
 
 
@@ -288,19 +294,12 @@ def _identity_of(shard: Path) -> str:
     return (_schema_metadata(shard).get(_IDENTITY_KEY) or b"").decode(errors="replace")
 
 
-def _rows(shard: Path) -> int:
-    import pyarrow.parquet as pq
-
-    return int(pq.read_metadata(shard).num_rows)
-
-
 def _schema_metadata(shard: Path) -> dict[bytes, bytes]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         return pq.read_schema(shard).metadata or {}
-    except (pa.ArrowInvalid, OSError) as error:
+    except Exception as error:
         raise _damaged(shard, error) from None
 
 

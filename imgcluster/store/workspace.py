@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from imgcluster.errors import WorkspaceError
-from imgcluster.store.atomic import write_json, write_text
+from imgcluster.store.atomic import is_draft, remove_drafts, write_json, write_text
 
 __all__ = ["FORMAT", "MARKER", "Workspace"]
 
@@ -22,6 +22,9 @@ MARKER: Final = ".imgcluster"
 
 FORMAT: Final = 1
 """The version of the workspace's layout; a newer one is refused."""
+
+# The embeddings are not lost with it: each shard knows which encoder made it.
+_MANIFEST_REMEDY: Final = "delete that file, then run the same embed command again"
 
 _MARKER_TEXT: Final = "This folder is a workspace of imgcluster, which writes and removes its own files here.\n"
 
@@ -42,11 +45,13 @@ class Workspace:
             return
         if not self.path.is_dir():
             raise WorkspaceError(f"{self.path} is a file; a workspace is a folder: choose another with -w DIR")
-        if not self.is_made and any(entry.name != ".lock" for entry in self.path.iterdir()):
+        if not self.is_made and any(not _may_be_there(entry.name) for entry in self.path.iterdir()):
             raise WorkspaceError(
                 f"{self.path} holds files that are not imgcluster's; choose an empty or new folder with -w DIR"
             )
         found = self.manifest.get("format", FORMAT)
+        if not isinstance(found, int):
+            raise _not_ours(self.path / "manifest.json", _MANIFEST_REMEDY)
         if found > FORMAT:
             raise WorkspaceError(
                 f"{self.path} was written by a newer imgcluster (format {found}, known is {FORMAT}); upgrade it"
@@ -126,7 +131,7 @@ class Workspace:
         Raises:
             WorkspaceError: The file is damaged.
         """
-        return self._read_json(self.path / "manifest.json")
+        return _read_json(self.path / "manifest.json", _MANIFEST_REMEDY)
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         """Replace the manifest."""
@@ -138,7 +143,7 @@ class Workspace:
         Raises:
             WorkspaceError: The file is damaged.
         """
-        return self._read_json(self.metrics)
+        return _read_json(self.metrics, "run imgcluster cluster again")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -162,6 +167,7 @@ class Workspace:
         try:
             if not self.is_made:
                 write_text(self.path / MARKER, _MARKER_TEXT)
+            remove_drafts(self.path)
             yield
         finally:
             lock.release()
@@ -171,17 +177,23 @@ class Workspace:
         if not what.exists():
             raise WorkspaceError(f"{self.path} has no {what.name} yet: {remedy}")
 
-    def _read_json(self, path: Path) -> dict[str, Any]:
-        try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except (ValueError, OSError) as error:
-            raise WorkspaceError(
-                f"{path} cannot be read ({error}); start over with: imgcluster embed PATH --fresh"
-            ) from None
-        if not isinstance(value, dict):
-            raise WorkspaceError(
-                f"{path} is not as imgcluster writes it; start over with: imgcluster embed PATH --fresh"
-            )
-        return value
+
+def _may_be_there(name: str) -> bool:
+    """Say whether a file can lie in a folder that was on its way to become a workspace when it was interrupted."""
+    return name == ".lock" or is_draft(name)
+
+
+def _read_json(path: Path, remedy: str) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (ValueError, OSError) as error:
+        raise WorkspaceError(f"{path} cannot be read ({error}); {remedy}") from None
+    if not isinstance(value, dict):
+        raise _not_ours(path, remedy)
+    return value
+
+
+def _not_ours(path: Path, remedy: str) -> WorkspaceError:
+    return WorkspaceError(f"{path} is not as imgcluster writes it; {remedy}")

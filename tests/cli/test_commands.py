@@ -19,6 +19,8 @@ from imgcluster import cli
 
 Run = subprocess.CompletedProcess[str]
 
+TRAINING = ["train-encoder", "reconstruct", "generate"]
+
 
 @pytest.fixture
 def tool(tmp_path: Path, tiny_encoder: Path) -> Tool:
@@ -85,7 +87,7 @@ def test_run_skips_what_is_broken(tool: Tool, pictures: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["embed", "cluster", "run", "evaluate", "report", "undo", "doctor", "encoders list"]
+    "command", ["embed", "cluster", "run", "evaluate", "report", "undo", "doctor", "encoders list", *TRAINING]
 )
 def test_every_command_has_help(command: str, tool: Tool) -> None:
     run = tool(*command.split(), "--help")
@@ -211,6 +213,46 @@ def test_encoders(tool: Tool) -> None:
     assert "photos" in tool("encoders", "list").stdout
     assert "EfficientNet-Lite0" in tool("encoders", "info", "photos").stdout
     assert json.loads(tool("encoders", "list", "--json").stdout)["encoders"][0]["info"]["embedding_size"]
+
+
+def test_training_without_its_extra_says_what_to_install(tool: Tool) -> None:
+    program = (
+        "import importlib.util, sys\n"
+        "real = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *more: None if name in ('torch', 'onnx') else real(name, *more)\n"
+        "sys.argv = ['imgcluster', 'train-encoder', '--dataset', 'mnist']\n"
+        "from imgcluster.cli.app import main; main()\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tool.folder,
+        env=tool.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert one_line(run).endswith("needs torch and onnx, which only the extra brings: pip install 'imgcluster[train]'")
+
+
+def test_a_folder_of_pictures_trains_an_encoder_that_clusters_it(tool: Tool, pictures: Path) -> None:
+    pytest.importorskip("torch", reason="the extra `train` is not installed")
+    own = tool.folder / "own"
+    run = tool(
+        "train-encoder", "--dataset", pictures, "--image-size", "16", "--epochs", "1", "--name", "mine",
+        IMGCLUSTER_ENCODERS=str(own),
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.rstrip().endswith(f"Encoder: {own / 'mine.onnx'}")
+    run = tool("run", pictures, "--k", "3", "--encoder", "mine", IMGCLUSTER_ENCODERS=str(own))
+    assert run.returncode == 0, run.stderr
+    assert "Embedded 24 images with mine" in run.stdout
+    run = tool("reconstruct", pictures, "--encoder", "mine", "--denoised", "clean", IMGCLUSTER_ENCODERS=str(own))
+    assert run.returncode == 0, run.stderr
+    assert len(list((tool.folder / "clean").rglob("*.png"))) == 24
+    run = tool("generate", "--encoder", "mine", IMGCLUSTER_ENCODERS=str(own))
+    assert run.returncode == 1
+    assert "variational" in one_line(run)
 
 
 def test_a_second_process_is_refused(tool: Tool, pictures: Path) -> None:

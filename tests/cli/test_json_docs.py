@@ -17,6 +17,34 @@ DOCS = Path(__file__).parents[2] / "docs/json.md"
 TYPES = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "object": dict, "array": list}
 
 
+# A folder's pictures as 8×8 grey ones, and a code to draw from.
+TINY = """
+title = "tiny"
+[data]
+dataset = "mnist"
+image_size = 8
+channels = 1
+[model]
+latent = 2
+code = "gaussian"
+encoder = [{ type = "conv", filters = 4, stride = 2, activation = "relu", norm = "after-activation" }]
+decoder = [
+  { type = "dense-to-map" },
+  { type = "conv-transpose", filters = "image", stride = 2, activation = "sigmoid" },
+]
+"""
+
+VARIATIONAL = """
+[training]
+loss = "vae"
+learning_rate = 1e-3
+batch_size = 4
+epochs = 1
+[split]
+validation = 0.25
+"""
+
+
 def documented() -> dict[str, dict[str, str]]:
     """Return the documented fields of each command with their types."""
     found: dict[str, dict[str, str]] = {}
@@ -47,6 +75,10 @@ def answers(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> dic
     paint(folder / "in", per_folder=6)
     where = ["-w", str(folder / "out"), "--json"]
     encoder = ["--encoder", str(tiny_encoder)]
+    pytest.importorskip("torch", reason="the extra `train` is not installed")
+    (folder / "tiny.toml").write_text(TINY.replace('"mnist"', '"folder"') + VARIATIONAL, encoding="utf-8")
+    trained = str(folder / "encoders/mine.onnx")
+    train = ["--dataset", str(folder / "in"), "--recipe", str(folder / "tiny.toml"), "--epochs", "1", "--folds", "2"]
     commands = {
         "embed": ["embed", str(folder / "in"), *encoder, *where],
         "cluster": ["cluster", *where],
@@ -54,6 +86,17 @@ def answers(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> dic
         "evaluate": ["evaluate", *where],
         "report": ["report", *where],
         "undo": ["undo", *where],
+        "train-encoder": ["train-encoder", *train, "--name", "mine", "--output", str(folder / "encoders"), "--json"],
+        "reconstruct": [
+            "reconstruct",
+            str(folder / "in"),
+            "--encoder",
+            trained,
+            "--output",
+            str(folder / "r"),
+            "--json",
+        ],
+        "generate": ["generate", "--encoder", trained, "-n", "3", "--output", str(folder / "g"), "--json"],
         "encoders list": ["encoders", "list", "--json"],
         "encoders info": ["encoders", "info", str(tiny_encoder), "--json"],
         "doctor": ["doctor", *encoder, "--json"],

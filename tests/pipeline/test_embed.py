@@ -201,6 +201,17 @@ def test_workspace_is_left_out_and_cannot_be_embedded(pictures: Path, tiny_encod
     assert closer.embedded == 8
 
 
+def test_a_damaged_manifest_costs_no_embedding(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    out = tmp_path / "out"
+    embed(pictures, out=out, encoder=tiny_encoder)
+    (out / "manifest.json").write_text("{")
+    with pytest.raises(WorkspaceError, match="delete that file, then run the same embed command again"):
+        embed(pictures, out=out, encoder=tiny_encoder)
+    (out / "manifest.json").unlink()
+    assert embed(pictures, out=out, encoder=tiny_encoder).unchanged == 24
+    assert imgcluster.cluster(workspace=out, k=3).images == 24
+
+
 def test_a_list_of_files(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     listed = [pictures / "red/00.png", pictures / "blue/01.png", pictures / "gone.png"]
     summary = embed(out=tmp_path / "out", encoder=tiny_encoder, files=listed)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 from tiny_decoders import autoencoder
-from tiny_models import mean_colour
 
 from imgcluster.encoders.decoder import Decoder
 from imgcluster.encoders.session import Encoder
 from imgcluster.errors import EncoderError, NoImagesError, UsageError
 from imgcluster.pipeline.reconstruct import reconstruct
+from tiny_models import mean_colour
 
 
 def draw(path, value, channels=3, size=(4, 4)):

@@ -44,10 +44,15 @@ def test_an_error_inside_leaves_the_old_file_and_nothing_else(
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    with pytest.raises(type(error)), atomic_path(path) as draft:
-        if written:
-            draft.write_bytes(b"half of the n")
-        raise error
+
+    def write() -> None:
+        with atomic_path(path) as draft:
+            if written:
+                draft.write_bytes(b"half of the n")
+            raise error
+
+    with pytest.raises(type(error)):
+        write()
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["file"]
 

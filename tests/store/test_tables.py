@@ -19,7 +19,7 @@ texts = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.lists(st.tuples(texts, texts), max_size=6))
 @example([("\ufeffa", "b\r"), ("", ""), ("\n", '"'), ("a\r\nb", "\r"), (" a ", ",")])
 def test_any_text_comes_back(rows: list[tuple[str, str]]) -> None:
@@ -32,7 +32,7 @@ def test_any_text_comes_back(rows: list[tuple[str, str]]) -> None:
             assert list(csv.reader(file)) == [list(SKIPPED), *map(list, rows)]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(st.lists(texts, max_size=6))
 def test_a_table_of_one_column_keeps_empty_fields(values: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -45,9 +45,7 @@ def test_values_are_written_as_the_design_says(tmp_path: Path) -> None:
     path = tmp_path / "assignments.csv"
     write_table(path, ASSIGNMENTS, [("a.jpg", -1, 0.5, None, False), ("b,c.jpg", 0, 1, 0.25, True)])
     assert path.read_bytes() == (
-        b"path,cluster,confidence,distance,is_medoid\n"
-        b"a.jpg,-1,0.5,,false\n"
-        b'"b,c.jpg",0,1,0.25,true\n'
+        b'path,cluster,confidence,distance,is_medoid\na.jpg,-1,0.5,,false\n"b,c.jpg",0,1,0.25,true\n'
     )
     assert CLUSTERS == ("cluster", "size", "share", "medoid", "mean_distance", "silhouette")
 

@@ -1,0 +1,250 @@
+"""The commands around encoders: what there is and what runs, training, and what autoencoders are good for besides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imgcluster.cli import options as o
+from imgcluster.cli.boundary import SKIPPED, Screen, boundary
+
+__all__ = [
+    "doctor_command",
+    "encoders_info_command",
+    "encoders_list_command",
+    "generate_command",
+    "reconstruct_command",
+    "train_encoder_command",
+]
+
+
+def encoders_list_command(as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = False) -> None:
+    """List the encoders: the bundled ones and your own."""
+    screen = Screen(as_json, quiet, verbose)
+    with boundary(screen):
+        from imgcluster.pipeline.encoders import encoder_list
+
+        entries = encoder_list()
+
+        def text() -> None:
+            from imgcluster.cli.console import show_encoders
+
+            show_encoders(entries)
+
+        screen.show({"encoders": entries}, text)
+
+
+def encoders_info_command(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE.onnx", help="The encoder.")],
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Say what an encoder is, where it comes from and how it scores."""
+    screen = Screen(as_json, quiet, verbose)
+    with boundary(screen):
+        from imgcluster.pipeline.encoders import encoder_info
+
+        entry = encoder_info(name)
+
+        def text() -> None:
+            from imgcluster.cli.console import show_encoder
+
+            show_encoder(entry)
+
+        screen.show(entry, text)
+
+
+def doctor_command(
+    encoder: o.EncoderName = o.ENCODER,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", metavar="DEVICE", help="Check this device only; exit code 5 if it does not run."),
+    ] = None,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Say which device really runs, how fast, and what is missing."""
+    screen = Screen(as_json, quiet, verbose)
+    with boundary(screen):
+        from imgcluster.pipeline.doctor import doctor
+
+        summary = doctor(encoder=encoder, device=device)
+
+        def text() -> None:
+            from imgcluster.cli.console import show_doctor
+
+            show_doctor(summary)
+
+        screen.show(summary, text)
+
+
+def train_encoder_command(
+    dataset: Annotated[
+        str,
+        typer.Option("--dataset", metavar="NAME|FOLDER", help="mnist, fashion-mnist, cifar10, strokes, or a folder."),
+    ],
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", metavar="NAME|FILE.toml", help="What to build and how to train it.")
+    ] = None,
+    folds: Annotated[int, typer.Option("--folds", help="Cross-validate with so many folds; 0 for none.")] = 0,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Replaces the recipe's.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", help="Use this many images of each part at most, for a quick try.")
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option("--image-size", metavar="N", help="Sides that a folder's images are brought to.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", metavar="DIR", help="Where the published files lie already.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="The encoder's name; the recipe's by default.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="DIR", help="Where the files go; your own encoder folder by default."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where this training stopped.")] = False,
+    seed: Annotated[int | None, typer.Option("--seed", help="Replaces the recipe's.")] = None,
+    device: Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Build, train, cross-validate and export an encoder (PyTorch → ONNX)."""
+    screen = Screen(as_json, quiet, verbose)
+    with boundary(screen):
+        require_training()
+        from training.train import train_encoder
+
+        with screen.training_progress() as on_progress:
+            result = train_encoder(
+                dataset,
+                recipe=recipe,
+                name=name,
+                output=output,
+                data_dir=data_dir,
+                folds=folds,
+                epochs=epochs,
+                limit=limit,
+                image_size=image_size,
+                seed=seed,
+                device=device,
+                resume=resume,
+                on_progress=on_progress,
+            )
+
+        def text() -> None:
+            from imgcluster.cli.console import show_training
+
+            show_training(result)
+
+        screen.show(result, text)
+
+
+def reconstruct_command(
+    paths: o.Paths,
+    encoder: Annotated[str, typer.Option("--encoder", metavar="NAME|FILE.onnx", help="An encoder with a decoder.")],
+    output: Annotated[
+        Path, typer.Option("--output", metavar="DIR", help="Where pairs/ and reconstruction.csv go.")
+    ] = Path("imgcluster-reconstructed"),
+    denoised: Annotated[
+        Path | None, typer.Option("--denoised", metavar="DIR", help="Write the reconstructions alone here, too.")
+    ] = None,
+    device: o.Device = "auto",
+    workers: o.Workers = None,
+    exclude: o.Exclude = None,
+    no_recursive: o.NoRecursive = False,
+    strict: o.Strict = False,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Originals beside reconstructions, and the error of each: what was not learned is reconstructed badly."""
+    screen = Screen(as_json, quiet, verbose)
+    with boundary(screen):
+        from imgcluster.pipeline.reconstruct import reconstruct
+
+        with screen.progress() as report:
+            summary = reconstruct(
+                paths or (),
+                encoder=encoder,
+                output=output,
+                denoised=denoised,
+                device=device,
+                workers=workers,
+                exclude=exclude or (),
+                recursive=not no_recursive,
+                report=report,
+            )
+
+        def text() -> None:
+            from imgcluster.cli.console import show_reconstruct
+
+            show_reconstruct(summary)
+
+        screen.show(summary, text)
+        if strict and summary.skipped:
+            raise typer.Exit(SKIPPED)
+
+
+def generate_command(
+    encoder: Annotated[
+        str, typer.Option("--encoder", metavar="NAME|FILE.onnx", help="A variational encoder with its decoder.")
+    ],
+    count: Annotated[int, typer.Option("-n", "--count", help="How many images.")] = 64,
+    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Where the images go.")] = Path(
+        "imgcluster-generated"
+    ),
+    around: Annotated[
+        Path | None, typer.Option("--around", metavar="IMAGE", help="Make images similar to this one.")
+    ] = None,
+    spread: Annotated[float, typer.Option("--spread", help="How far from it; all images together have about 1.")] = 0.2,
+    seed: o.Seed = 0,
+    device: o.Device = "auto",
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """New images from the decoder of a variational autoencoder."""
+    screen = Screen(as_json, quiet, verbose)
+    with boundary(screen):
+        from imgcluster.pipeline.generate import generate
+
+        with screen.progress() as report:
+            summary = generate(
+                encoder=encoder,
+                count=count,
+                output=output,
+                seed=seed,
+                around=around,
+                spread=spread,
+                device=device,
+                report=report,
+            )
+
+        def text() -> None:
+            from imgcluster.cli.console import show_generate
+
+            show_generate(summary)
+
+        screen.show(summary, text)
+
+
+def require_training() -> None:
+    """Refuse to train where PyTorch, or what else the extra brings, is not installed.
+
+    Raises:
+        ImgclusterError: One of the packages is missing.
+    """
+    from importlib.util import find_spec
+
+    from imgcluster.errors import ImgclusterError
+
+    missing = [name for name in ("torch", "onnx", "onnxscript", "pooch") if find_spec(name) is None]
+    if missing:
+        raise ImgclusterError(
+            f"train-encoder needs {' and '.join(missing)}, which only the extra brings: pip install 'imgcluster[train]'"
+        )

@@ -1,0 +1,276 @@
+"""The commands around a workspace: embed, cluster, run, evaluate, report, undo."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgcluster.cli import options as o
+from imgcluster.cli.boundary import SKIPPED, Screen, boundary
+
+if TYPE_CHECKING:
+    from imgcluster.encoders import EncoderOptions
+
+__all__ = ["cluster_command", "embed_command", "evaluate_command", "report_command", "run_command", "undo_command"]
+
+
+def embed_command(
+    paths: o.Paths = None,
+    encoder: o.EncoderName = o.ENCODER,
+    device: o.Device = "auto",
+    batch_size: o.BatchSize = 32,
+    workers: o.Workers = None,
+    exclude: o.Exclude = None,
+    no_recursive: o.NoRecursive = False,
+    files_from: o.FilesFrom = None,
+    fresh: o.Fresh = False,
+    strict: o.Strict = False,
+    mean: o.Mean = None,
+    std: o.Std = None,
+    scale: o.Scale = None,
+    resize: o.Resize = None,
+    image_size: o.ImageSize = None,
+    pool: o.Pool = None,
+    workspace: o.WorkspaceFolder = o.WORKSPACE,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Turn every image into a vector; only new and changed ones are computed."""
+    screen = Screen(as_json, quiet, verbose)
+    with boundary(screen):
+        from imgcluster.pipeline.embed import embed
+
+        with screen.progress() as report:
+            summary = embed(
+                paths or (),
+                workspace=workspace,
+                encoder=encoder,
+                options=_encoder_options(mean, std, scale, resize, image_size, pool),
+                device=device,
+                batch_size=batch_size,
+                workers=workers,
+                exclude=exclude or (),
+                recursive=not no_recursive,
+                files=_listed(files_from),
+                fresh=fresh,
+                report=report,
+            )
+
+        def text() -> None:
+            from imgcluster.cli.console import show_embed
+
+            show_embed(summary)
+
+        screen.show(summary, text)
+        if strict and summary.skipped:
+            raise typer.Exit(SKIPPED)
+
+
+def cluster_command(
+    k: o.K = None,
+    method: o.Method = "auto",
+    min_cluster_size: o.MinClusterSize = None,
+    reduce: o.Reduce = "auto",
+    assign_noise: o.Assign = False,
+    place: o.Place = "symlink",
+    dry_run: o.DryRun = False,
+    seed: o.Seed = 0,
+    workspace: o.WorkspaceFolder = o.WORKSPACE,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Cluster the embeddings: labelled folders, CSV tables and a page to look at."""
+    screen = Screen(as_json, quiet, verbose)
+    with boundary(screen):
+        from imgcluster.pipeline.cluster import cluster
+
+        with screen.progress() as report:
+            summary = cluster(
+                workspace=workspace,
+                k=k,
+                method=method,
+                min_cluster_size=min_cluster_size,
+                reduction=reduce,
+                assign=assign_noise,
+                place_by=place,
+                dry_run=dry_run,
+                seed=seed,
+                report=report,
+            )
+
+        def text() -> None:
+            from imgcluster.cli.console import show_cluster
+
+            show_cluster(summary)
+
+        screen.show(summary, text)
+
+
+def run_command(
+    paths: o.Paths = None,
+    k: o.K = None,
+    encoder: o.EncoderName = o.ENCODER,
+    device: o.Device = "auto",
+    batch_size: o.BatchSize = 32,
+    workers: o.Workers = None,
+    exclude: o.Exclude = None,
+    no_recursive: o.NoRecursive = False,
+    files_from: o.FilesFrom = None,
+    fresh: o.Fresh = False,
+    strict: o.Strict = False,
+    mean: o.Mean = None,
+    std: o.Std = None,
+    scale: o.Scale = None,
+    resize: o.Resize = None,
+    image_size: o.ImageSize = None,
+    pool: o.Pool = None,
+    method: o.Method = "auto",
+    min_cluster_size: o.MinClusterSize = None,
+    reduce: o.Reduce = "auto",
+    assign_noise: o.Assign = False,
+    place: o.Place = "symlink",
+    dry_run: o.DryRun = False,
+    seed: o.Seed = 0,
+    workspace: o.WorkspaceFolder = o.WORKSPACE,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Embed, then cluster, in one go."""
+    screen = Screen(as_json, quiet, verbose)
+    with boundary(screen):
+        from imgcluster.pipeline.run import run
+
+        with screen.progress() as report:
+            summary = run(
+                paths or (),
+                workspace=workspace,
+                encoder=encoder,
+                options=_encoder_options(mean, std, scale, resize, image_size, pool),
+                device=device,
+                batch_size=batch_size,
+                workers=workers,
+                exclude=exclude or (),
+                recursive=not no_recursive,
+                files=_listed(files_from),
+                fresh=fresh,
+                k=k,
+                method=method,
+                min_cluster_size=min_cluster_size,
+                reduction=reduce,
+                assign=assign_noise,
+                place_by=place,
+                dry_run=dry_run,
+                seed=seed,
+                report=report,
+            )
+
+        def text() -> None:
+            from imgcluster.cli.console import show_cluster, show_embed
+
+            show_embed(summary.embed)
+            show_cluster(summary.cluster)
+
+        screen.show(summary, text)
+        if strict and summary.embed.skipped:
+            raise typer.Exit(SKIPPED)
+
+
+def evaluate_command(
+    labels: Annotated[
+        str, typer.Option("--labels", metavar="folders|FILE.csv", help="Folder names, or a CSV with path and label.")
+    ] = "folders",
+    workspace: o.WorkspaceFolder = o.WORKSPACE,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Score the clustering against labels: accuracy, NMI, ARI, purity, confusion matrix."""
+    screen = Screen(as_json, quiet, verbose)
+    with boundary(screen):
+        from imgcluster.pipeline.evaluate import evaluate
+
+        summary = evaluate(labels=labels, workspace=workspace)
+
+        def text() -> None:
+            from imgcluster.cli.console import show_evaluate
+
+            show_evaluate(summary)
+
+        screen.show(summary, text)
+
+
+def report_command(
+    workspace: o.WorkspaceFolder = o.WORKSPACE,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Write the page again from the workspace."""
+    screen = Screen(as_json, quiet, verbose)
+    with boundary(screen):
+        from imgcluster.pipeline.report import report_page
+
+        with screen.progress() as report:
+            page = report_page(workspace=workspace, report=report)
+
+        def text() -> None:
+            from imgcluster.cli.console import show_report
+
+            show_report(page)
+
+        screen.show({"report": page}, text)
+
+
+def undo_command(
+    dry_run: o.DryRun = False,
+    workspace: o.WorkspaceFolder = o.WORKSPACE,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Take the last placing of files back: moved images return, links and copies go."""
+    screen = Screen(as_json, quiet, verbose)
+    with boundary(screen):
+        from imgcluster.pipeline.undo import undo
+
+        with screen.progress() as report:
+            summary = undo(workspace=workspace, dry_run=dry_run, report=report)
+
+        def text() -> None:
+            from imgcluster.cli.console import show_undo
+
+            show_undo(summary)
+
+        screen.show(summary, text)
+
+
+def _listed(source: str | None) -> list[Path]:
+    if source is None:
+        return []
+    from imgcluster.files import read_list
+
+    if source == "-":
+        return read_list(sys.stdin.buffer)
+    with Path(source).open("rb") as file:
+        return read_list(file)
+
+
+def _encoder_options(
+    mean: str | None, std: str | None, scale: float | None, resize: str | None, image_size: str | None, pool: str | None
+) -> EncoderOptions:
+    from imgcluster.encoders import EncoderOptions
+
+    return EncoderOptions(
+        mean=o.numbers(mean, "--mean"),
+        std=o.numbers(std, "--std"),
+        scale=scale,
+        resize=resize,
+        image_size=o.size(image_size),
+        pool=pool,
+    )

@@ -1,0 +1,900 @@
+"""Placing and taking back: every way of it, every accident on the way, and never a file of others touched."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import imgcluster
+from imgcluster.errors import PlacementError, UsageError
+from imgcluster.pathtext import to_text
+from imgcluster.placement import (
+    NOISE_FOLDER,
+    PLACE_MODES,
+    Journal,
+    Placed,
+    PlaceMode,
+    check_mode,
+    folder_name,
+    place,
+    plan,
+    read_journal,
+    take_back,
+)
+
+MODES: list[PlaceMode] = ["symlink", "copy", "hardlink", "move"]
+LINKS_AND_COPIES: list[PlaceMode] = ["symlink", "copy", "hardlink"]
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the names and links here are those of POSIX")
+
+
+def snapshot(folder: Path) -> dict[bytes, tuple[object, ...]]:
+    """Return what lies below a folder: kind, content and time of change of each entry."""
+    seen: dict[bytes, tuple[object, ...]] = {}
+    for home, folders, names in os.walk(os.fsencode(folder)):
+        for name in [*folders, *names]:
+            path = os.path.join(home, name)
+            key = os.path.relpath(path, os.fsencode(folder))
+            if os.path.islink(path):
+                seen[key] = ("link", os.readlink(path))
+            elif os.path.isdir(path):
+                seen[key] = ("folder",)
+            else:
+                with open(path, "rb") as file:
+                    seen[key] = ("file", file.read(), os.stat(path).st_mtime_ns)
+    return seen
+
+
+class Scene:
+    """A folder of photos, a folder for the clusters, and a journal."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        self.photos = base / "photos"
+        self.clusters = base / "out" / "clusters"
+        self.journal = base / "out" / "placed.jsonl"
+        self.photos.mkdir()
+        self.clusters.parent.mkdir()
+
+    def add(self, *names: str) -> list[Path]:
+        paths = [self.photos / name for name in names]
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"pixels of " + os.fsencode(path.name) + b" in " + os.fsencode(path.parent.name))
+        return paths
+
+    def plan(self, paths: Sequence[Path], clusters: Sequence[int], mode: PlaceMode) -> Journal:
+        return plan([to_text(path) for path in paths], clusters, self.clusters, mode)
+
+    def place(self, paths: Sequence[Path], clusters: Sequence[int], mode: PlaceMode) -> Placed:
+        return place(self.plan(paths, clusters, mode), self.journal)
+
+    def placed(self) -> list[str]:
+        """Return what lies in the clusters' folders."""
+        return sorted(
+            path.relative_to(self.clusters).as_posix() for path in self.clusters.rglob("*") if not path.is_dir()
+        )
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
+
+
+def refusing(monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> list[int]:
+    """Let ``os.name`` fail with an error number; return a list that grows with every attempt."""
+    attempts: list[int] = []
+
+    def refuse(*arguments: object, **options: object) -> None:
+        attempts.append(number)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, name, refuse)
+    return attempts
+
+
+class TestPlan:
+    def test_folders_are_named_by_cluster(self) -> None:
+        assert [folder_name(number) for number in (-1, 0, 7, 123, 4567)] == [
+            "noise",
+            "cluster_000",
+            "cluster_007",
+            "cluster_123",
+            "cluster_4567",
+        ]
+        assert NOISE_FOLDER == "noise"
+
+    def test_modes(self) -> None:
+        assert PLACE_MODES == ("symlink", "copy", "hardlink", "move", "none")
+        assert all(check_mode(mode) == mode for mode in PLACE_MODES)
+        with pytest.raises(UsageError, match="placing by 'teleport' is unknown; choose one of symlink, copy, hardlink"):
+            check_mode("teleport")
+
+    def test_nothing_is_written(self, scene: Scene) -> None:
+        journal = scene.plan(scene.add("a.jpg"), [0], "move")
+        assert [(entry.source, entry.target) for entry in journal.entries] == [
+            (to_text(scene.photos / "a.jpg"), to_text(scene.clusters / "cluster_000" / "a.jpg"))
+        ]
+        assert journal.folder == to_text(scene.clusters)
+        assert not scene.clusters.exists()
+        assert not scene.journal.exists()
+
+    def test_equal_names_are_numbered_before_their_extension(self, scene: Scene) -> None:
+        names = ["1/a.jpg", "2/a.jpg", "3/a.jpg", "4/a_2.jpg", "5/.hidden", "6/.hidden", "7/b.tar.gz", "8/b.tar.gz"]
+        journal = scene.plan([scene.photos / name for name in names], [0] * 8, "copy")
+        assert [Path(entry.target).name for entry in journal.entries] == [
+            "a.jpg",
+            "a_2.jpg",
+            "a_3.jpg",
+            "a_2_2.jpg",
+            ".hidden",
+            ".hidden_2",
+            "b.tar.gz",
+            "b.tar_2.gz",
+        ]
+
+    def test_equal_names_in_other_clusters_stay(self, scene: Scene) -> None:
+        journal = scene.plan([scene.photos / "1/a.jpg", scene.photos / "2/a.jpg"], [0, -1], "copy")
+        assert [Path(entry.target).relative_to(scene.clusters).as_posix() for entry in journal.entries] == [
+            "cluster_000/a.jpg",
+            "noise/a.jpg",
+        ]
+
+    @settings(max_examples=100, deadline=None, derandomize=True)
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(
+                    ["a.jpg", "A.JPG", "a_2.jpg", "A_3.jpg", "é.jpg", "e\u0301.jpg", "straße", "STRASSE", "x" * 255]
+                ),
+                st.integers(-1, 1),
+            ),
+            max_size=12,
+        )
+    )
+    def test_no_two_targets_are_the_same_name_on_any_system(self, wanted: list[tuple[str, int]]) -> None:
+        locations = [f"/photos/{number}/{name}" for number, (name, _) in enumerate(wanted)]
+        journal = plan(locations, [cluster for _, cluster in wanted], Path("/nowhere"), "copy")
+        targets = [unicodedata.normalize("NFC", entry.target).casefold() for entry in journal.entries]
+        assert len(set(targets)) == len(wanted)
+        assert [entry.source for entry in journal.entries] == locations
+        assert all(len(os.fsencode(Path(entry.target).name)) <= 255 for entry in journal.entries)
+
+
+class TestPlaceAndTakeBack:
+    @pytest.mark.parametrize("mode", MODES)
+    def test_every_way_places_and_is_taken_back(self, scene: Scene, mode: PlaceMode) -> None:
+        paths = scene.add("a.jpg", "sub/b.png", "c d.gif")
+        before = snapshot(scene.base)
+        contents = [path.read_bytes() for path in paths]
+        answer = scene.place(paths, [1, 0, -1], mode)
+        assert answer == Placed({mode: 3}, ())
+        assert scene.placed() == ["cluster_000/b.png", "cluster_001/a.jpg", "noise/c d.gif"]
+        targets = [scene.clusters / name for name in ("cluster_001/a.jpg", "cluster_000/b.png", "noise/c d.gif")]
+        assert [path.read_bytes() for path in targets] == contents
+        for path, target in zip(paths, targets, strict=True):
+            assert path.exists() == (mode != "move")
+            assert target.is_symlink() == (mode == "symlink")
+            if mode == "symlink":
+                assert not os.path.isabs(os.readlink(target))
+                assert target.resolve() == path.resolve()
+            if mode in ("hardlink", "copy"):
+                assert os.path.samefile(path, target) == (mode == "hardlink")
+                assert target.stat().st_mtime_ns == path.stat().st_mtime_ns
+        journal = read_journal(scene.journal)
+        assert journal is not None
+        assert journal.mode == mode
+
+        taken = take_back(scene.journal)
+        assert (taken.done, taken.left) == (3, ())
+        assert snapshot(scene.base) == before
+        assert read_journal(scene.journal) is None
+
+    def test_placing_by_none_places_nothing(self, scene: Scene) -> None:
+        paths = scene.add("a.jpg")
+        assert scene.place(paths, [0], "none") == Placed({}, ())
+        assert scene.placed() == []
+
+    def test_links_survive_moving_everything_together(self, tmp_path: Path) -> None:
+        scene = Scene(tmp_path / "here") if (tmp_path / "here").mkdir() is None else None
+        assert scene is not None
+        scene.place(scene.add("a.jpg"), [0], "symlink")
+        shutil.move(tmp_path / "here", tmp_path / "there")
+        assert (tmp_path / "there/out/clusters/cluster_000/a.jpg").read_bytes().startswith(b"pixels of a.jpg")
+
+    def test_links_resolve_through_linked_folders(self, scene: Scene) -> None:
+        scene.add("a.jpg")
+        (scene.base / "elsewhere" / "deep").mkdir(parents=True)
+        scene.clusters.symlink_to(scene.base / "elsewhere" / "deep")
+        (scene.base / "album").symlink_to(scene.photos)
+        scene.place([scene.base / "album" / "a.jpg"], [0], "symlink")
+        assert (scene.clusters / "cluster_000" / "a.jpg").read_bytes().startswith(b"pixels of a.jpg")
+        assert take_back(scene.journal).done == 1
+        assert scene.placed() == []
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_equal_names_all_arrive(self, scene: Scene, mode: PlaceMode) -> None:
+        paths = scene.add("1/a.jpg", "2/a.jpg", "3/A.JPG", "4/é.jpg", "5/e\u0301.jpg")
+        before = snapshot(scene.base)
+        contents = {path.read_bytes() for path in paths}
+        scene.place(paths, [0] * 5, mode)
+        assert {(scene.clusters / name).read_bytes() for name in scene.placed()} == contents
+        assert take_back(scene.journal).done == 5
+        assert snapshot(scene.base) == before
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_odd_names_arrive_and_return(self, scene: Scene, mode: PlaceMode) -> None:
+        names = ["日本.jpg", "a\nb.jpg", "-rf.jpg", '"q".jpg', r"back\x41slash.jpg", os.fsdecode(b"\xff\xfe.jpg"), "~"]
+        paths = scene.add(*names)
+        before = snapshot(scene.base)
+        assert sum(scene.place(paths, [0] * 7, mode).counts.values()) == 7
+        assert sorted(os.listdir(scene.clusters / "cluster_000")) == sorted(names)
+        assert take_back(scene.journal).done == 7
+        assert snapshot(scene.base) == before
+
+    @pytest.mark.parametrize("mode", MODES)
+    @pytest.mark.parametrize(
+        "name",
+        ["n" * 251 + ".jpg", "n" * 255, "é" * 125 + ".jpg", "写" * 84, "a." + "x" * 253, "." + "h" * 254],
+        ids=["ascii", "no extension", "two bytes each", "three bytes each", "all extension", "hidden"],
+    )
+    def test_the_longest_names_arrive_twice(self, scene: Scene, mode: PlaceMode, name: str) -> None:
+        paths = scene.add(f"1/{name}", f"2/{name}", f"3/{name}")
+        before = snapshot(scene.base)
+        scene.place(paths, [0, 0, 0], mode)
+        assert len(scene.placed()) == 3
+        assert take_back(scene.journal).done == 3
+        assert snapshot(scene.base) == before
+
+    def test_progress_is_told(self, scene: Scene) -> None:
+        steps: list[int] = []
+        place(scene.plan(scene.add("a", "b", "c"), [0, 1, 0], "copy"), scene.journal, step=steps.append)
+        assert steps == [1, 2, 3]
+        steps.clear()
+        take_back(scene.journal, step=steps.append)
+        assert steps == [1, 2, 3]
+
+    def test_a_dry_run_says_what_would_be_done(self, scene: Scene) -> None:
+        paths = scene.add("a", "b")
+        scene.place(paths, [0, 0], "copy")
+        (scene.clusters / "cluster_000" / "b").write_bytes(b"edited")
+        before = snapshot(scene.base)
+        answer = take_back(scene.journal, dry_run=True)
+        assert answer.done == 1
+        assert [reason for _, reason in answer.left] == ["it was changed"]
+        assert snapshot(scene.base) == before
+
+    def test_nothing_placed_is_nothing_to_take_back(self, scene: Scene) -> None:
+        answer = take_back(scene.journal)
+        assert (answer.done, answer.left) == (0, ())
+
+    def test_an_empty_plan(self, scene: Scene) -> None:
+        assert scene.place([], [], "move") == Placed({}, ())
+        assert take_back(scene.journal).done == 0
+        assert not scene.journal.exists()
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_images_whose_file_is_gone_are_named(self, scene: Scene, mode: PlaceMode) -> None:
+        paths = scene.add("a.jpg", "gone.jpg", "z.jpg")
+        paths[1].unlink()
+        before = snapshot(scene.base)
+        answer = scene.place(paths, [0, 1, 0], mode)
+        assert answer == Placed({mode: 2}, (to_text(paths[1]),))
+        assert scene.placed() == ["cluster_000/a.jpg", "cluster_000/z.jpg"]
+        assert take_back(scene.journal).done == 2
+        assert snapshot(scene.base) == before
+
+    @pytest.mark.parametrize("mode", ["copy", "move"])
+    def test_read_only_originals(self, mode: PlaceMode, monkeypatch: pytest.MonkeyPatch) -> None:
+        if mode == "move":
+            refusing(monkeypatch, "rename", errno.EXDEV)
+        with tempfile.TemporaryDirectory() as folder, as_an_ordinary_user(Path(folder)):
+            scene = Scene(Path(folder) / "home") if (Path(folder) / "home").mkdir() is None else None
+            assert scene is not None
+            (path,) = scene.add("a.jpg")
+            path.chmod(0o444)
+            before = snapshot(scene.base)
+            assert scene.place([path], [0], mode) == Placed({mode: 1}, ())
+            assert take_back(scene.journal).done == 1
+            assert snapshot(scene.base) == before
+
+
+@contextmanager
+def as_an_ordinary_user(folder: Path) -> Iterator[None]:
+    """Run the block without the rights of root, which may write to read-only files; `folder` is given away."""
+    if os.geteuid() != 0:
+        yield
+        return
+    nobody = 65534
+    os.chown(folder, nobody, -1)
+    os.seteuid(nobody)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+class TestLinksAmongTheOriginals:
+    @pytest.mark.parametrize("mode", MODES)
+    def test_a_link_arrives_and_returns(self, scene: Scene, mode: PlaceMode) -> None:
+        scene.add("real/a.jpg")
+        link = scene.photos / "links" / "b.jpg"
+        link.parent.mkdir()
+        link.symlink_to("../real/a.jpg")
+        before = snapshot(scene.base)
+        scene.place([link], [0], mode)
+        assert (scene.clusters / "cluster_000" / "b.jpg").read_bytes() == b"pixels of a.jpg in real"
+        assert take_back(scene.journal).done == 1
+        assert snapshot(scene.base) == before
+
+    def test_a_moved_absolute_link_comes_back_as_it_was(self, scene: Scene) -> None:
+        (real,) = scene.add("real/a.jpg")
+        link = scene.photos / "b.jpg"
+        link.symlink_to(real)
+        before = snapshot(scene.base)
+        scene.place([link], [0], "move")
+        assert (scene.clusters / "cluster_000" / "b.jpg").read_bytes() == b"pixels of a.jpg in real"
+        assert take_back(scene.journal).done == 1
+        assert snapshot(scene.base) == before
+
+    def test_a_link_is_moved_out_of_a_linked_folder(self, scene: Scene) -> None:
+        # ~/album leads to another place; "../originals" is meant from there.
+        scene.add("disk/originals/best.jpg")
+        (scene.photos / "disk" / "album").mkdir()
+        (scene.photos / "disk" / "album" / "best.jpg").symlink_to("../originals/best.jpg")
+        (scene.photos / "home").mkdir()
+        (scene.photos / "home" / "album").symlink_to(scene.photos / "disk" / "album")
+        before = snapshot(scene.base)
+        scene.place([scene.photos / "home" / "album" / "best.jpg"], [0], "move")
+        assert (scene.clusters / "cluster_000" / "best.jpg").read_bytes() == b"pixels of best.jpg in originals"
+        assert take_back(scene.journal).done == 1
+        assert snapshot(scene.base) == before
+
+    @pytest.mark.parametrize("first", ["file", "link"])
+    def test_a_link_and_its_file_both_moved_both_return(self, scene: Scene, first: str) -> None:
+        (real,) = scene.add("a.jpg")
+        link = scene.photos / "b.jpg"
+        link.symlink_to("a.jpg")
+        before = snapshot(scene.base)
+        scene.place([real, link] if first == "file" else [link, real], [0, 0], "move")
+        take_back(scene.journal)
+        assert snapshot(scene.base) == before
+
+
+class TestFilesOfOthers:
+    @pytest.mark.parametrize("mode", MODES)
+    def test_they_are_neither_overwritten_nor_removed(self, scene: Scene, mode: PlaceMode) -> None:
+        paths = scene.add("a.jpg", "b.jpg")
+        mine = scene.clusters / "cluster_000" / "A.jpg"
+        mine.parent.mkdir(parents=True)
+        mine.write_bytes(b"mine")
+        (scene.clusters / "notes.txt").write_bytes(b"mine too")
+        before = snapshot(scene.base)
+        scene.place(paths, [0, 0], mode)
+        assert scene.placed() == ["cluster_000/A.jpg", "cluster_000/a_2.jpg", "cluster_000/b.jpg", "notes.txt"]
+        assert mine.read_bytes() == b"mine"
+        assert take_back(scene.journal).done == 2
+        assert snapshot(scene.base) == before
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_one_that_appears_after_the_planning_stops_the_placing(self, scene: Scene, mode: PlaceMode) -> None:
+        paths = scene.add("a.jpg", "b.jpg", "c.jpg")
+        journal = scene.plan(paths, [0, 0, 0], mode)
+        mine = scene.clusters / "cluster_000" / "b.jpg"
+        mine.parent.mkdir(parents=True)
+        mine.write_bytes(b"mine")
+        before = snapshot(scene.base)
+        with pytest.raises(PlacementError, match=r"b\.jpg could not be placed as .*there already; imgcluster undo"):
+            place(journal, scene.journal)
+        assert mine.read_bytes() == b"mine"
+        answer = take_back(scene.journal)
+        assert answer.done == 1
+        assert [target for target, _ in answer.left] == [to_text(mine)]
+        assert mine.read_bytes() == b"mine"
+        scene.journal.unlink()
+        assert snapshot(scene.base) == before
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_a_folder_that_holds_more_stays(self, scene: Scene, mode: PlaceMode) -> None:
+        scene.place(scene.add("a.jpg"), [0], mode)
+        (scene.clusters / "cluster_000" / "my notes.txt").write_bytes(b"mine")
+        take_back(scene.journal)
+        assert scene.placed() == ["cluster_000/my notes.txt"]
+
+
+class TestWhatStays:
+    def test_an_edited_copy(self, scene: Scene) -> None:
+        paths = scene.add("a.jpg", "b.jpg")
+        scene.place(paths, [0, 0], "copy")
+        copy = scene.clusters / "cluster_000" / "a.jpg"
+        copy.write_bytes(b"edited")
+        answer = take_back(scene.journal)
+        assert answer.done == 1
+        assert answer.left == ((to_text(copy), "it was changed"),)
+        assert copy.read_bytes() == b"edited"
+        # The journal remembers, so that another try can be made.
+        copy.write_bytes(paths[0].read_bytes())
+        assert take_back(scene.journal).done == 1
+        assert not scene.clusters.exists()
+        assert not scene.journal.exists()
+
+    def test_a_copy_that_was_edited_within_one_tick_of_the_clock(self, scene: Scene) -> None:
+        (path,) = scene.add("a.jpg")
+        scene.place([path], [0], "copy")
+        copy = scene.clusters / "cluster_000" / "a.jpg"
+        assert take_back(scene.journal, dry_run=True).done == 1
+        stat = copy.stat()
+        copy.write_bytes(b"P" + path.read_bytes()[1:])
+        os.utime(copy, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        assert take_back(scene.journal).done == 0
+        assert copy.read_bytes().startswith(b"Pixels")
+
+    @pytest.mark.parametrize("mode", ["copy", "hardlink"])
+    def test_the_last_copy_of_a_lost_original(self, scene: Scene, mode: PlaceMode) -> None:
+        (path,) = scene.add("a.jpg")
+        scene.place([path], [0], mode)
+        path.unlink()
+        answer = take_back(scene.journal)
+        assert answer.done == 0
+        assert [reason for _, reason in answer.left] == ["its original is gone, so this may be the last copy"]
+        assert scene.placed() == ["cluster_000/a.jpg"]
+
+    def test_an_original_that_was_replaced_keeps_the_old_hard_link(self, scene: Scene) -> None:
+        (path,) = scene.add("a.jpg")
+        scene.place([path], [0], "hardlink")
+        path.unlink()
+        path.write_bytes(b"another picture")
+        answer = take_back(scene.journal)
+        assert [reason for _, reason in answer.left] == ["it was changed"]
+        assert (scene.clusters / "cluster_000" / "a.jpg").read_bytes().startswith(b"pixels")
+
+    def test_a_link_that_leads_elsewhere(self, scene: Scene) -> None:
+        first, second = scene.add("a.jpg", "b.jpg")
+        scene.place([first], [0], "symlink")
+        link = scene.clusters / "cluster_000" / "a.jpg"
+        link.unlink()
+        link.symlink_to(second)
+        answer = take_back(scene.journal)
+        assert answer.left == ((to_text(link), "the link was changed"),)
+        assert link.is_symlink()
+
+    def test_a_link_to_a_lost_original_goes(self, scene: Scene) -> None:
+        (path,) = scene.add("a.jpg")
+        scene.place([path], [0], "symlink")
+        path.unlink()
+        assert take_back(scene.journal).done == 1
+        assert not scene.clusters.exists()
+
+    def test_a_link_that_became_a_file_of_another_content(self, scene: Scene) -> None:
+        scene.place(scene.add("a.jpg"), [0], "symlink")
+        link = scene.clusters / "cluster_000" / "a.jpg"
+        link.unlink()
+        link.write_bytes(b"a new picture")
+        assert [reason for _, reason in take_back(scene.journal).left] == ["it was changed"]
+        assert link.read_bytes() == b"a new picture"
+
+    def test_a_moved_file_whose_place_is_taken(self, scene: Scene) -> None:
+        path, other = scene.add("a.jpg", "b.jpg")
+        scene.place([path, other], [0, 0], "move")
+        path.write_bytes(b"a newer picture")
+        answer = take_back(scene.journal)
+        assert answer.done == 1
+        assert [reason for _, reason in answer.left] == ["another file lies where it came from"]
+        assert path.read_bytes() == b"a newer picture"
+        assert other.exists()
+        path.unlink()
+        assert take_back(scene.journal).done == 1
+        assert path.read_bytes().startswith(b"pixels of a.jpg")
+        assert not scene.clusters.exists()
+
+    @pytest.mark.parametrize("kind", ["folder", "link to nowhere"])
+    def test_a_moved_file_whose_place_is_taken_by_no_file(self, scene: Scene, kind: str) -> None:
+        (path,) = scene.add("a.jpg")
+        scene.place([path], [0], "move")
+        if kind == "folder":
+            path.mkdir()
+        else:
+            path.symlink_to("nowhere")
+        answer = take_back(scene.journal)
+        assert answer.done == 0
+        assert len(answer.left) == 1
+        assert scene.placed() == ["cluster_000/a.jpg"]
+
+    def test_moved_files_return_into_folders_that_are_gone(self, scene: Scene) -> None:
+        (path,) = scene.add("deep/er/a.jpg")
+        scene.place([path], [0], "move")
+        shutil.rmtree(scene.photos)
+        assert take_back(scene.journal).done == 1
+        assert path.read_bytes().startswith(b"pixels of a.jpg")
+
+    def test_what_the_user_removed_is_no_matter(self, scene: Scene) -> None:
+        paths = scene.add("a.jpg", "b.jpg")
+        scene.place(paths, [0, 1], "symlink")
+        shutil.rmtree(scene.clusters / "cluster_000")
+        answer = take_back(scene.journal)
+        assert (answer.done, answer.left) == (1, ())
+        assert not scene.journal.exists()
+
+
+class TestAside:
+    def test_what_must_stay_is_put_aside_and_the_journal_ends(self, scene: Scene) -> None:
+        paths = scene.add("a.jpg", "b.jpg", "c.jpg")
+        scene.place(paths, [0, 0, -1], "copy")
+        (scene.clusters / "cluster_000" / "a.jpg").write_bytes(b"edited")
+        paths[2].unlink()
+        aside = scene.base / "out" / "outdated" / "clusters"
+        answer = take_back(scene.journal, aside=aside)
+        assert answer.done == 1
+        assert [Path(target).name for target, _ in answer.left] == ["a.jpg", "c.jpg"]
+        assert (aside / "cluster_000" / "a.jpg").read_bytes() == b"edited"
+        assert (aside / "noise" / "c.jpg").read_bytes().startswith(b"pixels of c.jpg")
+        assert not scene.clusters.exists()
+        assert not scene.journal.exists()
+
+    def test_what_lies_aside_already_is_not_overwritten(self, scene: Scene) -> None:
+        aside = scene.base / "aside"
+        for text in (b"first", b"second", b"third"):
+            scene.place(scene.add("a.jpg"), [0], "copy")
+            (scene.clusters / "cluster_000" / "a.jpg").write_bytes(text)
+            take_back(scene.journal, aside=aside)
+        assert {path.name: path.read_bytes() for path in (aside / "cluster_000").iterdir()} == {
+            "a.jpg": b"first",
+            "a_2.jpg": b"second",
+            "a_3.jpg": b"third",
+        }
+
+    def test_a_changed_link_still_leads_to_its_file(self, scene: Scene) -> None:
+        first, second = scene.add("a.jpg", "b.jpg")
+        scene.place([first], [0], "symlink")
+        link = scene.clusters / "cluster_000" / "a.jpg"
+        link.unlink()
+        link.symlink_to(os.path.relpath(second, link.parent))
+        take_back(scene.journal, aside=scene.base / "a" / "b" / "c")
+        assert (scene.base / "a/b/c/cluster_000/a.jpg").resolve() == second.resolve()
+
+    def test_no_folder_is_made_where_nothing_stays(self, scene: Scene) -> None:
+        scene.place(scene.add("a.jpg"), [0], "symlink")
+        take_back(scene.journal, aside=scene.base / "aside")
+        assert not (scene.base / "aside").exists()
+
+
+class TestFallbacks:
+    @pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS])
+    def test_without_symbolic_links_there_are_hard_links(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch, number: int
+    ) -> None:
+        paths = scene.add("a.jpg", "b.jpg", "c.jpg")
+        before = snapshot(scene.base)
+        attempts = refusing(monkeypatch, "symlink", number)
+        assert scene.place(paths, [0, 0, 0], "symlink") == Placed({"hardlink": 3}, ())
+        assert len(attempts) == 1, "what does not work is not tried for every file"
+        assert os.path.samefile(paths[0], scene.clusters / "cluster_000" / "a.jpg")
+        assert take_back(scene.journal).done == 3
+        assert snapshot(scene.base) == before
+
+    @pytest.mark.parametrize("number", [errno.EXDEV, errno.EPERM, errno.EMLINK])
+    def test_without_hard_links_there_are_copies(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch, number: int
+    ) -> None:
+        paths = scene.add("a.jpg", "b.jpg")
+        before = snapshot(scene.base)
+        refusing(monkeypatch, "link", number)
+        assert scene.place(paths, [0, 0], "hardlink") == Placed({"copy": 2}, ())
+        assert not os.path.samefile(paths[0], scene.clusters / "cluster_000" / "a.jpg")
+        assert take_back(scene.journal).done == 2
+        assert snapshot(scene.base) == before
+
+    def test_without_any_links_there_are_copies(self, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+        paths = scene.add("a.jpg", "b.jpg")
+        before = snapshot(scene.base)
+        refusing(monkeypatch, "symlink", errno.EPERM)
+        refusing(monkeypatch, "link", errno.EXDEV)
+        assert scene.place(paths, [0, 0], "symlink") == Placed({"copy": 2}, ())
+        assert (scene.clusters / "cluster_000" / "a.jpg").read_bytes() == paths[0].read_bytes()
+        assert take_back(scene.journal).done == 2
+        assert snapshot(scene.base) == before
+
+    def test_windows_without_the_right_to_link(self, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*arguments: object, **options: object) -> None:
+            error = OSError(errno.EINVAL, "A required privilege is not held by the client")
+            error.winerror = 1314  # type: ignore[attr-defined]
+            raise error
+
+        monkeypatch.setattr(os, "symlink", refuse)
+        assert scene.place(scene.add("a.jpg"), [0], "symlink").counts == {"hardlink": 1}
+
+    def test_other_errors_are_no_reason_to_do_something_else(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        paths = scene.add("a.jpg")
+        refusing(monkeypatch, "symlink", errno.ENOSPC)
+        message = r"a\.jpg could not be placed as .*cluster_000/a\.jpg: No space left on device; imgcluster undo takes"
+        with pytest.raises(PlacementError, match=message):
+            scene.place(paths, [0], "symlink")
+        monkeypatch.undo()
+        assert take_back(scene.journal).done == 0
+        assert not scene.clusters.exists()
+
+    def test_a_move_to_another_disk(self, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+        paths = scene.add("a.jpg", "sub/a.jpg")
+        before = snapshot(scene.base)
+        attempts = refusing(monkeypatch, "rename", errno.EXDEV)
+        assert scene.place(paths, [0, 0], "move") == Placed({"move": 2}, ())
+        assert attempts
+        assert scene.placed() == ["cluster_000/a.jpg", "cluster_000/a_2.jpg"]
+        assert not paths[0].exists()
+        assert take_back(scene.journal).done == 2
+        assert snapshot(scene.base) == before
+
+    def test_a_move_that_is_not_allowed_leaves_the_original(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (path,) = scene.add("a.jpg")
+        refusing(monkeypatch, "rename", errno.EACCES)
+        with pytest.raises(PlacementError, match="Permission denied"):
+            scene.place([path], [0], "move")
+        assert path.exists()
+        assert scene.placed() == []
+
+
+class Killed(BaseException):
+    pass
+
+
+class TestInterrupted:
+    @pytest.mark.parametrize("mode", MODES)
+    @pytest.mark.parametrize("after", [1, 2, 3, 4])
+    def test_taking_back_restores_everything(self, scene: Scene, mode: PlaceMode, after: int) -> None:
+        paths = scene.add("1/a.jpg", "2/a.jpg", "b.jpg", "c.jpg")
+        before = snapshot(scene.base)
+
+        def kill(done: int) -> None:
+            if done == after:
+                raise Killed
+
+        with pytest.raises(Killed):
+            place(scene.plan(paths, [0, 0, 1, -1], mode), scene.journal, step=kill)
+        assert len(scene.placed()) == after
+        assert take_back(scene.journal).done == after
+        assert snapshot(scene.base) == before
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_a_taking_back_that_is_interrupted_too_is_taken_up_again(self, scene: Scene, mode: PlaceMode) -> None:
+        paths = scene.add("a.jpg", "b.jpg", "c.jpg")
+        before = snapshot(scene.base)
+        scene.place(paths, [0, 1, 0], mode)
+
+        def kill(done: int) -> None:
+            raise Killed
+
+        for _ in range(2):
+            with pytest.raises(Killed):
+                take_back(scene.journal, step=kill)
+        take_back(scene.journal)
+        assert snapshot(scene.base) == before
+
+    def test_the_journal_is_there_before_the_first_file_is(self, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+        paths = scene.add("a.jpg")
+        seen: list[bool] = []
+        rename = os.rename
+
+        def watch(source: str, target: str) -> None:
+            seen.append(scene.journal.exists())
+            rename(source, target)
+
+        monkeypatch.setattr(os, "rename", watch)
+        scene.place(paths, [0], "move")
+        assert seen == [True]
+
+    def test_between_the_copy_to_another_disk_and_the_removal(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (path,) = scene.add("a.jpg")
+        before = snapshot(scene.base)
+        unlink = Path.unlink
+
+        def kill(self: Path, missing_ok: bool = False) -> None:
+            if self == path:
+                raise Killed
+            unlink(self, missing_ok=missing_ok)
+
+        with monkeypatch.context() as patch:
+            refusing(patch, "rename", errno.EXDEV)
+            patch.setattr(Path, "unlink", kill)
+            with pytest.raises(Killed):
+                scene.place([path], [0], "move")
+        assert path.exists()
+        assert scene.placed() == ["cluster_000/a.jpg"]
+        assert take_back(scene.journal).done == 1
+        assert snapshot(scene.base) == before
+
+    def test_an_exception_in_the_middle_of_a_copy(self, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+        paths = scene.add("a.jpg")
+        before = snapshot(scene.base)
+
+        def half(source: Path, target: Path) -> None:
+            Path(target).write_bytes(Path(source).read_bytes()[:3])
+            raise Killed
+
+        monkeypatch.setattr(shutil, "copy2", half)
+        with pytest.raises(Killed):
+            scene.place(paths, [0], "copy")
+        assert scene.placed() == []
+        take_back(scene.journal)
+        assert snapshot(scene.base) == before
+
+    def test_a_kill_in_the_middle_of_a_copy_leaves_nothing_after_taking_back(self, scene: Scene) -> None:
+        (path,) = scene.add("a.jpg")
+        before = snapshot(scene.base)
+        script = (
+            "import os, pathlib, shutil, sys\n"
+            "from imgcluster.placement import place, plan\n"
+            "def half(source, target):\n"
+            "    pathlib.Path(target).write_bytes(b'pix')\n"
+            "    os._exit(9)\n"
+            "shutil.copy2 = half\n"
+            "source, folder, journal = sys.argv[1:]\n"
+            "place(plan([source], [0], pathlib.Path(folder), 'copy'), pathlib.Path(journal))\n"
+        )
+        environment = {**os.environ, "PYTHONPATH": str(Path(imgcluster.__file__).parents[1])}
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(path), str(scene.clusters), str(scene.journal)],
+            env=environment,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 9
+        take_back(scene.journal)
+        assert snapshot(scene.base) == before
+
+
+class TestJournal:
+    def test_there_is_none_where_nothing_was_placed(self, scene: Scene) -> None:
+        assert read_journal(scene.journal) is None
+
+    def test_it_reads_back(self, scene: Scene) -> None:
+        journal = scene.plan(scene.add("ä\n.jpg", os.fsdecode(b"\xff.jpg"), "\u2028.jpg"), [0, 1, -1], "symlink")
+        place(journal, scene.journal)
+        assert read_journal(scene.journal) == journal
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"",
+            b"garbage",
+            b"[]\n",
+            b'{"mode": "copy"}\n',
+            b'{"mode": "teleport", "folder": "/f"}\n',
+            b'{"mode": "copy", "folder": "/f"}\n{"source": "/a", "tar',
+            b'{"mode": "copy", "folder": "/f"}\n{"source": "/a"}\n',
+            b'{"mode": "copy", "folder": "/f"}\n{"source": 1, "target": 2}\n',
+            b'{"mode": "copy", "folder": null}\n{"source": "/a", "target": "/b"}\n',
+            b'{"mode": "copy", "folder": "/f"}\n\xff\n',
+        ],
+    )
+    def test_a_damaged_one_is_an_error_that_says_what_to_do(self, scene: Scene, data: bytes) -> None:
+        scene.journal.write_bytes(data)
+        message = rf"the journal {re.escape(str(scene.journal))} is damaged .*: mend it, or move them by hand"
+        with pytest.raises(PlacementError, match=message):
+            take_back(scene.journal)
+        assert scene.journal.read_bytes() == data
+
+    def test_it_is_one_line_of_json_for_each_file(self, scene: Scene) -> None:
+        scene.place(scene.add("a.jpg", "b.jpg"), [0, 0], "copy")
+        head, *entries = [json.loads(line) for line in scene.journal.read_text(encoding="utf-8").splitlines()]
+        assert head == {"mode": "copy", "folder": to_text(scene.clusters)}
+        assert [Path(entry["source"]).name for entry in entries] == ["a.jpg", "b.jpg"]
+
+
+NAMES = [
+    "a.jpg",
+    "A.jpg",
+    "b.png",
+    "é.jpg",
+    "e\u0301.jpg",
+    "no extension",
+    "日本\n.gif",
+    r"\x41.jpg",
+    "a_2.jpg",
+    "n" * 255,
+]
+images = st.tuples(
+    st.sampled_from(["", "sub/", "sub/deeper/", "other/"]),
+    st.sampled_from(NAMES),
+    st.sampled_from(["file", "file", "file", "link"]),
+    st.integers(-1, 2),
+)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    found=st.lists(images, max_size=8, unique_by=lambda image: image[0] + image[1]),
+    foreign=st.lists(
+        st.tuples(st.sampled_from(["", "cluster_000/", "cluster_001/", "noise/", "own/"]), st.sampled_from(NAMES)),
+        max_size=4,
+        unique=True,
+    ),
+    mode=st.sampled_from(MODES),
+    no_rename=st.booleans(),
+    no_links=st.booleans(),
+    stop=st.none() | st.integers(1, 6),
+)
+def test_placed_and_taken_back_everything_is_as_before(
+    found: list[tuple[str, str, str, int]],
+    foreign: list[tuple[str, str]],
+    mode: PlaceMode,
+    no_rename: bool,
+    no_links: bool,
+    stop: int | None,
+) -> None:
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        scene = Scene(Path(folder))
+        (scene.photos / "target.bin").write_bytes(b"what links lead to")
+        paths = []
+        for number, (home, name, kind, _) in enumerate(found):
+            path = scene.photos / home / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if kind == "link":
+                path.symlink_to(os.path.relpath(scene.photos / "target.bin", path.parent))
+            else:
+                path.write_bytes(b"image %d" % number)
+                os.utime(path, ns=(0, 1_600_000_000_000_000_000 + number))
+            paths.append(path)
+        for home, name in foreign:
+            path = scene.clusters / home / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"foreign " + os.fsencode(home + name))
+        before = snapshot(scene.base)
+        journal = scene.plan(paths, [cluster for *_, cluster in found], mode)
+
+        def kill(done: int) -> None:
+            if done == stop:
+                raise Killed
+
+        step: Callable[[int], None] = kill
+        with pytest.MonkeyPatch.context() as refusals:
+            if no_rename:
+                refusing(refusals, "rename", errno.EXDEV)
+            if no_links and mode != "move":
+                refusing(refusals, "symlink", errno.EPERM)
+                refusing(refusals, "link", errno.EXDEV)
+            try:
+                answer = place(journal, scene.journal, step=step)
+            except Killed:
+                done = stop
+            else:
+                done = len(paths)
+                assert sum(answer.counts.values()) == done
+                assert answer.missing == ()
+                for entry, path in zip(journal.entries, paths, strict=True):
+                    expected = before[os.path.relpath(os.fsencode(path), os.fsencode(scene.base))]
+                    content = b"what links lead to" if expected[0] == "link" else expected[1]
+                    assert Path(os.fsdecode(from_text_bytes(entry.target))).read_bytes() == content
+            # What was there before is there still, but for what was moved.
+            now = snapshot(scene.base)
+            moved = {os.path.relpath(os.fsencode(path), os.fsencode(scene.base)) for path in paths}
+            assert all(now.get(key) == value for key, value in before.items() if mode != "move" or key not in moved)
+        taken = take_back(scene.journal)
+        assert (taken.done, taken.left) == (done, ())
+        assert snapshot(scene.base) == before
+
+
+def from_text_bytes(text: str) -> bytes:
+    from imgcluster.pathtext import from_text
+
+    return os.fsencode(from_text(text))
