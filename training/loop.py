@@ -37,6 +37,8 @@ __all__ = ["fit", "validation_batches"]
 _CHECKPOINT_SECONDS: Final = 60.0
 # An epoch this many times worse than the best one before it is on its way to infinity.
 _DIVERGED: Final = 10.0
+# Pixels per batch without gradients: what large images take stays within a few hundred megabytes.
+_VALIDATION_PIXELS: Final = 2**19
 _VALIDATION_BATCH: Final = 500
 # The validation images are corrupted in the same way at every epoch, or the epochs could not be compared.
 _VALIDATION_SEED: Final = 20_240_229
@@ -261,8 +263,10 @@ class _Run:
 
 def validation_batches(images: Images, recipe: Recipe, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield inputs and targets of `images` in order, corrupted as in training, the same at every call."""
-    for start in range(0, len(images), _VALIDATION_BATCH):
-        pixels = images.take(np.arange(start, min(start + _VALIDATION_BATCH, len(images))))
+    height, width, _ = images.shape
+    size = min(_VALIDATION_BATCH, max(1, _VALIDATION_PIXELS // (height * width)))
+    for start in range(0, len(images), size):
+        pixels = images.take(np.arange(start, min(start + size, len(images))))
         clean = to_tensor(pixels, device)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(_VALIDATION_SEED + start)

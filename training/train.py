@@ -8,6 +8,7 @@ pictures.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 import platform
 from collections.abc import Callable
@@ -34,7 +35,7 @@ from training.folders import load_folder
 from training.folds import FoldSummary, cross_validate, fold_checkpoint, write_history
 from training.gallery import draw_gallery
 from training.loop import fit
-from training.models import count_parameters, model_for
+from training.models import Autoencoder, count_parameters, model_for
 from training.pictures import draw_curves
 from training.progress import FitResult, Progress
 from training.recipes import DEFAULT_RECIPES, Recipe, load_recipe, with_changes
@@ -42,6 +43,7 @@ from training.recipes import DEFAULT_RECIPES, Recipe, load_recipe, with_changes
 __all__ = ["TrainResult", "train_encoder"]
 
 _BYTE_SCALE: Final = 255.0
+_VERSION_DIGITS: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +119,8 @@ def train_encoder(
         TrainingError: The training diverged, or its checkpoint is another's.
         EncoderError: The exported files do not agree with torch.
     """
+    if name is not None and (not name or name != Path(name).name or name.startswith(".")):
+        raise UsageError(f"--name {name!r} is not possible; give a plain name, and the folder with --output")
     place = choose_device(device)
     planned = _choose_recipe(dataset, recipe)
     changed = _changed(planned, epochs, steps_per_epoch, seed, image_size, limit)
@@ -161,7 +165,7 @@ def train_encoder(
     picture = target / f"{title}.png"
     draw_gallery(model, split, images, changed, place, folder, picture)
 
-    info = _describe(title, images, changed, fitted, test, clusters)
+    info = _describe(title, model, images, changed, fitted, test, clusters)
     encoder, decoder = target / f"{title}.onnx", target / f"{title}.decoder.onnx"
     counts = count_parameters(model)
     difference = export_encoder(model.encoder, info, encoder, mean=0.0, scale=_BYTE_SCALE)
@@ -208,9 +212,9 @@ def train_encoder(
 def _choose_recipe(dataset: str, recipe: str | None) -> Recipe:
     chosen = load_recipe(recipe or DEFAULT_RECIPES.get(dataset, "folder"))
     known = dataset in DATASET_NAMES
-    if known and chosen.data.dataset not in (dataset, "folder"):
+    if known and chosen.data.dataset != dataset:
         # Another set's recipe may fit (MNIST's on Fashion-MNIST); whether it does, the blocks will tell.
-        chosen = with_changes(chosen, data={"dataset": dataset})
+        chosen = with_changes(chosen, data={"dataset": dataset, "image_size": 0, "channels": 0})
     if not known:
         if not Path(dataset).is_dir():
             raise UsageError(
@@ -275,6 +279,7 @@ def _finite(scores: Scores | ClusterScores | None) -> dict[str, float] | None:
 
 def _describe(
     name: str,
+    model: Autoencoder,
     images: ImageSet,
     recipe: Recipe,
     fitted: FitResult,
@@ -290,7 +295,7 @@ def _describe(
         )
     return EncoderInfo(
         name=name,
-        version="1",
+        version=_version(model),
         embedding_size=recipe.model.latent,
         metric=recipe.export.metric,
         width=width,
@@ -304,6 +309,15 @@ def _describe(
         source=f"imgcluster train-encoder, recipe {recipe.name}, {len(fitted.history)} epochs",
         decoder=f"{name}.decoder.onnx",
     )
+
+
+def _version(model: Autoencoder) -> str:
+    """Return a text that is another one whenever the weights are: embeddings of the two do not mix."""
+    digest = hashlib.sha256()
+    for key, value in model.state_dict().items():
+        digest.update(key.encode())
+        digest.update(value.cpu().numpy().tobytes())
+    return digest.hexdigest()[:_VERSION_DIGITS]
 
 
 def _hardware(device: torch.device) -> str:

@@ -140,6 +140,8 @@ def test_a_second_call_with_resume_trains_nothing_and_writes_the_same(photos, re
     again = train_encoder(str(photos), recipe=recipe, output=tmp_path / "out", resume=True, on_progress=seen.append)
     assert seen == []
     assert again.encoder.read_bytes() == weights
+    other = train_encoder(str(photos), recipe=recipe, output=tmp_path / "other", seed=1)
+    assert metadata(other.encoder).version != metadata(first.encoder).version
 
 
 def test_the_users_encoder_folder_is_the_default(photos, recipe, tmp_path, monkeypatch):
@@ -219,6 +221,8 @@ def test_every_recipe_goes_all_the_way(random_sets, photos, tmp_path, name):
         ({"recipe": "a-mnist"}, "does not say which size folders of images are brought to"),
         ({"epochs": 0}, "epochs = 0 is not possible"),
         ({"limit": 1}, "--limit 1 is not possible"),
+        ({"name": "a/b"}, "--name 'a/b' is not possible"),
+        ({"name": ".."}, "--name '..' is not possible"),
         ({"folds": 1}, "--folds 1 is not possible"),
         ({"image_size": 33, "recipe": None}, "makes images of 3×48×48, the data's are 3×33×33"),
         ({"dataset": "strokes", "image_size": 33, "recipe": None}, "--image-size is for folders of images"),
