@@ -13,7 +13,7 @@ from training.evaluation import ClusterScores, Scores
 from training.folds import FoldSummary
 from training.models import ParameterCounts
 from training.progress import FitResult
-from training.recipes import Recipe
+from training.recipes import Recipe, TrainingSettings
 
 __all__ = ["Card", "write_card"]
 
@@ -27,7 +27,7 @@ class Card:
         recipe: The recipe as it was carried out.
         counts: Parameters of the whole autoencoder.
         fit: The training.
-        planned_epochs: Epochs that the recipe asks for, whatever was carried out.
+        planned: What the recipe asks for, whatever was carried out.
         trained_images: How many images it learned from.
         test: Scores on the test images; None without any.
         clusters: k-means on the test codes; None without labels.
@@ -41,7 +41,7 @@ class Card:
     recipe: Recipe
     counts: ParameterCounts
     fit: FitResult
-    planned_epochs: int
+    planned: TrainingSettings
     trained_images: int
     test: Scores | None
     clusters: ClusterScores | None
@@ -58,9 +58,12 @@ def write_card(card: Card, path: Path) -> None:
 
 def _text(card: Card) -> str:
     info, recipe, settings = card.info, card.recipe, card.recipe.training
-    epochs = f"{len(card.fit.history)} of the recipe's {card.planned_epochs}"
+    epochs = f"{len(card.fit.history)} of the recipe's {card.planned.epochs}"
     if settings.steps_per_epoch:
-        epochs += f", {settings.steps_per_epoch} batches each"
+        epochs = (
+            f"{len(card.fit.history)} of {settings.steps_per_epoch:,} batches each; "
+            f"the recipe asks for {card.planned.epochs} of {card.planned.steps_per_epoch:,}"
+        )
     rows = [
         ("recipe", f"`{recipe.name}`: {recipe.title}"),
         ("data", f"{info.trained_on}; {card.trained_images:,} images trained on"),

@@ -185,7 +185,7 @@ def train_encoder(
         recipe=with_changes(changed, training={"seed": seed_used}),
         counts=counts,
         fit=fitted,
-        planned_epochs=planned.training.epochs,
+        planned=planned.training,
         trained_images=len(split.train),
         test=test,
         clusters=clusters,
