@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
+from samples import paint
 from tiny_models import mean_colour
 
 DATA = Path(os.environ.get("IMGCLUSTER_TEST_DATA") or Path(__file__).parents[1] / "../shared/data").resolve()
-
-COLOURS = {"red": (200, 30, 30), "green": (30, 180, 40), "blue": (30, 40, 210)}
 
 
 @pytest.fixture(autouse=True)
@@ -43,13 +40,3 @@ def data() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"no test data in {DATA}; name its folder in IMGCLUSTER_TEST_DATA")
     return DATA
-
-
-def paint(folder: Path, *, per_folder: int, seed: int = 0) -> None:
-    """Write ``folder/COLOUR/NN.png``: noisy pictures around three colours."""
-    generator = np.random.default_rng(seed)
-    for name, colour in COLOURS.items():
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        for number in range(per_folder):
-            pixels = np.clip(np.array(colour) + generator.normal(0, 12, (12, 10, 3)), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(folder / name / f"{number:02d}.png")

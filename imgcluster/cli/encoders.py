@@ -99,6 +99,9 @@ def train_encoder_command(
     ] = None,
     folds: Annotated[int, typer.Option("--folds", help="Cross-validate with so many folds; 0 for none.")] = 0,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Replaces the recipe's.")] = None,
+    steps_per_epoch: Annotated[
+        int | None, typer.Option("--steps-per-epoch", help="Batches per epoch, where the recipe draws them anew.")
+    ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", help="Use this many images of each part at most, for a quick try.")
     ] = None,
@@ -136,6 +139,7 @@ def train_encoder_command(
                 data_dir=data_dir,
                 folds=folds,
                 epochs=epochs,
+                steps_per_epoch=steps_per_epoch,
                 limit=limit,
                 image_size=image_size,
                 seed=seed,

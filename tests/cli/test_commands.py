@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from conftest import paint
 from imgcluster import cli
+from samples import paint
 
 Run = subprocess.CompletedProcess[str]
 

@@ -69,7 +69,7 @@ def check(answer: dict[str, Any], fields: dict[str, str]) -> None:
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> dict[str, dict[str, Any]]:
-    from conftest import paint
+    from samples import paint
 
     folder = tmp_path_factory.mktemp("json")
     paint(folder / "in", per_folder=6)

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 import imgcluster
-from conftest import COLOURS, paint
 from imgcluster import ClusteringError, UsageError, WorkspaceError
 from imgcluster.pipeline import cluster as cluster_module
 from imgcluster.store.tables import ASSIGNMENTS, CLUSTERS
+from samples import COLOURS, paint
 
 
 @pytest.fixture

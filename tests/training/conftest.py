@@ -29,7 +29,6 @@ def data_dir():
 @pytest.fixture
 def tiny_recipe():
     from tiny import TINY
-
     from training.recipes import parse_recipe
 
     return parse_recipe(TINY, "tiny")

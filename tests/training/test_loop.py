@@ -81,7 +81,6 @@ def test_a_killed_training_resumes_to_the_same_weights(tiny_images, noisy_recipe
 
 def test_a_variational_training_resumes_to_the_same_weights(tiny_images, tmp_path, monkeypatch):
     from tiny import TINY
-
     from training.recipes import parse_recipe
 
     monkeypatch.setattr("training.loop._CHECKPOINT_SECONDS", 0.0)

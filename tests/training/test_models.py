@@ -9,9 +9,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import torch.nn.functional as F  # noqa: E402, N812
-from tiny import TINY  # noqa: E402
 
 from imgcluster.errors import UsageError  # noqa: E402
+from tiny import TINY  # noqa: E402
 from training.models import (  # noqa: E402
     SameConv,
     SameConvTranspose,

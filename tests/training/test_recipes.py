@@ -6,9 +6,9 @@ import dataclasses
 from typing import get_args
 
 import pytest
-from tiny import TINY
 
 from imgcluster.errors import UsageError
+from tiny import TINY
 from training.blocks import BLOCKS, Conv
 from training.recipes import (
     DEFAULT_RECIPES,
