@@ -50,6 +50,17 @@ class Settings:
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"--seed {self.seed} is not possible; it lies between 0 and {2**32 - 1}")
 
+    def check_for(self, method: str) -> None:
+        """Refuse what `method` would ignore.
+
+        Raises:
+            UsageError: k-means was told the smallest cluster.
+        """
+        if method == "kmeans" and self.min_cluster_size is not None:
+            raise UsageError(
+                "--min-cluster-size is for hdbscan and evoc; k-means has no smallest cluster: leave it out"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Clustering:
@@ -94,12 +105,12 @@ def cluster_degenerate(vectors: Vectors, settings: Settings) -> Clustering | Non
     """
     count = len(vectors)
     if count < 2:
-        raise ClusteringError(f"{count} image cannot be clustered; embed more of them first")
+        raise ClusteringError(f"{count} {'image' if count == 1 else 'images'} cannot be clustered; embed more first")
     distinct = _count_distinct(vectors, (settings.k or 1) + 1)
     if distinct == 1 and settings.k in (None, 1):
         return Clustering(np.zeros(count, np.int64), np.ones(count, np.float32), {"identical": True})
     if settings.k is not None and distinct < settings.k:
-        what = f"there are only {count} images" if count < settings.k else f"only {distinct} of them differ"
+        what = f"there are only {count} images" if count < settings.k else f"only {distinct} different ones are there"
         raise ClusteringError(
             f"{count} images cannot make {settings.k} clusters: {what}; ask for --k {distinct} or fewer, or embed more"
         )

@@ -5,6 +5,7 @@ Nothing is opened here; whether a file is an image is decided from its content l
 
 from __future__ import annotations
 
+import codecs
 import fnmatch
 import os
 import stat
@@ -39,11 +40,15 @@ class FoundFile:
 
 @dataclass(frozen=True, slots=True)
 class UnreadablePath:
-    """A folder or file that should have been looked at and could not be; `reason` in plain words."""
+    """A folder or file that should have been looked at and could not be; `reason` in plain words.
+
+    `is_folder` says that images inside it, if any, were not looked for.
+    """
 
     root: str
     path: str
     reason: str
+    is_folder: bool = False
 
     @property
     def location(self) -> str:
@@ -103,8 +108,8 @@ class Finder:
         folders: set[str] = set()
         files: set[str] = set()
         for path in self.paths:
-            (folders if os.path.isdir(path) else files).add(to_text(os.path.abspath(path)))
-        files.update(to_text(os.path.abspath(path)) for path in self.listed)
+            (folders if os.path.isdir(path) else files).add(to_text(_place(path)))
+        files.update(to_text(_place(path)) for path in self.listed)
         return Scope(frozenset(folders), frozenset(files))
 
 
@@ -120,13 +125,13 @@ class _Search:
     def run(self) -> Iterator[FoundFile | UnreadablePath]:
         singles: list[str] = []
         for path in self.finder.paths:
-            native = os.path.abspath(path)
+            native = _place(path)
             if os.path.isdir(native):
                 yield from self._walk(to_text(native), "", native)
             else:
                 singles.append(native)
-        singles += [os.path.abspath(path) for path in self.finder.listed]
-        here = os.getcwd()
+        singles += [_place(path) for path in self.finder.listed]
+        here = os.path.realpath(os.getcwd())
         for native in singles:
             # They lie anywhere; those under the current folder keep their way from there.
             folder = here if native.startswith(here.rstrip(os.sep) + os.sep) else os.path.dirname(native)
@@ -174,13 +179,13 @@ class _Search:
             with os.scandir(native) as entries:
                 found = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
-            return iter([UnreadablePath(root, to_text(path), f"the folder cannot be read: {_plain(error)}")])
+            return iter([UnreadablePath(root, to_text(path), f"the folder cannot be read: {_plain(error)}", True)])
         marker = self.finder.marker
         # The folder the user named is wanted whatever it holds; only those inside it can be left out.
         if path and marker and any(entry.name == marker for entry in found):
             return iter(())
         self.folders[key] = path
-        return iter([entry for entry in found if self._wanted(entry.name, _below(path, entry.name))])
+        return _handed_out([entry for entry in found if self._wanted(entry.name, _below(path, entry.name))])
 
     def _follow(self, link: _Link) -> Iterator[FoundFile | UnreadablePath]:
         if os.path.isdir(link.native):
@@ -221,6 +226,13 @@ class _Search:
         )
 
 
+def _handed_out(entries: list[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
+    """Yield entries and let go of each, with all that it remembers: a folder may hold a million."""
+    entries.reverse()
+    while entries:
+        yield entries.pop()
+
+
 def _below(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
 
@@ -231,21 +243,36 @@ class Scope:
 
     folders: frozenset[str]
     files: frozenset[str]
+    unread: frozenset[str] = frozenset()
+
+    def without(self, unread: Iterable[str]) -> Scope:
+        """Return the scope without folders that could not be read."""
+        return Scope(self.folders, self.files, self.unread | frozenset(unread))
 
     def __contains__(self, location: object) -> bool:
         if not isinstance(location, str):
             return False
         if location in self.files:
             return True
-        return any(location.startswith(join(folder, "")) for folder in self.folders)
+        return any(location.startswith(join(folder, "")) for folder in self.folders) and not any(
+            location.startswith(join(folder, "")) for folder in self.unread
+        )
 
 
 def read_list(lines: Iterable[bytes]) -> list[Path]:
     """Return the paths of a list of files: one a line, or separated by NUL bytes as ``find -print0`` writes."""
-    data = b"".join(lines)
+    data = b"".join(lines).removeprefix(codecs.BOM_UTF8)
     separator = b"\0" if b"\0" in data else b"\n"
     names = (name if separator == b"\0" else name.removesuffix(b"\r") for name in data.split(separator))
     return [Path(os.fsdecode(name)) for name in names if name]
+
+
+def _place(path: str | os.PathLike[str]) -> str:
+    """Return where a folder, or the folder of a file, really is: an image has one place by whatever way it is named."""
+    native = os.path.abspath(path)
+    if os.path.isdir(native):
+        return os.path.realpath(native)
+    return os.path.join(os.path.realpath(os.path.dirname(native)), os.path.basename(native))
 
 
 def _identity(folder: str) -> tuple[int, int] | str:

@@ -33,6 +33,9 @@ _STRONG: Final = (
     (b"8BPS", "PSD"),
 )
 
+# With one of these sizes at its place a BMP file shows what it is, without its extension.
+_BMP_HEADER_SIZES: Final = {12, 40, 52, 56, 64, 108, 124}
+
 # Two or three bytes are too few to claim a file: these count only under the extension of an image.
 _WEAK: Final = (
     (b"BM", "BMP"),
@@ -95,6 +98,8 @@ def sniff(head: bytes, extension: str) -> FileKind:
             return FileKind("HEIF")
     if extension in _RAW_EXTENSIONS:
         return _RAW
+    if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BMP_HEADER_SIZES:
+        return FileKind("BMP")
     for magic, name in _WEAK:
         if extension in _IMAGE_EXTENSIONS and head.startswith(magic):
             return FileKind(name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import io
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -113,7 +114,7 @@ def _explained(kind: str | None) -> Iterator[None]:
     except UnidentifiedImageError:
         raise UnreadableImage("damaged: the header cannot be read") from None
     except Image.DecompressionBombError as error:
-        raise UnreadableImage(f"too large to decode safely: {_one_line(error)}") from None
+        raise UnreadableImage(f"too large to decode safely: {_bomb(error)}") from None
     except MemoryError:
         raise UnreadableImage("too large for this machine's memory") from None
     # Decoders meet hostile bytes here, and raise whatever they like (struct.error, KeyError, SyntaxError, …).
@@ -238,6 +239,14 @@ def _srgb_transform(profile: bytes, mode: str) -> Any | None:
 @functools.cache
 def _srgb_profile() -> Any:
     return ImageCms.createProfile("sRGB")
+
+
+def _bomb(error: BaseException) -> str:
+    """Say how large, in megapixels; Pillow says it in pixels and in other words."""
+    numbers = [int(number) for number in re.findall(r"\d{7,}", str(error))]
+    if len(numbers) != 2:
+        return _one_line(error)
+    return f"{numbers[0] / 1e6:,.0f} megapixels, the limit is {numbers[1] / 1e6:,.0f}"
 
 
 def _one_line(error: BaseException) -> str:

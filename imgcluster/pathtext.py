@@ -12,9 +12,10 @@ import os
 import re
 from pathlib import Path
 
-__all__ = ["common_base", "from_text", "join", "relative_to", "to_text"]
+__all__ = ["common_base", "from_text", "join", "printable", "relative_to", "to_text"]
 
 _NEEDS_ESCAPE = re.compile(r"[\ud800-\udfff]|\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _ESCAPED = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})")
 
 
@@ -29,6 +30,11 @@ def to_text(path: str | os.PathLike[str]) -> str:
 def from_text(text: str) -> Path:
     """Return the path that `to_text` wrote as `text`."""
     return Path(_ESCAPED.sub(_unescape, text))
+
+
+def printable(text: str) -> str:
+    """Return `text` with control characters as ``\\xNN``: a file's name must not give orders to a terminal."""
+    return _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", text)
 
 
 def join(root: str, path: str) -> str:

@@ -77,11 +77,14 @@ def reduce(vectors: Vectors, method: str, *, seed: int) -> Reduced:
     if len(first) == 1:
         return Reduced(vectors, "none")
     from sklearn.decomposition import PCA
+    from threadpoolctl import threadpool_limits
 
     # Exact where that is quick; else randomised (Halko et al. 2011), whose first ten directions are as good.
     solver = "full" if min(count, dimensions) <= _EXACT_UP_TO else "randomized"
     pca = PCA(target, svd_solver=solver, iterated_power=7, random_state=seed)
-    projected = np.asarray(pca.fit(vectors).transform(vectors[first]), dtype=np.float32)
+    # Sums depend on how many threads add them up, and HDBSCAN's ties on the last digit.
+    with threadpool_limits(limits=1):
+        projected = np.asarray(pca.fit(vectors).transform(vectors[first]), dtype=np.float32)
     return Reduced(projected[copies], f"PCA to {target} dimensions")
 
 

@@ -142,7 +142,7 @@ class TestTooFew:
 
     def test_fewer_different_images_than_k(self) -> None:
         points = np.repeat(np.eye(3, dtype=np.float32), 4, axis=0)
-        with pytest.raises(ClusteringError, match="12 images cannot make 4 clusters: only 3 of them differ.*--k 3"):
+        with pytest.raises(ClusteringError, match="12 images cannot make 4 clusters: only 3 different ones.*--k 3"):
             cluster_vectors(points, "kmeans", Settings(k=4))
 
     def test_identical_images_and_a_k_of_two(self) -> None:

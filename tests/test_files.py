@@ -425,7 +425,8 @@ class TestUnreadable:
         (tmp_path / "b").rmdir()
 
         (problem,) = entries
-        assert problem == UnreadablePath(to_text(tmp_path), "b", "the folder cannot be read: No such file or directory")
+        reason = "the folder cannot be read: No such file or directory"
+        assert problem == UnreadablePath(to_text(tmp_path), "b", reason, is_folder=True)
 
     @pytest.fixture
     def refuse(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:

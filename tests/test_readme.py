@@ -81,7 +81,8 @@ def test_the_session_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(TOP / "examples/photos", tmp_path / "photos")
+    for name in ("photos/first", "photos/second"):
+        shutil.copytree(TOP / "examples/photos", tmp_path / name)
     (block,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     exec(compile(block, "README", "exec"), {})
 

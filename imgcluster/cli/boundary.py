@@ -8,7 +8,9 @@ import json
 import logging
 import math
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -16,7 +18,7 @@ from typing import Any, Final
 import typer
 
 from imgcluster.errors import ImgclusterError, UsageError
-from imgcluster.pathtext import to_text
+from imgcluster.pathtext import printable, to_text
 from imgcluster.progress import Report, silent
 
 __all__ = ["INTERRUPTED", "SKIPPED", "Screen", "boundary"]
@@ -45,6 +47,8 @@ class Screen:
             sys.stdout.write(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         elif not self.quiet:
             text()
+        # Here, not at the end of the program: who reads it may have gone.
+        sys.stdout.flush()
 
     @contextmanager
     def progress(self) -> Iterator[Report]:
@@ -73,6 +77,7 @@ class Screen:
 def boundary(screen: Screen) -> Iterator[None]:
     """Run a command's body; whatever it raises ends as one line on standard error and the right exit code."""
     _set_up_streams()
+    _take_signals_as_interruptions()
     _set_up_logging(screen)
     try:
         if screen.quiet and screen.verbose:
@@ -95,7 +100,7 @@ def boundary(screen: Screen) -> Iterator[None]:
 def _fail(screen: Screen, message: str, code: int) -> None:
     if screen.verbose:
         logging.getLogger("imgcluster").debug("where it happened:", exc_info=True)
-    line = " ".join(message.split())
+    line = printable(" ".join(message.split()))
     if screen.as_json:
         sys.stdout.write(json.dumps({"error": line, "exit_code": code}, ensure_ascii=False) + "\n")
     sys.stderr.write(f"imgcluster: {line}\n")
@@ -105,7 +110,7 @@ def _fail(screen: Screen, message: str, code: int) -> None:
 def _describe(error: OSError) -> str:
     where = f": {error.filename}" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk is full{where}; make room, and run the same command again: what is done is kept"
+        return f"the disk is full{where}; make room, and run the same command again: what was written is kept"
     return f"{error.strerror or error}{where}"
 
 
@@ -130,6 +135,18 @@ def _set_up_streams() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+
+
+def _take_signals_as_interruptions() -> None:
+    """Let the ends that systems and terminals put to a program (`kill`, a closed window) lose as little as Ctrl-C."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), interrupt)
 
 
 def _set_up_logging(screen: Screen) -> None:

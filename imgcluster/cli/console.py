@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from imgcluster.pathtext import to_text
+from imgcluster.pathtext import printable, to_text
 
 if TYPE_CHECKING:
     from imgcluster.pipeline.cluster import ClusterSummary
@@ -41,32 +42,27 @@ __all__ = [
 
 # More clusters than this are for clusters.csv and the page.
 _ROWS: Final = 25
-_PLAIN_WIDTH: Final = 120
+_PLAIN_WIDTH: Final = 10_000
 
 
 def show_embed(summary: EmbedSummary) -> None:
     """Print what `embed` did."""
-    parts = [f"{summary.new:,} new"]
-    parts += [
-        f"{count:,} {word}"
-        for count, word in (
-            (summary.changed, "changed"),
-            (summary.unchanged, "unchanged"),
-            (summary.vanished, "vanished"),
-        )
-        if count
-    ]
+    done = summary.new + summary.changed
     rate = f", {summary.images_per_second:,.0f} images/s" if summary.images_per_second else ""
     _say(
-        f"Embedded {_images(summary.embedded)} with {summary.encoder} on {summary.device.upper()}: "
-        f"{', '.join(parts)} ({summary.seconds:.1f} s{rate})."
+        f"Embedded {_images(done)} with {summary.encoder} on {summary.device.upper()} ({summary.seconds:.1f} s{rate})."
     )
+    if summary.embedded != done or summary.vanished:
+        parts = ((summary.new, "new"), (summary.changed, "changed"), (summary.unchanged, "unchanged"))
+        told = [f"{count:,} {word}" for count, word in parts if count]
+        told += [f"{summary.vanished:,} left because they are gone or left out now"] if summary.vanished else []
+        _say(f"The workspace holds {_images(summary.embedded)}: {', '.join(told)}.")
     if len(summary.roots) > 1:
-        _say(f"The workspace holds images of {len(summary.roots)} folders; --fresh keeps only those named now.")
+        _say(f"They are of {len(summary.roots)} folders; --fresh keeps only those named now.")
     if summary.skipped:
         _say(f"Skipped {_images(summary.skipped)} that could not be read; {summary.workspace}/skipped.csv says why.")
     if summary.ignored:
-        _say(f"Left {summary.ignored:,} other files alone.")
+        _say(f"Left {summary.ignored:,} other {'file' if summary.ignored == 1 else 'files'} alone.")
 
 
 def show_cluster(summary: ClusterSummary) -> None:
@@ -84,7 +80,7 @@ def show_cluster(summary: ClusterSummary) -> None:
     )
     for row in summary.clusters[:_ROWS]:
         shown = "" if row.silhouette is None else f"{round(row.silhouette, 2) + 0.0:.2f}"
-        table.add_row(str(row.cluster), f"{row.size:,}", f"{row.share:.1%}", shown, Text(row.medoid))
+        table.add_row(str(row.cluster), f"{row.size:,}", f"{row.share:.1%}", shown, _text(row.medoid))
     if summary.clusters:
         _print(table)
     if len(summary.clusters) > _ROWS:
@@ -98,8 +94,11 @@ def show_cluster(summary: ClusterSummary) -> None:
             f"{summary.workspace}, and {_files(placed)} in {summary.workspace}/clusters."
         )
         return
-    if placed:
-        _say(f"Placed {_files(placed)} in {summary.workspace}/clusters (imgcluster undo takes them back).")
+    folder, undo = f"{summary.workspace}/clusters", f"imgcluster undo -w {shlex.quote(summary.workspace)}"
+    if placed and summary.place == "move":
+        _say(f"The originals are now in {folder}: do not delete it. To put them back: {undo}")
+    elif placed:
+        _say(f"Placed {_files(placed)} in {folder}. To take them back: {undo}")
     _say(f"Page: {summary.report}")
 
 
@@ -124,9 +123,11 @@ def show_report(page: str) -> None:
 def show_undo(summary: UndoSummary) -> None:
     """Print what was taken back."""
     would = "Would take" if summary.dry_run else "Took"
-    _say(f"{would} back {summary.taken_back:,} files placed by {summary.place}.")
+    total = summary.taken_back + len(summary.left)
+    count = f"{summary.taken_back:,} of {total:,}" if summary.left else f"{total:,}"
+    _say(f"{would} back {count} {'file' if total == 1 else 'files'} placed by {summary.place}.")
     for target, reason in summary.left[:_ROWS]:
-        _say(f"Left in place: {target} ({reason})")
+        _say(f"Not taken back: {target} ({reason})")
     if len(summary.left) > _ROWS:
         _say(f"… and {len(summary.left) - _ROWS} more.")
 
@@ -137,17 +138,17 @@ def show_encoders(entries: Sequence[EncoderEntry]) -> None:
     for entry in entries:
         origin = "imgcluster" if entry.bundled else entry.file
         if entry.info is None:
-            table.add_row(Text(entry.name), "", "", Text(entry.problem), "", "", Text(origin))
+            table.add_row(_text(entry.name), "", "", _text(entry.problem), "", "", _text(origin))
             continue
         info = entry.info
         table.add_row(
-            Text(entry.name),
+            _text(entry.name),
             f"{info.embedding_size:,}",
             f"{info.width}×{info.height}×{info.channels}",
-            Text(info.trained_on),
-            Text(info.score),
-            Text(info.licence),
-            Text(origin),
+            _text(info.trained_on),
+            _text(info.score),
+            _text(info.licence),
+            _text(origin),
         )
     _print(table)
 
@@ -172,7 +173,7 @@ def show_encoder(entry: EncoderEntry) -> None:
     }
     for name, value in rows.items():
         if value:
-            table.add_row(name, Text(value))
+            table.add_row(name, _text(value))
     _print(table)
     if entry.card:
         _say("\n" + entry.card.rstrip())
@@ -241,7 +242,7 @@ def show_doctor(summary: DoctorSummary) -> None:
             "yes" if check.runs else "no",
             "" if check.images_per_second is None else f"{check.images_per_second:,.0f}",
             "" if check.difference is None else f"{check.difference:.1e}",
-            Text(check.problem),
+            _text(check.problem),
         )
     _print(table)
     _say(f"Encoder {summary.encoder} runs on {summary.best.upper()} under --device auto.")
@@ -261,11 +262,19 @@ def _table(*columns: str, right: Sequence[str] = ()) -> Table:
 def _print(table: Table) -> None:
     # Without a terminal to fit into, a table is as wide as it likes: paths stay whole.
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
-    console.print(table)
+    # Not printed by Rich, which ends the program itself where the reader has gone.
+    with console.capture() as captured:
+        console.print(table)
+    sys.stdout.write(captured.get())
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    sys.stdout.write("\n".join(printable(line) for line in text.split("\n")) + "\n")
+
+
+def _text(text: str) -> Text:
+    """Return text as it is, without Rich's markup and without control characters."""
+    return Text(printable(text))
 
 
 def _images(count: int) -> str:

@@ -20,7 +20,12 @@ __all__ = [
 ]
 
 
-def encoders_list_command(as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = False) -> None:
+def encoders_list_command(
+    workspace: o.AnyWorkspace = o.WORKSPACE,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
     """List the encoders: the bundled ones and your own."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
@@ -38,6 +43,7 @@ def encoders_list_command(as_json: o.Json = False, quiet: o.Quiet = False, verbo
 
 def encoders_info_command(
     name: Annotated[str, typer.Argument(metavar="NAME|FILE.onnx", help="The encoder.")],
+    workspace: o.AnyWorkspace = o.WORKSPACE,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
@@ -63,6 +69,7 @@ def doctor_command(
         str | None,
         typer.Option("--device", metavar="DEVICE", help="Check this device only; exit code 5 if it does not run."),
     ] = None,
+    workspace: o.AnyWorkspace = o.WORKSPACE,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
@@ -109,6 +116,7 @@ def train_encoder_command(
     resume: Annotated[bool, typer.Option("--resume", help="Go on where this training stopped.")] = False,
     seed: Annotated[int | None, typer.Option("--seed", help="Replaces the recipe's.")] = None,
     device: Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda or mps.")] = "auto",
+    workspace: o.AnyWorkspace = o.WORKSPACE,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
@@ -158,6 +166,7 @@ def reconstruct_command(
     exclude: o.Exclude = None,
     no_recursive: o.NoRecursive = False,
     strict: o.Strict = False,
+    workspace: o.AnyWorkspace = o.WORKSPACE,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
@@ -204,6 +213,7 @@ def generate_command(
     spread: Annotated[float, typer.Option("--spread", help="How far from it; all images together have about 1.")] = 0.2,
     seed: o.Seed = 0,
     device: o.Device = "auto",
+    workspace: o.AnyWorkspace = o.WORKSPACE,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,

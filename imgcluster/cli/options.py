@@ -12,6 +12,7 @@ from imgcluster.errors import UsageError
 __all__ = [
     "ENCODER",
     "WORKSPACE",
+    "AnyWorkspace",
     "Assign",
     "BatchSize",
     "Device",
@@ -64,6 +65,9 @@ WorkspaceFolder = Annotated[
         help="The folder for all results.",
         rich_help_panel=_GENERAL,
     ),
+]
+AnyWorkspace = Annotated[
+    Path, typer.Option("-w", "--workspace", hidden=True, help="Taken by every command; this one needs none.")
 ]
 Json = Annotated[
     bool,

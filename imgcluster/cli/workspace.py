@@ -10,6 +10,7 @@ import typer
 
 from imgcluster.cli import options as o
 from imgcluster.cli.boundary import SKIPPED, Screen, boundary
+from imgcluster.errors import UsageError
 
 if TYPE_CHECKING:
     from imgcluster.encoders import EncoderOptions
@@ -248,6 +249,8 @@ def undo_command(
             show_undo(summary)
 
         screen.show(summary, text)
+        if summary.place == "move" and summary.left:
+            raise typer.Exit(1)
 
 
 def _listed(source: str | None) -> list[Path]:
@@ -257,6 +260,8 @@ def _listed(source: str | None) -> list[Path]:
 
     if source == "-":
         return read_list(sys.stdin.buffer)
+    if not Path(source).is_file():
+        raise UsageError(f"there is no list of files {source}; give a file, or - for standard input")
     with Path(source).open("rb") as file:
         return read_list(file)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from imgcluster.errors import EncoderError, UsageError
+from imgcluster.errors import UsageError
 
 __all__ = ["DEFAULT_ENCODER", "bundled_folder", "card_of", "find_encoder", "list_encoders", "user_folder"]
 
@@ -47,14 +47,13 @@ def find_encoder(name: str | os.PathLike[str]) -> Path:
     """Return the ONNX file of an encoder given by name or as a file.
 
     Raises:
-        UsageError: No encoder has this name.
-        EncoderError: The file is not there.
+        UsageError: No encoder has this name, or the file is not there.
     """
     text = os.fspath(name)
     if text.lower().endswith(".onnx") or os.sep in text or (os.altsep and os.altsep in text):
         path = Path(text)
         if not path.is_file():
-            raise EncoderError(f"there is no encoder file {text}; give an .onnx file or one of: {_names()}")
+            raise UsageError(f"there is no encoder file {text}; give an .onnx file or one of: {_names()}")
         return path
     encoders = list_encoders()
     if text not in encoders:
@@ -65,7 +64,7 @@ def find_encoder(name: str | os.PathLike[str]) -> Path:
 def card_of(path: Path) -> str:
     """Return the text of the card that lies beside an encoder; empty where there is none."""
     card = path.with_suffix(".md")
-    return card.read_text(encoding="utf-8") if card.is_file() else ""
+    return card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
 
 
 def _in_folder(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -110,6 +110,7 @@ def cluster(
     chosen = choose_method(method, k)
     wanted = choose_reduction(reduction, chosen)
     settings = Settings(k=k, min_cluster_size=min_cluster_size, seed=seed)
+    settings.check_for(chosen)
     options = {
         "k": k,
         "method": method,
@@ -151,7 +152,7 @@ def cluster(
             placed = Placed({} if mode == "none" else {mode: len(embeddings.locations)}, ())
         else:
             # From here to the last line the workspace has no clustering; then it has the new one.
-            for path in (space.metrics, space.confusion_table, space.confusion_picture):
+            for path in space.results:
                 remove(path)
             take_back_links(space)
             placed = _place(space, outcome, mode, report)
@@ -233,5 +234,6 @@ def _warnings(clustering: Clustering, placed: Placed, mode: str, manifest: dict[
     if placed.missing:
         yield (
             f"{len(placed.missing)} images have no file any more and are missing in the folders, the first "
-            f"{placed.missing[0]}; run imgcluster embed again."
+            f"{placed.missing[0]}; run imgcluster embed again on their folder, or, where that was renamed or removed, "
+            "start over with --fresh."
         )

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from imgcluster._version import __version__
+from imgcluster._version import versions
 from imgcluster.encoders import DEFAULT_ENCODER, Encoder, EncoderOptions
 from imgcluster.errors import NoImagesError, UsageError, WorkspaceError
-from imgcluster.files import Finder, Scope
+from imgcluster.files import Finder, Scope, UnreadablePath
 from imgcluster.images import quiet_decoders
-from imgcluster.pathtext import common_base, join, relative_to, to_text
+from imgcluster.pathtext import common_base, from_text, join, relative_to, to_text
 from imgcluster.pipeline.intake import Intake
 from imgcluster.pipeline.results import require_not_moved, retire_results
+from imgcluster.pipeline.stopwatch import Stopwatch
 from imgcluster.progress import Report, silent
 from imgcluster.reading import default_workers
 from imgcluster.store.index import Index
@@ -44,7 +45,7 @@ class EmbedSummary:
         new: Images embedded now that were not there before.
         changed: Images embedded again because their content changed.
         unchanged: Images found as they were.
-        vanished: Images that left because their files did.
+        vanished: Images that left: their files are gone from `paths`, or are left out now.
         ignored: Other files that lie among the images.
         roots: The folders that hold the workspace's images.
         seconds: Wall-clock time.
@@ -112,7 +113,7 @@ def embed(
         EncoderError: The encoder cannot be used.
         DeviceError: The device asked for by name does not run here.
     """
-    started = time.monotonic()
+    watch = Stopwatch()
     if batch_size < 1:
         raise UsageError(f"a batch size of {batch_size} is not possible; at least 1 is needed")
     if not paths and not files:
@@ -121,11 +122,12 @@ def embed(
     asked = [to_text(os.path.abspath(path)) for path in paths]
     _refuse_own_output(asked, space)
     finder = Finder(paths=paths, listed=files, exclude=exclude, recursive=recursive, marker=MARKER)
-    require_not_moved(space)
     model = Encoder(encoder, device=device, options=options)
+    watch.lap("encoder")
     with space.locked():
+        require_not_moved(space)
         _refuse_other_encoder(space, model, fresh)
-        job = _Job(space, model, asked, fresh=fresh)
+        job = _Job(space, model, asked, _listing(files), fresh=fresh)
         intake = Intake(job.index, job.writer, model, batch_size=batch_size, begin=job.begin)
         workers = workers or default_workers()
         try:
@@ -136,7 +138,17 @@ def embed(
             with contextlib.suppress(OSError):
                 job.writer.flush()
             raise
-        return job.finish(intake, finder.scope(), started, {"batch_size": batch_size, "workers": workers})
+        watch.lap("embed")
+        asked_for = {
+            "device_asked": device,
+            "batch_size": batch_size,
+            "workers": workers,
+            "exclude": list(exclude),
+            "recursive": recursive,
+            "listed": len(files),
+            "options": {key: value for key, value in asdict(options or EncoderOptions()).items() if value is not None},
+        }
+        return job.finish(intake, finder.scope(), watch, asked_for)
 
 
 class _Job:
@@ -146,15 +158,17 @@ class _Job:
         space: The workspace, locked.
         model: The encoder.
         asked: The paths to embed, absolute texts.
+        listing: What tells the list of more files from another one.
         fresh: Whether to start over. Where this same job was interrupted before, it goes on instead.
     """
 
-    def __init__(self, space: Workspace, model: Encoder, asked: list[str], *, fresh: bool) -> None:
+    def __init__(self, space: Workspace, model: Encoder, asked: list[str], listing: str, *, fresh: bool) -> None:
         self._space = space
         self._model = model
         self._asked = asked
+        self._job = {"paths": asked, "listing": listing}
         before = space.manifest
-        unfinished = before.get("state") == "embedding" and before.get("fresh") == asked
+        unfinished = before.get("state") == "embedding" and before.get("fresh") == self._job
         same_encoder = before.get("encoder", {}).get("identity") == model.identity
         self._fresh = fresh and not (unfinished and same_encoder)
         self._before = {} if self._fresh else before
@@ -170,15 +184,17 @@ class _Job:
         if self._begun:
             return
         retire_results(self._space)
-        record = {"imgcluster": __version__, "state": "embedding", "encoder": self._encoder_record()}
+        record = {**versions(), "state": "embedding", "encoder": self._encoder_record()}
         if self._fresh:
-            record["fresh"] = self._asked
-        self._space.write_manifest(self._before | record)
+            record["fresh"] = self._job
+        # What it says of the clustering has gone with the results.
+        before = {key: value for key, value in self._before.items() if key != "cluster"}
+        self._space.write_manifest(before | record)
         if self._fresh:
             discard(all_shards(self._space.embeddings))
         self._begun = True
 
-    def finish(self, intake: Intake, scope: Scope, started: float, options: dict[str, Any]) -> EmbedSummary:
+    def finish(self, intake: Intake, scope: Scope, watch: Stopwatch, options: dict[str, Any]) -> EmbedSummary:
         """Let go of what vanished, complete the tables and the manifest, and sum up.
 
         Raises:
@@ -186,7 +202,9 @@ class _Job:
         """
         if intake.new + intake.changed + intake.unchanged == 0:
             raise _nothing_found(intake, self._asked)
-        vanished = self.index.forget_unseen(scope)
+        # What lies in a folder that cannot be read just now is not gone for that.
+        unreadable = [entry for entry, _ in intake.skipped if isinstance(entry, UnreadablePath)]
+        vanished = self.index.forget_unseen(scope.without(entry.location for entry in unreadable if entry.is_folder))
         if self.index.has_outdated_rows:
             self.begin()
         # The new rows first: what they replace must not go before they are on disk.
@@ -203,7 +221,8 @@ class _Job:
             self.begin()
         rows = ((relative_to(location, base), reason) for location, reason in sorted(skipped.items()))
         write_table(self._space.skipped, SKIPPED, rows)
-        seconds = time.monotonic() - started
+        watch.lap("store")
+        seconds = watch.seconds
         done_now = intake.new + intake.changed
         summary = EmbedSummary(
             workspace=to_text(self._space.path),
@@ -218,20 +237,25 @@ class _Job:
             vanished=vanished,
             ignored=intake.ignored,
             roots=tuple(roots),
-            seconds=round(seconds, 3),
+            seconds=seconds,
             images_per_second=round(done_now / seconds, 1) if done_now else 0.0,
             passed_over=self._model.passed_over,
         )
-        kept = ("device", "new", "changed", "unchanged", "vanished", "ignored", "seconds")
+        kept = ("device", "new", "changed", "unchanged", "vanished", "ignored")
         record = {
-            "imgcluster": __version__,
+            **versions(),
             "state": "embedded",
             "encoder": self._encoder_record(),
             "fingerprint": holdings.fingerprint,
             "base": base,
             "roots": roots,
             "counts": {"found": summary.found, "embedded": summary.embedded, "skipped": summary.skipped},
-            "embed": {"paths": self._asked, **options, **{name: getattr(summary, name) for name in kept}},
+            "embed": {
+                "paths": self._asked,
+                **options,
+                **{name: getattr(summary, name) for name in kept},
+                "seconds": watch.stages,
+            },
         }
         manifest = {key: value for key, value in self._space.manifest.items() if key != "fresh"}
         self._space.write_manifest(manifest | record)
@@ -257,21 +281,32 @@ class _Job:
         return {"identity": self._model.identity, "file": to_text(self._model.path), **asdict(self._model.info)}
 
 
+def _listing(files: Sequence[str | os.PathLike[str]]) -> str:
+    """Return a digest of a list of files; "" where there is none."""
+    if not files:
+        return ""
+    digest = hashlib.blake2b(digest_size=16)
+    for file in files:
+        digest.update(to_text(os.path.abspath(file)).encode() + b"\0")
+    return digest.hexdigest()
+
+
 def _nothing_found(intake: Intake, asked: Sequence[str]) -> NoImagesError:
     where = ", ".join(asked) or "the list"
     if intake.skipped:
         entry, reason = intake.skipped[0]
         return NoImagesError(
-            f"none of the {len(intake.skipped)} images in {where} can be read; the first, {entry.location}: {reason}"
+            f"no image in {where} can be read ({len(intake.skipped)} tried); the first, {entry.location}: {reason}"
         )
     hint = "it holds other files only" if intake.ignored else "nothing is there, or all of it is left out"
     return NoImagesError(f"no image found in {where}: {hint}")
 
 
 def _refuse_own_output(paths: Sequence[str], space: Workspace) -> None:
-    own = to_text(space.path)
+    own, real_own = to_text(space.path), to_text(os.path.realpath(space.path))
     for path in paths:
-        if path == own or path.startswith(join(own, "")):
+        real = to_text(os.path.realpath(from_text(path)))
+        if path.startswith(join(own, "")) or join(real, "").startswith(join(real_own, "")):
             raise UsageError(f"{path} lies in the workspace {space.path} itself; choose another workspace with -w DIR")
 
 
@@ -280,7 +315,7 @@ def _refuse_other_encoder(space: Workspace, model: Encoder, fresh: bool) -> None
     if fresh or not made_with or made_with.get("identity") == model.identity:
         return
     raise WorkspaceError(
-        f"{space.path} was made with encoder {made_with.get('name')!r} or other options of it, asked for is "
-        f"{model.info.name!r}, and their vectors cannot be mixed; start over with --fresh, or choose another folder "
-        "with -w DIR"
+        f"{space.path} was made with encoder {made_with.get('name')!r}, asked for is {model.info.name!r}"
+        f"{' with other weights or options' if made_with.get('name') == model.info.name else ''}, and their vectors "
+        "cannot be mixed; start over with --fresh, or choose another folder with -w DIR"
     )

@@ -49,7 +49,7 @@ def encoder_info(name: str) -> EncoderEntry:
     """
     path = find_encoder(name)
     info = describe(path)
-    return _entry(info.name, path, info, "")
+    return _entry(path.stem, path, info, "")
 
 
 def _entry(name: str, path: Path, info: EncoderInfo | None, problem: str) -> EncoderEntry:

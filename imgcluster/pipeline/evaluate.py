@@ -14,7 +14,7 @@ from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.figures import confusion_figure, save
 from imgcluster.pathtext import from_text, join, to_text
 from imgcluster.pipeline.embed import DEFAULT_WORKSPACE
-from imgcluster.pipeline.results import Results, read_results
+from imgcluster.pipeline.results import Results, encoder_identity, read_results
 from imgcluster.placement import folder_name
 from imgcluster.scoring import Scores, score
 from imgcluster.store.atomic import write_json
@@ -65,8 +65,9 @@ def evaluate(
         WorkspaceError: There is no current clustering, or the CSV file is malformed.
     """
     space = Workspace(workspace)
-    results = read_results(space)
+    encoder_identity(space)  # refuses a folder that is not there, which the lock would make
     with space.locked():
+        results = read_results(space)
         told = _from_folders(results) if os.fspath(labels) == FOLDERS else _from_csv(Path(labels), results)
         known = [index for index, location in enumerate(results.locations) if location in told]
         if not known:
@@ -74,12 +75,17 @@ def evaluate(
                 f"{labels} names none of the {len(results.locations)} images; its paths are taken as absolute, or "
                 f"relative to {results.base}, to the file or to the current folder"
             )
+        if os.fspath(labels) == FOLDERS and len(set(told.values())) == 1:
+            raise UsageError(
+                "all images lie in one folder, so folder names say nothing; give --labels FILE.csv with the columns "
+                "path and label"
+            )
         clusters = results.clusters[known]
         scores = score(clusters, [told[results.locations[index]] for index in known])
         _write_confusion(space, scores)
         summary = EvaluateSummary(
             workspace=to_text(space.path),
-            labels=os.fspath(labels),
+            labels=to_text(labels),
             images=len(known),
             unlabelled=len(results.locations) - len(known),
             classes=len(scores.label_names),

@@ -83,6 +83,8 @@ class Intake:
             if len(self._batch) >= self._batch_size:
                 self._encode_batch()
         elif isinstance(content, Skipped):
+            if known is not None:
+                self._index.drop(known)
             self.skipped.append((file, content.reason))
         elif known is not None and isinstance(content, Unchanged):
             self._index.keep(known, file.mtime_ns)

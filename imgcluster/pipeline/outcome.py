@@ -57,8 +57,8 @@ class Outcome:
         self._confidence = clustering.confidence.tolist()
         self._measures = measures
         # After an interrupted `embed` the manifest does not know the folders of the newest images yet.
-        complete = manifest.get("state") == "embedded"
-        self.base = str(manifest.get("base", "")) if complete else common_base(list(embeddings.roots))
+        self._complete = manifest.get("state") == "embedded"
+        self.base = str(manifest.get("base", "")) if self._complete else common_base(list(embeddings.roots))
         self.paths = [relative_to(location, self.base) for location in embeddings.locations]
         self.rows = tuple(
             ClusterRow(
@@ -107,9 +107,9 @@ class Outcome:
             WorkspaceError: It is not so, which is an error of ours.
         """
         assigned = [row["path"] for row in read_table(self._space.assignments, ASSIGNMENTS)]
-        skipped = (
-            [row["path"] for row in read_table(self._space.skipped, ("path",))] if self._space.skipped.exists() else []
-        )
+        # An interrupted `embed` leaves the table of the one before it, of files that may be readable by now.
+        known = self._complete and self._space.skipped.exists()
+        skipped = [row["path"] for row in read_table(self._space.skipped, ("path",))] if known else []
         together = set(assigned) | set(skipped)
         if len(together) != len(assigned) + len(skipped) or set(assigned) != set(self.paths):
             raise WorkspaceError(

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from imgcluster._version import __version__
 from imgcluster.pathtext import from_text, to_text
 from imgcluster.pipeline.embed import DEFAULT_WORKSPACE
-from imgcluster.pipeline.results import Results, read_results, read_tables
+from imgcluster.pipeline.results import Results, encoder_identity, read_results, read_tables
 from imgcluster.placement import read_journal
 from imgcluster.progress import Progress, Report, silent
 from imgcluster.report.content import Cluster, Member, Page, choose_members, overview
@@ -32,9 +32,9 @@ def report_page(*, workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE, report
             in the workspace.
     """
     space = Workspace(workspace)
-    results = read_results(space)
+    encoder_identity(space)  # refuses a folder that is not there, which the lock would make
     with space.locked():
-        _write(space, results, report)
+        _write(space, read_results(space), report)
     return to_text(space.report)
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from imgcluster.errors import WorkspaceError
 from imgcluster.pathtext import from_text, join
 from imgcluster.placement import read_journal, take_back
+from imgcluster.placement.placing import free_name, names_in
 from imgcluster.store.shards import contents
 from imgcluster.store.tables import ASSIGNMENTS, CLUSTERS, read_table
 from imgcluster.store.workspace import Workspace
@@ -111,16 +112,27 @@ def read_tables(space: Workspace, metrics: dict[str, Any]) -> Results:
 
 
 def require_not_moved(space: Workspace) -> None:
-    """Refuse to go on while the last placing holds the originals.
+    """Refuse to go on while the last placing holds the originals; to be called under the lock.
+
+    A moving that was interrupted, so that no clustering came of it, is taken back instead: the same command can then
+    go on.
 
     Raises:
         WorkspaceError: Originals were moved into the workspace's folders.
     """
-    journal = read_journal(space.journal)
-    if journal is not None and journal.mode == "move" and any(_is_there(entry.target) for entry in journal.entries):
+    if not _holds_originals(space):
+        return
+    if not space.metrics.exists():
+        take_back(space.journal)
+    if _holds_originals(space):
         raise WorkspaceError(
-            f"the images were moved into {space.clusters}; imgcluster undo puts them back, then run this again"
+            f"the images were moved into {space.clusters}; {space.command('undo')} puts them back, then run this again"
         )
+
+
+def _holds_originals(space: Workspace) -> bool:
+    journal = read_journal(space.journal)
+    return journal is not None and journal.mode == "move" and any(_is_there(entry.target) for entry in journal.entries)
 
 
 def retire_results(space: Workspace) -> None:
@@ -142,11 +154,19 @@ def take_back_links(space: Workspace) -> None:
     """Take back the last placing of links and copies.
 
     Those that cannot go without losing something (a copy that was edited, or whose original is gone) are put into
-    ``outdated/clusters/``.
+    ``outdated/clusters/``. A journal of moved originals that are not there any more is kept in ``outdated/``: should
+    they turn up, it says where they came from.
     """
-    left = take_back(space.journal, aside=space.path / _OUTDATED / space.clusters.name).left
-    for target, reason in left:
-        _LOG.warning("put aside into %s: %s (%s)", space.path / _OUTDATED, target, reason)
+    journal = read_journal(space.journal)
+    outdated = space.path / _OUTDATED
+    if journal is not None and journal.mode == "move" and journal.entries:
+        outdated.mkdir(exist_ok=True)
+        kept = outdated / free_name(space.journal.name, dict.fromkeys(names_in(outdated), 1))
+        os.replace(space.journal, kept)
+        _LOG.warning("moved images are not where they were put; %s says where they came from", kept)
+        return
+    for target, reason in take_back(space.journal, aside=outdated / space.clusters.name).left:
+        _LOG.warning("put aside into %s: %s (%s)", outdated, target, reason)
 
 
 def _is_there(text: str) -> bool:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 from imgcluster.clustering import Settings, choose_method
 from imgcluster.encoders import DEFAULT_ENCODER, EncoderOptions
+from imgcluster.pathtext import to_text
 from imgcluster.pipeline.cluster import ClusterSummary, cluster
 from imgcluster.pipeline.embed import DEFAULT_BATCH_SIZE, DEFAULT_WORKSPACE, EmbedSummary, embed
+from imgcluster.pipeline.results import require_not_moved
 from imgcluster.placement import check_mode
 from imgcluster.progress import Report, silent
 from imgcluster.reduction import choose_reduction
+from imgcluster.store.workspace import Workspace
 
 __all__ = ["RunSummary", "run"]
 
@@ -51,7 +59,7 @@ def run(
     """Embed, then cluster; all options are those of `embed` and `cluster`.
 
     The options of `cluster` are checked first: a wrong one should not show after an hour of embedding. With
-    `dry_run` images are embedded, but no clustering is written.
+    `dry_run` both work on a copy of the workspace, which is removed in the end.
 
     Raises:
         ImgclusterError: Whatever `embed` and `cluster` raise.
@@ -59,31 +67,55 @@ def run(
     chosen = choose_method(method, k)
     choose_reduction(reduction, chosen)
     check_mode(place_by)
-    Settings(k=k, min_cluster_size=min_cluster_size, seed=seed)
-    embedded = embed(
-        paths,
-        workspace=workspace,
-        encoder=encoder,
-        options=options,
-        device=device,
-        batch_size=batch_size,
-        workers=workers,
-        exclude=exclude,
-        recursive=recursive,
-        files=files,
-        fresh=fresh,
-        report=report,
-    )
-    clustered = cluster(
-        workspace=workspace,
-        k=k,
-        method=method,
-        min_cluster_size=min_cluster_size,
-        reduction=reduction,
-        assign=assign,
-        place_by=place_by,
-        dry_run=dry_run,
-        seed=seed,
-        report=report,
-    )
+    Settings(k=k, min_cluster_size=min_cluster_size, seed=seed).check_for(chosen)
+    with _rehearsal(workspace) if dry_run else nullcontext(workspace) as place:
+        embedded = embed(
+            paths,
+            workspace=place,
+            encoder=encoder,
+            options=options,
+            device=device,
+            batch_size=batch_size,
+            workers=workers,
+            exclude=exclude,
+            recursive=recursive,
+            files=files,
+            fresh=fresh,
+            report=report,
+        )
+        clustered = cluster(
+            workspace=place,
+            k=k,
+            method=method,
+            min_cluster_size=min_cluster_size,
+            reduction=reduction,
+            assign=assign,
+            place_by=place_by,
+            dry_run=dry_run,
+            seed=seed,
+            report=report,
+        )
+    shown = to_text(os.path.abspath(workspace))
+    embedded = dataclasses.replace(embedded, workspace=shown)
+    clustered = dataclasses.replace(clustered, workspace=shown)
     return RunSummary(embed=embedded, cluster=clustered)
+
+
+@contextmanager
+def _rehearsal(workspace: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a workspace that holds the same embeddings and is thrown away afterwards."""
+    real = Workspace(workspace)
+    if real.is_made:
+        with real.locked():
+            require_not_moved(real)
+    with tempfile.TemporaryDirectory(prefix="imgcluster-") as folder:
+        copy = Workspace(folder)
+        if real.is_made:
+            with copy.locked():
+                pass
+            for name in (real.path / "manifest.json", real.skipped):
+                if name.exists():
+                    shutil.copy(name, folder)
+            if real.embeddings.is_dir():
+                shutil.copytree(real.embeddings, copy.embeddings)
+        yield Path(folder)

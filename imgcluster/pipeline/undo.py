@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from imgcluster.errors import WorkspaceError
 from imgcluster.pathtext import to_text
 from imgcluster.pipeline.embed import DEFAULT_WORKSPACE
+from imgcluster.pipeline.report import write_page
 from imgcluster.placement import read_journal, take_back
 from imgcluster.progress import Progress, Report, silent
 from imgcluster.store.workspace import Workspace
@@ -17,7 +18,7 @@ __all__ = ["UndoSummary", "undo"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UndoSummary:
-    """What `undo` did: `taken_back` files of a placing by `place`; those `left` in place, each with the reason."""
+    """What `undo` did: `taken_back` files of a placing by `place`; those `left` as they are, each with the reason."""
 
     workspace: str
     place: str
@@ -36,7 +37,7 @@ def undo(
         PlacementError: The journal is damaged.
     """
     space = Workspace(workspace)
-    if not space.path.exists():
+    if not space.is_made:
         raise WorkspaceError(f"there is no workspace {space.path}; name it with -w DIR")
     with space.locked():
         journal = read_journal(space.journal)
@@ -44,6 +45,9 @@ def undo(
             raise WorkspaceError(f"nothing is placed in {space.path}, so there is nothing to take back")
         total = len(journal.entries)
         answer = take_back(space.journal, dry_run=dry_run, step=lambda done: report(Progress("undo", done, total)))
+        if journal.mode == "move" and not dry_run and space.metrics.exists():
+            # Its links led to where the images had been moved.
+            write_page(space, space.read_metrics(), report=report)
     return UndoSummary(
         workspace=to_text(space.path),
         place=journal.mode,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
 
 from imgcluster.errors import PlacementError, UsageError
+from imgcluster.pathtext import join, relative_to, to_text
 from imgcluster.store.atomic import atomic_path
 
 __all__ = ["PLACE_MODES", "Entry", "Journal", "PlaceMode", "check_mode", "read_journal", "write_journal"]
@@ -47,6 +49,8 @@ def check_mode(mode: str) -> PlaceMode:
 def read_journal(path: Path) -> Journal | None:
     """Return the last placing; None where nothing is placed.
 
+    Targets are kept relative to the journal's folder, so that they are found after that was renamed or moved.
+
     Raises:
         PlacementError: The journal is damaged.
     """
@@ -59,10 +63,15 @@ def read_journal(path: Path) -> Journal | None:
         texts = [head["folder"], *(text for entry in entries for text in entry.values())]
         if not all(isinstance(text, str) for text in texts):
             raise ValueError("one of its paths is not a text")
-        return Journal(head["mode"], head["folder"], tuple(Entry(**entry) for entry in entries))
+        home = to_text(os.path.abspath(path.parent))
+        return Journal(
+            head["mode"],
+            _absolute(head["folder"], home),
+            tuple(Entry(entry["source"], _absolute(entry["target"], home)) for entry in entries),
+        )
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PlacementError(
             f"the journal {path} is damaged ({error}); it says which files were placed: mend it, or move them by hand"
         ) from None
@@ -70,7 +79,18 @@ def read_journal(path: Path) -> Journal | None:
 
 def write_journal(journal: Journal, path: Path) -> None:
     """Replace the journal at `path`."""
+    home = to_text(os.path.abspath(path.parent))
     with atomic_path(path) as draft, draft.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(json.dumps({"mode": journal.mode, "folder": journal.folder}, ensure_ascii=False) + "\n")
+        head = {"mode": journal.mode, "folder": _relative(journal.folder, home)}
+        file.write(json.dumps(head, ensure_ascii=False) + "\n")
         for entry in journal.entries:
-            file.write(json.dumps({"source": entry.source, "target": entry.target}, ensure_ascii=False) + "\n")
+            line = {"source": entry.source, "target": _relative(entry.target, home)}
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _relative(location: str, home: str) -> str:
+    return relative_to(location, home) if location.startswith(join(home, "")) else location
+
+
+def _absolute(text: str, home: str) -> str:
+    return text if text.startswith("/") or text[1:3] == ":/" else join(home, text)

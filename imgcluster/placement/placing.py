@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shlex
 import shutil
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
@@ -85,23 +86,32 @@ def place(journal: Journal, path: Path, *, step: Callable[[int], None] = lambda 
     for done, entry in enumerate(journal.entries, start=1):
         source, target = from_text(entry.source), from_text(entry.target)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
             if source.exists():
-                mode = _place_one(source, target, mode)
-                counts[mode] = counts.get(mode, 0) + 1
+                target.parent.mkdir(parents=True, exist_ok=True)
+                way = _place_one(source, target, mode)
+                counts[way] = counts.get(way, 0) + 1
+                # Where one symbolic link is refused all are. Of hard links that does not hold: one file may lie on
+                # another disk, or have as many as it can, and the next need not be copied for that.
+                if way == "hardlink":
+                    mode = way
             else:
                 missing.append(entry.source)
         except OSError as error:
             raise PlacementError(
                 f"{entry.source} could not be placed as {entry.target}: {error.strerror or error}; "
-                "imgcluster undo takes back what was placed so far"
+                f"imgcluster undo -w {shlex.quote(str(path.parent))} takes back what was placed so far"
             ) from None
         step(done)
+    if missing:
+        # Nothing is to be taken back of them.
+        gone = set(missing)
+        there = tuple(entry for entry in journal.entries if entry.source not in gone)
+        write_journal(Journal(journal.mode, journal.folder, there), path)
     return Placed(counts, tuple(missing))
 
 
 def _place_one(source: Path, target: Path, mode: str) -> str:
-    """Place one file and return the way that worked; the next file starts with that one."""
+    """Place one file and return the way that worked."""
     if os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, "a file of this name is there already", os.fspath(target))
     if mode == "move":

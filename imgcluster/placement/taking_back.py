@@ -76,12 +76,13 @@ def _take_one_back(entry: Entry, mode: PlaceMode, *, dry_run: bool) -> str | Non
     """Take one file back and return None; "" where there is nothing to do, else why it stays."""
     source, target = from_text(entry.source), from_text(entry.target)
     if not os.path.lexists(target):
-        return ""
+        # Of a link or copy nothing is lost; an original that is in neither place was renamed, or deleted.
+        return "it is not there any more" if mode == "move" and not os.path.lexists(source) else ""
     if mode == "move":
         if os.path.lexists(source):
             # A kill in the middle of a move to another disk leaves the original beside a complete copy.
             if not _same_content(source, target):
-                return "another file lies where it came from"
+                return f"another file lies where it came from: move {entry.source} away, then undo again"
             if not dry_run:
                 target.unlink()
             return None

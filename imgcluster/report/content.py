@@ -76,14 +76,14 @@ def choose_members(
 def overview(metrics: dict[str, Any], manifest: dict[str, Any], noise: int) -> tuple[str, ...]:
     """Return the sentences that say what was clustered, how, and how well."""
     encoder = manifest.get("encoder", {})
-    count = metrics["clusters"]
     sentences = [
-        f"{_number(metrics['images'], 'image')}, {_number(count, 'cluster')}"
-        + (f", {_number(noise, 'image')} in none of them (noise)." if noise else "."),
         f"Encoder {encoder.get('name', '?')}, method {metrics['method']}"
         + ("" if metrics["reduction"] == "none" else f" after {metrics['reduction']}")
         + f", seed {metrics['options']['seed']}.",
     ]
+    if noise:
+        share = noise / metrics["images"]
+        sentences.append(f"{_number(noise, 'image')} ({share:.0%}) in no cluster: noise, like no group of others.")
     silhouette = metrics.get("silhouette")
     if silhouette is not None:
         sentences.append(f"Mean silhouette {silhouette:.2f}: {_quality(silhouette)}.")

@@ -18,6 +18,7 @@ def render(page: Page) -> str:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["number"] = lambda count: f"{count:,}"
     environment.filters["percent"] = lambda share: f"{share:.1%}"
     template = environment.from_string(_text("page.html"))
     return template.render(page=page, style=_text("page.css"), policy=_POLICY)

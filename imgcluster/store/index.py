@@ -72,7 +72,7 @@ class Index:
             last = np.append(self._sorted[1:] != self._sorted[:-1], True)
             self._current[self._order[last]] = True
         self._seen = np.zeros(count, dtype=bool)
-        self._new_times: dict[int, int] = {}
+        self._touched = np.zeros(count, dtype=bool)
 
     def __len__(self) -> int:
         return int(self._current.sum())
@@ -94,7 +94,8 @@ class Index:
         """Note that a stored image is still as it was; a new time of change is written at the end."""
         self._seen[known.position] = True
         if mtime_ns != known.mtime_ns:
-            self._new_times[known.position] = mtime_ns
+            self._times[known.position] = mtime_ns
+            self._touched[known.position] = True
 
     def drop(self, known: Known) -> None:
         """Note that a stored row no longer counts: its file has changed or cannot be read any more."""
@@ -134,7 +135,7 @@ class Index:
                 table = shard_files.read_rows(self._shards[number]).take(rows)
                 writer.add(
                     [
-                        dataclasses.replace(row, mtime_ns=self._new_times.get(start + int(position), row.mtime_ns))
+                        dataclasses.replace(row, mtime_ns=int(self._times[start + position]))
                         for position, row in zip(rows, shard_files.rows_of(table), strict=True)
                     ]
                 )
@@ -143,12 +144,10 @@ class Index:
         shard_files.discard(sorted(foreign | {self._shards[number] for number in todo}))
 
     def _to_rewrite(self) -> Sequence[int]:
-        touched = np.array(list(self._new_times), dtype=np.int64)
         todo, small = set(), []
         for number in range(len(self._shards)):
             start, stop = self._starts[number], self._starts[number + 1]
-            moved = bool(((touched >= start) & (touched < stop)).any())
-            if moved or not self._current[start:stop].all():
+            if self._touched[start:stop].any() or not self._current[start:stop].all():
                 todo.add(number)
             elif stop - start < shard_files.ROWS_PER_SHARD // 2:
                 small.append(number)

@@ -8,6 +8,8 @@ outdated, never half of one, and two rows of one file resolve themselves: the hi
 from __future__ import annotations
 
 import hashlib
+import re
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +44,12 @@ __all__ = [
 DIGEST_BYTES: Final = 16
 
 ROWS_PER_SHARD: Final = 2048
-"""About 10 MB at 1,280 values: a kill costs seconds of work, and five million images make 2,500 files."""
+"""About 10 MB at 1,280 values; five million images make 2,500 files."""
 
+_SECONDS_PER_SHARD: Final = 60.0
+"""A kill costs a minute's work at most, however slow the encoder; later runs gather small shards into full ones."""
+
+_NAME: Final = re.compile(r"shard-[0-9]{6,}\.parquet")
 _IDENTITY_KEY: Final = b"imgcluster.encoder"
 
 
@@ -104,7 +110,8 @@ def list_shards(folder: Path, identity: str) -> list[Path]:
 
 def all_shards(folder: Path) -> list[Path]:
     """Return every shard in `folder`, oldest first, whatever encoder it was made with."""
-    return sorted(folder.glob("shard-[0-9][0-9][0-9][0-9][0-9][0-9]*.parquet"), key=_number)
+    # A copy that somebody made (a cloud folder's "shard-000001 (1).parquet") is none of ours.
+    return sorted((path for path in folder.glob("shard-*.parquet") if _NAME.fullmatch(path.name)), key=_number)
 
 
 def read_keys(shard: Path) -> pa.Table:
@@ -126,18 +133,35 @@ def read_rows(shard: Path) -> pa.Table:
 
 
 def contents(folder: Path, identity: str) -> Contents:
-    """Say what `load` would read, without reading the vectors.
+    """Say what `load` would read, without reading the vectors; some 40 bytes for each image are held.
 
     Raises:
         WorkspaceError: A shard is damaged.
     """
-    roots: set[str] = set()
-    total = images = 0
-    for location, digest, _, root in _newest(list_shards(folder, identity)):
-        total += _row_hash(location, digest)
-        images += 1
-        roots.add(root)
-    return Contents(images, tuple(sorted(roots)), _seal(total, identity))
+    numbers: dict[str, int] = {}
+    # Per row: 128 bits that stand for the location, the 128 bits of `_row_hash` in four parts, and the root's number.
+    keys = [np.empty((0, 2), np.uint64)]
+    hashes = [np.empty((0, 4), np.uint32)]
+    homes = [np.empty(0, np.int32)]
+    for shard in list_shards(folder, identity):
+        table = _read(shard, ["path", "root", "digest"])
+        columns = [table.column(name).to_pylist() for name in ("root", "path", "digest")]
+        rows = [(join(root, path), digest) for root, path, digest in zip(*columns, strict=True)]
+        located = b"".join(hashlib.blake2b(location.encode(), digest_size=16).digest() for location, _ in rows)
+        hashed = b"".join(_row_hash(location, digest).to_bytes(16, "little") for location, digest in rows)
+        keys.append(np.frombuffer(located, "<u8").reshape(-1, 2))
+        hashes.append(np.frombuffer(hashed, "<u4").reshape(-1, 4))
+        homes.append(np.array([numbers.setdefault(root, len(numbers)) for root in columns[0]], np.int32))
+    key = np.concatenate(keys)
+    order = np.lexsort((key[:, 0], key[:, 1]))
+    # Equal keys stay in the order of the shards: of several rows of one file the last one counts.
+    last = np.append((key[order[1:]] != key[order[:-1]]).any(axis=1), True)[: len(order)]
+    newest = order[last]
+    parts = np.concatenate(hashes)[newest].sum(axis=0, dtype=np.uint64)
+    total = sum(int(part) << (32 * place) for place, part in enumerate(parts))
+    present = set(np.concatenate(homes)[newest].tolist())
+    roots = tuple(sorted(root for root, number in numbers.items() if number in present))
+    return Contents(len(newest), roots, _seal(total, identity))
 
 
 def load(folder: Path, identity: str) -> Embeddings:
@@ -188,6 +212,7 @@ class ShardWriter:
         self._identity = identity
         self._capacity = rows_per_shard
         self._rows: list[Row] = []
+        self._written = time.monotonic()
         present = all_shards(folder)
         self._next = _number(present[-1]) + 1 if present else 0
 
@@ -197,6 +222,8 @@ class ShardWriter:
         while len(self._rows) >= self._capacity:
             self._write(self._rows[: self._capacity])
             del self._rows[: self._capacity]
+        if self._rows and time.monotonic() - self._written > _SECONDS_PER_SHARD:
+            self.flush()
 
     def flush(self) -> None:
         """Write what is left as a last, smaller shard."""
@@ -237,6 +264,7 @@ class ShardWriter:
                 write_statistics=False,
             )
         self._next += 1
+        self._written = time.monotonic()
 
 
 def rows_of(table: pa.Table) -> list[Row]:
@@ -285,8 +313,10 @@ def _read(shard: Path, columns: list[str] | None) -> pa.Table:
         if columns is not None and table.column_names != columns:
             raise KeyError(f"its columns are {table.column_names}")
         return table
-    # A damaged file makes Arrow raise whatever its bytes lead to.
+    # A damaged file makes Arrow raise whatever its bytes lead to; a number says that the system refused to read.
     except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise _damaged(shard, error) from None
 
 
@@ -300,6 +330,8 @@ def _schema_metadata(shard: Path) -> dict[bytes, bytes]:
     try:
         return pq.read_schema(shard).metadata or {}
     except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise _damaged(shard, error) from None
 
 

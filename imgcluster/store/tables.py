@@ -40,7 +40,11 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
+            header = file.readline()
+            file.seek(0)
+            # Spreadsheets of other countries separate fields otherwise; ours is the comma.
+            delimiter = next((sign for sign in ",;\t" if set(columns) <= set(_split(header, sign))), ",")
+            reader = csv.DictReader(file, strict=True, delimiter=delimiter)
             missing = [name for name in columns if name not in (reader.fieldnames or ())]
             if missing:
                 raise WorkspaceError(f"{path} lacks the column {missing[0]!r}; needed are: {', '.join(columns)}")
@@ -52,6 +56,10 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
                 yield row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise WorkspaceError(f"{path} cannot be read: {error}") from None
+
+
+def _split(header: str, sign: str) -> list[str]:
+    return [name.strip('"') for name in header.lstrip("\ufeff").rstrip("\r\n").split(sign)]
 
 
 def _field(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,9 @@ FORMAT: Final = 1
 
 # The embeddings are not lost with it: each shard knows which encoder made it.
 _MANIFEST_REMEDY: Final = "delete that file, then run the same embed command again"
+
+# What file managers put into folders unasked.
+_LEFT_BY_SYSTEMS: Final = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 _MARKER_TEXT: Final = "This folder is a workspace of imgcluster, which writes and removes its own files here.\n"
 
@@ -154,6 +158,7 @@ class Workspace:
         """
         from filelock import FileLock, Timeout
 
+        made_here = not self.path.exists()
         self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path / ".lock", timeout=0)
         try:
@@ -171,6 +176,19 @@ class Workspace:
             yield
         finally:
             lock.release()
+            if made_here:
+                self._remove_if_unused()
+
+    def _remove_if_unused(self) -> None:
+        """Remove the folder where nothing came into it: a mistyped path leaves no trace."""
+        if {entry.name for entry in self.path.iterdir()} <= {MARKER, ".lock"}:
+            for name in (MARKER, ".lock"):
+                (self.path / name).unlink(missing_ok=True)
+            self.path.rmdir()
+
+    def command(self, words: str) -> str:
+        """Return a command to type that works on this workspace, from any folder."""
+        return f"imgcluster {words} -w {shlex.quote(str(self.path))}"
 
     def require(self, what: Path, remedy: str) -> None:
         """Raise `WorkspaceError` with `remedy` where `what` is not there."""
@@ -179,8 +197,8 @@ class Workspace:
 
 
 def _may_be_there(name: str) -> bool:
-    """Say whether a file can lie in a folder that was on its way to become a workspace when it was interrupted."""
-    return name == ".lock" or is_draft(name)
+    """Say whether a file can lie in a folder that is empty to its user, or on its way to a workspace."""
+    return name in _LEFT_BY_SYSTEMS or name == ".lock" or is_draft(name)
 
 
 def _read_json(path: Path, remedy: str) -> dict[str, Any]:
@@ -188,7 +206,7 @@ def _read_json(path: Path, remedy: str) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         raise WorkspaceError(f"{path} cannot be read ({error}); {remedy}") from None
     if not isinstance(value, dict):
         raise _not_ours(path, remedy)

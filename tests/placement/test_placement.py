@@ -493,7 +493,8 @@ class TestWhatStays:
         path.write_bytes(b"a newer picture")
         answer = take_back(scene.journal)
         assert answer.done == 1
-        assert [reason for _, reason in answer.left] == ["another file lies where it came from"]
+        ((_, reason),) = answer.left
+        assert reason == f"another file lies where it came from: move {to_text(path)} away, then undo again"
         assert path.read_bytes() == b"a newer picture"
         assert other.exists()
         path.unlink()
@@ -622,7 +623,7 @@ class TestFallbacks:
     ) -> None:
         paths = scene.add("a.jpg")
         refusing(monkeypatch, "symlink", errno.ENOSPC)
-        message = r"a\.jpg could not be placed as .*cluster_000/a\.jpg: No space left on device; imgcluster undo takes"
+        message = r"a\.jpg could not be placed as .*cluster_000/a\.jpg: No space left on device; imgcluster undo -w"
         with pytest.raises(PlacementError, match=message):
             scene.place(paths, [0], "symlink")
         monkeypatch.undo()
@@ -796,8 +797,30 @@ class TestJournal:
     def test_it_is_one_line_of_json_for_each_file(self, scene: Scene) -> None:
         scene.place(scene.add("a.jpg", "b.jpg"), [0, 0], "copy")
         head, *entries = [json.loads(line) for line in scene.journal.read_text(encoding="utf-8").splitlines()]
-        assert head == {"mode": "copy", "folder": to_text(scene.clusters)}
+        assert head == {"mode": "copy", "folder": scene.clusters.name}
         assert [Path(entry["source"]).name for entry in entries] == ["a.jpg", "b.jpg"]
+
+
+def test_a_renamed_workspace_still_knows_where_its_images_came_from(scene: Scene) -> None:
+    paths = scene.add("a.jpg", "b.jpg")
+    before = snapshot(scene.photos)
+    scene.place(paths, [0, 1], "move")
+    renamed = scene.journal.parent.rename(scene.base / "renamed")
+    assert take_back(renamed / scene.journal.name).done == 2
+    assert snapshot(scene.photos) == before
+
+
+def test_moved_images_in_a_renamed_folder_are_not_forgotten(scene: Scene) -> None:
+    paths = scene.add("a.jpg", "b.jpg")
+    before = snapshot(scene.photos)
+    scene.place(paths, [0, 1], "move")
+    (scene.clusters / "cluster_001").rename(scene.clusters / "hats")
+    answer = take_back(scene.journal)
+    assert answer.done == 1
+    assert [reason for _, reason in answer.left] == ["it is not there any more"]
+    (scene.clusters / "hats").rename(scene.clusters / "cluster_001")
+    assert take_back(scene.journal).done == 1
+    assert snapshot(scene.photos) == before
 
 
 NAMES = [

@@ -73,14 +73,14 @@ def metrics(**values: Any) -> dict[str, Any]:
 class TestOverview:
     def test_what_was_clustered_and_how(self) -> None:
         assert overview(metrics(), {"encoder": {"name": "photos"}}, 34) == (
-            "1,234 images, 7 clusters, 34 images in none of them (noise).",
             "Encoder photos, method hdbscan after PCA to 10 dimensions, seed 3.",
+            "34 images (3%) in no cluster: noise, like no group of others.",
         )
 
     def test_one_of_each(self) -> None:
         told = metrics(images=1, clusters=1, method="kmeans", reduction="none")
-        assert overview(told, {}, 0) == ("1 image, 1 cluster.", "Encoder ?, method kmeans, seed 3.")
-        assert overview(told, {}, 1)[0] == "1 image, 1 cluster, 1 image in none of them (noise)."
+        assert overview(told, {}, 0) == ("Encoder ?, method kmeans, seed 3.",)
+        assert overview(told, {}, 1)[1] == "1 image (100%) in no cluster: noise, like no group of others."
 
     @pytest.mark.parametrize(
         ("silhouette", "words"),
@@ -94,7 +94,7 @@ class TestOverview:
         ],
     )
     def test_how_well(self, silhouette: float, words: str) -> None:
-        sentence = overview(metrics(silhouette=silhouette), {}, 0)[2]
+        sentence = overview(metrics(silhouette=silhouette), {}, 0)[1]
         assert sentence.startswith("Mean silhouette ")
         assert words in sentence
 

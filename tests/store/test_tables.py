@@ -86,11 +86,17 @@ def test_tables_of_other_programs_are_read(tmp_path: Path, data: bytes) -> None:
     assert [(row["path"], row["label"]) for row in read_table(path, ("path", "label"))] == [("a.jpg", "cat")]
 
 
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+def test_spreadsheets_of_all_countries_are_read(tmp_path: Path, sign: str) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text(f'\ufeff"path"{sign}label\r\n"a{sign}b.jpg"{sign}cat\r\n', encoding="utf-8", newline="")
+    assert [(row["path"], row["label"]) for row in read_table(path, ("path", "label"))] == [(f"a{sign}b.jpg", "cat")]
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
         (b"", "lacks the column 'path'; needed are: path, reason"),
-        (b"path;reason\na;b\n", "lacks the column 'path'"),
         (b"path,why\na,b\n", "lacks the column 'reason'"),
         (b"path,reason\na\n", "line 2: this row has not as many fields as the first"),
         (b"path,reason\na,b\nc,d,e\n", "line 3: this row has not as many fields as the first"),

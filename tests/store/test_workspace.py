@@ -57,8 +57,14 @@ class TestWhoseFolder:
         space = Workspace(tmp_path / "deep" / "out")
         with space.locked():
             assert space.is_made
+            space.write_manifest({})
         assert (space.path / MARKER).read_text(encoding="utf-8").startswith("This folder is a workspace of imgcluster")
         assert Workspace(space.path).is_made
+
+    def test_a_new_folder_that_nothing_comes_into_goes(self, tmp_path: Path) -> None:
+        with Workspace(tmp_path / "out").locked():
+            pass
+        assert list(tmp_path.iterdir()) == []
 
     def test_an_empty_folder_is_taken(self, tmp_path: Path) -> None:
         with Workspace(tmp_path).locked():
@@ -86,6 +92,7 @@ class TestWhoseFolder:
             Workspace(path)
 
     def test_a_link_to_a_workspace_is_one(self, tmp_path: Path) -> None:
+        (tmp_path / "real").mkdir()
         with Workspace(tmp_path / "real").locked():
             pass
         (tmp_path / "link").symlink_to(tmp_path / "real")
