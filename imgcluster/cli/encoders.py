@@ -100,7 +100,7 @@ def train_encoder_command(
     folds: Annotated[int, typer.Option("--folds", help="Cross-validate with so many folds; 0 for none.")] = 0,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Replaces the recipe's.")] = None,
     steps_per_epoch: Annotated[
-        int | None, typer.Option("--steps-per-epoch", help="Batches per epoch, where the recipe draws them anew.")
+        int | None, typer.Option("--steps-per-epoch", help="Batches that count as one epoch; replaces the recipe's.")
     ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", help="Use this many images of each part at most, for a quick try.")
