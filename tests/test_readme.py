@@ -36,6 +36,7 @@ def test_every_command_is_in_the_readme() -> None:
 def test_every_option_is_in_the_readme_or_obvious() -> None:
     help_only = {
         "--count",
+        "--steps-per-epoch",
         "--spread",
         "--workers",
         "--batch-size",
