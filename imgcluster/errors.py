@@ -15,6 +15,7 @@ __all__ = [
     "PlacementError",
     "UsageError",
     "WorkspaceError",
+    "one_line",
 ]
 
 
@@ -56,3 +57,8 @@ class ClusteringError(ImgclusterError):
 
 class PlacementError(ImgclusterError):
     """Files that could not be placed, or taken back."""
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an error of somebody else's code says, in one line; its type's name where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

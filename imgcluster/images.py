@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, UnidentifiedImageError, features
 
+from imgcluster.errors import one_line
 from imgcluster.formats import PILLOW_FORMATS
 from imgcluster.preprocessing import InputSpec, Pixels, prepare
 
@@ -119,7 +120,7 @@ def _explained(kind: str | None) -> Iterator[None]:
         raise UnreadableImage("too large for this machine's memory") from None
     # Decoders meet hostile bytes here, and raise whatever they like (struct.error, KeyError, SyntaxError, …).
     except Exception as error:
-        raise UnreadableImage(f"damaged or truncated: {_one_line(error)}") from None
+        raise UnreadableImage(f"damaged or truncated: {one_line(error)}") from None
 
 
 @functools.cache
@@ -245,9 +246,5 @@ def _bomb(error: BaseException) -> str:
     """Say how large, in megapixels; Pillow says it in pixels and in other words."""
     numbers = [int(number) for number in re.findall(r"\d{7,}", str(error))]
     if len(numbers) != 2:
-        return _one_line(error)
+        return one_line(error)
     return f"{numbers[0] / 1e6:,.0f} megapixels, the limit is {numbers[1] / 1e6:,.0f}"
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

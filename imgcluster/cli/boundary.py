@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import typer
 
@@ -22,6 +22,8 @@ from imgcluster.pathtext import printable, to_text
 from imgcluster.progress import Report, silent
 
 __all__ = ["INTERRUPTED", "SKIPPED", "Screen", "boundary"]
+
+_Answer = TypeVar("_Answer")
 
 SKIPPED: Final = 3
 INTERRUPTED: Final = 130
@@ -41,12 +43,20 @@ class Screen:
     quiet: bool
     verbose: bool
 
-    def show(self, value: Any, text: Callable[[], None]) -> None:
-        """Print a command's answer: `value` (a dataclass, or anything JSON holds) as JSON, else what `text` prints."""
+    def show(self, answer: _Answer, text: Callable[[_Answer], None], *, as_json: Any = None) -> None:
+        """Print a command's answer, a dataclass or anything JSON holds.
+
+        As JSON, or what stands for it there in `as_json`; else what `text` prints of it.
+        """
         if self.as_json:
-            sys.stdout.write(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+            sys.stdout.write(
+                json.dumps(
+                    _plain(answer if as_json is None else as_json), indent=2, ensure_ascii=False, allow_nan=False
+                )
+                + "\n"
+            )
         elif not self.quiet:
-            text()
+            text(answer)
         # Here, not at the end of the program: who reads it may have gone.
         sys.stdout.flush()
 

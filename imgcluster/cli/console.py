@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from imgcluster.pipeline.evaluate import EvaluateSummary
     from imgcluster.pipeline.generate import GenerateSummary
     from imgcluster.pipeline.reconstruct import ReconstructSummary
+    from imgcluster.pipeline.run import RunSummary
     from imgcluster.pipeline.undo import UndoSummary
     from training.train import TrainResult
 
@@ -36,6 +37,7 @@ __all__ = [
     "show_generate",
     "show_reconstruct",
     "show_report",
+    "show_run",
     "show_training",
     "show_undo",
 ]
@@ -100,6 +102,12 @@ def show_cluster(summary: ClusterSummary) -> None:
     elif placed:
         _say(f"Placed {_files(placed)} in {folder}. To take them back: {undo}")
     _say(f"Page: {summary.report}")
+
+
+def show_run(summary: RunSummary) -> None:
+    """Print what both halves of `run` did."""
+    show_embed(summary.embed)
+    show_cluster(summary.cluster)
 
 
 def show_evaluate(summary: EvaluateSummary) -> None:

@@ -29,16 +29,11 @@ def encoders_list_command(
     """List the encoders: the bundled ones and your own."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
+        from imgcluster.cli.console import show_encoders
         from imgcluster.pipeline.encoders import encoder_list
 
         entries = encoder_list()
-
-        def text() -> None:
-            from imgcluster.cli.console import show_encoders
-
-            show_encoders(entries)
-
-        screen.show({"encoders": entries}, text)
+        screen.show(entries, show_encoders, as_json={"encoders": entries})
 
 
 def encoders_info_command(
@@ -51,16 +46,11 @@ def encoders_info_command(
     """Say what an encoder is, where it comes from and how it scores."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
+        from imgcluster.cli.console import show_encoder
         from imgcluster.pipeline.encoders import encoder_info
 
         entry = encoder_info(name)
-
-        def text() -> None:
-            from imgcluster.cli.console import show_encoder
-
-            show_encoder(entry)
-
-        screen.show(entry, text)
+        screen.show(entry, show_encoder)
 
 
 def doctor_command(
@@ -77,16 +67,11 @@ def doctor_command(
     """Say which device really runs, how fast, and what is missing."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
+        from imgcluster.cli.console import show_doctor
         from imgcluster.pipeline.doctor import doctor
 
         summary = doctor(encoder=encoder, device=device)
-
-        def text() -> None:
-            from imgcluster.cli.console import show_doctor
-
-            show_doctor(summary)
-
-        screen.show(summary, text)
+        screen.show(summary, show_doctor)
 
 
 def train_encoder_command(
@@ -128,6 +113,7 @@ def train_encoder_command(
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
         require_training()
+        from imgcluster.cli.console import show_training
         from training.train import train_encoder
 
         with screen.training_progress() as on_progress:
@@ -147,13 +133,7 @@ def train_encoder_command(
                 resume=resume,
                 on_progress=on_progress,
             )
-
-        def text() -> None:
-            from imgcluster.cli.console import show_training
-
-            show_training(result)
-
-        screen.show(result, text)
+        screen.show(result, show_training)
 
 
 def reconstruct_command(
@@ -178,6 +158,7 @@ def reconstruct_command(
     """Originals beside reconstructions, and the error of each: what was not learned is reconstructed badly."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
+        from imgcluster.cli.console import show_reconstruct
         from imgcluster.pipeline.reconstruct import reconstruct
 
         with screen.progress() as report:
@@ -192,13 +173,7 @@ def reconstruct_command(
                 recursive=not no_recursive,
                 report=report,
             )
-
-        def text() -> None:
-            from imgcluster.cli.console import show_reconstruct
-
-            show_reconstruct(summary)
-
-        screen.show(summary, text)
+        screen.show(summary, show_reconstruct)
         if strict and summary.skipped:
             raise typer.Exit(SKIPPED)
 
@@ -225,6 +200,7 @@ def generate_command(
     """New images from the decoder of a variational autoencoder."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
+        from imgcluster.cli.console import show_generate
         from imgcluster.pipeline.generate import generate
 
         with screen.progress() as report:
@@ -238,13 +214,7 @@ def generate_command(
                 device=device,
                 report=report,
             )
-
-        def text() -> None:
-            from imgcluster.cli.console import show_generate
-
-            show_generate(summary)
-
-        screen.show(summary, text)
+        screen.show(summary, show_generate)
 
 
 def require_training() -> None:

@@ -43,6 +43,7 @@ def embed_command(
     """Turn every image into a vector; only new and changed ones are computed."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
+        from imgcluster.cli.console import show_embed
         from imgcluster.pipeline.embed import embed
 
         with screen.progress() as report:
@@ -60,13 +61,7 @@ def embed_command(
                 fresh=fresh,
                 report=report,
             )
-
-        def text() -> None:
-            from imgcluster.cli.console import show_embed
-
-            show_embed(summary)
-
-        screen.show(summary, text)
+        screen.show(summary, show_embed)
         if strict and summary.skipped:
             raise typer.Exit(SKIPPED)
 
@@ -88,6 +83,7 @@ def cluster_command(
     """Cluster the embeddings: labelled folders, CSV tables and a page to look at."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
+        from imgcluster.cli.console import show_cluster
         from imgcluster.pipeline.cluster import cluster
 
         with screen.progress() as report:
@@ -103,13 +99,7 @@ def cluster_command(
                 seed=seed,
                 report=report,
             )
-
-        def text() -> None:
-            from imgcluster.cli.console import show_cluster
-
-            show_cluster(summary)
-
-        screen.show(summary, text)
+        screen.show(summary, show_cluster)
 
 
 def run_command(
@@ -145,6 +135,7 @@ def run_command(
     """Embed, then cluster, in one go."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
+        from imgcluster.cli.console import show_run
         from imgcluster.pipeline.run import run
 
         with screen.progress() as report:
@@ -170,14 +161,7 @@ def run_command(
                 seed=seed,
                 report=report,
             )
-
-        def text() -> None:
-            from imgcluster.cli.console import show_cluster, show_embed
-
-            show_embed(summary.embed)
-            show_cluster(summary.cluster)
-
-        screen.show(summary, text)
+        screen.show(summary, show_run)
         if strict and summary.embed.skipped:
             raise typer.Exit(SKIPPED)
 
@@ -194,16 +178,11 @@ def evaluate_command(
     """Score the clustering against labels: accuracy, NMI, ARI, purity, confusion matrix."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
+        from imgcluster.cli.console import show_evaluate
         from imgcluster.pipeline.evaluate import evaluate
 
         summary = evaluate(labels=labels, workspace=workspace)
-
-        def text() -> None:
-            from imgcluster.cli.console import show_evaluate
-
-            show_evaluate(summary)
-
-        screen.show(summary, text)
+        screen.show(summary, show_evaluate)
 
 
 def report_command(
@@ -215,17 +194,12 @@ def report_command(
     """Write the page again from the workspace."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
+        from imgcluster.cli.console import show_report
         from imgcluster.pipeline.report import report_page
 
         with screen.progress() as report:
             page = report_page(workspace=workspace, report=report)
-
-        def text() -> None:
-            from imgcluster.cli.console import show_report
-
-            show_report(page)
-
-        screen.show({"report": page}, text)
+        screen.show(page, show_report, as_json={"report": page})
 
 
 def undo_command(
@@ -238,17 +212,12 @@ def undo_command(
     """Take the last placing of files back: moved images return, links and copies go."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
+        from imgcluster.cli.console import show_undo
         from imgcluster.pipeline.undo import undo
 
         with screen.progress() as report:
             summary = undo(workspace=workspace, dry_run=dry_run, report=report)
-
-        def text() -> None:
-            from imgcluster.cli.console import show_undo
-
-            show_undo(summary)
-
-        screen.show(summary, text)
+        screen.show(summary, show_undo)
         if summary.place == "move" and summary.left:
             raise typer.Exit(1)
 

@@ -18,7 +18,7 @@ from imgcluster.devices import open_session
 from imgcluster.encoders.catalogue import find_encoder
 from imgcluster.encoders.graph import POOLINGS, InputSignature, Pooling, choose_output, pool, read_input
 from imgcluster.encoders.info import EncoderInfo
-from imgcluster.errors import EncoderError, UsageError
+from imgcluster.errors import EncoderError, UsageError, one_line
 from imgcluster.preprocessing import RESIZE_RULES, Pixels, ResizeRule
 
 __all__ = ["Encoder", "EncoderOptions", "describe"]
@@ -123,7 +123,7 @@ class Encoder:
             except Exception as error:
                 if not _is_out_of_memory(error):
                     raise EncoderError(
-                        f"encoder {self.info.name} failed on {self.device}: {_one_line(error)}"
+                        f"encoder {self.info.name} failed on {self.device}: {one_line(error)[:300]}"
                     ) from None
                 if step == 1 or self._signature.batch:
                     raise EncoderError(
@@ -256,7 +256,3 @@ def _identity(path: Path, options: EncoderOptions) -> str:
 def _is_out_of_memory(error: BaseException) -> bool:
     text = str(error).lower()
     return isinstance(error, MemoryError) or any(phrase in text for phrase in _OUT_OF_MEMORY)
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -95,7 +95,7 @@ def _take_one_back(entry: Entry, mode: PlaceMode, *, dry_run: bool) -> str | Non
             return "the link was changed"
     elif not source.exists():
         return "its original is gone, so this may be the last copy"
-    elif not (_same_file(source, target) or _same_content(source, target)):
+    elif not (os.path.samefile(source, target) or _same_content(source, target)):
         return "it was changed"
     if not dry_run:
         target.unlink()
@@ -108,10 +108,6 @@ def _set_aside(entries: Iterable[Entry], folder: Path) -> None:
         home = folder / target.parent.name
         home.mkdir(parents=True, exist_ok=True)
         move(target, home / free_name(target.name, dict.fromkeys(names_in(home), 1)))
-
-
-def _same_file(first: Path, second: Path) -> bool:
-    return os.path.samefile(first, second)
 
 
 def _same_content(first: Path, second: Path) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -171,12 +171,17 @@ def load(folder: Path, identity: str) -> Embeddings:
         WorkspaceError: A shard is damaged.
     """
     shards = list_shards(folder, identity)
-    rows = list(_newest(shards))
-    newest = sorted((location, position, digest) for location, digest, position, _ in rows)
-    roots = sorted({root for _, _, _, root in rows})
+    found: dict[str, tuple[int, int, bytes, str]] = {}
     # Where the row at (shard, row) goes in the sorted result; -1 for one that is superseded.
-    targets = [np.full(len(_read(shard, ["size"])), -1, dtype=np.int64) for shard in shards]
-    for place, (_, (number, row), _) in enumerate(newest):
+    targets = []
+    for number, shard in enumerate(shards):
+        table = _read(shard, ["path", "root", "digest"])
+        targets.append(np.full(len(table), -1, dtype=np.int64))
+        columns = (table.column(name).to_pylist() for name in ("root", "path", "digest"))
+        for row, (root, path, digest) in enumerate(zip(*columns, strict=True)):
+            found[join(root, path)] = (number, row, digest, root)
+    newest = sorted(found.items())
+    for place, (_, (number, row, _, _)) in enumerate(newest):
         targets[number][row] = place
 
     vectors: npt.NDArray[np.float32] | None = None
@@ -193,8 +198,9 @@ def load(folder: Path, identity: str) -> Embeddings:
         sizes[target[used], 1] = table.column("height").to_numpy()[used]
     if vectors is None:
         vectors = np.empty((0, 0), dtype=np.float32)
-    total = sum(_row_hash(location, digest) for location, _, digest in newest)
-    return Embeddings([location for location, _, _ in newest], tuple(roots), sizes, vectors, _seal(total, identity))
+    total = sum(_row_hash(location, digest) for location, (_, _, digest, _) in newest)
+    roots = tuple(sorted({root for _, (_, _, _, root) in newest}))
+    return Embeddings([location for location, _ in newest], roots, sizes, vectors, _seal(total, identity))
 
 
 class ShardWriter:
@@ -280,18 +286,6 @@ def discard(shards: Sequence[Path]) -> None:
     """Remove shards that newer ones replace."""
     for shard in shards:
         remove(shard)
-
-
-def _newest(shards: Sequence[Path]) -> Iterator[tuple[str, bytes, tuple[int, int], str]]:
-    """Yield location, digest, (shard, row) and root of each file's newest row."""
-    found: dict[str, tuple[bytes, tuple[int, int], str]] = {}
-    for number, shard in enumerate(shards):
-        table = _read(shard, ["path", "root", "digest"])
-        columns = (table.column(name).to_pylist() for name in ("root", "path", "digest"))
-        for row, (root, path, digest) in enumerate(zip(*columns, strict=True)):
-            found[join(root, path)] = (digest, (number, row), root)
-    for location, (digest, position, root) in found.items():
-        yield location, digest, position, root
 
 
 def _row_hash(location: str, digest: bytes) -> int:

@@ -47,6 +47,18 @@ class Tool:
             timeout=120,
         )
 
+    def python(self, program: str) -> Run:
+        """Run a program of Python's instead of the command."""
+        return subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=self.folder,
+            env=self.environment(),
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            timeout=120,
+        )
+
     def environment(self, **more: str) -> dict[str, str]:
         return {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2]), "COLUMNS": "200", **more}
 
@@ -104,9 +116,7 @@ def test_help_is_quick_and_imports_nothing_heavy(tool: Tool) -> None:
         "heavy = 'torch onnxruntime sklearn pyarrow hdbscan numba matplotlib scipy numpy PIL'.split()\n"
         "print('heavy:', sorted(set(heavy) & set(sys.modules)))\n"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", program], env=tool.environment(), capture_output=True, text=True, check=True
-    )
+    run = tool.python(program)
     assert run.stdout.endswith("heavy: []\n")
 
 
@@ -121,14 +131,7 @@ def test_the_tool_needs_no_torch(tool: Tool, pictures: Path) -> None:
         "imgcluster.evaluate(workspace='o'); imgcluster.doctor(); imgcluster.encoder_list()\n"
         "print('training' in sys.modules)"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tool.folder,
-        env=tool.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = tool.python(program)
     assert run.stdout == "False\n", run.stderr
 
 
@@ -223,14 +226,7 @@ def test_training_without_its_extra_says_what_to_install(tool: Tool) -> None:
         "sys.argv = ['imgcluster', 'train-encoder', '--dataset', 'mnist']\n"
         "from imgcluster.cli.app import main; main()\n"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tool.folder,
-        env=tool.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = tool.python(program)
     assert run.returncode == 1
     assert one_line(run).endswith(", which only the extra brings: pip install 'imgcluster[train]'")
 
