@@ -15,7 +15,9 @@ from imgcluster.store.atomic import atomic_path
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["confusion_figure", "save"]
+    from imgcluster.clustering import Candidate
+
+__all__ = ["candidates_figure", "confusion_figure", "save"]
 
 # More numbers than this are unreadable; the colours still show the pattern.
 _NUMBERS_UP_TO: Final = 400
@@ -47,6 +49,30 @@ def confusion_figure(counts: npt.NDArray[np.int64], labels: Sequence[str], clust
             colour = "white" if shares[row, column] > 0.6 else "black"
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
     figure.colorbar(image, label="share of the label's images")
+    return figure
+
+
+def candidates_figure(candidates: Sequence[Candidate]) -> Figure:
+    """Draw silhouette, stability and persistence over the numbers of clusters, the chosen one marked."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.0, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    numbers = [candidate.k for candidate in candidates]
+    axes.plot(numbers, [candidate.stability for candidate in candidates], "o-", color="#0072B2", label="stability")
+    axes.plot(numbers, [candidate.silhouette for candidate in candidates], "s-", color="#D55E00", label="silhouette")
+    axes.set_xlabel("clusters")
+    axes.set_ylabel("stability, silhouette")
+    beside = axes.twinx()
+    beside.bar(numbers, [candidate.persistence - 1 for candidate in candidates], bottom=1, color="#CCCCCC", zorder=0)
+    beside.set_ylabel("persistence (bars)")
+    # The lines lie above the bars.
+    axes.set_zorder(beside.get_zorder() + 1)
+    axes.patch.set_visible(False)
+    for candidate in candidates:
+        if candidate.chosen:
+            axes.axvline(candidate.k, color="black", linestyle=":", label=f"chosen: {candidate.k}")
+    axes.legend(loc="best")
     return figure
 
 

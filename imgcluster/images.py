@@ -45,18 +45,30 @@ _UPRIGHT: Final = {
 }
 
 
+_GRID: Final = (32, 32)
+
+
 class UnreadableImage(Exception):  # noqa: N818 - an answer about a file more than an error of the program
     """A file that is an image by its look but cannot be decoded; the message is the reason in plain words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """One decoded image: `pixels` ``uint8 (height, width, channels)`` for the encoder, and the size of the
-    upright original in pixels."""
+    """One decoded image.
+
+    Attributes:
+        pixels: ``uint8 (height, width, channels)``, for the encoder.
+        width: Of the upright original, in pixels.
+        height: Of the upright original, in pixels.
+        brightness: Mean of the grey values, in [0, 1].
+        colour: Mean difference between the largest and the smallest of red, green and blue, in [0, 1]; 0 is grey.
+    """
 
     pixels: Pixels
     width: int
     height: int
+    brightness: float
+    colour: float
 
 
 def decode(data: bytes, spec: InputSpec, *, kind: str | None = None) -> Decoded:
@@ -77,7 +89,8 @@ def decode(data: bytes, spec: InputSpec, *, kind: str | None = None) -> Decoded:
         left, upper, right, lower = spec.source_box(*image.size)
         # The picture may lie on its side: what holds for the longer side of the target is good for either way.
         picture, width, height = _upright(image, max(spec.width, spec.height) / min(right - left, lower - upper))
-        return Decoded(_pixels(picture, spec, image.info.get("icc_profile")), width, height)
+        pixels = _pixels(picture, spec, image.info.get("icc_profile"))
+        return Decoded(pixels, width, height, *_looks(picture))
 
 
 def thumbnail(data: bytes, side: int) -> Pixels:
@@ -169,6 +182,14 @@ def _pixels(picture: Image.Image, spec: InputSpec, profile: bytes | None) -> Pix
     if picture.mode != spec.mode:
         picture = picture.convert(spec.mode)
     return np.asarray(picture, dtype=np.uint8).reshape(spec.height, spec.width, spec.channels)
+
+
+def _looks(picture: Image.Image) -> tuple[float, float]:
+    """Return brightness and colour, from points on a grid: to average whole pictures takes as long as decoding."""
+    few = picture.resize(_GRID, Image.Resampling.NEAREST)
+    grey = np.asarray(few.convert("L"), dtype=np.float32)
+    colours = np.asarray(few.convert("RGB"), dtype=np.float32)
+    return float(grey.mean()) / 255, float((colours.max(axis=2) - colours.min(axis=2)).mean()) / 255
 
 
 def _orientation(image: Image.Image) -> int:

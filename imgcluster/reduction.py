@@ -1,45 +1,89 @@
-"""Bringing embeddings to the space they are clustered in: normalised, and with fewer dimensions where told."""
+"""Bringing embeddings to the space they are clustered in: normalised, and with fewer dimensions."""
 
 from __future__ import annotations
 
 import importlib.util
 import warnings
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.encoders.info import Metric
 from imgcluster.errors import ClusteringError, UsageError
+from imgcluster.graph import count_pieces, diffusion_map, nearest, neighbour_graph, one_thread
 
-__all__ = ["REDUCTIONS", "Reduced", "Vectors", "choose_reduction", "normalise", "reduce"]
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+__all__ = ["REDUCTIONS", "Reduced", "Vectors", "choose_reduction", "comparable", "normalise", "reduce"]
 
 Vectors = npt.NDArray[np.float32]
 """``float32 (n, dimensions)``."""
 
-Reduction = Literal["auto", "none", "pca", "umap"]
+Reduction = Literal["auto", "none", "pca", "umap", "graph"]
 REDUCTIONS: Final[tuple[str, ...]] = get_args(Reduction)
 
-# Density needs few dimensions: in ten, HDBSCAN finds several clusters in photographs of 60 up to 3,000; in more,
-# one huge cluster or noise only (benchmarks/hdbscan_defaults.py, on CIFAR-10).
+# What PCA and UMAP reduce to. Density needs few dimensions: in ten, HDBSCAN finds several clusters in photographs of
+# 60 up to 3,000; in more, one huge cluster or noise only (benchmarks/hdbscan_defaults.py, on CIFAR-10).
 _DIMENSIONS: Final = 10
 
 _UMAP_NEIGHBOURS: Final = 15
 _EXACT_UP_TO: Final = 256
 
+# Fewer images than this have hardly any neighbourhoods.
+_SMALLEST_GRAPH: Final = 16
+# A graph in more pieces than this says nothing about how the pieces lie to each other; more neighbours may join them.
+_MOST_PIECES: Final = 10
+_MORE_NEIGHBOURS: Final = 60
+# Neighbours are looked for among so many images; the others are placed by theirs among them.
+_GRAPH_SAMPLE: Final = 100_000
+_PLACED_BY: Final = 5
+# Comparing all pairs takes longer than this many multiplications are worth: then in 100 principal directions, which
+# hardly change the neighbours (benchmarks/graph_defaults.py).
+_PAIR_BUDGET: Final = 2e11
+_PAIR_DIMENSIONS: Final = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Reduced:
-    """`vectors` to cluster, and `how` they were reduced, in words."""
+    """Vectors to cluster.
+
+    Attributes:
+        vectors: ``float32 (n, dimensions)``.
+        how: How they were reduced, in words; ``none`` where they were not.
+        graph: The neighbour graph, where the reduction made one.
+        rows: Indices of the vectors that the graph's rows stand for, ``int64``.
+    """
 
     vectors: Vectors
     how: str
+    graph: csr_matrix | None = None
+    rows: npt.NDArray[np.int64] | None = None
 
 
 def normalise(vectors: Vectors) -> Vectors:
     """Return vectors of length 1; those of length 0 stay."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)
+
+
+def comparable(vectors: Vectors, metric: Metric) -> Vectors:
+    """Return vectors whose Euclidean distances say how unlike two images are.
+
+    Under the metric ``euclidean`` they stay. Under ``cosine`` a network's features are meant, of which a few are large
+    in every image: where none is negative their square roots are taken (power normalisation, Perronnin et al. 2010,
+    https://doi.org/10.1007/978-3-642-15561-1_11), the mean of all images is taken off, and all are brought to
+    length 1. Chosen on CIFAR-10 (benchmarks/graph_defaults.py).
+    """
+    if metric == "euclidean" or not len(vectors):
+        return vectors
+    spread = np.sqrt(vectors) if vectors.min() >= 0 else normalise(vectors)
+    with one_thread():
+        centred = spread - spread.mean(axis=0, dtype=np.float64).astype(np.float32)
+    # Of images that are all the same nothing would be left.
+    return normalise(centred) if np.ptp(vectors, axis=0).any() else normalise(vectors)
 
 
 def choose_reduction(reduction: str, method: str) -> str:
@@ -53,22 +97,29 @@ def choose_reduction(reduction: str, method: str) -> str:
     if reduction == "umap" and importlib.util.find_spec("umap") is None:
         raise UsageError("--reduce umap needs another package: pip install 'imgcluster[umap]'")
     if reduction == "auto":
-        return "pca" if method == "hdbscan" else "none"
+        # EVoC builds a graph of its own.
+        return "none" if method == "evoc" else "graph"
     return reduction
 
 
 def reduce(vectors: Vectors, method: str, *, seed: int) -> Reduced:
-    """Reduce ``float32 (n, d)`` vectors to at most ten dimensions; ``none`` leaves them as they are.
+    """Reduce ``float32 (n, d)`` vectors; ``none`` leaves them as they are.
 
-    ``pca`` projects on the directions of largest variance. ``umap`` (McInnes et al. 2018,
-    https://arxiv.org/abs/1802.03426) keeps neighbours together and needs the extra of that name.
+    ``graph`` maps them by random walks on their neighbour graph (see `graph.diffusion_map`); where there are too
+    few different vectors for that, or the graph falls into many pieces, they stay as they are, and `how` says so.
+    ``pca`` projects on the ten directions of largest variance. ``umap`` (McInnes et al. 2018,
+    https://arxiv.org/abs/1802.03426) keeps neighbours together in ten dimensions and needs the extra of that name.
 
     Raises:
         ClusteringError: There are too few vectors for UMAP.
     """
     count, dimensions = vectors.shape
+    if method == "none" or count < 2:
+        return Reduced(vectors, "none")
+    if method == "graph":
+        return _graph(vectors, seed)
     target = min(_DIMENSIONS, dimensions, count - 1)
-    if method == "none" or target >= dimensions or target < 1:
+    if target >= dimensions:
         return Reduced(vectors, "none")
     if method == "umap":
         return Reduced(_umap(vectors, target, seed), f"UMAP to {target} dimensions")
@@ -76,16 +127,60 @@ def reduce(vectors: Vectors, method: str, *, seed: int) -> Reduced:
     first, copies = _distinct(vectors)
     if len(first) == 1:
         return Reduced(vectors, "none")
-    from sklearn.decomposition import PCA
-    from threadpoolctl import threadpool_limits
+    return Reduced(_project(vectors, vectors[first], target, seed)[copies], f"PCA to {target} dimensions")
 
-    # Exact where that is quick; else randomised (Halko et al. 2011), whose first ten directions are as good.
-    solver = "full" if min(count, dimensions) <= _EXACT_UP_TO else "randomized"
+
+def _graph(vectors: Vectors, seed: int) -> Reduced:
+    # Copies of one picture would be each other's only neighbours.
+    first, copies = _distinct(vectors)
+    different = vectors[first]
+    if len(different) < _SMALLEST_GRAPH:
+        return Reduced(vectors, "none")
+    sample = np.arange(len(different))
+    if len(different) > _GRAPH_SAMPLE:
+        sample = np.sort(np.random.default_rng(seed).choice(len(different), _GRAPH_SAMPLE, replace=False))
+    space = different
+    if len(sample) * len(different) * different.shape[1] > _PAIR_BUDGET and different.shape[1] > _PAIR_DIMENSIONS:
+        space = _project(different[sample], different, _PAIR_DIMENSIONS, seed)
+    graph = _joined_graph(space[sample])
+    if graph is None:
+        return Reduced(vectors, "none: the neighbour graph falls into many pieces")
+    mapped = diffusion_map(graph)
+    how = f"random walks on the neighbour graph to {mapped.shape[1]} dimensions"
+    if len(sample) < len(different):
+        mapped = _place_among(mapped, space[sample], space)
+        how += f", from {len(sample):,} images"
+    return Reduced(mapped[copies], how, graph, first[sample])
+
+
+def _joined_graph(vectors: Vectors) -> csr_matrix | None:
+    """Return a neighbour graph in few pieces, or None."""
+    graph = neighbour_graph(vectors)
+    if count_pieces(graph) > _MOST_PIECES and len(vectors) > _MORE_NEIGHBOURS:
+        graph = neighbour_graph(vectors, _MORE_NEIGHBOURS)
+    return graph if count_pieces(graph) <= _MOST_PIECES else None
+
+
+def _place_among(mapped: Vectors, sample: Vectors, vectors: Vectors) -> Vectors:
+    """Return where `vectors` lie, each in the middle of its nearest in `sample`, which lie at `mapped`."""
+    distances, indices = nearest(sample, _PLACED_BY, of=vectors)
+    weights = 1 / np.maximum(distances, 1e-6 * max(float(distances.mean()), 1e-12))
+    placed = np.zeros((len(vectors), mapped.shape[1]))
+    for column in range(_PLACED_BY):
+        placed += weights[:, column, None] * mapped[indices[:, column]]
+    return normalise(placed.astype(np.float32))
+
+
+def _project(vectors: Vectors, wanted: Vectors, target: int, seed: int) -> Vectors:
+    """Return `wanted` in the principal directions of `vectors`."""
+    from sklearn.decomposition import PCA
+
+    # Exact where that is quick; else randomised (Halko et al. 2011), whose first directions are as good.
+    solver = "full" if min(vectors.shape) <= _EXACT_UP_TO else "randomized"
     pca = PCA(target, svd_solver=solver, iterated_power=7, random_state=seed)
     # Sums depend on how many threads add them up, and HDBSCAN's ties on the last digit.
-    with threadpool_limits(limits=1):
-        projected = np.asarray(pca.fit(vectors).transform(vectors[first]), dtype=np.float32)
-    return Reduced(projected[copies], f"PCA to {target} dimensions")
+    with one_thread():
+        return np.asarray(pca.fit(vectors).transform(wanted), dtype=np.float32)
 
 
 def _distinct(vectors: Vectors) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -16,6 +16,7 @@ from rich.text import Text
 from imgcluster.pathtext import printable, to_text
 
 if TYPE_CHECKING:
+    from imgcluster.clustering import Candidate
     from imgcluster.pipeline.cluster import ClusterSummary
     from imgcluster.pipeline.doctor import DoctorSummary
     from imgcluster.pipeline.embed import EmbedSummary
@@ -44,6 +45,7 @@ __all__ = [
 
 # More clusters than this are for clusters.csv and the page.
 _ROWS: Final = 25
+_FIGURES: Final = ("cluster", "size", "share", "silhouette", "stability")
 _PLAIN_WIDTH: Final = 10_000
 
 
@@ -77,16 +79,21 @@ def show_cluster(summary: ClusterSummary) -> None:
         f"{'cluster' if len(summary.clusters) == 1 else 'clusters'}{noise}, by {summary.method}{reduction}{silhouette} "
         f"({summary.seconds:.1f} s)."
     )
-    table = _table(
-        "cluster", "size", "share", "silhouette", "most typical image", right=("cluster", "size", "share", "silhouette")
-    )
+    table = _table("cluster", "size", "share", "silhouette", "stability", "most typical image", right=_FIGURES)
     for row in summary.clusters[:_ROWS]:
-        shown = "" if row.silhouette is None else f"{round(row.silhouette, 2) + 0.0:.2f}"
-        table.add_row(str(row.cluster), f"{row.size:,}", f"{row.share:.1%}", shown, _text(row.medoid))
+        silhouette, stability = (
+            "" if value is None else f"{round(value, 2) + 0.0:.2f}" for value in (row.silhouette, row.stability)
+        )
+        table.add_row(str(row.cluster), f"{row.size:,}", f"{row.share:.1%}", silhouette, stability, _text(row.medoid))
     if summary.clusters:
         _print(table)
     if len(summary.clusters) > _ROWS:
         _say(f"… and {len(summary.clusters) - _ROWS} more in clusters.csv.")
+    _say(summary.quality)
+    if len(summary.layers) > 1:
+        others = (f"{count} clusters" for number, count in enumerate(summary.layers) if number != summary.layer)
+        _say(f"Finer and coarser: {', '.join(others)}; --level fine, medium or coarse picks them.")
+    _show_candidates(summary.candidates)
     for warning in summary.warnings:
         _say(f"Note: {warning}")
     placed = ", ".join(f"{count:,} by {how}" for how, count in summary.placed.items())
@@ -102,6 +109,18 @@ def show_cluster(summary: ClusterSummary) -> None:
     elif placed:
         _say(f"Placed {_files(placed)} in {folder}. To take them back: {undo}")
     _say(f"Page: {summary.report}")
+
+
+def _show_candidates(candidates: Sequence[Candidate]) -> None:
+    if not candidates:
+        return
+    numbers = ("clusters", "silhouette", "stability", "persistence")
+    table = _table(*numbers, "", right=numbers)
+    for candidate in candidates:
+        scores = f"{candidate.silhouette:.2f}", f"{candidate.stability:.2f}", f"{candidate.persistence:.2f}"
+        table.add_row(str(candidate.k), *scores, "chosen" if candidate.chosen else "")
+    _say("Numbers of clusters, scored without labels:")
+    _print(table)
 
 
 def show_run(summary: RunSummary) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "ImageSize",
     "Json",
     "K",
+    "Level",
     "Mean",
     "Method",
     "MinClusterSize",
@@ -41,6 +42,7 @@ __all__ = [
     "Verbose",
     "Workers",
     "WorkspaceFolder",
+    "count",
     "numbers",
     "size",
 ]
@@ -155,12 +157,18 @@ Pool = Annotated[
     typer.Option("--pool", metavar="cls|mean", help="How tokens become one vector.", rich_help_panel=_MODEL),
 ]
 
-K = Annotated[int | None, typer.Option("-k", "--k", help="The number of clusters; found without it.")]
+K = Annotated[
+    str | None,
+    typer.Option(
+        "-k",
+        "--k",
+        metavar="N|auto|LOW..HIGH",
+        help="The number of clusters; found without it. auto and a range also show how the numbers score.",
+    ),
+]
 Method = Annotated[
     str,
-    typer.Option(
-        "--method", metavar="METHOD", help="auto (kmeans with --k, hdbscan without), kmeans, hdbscan or evoc."
-    ),
+    typer.Option("--method", metavar="METHOD", help="auto (kmeans), kmeans, hdbscan or evoc."),
 ]
 MinClusterSize = Annotated[
     int | None,
@@ -168,7 +176,17 @@ MinClusterSize = Annotated[
         "--min-cluster-size", help="The smallest cluster of hdbscan and evoc; grows with the images by default."
     ),
 ]
-Reduce = Annotated[str, typer.Option("--reduce", metavar="HOW", help="auto (pca before hdbscan), none, pca or umap.")]
+Reduce = Annotated[
+    str, typer.Option("--reduce", metavar="HOW", help="auto (graph; none before evoc), none, graph, pca or umap.")
+]
+Level = Annotated[
+    str | None,
+    typer.Option(
+        "--level",
+        metavar="LEVEL",
+        help="Finer or coarser clusters: fine, medium, coarse, or a layer's number; picked without computing again.",
+    ),
+]
 Assign = Annotated[bool, typer.Option("--assign-noise", help="Give noise to the cluster of its neighbours.")]
 Place = Annotated[
     str,
@@ -196,6 +214,11 @@ def numbers(text: str | None, option: str) -> tuple[float, ...] | None:
         raise UsageError(
             f"{option} {text!r} is not understood; give one number, or one per channel: 0.5,0.5,0.5"
         ) from None
+
+
+def count(text: str | None) -> int | str | None:
+    """Return a plain number as one; what else there is to understand, `cluster` does."""
+    return int(text) if text is not None and text.strip().isdigit() else text
 
 
 def size(text: str | None) -> tuple[int, int] | None:

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from imgcluster._version import __version__
-from imgcluster.clustering import Clustering, Settings, assign_noise, choose_method, cluster_degenerate, cluster_vectors
+from imgcluster.clustering import Candidate, Settings, choose_method
 from imgcluster.encoders.info import Metric
 from imgcluster.errors import WorkspaceError
+from imgcluster.figures import candidates_figure, save
 from imgcluster.measures import measure
 from imgcluster.pathtext import to_text
+from imgcluster.pipeline.advice import about_encoder, about_groups, about_looks, quality
+from imgcluster.pipeline.dividing import divide_images
 from imgcluster.pipeline.embed import DEFAULT_WORKSPACE
+from imgcluster.pipeline.layers import Kept, read_kept, write_kept
 from imgcluster.pipeline.outcome import ClusterRow, Outcome, rounded
 from imgcluster.pipeline.report import write_page
 from imgcluster.pipeline.results import encoder_identity, require_not_moved, take_back_links
 from imgcluster.pipeline.stopwatch import Stopwatch
 from imgcluster.placement import Placed, PlaceMode, check_mode, place, plan
 from imgcluster.progress import Progress, Report, silent
-from imgcluster.reduction import choose_reduction, normalise, reduce
+from imgcluster.reduction import choose_reduction
 from imgcluster.store.atomic import remove, write_json
-from imgcluster.store.shards import load
+from imgcluster.store.shards import Embeddings, load
+from imgcluster.store.tables import CANDIDATES, write_table
 from imgcluster.store.workspace import Workspace
 
 __all__ = ["ClusterRow", "ClusterSummary", "cluster"]
@@ -39,8 +44,12 @@ class ClusterSummary:
         parameters: The values that the method settled on.
         images: Clustered images, noise included.
         clusters: The clusters, the largest first.
+        layers: The numbers of clusters of the layers that ``--level`` can pick, the finest first.
+        layer: The number of the layer that `clusters` are.
+        candidates: The numbers of clusters that were weighed, under ``--k auto`` or a range.
         noise: Images of no cluster.
         silhouette: Mean silhouette in [−1, 1]; None where it is not defined.
+        quality: How far the clusters can be trusted, in one sentence.
         seed: The seed.
         place: How files were to be placed.
         placed: Files placed, by the way that was taken.
@@ -57,8 +66,12 @@ class ClusterSummary:
     parameters: dict[str, Any]
     images: int
     clusters: tuple[ClusterRow, ...]
+    layers: tuple[int, ...]
+    layer: int
+    candidates: tuple[Candidate, ...]
     noise: int
     silhouette: float | None
+    quality: str
     seed: int
     place: PlaceMode
     placed: dict[str, int]
@@ -72,10 +85,11 @@ class ClusterSummary:
 def cluster(
     *,
     workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
-    k: int | None = None,
+    k: int | str | None = None,
     method: str = "auto",
     min_cluster_size: int | None = None,
     reduction: str = "auto",
+    level: str | None = None,
     assign: bool = False,
     place_by: str = "symlink",
     dry_run: bool = False,
@@ -84,15 +98,18 @@ def cluster(
 ) -> ClusterSummary:
     """Cluster the workspace's embeddings and write all results.
 
-    Vectors are brought to length 1 where the encoder's metric is the cosine. The folders, tables and page of an
-    earlier clustering are replaced; files that imgcluster did not write stay.
+    The folders, tables and page of an earlier clustering are replaced; files that imgcluster did not write stay.
+    Where the last clustering was of the same images under the same options, but for `level` and `place_by`, nothing
+    is computed again.
 
     Args:
         workspace: The workspace folder.
-        k: The number of clusters; without it the method finds it.
-        method: ``auto`` (k-means with `k`, HDBSCAN without), ``kmeans``, ``hdbscan`` or ``evoc``.
+        k: The number of clusters; without it, it is found. ``auto`` or a range such as ``2..30`` also scores the
+            numbers in question.
+        method: ``auto`` (k-means), ``kmeans``, ``hdbscan`` or ``evoc``.
         min_cluster_size: The smallest cluster that HDBSCAN and EVoC make; it grows with the images without it.
-        reduction: ``auto`` (PCA before HDBSCAN, nothing before the others), ``none``, ``pca`` or ``umap``.
+        reduction: ``auto`` (nothing before EVoC, else ``graph``), ``none``, ``graph``, ``pca`` or ``umap``.
+        level: ``fine``, ``medium`` or ``coarse``, or the number of a layer, 0 being the finest.
         assign: Whether noise goes to the cluster of its neighbours.
         place_by: ``symlink``, ``copy``, ``hardlink``, ``move`` or ``none``.
         dry_run: Whether only to say what would be written.
@@ -109,17 +126,17 @@ def cluster(
     mode = check_mode(place_by)
     chosen = choose_method(method, k)
     wanted = choose_reduction(reduction, chosen)
-    settings = Settings(k=k, min_cluster_size=min_cluster_size, seed=seed)
+    settings = Settings.of(k, min_cluster_size=min_cluster_size, seed=seed)
     settings.check_for(chosen)
-    options = {
+    told = {
         "k": k,
         "method": method,
         "min_cluster_size": min_cluster_size,
         "reduce": reduction,
         "assign_noise": assign,
-        "place": mode,
         "seed": seed,
     }
+    options = {**told, "level": level, "place": mode}
     space = Workspace(workspace)
     identity = encoder_identity(space)
     with space.locked():
@@ -134,18 +151,21 @@ def cluster(
 
         report(Progress("cluster", 0))
         metric: Metric = manifest["encoder"].get("metric", "cosine")
-        vectors = normalise(embeddings.vectors) if metric == "cosine" else embeddings.vectors
-        same = cluster_degenerate(vectors, settings)
-        reduced = reduce(vectors, "none" if same else wanted, seed=seed)
-        watch.lap("reduce")
-        clustering = same or cluster_vectors(reduced.vectors, chosen, settings)
-        if assign:
-            clustering = assign_noise(reduced.vectors, clustering)
+        key = {"imgcluster": __version__, "fingerprint": embeddings.fingerprint, "options": told}
+        kept = read_kept(space.layers, key)
+        if kept is None:
+            kept = divide_images(
+                embeddings.vectors, metric, method=chosen, reduction=wanted, settings=settings, assign=assign
+            )
+            if not dry_run:
+                write_kept(space.layers, key, kept)
+        clustering = kept.clustering.at(level)
+        stability = kept.stability[clustering.chosen]
         watch.lap("cluster")
 
         report(Progress("measure", 0))
         measures = measure(embeddings.vectors, clustering.labels, metric, seed=seed)
-        outcome = Outcome(space, manifest, embeddings, clustering, measures)
+        outcome = Outcome(space, manifest, embeddings, clustering, measures, stability)
         watch.lap("measure")
 
         if dry_run:
@@ -157,15 +177,20 @@ def cluster(
             take_back_links(space)
             placed = _place(space, outcome, mode, report)
             outcome.write_tables()
+            _write_candidates(space, clustering.candidates)
             watch.lap("place")
-        warnings = tuple(_warnings(clustering, placed, mode, manifest))
+        warnings = (*_about_clusters(kept, level, embeddings, manifest, k), *_about_files(placed, mode, manifest))
+        noise = int((clustering.labels < 0).sum())
         result: dict[str, Any] = {
             "method": chosen,
-            "reduction": reduced.how,
+            "reduction": kept.how,
             "parameters": clustering.parameters,
             "images": len(embeddings.locations),
-            "noise": int((clustering.labels < 0).sum()),
+            "layers": tuple(layer.count for layer in clustering.layers),
+            "layer": clustering.chosen,
+            "noise": noise,
             "silhouette": rounded(measures.silhouette),
+            "quality": quality(stability, len(embeddings.locations), noise),
         }
         if not dry_run:
             metrics = {
@@ -188,6 +213,7 @@ def cluster(
         return ClusterSummary(
             workspace=to_text(space.path),
             clusters=outcome.rows,
+            candidates=clustering.candidates,
             seed=seed,
             place=mode,
             placed=placed.counts,
@@ -208,24 +234,25 @@ def _place(space: Workspace, outcome: Outcome, mode: PlaceMode, report: Report) 
     return place(journal, space.journal, step=lambda done: report(Progress("place", done, total)))
 
 
-def _warnings(clustering: Clustering, placed: Placed, mode: str, manifest: dict[str, Any]) -> Iterator[str]:
-    count = len(clustering.labels)
-    noise = int((clustering.labels < 0).sum())
-    if clustering.parameters.get("identical"):
-        yield (
-            f"All {count} images are the same to this encoder, so they are one cluster; if they look different, "
-            "try another --encoder."
-        )
-    elif noise == count:
-        yield (
-            f"No group of {clustering.parameters.get('min_cluster_size')} or more similar images was found, so all are "
-            "noise; try --min-cluster-size 2, or ask for a number of clusters with --k N."
-        )
-    elif noise > count / 2:
-        yield (
-            f"More than half of the images ({noise} of {count}) are in no cluster; --assign-noise gives each to its "
-            "nearest one, and --k N asks for a fixed number of clusters."
-        )
+def _write_candidates(space: Workspace, candidates: Sequence[Candidate]) -> None:
+    if not candidates:
+        return
+    write_table(space.candidates_table, CANDIDATES, (astuple(candidate) for candidate in candidates))
+    save(candidates_figure(candidates), space.candidates_picture)
+
+
+def _about_clusters(
+    kept: Kept, level: str | None, embeddings: Embeddings, manifest: dict[str, Any], k: int | str | None
+) -> Iterator[str]:
+    clustering = kept.clustering.at(level)
+    stability = kept.stability[clustering.chosen]
+    smallest = clustering.parameters.get("min_cluster_size")
+    yield from about_groups(clustering, stability, asked=isinstance(k, int), min_cluster_size=smallest)
+    yield from about_looks(clustering.labels, embeddings)
+    yield from about_encoder(manifest["encoder"], embeddings)
+
+
+def _about_files(placed: Placed, mode: str, manifest: dict[str, Any]) -> Iterator[str]:
     if manifest.get("state") != "embedded":
         yield "The last embed was interrupted, so images are missing here; run the same embed command to complete it."
     others = sorted(set(placed.counts) - {mode})

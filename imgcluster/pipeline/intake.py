@@ -116,6 +116,8 @@ class Intake:
                     width=loaded.image.width,
                     height=loaded.image.height,
                     embedding=vector,
+                    brightness=loaded.image.brightness,
+                    colour=loaded.image.colour,
                 )
             )
         self._batch.clear()

@@ -22,7 +22,7 @@ __all__ = ["ClusterRow", "Outcome", "rounded"]
 @dataclass(frozen=True, slots=True)
 class ClusterRow:
     """One row of ``clusters.csv``: number, images, share of all, path of the medoid (the most typical image), mean
-    distance of the members to it, and silhouette in [−1, 1], None where it is not defined."""
+    distance of the members to it, silhouette in [−1, 1] and stability in [0, 1], None where they are not defined."""
 
     cluster: int
     size: int
@@ -30,6 +30,7 @@ class ClusterRow:
     medoid: str
     mean_distance: float
     silhouette: float | None
+    stability: float | None
 
 
 class Outcome:
@@ -50,10 +51,12 @@ class Outcome:
         embeddings: Embeddings,
         clustering: Clustering,
         measures: Measures,
+        stability: Sequence[float | None],
     ) -> None:
         self.locations = embeddings.locations
         self.labels = clustering.labels.tolist()
         self._space = space
+        self._clustering = clustering
         self._confidence = clustering.confidence.tolist()
         self._measures = measures
         # After an interrupted `embed` the manifest does not know the folders of the newest images yet.
@@ -68,6 +71,7 @@ class Outcome:
                 medoid=self.paths[facts.medoid],
                 mean_distance=round(facts.mean_distance, 4),
                 silhouette=rounded(facts.silhouette),
+                stability=rounded(stability[facts.cluster]),
             )
             for facts in measures.clusters
         )
@@ -78,7 +82,8 @@ class Outcome:
         Raises:
             WorkspaceError: An image is in no row, or in two, of ``assignments.csv`` and ``skipped.csv``.
         """
-        write_table(self._space.assignments, ASSIGNMENTS, self._assignment_rows())
+        layers = [f"layer_{number}" for number in range(len(self._clustering.layers))]
+        write_table(self._space.assignments, (*ASSIGNMENTS, *layers), self._assignment_rows())
         write_table(self._space.clusters_table, CLUSTERS, self._cluster_rows())
         self._check_every_image_has_its_row()
 
@@ -89,16 +94,29 @@ class Outcome:
             self.labels,
             self._confidence,
             self._measures.distances.tolist(),
+            self._clustering.runner_up.tolist(),
+            zip(*(layer.labels.tolist() for layer in self._clustering.layers), strict=True),
             strict=True,
         )
-        for row, (path, label, confidence, distance) in enumerate(columns):
+        for row, (path, label, confidence, distance, runner_up, layers) in enumerate(columns):
             shown = None if np.isnan(distance) else f"{distance:.4f}"
-            yield path, label, f"{confidence:.4f}", shown, row in medoids
+            second = None if runner_up < 0 else runner_up
+            yield path, label, f"{confidence:.4f}", shown, row in medoids, second, *layers
 
     def _cluster_rows(self) -> Iterator[Sequence[Any]]:
         for row in self.rows:
-            silhouette = None if row.silhouette is None else f"{row.silhouette:.4f}"
-            yield row.cluster, row.size, f"{row.share:.4f}", row.medoid, f"{row.mean_distance:.4f}", silhouette
+            silhouette, stability = (
+                None if value is None else f"{value:.4f}" for value in (row.silhouette, row.stability)
+            )
+            yield (
+                row.cluster,
+                row.size,
+                f"{row.share:.4f}",
+                row.medoid,
+                f"{row.mean_distance:.4f}",
+                silhouette,
+                stability,
+            )
 
     def _check_every_image_has_its_row(self) -> None:
         """Read the tables back: each image found must be in one row of one of them, and in no other.

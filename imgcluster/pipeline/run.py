@@ -46,10 +46,11 @@ def run(
     recursive: bool = True,
     files: Sequence[str | os.PathLike[str]] = (),
     fresh: bool = False,
-    k: int | None = None,
+    k: int | str | None = None,
     method: str = "auto",
     min_cluster_size: int | None = None,
     reduction: str = "auto",
+    level: str | None = None,
     assign: bool = False,
     place_by: str = "symlink",
     dry_run: bool = False,
@@ -67,7 +68,7 @@ def run(
     chosen = choose_method(method, k)
     choose_reduction(reduction, chosen)
     check_mode(place_by)
-    Settings(k=k, min_cluster_size=min_cluster_size, seed=seed).check_for(chosen)
+    Settings.of(k, min_cluster_size=min_cluster_size, seed=seed).check_for(chosen)
     with _rehearsal(workspace) if dry_run else nullcontext(workspace) as place:
         embedded = embed(
             paths,
@@ -89,6 +90,7 @@ def run(
             method=method,
             min_cluster_size=min_cluster_size,
             reduction=reduction,
+            level=level,
             assign=assign,
             place_by=place_by,
             dry_run=dry_run,

@@ -8,6 +8,7 @@ outdated, never half of one, and two rows of one file resolve themselves: the hi
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import time
 from collections.abc import Sequence
@@ -51,6 +52,7 @@ _SECONDS_PER_SHARD: Final = 60.0
 
 _NAME: Final = re.compile(r"shard-[0-9]{6,}\.parquet")
 _IDENTITY_KEY: Final = b"imgcluster.encoder"
+_LOOKS: Final = ("brightness", "colour")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Row:
     """One embedded image as it is stored.
 
     `path` and `root` are texts of `pathtext`; `digest` is the BLAKE2b-128 of the file's bytes; `width` and
-    `height` are those of the upright original, in pixels; `embedding` is ``float32 (embedding_size,)``.
+    `height` are those of the upright original, in pixels; `embedding` is ``float32 (embedding_size,)``; `brightness`
+    and `colour` are those of `images.Decoded`, NaN where an older imgcluster did not measure them.
     """
 
     path: str
@@ -69,6 +72,8 @@ class Row:
     width: int
     height: int
     embedding: npt.NDArray[np.float32]
+    brightness: float = math.nan
+    colour: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ class Embeddings:
         locations: Absolute paths as texts, ``n`` of them.
         roots: The distinct folders that the images were found under, sorted.
         sizes: Width and height of the originals in pixels; ``int32 (n, 2)``.
+        looks: Brightness and colour, ``float32 (n, 2)``; NaN where they were not measured.
         vectors: ``float32 (n, embedding_size)``.
         fingerprint: Changes whenever an image or the encoder does.
     """
@@ -86,6 +92,7 @@ class Embeddings:
     locations: list[str]
     roots: tuple[str, ...]
     sizes: npt.NDArray[np.int32]
+    looks: npt.NDArray[np.float32]
     vectors: npt.NDArray[np.float32]
     fingerprint: str
 
@@ -186,8 +193,10 @@ def load(folder: Path, identity: str) -> Embeddings:
 
     vectors: npt.NDArray[np.float32] | None = None
     sizes = np.zeros((len(newest), 2), dtype=np.int32)
+    looks = np.full((len(newest), 2), np.nan, dtype=np.float32)
     for shard, target in zip(shards, targets, strict=True):
-        table = _read(shard, ["width", "height", "embedding"])
+        measured = _has_looks(shard)
+        table = _read(shard, ["width", "height", *(_LOOKS if measured else ()), "embedding"])
         column = table.column("embedding").combine_chunks()
         values = column.flatten().to_numpy(zero_copy_only=False).reshape(len(table), -1)
         if vectors is None:
@@ -196,11 +205,14 @@ def load(folder: Path, identity: str) -> Embeddings:
         vectors[target[used]] = values[used]
         sizes[target[used], 0] = table.column("width").to_numpy()[used]
         sizes[target[used], 1] = table.column("height").to_numpy()[used]
+        if measured:
+            for place, name in enumerate(_LOOKS):
+                looks[target[used], place] = table.column(name).to_numpy()[used]
     if vectors is None:
         vectors = np.empty((0, 0), dtype=np.float32)
     total = sum(_row_hash(location, digest) for location, (_, _, digest, _) in newest)
     roots = tuple(sorted({root for _, (_, _, _, root) in newest}))
-    return Embeddings([location for location, _ in newest], roots, sizes, vectors, _seal(total, identity))
+    return Embeddings([location for location, _ in newest], roots, sizes, looks, vectors, _seal(total, identity))
 
 
 class ShardWriter:
@@ -251,6 +263,8 @@ class ShardWriter:
             "digest": (pa.binary(DIGEST_BYTES), [row.digest for row in rows]),
             "width": (pa.int32(), [row.width for row in rows]),
             "height": (pa.int32(), [row.height for row in rows]),
+            "brightness": (pa.float32(), [row.brightness for row in rows]),
+            "colour": (pa.float32(), [row.colour for row in rows]),
         }
         arrays = [pa.array(values, type=kind) for kind, values in fields.values()]
         arrays.append(pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), size))
@@ -279,7 +293,9 @@ def rows_of(table: pa.Table) -> list[Row]:
     vectors = vectors.reshape(len(table), -1)
     names = ("path", "root", "size", "mtime_ns", "digest", "width", "height")
     columns = [table.column(name).to_pylist() for name in names]
-    return [Row(*values) for values in zip(*columns, vectors, strict=True)]
+    unknown = [math.nan] * len(table)
+    looks = [table.column(name).to_pylist() if name in table.column_names else unknown for name in _LOOKS]
+    return [Row(*values) for values in zip(*columns, vectors, *looks, strict=True)]
 
 
 def discard(shards: Sequence[Path]) -> None:
@@ -314,15 +330,19 @@ def _read(shard: Path, columns: list[str] | None) -> pa.Table:
         raise _damaged(shard, error) from None
 
 
+def _has_looks(shard: Path) -> bool:
+    return set(_LOOKS) <= set(_schema(shard).names)
+
+
 def _identity_of(shard: Path) -> str:
-    return (_schema_metadata(shard).get(_IDENTITY_KEY) or b"").decode(errors="replace")
+    return ((_schema(shard).metadata or {}).get(_IDENTITY_KEY) or b"").decode(errors="replace")
 
 
-def _schema_metadata(shard: Path) -> dict[bytes, bytes]:
+def _schema(shard: Path) -> pa.Schema:
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_schema(shard).metadata or {}
+        return pq.read_schema(shard)
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise

@@ -13,11 +13,13 @@ from typing import Any, Final
 from imgcluster.errors import WorkspaceError
 from imgcluster.store.atomic import atomic_path
 
-__all__ = ["ASSIGNMENTS", "CLUSTERS", "SKIPPED", "read_table", "write_table"]
+__all__ = ["ASSIGNMENTS", "CANDIDATES", "CLUSTERS", "SKIPPED", "read_table", "write_table"]
 
 SKIPPED: Final = ("path", "reason")
-ASSIGNMENTS: Final = ("path", "cluster", "confidence", "distance", "is_medoid")
-CLUSTERS: Final = ("cluster", "size", "share", "medoid", "mean_distance", "silhouette")
+# `layer_0`, the finest, and the coarser ones follow as the last columns.
+ASSIGNMENTS: Final = ("path", "cluster", "confidence", "distance", "is_medoid", "runner_up")
+CLUSTERS: Final = ("cluster", "size", "share", "medoid", "mean_distance", "silhouette", "stability")
+CANDIDATES: Final = ("k", "silhouette", "stability", "persistence", "chosen")
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -102,6 +102,21 @@ class Workspace:
         return self.path / "confusion.png"
 
     @property
+    def layers(self) -> Path:
+        """The layers of the last clustering, of which `cluster --level` picks another one."""
+        return self.path / "layers.parquet"
+
+    @property
+    def candidates_table(self) -> Path:
+        """The numbers of clusters that ``--k auto`` weighed."""
+        return self.path / "candidates.csv"
+
+    @property
+    def candidates_picture(self) -> Path:
+        """The numbers of clusters that ``--k auto`` weighed, as a chart."""
+        return self.path / "candidates.png"
+
+    @property
     def report(self) -> Path:
         """The page."""
         return self.path / "report.html"
@@ -126,6 +141,8 @@ class Workspace:
             self.report,
             self.confusion_table,
             self.confusion_picture,
+            self.candidates_table,
+            self.candidates_picture,
         )
 
     @property

@@ -1,0 +1,222 @@
+"""How many clusters a neighbour graph shows, and coarser and finer ones around given clusters.
+
+Both follow from one tree. Of all pairs of clusters the pair is merged next whose weights to each other exceed most
+what chance would give them: the ratio is the *resolution* up to which modularity prefers the pair as one cluster
+(Reichardt & Bornholdt 2006, https://arxiv.org/abs/cond-mat/0603718; the tree is that of Bonald et al. 2018,
+https://arxiv.org/abs/1806.01664, over groups instead of single nodes). It falls from merge to merge: 1 is what
+chance gives, and clusters that are well apart are merged far below it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from imgcluster.clustering.model import Labels
+from imgcluster.clustering.partition import divide
+from imgcluster.graph import nearest, neighbour_graph
+from imgcluster.reduction import Reduced, Vectors
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+__all__ = ["Found", "find_count", "layers_around"]
+
+_Floats = npt.NDArray[np.float64]
+
+# Chosen on features of CIFAR-10 and on scikit-learn's digits (benchmarks/graph_defaults.py): a number of clusters is
+# taken for the data's own if it lasts while the resolution doubles, between 0.2 and that of plain modularity, 1;
+# where none does, as among photographs of everything, modularity's own number is taken.
+_LOWEST: Final = 0.2
+_CLEAR: Final = 2.1
+
+# Small cells, each surely of one cluster; the tree starts from them. Several divisions, so that chance evens out.
+_CELLS: Final = 60
+_DIVISIONS: Final = 5
+_IMAGES_PER_CELL: Final = 4
+_CELL_STARTS: Final = 2
+
+# Images in each cluster of the finest layer, in the mean.
+_FINE_IMAGES: Final = 5
+
+# A graph is built of so many images where the reduction has built none.
+_GRAPH_SAMPLE: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The number of clusters that was found, `persistence`: the factor by which the resolution changes while it lasts
+    (1 and more), and that factor of every number in the range."""
+
+    k: int
+    persistence: float
+    factors: dict[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """`steps` are pairs of cells' numbers in the order of merging, the second of which is gone afterwards;
+    `resolutions` ``float64``, one for each step."""
+
+    cells: int
+    steps: list[tuple[int, int]]
+    resolutions: _Floats
+
+    def cut(self, count: int) -> Labels:
+        """Return the cluster of each cell, ``int64 (cells,)``, where `count` clusters are left."""
+        group = np.arange(self.cells)
+        for kept, gone in self.steps[: self.cells - count]:
+            group[group == gone] = kept
+        return np.unique(group, return_inverse=True)[1].astype(np.int64)
+
+    def bounds(self) -> dict[int, float]:
+        """Return for each number of clusters the resolution below which two of them are one."""
+        lasting = np.minimum.accumulate(self.resolutions)
+        return {self.cells - step: float(lasting[step]) for step in range(len(self.steps))}
+
+
+def find_count(space: Reduced, k_range: tuple[int, int], *, seed: int) -> Found:
+    """Find the number of clusters between the two ends of `k_range` that the neighbour graph shows.
+
+    Args:
+        space: At least four different vectors.
+        k_range: Lowest and highest number; the highest is lowered to what the images allow.
+        seed: For the cells.
+    """
+    rows, graph = _graph_of(space, seed)
+    vectors = space.vectors[rows]
+    low, high = k_range
+    cells = max(min(max(_CELLS, 2 * high), len(vectors) // _IMAGES_PER_CELL), min(len(vectors) - 1, low + 1), 3)
+    high = max(min(high, cells - 1), low)
+    logs = np.zeros(high + 2)
+    for division in range(_DIVISIONS):
+        labels, _ = divide(vectors, cells, seed=seed + division, starts=_CELL_STARTS)
+        bounds = _merge(_between(graph, labels, cells)).bounds()
+        # From below 2 clusters on there is one, which nothing parts.
+        logs += [np.log(max(bounds.get(k, 0.0), 1e-9)) for k in range(high + 2)]
+    resolutions = np.exp(logs / _DIVISIONS)
+    # k clusters last from the resolution that parts two of them to the one that parts one of them into two.
+    factors = {
+        k: float(np.clip(resolutions[k + 1], _LOWEST, 1) / np.clip(resolutions[k], _LOWEST, 1))
+        for k in range(low, high + 1)
+    }
+    clearest = max(factors, key=lambda k: factors[k])
+    if factors[clearest] >= _CLEAR:
+        return Found(clearest, factors[clearest], factors)
+    whole = next((k for k in range(low, high) if resolutions[k + 1] > 1), high)
+    return Found(whole, factors[whole], factors)
+
+
+def layers_around(space: Reduced, labels: Labels, *, seed: int) -> tuple[list[Labels], int]:
+    """Return finer and coarser layers around given clusters, the finest first, and the number of the given one.
+
+    The finer ones part each cluster for itself, the coarser ones put whole clusters together, so every cluster lies in
+    one of the next layer. Of the two to five times as many, and of a third to nearly as many clusters, the number
+    is taken that lasts longest. A layer is left out where there are too few images, or clusters, for it.
+
+    Args:
+        space: The vectors, and their graph where there is one.
+        labels: ``int64 (n,)``, all of them 0 and more.
+        seed: For the cells.
+    """
+    rows, graph = _graph_of(space, seed)
+    k = int(labels.max()) + 1
+    vectors, inside = space.vectors[rows], labels[rows]
+    wanted = min(max(_CELLS, 8 * k), len(vectors) // _IMAGES_PER_CELL)
+    if wanted <= k or len(np.unique(inside)) < k:
+        cells = inside
+    else:
+        finest, _ = divide(vectors, wanted, seed=seed, starts=1)
+        # Cells that lie across a border are parted by it.
+        cells = np.unique(inside * wanted + finest, return_inverse=True)[1].astype(np.int64)
+    count = int(cells.max()) + 1
+    owner = np.zeros(count, dtype=np.int64)
+    owner[cells] = inside
+    tree = _merge(_between(graph, cells, count), owner)
+    layers, chosen = [labels], 0
+    coarser = _clearest(tree, range(max(2, -(-k // 3)), k))
+    if coarser is not None:
+        by_cell = tree.cut(coarser)
+        by_cluster = np.zeros(k, dtype=np.int64)
+        by_cluster[owner] = by_cell
+        layers.append(by_cluster[labels])
+    finer = _clearest(tree, range(2 * k, min(5 * k, count - 1, len(vectors) // _FINE_IMAGES) + 1))
+    if finer is not None:
+        spread = tree.cut(finer)[cells]
+        layers.insert(0, _to_all(space.vectors, labels, rows, spread))
+        chosen = 1
+    return layers, chosen
+
+
+def _clearest(tree: _Tree, counts: range) -> int | None:
+    bounds = tree.bounds()
+    factors = {k: bounds.get(k + 1, np.inf) / max(bounds[k], 1e-9) for k in counts if k in bounds and k + 1 in bounds}
+    return max(factors, key=lambda k: factors[k], default=None)
+
+
+def _to_all(vectors: Vectors, labels: Labels, rows: npt.NDArray[np.int64], fine: Labels) -> Labels:
+    """Return the fine cluster of every image: that of its nearest image in the graph that is of the same cluster."""
+    result = np.full(len(vectors), -1, dtype=np.int64)
+    result[rows] = fine
+    for cluster in np.unique(labels[result < 0]):
+        missing = np.flatnonzero((labels == cluster) & (result < 0))
+        known = rows[labels[rows] == cluster]
+        _, found = nearest(vectors[known], 1, of=vectors[missing])
+        result[missing] = result[known[found[:, 0]]]
+    return result
+
+
+def _graph_of(space: Reduced, seed: int) -> tuple[npt.NDArray[np.int64], csr_matrix]:
+    """Return the graph, and the indices of the images that it is about."""
+    if space.graph is not None and space.rows is not None:
+        return space.rows, space.graph
+    count = len(space.vectors)
+    rows = np.arange(count)
+    if count > _GRAPH_SAMPLE:
+        rows = np.sort(np.random.default_rng(seed).choice(count, _GRAPH_SAMPLE, replace=False))
+    return rows, neighbour_graph(space.vectors[rows])
+
+
+def _between(graph: csr_matrix, cells: Labels, count: int) -> _Floats:
+    """Return the sums of weights ``float64 (count, count)`` inside and between cells."""
+    from scipy.sparse import csr_matrix as sparse
+
+    member = sparse((np.ones(len(cells)), (np.arange(len(cells)), cells)), shape=(len(cells), count))
+    return np.asarray((member.T @ graph @ member).toarray())
+
+
+def _merge(weights: _Floats, owner: Labels | None = None) -> _Tree:
+    """Merge cells until one is left; those of one `owner` first."""
+    weights = weights.copy()
+    total, degrees = float(weights.sum()), weights.sum(axis=1)
+    count = len(weights)
+    owner = np.zeros(count, dtype=np.int64) if owner is None else owner.copy()
+    ratios = weights * total / np.maximum(np.outer(degrees, degrees), np.finfo(np.float64).tiny)
+    apart = owner[:, None] != owner[None, :]
+    np.fill_diagonal(ratios, -1.0)
+    steps: list[tuple[int, int]] = []
+    resolutions: list[float] = []
+    for _ in range(count - 1):
+        allowed = np.where(apart, -1.0, ratios) if not _all_apart(ratios, apart) else ratios
+        kept, gone = sorted(map(int, np.unravel_index(int(allowed.argmax()), allowed.shape)))
+        steps.append((kept, gone))
+        resolutions.append(float(ratios[kept, gone]))
+        weights[kept] += weights[gone]
+        weights[:, kept] += weights[:, gone]
+        degrees[kept] += degrees[gone]
+        ratios[kept] = weights[kept] * total / np.maximum(degrees[kept] * degrees, np.finfo(np.float64).tiny)
+        ratios[:, kept] = ratios[kept]
+        ratios[kept, kept] = -1.0
+        for line in (ratios[gone], ratios[:, gone]):
+            line[:] = -1.0
+        gone_before = [number for _, number in steps]
+        ratios[kept, gone_before] = ratios[gone_before, kept] = -1.0
+    return _Tree(count, steps, np.array(resolutions))
+
+
+def _all_apart(ratios: _Floats, apart: Any) -> bool:
+    """Whether no two cells that are left have the same owner."""
+    return bool((ratios[~apart] < 0).all())

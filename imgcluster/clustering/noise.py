@@ -1,0 +1,58 @@
+"""Giving noise, the images of no cluster, to the clusters of their neighbours."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Final
+
+import numpy as np
+
+from imgcluster.clustering.model import Clustering, Labels, Layer
+from imgcluster.clustering.numbering import by_size
+from imgcluster.graph import nearest
+from imgcluster.reduction import Vectors
+
+__all__ = ["assign_noise"]
+
+_VOTERS: Final = 15
+
+
+def assign_noise(vectors: Vectors, clustering: Clustering) -> Clustering:
+    """Give every noise image, in all layers, to the cluster that most of its 15 nearest clustered images belong to.
+
+    Its confidence is the share of the 15 that agree, halved: less than that of any image that the method itself
+    was sure of. Nothing changes where there is no cluster, or no noise.
+    """
+    layers = tuple(_without_noise(vectors, layer) for layer in clustering.layers)
+    assigned = int((clustering.labels < 0).sum() - (layers[clustering.chosen].labels < 0).sum())
+    if not assigned:
+        return dataclasses.replace(clustering, layers=layers)
+    parameters = {**clustering.parameters, "assigned_noise": assigned}
+    return dataclasses.replace(clustering, layers=layers, parameters=parameters)
+
+
+def _without_noise(vectors: Vectors, layer: Layer) -> Layer:
+    noise = layer.labels < 0
+    if not noise.any() or noise.all():
+        return layer
+    members = layer.labels[~noise]
+    voters = min(_VOTERS, len(members))
+    _, neighbours = nearest(vectors[~noise], voters, of=vectors[noise])
+    votes = np.zeros((len(neighbours), layer.count))
+    np.add.at(votes, (np.arange(len(neighbours))[:, None], members[neighbours]), 1.0)
+    labels, confidence, runner_up = layer.labels.copy(), layer.confidence.copy(), layer.runner_up.copy()
+    labels[noise] = votes.argmax(axis=1)
+    confidence[noise] = votes.max(axis=1) / voters / 2
+    runner_up[noise] = _second(votes, runner_up[noise])
+    return by_size(Layer(labels, confidence, runner_up))
+
+
+def _second(votes: np.ndarray[tuple[int, int], np.dtype[np.float64]], nearest_cluster: Labels) -> Labels:
+    """Return the cluster with the second most votes; without a vote the one with the nearest centre, if another."""
+    first = votes.argmax(axis=1)
+    rest = votes.copy()
+    rest[np.arange(len(rest)), first] = -1
+    second = rest.argmax(axis=1)
+    unvoted = rest.max(axis=1) <= 0
+    fallback = np.where(nearest_cluster == first, -1, nearest_cluster)
+    return np.asarray(np.where(unvoted, fallback, second), dtype=np.int64)

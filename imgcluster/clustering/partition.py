@@ -1,0 +1,47 @@
+"""Dividing vectors into a given number of clusters."""
+
+from __future__ import annotations
+
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import numpy as np
+
+from imgcluster.clustering.model import Labels
+from imgcluster.graph import one_thread
+from imgcluster.reduction import Vectors
+
+__all__ = ["divide"]
+
+# Above this every thread's copy of the vectors costs more than a second core gains.
+_PARALLEL_BYTES: Final = 1 << 29
+
+
+def divide(vectors: Vectors, k: int, *, seed: int, starts: int) -> tuple[Labels, float]:
+    """Return labels ``int64 (n,)`` of k clusters, and the inertia: the sum of squared distances to the centres.
+
+    Args:
+        vectors: ``float32 (n, d)``, at least k of them different.
+        k: How many clusters.
+        seed: The same one gives the same labels, however many processors there are.
+        starts: The best of so many counts.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    starts = starts if k > 1 else 1
+
+    def start(seed: int) -> Any:
+        # OpenMP's limit holds for the thread that sets it, BLAS's for all: hence here, and below.
+        with one_thread("openmp"):
+            return KMeans(k, n_init=1, random_state=int(seed)).fit(vectors)
+
+    # Several threads inside one start add up in an order that changes from run to run, and so do the results;
+    # several starts side by side do not touch each other.
+    workers = 2 if vectors.nbytes < _PARALLEL_BYTES else 1
+    with one_thread(), ThreadPoolExecutor(workers) as pool, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        models = list(pool.map(start, np.random.SeedSequence(seed).generate_state(starts)))
+    best = min(models, key=lambda model: model.inertia_)
+    return best.labels_.astype(np.int64), float(best.inertia_)

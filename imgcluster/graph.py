@@ -1,0 +1,176 @@
+"""The neighbour graph of vectors, and the space that its slow random walks span.
+
+Neighbours are what an encoder gets right even where its distances say little: in many dimensions all distances are
+alike, and the nearest images still are the similar ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+__all__ = ["count_pieces", "diffusion_map", "nearest", "neighbour_graph", "one_thread"]
+
+_Floats = npt.NDArray[np.float64]
+_Vectors = npt.NDArray[np.float32]
+
+# Chosen on features of CIFAR-10 and on scikit-learn's digits (benchmarks/graph_defaults.py).
+_NEIGHBOURS: Final = (5, 30)
+_WALKS: Final = 20
+_STEPS: Final = 8
+
+# Trees find neighbours fast in few dimensions only.
+_TREE_DIMENSIONS: Final = 20
+_ROWS_AT_ONCE: Final = 4096
+_DENSE_UP_TO: Final = 400
+_BANDWIDTH_ROUNDS: Final = 40
+_TOLERANCE: Final = 1e-3
+
+
+def nearest(vectors: _Vectors, count: int, *, of: _Vectors | None = None) -> tuple[_Floats, npt.NDArray[np.int64]]:
+    """Return the `count` nearest vectors of every vector, or of every one of `of`, by Euclidean distance.
+
+    Args:
+        vectors: ``float32 (n, d)``, among which to look.
+        count: Below n, or up to n with `of`.
+        of: ``float32 (m, d)``; without it each vector's neighbours are looked for, itself left out.
+
+    Returns:
+        Distances ``float64 (m, count)``, ascending, and indices ``int64 (m, count)``. They are exact, and the
+        same on every run, however many processors there are.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    algorithm = "kd_tree" if vectors.shape[1] <= _TREE_DIMENSIONS else "brute"
+    wanted = vectors if of is None else of
+    search = NearestNeighbors(n_neighbors=count + (of is None), algorithm=algorithm).fit(vectors)
+
+    def part(start: int) -> tuple[Any, Any]:
+        # OpenMP's limit holds for the thread that sets it. Inside, several threads would share out the work by
+        # their number, and equal distances would come in another order on another machine.
+        with one_thread("openmp"):
+            found: tuple[Any, Any] = search.kneighbors(wanted[start : start + _ROWS_AT_ONCE])
+            return found
+
+    with one_thread(), ThreadPoolExecutor(2) as pool:
+        parts = list(pool.map(part, range(0, len(wanted), _ROWS_AT_ONCE)))
+    distances = np.concatenate([found[0] for found in parts]).astype(np.float64)
+    indices = np.concatenate([found[1] for found in parts]).astype(np.int64)
+    if of is not None:
+        return distances, indices
+    # Among equal vectors the first found need not be the vector itself.
+    own = indices == np.arange(len(wanted))[:, None]
+    own[~own.any(axis=1), -1] = True
+    return distances[~own].reshape(len(wanted), count), indices[~own].reshape(len(wanted), count)
+
+
+def neighbour_graph(vectors: _Vectors, neighbours: int | None = None) -> csr_matrix:
+    """Return the weights ``float64 (n, n)``, sparse and symmetric, between ``float32 (n, d)`` vectors.
+
+    Weights are UMAP's (McInnes et al. 2018, https://arxiv.org/abs/1802.03426): 1 to the nearest neighbour, and
+    falling off so that every vector has as many neighbours "in effect", however dense its surroundings are.
+
+    Args:
+        vectors: At least three, different from each other.
+        neighbours: Of each vector; √n without it, but from 5 to 30.
+    """
+    from scipy.sparse import csr_matrix
+
+    count = len(vectors)
+    wanted = neighbours or int(np.clip(round(np.sqrt(count)), *_NEIGHBOURS))
+    distances, indices = nearest(vectors, min(wanted, count - 1))
+    excess = distances - distances[:, :1]
+    weights = np.exp(-excess / _bandwidths(excess)[:, None])
+    rows = np.repeat(np.arange(count), indices.shape[1])
+    directed = csr_matrix((weights.ravel(), (rows, indices.ravel())), shape=(count, count))
+    return csr_matrix(directed + directed.T - directed.multiply(directed.T))
+
+
+def count_pieces(graph: csr_matrix) -> int:
+    """Return the number of parts that no weight connects."""
+    from scipy.sparse.csgraph import connected_components
+
+    return int(connected_components(graph, directed=False, return_labels=False))
+
+
+def diffusion_map(graph: csr_matrix) -> _Vectors:
+    """Return where a random walk on the graph is after eight steps, in the 20 slowest of its directions.
+
+    Diffusion maps (Coifman & Lafon 2006), rows brought to length 1 as in spectral clustering (Ng, Jordan &
+    Weiss 2001): k-means in this space cuts the graph where few weights cross. Parts that nothing connects add a
+    direction each.
+
+    Returns:
+        ``float32 (n, d)``, d being 20 and one more for each part beyond the first, or n at most.
+    """
+    from scipy.sparse import diags
+    from scipy.sparse.csgraph import connected_components
+
+    count = graph.shape[0]
+    pieces, piece = connected_components(graph, directed=False)
+    degrees = np.asarray(graph.sum(axis=1)).ravel()
+    scale = diags(1 / np.sqrt(degrees))
+    walk = (scale @ graph @ scale).tocsr()
+    # The directions of eigenvalue 1 are known: one for each part.
+    still = np.zeros((count, pieces))
+    still[np.arange(count), piece] = np.sqrt(degrees)
+    still /= np.linalg.norm(still, axis=0)
+    wanted = min(_WALKS - 1, count - pieces)
+    with one_thread():
+        speeds, moving = _slowest(walk, still, wanted)
+    directions = np.hstack([still, moving * np.clip(speeds, 0, None) ** _STEPS])
+    return np.asarray(directions / np.linalg.norm(directions, axis=1, keepdims=True), dtype=np.float32)
+
+
+@contextmanager
+def one_thread(library: str | None = None) -> Iterator[None]:
+    """Add up in one order: several threads share sums out by their number, and the last digits differ."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1, user_api=library):
+        yield
+
+
+def _slowest(walk: csr_matrix, still: _Floats, wanted: int) -> tuple[_Floats, _Floats]:
+    """Return the `wanted` largest eigenvalues of `walk` and their vectors, but for the directions `still`."""
+    count = walk.shape[0]
+    if wanted < 1:
+        return np.empty(0), np.empty((count, 0))
+    if count <= _DENSE_UP_TO:
+        values, vectors = np.linalg.eigh(walk.toarray() - still @ still.T)
+        return values[::-1][:wanted], vectors[:, ::-1][:, :wanted]
+    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+
+    operator = LinearOperator(
+        (count, count), matvec=lambda vector: walk @ vector - still @ (still.T @ vector), dtype=np.float64
+    )
+    # Any fixed start will do that is no direction's opposite.
+    start = np.random.default_rng(0).standard_normal(count)
+    try:
+        values, vectors = eigsh(operator, k=min(wanted, count - 2), which="LA", v0=start, tol=_TOLERANCE)
+    except ArpackNoConvergence as error:
+        # The slowest directions come first and weigh most; the rest is hardly missed.
+        values, vectors = error.eigenvalues, error.eigenvectors
+    order = np.argsort(-values, kind="stable")
+    return values[order], vectors[:, order]
+
+
+def _bandwidths(excess: _Floats) -> _Floats:
+    """Return for each row the width at which its weights add up to the logarithm of their number, by bisection."""
+    target = np.log2(max(excess.shape[1], 2))
+    low, high = np.zeros(len(excess)), np.full(len(excess), np.inf)
+    width = np.maximum(excess.mean(axis=1), np.finfo(np.float64).tiny)
+    for _ in range(_BANDWIDTH_ROUNDS):
+        wide = np.exp(-excess / width[:, None]).sum(axis=1) > target
+        high, low = np.where(wide, width, high), np.where(wide, low, width)
+        width = np.where(np.isinf(high), width * 2, (low + high) / 2)
+    # As UMAP does: where all neighbours are equally near, the width would become 0.
+    return np.asarray(np.maximum(width, 1e-3 * np.maximum(excess.mean(), np.finfo(np.float64).tiny)))
