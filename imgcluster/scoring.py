@@ -5,13 +5,22 @@ Noise counts as a cluster of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Scores", "score"]
+__all__ = ["Interval", "Intervals", "Scores", "intervals", "score"]
+
+Interval = tuple[float, float]
+"""The ends of a 95 % confidence interval."""
+
+_Counts = npt.NDArray[np.int64]
+
+_DRAWS: Final = 1000
+_TAILS: Final = (2.5, 97.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,15 @@ class Scores:
     matching: tuple[int | None, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """95 % confidence intervals of `Scores`, for another draw of images like these."""
+
+    accuracy: Interval
+    nmi: Interval
+    ari: Interval
+
+
 def score(clusters: npt.NDArray[np.int64], labels: Sequence[str]) -> Scores:
     """Score clusters ``int64 (n,)`` against as many labels; n is at least 1."""
     from scipy.optimize import linear_sum_assignment
@@ -62,3 +80,54 @@ def score(clusters: npt.NDArray[np.int64], labels: Sequence[str]) -> Scores:
         confusion=confusion,
         matching=tuple(int(numbers[matched[row]]) if row in matched else None for row in range(len(names))),
     )
+
+
+def intervals(scores: Scores, *, seed: int = 0) -> Intervals:
+    """Return bootstrap intervals (Efron & Tibshirani 1993): of 1,000 draws of as many images, with replacement.
+
+    They are "basic" ones, reflected at the score: small draws make clusters and labels seem to agree better than they
+    do, and that shifts the draws, not the score. Another clustering of the same images may vary more.
+    """
+    counts = scores.confusion
+    total = int(counts.sum())
+    generator = np.random.default_rng(seed)
+    draws = generator.multinomial(total, counts.ravel() / total, size=_DRAWS).reshape(_DRAWS, *counts.shape)
+    return Intervals(
+        accuracy=_basic(scores.accuracy, draws, _accuracy, 0.0),
+        nmi=_basic(scores.nmi, draws, _nmi, 0.0),
+        ari=_basic(scores.ari, draws, _ari, -0.5),
+    )
+
+
+def _basic(value: float, draws: _Counts, measure: Callable[[_Counts], float], lowest: float) -> Interval:
+    low, high = np.percentile([measure(draw) for draw in draws], _TAILS)
+    return max(lowest, 2 * value - float(high)), min(1.0, 2 * value - float(low))
+
+
+def _accuracy(counts: _Counts) -> float:
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(counts, maximize=True)
+    return float(counts[rows, columns].sum() / counts.sum())
+
+
+def _nmi(counts: _Counts) -> float:
+    shares = counts / counts.sum()
+    rows, columns = shares.sum(axis=1), shares.sum(axis=0)
+    both = _entropy(rows) + _entropy(columns)
+    return 1.0 if both == 0 else 2 * (both - _entropy(shares.ravel())) / both
+
+
+def _ari(counts: _Counts) -> float:
+    def pairs(numbers: _Counts) -> float:
+        return float((numbers * (numbers - 1) / 2).sum())
+
+    together, labels, clusters = pairs(counts), pairs(counts.sum(axis=1)), pairs(counts.sum(axis=0))
+    expected = labels * clusters / max(pairs(np.array([counts.sum()])), 1.0)
+    most = (labels + clusters) / 2
+    return 1.0 if most == expected else (together - expected) / (most - expected)
+
+
+def _entropy(shares: npt.NDArray[np.float64]) -> float:
+    there = shares[shares > 0]
+    return float(-(there * np.log(there)).sum())

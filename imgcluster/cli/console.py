@@ -18,6 +18,7 @@ from imgcluster.pathtext import printable, to_text
 if TYPE_CHECKING:
     from imgcluster.clustering import Candidate
     from imgcluster.pipeline.cluster import ClusterSummary
+    from imgcluster.pipeline.compare import Comparison
     from imgcluster.pipeline.doctor import DoctorSummary
     from imgcluster.pipeline.embed import EmbedSummary
     from imgcluster.pipeline.encoders import EncoderEntry
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
     from imgcluster.pipeline.reconstruct import ReconstructSummary
     from imgcluster.pipeline.run import RunSummary
     from imgcluster.pipeline.undo import UndoSummary
+    from imgcluster.scoring import Interval
     from training.train import TrainResult
 
 __all__ = [
     "show_cluster",
+    "show_comparison",
     "show_doctor",
     "show_embed",
     "show_encoder",
@@ -133,13 +136,36 @@ def show_evaluate(summary: EvaluateSummary) -> None:
     """Print the scores."""
     _say(
         f"{_images(summary.images)} against {summary.classes} labels ({summary.labels}): "
-        f"accuracy {summary.accuracy:.3f}, NMI {summary.nmi:.3f}, ARI {summary.ari:.3f}, purity {summary.purity:.3f}."
+        f"accuracy {_with_interval(summary.accuracy, summary.accuracy_interval)}, "
+        f"NMI {_with_interval(summary.nmi, summary.nmi_interval)}, "
+        f"ARI {_with_interval(summary.ari, summary.ari_interval)}, purity {summary.purity:.3f}."
     )
     if summary.noise:
         _say(f"{_images(summary.noise)} of no cluster (noise) count as one more cluster.")
     if summary.unlabelled:
         _say(f"{_images(summary.unlabelled)} have no label and were left out.")
     _say(f"Confusion matrix: {summary.confusion_table}, {summary.confusion_picture}")
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """Print clusterings side by side."""
+    right = ("images", "clusters", "noise", "accuracy", "NMI", "ARI", "purity")
+    table = _table("workspace", "encoder", "method", *right, right=right)
+    for row in comparison.rows:
+        table.add_row(
+            _text(row.workspace),
+            _text(row.encoder),
+            row.method,
+            f"{row.images:,}",
+            str(row.clusters),
+            f"{row.noise / row.images:.0%}",
+            _with_interval(row.accuracy, row.accuracy_interval),
+            _with_interval(row.nmi, row.nmi_interval),
+            _with_interval(row.ari, row.ari_interval),
+            f"{row.purity:.3f}",
+        )
+    _print(table)
+    _say(f"Labels: {comparison.labels}; in brackets 95 % bootstrap intervals.")
 
 
 def show_report(page: str) -> None:
@@ -302,6 +328,10 @@ def _say(text: str) -> None:
 def _text(text: str) -> Text:
     """Return text as it is, without Rich's markup and without control characters."""
     return Text(printable(text))
+
+
+def _with_interval(value: float, ends: Interval) -> str:
+    return f"{value:.3f} ({ends[0]:.3f}–{ends[1]:.3f})"
 
 
 def _images(count: int) -> str:

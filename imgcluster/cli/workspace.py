@@ -171,6 +171,21 @@ def run_command(
 
 
 def evaluate_command(
+    workspaces: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="WORKSPACE…", help="Workspaces to compare, instead of -w DIR.", show_default=False),
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            metavar="METHOD",
+            help="Cluster by this method, only to compare it; nothing is written. May be repeated.",
+        ),
+    ] = None,
+    k: Annotated[int | None, typer.Option("-k", "--k", min=1, help="The number of clusters for those methods.")] = None,
+    assign_noise: o.Assign = False,
+    seed: o.Seed = 0,
     labels: Annotated[
         str, typer.Option("--labels", metavar="folders|FILE.csv", help="Folder names, or a CSV with path and label.")
     ] = "folders",
@@ -179,9 +194,30 @@ def evaluate_command(
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """Score the clustering against labels: accuracy, NMI, ARI, purity, confusion matrix."""
+    """Score the clustering against labels: accuracy, NMI, ARI, purity, confusion matrix.
+
+    With several workspaces, or methods, their scores stand side by side.
+    """
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
+        if workspaces or method:
+            from imgcluster.cli.console import show_comparison
+            from imgcluster.pipeline.compare import compare
+
+            with screen.progress() as report:
+                comparison = compare(
+                    workspaces or (workspace,),
+                    methods=method or (),
+                    labels=labels,
+                    k=k,
+                    assign=assign_noise,
+                    seed=seed,
+                    report=report,
+                )
+            screen.show(comparison, show_comparison)
+            return
+        if k is not None or assign_noise:
+            raise UsageError("--k and --assign-noise are for comparing methods: add --method METHOD")
         from imgcluster.cli.console import show_evaluate
         from imgcluster.pipeline.evaluate import evaluate
 

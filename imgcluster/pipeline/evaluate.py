@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,14 +14,14 @@ from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.figures import confusion_figure, save
 from imgcluster.pathtext import from_text, join, to_text
 from imgcluster.pipeline.embed import DEFAULT_WORKSPACE
-from imgcluster.pipeline.results import Results, encoder_identity, read_results
+from imgcluster.pipeline.results import encoder_identity, read_results
 from imgcluster.placement import folder_name
-from imgcluster.scoring import Scores, score
+from imgcluster.scoring import Interval, Scores, intervals, score
 from imgcluster.store.atomic import write_json
 from imgcluster.store.tables import read_table, write_table
 from imgcluster.store.workspace import Workspace
 
-__all__ = ["FOLDERS", "EvaluateSummary", "evaluate"]
+__all__ = ["FOLDERS", "EvaluateSummary", "evaluate", "read_labels", "rounded"]
 
 FOLDERS: Final = "folders"
 """The word that takes the name of the folder an image lies in as its label."""
@@ -32,7 +32,8 @@ class EvaluateSummary:
     """How well the clustering agrees with labels; see `scoring.Scores` for the measures.
 
     `images` were scored, `unlabelled` had no label and were left out; `noise` counted as one more cluster. `labels`
-    says where the labels came from; `classes` is how many different ones there are.
+    says where the labels came from; `classes` is how many different ones there are. The intervals are those of
+    `scoring.intervals`.
     """
 
     workspace: str
@@ -46,6 +47,9 @@ class EvaluateSummary:
     nmi: float
     ari: float
     purity: float
+    accuracy_interval: Interval
+    nmi_interval: Interval
+    ari_interval: Interval
     confusion_table: str
     confusion_picture: str
 
@@ -68,20 +72,11 @@ def evaluate(
     encoder_identity(space)  # refuses a folder that is not there, which the lock would make
     with space.locked():
         results = read_results(space)
-        told = _from_folders(results) if os.fspath(labels) == FOLDERS else _from_csv(Path(labels), results)
+        told = read_labels(labels, results.locations, results.base)
         known = [index for index, location in enumerate(results.locations) if location in told]
-        if not known:
-            raise UsageError(
-                f"{labels} names none of the {len(results.locations)} images; its paths are taken as absolute, or "
-                f"relative to {results.base}, to the file or to the current folder"
-            )
-        if os.fspath(labels) == FOLDERS and len(set(told.values())) == 1:
-            raise UsageError(
-                "all images lie in one folder, so folder names say nothing; give --labels FILE.csv with the columns "
-                "path and label"
-            )
         clusters = results.clusters[known]
         scores = score(clusters, [told[results.locations[index]] for index in known])
+        sure = intervals(scores)
         _write_confusion(space, scores)
         summary = EvaluateSummary(
             workspace=to_text(space.path),
@@ -95,24 +90,62 @@ def evaluate(
             nmi=round(scores.nmi, 4),
             ari=round(scores.ari, 4),
             purity=round(scores.purity, 4),
+            accuracy_interval=rounded(sure.accuracy),
+            nmi_interval=rounded(sure.nmi),
+            ari_interval=rounded(sure.ari),
             confusion_table=to_text(space.confusion_table),
             confusion_picture=to_text(space.confusion_picture),
         )
-        kept = ("labels", "images", "unlabelled", "classes", "noise", "accuracy", "nmi", "ari", "purity")
+        kept = (
+            *("labels", "images", "unlabelled", "classes", "noise", "accuracy", "nmi", "ari", "purity"),
+            *("accuracy_interval", "nmi_interval", "ari_interval"),
+        )
         write_json(space.metrics, results.metrics | {"scores": {name: getattr(summary, name) for name in kept}})
     return summary
 
 
-def _from_folders(results: Results) -> Mapping[str, str]:
-    return {location: location.rsplit("/", 2)[-2] for location in results.locations}
+def read_labels(labels: str | os.PathLike[str], locations: Sequence[str], base: str) -> Mapping[str, str]:
+    """Return the label of each location that has one.
+
+    Args:
+        labels: As for `evaluate`.
+        locations: Absolute paths of the images.
+        base: The images' common folder.
+
+    Raises:
+        UsageError: The CSV file is missing, or names none of the images, or there is one folder only.
+        WorkspaceError: The CSV file is malformed.
+    """
+    by_folder = os.fspath(labels) == FOLDERS
+    told = _from_folders(locations) if by_folder else _from_csv(Path(labels), locations, base)
+    if not told:
+        raise UsageError(
+            f"{labels} names none of the {len(locations)} images; its paths are taken as absolute, or relative to "
+            f"{base}, to the file or to the current folder"
+        )
+    if by_folder and len(set(told.values())) == 1:
+        raise UsageError(
+            "all images lie in one folder, so folder names say nothing; give --labels FILE.csv with the columns "
+            "path and label"
+        )
+    return told
 
 
-def _from_csv(path: Path, results: Results) -> Mapping[str, str]:
+def rounded(ends: Interval) -> Interval:
+    """Round to the four digits that are shown."""
+    return round(ends[0], 4), round(ends[1], 4)
+
+
+def _from_folders(locations: Sequence[str]) -> Mapping[str, str]:
+    return {location: location.rsplit("/", 2)[-2] for location in locations}
+
+
+def _from_csv(path: Path, locations: Sequence[str], base: str) -> Mapping[str, str]:
     if not path.is_file():
         raise UsageError(f"there is no label file {path}; give {FOLDERS} or a CSV file with the columns path, label")
-    present = set(results.locations)
+    present = set(locations)
     found: dict[str, str] = {}
-    bases = [results.base, to_text(os.path.abspath(path.parent)), to_text(os.getcwd())]
+    bases = [base, to_text(os.path.abspath(path.parent)), to_text(os.getcwd())]
     for row in read_table(path, ("path", "label")):
         name = row["path"].replace("\\", "/") if os.name == "nt" else row["path"]
         # As written by us or by another program: with our escapes, or without.
