@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         WorkspaceError,
     )
     from imgcluster.pipeline.cluster import ClusterSummary, cluster
+    from imgcluster.pipeline.compare import Comparison, compare
     from imgcluster.pipeline.doctor import DoctorSummary, doctor
     from imgcluster.pipeline.embed import EmbedSummary, embed
     from imgcluster.pipeline.encoders import EncoderEntry, encoder_info, encoder_list
@@ -50,6 +51,8 @@ _HOME: Final = {
     "WorkspaceError": "errors",
     "ClusterSummary": "pipeline.cluster",
     "cluster": "pipeline.cluster",
+    "Comparison": "pipeline.compare",
+    "compare": "pipeline.compare",
     "DoctorSummary": "pipeline.doctor",
     "doctor": "pipeline.doctor",
     "EmbedSummary": "pipeline.embed",
@@ -70,6 +73,7 @@ _HOME: Final = {
 __all__ = [
     "ClusterSummary",
     "ClusteringError",
+    "Comparison",
     "DeviceError",
     "DoctorSummary",
     "EmbedSummary",
@@ -89,6 +93,7 @@ __all__ = [
     "WorkspaceError",
     "__version__",
     "cluster",
+    "compare",
     "doctor",
     "embed",
     "encoder_info",

@@ -84,6 +84,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> dic
         "cluster": ["cluster", *where],
         "run": ["run", str(folder / "in"), "--k", "3", *encoder, *where],
         "evaluate": ["evaluate", *where],
+        "evaluate WORKSPACE…": ["evaluate", str(folder / "out"), "--method", "kmeans", "--method", "hdbscan", "--json"],
         "report": ["report", *where],
         "undo": ["undo", *where],
         "train-encoder": ["train-encoder", *train, "--name", "mine", "--output", str(folder / "encoders"), "--json"],
@@ -119,12 +120,13 @@ def test_parts_are_as_documented(answers: dict[str, dict[str, Any]]) -> None:
     check(answers["run"]["embed"], fields["embed"])
     check(answers["run"]["cluster"], fields["cluster"])
     check(answers["encoders list"]["encoders"][0], fields["encoders info"])
-    columns = ["cluster", "size", "share", "medoid", "mean_distance", "silhouette"]
+    columns = ["cluster", "size", "share", "medoid", "mean_distance", "silhouette", "stability"]
     assert [list(row) for row in answers["run"]["cluster"]["clusters"]] == [columns] * 3
     devices = answers["doctor"]["devices"]
     assert all(list(row) == ["device", "runs", "problem", "images_per_second", "difference"] for row in devices)
 
 
 def test_every_command_is_documented() -> None:
-    names = {command.name for command in app.registered_commands} | {"encoders list", "encoders info"}
+    names = {command.name for command in app.registered_commands}
+    names |= {"encoders list", "encoders info", "evaluate WORKSPACE…"}
     assert set(documented()) == names
