@@ -178,7 +178,7 @@ def cluster(
                 "warnings": list(warnings),
                 **result,
             }
-            write_page(space, metrics, report=report)
+            write_page(space, metrics, embeddings=embeddings, report=report)
             watch.lap("report")
             record = {"options": options, "clusters": clustering.count, **result}
             record |= {"placed": placed.counts, "seconds": watch.stages}

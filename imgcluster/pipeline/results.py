@@ -15,7 +15,7 @@ from imgcluster.pathtext import from_text, join
 from imgcluster.placement import read_journal, take_back
 from imgcluster.placement.placing import free_name, names_in
 from imgcluster.store.shards import contents
-from imgcluster.store.tables import ASSIGNMENTS, CLUSTERS, read_table
+from imgcluster.store.tables import ASSIGNMENTS, read_table
 from imgcluster.store.workspace import Workspace
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
 _LOG = logging.getLogger(__name__)
 
 _OUTDATED: Final = "outdated"
+_NEEDED: Final = ("cluster", "size", "medoid", "mean_distance", "silhouette")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ class Results:
 
     `paths` are relative to `base`; `locations` are absolute; `clusters` ``int64 (n,)``; `confidence` and
     `distances` ``float64 (n,)`` (NaN where the table has none). `table` is ``clusters.csv``, `metrics`
-    ``metrics.json``.
+    ``metrics.json``. `runner_ups` ``int32 (n,)`` are the next best clusters, −1 for none; None where the table has no
+    such column.
     """
 
     base: str
@@ -51,6 +53,17 @@ class Results:
     medoids: npt.NDArray[np.bool_]
     table: list[dict[str, str]]
     metrics: dict[str, Any]
+    runner_ups: npt.NDArray[np.int32] | None = None
+
+    @property
+    def rows(self) -> dict[int, dict[str, str]]:
+        """The rows of ``clusters.csv`` by cluster."""
+        return {int(row["cluster"]): row for row in self.table}
+
+    @property
+    def names(self) -> dict[int, str]:
+        """The names that people gave to clusters."""
+        return {number: row["name"] for number, row in self.rows.items() if row.get("name")}
 
 
 def encoder_identity(space: Workspace) -> str:
@@ -102,8 +115,9 @@ def read_tables(space: Workspace, metrics: dict[str, Any]) -> Results:
             confidence=_numbers(row["confidence"] for row in rows),
             distances=_numbers(row["distance"] for row in rows),
             medoids=np.array([row["is_medoid"] == "true" for row in rows], dtype=bool),
-            table=list(read_table(space.clusters_table, CLUSTERS)),
+            table=list(read_table(space.clusters_table, _NEEDED)),
             metrics=metrics,
+            runner_ups=_whole(row["runner_up"] for row in rows) if rows and "runner_up" in rows[0] else None,
         )
     except ValueError as error:
         raise WorkspaceError(
@@ -171,6 +185,10 @@ def take_back_links(space: Workspace) -> None:
 
 def _is_there(text: str) -> bool:
     return os.path.lexists(from_text(text))
+
+
+def _whole(texts: Any) -> npt.NDArray[np.int32]:
+    return np.array([int(text) if text else -1 for text in texts], dtype=np.int32)
 
 
 def _numbers(texts: Any) -> npt.NDArray[np.float64]:

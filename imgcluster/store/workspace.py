@@ -107,6 +107,26 @@ class Workspace:
         return self.path / "report.html"
 
     @property
+    def layout(self) -> Path:
+        """Where each image lies on the map; it depends on the embeddings alone, so it outlives a clustering."""
+        return self.path / "layout.npz"
+
+    @property
+    def figures(self) -> Path:
+        """The folder of the figures."""
+        return self.path / "figures"
+
+    @property
+    def names(self) -> Path:
+        """Which images the clusters held that people named, for later clusterings to find them again."""
+        return self.path / "names.csv"
+
+    @property
+    def applied(self) -> Path:
+        """What `undo` needs to take plans back, one folder for each, the first one 001."""
+        return self.path / "applied"
+
+    @property
     def clusters(self) -> Path:
         """The labelled folders."""
         return self.path / "clusters"
