@@ -22,9 +22,11 @@ if TYPE_CHECKING:
         ImgclusterError,
         NoImagesError,
         PlacementError,
+        PlanError,
         UsageError,
         WorkspaceError,
     )
+    from imgcluster.pipeline.apply import ApplySummary, apply
     from imgcluster.pipeline.cluster import ClusterSummary, cluster
     from imgcluster.pipeline.doctor import DoctorSummary, doctor
     from imgcluster.pipeline.embed import EmbedSummary, embed
@@ -46,8 +48,11 @@ _HOME: Final = {
     "ImgclusterError": "errors",
     "NoImagesError": "errors",
     "PlacementError": "errors",
+    "PlanError": "errors",
     "UsageError": "errors",
     "WorkspaceError": "errors",
+    "ApplySummary": "pipeline.apply",
+    "apply": "pipeline.apply",
     "ClusterSummary": "pipeline.cluster",
     "cluster": "pipeline.cluster",
     "DoctorSummary": "pipeline.doctor",
@@ -68,6 +73,7 @@ _HOME: Final = {
 }
 
 __all__ = [
+    "ApplySummary",
     "ClusterSummary",
     "ClusteringError",
     "DeviceError",
@@ -82,12 +88,14 @@ __all__ = [
     "ImgclusterError",
     "NoImagesError",
     "PlacementError",
+    "PlanError",
     "Progress",
     "RunSummary",
     "UndoSummary",
     "UsageError",
     "WorkspaceError",
     "__version__",
+    "apply",
     "cluster",
     "doctor",
     "embed",

@@ -90,7 +90,12 @@ def read_plan(text: str, name: str) -> Plan:
 
 
 def carry_out(
-    plan: Plan, paths: Sequence[str], clusters: npt.NDArray[np.int64], names: Mapping[int, str], *, name: str = "the plan"
+    plan: Plan,
+    paths: Sequence[str],
+    clusters: npt.NDArray[np.int64],
+    names: Mapping[int, str],
+    *,
+    name: str = "the plan",
 ) -> Decided:
     """Return the clustering after `plan`, changing nothing.
 
@@ -180,12 +185,12 @@ def _names(value: dict[str, Any], name: str) -> dict[int, str]:
 def _checked_name(text: Any, name: str) -> str:
     if not isinstance(text, str):
         raise PlanError(f"{name} has the name {_shown(text)}, which is no text; {_AGAIN}")
-    text = unicodedata.normalize("NFC", text.strip())
-    if len(text) > _LONGEST_NAME:
-        raise PlanError(f"{name} has a name of {len(text)} characters, the limit is {_LONGEST_NAME}: {_shown(text)}")
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
-        raise PlanError(f"{name} has a name with control characters: {_shown(text)}; leave them out")
-    return text
+    checked = unicodedata.normalize("NFC", text.strip())
+    if len(checked) > _LONGEST_NAME:
+        raise PlanError(f"{name} has a name of {len(checked)} characters, the limit is {_LONGEST_NAME}: {_shown(checked)}")
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in checked):
+        raise PlanError(f"{name} has a name with control characters: {_shown(checked)}; leave them out")
+    return checked
 
 
 def _merges(value: dict[str, Any], name: str) -> dict[int, int]:
@@ -220,7 +225,9 @@ def _entries(value: dict[str, Any], key: str, keys: set[str], name: str) -> list
         raise PlanError(f"{name}: {key} is {_shown(entries)}, but is a list; {_AGAIN}")
     for entry in entries:
         if not isinstance(entry, dict) or entry.keys() != keys:
-            raise PlanError(f"{name}: an entry of {key} has {' and '.join(sorted(keys))}, not {_shown(entry)}; {_AGAIN}")
+            raise PlanError(
+                f"{name}: an entry of {key} has {' and '.join(sorted(keys))}, not {_shown(entry)}; {_AGAIN}"
+            )
     return entries
 
 

@@ -16,7 +16,8 @@ from rich.text import Text
 from imgcluster.pathtext import printable, to_text
 
 if TYPE_CHECKING:
-    from imgcluster.pipeline.cluster import ClusterSummary
+    from imgcluster.pipeline.apply import ApplySummary
+    from imgcluster.pipeline.cluster import ClusterRow, ClusterSummary
     from imgcluster.pipeline.doctor import DoctorSummary
     from imgcluster.pipeline.embed import EmbedSummary
     from imgcluster.pipeline.encoders import EncoderEntry
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from training.train import TrainResult
 
 __all__ = [
+    "show_apply",
     "show_cluster",
     "show_doctor",
     "show_embed",
@@ -68,25 +70,17 @@ def show_embed(summary: EmbedSummary) -> None:
 
 
 def show_cluster(summary: ClusterSummary) -> None:
-    """Print the clusters, and where things lie."""
+    """Print the clusters, one sentence on how far they can be trusted, and where things lie."""
     noise = f", {_images(summary.noise)} in none of them (noise)" if summary.noise else ""
     reduction = "" if summary.reduction == "none" else f" after {summary.reduction}"
-    silhouette = "" if summary.silhouette is None else f", mean silhouette {summary.silhouette:.2f}"
     _say(
         f"{_images(summary.images)}, {len(summary.clusters)} "
-        f"{'cluster' if len(summary.clusters) == 1 else 'clusters'}{noise}, by {summary.method}{reduction}{silhouette} "
+        f"{'cluster' if len(summary.clusters) == 1 else 'clusters'}{noise}, by {summary.method}{reduction} "
         f"({summary.seconds:.1f} s)."
     )
-    table = _table(
-        "cluster", "size", "share", "silhouette", "most typical image", right=("cluster", "size", "share", "silhouette")
-    )
-    for row in summary.clusters[:_ROWS]:
-        shown = "" if row.silhouette is None else f"{round(row.silhouette, 2) + 0.0:.2f}"
-        table.add_row(str(row.cluster), f"{row.size:,}", f"{row.share:.1%}", shown, _text(row.medoid))
-    if summary.clusters:
-        _print(table)
-    if len(summary.clusters) > _ROWS:
-        _say(f"… and {len(summary.clusters) - _ROWS} more in clusters.csv.")
+    _show_clusters(summary.clusters, summary.workspace)
+    if summary.quality:
+        _say(summary.quality)
     for warning in summary.warnings:
         _say(f"Note: {warning}")
     placed = ", ".join(f"{count:,} by {how}" for how, count in summary.placed.items())
@@ -102,6 +96,56 @@ def show_cluster(summary: ClusterSummary) -> None:
     elif placed:
         _say(f"Placed {_files(placed)} in {folder}. To take them back: {undo}")
     _say(f"Page: {summary.report}")
+
+
+def show_apply(summary: ApplySummary) -> None:
+    """Print what a plan changed, and the clusters after it."""
+    parts = (
+        (summary.named, "named", "cluster"),
+        (summary.merged, "merged", "cluster"),
+        (summary.misplaced, "put right", "image"),
+    )
+    told = [f"{count:,} {noun}{'' if count == 1 else 's'} {verb}" for count, verb, noun in parts if count]
+    would = "The plan would change" if summary.dry_run else "The plan changed"
+    _say(f"{would}: {', '.join(told) or 'nothing'}.")
+    _show_clusters(summary.clusters, summary.workspace)
+    if summary.dry_run:
+        _say("Nothing was written.")
+        return
+    if summary.moved:
+        files = "file" if summary.moved == 1 else "files"
+        _say(f"Moved {summary.moved:,} placed {files} in {summary.workspace}/clusters.")
+    _say(f"To take the plan back: imgcluster undo -w {shlex.quote(summary.workspace)}")
+    _say(f"Page: {summary.report}")
+
+
+def _show_clusters(rows: Sequence[ClusterRow], workspace: str) -> None:
+    if not rows:
+        return
+    named = any(row.name for row in rows)
+    names = ("name",) if named else ()
+    table = _table(
+        "cluster",
+        *names,
+        "size",
+        "share",
+        "confidence",
+        "most typical image",
+        right=("cluster", "size", "share", "confidence"),
+    )
+    for row in rows[:_ROWS]:
+        name = (_text(row.name),) if named else ()
+        table.add_row(
+            str(row.cluster),
+            *name,
+            f"{row.size:,}",
+            f"{row.share:.1%}",
+            f"{row.mean_confidence:.2f}",
+            _text(row.medoid),
+        )
+    _print(table)
+    if len(rows) > _ROWS:
+        _say(f"… and {len(rows) - _ROWS} more in {workspace}/clusters.csv.")
 
 
 def show_run(summary: RunSummary) -> None:
@@ -131,6 +175,11 @@ def show_report(page: str) -> None:
 def show_undo(summary: UndoSummary) -> None:
     """Print what was taken back."""
     would = "Would take" if summary.dry_run else "Took"
+    if summary.what == "plan":
+        files = f"{summary.taken_back:,} placed {'file' if summary.taken_back == 1 else 'files'}"
+        moved = f"; {files} moved back" if summary.taken_back else ""
+        _say(f"{would} back the last plan{moved}.")
+        return
     total = summary.taken_back + len(summary.left)
     count = f"{summary.taken_back:,} of {total:,}" if summary.left else f"{total:,}"
     _say(f"{would} back {count} {'file' if total == 1 else 'files'} placed by {summary.place}.")

@@ -16,11 +16,12 @@ from imgcluster.pathtext import to_text
 from imgcluster.pipeline.embed import DEFAULT_WORKSPACE
 from imgcluster.pipeline.outcome import ClusterRow, Outcome, rounded
 from imgcluster.pipeline.report import write_page
-from imgcluster.pipeline.results import encoder_identity, require_not_moved, take_back_links
+from imgcluster.pipeline.results import encoder_identity, forget_plans, require_not_moved, take_back_links
 from imgcluster.pipeline.stopwatch import Stopwatch
 from imgcluster.placement import Placed, PlaceMode, check_mode, place, plan
 from imgcluster.progress import Progress, Report, silent
 from imgcluster.reduction import choose_reduction, normalise, reduce
+from imgcluster.report.content import quality
 from imgcluster.store.atomic import remove, write_json
 from imgcluster.store.shards import load
 from imgcluster.store.workspace import Workspace
@@ -41,6 +42,7 @@ class ClusterSummary:
         clusters: The clusters, the largest first.
         noise: Images of no cluster.
         silhouette: Mean silhouette in [−1, 1]; None where it is not defined.
+        quality: One sentence on how far the clusters can be trusted; "" where nothing is known of it.
         seed: The seed.
         place: How files were to be placed.
         placed: Files placed, by the way that was taken.
@@ -59,6 +61,7 @@ class ClusterSummary:
     clusters: tuple[ClusterRow, ...]
     noise: int
     silhouette: float | None
+    quality: str
     seed: int
     place: PlaceMode
     placed: dict[str, int]
@@ -152,6 +155,7 @@ def cluster(
             placed = Placed({} if mode == "none" else {mode: len(embeddings.locations)}, ())
         else:
             # From here to the last line the workspace has no clustering; then it has the new one.
+            forget_plans(space)
             for path in space.results:
                 remove(path)
             take_back_links(space)
@@ -188,6 +192,7 @@ def cluster(
         return ClusterSummary(
             workspace=to_text(space.path),
             clusters=outcome.rows,
+            quality=quality(result),
             seed=seed,
             place=mode,
             placed=placed.counts,
@@ -203,7 +208,7 @@ def cluster(
 def _place(space: Workspace, outcome: Outcome, mode: PlaceMode, report: Report) -> Placed:
     if mode == "none":
         return Placed({}, ())
-    journal = plan(outcome.locations, outcome.labels, space.clusters, mode)
+    journal = plan(outcome.locations, outcome.labels, space.clusters, mode, outcome.names)
     total = len(journal.entries)
     return place(journal, space.journal, step=lambda done: report(Progress("place", done, total)))
 

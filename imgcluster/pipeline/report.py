@@ -9,7 +9,6 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import numpy as np
-import numpy.typing as npt
 
 from imgcluster._version import __version__
 from imgcluster.encoders.info import Metric
@@ -151,11 +150,15 @@ def _thumbnails(
             report(Progress("thumbnails", before + done, total))
 
         files = [places[index] for index in indices]
-        made = list(sheets(files, pixels, step=step) if budget is None else sheets(files, pixels, budget=budget, step=step))
+        made = list(
+            sheets(files, pixels, step=step) if budget is None else sheets(files, pixels, budget=budget, step=step)
+        )
         columns = made[0].columns if made else 1
         missing = [number * columns * columns + place for number, sheet in enumerate(made) for place in sheet.missing]
         found.append(
-            Thumbnails(pixels, columns, np.array(indices, np.int32), tuple(missing), tuple(sheet.webp for sheet in made))
+            Thumbnails(
+                pixels, columns, np.array(indices, np.int32), tuple(missing), tuple(sheet.webp for sheet in made)
+            )
         )
         before += len(indices)
     return tuple(found)

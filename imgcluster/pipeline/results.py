@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from imgcluster.store.workspace import Workspace
 __all__ = [
     "Results",
     "encoder_identity",
+    "forget_plans",
     "read_results",
     "read_tables",
     "require_not_moved",
@@ -89,6 +91,8 @@ def read_results(space: Workspace) -> Results:
         WorkspaceError: Nothing is clustered yet, or embeddings have changed since.
     """
     identity = encoder_identity(space)
+    if not space.metrics.exists() and space.applied.is_dir():
+        raise WorkspaceError(f"a plan was interrupted half-way in {space.path}: apply it again, or run imgcluster undo")
     space.require(space.metrics, "run imgcluster cluster first")
     metrics = space.read_metrics()
     if metrics.get("fingerprint") != contents(space.embeddings, identity).fingerprint:
@@ -155,6 +159,7 @@ def retire_results(space: Workspace) -> None:
     Tables and page go into ``outdated/``, over those of the time before; placed links and copies are removed, as
     `undo` does.
     """
+    forget_plans(space)
     # The record first: without it nothing here counts as complete, however far the rest gets.
     for path in space.results:
         if path.exists():
@@ -162,6 +167,12 @@ def retire_results(space: Workspace) -> None:
             target.parent.mkdir(exist_ok=True)
             os.replace(path, target)
     take_back_links(space)
+
+
+def forget_plans(space: Workspace) -> None:
+    """Drop what `undo` would need to take plans back; before the clustering that they changed goes, never after."""
+    if space.applied.is_dir():
+        shutil.rmtree(space.applied)
 
 
 def take_back_links(space: Workspace) -> None:

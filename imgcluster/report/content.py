@@ -156,7 +156,9 @@ def overview(metrics: dict[str, Any], manifest: dict[str, Any], noise: int) -> t
         f"seed {metrics['options']['seed']}."
     )
     if noise:
-        sentences.append(f"{_number(noise, 'image')} ({noise / count:.0%}) in no cluster: noise, like no group of others.")
+        sentences.append(
+            f"{_number(noise, 'image')} ({noise / count:.0%}) in no cluster: noise, like no group of others."
+        )
     scores = metrics.get("scores")
     if scores:
         sentences.append(

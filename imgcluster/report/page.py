@@ -46,9 +46,7 @@ def render(page: Page) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(_text("page.html"))
     data = json.dumps(_document(page), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return template.render(
-        page=page, style=style, scripts=scripts, policy=policy, data=data.replace("<", "\\u003c")
-    )
+    return template.render(page=page, style=style, scripts=scripts, policy=policy, data=data.replace("<", "\\u003c"))
 
 
 def _document(page: Page) -> dict[str, Any]:

@@ -17,7 +17,7 @@ __all__ = ["ASSIGNMENTS", "CLUSTERS", "SKIPPED", "read_table", "write_table"]
 
 SKIPPED: Final = ("path", "reason")
 ASSIGNMENTS: Final = ("path", "cluster", "confidence", "distance", "is_medoid")
-CLUSTERS: Final = ("cluster", "size", "share", "medoid", "mean_distance", "silhouette")
+CLUSTERS: Final = ("cluster", "size", "share", "medoid", "mean_distance", "silhouette", "mean_confidence", "name")
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from imgcluster.errors import WorkspaceError
 from imgcluster.store.atomic import is_draft, remove_drafts, write_json, write_text
 
-__all__ = ["FORMAT", "MARKER", "Workspace"]
+__all__ = ["FORMAT", "MARKER", "Workspace", "read_json"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ class Workspace:
         Raises:
             WorkspaceError: The file is damaged.
         """
-        return _read_json(self.path / "manifest.json", _MANIFEST_REMEDY)
+        return read_json(self.path / "manifest.json", _MANIFEST_REMEDY)
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         """Replace the manifest."""
@@ -167,7 +167,7 @@ class Workspace:
         Raises:
             WorkspaceError: The file is damaged.
         """
-        return _read_json(self.metrics, "run imgcluster cluster again")
+        return read_json(self.metrics, "run imgcluster cluster again")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -221,7 +221,12 @@ def _may_be_there(name: str) -> bool:
     return name in _LEFT_BY_SYSTEMS or name == ".lock" or is_draft(name)
 
 
-def _read_json(path: Path, remedy: str) -> dict[str, Any]:
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """Return the object in a JSON file; empty where there is no file.
+
+    Raises:
+        WorkspaceError: It holds something else; the message ends with `remedy`.
+    """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
