@@ -1,8 +1,8 @@
 """The colours of clusters: one palette for page and figures, told apart also by colour-blind eyes.
 
-Seven hues (Okabe & Ito 2008, https://jfly.uni-koeln.de/color, the yellow darkened so that it shows on white), then
-the same ones darker, then lighter; after these 21 the colours come again with another marker. More than a handful of
-colours nobody can name: wherever they stand for clusters, numbers stand beside them.
+Six hues (the scheme "bright" of Tol 2021, https://sronpersonalpages.nl/~pault), then the same ones darker, then
+lighter; after these 18 the colours come again with another marker. More than a handful of colours nobody can name:
+wherever they stand for clusters, numbers stand beside them.
 """
 
 from __future__ import annotations
@@ -11,19 +11,11 @@ from typing import Final
 
 __all__ = ["MARKERS", "NOISE_COLOUR", "colour", "marker"]
 
-NOISE_COLOUR: Final = "#8d939c"
+NOISE_COLOUR: Final = "#aeb3ba"
 
-_HUES: Final = (
-    (0, 114, 178),
-    (230, 159, 0),
-    (0, 158, 115),
-    (204, 121, 167),
-    (213, 94, 0),
-    (86, 180, 233),
-    (178, 160, 0),
-)
+_HUES: Final = ((68, 119, 170), (238, 102, 119), (34, 136, 51), (204, 187, 68), (102, 204, 238), (170, 51, 119))
 # What a hue is mixed with, and how much of that.
-_SHADES: Final = ((0, 0.0), (0, 0.42), (255, 0.5))
+_SHADES: Final = ((0, 0.0), (0, 0.42), (255, 0.3))
 
 MARKERS: Final = ("circle", "square", "diamond")
 """The markers, in the order in which they are taken."""

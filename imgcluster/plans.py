@@ -187,7 +187,9 @@ def _checked_name(text: Any, name: str) -> str:
         raise PlanError(f"{name} has the name {_shown(text)}, which is no text; {_AGAIN}")
     checked = unicodedata.normalize("NFC", text.strip())
     if len(checked) > _LONGEST_NAME:
-        raise PlanError(f"{name} has a name of {len(checked)} characters, the limit is {_LONGEST_NAME}: {_shown(checked)}")
+        raise PlanError(
+            f"{name} has a name of {len(checked)} characters, the limit is {_LONGEST_NAME}: {_shown(checked)}"
+        )
     if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in checked):
         raise PlanError(f"{name} has a name with control characters: {_shown(checked)}; leave them out")
     return checked

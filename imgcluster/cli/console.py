@@ -167,8 +167,11 @@ def show_evaluate(summary: EvaluateSummary) -> None:
     _say(f"Confusion matrix: {summary.confusion_table}, {summary.confusion_picture}")
 
 
-def show_report(page: str) -> None:
-    """Print where the page lies."""
+def show_report(written: tuple[str, str | None]) -> None:
+    """Print where the page lies, and the figures where there are any."""
+    page, figures = written
+    if figures:
+        _say(f"Figures: {figures}")
     _say(f"Page: {page}")
 
 

@@ -194,6 +194,9 @@ def evaluate_command(
 
 
 def report_command(
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Draw figures for papers, too: PNG and SVG in the folder figures.")
+    ] = False,
     workspace: o.WorkspaceFolder = o.WORKSPACE,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
@@ -203,11 +206,14 @@ def report_command(
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
         from imgcluster.cli.console import show_report
+        from imgcluster.pathtext import to_text
         from imgcluster.pipeline.report import report_page
+        from imgcluster.store.workspace import Workspace
 
         with screen.progress() as report:
-            page = report_page(workspace=workspace, report=report)
-        screen.show(page, show_report, as_json={"report": page})
+            page = report_page(workspace=workspace, figures=figures, report=report)
+        folder = to_text(Workspace(workspace).figures) if figures else None
+        screen.show((page, folder), show_report, as_json={"report": page, "figures": folder})
 
 
 def apply_command(

@@ -135,6 +135,8 @@ def _write(
     # From here to the last line the workspace has no clustering; then it has the new one. In between, `recover`
     # and `undo` know the way back.
     remove(space.metrics)
+    for path in space.drawn:
+        remove(path)
     labels = decided.clusters.tolist()
     moved = relocate(
         space.journal,

@@ -56,6 +56,8 @@ def take_plan_back(space: Workspace, state: Path, *, report: Report = silent) ->
     """Bring the workspace back to a state that was kept, and return how many placed files moved."""
     metrics: dict[str, Any] = read_json(state / space.metrics.name, "start over with: imgcluster cluster")
     remove(space.metrics)
+    for path in space.drawn:
+        remove(path)
     for path in _changed_by_plans(space):
         if path != space.metrics:
             remove(path)

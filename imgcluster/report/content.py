@@ -126,7 +126,8 @@ def choose_embedded(
         first = representatives[number][: room[number]]
         if room[number] < len(order):
             tail = order[::-1][: room[number] // 4].tolist()
-            even = order[np.linspace(0, len(order) - 1, room[number]).astype(np.int64)].tolist()
+            rest = max(0, room[number] - len(first) - len(tail))
+            even = order[np.linspace(0, len(order) - 1, rest).astype(np.int64)].tolist()
             wanted = list(dict.fromkeys([*first, *tail, *even, *order.tolist()]))[: room[number]]
         else:
             wanted = list(dict.fromkeys([*first, *order.tolist()]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ FORMAT: Final = 1
 
 # The embeddings are not lost with it: each shard knows which encoder made it.
 _MANIFEST_REMEDY: Final = "delete that file, then run the same embed command again"
+
+_FIGURE: Final = re.compile(r"(map|sizes|silhouettes|tree|confusion|noise|cluster_[0-9]{3,}\w*)\.(png|svg)")
 
 # What file managers put into folders unasked.
 _LEFT_BY_SYSTEMS: Final = {".DS_Store", "Thumbs.db", "desktop.ini"}
@@ -146,7 +149,15 @@ class Workspace:
             self.report,
             self.confusion_table,
             self.confusion_picture,
+            *self.drawn,
         )
+
+    @property
+    def drawn(self) -> tuple[Path, ...]:
+        """The figures that were drawn; files of other names in their folder are not ours."""
+        if not self.figures.is_dir():
+            return ()
+        return tuple(sorted(path for path in self.figures.iterdir() if _FIGURE.fullmatch(path.name)))
 
     @property
     def manifest(self) -> dict[str, Any]:

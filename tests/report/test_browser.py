@@ -17,7 +17,7 @@ from samples import paint
 
 HOSTILE = [
     "<img src=x onerror=alert(1)>.png",
-    "\"><script>alert(2)<&gt;.png",
+    '"><script>alert(2)<&gt;.png',
     "a?b#c%20d&e.png",
     "日本 \u202egpj.png",
     "line\nbreak.png",
@@ -128,7 +128,8 @@ OVERLAPS = """() => {
   const walker = document.createTreeWalker(home, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const parent = walker.currentNode.parentElement;
-    if (!walker.currentNode.data.trim() || parent.closest("script, style, select, .hidden, .skip, [hidden], dialog:not([open])")) continue;
+    const unseen = "script, style, select, .hidden, .skip, [hidden], dialog:not([open])";
+    if (!walker.currentNode.data.trim() || parent.closest(unseen)) continue;
     if (parent.closest(".badge, .map-buttons, .card-head, .bar") || !parent.checkVisibility()) continue;
     const range = document.createRange();
     range.selectNodeContents(walker.currentNode);
@@ -137,7 +138,9 @@ OVERLAPS = """() => {
   const found = [];
   for (let i = 0; i < boxes.length; i++) for (let j = i + 1; j < boxes.length; j++) {
     const [a, first] = boxes[i], [b, second] = boxes[j];
-    if (Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 5) found.push([first, second]);
+    const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+    const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+    if (across > 1 && down > 5) found.push([first, second]);
   }
   return found;
 }"""
@@ -215,9 +218,10 @@ class TestKeyboard:
     def test_everything_that_is_pressed_has_a_name(self, page: Any) -> None:
         tab = page.tab
         tab.locator("#cluster0 .open").click()
-        nameless = """() => [...document.querySelectorAll("button, a, input, select, [role=application]")].filter(
-          (one) => one.checkVisibility() && !(one.getAttribute("aria-label") || one.textContent.trim() || one.labels?.length)
-        ).map((one) => one.outerHTML)"""
+        nameless = """() => [...document.querySelectorAll("button, a, input, select, [role=application]")]
+          .filter((one) => one.checkVisibility())
+          .filter((one) => !(one.getAttribute("aria-label") || one.textContent.trim() || one.labels?.length))
+          .map((one) => one.outerHTML)"""
         assert tab.evaluate(nameless) == []
 
 
