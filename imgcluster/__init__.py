@@ -22,9 +22,11 @@ if TYPE_CHECKING:
         ImgclusterError,
         NoImagesError,
         PlacementError,
+        PlanError,
         UsageError,
         WorkspaceError,
     )
+    from imgcluster.pipeline.apply import ApplySummary, apply
     from imgcluster.pipeline.cluster import ClusterSummary, cluster
     from imgcluster.pipeline.compare import Comparison, compare
     from imgcluster.pipeline.doctor import DoctorSummary, doctor
@@ -47,8 +49,11 @@ _HOME: Final = {
     "ImgclusterError": "errors",
     "NoImagesError": "errors",
     "PlacementError": "errors",
+    "PlanError": "errors",
     "UsageError": "errors",
     "WorkspaceError": "errors",
+    "ApplySummary": "pipeline.apply",
+    "apply": "pipeline.apply",
     "ClusterSummary": "pipeline.cluster",
     "cluster": "pipeline.cluster",
     "Comparison": "pipeline.compare",
@@ -71,6 +76,7 @@ _HOME: Final = {
 }
 
 __all__ = [
+    "ApplySummary",
     "ClusterSummary",
     "ClusteringError",
     "Comparison",
@@ -86,12 +92,14 @@ __all__ = [
     "ImgclusterError",
     "NoImagesError",
     "PlacementError",
+    "PlanError",
     "Progress",
     "RunSummary",
     "UndoSummary",
     "UsageError",
     "WorkspaceError",
     "__version__",
+    "apply",
     "cluster",
     "compare",
     "doctor",

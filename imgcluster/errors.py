@@ -13,6 +13,7 @@ __all__ = [
     "ImgclusterError",
     "NoImagesError",
     "PlacementError",
+    "PlanError",
     "UsageError",
     "WorkspaceError",
     "one_line",
@@ -57,6 +58,10 @@ class ClusteringError(ImgclusterError):
 
 class PlacementError(ImgclusterError):
     """Files that could not be placed, or taken back."""
+
+
+class PlanError(ImgclusterError):
+    """A plan that is none, is for another clustering, or contradicts itself."""
 
 
 def one_line(error: BaseException) -> str:

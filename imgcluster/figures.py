@@ -77,11 +77,15 @@ def candidates_figure(candidates: Sequence[Candidate]) -> Figure:
 
 
 def save(figure: Figure, path: Path, *, dpi: int = 120) -> None:
-    """Write a figure as PNG; the same figure gives the same bytes."""
-    with atomic_path(path) as draft, warnings.catch_warnings():
+    """Write a figure as PNG or, where `path` ends so, SVG; the same figure gives the same bytes."""
+    from matplotlib import rc_context
+
+    kind = "svg" if path.suffix == ".svg" else "png"
+    metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+    with atomic_path(path) as draft, warnings.catch_warnings(), rc_context({"svg.hashsalt": "imgcluster"}):
         # Characters that matplotlib's font lacks are drawn as boxes; the table beside the picture has them.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        figure.savefig(draft, format="png", dpi=dpi, metadata={"Software": None})
+        figure.savefig(draft, format=kind, dpi=dpi, metadata=metadata)
 
 
 def _shortened(label: str) -> str:

@@ -24,7 +24,7 @@ from imgcluster.errors import one_line
 from imgcluster.formats import PILLOW_FORMATS
 from imgcluster.preprocessing import InputSpec, Pixels, prepare
 
-__all__ = ["Decoded", "UnreadableImage", "decode", "heif_available", "quiet_decoders", "thumbnail"]
+__all__ = ["Decoded", "UnreadableImage", "decode", "heif_available", "quiet_decoders"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -91,21 +91,6 @@ def decode(data: bytes, spec: InputSpec, *, kind: str | None = None) -> Decoded:
         picture, width, height = _upright(image, max(spec.width, spec.height) / min(right - left, lower - upper))
         pixels = _pixels(picture, spec, image.info.get("icc_profile"))
         return Decoded(pixels, width, height, *_looks(picture))
-
-
-def thumbnail(data: bytes, side: int) -> Pixels:
-    """Decode an image file's bytes to ``uint8 (height, width, 3)`` that fits into `side`×`side` pixels.
-
-    The whole picture is kept, in its aspect ratio, and never enlarged.
-
-    Raises:
-        UnreadableImage: As `decode`.
-    """
-    with _explained(None), Image.open(io.BytesIO(data), formats=_formats()) as image:
-        scale = min(1.0, side / max(image.size))
-        picture, width, height = _upright(image, scale)
-        size = {"width": max(1, round(width * scale)), "height": max(1, round(height * scale))}
-        return _pixels(picture, InputSpec(**size, channels=3, resize="stretch"), image.info.get("icc_profile"))
 
 
 @functools.cache

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from imgcluster.encoders.info import Metric
 from imgcluster.reduction import Vectors, normalise
 
-__all__ = ["ClusterFacts", "Measures", "measure"]
+__all__ = ["ClusterFacts", "Measures", "measure", "silhouettes"]
 
 # The nearest to this many members is hardly another than the nearest to all.
 _MEDOID_SAMPLE: Final = 1024
@@ -76,6 +76,15 @@ def measure(vectors: Vectors, labels: npt.NDArray[np.int64], metric: Metric, *, 
         for cluster, inside in enumerate(members)
     )
     return Measures(distances, facts, _mean(silhouettes), sampled)
+
+
+def silhouettes(
+    vectors: Vectors, labels: npt.NDArray[np.int64], metric: Metric, *, seed: int = 0
+) -> npt.NDArray[np.float64]:
+    """Return the silhouette of each image, ``float64 (n,)`` in [−1, 1]; NaN for noise, where it is not defined, and for
+    all but 5,000 images of larger sets. Arguments are those of `measure`."""
+    points = normalise(vectors) if metric == "cosine" else vectors
+    return _silhouettes(points, labels, metric, np.random.default_rng(seed))[0]
 
 
 def _medoid(points: Vectors, metric: Metric, generator: np.random.Generator) -> int:

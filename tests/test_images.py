@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from PIL import Image, features
 
 import pictures
 from imgcluster import images
-from imgcluster.images import Decoded, UnreadableImage, decode, heif_available, quiet_decoders, thumbnail
+from imgcluster.images import Decoded, UnreadableImage, decode, heif_available, quiet_decoders
 from imgcluster.preprocessing import InputSpec, prepare
 from pictures import WHITE, encoded, flat, noise, quarters, smooth
 
@@ -517,10 +517,9 @@ class TestDamage:
         with pytest.raises(UnreadableImage, match=r"^damaged"):
             decode(whole_file(file_format)[:length], SMALL)
 
-    @pytest.mark.parametrize("make", [lambda data: decode(data, SMALL), lambda data: thumbnail(data, 16)])
-    def test_a_decompression_bomb_is_refused(self, make: Callable[[bytes], object]) -> None:
+    def test_a_decompression_bomb_is_refused(self) -> None:
         with pytest.raises(UnreadableImage, match=r"^too large to decode safely: 3,600 megapixels, the limit is 179"):
-            make(pictures.bomb())
+            decode(pictures.bomb(), SMALL)
 
     def test_out_of_memory_costs_one_picture(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(*args: object) -> None:
@@ -550,18 +549,17 @@ class TestDamage:
         if part < 0.5:
             del data[int(len(data) * part * 2) :]
 
-        for work in (lambda: decode(bytes(data), SMALL).pixels, lambda: thumbnail(bytes(data), 16)):
-            reason, pixels = "", None
-            try:
-                pixels = work()
-            except UnreadableImage as error:
-                reason = str(error)
-            if pixels is None:
-                assert reason
-                assert "\n" not in reason
-            else:
-                assert pixels.dtype == np.uint8
-                assert pixels.shape[2] == 3
+        reason, pixels = "", None
+        try:
+            pixels = decode(bytes(data), SMALL).pixels
+        except UnreadableImage as error:
+            reason = str(error)
+        if pixels is None:
+            assert reason
+            assert "\n" not in reason
+        else:
+            assert pixels.dtype == np.uint8
+            assert pixels.shape[2] == 3
 
     @QUICK
     @given(
@@ -638,32 +636,3 @@ class TestQuietDecoders:
             with quiet_decoders():
                 assert warnings.filters
             assert not warnings.filters
-
-
-class TestThumbnail:
-    @pytest.mark.parametrize(
-        ("size", "expected"),
-        [((96, 64), (48, 32)), ((64, 96), (32, 48)), ((20, 10), (20, 10)), ((48, 48), (48, 48)), ((4000, 3), (48, 1))],
-    )
-    def test_fits_and_is_never_enlarged(self, size: tuple[int, int], expected: tuple[int, int]) -> None:
-        pixels = thumbnail(encoded(flat((1, 2, 3), size), "PNG"), 48)
-
-        assert pixels.shape == (expected[1], expected[0], 3)
-        assert pixels.dtype == np.uint8
-        assert (pixels == (1, 2, 3)).all()
-
-    @pytest.mark.parametrize("orientation", pictures.ORIENTATIONS)
-    def test_is_upright(self, orientation: int) -> None:
-        pixels = thumbnail(pictures.turned(quarters(960, 640), orientation), 96)
-
-        assert pixels.shape == (64, 96, 3)
-        assert difference(pixels, quarters()) < 4
-
-    def test_is_in_colour_and_in_srgb(self) -> None:
-        assert thumbnail(encoded(flat(9, mode="L"), "PNG"), 8).shape == (8, 8, 3)
-        pixels = thumbnail(encoded(flat((255, 0, 0)), "PNG", icc_profile=pictures.swapped_primaries()), 8)
-        assert pixels[0, 0].tolist() == pytest.approx([0, 0, 255], abs=3)
-
-    def test_of_a_damaged_file(self) -> None:
-        with pytest.raises(UnreadableImage, match=r"^damaged or truncated: "):
-            thumbnail(whole_file("JPEG")[:-200], 32)

@@ -9,7 +9,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from imgcluster import progress
 
@@ -25,11 +35,21 @@ _STAGES: Final = {
     "cluster": "Clustering",
     "measure": "Measuring",
     "place": "Placing files",
+    "layout": "Laying out the map",
+    "thumbnails": "Making small pictures",
+    "figures": "Drawing figures",
     "report": "Writing the page",
     "undo": "Taking files back",
     "reconstruct": "Reconstructing",
     "generate": "Generating",
 }
+
+
+class _Time(TimeRemainingColumn):
+    """The time left; where nobody knows it, the time gone by."""
+
+    def render(self, task: Task) -> Text:
+        return super().render(task) if task.total else TimeElapsedColumn().render(task)
 
 
 @contextmanager
@@ -40,7 +60,7 @@ def bar() -> Iterator[progress.Report]:
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.fields[count]}"),
-        TimeRemainingColumn(),
+        _Time(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, TaskID] = {}

@@ -17,7 +17,8 @@ from imgcluster.pathtext import printable, to_text
 
 if TYPE_CHECKING:
     from imgcluster.clustering import Candidate
-    from imgcluster.pipeline.cluster import ClusterSummary
+    from imgcluster.pipeline.apply import ApplySummary
+    from imgcluster.pipeline.cluster import ClusterRow, ClusterSummary
     from imgcluster.pipeline.compare import Comparison
     from imgcluster.pipeline.doctor import DoctorSummary
     from imgcluster.pipeline.embed import EmbedSummary
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from training.train import TrainResult
 
 __all__ = [
+    "show_apply",
     "show_cluster",
     "show_comparison",
     "show_doctor",
@@ -48,7 +50,7 @@ __all__ = [
 
 # More clusters than this are for clusters.csv and the page.
 _ROWS: Final = 25
-_FIGURES: Final = ("cluster", "size", "share", "silhouette", "stability")
+_FIGURES: Final = ("cluster", "size", "share", "confidence", "stability")
 _PLAIN_WIDTH: Final = 10_000
 
 
@@ -73,25 +75,15 @@ def show_embed(summary: EmbedSummary) -> None:
 
 
 def show_cluster(summary: ClusterSummary) -> None:
-    """Print the clusters, and where things lie."""
+    """Print the clusters, one sentence on how far they can be trusted, and where things lie."""
     noise = f", {_images(summary.noise)} in none of them (noise)" if summary.noise else ""
     reduction = "" if summary.reduction == "none" else f" after {summary.reduction}"
-    silhouette = "" if summary.silhouette is None else f", mean silhouette {summary.silhouette:.2f}"
     _say(
         f"{_images(summary.images)}, {len(summary.clusters)} "
-        f"{'cluster' if len(summary.clusters) == 1 else 'clusters'}{noise}, by {summary.method}{reduction}{silhouette} "
+        f"{'cluster' if len(summary.clusters) == 1 else 'clusters'}{noise}, by {summary.method}{reduction} "
         f"({summary.seconds:.1f} s)."
     )
-    table = _table("cluster", "size", "share", "silhouette", "stability", "most typical image", right=_FIGURES)
-    for row in summary.clusters[:_ROWS]:
-        silhouette, stability = (
-            "" if value is None else f"{round(value, 2) + 0.0:.2f}" for value in (row.silhouette, row.stability)
-        )
-        table.add_row(str(row.cluster), f"{row.size:,}", f"{row.share:.1%}", silhouette, stability, _text(row.medoid))
-    if summary.clusters:
-        _print(table)
-    if len(summary.clusters) > _ROWS:
-        _say(f"… and {len(summary.clusters) - _ROWS} more in clusters.csv.")
+    _show_clusters(summary.clusters, summary.workspace)
     _say(summary.quality)
     if len(summary.layers) > 1:
         others = (f"{count} clusters" for number, count in enumerate(summary.layers) if number != summary.layer)
@@ -124,6 +116,58 @@ def _show_candidates(candidates: Sequence[Candidate]) -> None:
         table.add_row(str(candidate.k), *scores, "chosen" if candidate.chosen else "")
     _say("Numbers of clusters, scored without labels:")
     _print(table)
+
+
+def show_apply(summary: ApplySummary) -> None:
+    """Print what a plan changed, and the clusters after it."""
+    parts = (
+        (summary.named, "named", "cluster"),
+        (summary.merged, "merged", "cluster"),
+        (summary.misplaced, "put right", "image"),
+    )
+    told = [f"{count:,} {noun}{'' if count == 1 else 's'} {verb}" for count, verb, noun in parts if count]
+    would = "The plan would change" if summary.dry_run else "The plan changed"
+    _say(f"{would}: {', '.join(told) or 'nothing'}.")
+    _show_clusters(summary.clusters, summary.workspace)
+    if summary.dry_run:
+        _say("Nothing was written.")
+        return
+    if summary.moved:
+        files = "file" if summary.moved == 1 else "files"
+        _say(f"Moved {summary.moved:,} placed {files} in {summary.workspace}/clusters.")
+    _say(f"To take the plan back: imgcluster undo -w {shlex.quote(summary.workspace)}")
+    _say(f"Page: {summary.report}")
+
+
+def _show_clusters(rows: Sequence[ClusterRow], workspace: str) -> None:
+    if not rows:
+        return
+    named = any(row.name for row in rows)
+    names = ("name",) if named else ()
+    table = _table(
+        "cluster",
+        *names,
+        "size",
+        "share",
+        "confidence",
+        "stability",
+        "most typical image",
+        right=_FIGURES,
+    )
+    for row in rows[:_ROWS]:
+        name = (_text(row.name),) if named else ()
+        table.add_row(
+            str(row.cluster),
+            *name,
+            f"{row.size:,}",
+            f"{row.share:.1%}",
+            f"{row.mean_confidence:.2f}",
+            "" if row.stability is None else f"{row.stability:.2f}",
+            _text(row.medoid),
+        )
+    _print(table)
+    if len(rows) > _ROWS:
+        _say(f"… and {len(rows) - _ROWS} more in {workspace}/clusters.csv.")
 
 
 def show_run(summary: RunSummary) -> None:
@@ -168,14 +212,22 @@ def show_comparison(comparison: Comparison) -> None:
     _say(f"Labels: {comparison.labels}; in brackets 95 % bootstrap intervals.")
 
 
-def show_report(page: str) -> None:
-    """Print where the page lies."""
+def show_report(written: tuple[str, str | None]) -> None:
+    """Print where the page lies, and the figures where there are any."""
+    page, figures = written
+    if figures:
+        _say(f"Figures: {figures}")
     _say(f"Page: {page}")
 
 
 def show_undo(summary: UndoSummary) -> None:
     """Print what was taken back."""
     would = "Would take" if summary.dry_run else "Took"
+    if summary.what == "plan":
+        files = f"{summary.taken_back:,} placed {'file' if summary.taken_back == 1 else 'files'}"
+        moved = f"; {files} moved back" if summary.taken_back else ""
+        _say(f"{would} back the last plan{moved}.")
+        return
     total = summary.taken_back + len(summary.left)
     count = f"{summary.taken_back:,} of {total:,}" if summary.left else f"{total:,}"
     _say(f"{would} back {count} {'file' if total == 1 else 'files'} placed by {summary.place}.")

@@ -1,4 +1,4 @@
-"""The commands around a workspace: embed, cluster, run, evaluate, report, undo."""
+"""The commands around a workspace: embed, cluster, run, evaluate, report, apply, undo."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ from imgcluster.errors import UsageError
 if TYPE_CHECKING:
     from imgcluster.encoders import EncoderOptions
 
-__all__ = ["cluster_command", "embed_command", "evaluate_command", "report_command", "run_command", "undo_command"]
+__all__ = [
+    "apply_command",
+    "cluster_command",
+    "embed_command",
+    "evaluate_command",
+    "report_command",
+    "run_command",
+    "undo_command",
+]
 
 
 def embed_command(
@@ -226,6 +234,9 @@ def evaluate_command(
 
 
 def report_command(
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Draw figures for papers, too: PNG and SVG in the folder figures.")
+    ] = False,
     workspace: o.WorkspaceFolder = o.WORKSPACE,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
@@ -235,11 +246,33 @@ def report_command(
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
         from imgcluster.cli.console import show_report
+        from imgcluster.pathtext import to_text
         from imgcluster.pipeline.report import report_page
+        from imgcluster.store.workspace import Workspace
 
         with screen.progress() as report:
-            page = report_page(workspace=workspace, report=report)
-        screen.show(page, show_report, as_json={"report": page})
+            page = report_page(workspace=workspace, figures=figures, report=report)
+        folder = to_text(Workspace(workspace).figures) if figures else None
+        screen.show((page, folder), show_report, as_json={"report": page, "figures": folder})
+
+
+def apply_command(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN.json", help="A plan saved on the page.")],
+    dry_run: o.DryRun = False,
+    workspace: o.WorkspaceFolder = o.WORKSPACE,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Carry out what was decided on the page: names, merges, misplaced images."""
+    screen = Screen(as_json, quiet, verbose)
+    with boundary(screen):
+        from imgcluster.cli.console import show_apply
+        from imgcluster.pipeline.apply import apply
+
+        with screen.progress() as report:
+            summary = apply(plan, workspace=workspace, dry_run=dry_run, report=report)
+        screen.show(summary, show_apply)
 
 
 def undo_command(
@@ -249,7 +282,7 @@ def undo_command(
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """Take the last placing of files back: moved images return, links and copies go."""
+    """Take back the last plan, else the last placing of files: moved images return, links and copies go."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
         from imgcluster.cli.console import show_undo

@@ -20,7 +20,7 @@ from imgcluster.pipeline.embed import DEFAULT_WORKSPACE
 from imgcluster.pipeline.layers import Kept, read_kept, write_kept
 from imgcluster.pipeline.outcome import ClusterRow, Outcome, rounded
 from imgcluster.pipeline.report import write_page
-from imgcluster.pipeline.results import encoder_identity, require_not_moved, take_back_links
+from imgcluster.pipeline.results import encoder_identity, forget_plans, require_not_moved, take_back_links
 from imgcluster.pipeline.stopwatch import Stopwatch
 from imgcluster.placement import Placed, PlaceMode, check_mode, place, plan
 from imgcluster.progress import Progress, Report, silent
@@ -172,6 +172,7 @@ def cluster(
             placed = Placed({} if mode == "none" else {mode: len(embeddings.locations)}, ())
         else:
             # From here to the last line the workspace has no clustering; then it has the new one.
+            forget_plans(space)
             for path in space.results:
                 remove(path)
             take_back_links(space)
@@ -203,7 +204,7 @@ def cluster(
                 "warnings": list(warnings),
                 **result,
             }
-            write_page(space, metrics, report=report)
+            write_page(space, metrics, embeddings=embeddings, report=report)
             watch.lap("report")
             record = {"options": options, "clusters": clustering.count, **result}
             record |= {"placed": placed.counts, "seconds": watch.stages}
@@ -229,7 +230,7 @@ def cluster(
 def _place(space: Workspace, outcome: Outcome, mode: PlaceMode, report: Report) -> Placed:
     if mode == "none":
         return Placed({}, ())
-    journal = plan(outcome.locations, outcome.labels, space.clusters, mode)
+    journal = plan(outcome.locations, outcome.labels, space.clusters, mode, outcome.names)
     total = len(journal.entries)
     return place(journal, space.journal, step=lambda done: report(Progress("place", done, total)))
 

@@ -77,7 +77,7 @@ def evaluate(
         clusters = results.clusters[known]
         scores = score(clusters, [told[results.locations[index]] for index in known])
         sure = intervals(scores)
-        _write_confusion(space, scores)
+        _write_confusion(space, scores, results.names)
         summary = EvaluateSummary(
             workspace=to_text(space.path),
             labels=to_text(labels),
@@ -164,8 +164,8 @@ def _absolute(text: str, base: str) -> str:
     return join(base, text.removeprefix("./"))
 
 
-def _write_confusion(space: Workspace, scores: Scores) -> None:
-    columns = [folder_name(number) for number in scores.clusters]
+def _write_confusion(space: Workspace, scores: Scores, names: Mapping[int, str]) -> None:
+    columns = [folder_name(number, names.get(number, "")) for number in scores.clusters]
     rows = ([name, *counts] for name, counts in zip(scores.label_names, scores.confusion.tolist(), strict=True))
     write_table(space.confusion_table, ["label", *columns], rows)
     # Matched clusters along the diagonal, then the others.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,17 +12,19 @@ from imgcluster.clustering import Clustering
 from imgcluster.errors import WorkspaceError
 from imgcluster.measures import Measures
 from imgcluster.pathtext import common_base, relative_to
+from imgcluster.pipeline.names import find_again, read_names
 from imgcluster.store.shards import Embeddings
 from imgcluster.store.tables import ASSIGNMENTS, CLUSTERS, read_table, write_table
 from imgcluster.store.workspace import Workspace
 
-__all__ = ["ClusterRow", "Outcome", "rounded"]
+__all__ = ["ClusterRow", "Outcome", "rounded", "row_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterRow:
     """One row of ``clusters.csv``: number, images, share of all, path of the medoid (the most typical image), mean
-    distance of the members to it, silhouette in [−1, 1] and stability in [0, 1], None where they are not defined."""
+    distance of the members to it, silhouette in [−1, 1] and stability in [0, 1], None where they are not defined, mean
+    confidence of the members, and the name that somebody gave it, "" for none."""
 
     cluster: int
     size: int
@@ -31,6 +33,23 @@ class ClusterRow:
     mean_distance: float
     silhouette: float | None
     stability: float | None
+    mean_confidence: float
+    name: str
+
+
+def row_of(values: Mapping[str, str]) -> ClusterRow:
+    """Return a row of ``clusters.csv`` from its texts."""
+    return ClusterRow(
+        cluster=int(values["cluster"]),
+        size=int(values["size"]),
+        share=float(values["share"]),
+        medoid=values["medoid"],
+        mean_distance=float(values["mean_distance"]),
+        silhouette=float(values["silhouette"]) if values["silhouette"] else None,
+        stability=float(values["stability"]) if values.get("stability") else None,
+        mean_confidence=float(values.get("mean_confidence") or 0.0),
+        name=values.get("name", ""),
+    )
 
 
 class Outcome:
@@ -40,6 +59,7 @@ class Outcome:
         base: The folder that the tables' paths are relative to.
         locations: Absolute paths, one per image.
         labels: The cluster of each image.
+        names: The names that clusters of before had which are found again.
         paths: Paths relative to `base`, as the tables show them.
         rows: The rows of ``clusters.csv``.
     """
@@ -63,6 +83,7 @@ class Outcome:
         self._complete = manifest.get("state") == "embedded"
         self.base = str(manifest.get("base", "")) if self._complete else common_base(list(embeddings.roots))
         self.paths = [relative_to(location, self.base) for location in embeddings.locations]
+        self.names = find_again(read_names(space), self.locations, clustering.labels)
         self.rows = tuple(
             ClusterRow(
                 cluster=facts.cluster,
@@ -72,6 +93,8 @@ class Outcome:
                 mean_distance=round(facts.mean_distance, 4),
                 silhouette=rounded(facts.silhouette),
                 stability=rounded(stability[facts.cluster]),
+                mean_confidence=round(float(clustering.confidence[clustering.labels == facts.cluster].mean()), 4),
+                name=self.names.get(facts.cluster, ""),
             )
             for facts in measures.clusters
         )
@@ -108,15 +131,8 @@ class Outcome:
             silhouette, stability = (
                 None if value is None else f"{value:.4f}" for value in (row.silhouette, row.stability)
             )
-            yield (
-                row.cluster,
-                row.size,
-                f"{row.share:.4f}",
-                row.medoid,
-                f"{row.mean_distance:.4f}",
-                silhouette,
-                stability,
-            )
+            measured = f"{row.mean_distance:.4f}", silhouette, stability, f"{row.mean_confidence:.4f}"
+            yield row.cluster, row.size, f"{row.share:.4f}", row.medoid, *measured, row.name
 
     def _check_every_image_has_its_row(self) -> None:
         """Read the tables back: each image found must be in one row of one of them, and in no other.

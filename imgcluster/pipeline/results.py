@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,12 +16,13 @@ from imgcluster.pathtext import from_text, join
 from imgcluster.placement import read_journal, take_back
 from imgcluster.placement.placing import free_name, names_in
 from imgcluster.store.shards import contents
-from imgcluster.store.tables import ASSIGNMENTS, CLUSTERS, read_table
+from imgcluster.store.tables import ASSIGNMENTS, read_table
 from imgcluster.store.workspace import Workspace
 
 __all__ = [
     "Results",
     "encoder_identity",
+    "forget_plans",
     "read_results",
     "read_tables",
     "require_not_moved",
@@ -31,6 +33,7 @@ __all__ = [
 _LOG = logging.getLogger(__name__)
 
 _OUTDATED: Final = "outdated"
+_NEEDED: Final = ("cluster", "size", "medoid", "mean_distance", "silhouette")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,8 @@ class Results:
 
     `paths` are relative to `base`; `locations` are absolute; `clusters` ``int64 (n,)``; `confidence` and
     `distances` ``float64 (n,)`` (NaN where the table has none). `table` is ``clusters.csv``, `metrics`
-    ``metrics.json``.
+    ``metrics.json``. `runner_ups` ``int32 (n,)`` are the next best clusters, −1 for none; None where the table has no
+    such column.
     """
 
     base: str
@@ -51,6 +55,17 @@ class Results:
     medoids: npt.NDArray[np.bool_]
     table: list[dict[str, str]]
     metrics: dict[str, Any]
+    runner_ups: npt.NDArray[np.int32] | None = None
+
+    @property
+    def rows(self) -> dict[int, dict[str, str]]:
+        """The rows of ``clusters.csv`` by cluster."""
+        return {int(row["cluster"]): row for row in self.table}
+
+    @property
+    def names(self) -> dict[int, str]:
+        """The names that people gave to clusters."""
+        return {number: row["name"] for number, row in self.rows.items() if row.get("name")}
 
 
 def encoder_identity(space: Workspace) -> str:
@@ -76,6 +91,8 @@ def read_results(space: Workspace) -> Results:
         WorkspaceError: Nothing is clustered yet, or embeddings have changed since.
     """
     identity = encoder_identity(space)
+    if not space.metrics.exists() and space.applied.is_dir():
+        raise WorkspaceError(f"a plan was interrupted half-way in {space.path}: apply it again, or run imgcluster undo")
     space.require(space.metrics, "run imgcluster cluster first")
     metrics = space.read_metrics()
     if metrics.get("fingerprint") != contents(space.embeddings, identity).fingerprint:
@@ -102,8 +119,9 @@ def read_tables(space: Workspace, metrics: dict[str, Any]) -> Results:
             confidence=_numbers(row["confidence"] for row in rows),
             distances=_numbers(row["distance"] for row in rows),
             medoids=np.array([row["is_medoid"] == "true" for row in rows], dtype=bool),
-            table=list(read_table(space.clusters_table, CLUSTERS)),
+            table=list(read_table(space.clusters_table, _NEEDED)),
             metrics=metrics,
+            runner_ups=_whole(row["runner_up"] for row in rows) if rows and "runner_up" in rows[0] else None,
         )
     except ValueError as error:
         raise WorkspaceError(
@@ -141,6 +159,7 @@ def retire_results(space: Workspace) -> None:
     Tables and page go into ``outdated/``, over those of the time before; placed links and copies are removed, as
     `undo` does.
     """
+    forget_plans(space)
     # The record first: without it nothing here counts as complete, however far the rest gets.
     for path in space.results:
         if path.exists():
@@ -148,6 +167,12 @@ def retire_results(space: Workspace) -> None:
             target.parent.mkdir(exist_ok=True)
             os.replace(path, target)
     take_back_links(space)
+
+
+def forget_plans(space: Workspace) -> None:
+    """Drop what `undo` would need to take plans back; before the clustering that they changed goes, never after."""
+    if space.applied.is_dir():
+        shutil.rmtree(space.applied)
 
 
 def take_back_links(space: Workspace) -> None:
@@ -171,6 +196,10 @@ def take_back_links(space: Workspace) -> None:
 
 def _is_there(text: str) -> bool:
     return os.path.lexists(from_text(text))
+
+
+def _whole(texts: Any) -> npt.NDArray[np.int32]:
+    return np.array([int(text) if text else -1 for text in texts], dtype=np.int32)
 
 
 def _numbers(texts: Any) -> npt.NDArray[np.float64]:

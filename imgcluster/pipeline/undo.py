@@ -1,4 +1,4 @@
-"""`undo`: the last placing of files is taken back."""
+"""`undo`: the last thing that was done is taken back: a plan, or the placing of files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from imgcluster.errors import WorkspaceError
 from imgcluster.pathtext import to_text
 from imgcluster.pipeline.embed import DEFAULT_WORKSPACE
+from imgcluster.pipeline.history import last_plan, take_plan_back
 from imgcluster.pipeline.report import write_page
 from imgcluster.placement import read_journal, take_back
 from imgcluster.progress import Progress, Report, silent
@@ -18,9 +19,11 @@ __all__ = ["UndoSummary", "undo"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UndoSummary:
-    """What `undo` did: `taken_back` files of a placing by `place`; those `left` as they are, each with the reason."""
+    """What `undo` took back, a ``plan`` or a ``placing`` (`what`): `taken_back` files, of a placing by `place`; those
+    `left` as they are, each with the reason."""
 
     workspace: str
+    what: str
     place: str
     taken_back: int
     left: tuple[tuple[str, str], ...]
@@ -30,10 +33,11 @@ class UndoSummary:
 def undo(
     *, workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE, dry_run: bool = False, report: Report = silent
 ) -> UndoSummary:
-    """Put moved files back where they came from; remove placed links and copies that are as they were placed.
+    """Take back the last plan; where there is none, put moved files back where they came from, and remove placed links
+    and copies that are as they were placed.
 
     Raises:
-        WorkspaceError: Nothing is placed, or another process works in the workspace.
+        WorkspaceError: There is nothing to take back, or another process works in the workspace.
         PlacementError: The journal is damaged.
     """
     space = Workspace(workspace)
@@ -41,6 +45,17 @@ def undo(
         raise WorkspaceError(f"there is no workspace {space.path}; name it with -w DIR")
     with space.locked():
         journal = read_journal(space.journal)
+        state = last_plan(space)
+        if state is not None:
+            moved = 0 if dry_run else take_plan_back(space, state, report=report)
+            return UndoSummary(
+                workspace=to_text(space.path),
+                what="plan",
+                place="none" if journal is None else journal.mode,
+                taken_back=moved,
+                left=(),
+                dry_run=dry_run,
+            )
         if journal is None:
             raise WorkspaceError(f"nothing is placed in {space.path}, so there is nothing to take back")
         total = len(journal.entries)
@@ -50,6 +65,7 @@ def undo(
             write_page(space, space.read_metrics(), report=report)
     return UndoSummary(
         workspace=to_text(space.path),
+        what="placing",
         place=journal.mode,
         taken_back=answer.done,
         left=answer.left,

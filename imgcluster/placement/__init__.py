@@ -7,6 +7,7 @@ still there; it never overwrites.
 
 from imgcluster.placement.journal import PLACE_MODES, Journal, PlaceMode, check_mode, read_journal
 from imgcluster.placement.placing import NOISE_FOLDER, Placed, folder_name, place, plan
+from imgcluster.placement.relocating import relocate
 from imgcluster.placement.taking_back import TakenBack, take_back
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "place",
     "plan",
     "read_journal",
+    "relocate",
     "take_back",
 ]

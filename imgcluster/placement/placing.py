@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import shlex
 import shutil
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from imgcluster.errors import PlacementError
@@ -33,6 +35,7 @@ _NOT_ALLOWED_WINDOWS: Final = {1, 17, 1314}
 
 # The longest file name that common file systems take.
 _NAME_BYTES: Final = 255
+_SLUG_BYTES: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,30 @@ class Placed:
     missing: tuple[str, ...]
 
 
-def folder_name(cluster: int) -> str:
-    """Return the folder of a cluster; −1 is noise."""
-    return NOISE_FOLDER if cluster < 0 else f"cluster_{cluster:03d}"
+def folder_name(cluster: int, name: str = "") -> str:
+    """Return the folder of a cluster: its number, and what of its name any file system takes; −1 is noise."""
+    if cluster < 0:
+        return NOISE_FOLDER
+    slug = _slug(name)
+    return f"cluster_{cluster:03d}" + (f"_{slug}" if slug else "")
 
 
-def plan(locations: Sequence[str], clusters: Iterable[int], folder: Path, mode: PlaceMode) -> Journal:
+def _slug(name: str) -> str:
+    """Return letters and digits of a name in lower case, of any script, joined by ``_``; at most 40 bytes of them.
+
+    Nothing in it means anything to a shell, a path or Windows, and no two spellings of one name differ.
+    """
+    words = re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", name).casefold())
+    return "_".join(words).encode()[:_SLUG_BYTES].decode(errors="ignore").rstrip("_")
+
+
+def plan(
+    locations: Sequence[str],
+    clusters: Iterable[int],
+    folder: Path,
+    mode: PlaceMode,
+    names: Mapping[int, str] = MappingProxyType({}),
+) -> Journal:
     """Decide where each image goes: into its cluster's folder, under its own name.
 
     Of several images with one name in a cluster (also where only the case differs, which is the same name on many
@@ -58,7 +79,7 @@ def plan(locations: Sequence[str], clusters: Iterable[int], folder: Path, mode: 
     taken: dict[str, dict[str, int]] = {}
     entries = []
     for location, cluster in zip(locations, clusters, strict=True):
-        home = folder / folder_name(int(cluster))
+        home = folder / folder_name(int(cluster), names.get(int(cluster), ""))
         if home.name not in taken:
             taken[home.name] = dict.fromkeys(names_in(home), 1)
         name = free_name(from_text(location).name, taken[home.name])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def take_back(
         return TakenBack(0, ())
     done = 0
     left: list[tuple[Entry, str]] = []
-    for number, entry in enumerate(journal.entries, start=1):
+    for number, entry in enumerate(_as_they_are(journal.entries), start=1):
         try:
             reason = _take_one_back(entry, journal.mode, dry_run=dry_run)
         except OSError as error:
@@ -70,6 +70,15 @@ def take_back(
         else:
             path.unlink(missing_ok=True)
     return TakenBack(done, tuple((entry.target, reason) for entry, reason in left))
+
+
+def _as_they_are(entries: Sequence[Entry]) -> list[Entry]:
+    """Return one entry for each source: a relocating that was interrupted leaves two, and the file in either place."""
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.source not in found or not os.path.lexists(from_text(found[entry.source].target)):
+            found[entry.source] = entry
+    return list(found.values())
 
 
 def _take_one_back(entry: Entry, mode: PlaceMode, *, dry_run: bool) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typing import Any, Final
 from imgcluster.errors import WorkspaceError
 from imgcluster.store.atomic import is_draft, remove_drafts, write_json, write_text
 
-__all__ = ["FORMAT", "MARKER", "Workspace"]
+__all__ = ["FORMAT", "MARKER", "Workspace", "read_json"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -26,6 +27,8 @@ FORMAT: Final = 1
 
 # The embeddings are not lost with it: each shard knows which encoder made it.
 _MANIFEST_REMEDY: Final = "delete that file, then run the same embed command again"
+
+_FIGURE: Final = re.compile(r"(map|sizes|silhouettes|tree|confusion|noise|cluster_[0-9]{3,}\w*)\.(png|svg)")
 
 # What file managers put into folders unasked.
 _LEFT_BY_SYSTEMS: Final = {".DS_Store", "Thumbs.db", "desktop.ini"}
@@ -122,6 +125,26 @@ class Workspace:
         return self.path / "report.html"
 
     @property
+    def layout(self) -> Path:
+        """Where each image lies on the map; it depends on the embeddings alone, so it outlives a clustering."""
+        return self.path / "layout.npz"
+
+    @property
+    def figures(self) -> Path:
+        """The folder of the figures."""
+        return self.path / "figures"
+
+    @property
+    def names(self) -> Path:
+        """Which images the clusters held that people named, for later clusterings to find them again."""
+        return self.path / "names.csv"
+
+    @property
+    def applied(self) -> Path:
+        """What `undo` needs to take plans back, one folder for each, the first one 001."""
+        return self.path / "applied"
+
+    @property
     def clusters(self) -> Path:
         """The labelled folders."""
         return self.path / "clusters"
@@ -143,7 +166,15 @@ class Workspace:
             self.confusion_picture,
             self.candidates_table,
             self.candidates_picture,
+            *self.drawn,
         )
+
+    @property
+    def drawn(self) -> tuple[Path, ...]:
+        """The figures that were drawn; files of other names in their folder are not ours."""
+        if not self.figures.is_dir():
+            return ()
+        return tuple(sorted(path for path in self.figures.iterdir() if _FIGURE.fullmatch(path.name)))
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -152,7 +183,7 @@ class Workspace:
         Raises:
             WorkspaceError: The file is damaged.
         """
-        return _read_json(self.path / "manifest.json", _MANIFEST_REMEDY)
+        return read_json(self.path / "manifest.json", _MANIFEST_REMEDY)
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         """Replace the manifest."""
@@ -164,7 +195,7 @@ class Workspace:
         Raises:
             WorkspaceError: The file is damaged.
         """
-        return _read_json(self.metrics, "run imgcluster cluster again")
+        return read_json(self.metrics, "run imgcluster cluster again")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -218,7 +249,12 @@ def _may_be_there(name: str) -> bool:
     return name in _LEFT_BY_SYSTEMS or name == ".lock" or is_draft(name)
 
 
-def _read_json(path: Path, remedy: str) -> dict[str, Any]:
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """Return the object in a JSON file; empty where there is no file.
+
+    Raises:
+        WorkspaceError: It holds something else; the message ends with `remedy`.
+    """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -10,10 +10,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from PIL import Image
 
+import pages
 from imgcluster import cli
 from samples import paint
 
@@ -308,8 +310,9 @@ def test_names_that_are_not_text(tool: Tool, tmp_path: Path) -> None:
     out = tool.folder / "imgcluster-out"
     placed = {os.path.basename(path) for path in _files(os.fsencode(out / "clusters"))}
     assert placed == set(names)
-    page = (out / "report.html").read_text(encoding="utf-8")
-    assert "<script" not in page
+    page = pages.read(out / "report.html")
+    assert {unquote_to_bytes(link).rsplit(b"/", 1)[-1] for link in page.links} == set(names)
+    assert not any("alert(1)" in script for script in page.scripts if not script.startswith("{"))
     assert tool("report").returncode == 0
     assert "Took back 7 files" in tool("undo").stdout
 

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+import pages
 from imgcluster.cli.app import app
+from imgcluster.store.tables import CLUSTERS
 
 DOCS = Path(__file__).parents[2] / "docs/json.md"
 
@@ -86,6 +88,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> dic
         "evaluate": ["evaluate", *where],
         "evaluate WORKSPACE…": ["evaluate", str(folder / "out"), "--method", "kmeans", "--method", "hdbscan", "--json"],
         "report": ["report", *where],
+        "apply": ["apply", str(folder / "plan.json"), *where],
         "undo": ["undo", *where],
         "train-encoder": ["train-encoder", *train, "--name", "mine", "--output", str(folder / "encoders"), "--json"],
         "reconstruct": [
@@ -104,6 +107,10 @@ def answers(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> dic
     }
     found = {}
     for name, words in commands.items():
+        if name == "apply":
+            identity = pages.read(folder / "out/report.html").document["identity"]
+            plan = {"imgcluster_plan": 1, "clustering": identity, "names": {"0": "first"}}
+            (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
         result = CliRunner().invoke(app, words)
         assert result.exit_code == 0, result.output
         found[name] = json.loads(result.stdout)
@@ -120,8 +127,9 @@ def test_parts_are_as_documented(answers: dict[str, dict[str, Any]]) -> None:
     check(answers["run"]["embed"], fields["embed"])
     check(answers["run"]["cluster"], fields["cluster"])
     check(answers["encoders list"]["encoders"][0], fields["encoders info"])
-    columns = ["cluster", "size", "share", "medoid", "mean_distance", "silhouette", "stability"]
+    columns = list(CLUSTERS)
     assert [list(row) for row in answers["run"]["cluster"]["clusters"]] == [columns] * 3
+    assert [list(row) for row in answers["apply"]["clusters"]] == [columns] * 3
     devices = answers["doctor"]["devices"]
     assert all(list(row) == ["device", "runs", "problem", "images_per_second", "difference"] for row in devices)
 

@@ -47,7 +47,16 @@ def test_values_are_written_as_the_design_says(tmp_path: Path) -> None:
     assert path.read_bytes() == (
         b'path,cluster,confidence,distance,is_medoid\na.jpg,-1,0.5,,false\n"b,c.jpg",0,1,0.25,true\n'
     )
-    assert CLUSTERS == ("cluster", "size", "share", "medoid", "mean_distance", "silhouette")
+    assert CLUSTERS == (
+        "cluster",
+        "size",
+        "share",
+        "medoid",
+        "mean_distance",
+        "silhouette",
+        "mean_confidence",
+        "name",
+    )
 
 
 def test_a_table_without_rows(tmp_path: Path) -> None:
