@@ -241,25 +241,29 @@ def test_a_folder_without_images_is_an_error(tmp_path):
         train_encoder(str(tmp_path / "empty"), output=tmp_path / "out")
 
 
-def test_png_files_of_digits_get_the_same_codes_as_the_arrays(data_dir, tmp_path):
-    from imgcluster.images import decode
+@pytest.mark.parametrize("count", [20, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_png_files_of_digits_get_the_same_codes_as_the_arrays(data_dir, tmp_path, count):
+    from imgcluster.pipeline.embed import embed
+    from imgcluster.store.shards import list_shards, load
     from training.datasets import ArrayImages
     from training.evaluation import encode
     from training.models import model_for
     from training.recipes import load_recipe
 
     result = train_encoder("mnist", recipe="d-mnist-16", output=tmp_path, data_dir=data_dir, limit=64, epochs=1)
-    digits = load_dataset("mnist", data_dir=data_dir).test.take(np.arange(20))
-    info = metadata(result.encoder)
-    files = []
+    digits = load_dataset("mnist", data_dir=data_dir).test.take(np.arange(count))
+    (tmp_path / "in").mkdir()
     for number, digit in enumerate(digits):
-        path = tmp_path / f"{number}.png"
-        Image.fromarray(digit[:, :, 0]).save(path)
-        files.append(decode(path.read_bytes(), info.input_spec).pixels)
-    assert np.array_equal(np.stack(files), digits)
+        Image.fromarray(digit[:, :, 0]).save(tmp_path / f"in/{number:05}.png")
+    embed([tmp_path / "in"], workspace=tmp_path / "out", encoder=result.encoder, device="cpu")
+    shards = tmp_path / "out/embeddings"
+    identity = json.loads((tmp_path / "out/manifest.json").read_text())["encoder"]["identity"]
+    assert list_shards(shards, identity)
+    embedded = load(shards, identity)
+    assert len(embedded.locations) == count
     recipe = load_recipe("d-mnist-16")
     model = model_for(recipe, (28, 28, 1), seed=0)
     state = torch.load(result.folder / "checkpoint.pt", weights_only=True)
     model.load_state_dict(state["best"])
     codes = encode(model, ArrayImages(digits), recipe, torch.device("cpu"))
-    assert np.abs(run_onnx(result.encoder, np.stack(files)) - codes).max() < 1e-4
+    assert np.abs(embedded.vectors - codes).max() < 1e-4
