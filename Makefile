@@ -1,5 +1,6 @@
 # make demo   sets up what it needs and clusters the bundled photographs
 # make test   sets up what it needs and checks everything
+# make scores prints the scores that the README and the cards quote (an hour; needs the data sets)
 # make clean  removes what these made
 #
 # Both need Python 3.10 or newer and make; PYTHON=python3.12 chooses another one.
@@ -19,7 +20,7 @@ endif
 SETUP := pyproject.toml constraints.txt
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint types unit clean
+.PHONY: demo test lint types unit scores clean
 
 demo: $(DEMO_ENV)/done
 	$(DEMO_ENV)/$(BIN)/imgcluster run examples/photos --workspace $(DEMO_OUT)
@@ -46,6 +47,9 @@ $(TEST_ENV)/done: $(SETUP)
 	$(PYTHON) -m venv --clear $(TEST_ENV)
 	$(TEST_ENV)/$(BIN)/python $(PIP) install -e '.[dev,train,heif]' -c constraints.txt
 	$(TEST_ENV)/$(BIN)/python -c 'open("$@", "w").close()'
+
+scores: $(TEST_ENV)/done
+	$(TEST_ENV)/$(BIN)/python -m benchmarks.scores
 
 clean:
 	$(PYTHON) -c 'import shutil; [shutil.rmtree(d, ignore_errors=True) for d in ("build", "dist", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis")]'

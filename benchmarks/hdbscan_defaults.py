@@ -7,40 +7,34 @@ from __future__ import annotations
 
 import itertools
 import warnings
-import zipfile
 
 import numpy as np
 from hdbscan import HDBSCAN
 from sklearn.decomposition import PCA
 from sklearn.metrics import normalized_mutual_info_score, silhouette_samples
 
-from benchmarks.common import data_folder, machine
-from imgcluster import Encoder
-from imgcluster.images import decode
-from imgcluster.reduction import normalise
+from benchmarks.cifar import features
+from benchmarks.common import machine
+from imgcluster.reduction import comparable, reduce
 
 COUNTS = (60, 300, 1000, 3000)
-DIMENSIONS = (0, 5, 10, 20, 50)
+SPACES = ("none", "PCA 5", "PCA 10", "PCA 50", "graph")
 MIN_SAMPLES = (1, 3, 5)
 
 
 def main() -> None:
     warnings.simplefilter("ignore")
     print(machine())
-    encoder = Encoder("photos", device="cpu")
-    with zipfile.ZipFile(data_folder() / "cifar10-jpeg.zip") as archive:
-        names = sorted(name for name in archive.namelist() if name.startswith("test/") and name.endswith(".jpg"))
-        chosen = np.random.default_rng(0).choice(len(names), max(COUNTS), replace=False)
-        labels = np.array([names[index].split("/")[1] for index in chosen])
-        pixels = [decode(archive.read(names[index]), encoder.info.input_spec).pixels for index in chosen]
-    batches = [encoder.encode(np.stack(pixels[start : start + 32])) for start in range(0, len(pixels), 32)]
-    vectors = normalise(np.concatenate(batches))
-    print("images  PCA  min_cluster  min_samples  selection  clusters  noise  silhouette   NMI")
-    for count, dimensions, samples in itertools.product(COUNTS, DIMENSIONS, MIN_SAMPLES):
+    vectors, labels = features(max(COUNTS))
+    print("images   space  min_cluster  min_samples  selection  clusters  noise  silhouette   NMI")
+    for count, space, samples in itertools.product(COUNTS, SPACES, MIN_SAMPLES):
         smallest = max(4, round(np.sqrt(count) / 2))
-        points = vectors[:count].astype(np.float64)
-        if dimensions:
-            points = PCA(dimensions, random_state=0).fit_transform(points)
+        points = comparable(vectors[:count], "cosine")
+        if space.startswith("PCA"):
+            points = PCA(int(space.split()[1]), random_state=0).fit_transform(points)
+        else:
+            points = reduce(points, space, seed=0).vectors
+        points = points.astype(np.float64)
         for selection in ("eom", "leaf"):
             model = HDBSCAN(
                 min_cluster_size=smallest,
@@ -50,7 +44,7 @@ def main() -> None:
             )
             found = model.fit_predict(points)
             print(
-                f"{count:6}  {dimensions or 'no':>3}  {smallest:11}  {samples:11}  {selection:9}  "
+                f"{count:6}  {space:>6}  {smallest:11}  {samples:11}  {selection:9}  "
                 f"{found.max() + 1:8}  {(found < 0).mean():5.2f}  {mean_silhouette(points, found):10.3f}  "
                 f"{normalized_mutual_info_score(labels[:count], found):.2f}",
                 flush=True,

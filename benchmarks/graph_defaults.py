@@ -1,0 +1,116 @@
+"""The choice of the graph's defaults, and of the rule that finds the number of clusters.
+
+On `photos` features of CIFAR-10 test images in sets of 60 to 3,000, and on scikit-learn's own digits (8×8 pixels, not
+MNIST). Prints accuracy and NMI of k-means with the true number for each setting, then the numbers found, also where only
+some of the classes are there. What the README reports on is not looked at.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+
+from benchmarks.cifar import features
+from benchmarks.common import machine
+from imgcluster import graph
+from imgcluster.clustering.hierarchy import find_count
+from imgcluster.clustering.partition import divide
+from imgcluster.reduction import comparable, normalise, reduce
+from imgcluster.scoring import score
+
+Set = tuple[str, npt.NDArray[np.float32], npt.NDArray[np.str_]]
+
+STARTS = 20
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    print(machine())
+    vectors, labels = features(3000)
+    print("\nvectors made comparable (walks of 8 steps, 20 dimensions)")
+    for name, change in (
+        ("length 1", normalise),
+        ("roots, length 1", lambda values: normalise(np.sqrt(values))),
+        ("centred, length 1", lambda values: normalise(values - values.mean(axis=0))),
+        ("roots, centred, length 1", lambda values: comparable(values, "cosine")),
+    ):
+        show(name, [(title, change(part), told) for title, part, told in subsets(vectors, labels)])
+    sets = [(title, comparable(part, "cosine"), told) for title, part, told in subsets(vectors, labels)]
+    sets.append(digits())
+    print("\nneighbours")
+    for neighbours in (5, 10, 15, 30, 60, None):
+        mapped = [(title, mapped_by(part, neighbours), told) for title, part, told in sets]
+        show(f"{neighbours or 'square root, 5 to 30'}", mapped, reduced=True)
+    for name, values in (("_STEPS", (0, 1, 2, 4, 8, 16)), ("_WALKS", (10, 15, 20, 30, 50))):
+        print(f"\n{name}")
+        usual = getattr(graph, name)
+        for value in values:
+            setattr(graph, name, value)
+            show(str(value), sets)
+        setattr(graph, name, usual)
+    print("\nprincipal directions before neighbours are looked for")
+    for dimensions in (20, 50, 100, 200):
+        show(str(dimensions), [(*sets[0][:1], PCA(dimensions, random_state=0).fit_transform(sets[0][1]), sets[0][2])])
+    print("\nnumbers of clusters found (three seeds), and how long the three clearest last")
+    for title, part, told in [*sets, *some_classes(vectors, labels)]:
+        space = reduce(part, "graph", seed=0)
+        found = [find_count(space, (2, 30), seed=seed) for seed in range(3)]
+        factors = found[0].factors
+        clearest = sorted(factors, key=lambda k: -factors[k])[:3]
+        lasting = ", ".join(f"{k}: {factors[k]:.2f}" for k in clearest)
+        print(f"  {title:20} {len(set(told.tolist())):2} classes, found {[each.k for each in found]}; {lasting}")
+
+
+def subsets(vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.str_]) -> Iterator[Set]:
+    """Yield parts of the CIFAR-10 features."""
+    yield "3000", vectors, labels
+    for size, parts in ((900, 3), (300, 3), (60, 3)):
+        for part in range(parts):
+            inside = slice(part * size, (part + 1) * size)
+            yield f"{size} no. {part + 1}", vectors[inside], labels[inside]
+
+
+def some_classes(vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.str_]) -> Iterator[Set]:
+    """Yield images of 3, 5 and 7 of the classes."""
+    generator = np.random.default_rng(0)
+    _, images, numbers = digits()
+    for count in (3, 5, 7):
+        chosen = generator.permutation(10)[:count]
+        inside = np.isin(labels, np.unique(labels)[chosen])
+        yield f"CIFAR-10, {count}", comparable(vectors[inside], "cosine"), labels[inside]
+        inside = np.isin(numbers, [str(number) for number in chosen])
+        yield f"digits, {count}", images[inside], numbers[inside]
+
+
+def digits() -> Set:
+    """Return scikit-learn's digits."""
+    found = load_digits()
+    return "digits", normalise(found.data.astype(np.float32)), found.target.astype(np.str_)
+
+
+def mapped_by(vectors: npt.NDArray[np.float32], neighbours: int | None) -> npt.NDArray[np.float32]:
+    """Return the diffusion map of the graph with so many neighbours."""
+    wanted = None if neighbours is None else min(neighbours, len(vectors) - 1)
+    return graph.diffusion_map(graph.neighbour_graph(vectors, wanted))
+
+
+def show(name: str, sets: list[Set], *, reduced: bool = False) -> None:
+    """Print the mean scores of k-means with the true number of clusters, and the single NMIs."""
+    rows = []
+    for _, vectors, labels in sets:
+        space = vectors if reduced else reduce(vectors, "graph", seed=0).vectors
+        found, _ = divide(space, len(set(labels.tolist())), seed=0, starts=STARTS)
+        scores = score(found, labels.tolist())
+        rows.append((scores.accuracy, scores.nmi))
+    accuracy, nmi = np.mean(rows, axis=0)
+    single = " ".join(f"{row[1]:.2f}" for row in rows)
+    print(f"  {name:26} accuracy {accuracy:.3f}  NMI {nmi:.3f}   {single}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
