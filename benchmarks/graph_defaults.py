@@ -1,8 +1,8 @@
 """The choice of the graph's defaults, and of the rule that finds the number of clusters.
 
-On `photos` features of CIFAR-10 test images in sets of 60 to 3,000, and on scikit-learn's own digits (8×8 pixels, not
-MNIST). Prints accuracy and NMI of k-means with the true number for each setting, then the numbers found, also where only
-some of the classes are there. What the README reports on is not looked at.
+On `photos` features of CIFAR-10 test images in sets of 60 to 3,000, and on scikit-learn's own digits (8×8 pixels,
+not MNIST). Prints accuracy and NMI of k-means with the true number for each setting, then the numbers found, also
+where only some of the classes are there. What the README reports on is not looked at.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The scores in the README and on the cards: `imgcluster cluster` on whole data sets, with and without `--k`, five seeds.
+"""The scores in the README and on the cards: `imgcluster cluster` on whole data sets, with and without `--k`.
 
-All images of a set, training and test together, as the literature does; labels are used for scoring only. Prints a table
-and writes the figures beside this script (`scores.json`). `python -m benchmarks.scores [SET …] [--seeds N]`
+All images of a set, training and test together, as the literature does, and five seeds; labels are used for scoring
+only. Prints a table and writes the figures beside this script (`scores.json`).
+`python -m benchmarks.scores [SET …] [--seeds N]`
 """
 
 from __future__ import annotations

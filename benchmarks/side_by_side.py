@@ -1,8 +1,8 @@
 """How long our recipe takes to reach reference A's final error, against how long reference A takes.
 
-Both train in one process, in turns: a slice of ours, a slice of A's batches, so that another load meets both alike. A's
-100 epochs are extrapolated from the time of its batches; ours ends with the first epoch whose validation error is at most
-A's published one. `python -m benchmarks.side_by_side [--epochs N] [--threads N]`
+Both train in one process, in turns: a slice of ours, a slice of A's batches, so that another load meets both alike.
+A's 100 epochs are extrapolated from the time of its batches; ours ends with the first epoch whose validation error
+is at most A's published one. `python -m benchmarks.side_by_side [--epochs N] [--threads N]`
 """
 
 from __future__ import annotations
