@@ -28,10 +28,10 @@ __all__ = ["Found", "find_count", "layers_around"]
 _Floats = npt.NDArray[np.float64]
 
 # Chosen on features of CIFAR-10 and on scikit-learn's digits (benchmarks/graph_defaults.py): a number of clusters is
-# taken for the data's own if it lasts while the resolution doubles, between 0.2 and that of plain modularity, 1;
+# taken for the data's own if it lasts while the resolution grows by 2.4 times, between 0.2 and modularity's own, 1;
 # where none does, as among photographs of everything, modularity's own number is taken.
 _LOWEST: Final = 0.2
-_CLEAR: Final = 2.1
+_CLEAR: Final = 2.4
 
 # Small cells, each surely of one cluster; the tree starts from them. Several divisions, so that chance evens out.
 _CELLS: Final = 60
