@@ -79,7 +79,7 @@ def build(folder: Path, count: int) -> Path:
 
 def stages(space: Path) -> dict[str, float]:
     """Write the page from nothing and return the seconds of each of its stages."""
-    (space / "layout.npz").unlink(missing_ok=True)
+    (space / "layout.parquet").unlink(missing_ok=True)
     seconds: dict[str, float] = defaultdict(float)
     last = ["start", time.monotonic()]
 
