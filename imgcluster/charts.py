@@ -166,7 +166,7 @@ def tree_figure(plot: Mapping[str, Any], chosen: Mapping[int, int], titles: Mapp
     figure, axes = _axes(8.0, 5.5)
     bounds = plot["cluster_bounds"]
     centers = np.asarray(plot["bar_centers"], dtype=float)
-    tops = np.asarray(plot["bar_tops"], dtype=float)
+    heights = np.asarray(plot["bar_tops"], dtype=float)  # measured from the bottoms
     bottoms = np.asarray(plot["bar_bottoms"], dtype=float)
     colours = np.full(len(centers), NOISE_COLOUR, dtype=object)
     for node, number in chosen.items():
@@ -175,7 +175,7 @@ def tree_figure(plot: Mapping[str, Any], chosen: Mapping[int, int], titles: Mapp
         colours[inside] = colour(number)
     axes.bar(
         centers,
-        tops - bottoms,
+        heights,
         bottom=bottoms,
         width=plot["bar_widths"],
         color=colours.tolist(),
@@ -183,7 +183,7 @@ def tree_figure(plot: Mapping[str, Any], chosen: Mapping[int, int], titles: Mapp
         rasterized=len(centers) > _DRAWN_UP_TO,
     )
     for xs, ys in zip(plot["line_xs"], plot["line_ys"], strict=True):
-        axes.plot(xs, ys, color="black", linewidth=0.8)
+        axes.plot(xs, ys, color="black", linewidth=0.8, zorder=0)
     if len(chosen) <= _LABELLED_UP_TO:
         for node, number in chosen.items():
             left, right, _, low = bounds[node]

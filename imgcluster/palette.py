@@ -15,7 +15,7 @@ NOISE_COLOUR: Final = "#aeb3ba"
 
 _HUES: Final = ((68, 119, 170), (238, 102, 119), (34, 136, 51), (204, 187, 68), (102, 204, 238), (170, 51, 119))
 # What a hue is mixed with, and how much of that.
-_SHADES: Final = ((0, 0.0), (0, 0.42), (255, 0.3))
+_SHADES: Final = ((0, 0.0), (0, 0.36), (255, 0.3))
 
 MARKERS: Final = ("circle", "square", "diamond")
 """The markers, in the order in which they are taken."""

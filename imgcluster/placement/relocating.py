@@ -80,7 +80,7 @@ def relocate(
         step(done, len(moves))
     entries = tuple(Entry(source, target) for source, target in after.items())
     write_journal(Journal(journal.mode, journal.folder, entries), path)
-    for home in sorted({from_text(places[source]).parent for source in moves}):
+    for home in sorted({from_text(entry.target).parent for entry in journal.entries}):
         # It refuses folders that hold anything, which is what is wanted.
         with contextlib.suppress(OSError):
             home.rmdir()

@@ -61,4 +61,4 @@ const byId = (id) => document.getElementById(id);
 const whole = (value) => value.toLocaleString("en");
 const percent = (share) => `${(share * 100).toFixed(share < 0.0995 ? 1 : 0)} %`;
 const counted = (count, noun) => `${whole(count)} ${noun}${count === 1 ? "" : "s"}`;
-const rounded = (value) => (Object.is(Math.round(value * 100), -0) ? "0.00" : value.toFixed(2));
+const rounded = (value) => (Math.round(value * 100) === 0 ? "0.00" : value.toFixed(2).replace("-", "−"));

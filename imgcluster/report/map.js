@@ -148,7 +148,15 @@ function recolour() {
 }
 
 function relabel() {
-  for (const { cluster, label } of map.labels) label.textContent = plan.nameOf(cluster.number) || String(cluster.number);
+  for (const entry of map.labels) {
+    entry.label.textContent = plan.nameOf(entry.cluster.number) || String(entry.cluster.number);
+    entry.label.hidden = false;
+  }
+  // Measured here once: asked for in every frame, the browser would lay the page out as often.
+  for (const entry of map.labels) {
+    entry.width = entry.label.offsetWidth || 24;
+    entry.height = entry.label.offsetHeight || 20;
+  }
 }
 
 function resizeMap() {
@@ -254,15 +262,14 @@ function textureOf({ tier, number, column, row }) {
 // Names under the medoids, the largest clusters first; what would cover another name stays away.
 function placeLabels() {
   const placed = [];
-  for (const { cluster, label } of map.labels) {
+  for (const { cluster, label, width, height } of map.labels) {
     const x = across(cluster.medoid), y = down(cluster.medoid) + MEDOID / 2 + 4;
-    label.hidden = false;
-    const width = (label.offsetWidth || 24) / 2 + 2, height = (label.offsetHeight || 18) + 2;
-    const box = [x - width, y, x + width, y + height];
+    const box = [x - width / 2 - 2, y, x + width / 2 + 2, y + height + 2];
     const inside = box[0] > 0 && box[1] > 0 && box[2] < map.width && box[3] < map.height;
     const faded = search.fits && !cluster.found?.length;
-    label.hidden = !inside || faded || placed.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1]);
-    if (label.hidden) continue;
+    const hidden = !inside || faded || placed.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1]);
+    if (label.hidden !== hidden) label.hidden = hidden;
+    if (hidden) continue;
     placed.push(box);
     label.style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px) translate(-50%, 0)`;
   }

@@ -48,7 +48,10 @@ const plan = {
     this.merges.delete(from);
     if (into !== null && this.end(into) !== from) {
       this.merges.set(from, into);
+      const name = this.names.get(from);
       this.names.delete(from);
+      // A name goes along to a cluster that has none, as a name of before does when the plan is carried out.
+      if (name && into >= 0 && !this.nameOf(into)) this.names.set(into, name);
     }
     this.changed();
   },

@@ -127,7 +127,7 @@ class Workspace:
     @property
     def layout(self) -> Path:
         """Where each image lies on the map; it depends on the embeddings alone, so it outlives a clustering."""
-        return self.path / "layout.npz"
+        return self.path / "layout.parquet"
 
     @property
     def figures(self) -> Path:

@@ -1,0 +1,68 @@
+"""`report --figures`: which files there are, and that they are never those of another clustering."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import imgcluster
+import pages
+from imgcluster.cli.app import app
+
+
+@pytest.fixture
+def workspace(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> Path:
+    out = tmp_path / "out"
+    imgcluster.embed([pictures], workspace=out, encoder=tiny_encoder, device="cpu")
+    return out
+
+
+def names(workspace: Path) -> set[str]:
+    return {path.name for path in (workspace / "figures").iterdir()}
+
+
+def both(*stems: str) -> set[str]:
+    return {f"{stem}.{kind}" for stem in stems for kind in ("png", "svg")}
+
+
+def test_every_figure_there_is_data_for(workspace: Path, pictures: Path) -> None:
+    imgcluster.cluster(workspace=workspace)
+    imgcluster.evaluate(workspace=workspace)
+    (pictures / "red/00.png").unlink()
+    result = CliRunner().invoke(app, ["report", "--figures", "-w", str(workspace), "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["figures"] == str(workspace / "figures")
+    clusters = pages.read(workspace / "report.html").document["clusters"]
+    montages = [f"cluster_{cluster['number']:03d}" if cluster["number"] >= 0 else "noise" for cluster in clusters]
+    assert names(workspace) == both("map", "sizes", "silhouettes", "tree", "confusion", *montages)
+
+
+def test_they_follow_plans_and_go_with_their_clustering(workspace: Path) -> None:
+    imgcluster.cluster(workspace=workspace, k=3)
+    imgcluster.report_page(workspace=workspace, figures=True)
+    usual = both("map", "sizes", "silhouettes", "cluster_000", "cluster_001", "cluster_002")
+    assert names(workspace) == usual
+    (workspace / "figures/mine.png").write_bytes(b"of mine")
+    identity = pages.read(workspace / "report.html").document["identity"]
+    plan = workspace.parent / "plan.json"
+    plan.write_text(json.dumps({"imgcluster_plan": 1, "clustering": identity, "names": {"1": "Sea"}}), encoding="utf-8")
+    imgcluster.apply(plan, workspace=workspace)
+    assert names(workspace) == {"mine.png"}
+    imgcluster.report_page(workspace=workspace, figures=True)
+    assert both("cluster_001_sea") <= names(workspace)
+    imgcluster.undo(workspace=workspace)
+    assert names(workspace) == {"mine.png"}
+    imgcluster.report_page(workspace=workspace, figures=True)
+    imgcluster.cluster(workspace=workspace, k=2)
+    assert names(workspace) == {"mine.png"}
+
+
+def test_the_same_clustering_gives_the_same_bytes(workspace: Path) -> None:
+    imgcluster.cluster(workspace=workspace, k=2)
+    imgcluster.report_page(workspace=workspace, figures=True)
+    first = {path.name: path.read_bytes() for path in (workspace / "figures").iterdir()}
+    imgcluster.report_page(workspace=workspace, figures=True)
+    assert {path.name: path.read_bytes() for path in (workspace / "figures").iterdir()} == first
