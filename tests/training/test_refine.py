@@ -243,7 +243,11 @@ def test_an_encoder_without_decoder_is_refined_from_scratch(tiny_images):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('type = "contrastive",', 'type = "contrast",', r"stages\[0\]: type = 'contrast' is unknown; choose one of con"),
+        (
+            'type = "contrastive",',
+            'type = "contrast",',
+            r"stages\[0\]: type = 'contrast' is unknown; choose one of con",
+        ),
         ("epochs = 2,", "epoch = 2,", r"stages\[0\] \(contrastive\): unknown key 'epoch'; valid are epochs, augment"),
         ("epochs = 2,", "epochs = 0,", r"stages\[0\] \(contrastive\): epochs = 0 is not possible"),
         ("epochs = 2,", "", r"the key 'epochs' is missing"),

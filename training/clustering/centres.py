@@ -14,7 +14,17 @@ from imgcluster.reduction import normalise
 from training.errors import TrainingError
 from training.metrics import Floats
 
-__all__ = ["NEIGHBOURS", "Centres", "count_clusters", "diffusion_map", "graph_clusters", "kmeans", "means", "nearest", "neighbour_count"]
+__all__ = [
+    "NEIGHBOURS",
+    "Centres",
+    "count_clusters",
+    "diffusion_map",
+    "graph_clusters",
+    "kmeans",
+    "means",
+    "nearest",
+    "neighbour_count",
+]
 
 # As many as DEC's authors use; enough that another seed finds the same clusters.
 _STARTS: Final = 20
