@@ -8,25 +8,19 @@ pictures.
 from __future__ import annotations
 
 import dataclasses
-import math
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import torch
 
 from imgcluster.encoders.catalogue import user_folder
 from imgcluster.encoders.decoder import DecoderInfo
-from imgcluster.encoders.info import EncoderInfo
 from imgcluster.errors import UsageError
 from imgcluster.preprocessing import InputSpec
-from imgcluster.store.atomic import write_json
 from training.batches import fold_split, split_images
 from training.cards import Card, write_card
-from training.checkpoints import state_digest
 from training.clustering.refine import Refinement
 from training.clustering.refine import refine as refine_codes
 from training.datasets import DATASET_NAMES, ImageSet, load_dataset
@@ -34,13 +28,13 @@ from training.devices import choose_device
 from training.evaluation import ClusterScores, Scores, cluster_scores, encode, score
 from training.export import export_decoder, export_encoder
 from training.folders import load_folder
-from training.folds import FoldSummary, cross_validate, fold_checkpoint, write_history
+from training.folds import FoldSummary, cross_validate, fold_checkpoint
 from training.gallery import draw_clusters, draw_gallery
 from training.loop import fit
-from training.models import Autoencoder, count_parameters, model_for
-from training.pictures import draw_curves
+from training.models import count_parameters, model_for
 from training.progress import FitResult, Progress
 from training.recipes import DEFAULT_RECIPES, Clusters, Recipe, load_recipe, with_changes
+from training.results import describe, hardware, write_results
 
 __all__ = ["TrainResult", "train_encoder"]
 
@@ -189,7 +183,7 @@ def train_encoder(
             cosine=changed.export.metric == "cosine",
             seed=0,
         )
-    _write_results(fitted, refinement, test, clusters, folder)
+    write_results(fitted, refinement, test, clusters, folder)
     picture = target / f"{title}.png"
     if decodes:
         draw_gallery(model, split, images, changed, place, folder, picture)
@@ -197,7 +191,7 @@ def train_encoder(
         draw_clusters(model, split, changed, refinement.clusters if refinement else 0, place, picture)
 
     decoder = target / f"{title}.decoder.onnx" if decodes else None
-    info = _describe(title, model, images, changed, fitted, refinement, test, clusters, decoder)
+    info = describe(title, model, images, changed, fitted, refinement, test, clusters, decoder)
     encoder = target / f"{title}.onnx"
     counts = count_parameters(model if decodes else model.encoder)
     difference = export_encoder(model.encoder, info, encoder, mean=0.0, scale=_BYTE_SCALE)
@@ -222,7 +216,7 @@ def train_encoder(
         clusters=clusters,
         folds=summary,
         picture=picture.name,
-        hardware=_hardware(place),
+        hardware=hardware(place),
         difference=difference,
     )
     write_card(card, target / f"{title}.md")
@@ -293,84 +287,3 @@ def _load(dataset: str, recipe: Recipe, data_dir: Path | None) -> tuple[ImageSet
         )
     spec = InputSpec(width=size, height=size, channels=channels, resize=recipe.data.resize, filter=recipe.data.filter)
     return load_folder(Path(dataset), spec)
-
-
-def _write_results(
-    fitted: FitResult,
-    refinement: Refinement | None,
-    test: Scores | None,
-    clusters: ClusterScores | None,
-    folder: Path,
-) -> None:
-    if fitted.history:
-        write_history(fitted.history, folder / "history.csv")
-        draw_curves({"": fitted.history}, folder / "curves.png")
-    stages = () if refinement is None else refinement.stages
-    for number, stage in enumerate(stages, start=1):
-        write_history(stage.history, folder / f"stage-{number}-{stage.name}.csv")
-    content = {
-        "epochs": len(fitted.history),
-        "best_epoch": fitted.best_epoch,
-        "seconds": round(fitted.seconds, 1),
-        "refined": None if refinement is None else refinement.summary,
-        "refine_seconds": None if refinement is None else round(refinement.seconds, 1),
-        "test": _finite(test),
-        "clusters": _finite(clusters),
-    }
-    write_json(folder / "scores.json", content)
-
-
-def _finite(scores: Scores | ClusterScores | None) -> dict[str, float] | None:
-    if scores is None:
-        return None
-    return {key: value for key, value in dataclasses.asdict(scores).items() if math.isfinite(value)}
-
-
-def _describe(
-    name: str,
-    model: Autoencoder,
-    images: ImageSet,
-    recipe: Recipe,
-    fitted: FitResult,
-    refinement: Refinement | None,
-    test: Scores | None,
-    clusters: ClusterScores | None,
-    decoder: Path | None,
-) -> EncoderInfo:
-    height, width, channels = images.train.shape
-    said = []
-    if test is not None:
-        said.append(f"test MSE {test.mse:.5f}")
-    elif refinement is None:
-        said.append(f"training loss {fitted.history[-1].loss:.5f}")
-    if clusters is not None:
-        said.append(
-            f"k-means on the test codes: accuracy {clusters.hungarian_accuracy:.3f} (Hungarian), "
-            f"{clusters.majority_accuracy:.3f} (majority class), NMI {clusters.nmi:.3f}"
-        )
-    if not said and refinement is not None:
-        said.append(f"loss of the last stage {refinement.stages[-1].history[-1].loss:.5f}")
-    epochs = f", {len(fitted.history)} epochs" if fitted.history else ""
-    return EncoderInfo(
-        name=name,
-        version=state_digest(model),
-        embedding_size=recipe.model.latent,
-        metric=recipe.export.metric,
-        width=width,
-        height=height,
-        channels=1 if recipe.data.input == "grey" else channels,
-        resize=recipe.data.resize,
-        filter=recipe.data.filter,
-        trained_on=images.description,
-        score="; ".join(said),
-        licence="Apache-2.0" if recipe.data.dataset != "folder" else "the user's own",
-        source=f"imgcluster train-encoder, recipe {recipe.name}{epochs}",
-        decoder="" if decoder is None else decoder.name,
-        refined="" if refinement is None else refinement.summary,
-    )
-
-
-def _hardware(device: torch.device) -> str:
-    if device.type == "cuda":
-        return f"{torch.cuda.get_device_name(device)}, PyTorch {torch.__version__}"
-    return f"{torch.get_num_threads()} CPU threads ({platform.machine()}), PyTorch {torch.__version__}"
