@@ -128,7 +128,7 @@ def cross_validate(
             on_progress=report,
         )
         refinement = None
-        if recipe.cluster.clusters != 0:
+        if recipe.refined:
             refinement = refine(
                 model,
                 split.train,

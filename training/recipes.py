@@ -178,8 +178,8 @@ class ClusterSettings:
     """``[cluster]``: what makes the codes fall into clusters, after the autoencoder's training or instead of it.
 
     Attributes:
-        clusters: How many; ``auto`` for as many as are found among the codes; 0 to leave the stages out unless
-            ``--refine`` asks for them.
+        clusters: How many; ``auto`` for as many as are found among the codes; 0 to leave the stages out after an
+            autoencoder's training, unless ``--refine`` asks for them.
         stages: Carried out one after another; DEC where nothing is said.
     """
 
@@ -236,6 +236,13 @@ class Recipe:
                 "model.decoder is empty: cluster.stages must begin with a stage that needs no autoencoder "
                 "('contrastive'), and hold no 'idec'"
             )
+        if self.cluster.clusters == 0 and any(map(needs_clusters, stages)):
+            raise UsageError("cluster.clusters = 0 is not enough for these stages; set a number, or 'auto'")
+
+    @property
+    def refined(self) -> bool:
+        """Whether the stages of ``[cluster]`` are carried out."""
+        return self.cluster.clusters != 0 or not self.model.decoder
 
     @property
     def encoder_name(self) -> str:

@@ -162,7 +162,7 @@ def train_encoder(
             on_progress=on_progress,
         )
     refinement = None
-    if changed.cluster.clusters != 0:
+    if changed.refined:
         refinement = refine_codes(
             model,
             split.train,

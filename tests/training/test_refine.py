@@ -252,6 +252,7 @@ def test_an_encoder_without_decoder_is_refined_from_scratch(tiny_images):
         ("epochs = 2,", "epochs = 0,", r"stages\[0\] \(contrastive\): epochs = 0 is not possible"),
         ("epochs = 2,", "", r"the key 'epochs' is missing"),
         ("clusters = 3", "clusters = -1", r"clusters = -1 is not possible; it is 'auto', 1 or more, or 0"),
+        ("clusters = 3", "clusters = 0", r"clusters = 0 is not enough for these stages; set a number, or 'auto'"),
         ("clusters = 3", 'clusters = "many"', r"clusters = 'many' is not allowed; it must be a whole number"),
         ("epochs = 2,", "epochs = 2, temperature = 0,", r"temperature = 0.0 is not possible; it must be above 0"),
         ('type = "neighbours",', 'type = "neighbours", confidence = 1.0,', r"confidence = 1.0 is not possible"),

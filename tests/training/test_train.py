@@ -16,7 +16,7 @@ from imgcluster.encoders.info import EncoderInfo  # noqa: E402
 from imgcluster.errors import NoImagesError, UsageError  # noqa: E402
 from training.datasets import load_dataset  # noqa: E402
 from training.export import run_onnx  # noqa: E402
-from training.recipes import load_recipe, recipe_names  # noqa: E402
+from training.recipes import RECIPES_FOLDER, load_recipe, recipe_names  # noqa: E402
 from training.train import train_encoder  # noqa: E402
 
 RECIPE = """
@@ -225,6 +225,16 @@ def test_an_encoder_without_decoder_goes_all_the_way(small_mnist, tmp_path):
     assert run_onnx(result.encoder, np.zeros((2, 8, 8, 1), dtype=np.uint8)).shape == (2, 160)
 
 
+def test_contrastive_learning_alone_needs_no_number_of_clusters(small_mnist, tmp_path):
+    text = (RECIPES_FOLDER / "clusters-colour.toml").read_text()
+    first, _, rest = text.partition('[[cluster.stages]]\ntype = "neighbours"')
+    alone = first.replace("clusters = 10", "") + "[split]" + rest.partition("[split]")[2]
+    (tmp_path / "alone.toml").write_text(alone)
+    result = train_encoder("mnist", recipe=str(tmp_path / "alone.toml"), epochs=1, output=tmp_path / "out")
+    assert (result.refinement.clusters, metadata(result.encoder).refined) == (0, "contrastive (1 epochs)")
+    assert "clusters trained for" not in result.card.read_text()
+
+
 def test_a_second_call_with_resume_trains_nothing_and_writes_the_same(photos, recipe, tmp_path):
     first = train_encoder(str(photos), recipe=recipe, output=tmp_path / "out")
     weights = first.encoder.read_bytes()
@@ -275,8 +285,6 @@ def random_sets(monkeypatch):
 
 @pytest.mark.parametrize(("target", "channels"), [("image", 3), ("chrominance", 2)])
 def test_a_colouriser_sees_grey_and_is_shown_in_colour(random_sets, tmp_path, target, channels):
-    from training.recipes import RECIPES_FOLDER
-
     text = (RECIPES_FOLDER / "b-cifar10-colorize.toml").read_text()
     path = tmp_path / "colours.toml"
     path.write_text(text.replace('input = "grey"', f'input = "grey"\ntarget = "{target}"'))

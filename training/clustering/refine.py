@@ -113,14 +113,14 @@ def refine(
         UsageError: The number of clusters is not possible.
         TrainingError: A loss diverged, the codes cannot make so many clusters, or a checkpoint is another training's.
     """
-    clusters = recipe.cluster.clusters
+    wanted = recipe.cluster.clusters
     if len(images) < 2:
         raise TrainingError(f"{len(images)} images are too few to refine on; add images")
-    if clusters != "auto" and not 1 <= clusters <= len(images):
-        raise UsageError(f"--refine {clusters} is not possible with {len(images)} images; 1 to {len(images)} are")
+    if wanted != "auto" and wanted > len(images):
+        raise UsageError(f"--refine {wanted} is not possible with {len(images)} images; 1 to {len(images)} are")
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     results: list[StageResult] = []
-    material = Material(model, images, recipe, None if clusters == "auto" else clusters, seed, device)
+    material = Material(model, images, recipe, None if wanted == "auto" else wanted, seed, device)
     for number, settings in enumerate(recipe.cluster.stages, start=1):
         name = _NAMES[type(settings)]
         if needs_clusters(settings) and material.clusters is None:
@@ -132,7 +132,7 @@ def refine(
     return Refinement(
         stages=tuple(results),
         clusters=material.clusters or 0 if any(map(needs_clusters, recipe.cluster.stages)) else 0,
-        found=clusters == "auto",
+        found=wanted == "auto",
         decodes=bool(recipe.model.decoder) and all(isinstance(stage, Idec) for stage in recipe.cluster.stages),
         images=len(images),
     )
