@@ -1,7 +1,7 @@
 """Carrying out transforms on a batch: `transforms` says what each means, here is how.
 
-Every function takes ``float32 (n, channels, height, width)`` in [0, 1] and returns the same; chance comes
-from torch's global generator, which `batches` seeds anew for every batch.
+Every function takes ``float32 (n, channels, height, width)`` in [0, 1] and returns the same (a crop with other
+sides); chance comes from torch's global generator, which `batches` seeds anew for every batch.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from torch import Tensor
 
 from training.transforms import (
     Affine,
+    ColourJitter,
+    Crop,
     Erase,
     Flip,
     GaussianNoise,
@@ -25,6 +27,10 @@ from training.transforms import (
 )
 
 __all__ = ["apply_transforms"]
+
+# NTSC's colour space, in which a hue turns about the axis of brightness.
+_TO_YIQ: Final = ((0.299, 0.587, 0.114), (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135))
+_CROP_RATIO: Final = 4 / 3
 
 
 def apply_transforms(images: Tensor, transforms: Sequence[Transform]) -> Tensor:
@@ -68,6 +74,47 @@ def _affine(images: Tensor, transform: Affine) -> Tensor:
     return F.grid_sample(images, grid, align_corners=False)
 
 
+def _crop(images: Tensor, transform: Crop) -> Tensor:
+    count, channels, height, width = images.shape
+    device = images.device
+    area = transform.area + (1 - transform.area) * torch.rand(count, device=device)
+    ratio = _CROP_RATIO ** (2 * torch.rand(count, device=device) - 1)
+    wide, tall = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
+    # Coordinates run from −1 to 1: a part of size s has its centre within ±(1 − s).
+    across, down = ((2 * torch.rand(count, device=device) - 1) * (1 - size) for size in (wide, tall))
+    zero = torch.zeros_like(wide)
+    rows = torch.stack([torch.stack([wide, zero, across], dim=1), torch.stack([zero, tall, down], dim=1)], dim=1)
+    sides = [max(1, round(transform.side * height)), max(1, round(transform.side * width))]
+    grid = F.affine_grid(rows, [count, channels, *sides], align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def _colour_jitter(images: Tensor, transform: ColourJitter) -> Tensor:
+    count, channels = images.shape[:2]
+    device = images.device
+    changed = (torch.rand(count, device=device) < transform.probability).to(images.dtype)
+
+    def factor(largest: float) -> Tensor:
+        return 1 + changed * (2 * torch.rand(count, device=device) - 1) * largest
+
+    brightness, contrast, saturation = map(factor, (transform.brightness, transform.contrast, transform.saturation))
+    turn = 2 * math.pi * (factor(transform.hue) - 1)
+    saturation = torch.where(torch.rand(count, device=device) < transform.grey, 0.0, saturation)
+    to_yiq = torch.tensor(_TO_YIQ, device=device)
+    if channels == 1:
+        colours, luma = torch.ones(count, 1, 1, device=device), torch.ones(1, device=device)
+    else:
+        one, zero = torch.ones_like(turn), torch.zeros_like(turn)
+        cosine, sine = saturation * turn.cos(), saturation * turn.sin()
+        turned = torch.stack([one, zero, zero, zero, cosine, -sine, zero, sine, cosine], dim=1).view(-1, 3, 3)
+        colours, luma = torch.linalg.inv(to_yiq) @ turned @ to_yiq, to_yiq[0]
+    # All four together are one matrix and one grey level per image.
+    matrix = colours * (brightness * contrast)[:, None, None]
+    level = (1 - contrast) * brightness * (images.mean(dim=(2, 3)) @ luma)
+    flat = images.reshape(count, channels, -1)
+    return torch.baddbmm(level[:, None, None].expand(-1, channels, 1), matrix, flat).clamp(0, 1).view(images.shape)
+
+
 def _salt_and_pepper(images: Tensor, transform: SaltAndPepper) -> Tensor:
     chance = torch.rand_like(images[:, :1])
     images = torch.where(chance < transform.amount / 2, torch.zeros_like(images), images)
@@ -98,6 +145,8 @@ _FUNCTIONS: Final[dict[type[Any], Callable[[Tensor, Any], Tensor]]] = {
     Flip: _flip,
     QuarterTurns: _quarter_turns,
     Affine: _affine,
+    Crop: _crop,
+    ColourJitter: _colour_jitter,
     SaltAndPepper: _salt_and_pepper,
     GaussianNoise: _gaussian_noise,
     Erase: _erase,

@@ -21,9 +21,11 @@ __all__ = [
     "ConvTranspose",
     "Dense",
     "DenseToMap",
+    "GlobalAverage",
     "MaxPool",
     "Norm",
     "Reshape",
+    "Residual",
     "UpSample",
 ]
 
@@ -68,6 +70,26 @@ class ConvTranspose:
         _at_least_one(filters=self.filters, kernel=self.kernel, stride=self.stride)
         if self.kernel < self.stride:
             raise UsageError(f"kernel = {self.kernel} leaves holes at stride {self.stride}; make it as large")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Residual:
+    """Two 3×3 convolutions, each normalised, beside a shortcut, and ReLU after their sum.
+
+    He et al. 2016 (https://arxiv.org/abs/1512.03385); where the shape changes the shortcut is a mean over
+    `stride`×`stride` and a 1×1 convolution (its variant D: https://arxiv.org/abs/1812.01187).
+    """
+
+    filters: int
+    stride: int = 1
+
+    def __post_init__(self) -> None:
+        _at_least_one(filters=self.filters, stride=self.stride)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlobalAverage:
+    """The mean of every channel: a vector whatever the image's size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,13 +147,17 @@ class Reshape:
     """The vector brought to the shape of the encoder's last feature map, value for value."""
 
 
-Block: TypeAlias = Conv | ConvTranspose | MaxPool | AveragePool | UpSample | Dense | DenseToMap | Reshape
+Block: TypeAlias = (
+    Conv | ConvTranspose | Residual | MaxPool | AveragePool | GlobalAverage | UpSample | Dense | DenseToMap | Reshape
+)
 
 BLOCKS: Final[dict[str, type[Block]]] = {
     "conv": Conv,
     "conv-transpose": ConvTranspose,
+    "residual": Residual,
     "max-pool": MaxPool,
     "average-pool": AveragePool,
+    "global-average": GlobalAverage,
     "up-sample": UpSample,
     "dense": Dense,
     "dense-to-map": DenseToMap,

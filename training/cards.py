@@ -9,11 +9,12 @@ from pathlib import Path
 
 from imgcluster.encoders.info import EncoderInfo
 from imgcluster.store.atomic import write_text
+from training.clustering.refine import Refinement
 from training.evaluation import ClusterScores, Scores
 from training.folds import FoldSummary
 from training.models import ParameterCounts
 from training.progress import FitResult
-from training.recipes import Recipe, TrainingSettings
+from training.recipes import Recipe
 
 __all__ = ["Card", "write_card"]
 
@@ -25,9 +26,10 @@ class Card:
     Attributes:
         info: The exported encoder.
         recipe: The recipe as it was carried out.
-        counts: Parameters of the whole autoencoder.
-        fit: The training.
-        planned: What the recipe asks for, whatever was carried out.
+        counts: Parameters of the whole autoencoder; of the encoder alone where it has left its decoder.
+        fit: The autoencoder's training; without epochs where there was none.
+        refinement: The stages after it; None without any.
+        planned: The recipe as it asks, whatever was carried out.
         trained_images: How many images it learned from.
         test: Scores on the test images; None without any.
         clusters: k-means on the test codes; None without labels.
@@ -41,7 +43,8 @@ class Card:
     recipe: Recipe
     counts: ParameterCounts
     fit: FitResult
-    planned: TrainingSettings
+    refinement: Refinement | None
+    planned: Recipe
     trained_images: int
     test: Scores | None
     clusters: ClusterScores | None
@@ -58,32 +61,31 @@ def write_card(card: Card, path: Path) -> None:
 
 def _text(card: Card) -> str:
     info, recipe, settings = card.info, card.recipe, card.recipe.training
-    epochs = f"{len(card.fit.history)} of the recipe's {card.planned.epochs}"
-    if settings.steps_per_epoch:
-        epochs = (
-            f"{len(card.fit.history)} of {settings.steps_per_epoch:,} batches each; "
-            f"the recipe asks for {card.planned.epochs} of {card.planned.steps_per_epoch:,}"
-        )
+    whole = "encoder and decoder" if info.decoder else "the encoder"
     rows = [
         ("recipe", f"`{recipe.name}`: {recipe.title}"),
         ("data", f"{info.trained_on}; {card.trained_images:,} images trained on"),
         ("input", f"{info.width}×{info.height}×{info.channels}, resized by `{info.resize}` ({info.filter})"),
         ("code", f"{info.embedding_size} values, compared by {info.metric} distance"),
-        ("parameters", f"{card.counts.all:,} in encoder and decoder ({card.counts.trainable:,} trainable)"),
-        ("training", f"{_objective(recipe)}; seed {settings.seed}"),
-        ("epochs trained", f"{epochs}; the weights are those of epoch {card.fit.best_epoch}"),
-        ("time", f"{card.fit.seconds:,.0f} s on {card.hardware}"),
+        ("parameters", f"{card.counts.all:,} in {whole} ({card.counts.trainable:,} trainable)"),
+    ]
+    if card.fit.history:
+        rows += [
+            ("training", f"{_objective(recipe)}; seed {settings.seed}"),
+            ("epochs trained", f"{_epochs(card)}; the weights are those of epoch {card.fit.best_epoch}"),
+        ]
+    if card.refinement is not None:
+        rows += _stage_rows(card)
+    seconds = card.fit.seconds + (card.refinement.seconds if card.refinement else 0.0)
+    rows += [
+        ("time", f"{seconds:,.0f} s on {card.hardware}"),
         ("licence", info.licence),
         ("checked", f"ONNX Runtime and torch differ by {card.difference:.1e} at most"),
     ]
-    parts = [f"# {info.name}", f"{info.score}.", _table(("", ""), rows)]
-    parts += [f"![Originals beside reconstructions]({card.picture})"]
-    last = card.fit.history[card.fit.best_epoch - 1]
-    if math.isfinite(last.validation_loss):
-        parts.append(
-            f"Epoch {last.epoch}: training loss {last.loss:.5f}, validation loss {last.validation_loss:.5f}, "
-            f"validation MSE {last.validation_mse:.5f}."
-        )
+    shown = "Originals beside reconstructions" if info.decoder else "The images nearest the centre of each cluster"
+    parts = [f"# {info.name}", f"{info.score}.", _table(("", ""), rows), f"![{shown}]({card.picture})"]
+    if card.fit.history:
+        parts += _last_epoch(card.fit)
     if card.test is not None:
         parts += ["## On the test images", _table(("measure", "value"), _score_rows(card.test))]
     if card.clusters is not None:
@@ -100,6 +102,40 @@ def _text(card: Card) -> str:
             _table(("measure", "mean ± sd"), [(key, str(value)) for key, value in card.folds.measures.items()]),
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def _epochs(card: Card) -> str:
+    settings, planned = card.recipe.training, card.planned.training
+    if settings.steps_per_epoch:
+        return (
+            f"{len(card.fit.history)} of {settings.steps_per_epoch:,} batches each; "
+            f"the recipe asks for {planned.epochs} of {planned.steps_per_epoch:,}"
+        )
+    return f"{len(card.fit.history)} of the recipe's {planned.epochs}"
+
+
+def _last_epoch(fit: FitResult) -> list[str]:
+    last = fit.history[fit.best_epoch - 1]
+    if not math.isfinite(last.validation_loss):
+        return []
+    text = f"Epoch {last.epoch}: training loss {last.loss:.5f}, validation loss {last.validation_loss:.5f}"
+    return [f"{text}, validation MSE {last.validation_mse:.5f}."]
+
+
+def _stage_rows(card: Card) -> list[tuple[str, str]]:
+    assert card.refinement is not None
+    rows = []
+    stages = zip(card.refinement.stages, card.recipe.cluster.stages, card.planned.cluster.stages, strict=True)
+    for result, settings, planned in stages:
+        text = (
+            f"{len(result.history)} epochs of the recipe's {planned.total_epochs} at most, batches of "
+            f"{settings.batch_size} at {settings.learning_rate:g}; {result.seconds:,.0f} s"
+        )
+        rows.append((f"stage `{result.name}`", text))
+    if card.refinement.clusters:
+        how = "found among the codes, without labels" if card.refinement.found else "given"
+        rows.append(("clusters trained for", f"{card.refinement.clusters}, {how}"))
+    return rows
 
 
 def _objective(recipe: Recipe) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
+from torch import nn
 
 from imgcluster.store.atomic import atomic_path
 from training.errors import TrainingError
 
-__all__ = ["load_checkpoint", "save_checkpoint"]
+__all__ = ["load_checkpoint", "save_checkpoint", "state_digest"]
+
+_DIGITS: Final = 12
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -39,3 +43,12 @@ def load_checkpoint(path: Path, fingerprint: dict[str, str]) -> dict[str, Any]:
                 "train with the same recipe and options, or without --resume"
             )
     return state
+
+
+def state_digest(module: nn.Module) -> str:
+    """Return a text that is another one whenever the weights of `module` are."""
+    digest = hashlib.sha256()
+    for key, value in module.state_dict().items():
+        digest.update(key.encode())
+        digest.update(value.cpu().numpy().tobytes())
+    return digest.hexdigest()[:_DIGITS]

@@ -118,17 +118,20 @@ def encode(model: Autoencoder, images: Images, recipe: Recipe, device: torch.dev
     )
 
 
-def cluster_scores(codes: npt.NDArray[np.float32], labels: Labels, *, seed: int) -> ClusterScores:
+def cluster_scores(codes: npt.NDArray[np.float32], labels: Labels, *, cosine: bool = False, seed: int) -> ClusterScores:
     """Cluster `codes` with k-means into as many clusters as there are labels, and compare.
 
-    The labels are used for their number and for scoring, as the references do.
+    The labels are used for their number and for scoring, as the references do. With `cosine` only the directions of
+    the codes count.
     """
     from sklearn.cluster import KMeans
 
+    from imgcluster.reduction import normalise
     from imgcluster.scoring import score as score_clusters
 
     count = len(np.unique(labels))
-    clusters = KMeans(count, n_init=_KMEANS_STARTS, random_state=seed).fit_predict(codes).astype(np.int64)
+    values = normalise(codes) if cosine else codes
+    clusters = KMeans(count, n_init=_KMEANS_STARTS, random_state=seed).fit_predict(values).astype(np.int64)
     scores = score_clusters(clusters, [str(label) for label in labels])
     return ClusterScores(
         majority_accuracy=scores.purity,

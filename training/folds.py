@@ -16,6 +16,7 @@ import torch
 from imgcluster.errors import UsageError
 from imgcluster.store.atomic import write_json, write_text
 from training.batches import Split, fold_split
+from training.clustering.refine import Refinement, refine
 from training.datasets import ImageSet
 from training.evaluation import ClusterScores, Scores, cluster_scores, encode, score
 from training.loop import fit
@@ -42,13 +43,15 @@ class MeanSd:
 class FoldResult:
     """One fold, `fold` from 1: its training, its scores on the images that validated it and on the test images.
 
-    `clusters` is k-means on the codes of the test images (of the validating ones where there are no test
-    images); None without labels.
+    `refinement` is what came after the training, None without any; where it leaves the decoder behind there are no
+    scores of reconstructions. `clusters` is k-means on the codes of the test images (of the validating ones where
+    there are no test images); None without labels.
     """
 
     fold: int
     fit: FitResult
-    validation: Scores
+    refinement: Refinement | None
+    validation: Scores | None
     test: Scores | None
     clusters: ClusterScores | None
 
@@ -72,7 +75,7 @@ class FoldSummary:
     @property
     def best(self) -> FoldResult:
         """The fold with the lowest validation loss; no label and no test image has a say in it."""
-        return min(self.folds, key=lambda result: result.validation.loss)
+        return min(self.folds, key=lambda result: result.fit.history[result.fit.best_epoch - 1].validation_loss)
 
 
 def cross_validate(
@@ -99,8 +102,10 @@ def cross_validate(
         on_progress: Called after every batch, with the fold.
 
     Raises:
-        UsageError: The data cannot be shared out over so many folds.
+        UsageError: The data cannot be shared out over so many folds, or the recipe has no decoder to compare by.
     """
+    if not recipe.model.decoder:
+        raise UsageError(f"--folds compares autoencoders, and recipe {recipe.name} has no decoder; leave out --folds")
     if recipe.split.test > 0 and images.test is not None:
         raise UsageError(
             f"recipe {recipe.name} shares out training and test images together (split.test = {recipe.split.test}); "
@@ -110,6 +115,7 @@ def cross_validate(
     for number in range(1, folds + 1):
         split = fold_split(images, recipe, fold=number - 1, folds=folds, limit=limit)
         seed = recipe.training.seed + number - 1
+        checkpoint, report = fold_checkpoint(folder, number), _with_fold(on_progress, number, folds)
         model = model_for(recipe, images.train.shape, seed=seed)
         trained = fit(
             model,
@@ -117,11 +123,23 @@ def cross_validate(
             recipe,
             seed=seed,
             device=device,
-            checkpoint=fold_checkpoint(folder, number),
+            checkpoint=checkpoint,
             resume=resume,
-            on_progress=_with_fold(on_progress, number, folds),
+            on_progress=report,
         )
-        results.append(_measure(number, model, trained, split, recipe, device))
+        refinement = None
+        if recipe.refined:
+            refinement = refine(
+                model,
+                split.train,
+                recipe,
+                seed=seed,
+                device=device,
+                folder=checkpoint.parent,
+                resume=resume,
+                on_progress=report,
+            )
+        results.append(_measure(number, model, trained, refinement, split, recipe, device))
         summary = _summary(results, folds)
         _write(summary, folder)
     return summary
@@ -150,15 +168,23 @@ def _with_fold(on_progress: Callable[[Progress], None] | None, fold: int, folds:
 
 
 def _measure(
-    number: int, model: Autoencoder, trained: FitResult, split: Split, recipe: Recipe, device: torch.device
+    number: int,
+    model: Autoencoder,
+    trained: FitResult,
+    refinement: Refinement | None,
+    split: Split,
+    recipe: Recipe,
+    device: torch.device,
 ) -> FoldResult:
     scored, labels = (split.test, split.test_labels) if len(split.test) else (split.validation, split.validation_labels)
     codes = encode(model, scored, recipe, device) if labels is not None else None
+    decodes = refinement is None or refinement.decodes
     return FoldResult(
         fold=number,
         fit=trained,
-        validation=score(model, split.validation, recipe, device),
-        test=score(model, split.test, recipe, device) if len(split.test) else None,
+        refinement=refinement,
+        validation=score(model, split.validation, recipe, device) if decodes else None,
+        test=score(model, split.test, recipe, device) if decodes and len(split.test) else None,
         clusters=None if codes is None or labels is None else cluster_scores(codes, labels, seed=recipe.training.seed),
     )
 
@@ -179,6 +205,7 @@ def _write(summary: FoldSummary, folder: Path) -> None:
             "epochs": len(result.fit.history),
             "best_epoch": result.fit.best_epoch,
             "seconds": round(result.fit.seconds, 1),
+            **_refined(result.refinement),
             **result.measures(),
         }
         for result in summary.folds
@@ -191,6 +218,12 @@ def _write(summary: FoldSummary, folder: Path) -> None:
     content = {"folds": summary.planned, "done": len(rows), "measures": measures, "by_fold": rows}
     write_json(folder / "folds.json", content)
     draw_curves({f"fold {result.fold}": result.fit.history for result in summary.folds}, folder / "folds.png")
+
+
+def _refined(refinement: Refinement | None) -> dict[str, float]:
+    if refinement is None:
+        return {}
+    return {"refine_clusters": refinement.clusters, "refine_seconds": round(refinement.seconds, 1)}
 
 
 def _write_csv(rows: list[dict[str, float]], path: Path) -> None:

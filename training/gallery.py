@@ -1,4 +1,4 @@
-"""Which pictures a trained model is shown by, depending on what its recipe makes of images."""
+"""Which pictures a trained model is shown by, depending on what its recipe makes of images and codes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import numpy as np
 import torch
 
 from imgcluster.pictures import merge_chrominance
+from imgcluster.reduction import normalise
 from training.archives import Labels
 from training.batches import Split, Subset
+from training.clustering.centres import kmeans
 from training.datasets import Images, ImageSet
 from training.evaluation import encode, reconstruct
 from training.metrics import Floats
@@ -19,14 +21,16 @@ from training.pictures import (
     draw_filters,
     draw_grid,
     draw_latent_plane,
+    draw_rows,
     draw_side_by_side,
 )
 from training.recipes import Recipe
 
-__all__ = ["draw_gallery"]
+__all__ = ["draw_clusters", "draw_gallery"]
 
 _PICTURED: Final = 8
 _GENERATED: Final = 64
+_ROW: Final = 12
 _SCATTERED: Final = 6000  # as many points as reference C plots
 
 
@@ -66,6 +70,21 @@ def draw_gallery(
         draw_latent_plane(encode(model, few, recipe, device), labels, images.classes, folder / "latent.png")
     if recipe.model.code == "gaussian":
         draw_grid(_generated(model, recipe.model.latent, device), folder / "generated.png")
+
+
+def draw_clusters(
+    model: Autoencoder, split: Split, recipe: Recipe, clusters: int, device: torch.device, picture: Path
+) -> None:
+    """Draw a row per cluster that k-means finds among the codes: the images nearest its centre, nearest first."""
+    shown = _first(split.test if len(split.test) else split.train, _SCATTERED)
+    codes = encode(model, shown, recipe, device)
+    if recipe.export.metric == "cosine":
+        codes = normalise(codes)
+    found = kmeans(codes, min(clusters or _PICTURED, len(np.unique(codes, axis=0))), seed=0)
+    distances = np.square(codes[:, np.newaxis] - found.centres).sum(axis=2)
+    width = min(_ROW, len(shown))
+    rows = [shown.take(np.argsort(distances[:, number], kind="stable")[:width]) for number in range(len(found.centres))]
+    draw_rows(np.stack(rows).astype(np.float32) / np.float32(255), picture)
 
 
 @torch.no_grad()

@@ -294,7 +294,7 @@ def _fingerprint(recipe: Recipe, seed: int, split: Split) -> dict[str, str]:
     if recipe.training.schedule == "constant":
         del training["epochs"]
     training = {key: value for key, value in training.items() if key != "average" or value}
-    for key in ("name", "title", "export"):
+    for key in ("name", "title", "cluster", "export"):
         del described[key]
     parts = {f"training.{key}": str(value) for key, value in training.items()}
     parts |= {key: str(value) for key, value in described.items()}

@@ -21,8 +21,10 @@ from training.blocks import (
     ConvTranspose,
     Dense,
     DenseToMap,
+    GlobalAverage,
     MaxPool,
     Reshape,
+    Residual,
     UpSample,
 )
 from training.recipes import ModelSettings, Recipe
@@ -98,6 +100,35 @@ class SameConvTranspose(nn.ConvTranspose2d):
         return whole if after == before else whole[:, :, : before - after, : before - after]
 
 
+class ResidualUnit(nn.Module):
+    """What `blocks.Residual` describes; sides are divided by `stride` and rounded up, as `SameConv` does."""
+
+    def __init__(self, channels: int, filters: int, stride: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            SameConv(channels, filters, 3, stride, bias=False),
+            _norm(filters, flat=False),
+            nn.ReLU(),
+            SameConv(filters, filters, 3, bias=False),
+            _norm(filters, flat=False),
+        )
+        self.shortcut = nn.Sequential()
+        if stride > 1:
+            self.shortcut.append(nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False))
+        if channels != filters:
+            self.shortcut.append(SameConv(channels, filters, 1, bias=False))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return F.relu(self.branch(images) + self.shortcut(images))
+
+
+class Mean(nn.Module):
+    """The mean of every channel, ``float32 (n, channels)``."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.mean(dim=(2, 3))
+
+
 class Encoder(nn.Module):
     """Blocks and the code.
 
@@ -123,7 +154,10 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Blocks from ``float32 (n, latent)`` to an image ``float32 (n, channels, height, width)``."""
+    """Blocks from ``float32 (n, latent)`` to an image ``float32 (n, channels, height, width)``.
+
+    Without blocks, where the recipe has none, codes come out as they are.
+    """
 
     def __init__(self, blocks: nn.Sequential, latent: int) -> None:
         super().__init__()
@@ -180,7 +214,7 @@ def build_model(settings: ModelSettings, *, input_shape: Shape, output_shape: Sh
         # A vector before the code is no map to return to: the last map before it is.
         last_map = _last_map(settings.encoder, input_shape, output_shape)
         decoder, made = _stack(settings.decoder, (settings.latent,), output_shape, last_map, "decoder")
-        if made != output_shape:
+        if settings.decoder and made != output_shape:
             raise UsageError(
                 f"model.decoder makes images of {_text(made)}, the data's are {_text(output_shape)} "
                 "(channels×height×width); change the blocks, or --image-size to a multiple of all strides together"
@@ -262,6 +296,11 @@ def _layers(
             convolution = SameConvTranspose(channels, filters, block.kernel, block.stride)
             sides = (height * block.stride, width * block.stride)
         return _finished(convolution, filters, block, flat=False), (filters, *sides)
+    if isinstance(block, Residual):
+        sides = (-(-height // block.stride), -(-width // block.stride))
+        return [ResidualUnit(channels, block.filters, block.stride)], (block.filters, *sides)
+    if isinstance(block, GlobalAverage):
+        return [Mean()], (channels,)
     if isinstance(block, UpSample):
         return [nn.Upsample(scale_factor=block.size)], (channels, height * block.size, width * block.size)
     if min(height, width) < block.size:

@@ -28,6 +28,7 @@ __all__ = [
     "draw_filters",
     "draw_grid",
     "draw_latent_plane",
+    "draw_rows",
     "draw_side_by_side",
 ]
 
@@ -85,6 +86,14 @@ def draw_side_by_side(columns: Mapping[str, Floats], path: Path, *, upright: boo
 def draw_grid(images: Floats, path: Path) -> None:
     """Draw all `images` in a square grid without gaps."""
     write_png(path, tile(to_pixels(images)))
+
+
+def draw_rows(images: Floats, path: Path) -> None:
+    """Draw ``float32 (rows, columns, height, width, channels)`` as they lie, rows apart, columns without gaps."""
+    rows, columns, height, width, channels = images.shape
+    strips = images.transpose(0, 2, 1, 3, 4).reshape(rows, height, columns * width, channels)
+    gapped = np.pad(strips, ((0, 0), (0, max(2, height // 12)), (0, 0), (0, 0)), constant_values=1.0)
+    write_png(path, to_pixels(gapped.reshape(-1, columns * width, channels)))
 
 
 def draw_latent_plane(codes: Floats, labels: Labels | None, classes: Sequence[str], path: Path) -> None:

@@ -23,7 +23,8 @@ class EpochRecord:
 class Progress:
     """Where a training is: `step` of `steps` in `epoch` of `epochs` (both from 1), and how it goes.
 
-    `fold` of `folds` counts from 1 in a cross-validation; both are 0 outside of one.
+    `stage` names the stage of a refinement, and is empty while the autoencoder itself is trained. `fold` of `folds`
+    counts from 1 in a cross-validation; both are 0 outside of one.
     """
 
     epoch: int
@@ -36,6 +37,7 @@ class Progress:
     seconds_left: float
     fold: int = 0
     folds: int = 0
+    stage: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

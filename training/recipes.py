@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 from imgcluster.errors import UsageError
 from imgcluster.preprocessing import ResizeRule
 from training.blocks import BLOCKS, Block
+from training.stages import STAGES, Dec, Idec, Stage, needs_clusters
 from training.transforms import TRANSFORMS, Transform
 
 if sys.version_info >= (3, 11):
@@ -27,6 +28,8 @@ else:
 __all__ = [
     "DEFAULT_RECIPES",
     "RECIPES_FOLDER",
+    "ClusterSettings",
+    "Clusters",
     "DataSettings",
     "ExportSettings",
     "ModelSettings",
@@ -55,6 +58,8 @@ Loss = Literal["mse", "bce", "mse+cosine", "vae"]
 Optimizer = Literal["adam", "adamw"]
 Schedule = Literal["constant", "one-cycle", "cosine"]
 Metric = Literal["cosine", "euclidean"]
+Clusters = int | Literal["auto"]
+"""How many clusters, or ``auto`` for as many as are found."""
 
 
 def _positive(**values: float) -> None:
@@ -97,13 +102,14 @@ class ModelSettings:
             the code drawn from that normal distribution in training and its mean in use; ``flatten``: the
             encoder's last feature map itself.
         encoder: From the image to the last feature map or vector.
-        decoder: From the code to the image.
+        decoder: From the code to the image; empty for an encoder alone, which the stages of ``[cluster]`` train
+            from scratch.
     """
 
     latent: int
     code: Code = "dense"
     encoder: tuple[Block, ...]
-    decoder: tuple[Block, ...]
+    decoder: tuple[Block, ...] = ()
 
     def __post_init__(self) -> None:
         _positive(latent=self.latent)
@@ -142,6 +148,10 @@ class TrainingSettings:
             raise UsageError("weight_decay, steps_per_epoch and seed are at least 0")
 
 
+NO_TRAINING: Final = TrainingSettings(loss="mse", epochs=1)
+"""Stands for the ``[training]`` of a recipe without a decoder, where only its seed means anything."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitSettings:
     """``[split]``: shares of the images.
@@ -164,6 +174,26 @@ class SplitSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSettings:
+    """``[cluster]``: what makes the codes fall into clusters, after the autoencoder's training or instead of it.
+
+    Attributes:
+        clusters: How many; ``auto`` for as many as are found among the codes; 0 to leave the stages out after an
+            autoencoder's training, unless ``--refine`` asks for them.
+        stages: Carried out one after another; DEC where nothing is said.
+    """
+
+    clusters: Clusters = 0
+    stages: tuple[Stage, ...] = (Dec(),)
+
+    def __post_init__(self) -> None:
+        if self.clusters != "auto" and self.clusters < 0:
+            raise UsageError(f"clusters = {self.clusters} is not possible; it is 'auto', 1 or more, or 0 for none")
+        if self.clusters != 0 and not self.stages:
+            raise UsageError(f"clusters = {self.clusters!r} needs stages that use it")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExportSettings:
     """``[export]``: what the exported encoder says of itself; `name` defaults to the recipe's."""
 
@@ -173,16 +203,21 @@ class ExportSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """One training, described completely; `name` is the file's name without its extension."""
+    """One training, described completely; `name` is the file's name without its extension.
+
+    Without a decoder there is no autoencoder to train: the stages of ``[cluster]`` are all there is, and
+    ``[training]`` is left out.
+    """
 
     name: str
     title: str
     data: DataSettings
     model: ModelSettings
-    training: TrainingSettings
+    training: TrainingSettings = NO_TRAINING
     split: SplitSettings = field(default_factory=SplitSettings)
     augmentation: tuple[Transform, ...] = ()
     corruption: tuple[Transform, ...] = ()
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
     export: ExportSettings = field(default_factory=ExportSettings)
 
     def __post_init__(self) -> None:
@@ -191,6 +226,23 @@ class Recipe:
                 f"training.loss = {self.training.loss!r} does not fit model.code = {self.model.code!r}; "
                 "'vae' and 'gaussian' go together"
             )
+        if self.model.decoder:
+            if self.training is NO_TRAINING:
+                raise UsageError("the key 'training' is missing, which says how the decoder is trained")
+            return
+        stages = self.cluster.stages
+        if not stages or needs_clusters(stages[0]) or any(isinstance(stage, Idec) for stage in stages):
+            raise UsageError(
+                "model.decoder is empty: cluster.stages must begin with a stage that needs no autoencoder "
+                "('contrastive'), and hold no 'idec'"
+            )
+        if self.cluster.clusters == 0 and any(map(needs_clusters, stages)):
+            raise UsageError("cluster.clusters = 0 is not enough for these stages; set a number, or 'auto'")
+
+    @property
+    def refined(self) -> bool:
+        """Whether the stages of ``[cluster]`` are carried out."""
+        return self.cluster.clusters != 0 or not self.model.decoder
 
     @property
     def encoder_name(self) -> str:
@@ -240,7 +292,11 @@ def with_changes(recipe: Recipe, **changes: dict[str, Any]) -> Recipe:
 
 _T = TypeVar("_T")
 # Lists of these unions are lists of tables in TOML, told apart by their key ``type``.
-_UNIONS: Final[dict[Any, dict[str, type[Any]]]] = {Block: dict(BLOCKS), Transform: dict(TRANSFORMS)}
+_UNIONS: Final[dict[Any, dict[str, type[Any]]]] = {
+    Block: dict(BLOCKS),
+    Transform: dict(TRANSFORMS),
+    Stage: dict(STAGES),
+}
 
 
 def _build(cls: type[_T], table: dict[str, Any], where: str) -> _T:

@@ -7,7 +7,7 @@ from typing import Final
 
 from training.recipes import TrainingSettings
 
-__all__ = ["learning_rate"]
+__all__ = ["learning_rate", "one_cycle"]
 
 # The share of a one-cycle schedule that climbs, and what it starts from (Smith & Topin 2017).
 _WARM_UP: Final = 0.3
@@ -16,16 +16,21 @@ _END_DIVISOR: Final = 1e4
 
 
 def learning_rate(settings: TrainingSettings, step: int, steps: int) -> float:
-    """Return the rate of update `step` (from 0) of `steps` in all.
-
-    One-cycle follows Smith & Topin 2017 (https://arxiv.org/abs/1708.07120) with cosine flanks: from a 25th
-    of the peak up in 30 % of the steps, and down to a 250,000th.
-    """
+    """Return the rate of update `step` (from 0) of `steps` in all."""
     peak = settings.learning_rate
     if settings.schedule == "constant":
         return peak
     if settings.schedule == "cosine":
         return _cosine(peak, 0.0, step / steps)
+    return one_cycle(peak, step, steps)
+
+
+def one_cycle(peak: float, step: int, steps: int) -> float:
+    """Return the rate of update `step` (from 0) of `steps`: up to `peak` and down again.
+
+    Smith & Topin 2017 (https://arxiv.org/abs/1708.07120) with cosine flanks: from a 25th of the peak up in 30 % of
+    the steps, and down to a 250,000th.
+    """
     summit = max(1.0, _WARM_UP * steps - 1)
     if step <= summit:
         return _cosine(peak / _START_DIVISOR, peak, step / summit)

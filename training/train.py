@@ -8,42 +8,37 @@ pictures.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import math
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import torch
 
 from imgcluster.encoders.catalogue import user_folder
 from imgcluster.encoders.decoder import DecoderInfo
-from imgcluster.encoders.info import EncoderInfo
 from imgcluster.errors import UsageError
 from imgcluster.preprocessing import InputSpec
-from imgcluster.store.atomic import write_json
 from training.batches import fold_split, split_images
 from training.cards import Card, write_card
+from training.clustering.refine import Refinement
+from training.clustering.refine import refine as refine_codes
 from training.datasets import DATASET_NAMES, ImageSet, load_dataset
 from training.devices import choose_device
 from training.evaluation import ClusterScores, Scores, cluster_scores, encode, score
 from training.export import export_decoder, export_encoder
 from training.folders import load_folder
-from training.folds import FoldSummary, cross_validate, fold_checkpoint, write_history
-from training.gallery import draw_gallery
+from training.folds import FoldSummary, cross_validate, fold_checkpoint
+from training.gallery import draw_clusters, draw_gallery
 from training.loop import fit
-from training.models import Autoencoder, count_parameters, model_for
-from training.pictures import draw_curves
+from training.models import count_parameters, model_for
 from training.progress import FitResult, Progress
-from training.recipes import DEFAULT_RECIPES, Recipe, load_recipe, with_changes
+from training.recipes import DEFAULT_RECIPES, Clusters, Recipe, load_recipe, with_changes
+from training.results import describe, hardware, write_results
 
 __all__ = ["TrainResult", "train_encoder"]
 
 _BYTE_SCALE: Final = 255.0
-_VERSION_DIGITS: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +48,12 @@ class TrainResult:
     Attributes:
         name: The encoder's name, for ``--encoder``.
         encoder: The encoder's ONNX file.
-        decoder: The decoder's.
+        decoder: The decoder's; None where none belongs to the encoder.
         card: The card.
         folder: The folder with checkpoints, histories and pictures.
-        fit: The training that was exported.
-        test: Scores on the test images; None without any.
+        fit: The autoencoder's training that was exported; without epochs where the recipe has no decoder.
+        refinement: The stages after it; None without any.
+        test: Scores on the test images; None without any, or without a decoder.
         clusters: k-means on the test codes against the labels; None without labels.
         folds: The cross-validation; None where none was asked for.
         unreadable: Files of the user's folder that could not be read.
@@ -65,10 +61,11 @@ class TrainResult:
 
     name: str
     encoder: Path
-    decoder: Path
+    decoder: Path | None
     card: Path
     folder: Path
     fit: FitResult
+    refinement: Refinement | None
     test: Scores | None
     clusters: ClusterScores | None
     folds: FoldSummary | None
@@ -79,6 +76,7 @@ def train_encoder(
     dataset: str,
     *,
     recipe: str | None = None,
+    refine: Clusters | None = None,
     name: str | None = None,
     output: Path | None = None,
     data_dir: Path | None = None,
@@ -97,12 +95,14 @@ def train_encoder(
     Args:
         dataset: ``mnist``, ``fashion-mnist``, ``cifar10``, ``strokes``, or a folder of images.
         recipe: A recipe's name or TOML file; the data set's default without one.
+        refine: Into how many clusters the codes are made to fall by the recipe's ``[cluster]`` stages; ``auto``
+            for as many as are found. Replaces the recipe's.
         name: The encoder's name; the recipe's without one (of a folder, the folder's).
         output: Where the files go; the user's own encoder folder without one.
         data_dir: A folder that holds the published files; without one they are downloaded.
         folds: Cross-validate with so many folds, and export the encoder of the one with the lowest validation
             loss; 0 for none.
-        epochs: Replaces the recipe's.
+        epochs: Replaces the recipe's; without a decoder, those of the first stage.
         steps_per_epoch: Replaces the recipe's.
         limit: Use this many images of each part at most, for a quick try.
         image_size: Sides in pixels that a folder's images are brought to; replaces the recipe's.
@@ -123,7 +123,7 @@ def train_encoder(
         raise UsageError(f"--name {name!r} is not possible; give a plain name, and the folder with --output")
     place = choose_device(device)
     planned = _choose_recipe(dataset, recipe)
-    changed = _changed(planned, epochs, steps_per_epoch, seed, image_size, limit)
+    changed = _changed(planned, epochs, steps_per_epoch, seed, image_size, limit, refine)
     images, unreadable = _load(dataset, changed, data_dir)
     title = name or (images.name if changed.data.dataset == "folder" and recipe is None else changed.encoder_name)
     target = output or user_folder()
@@ -145,53 +145,78 @@ def train_encoder(
         split = fold_split(images, changed, fold=number - 1, folds=folds, limit=limit)
     else:
         split = split_images(images, changed, limit=limit)
+    checkpoint = fold_checkpoint(folder, number)
+    # A fold has just been trained, and is only read back.
+    resume = resume or bool(folds)
     model = model_for(changed, images.train.shape, seed=seed_used)
-    fitted = fit(
-        model,
-        split,
-        changed,
-        seed=seed_used,
-        device=place,
-        checkpoint=fold_checkpoint(folder, number),
-        # A fold has just been trained, and is only read back.
-        resume=resume or bool(folds),
-        on_progress=on_progress,
-    )
-    test = score(model, split.test, changed, place) if len(split.test) else None
+    fitted = FitResult(history=(), best_epoch=0, seconds=0.0)
+    if changed.model.decoder:
+        fitted = fit(
+            model,
+            split,
+            changed,
+            seed=seed_used,
+            device=place,
+            checkpoint=checkpoint,
+            resume=resume,
+            on_progress=on_progress,
+        )
+    refinement = None
+    if changed.refined:
+        refinement = refine_codes(
+            model,
+            split.train,
+            changed,
+            seed=seed_used,
+            device=place,
+            folder=checkpoint.parent,
+            resume=resume,
+            on_progress=on_progress,
+        )
+    decodes = bool(changed.model.decoder) if refinement is None else refinement.decodes
+    test = score(model, split.test, changed, place) if decodes and len(split.test) else None
     clusters = None
     if split.test_labels is not None and len(np.unique(split.test_labels)) > 1:
-        clusters = cluster_scores(encode(model, split.test, changed, place), split.test_labels, seed=0)
-    _write_results(fitted, test, clusters, folder)
+        clusters = cluster_scores(
+            encode(model, split.test, changed, place),
+            split.test_labels,
+            cosine=changed.export.metric == "cosine",
+            seed=0,
+        )
+    write_results(fitted, refinement, test, clusters, folder)
     picture = target / f"{title}.png"
-    draw_gallery(model, split, images, changed, place, folder, picture)
+    if decodes:
+        draw_gallery(model, split, images, changed, place, folder, picture)
+    else:
+        draw_clusters(model, split, changed, refinement.clusters if refinement else 0, place, picture)
 
-    info = _describe(title, model, images, changed, fitted, test, clusters)
-    encoder, decoder = target / f"{title}.onnx", target / f"{title}.decoder.onnx"
-    counts = count_parameters(model)
+    decoder = target / f"{title}.decoder.onnx" if decodes else None
+    info = describe(title, model, images, changed, fitted, refinement, test, clusters, decoder)
+    encoder = target / f"{title}.onnx"
+    counts = count_parameters(model if decodes else model.encoder)
     difference = export_encoder(model.encoder, info, encoder, mean=0.0, scale=_BYTE_SCALE)
-    export_decoder(
-        model.decoder,
-        DecoderInfo(
+    if decoder is not None:
+        described = DecoderInfo(
             name=title,
             version=info.version,
             latent=info.embedding_size,
             prior="normal" if changed.model.code == "gaussian" else "none",
             content=changed.data.target,
-        ),
-        decoder,
-    )
+        )
+        export_decoder(model.decoder, described, decoder)
     card = Card(
         info=info,
         recipe=with_changes(changed, training={"seed": seed_used}),
         counts=counts,
         fit=fitted,
-        planned=planned.training,
+        refinement=refinement,
+        planned=planned,
         trained_images=len(split.train),
         test=test,
         clusters=clusters,
         folds=summary,
         picture=picture.name,
-        hardware=_hardware(place),
+        hardware=hardware(place),
         difference=difference,
     )
     write_card(card, target / f"{title}.md")
@@ -202,6 +227,7 @@ def train_encoder(
         card=target / f"{title}.md",
         folder=folder,
         fit=fitted,
+        refinement=refinement,
         test=test,
         clusters=clusters,
         folds=summary,
@@ -231,16 +257,21 @@ def _changed(
     seed: int | None,
     image_size: int | None,
     limit: int | None,
+    clusters: Clusters | None,
 ) -> Recipe:
     if limit is not None and limit < 2:
         raise UsageError(f"--limit {limit} is not possible; use at least 2 images")
     training: dict[str, Any] = {"epochs": epochs, "steps_per_epoch": steps_per_epoch, "seed": seed}
-    data: dict[str, Any] = {"image_size": image_size}
-    return with_changes(
-        recipe,
-        training={key: value for key, value in training.items() if value is not None},
-        data={key: value for key, value in data.items() if value is not None},
-    )
+    cluster: dict[str, Any] = {"clusters": clusters}
+    if epochs is not None and not recipe.model.decoder:
+        first, *others = recipe.cluster.stages
+        cluster["stages"] = (dataclasses.replace(first, epochs=epochs), *others)
+    changes = {"training": training, "data": {"image_size": image_size}, "cluster": cluster}
+    kept = {
+        section: {key: value for key, value in values.items() if value is not None}
+        for section, values in changes.items()
+    }
+    return with_changes(recipe, **kept)
 
 
 def _load(dataset: str, recipe: Recipe, data_dir: Path | None) -> tuple[ImageSet, int]:
@@ -256,71 +287,3 @@ def _load(dataset: str, recipe: Recipe, data_dir: Path | None) -> tuple[ImageSet
         )
     spec = InputSpec(width=size, height=size, channels=channels, resize=recipe.data.resize, filter=recipe.data.filter)
     return load_folder(Path(dataset), spec)
-
-
-def _write_results(fitted: FitResult, test: Scores | None, clusters: ClusterScores | None, folder: Path) -> None:
-    write_history(fitted.history, folder / "history.csv")
-    draw_curves({"": fitted.history}, folder / "curves.png")
-    content = {
-        "epochs": len(fitted.history),
-        "best_epoch": fitted.best_epoch,
-        "seconds": round(fitted.seconds, 1),
-        "test": _finite(test),
-        "clusters": _finite(clusters),
-    }
-    write_json(folder / "scores.json", content)
-
-
-def _finite(scores: Scores | ClusterScores | None) -> dict[str, float] | None:
-    if scores is None:
-        return None
-    return {key: value for key, value in dataclasses.asdict(scores).items() if math.isfinite(value)}
-
-
-def _describe(
-    name: str,
-    model: Autoencoder,
-    images: ImageSet,
-    recipe: Recipe,
-    fitted: FitResult,
-    test: Scores | None,
-    clusters: ClusterScores | None,
-) -> EncoderInfo:
-    height, width, channels = images.train.shape
-    said = [f"test MSE {test.mse:.5f}" if test is not None else f"training loss {fitted.history[-1].loss:.5f}"]
-    if clusters is not None:
-        said.append(
-            f"k-means on the test codes: accuracy {clusters.hungarian_accuracy:.3f} (Hungarian), "
-            f"{clusters.majority_accuracy:.3f} (majority class), NMI {clusters.nmi:.3f}"
-        )
-    return EncoderInfo(
-        name=name,
-        version=_version(model),
-        embedding_size=recipe.model.latent,
-        metric=recipe.export.metric,
-        width=width,
-        height=height,
-        channels=1 if recipe.data.input == "grey" else channels,
-        resize=recipe.data.resize,
-        filter=recipe.data.filter,
-        trained_on=images.description,
-        score="; ".join(said),
-        licence="Apache-2.0" if recipe.data.dataset != "folder" else "the user's own",
-        source=f"imgcluster train-encoder, recipe {recipe.name}, {len(fitted.history)} epochs",
-        decoder=f"{name}.decoder.onnx",
-    )
-
-
-def _version(model: Autoencoder) -> str:
-    """Return a text that is another one whenever the weights are: embeddings of the two do not mix."""
-    digest = hashlib.sha256()
-    for key, value in model.state_dict().items():
-        digest.update(key.encode())
-        digest.update(value.cpu().numpy().tobytes())
-    return digest.hexdigest()[:_VERSION_DIGITS]
-
-
-def _hardware(device: torch.device) -> str:
-    if device.type == "cuda":
-        return f"{torch.cuda.get_device_name(device)}, PyTorch {torch.__version__}"
-    return f"{torch.get_num_threads()} CPU threads ({platform.machine()}), PyTorch {torch.__version__}"

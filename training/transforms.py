@@ -15,6 +15,8 @@ from imgcluster.errors import UsageError
 __all__ = [
     "TRANSFORMS",
     "Affine",
+    "ColourJitter",
+    "Crop",
     "Erase",
     "Flip",
     "GaussianNoise",
@@ -64,6 +66,50 @@ class Affine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Crop:
+    """A part of every image, of at least the share `area` of its pixels and of 3:4 to 4:3, brought to one size.
+
+    `side` is that size as a share of the image's sides: below 1 training is faster, for what sees images of any
+    size. Where only codes are compared, not images.
+    """
+
+    area: float = 0.2
+    side: float = 1.0
+
+    def __post_init__(self) -> None:
+        _share(area=self.area, side=self.side)
+        if self.area == 0 or self.side == 0:
+            raise UsageError(f"area = {self.area}, side = {self.side} is not possible; both are above 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColourJitter:
+    """Brightness, contrast, saturation and hue of every image changed by uniformly drawn amounts.
+
+    The first three are factors within 1 ± the value, `hue` the largest turn either way as a share of the circle
+    (in YIQ). A share of `probability` of the images is changed, a share of `grey` made grey. Grey images have
+    brightness and contrast only.
+    """
+
+    brightness: float = 0.4
+    contrast: float = 0.4
+    saturation: float = 0.4
+    hue: float = 0.1
+    probability: float = 0.8
+    grey: float = 0.2
+
+    def __post_init__(self) -> None:
+        _share(
+            brightness=self.brightness,
+            contrast=self.contrast,
+            saturation=self.saturation,
+            hue=self.hue,
+            probability=self.probability,
+            grey=self.grey,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SaltAndPepper:
     """A share of `amount` of the pixels made black or white, with equal probability, in all channels at once."""
 
@@ -93,12 +139,14 @@ class Erase:
         _share(size=self.size)
 
 
-Transform: TypeAlias = Flip | QuarterTurns | Affine | SaltAndPepper | GaussianNoise | Erase
+Transform: TypeAlias = Flip | QuarterTurns | Affine | Crop | ColourJitter | SaltAndPepper | GaussianNoise | Erase
 
 TRANSFORMS: Final[dict[str, type[Transform]]] = {
     "flip": Flip,
     "quarter-turns": QuarterTurns,
     "affine": Affine,
+    "crop": Crop,
+    "colour-jitter": ColourJitter,
     "salt-and-pepper": SaltAndPepper,
     "gaussian-noise": GaussianNoise,
     "erase": Erase,

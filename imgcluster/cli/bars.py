@@ -97,7 +97,7 @@ def training_bar() -> Iterator[Callable[[TrainingProgress], None]]:
             left = timedelta(seconds=round(step.seconds_left))
             bars.update(
                 task,
-                description=f"Training {fold}epoch {step.epoch}/{step.epochs}",
+                description=f"{step.stage.capitalize() or 'Training'} {fold}epoch {step.epoch}/{step.epochs}",
                 completed=(step.epoch - 1) * step.steps + step.step,
                 total=step.epochs * step.steps,
                 count=f"loss {step.loss:.5f}{validated}  {step.images_per_second:,.0f} images/s  {left} left",

@@ -275,6 +275,7 @@ def show_encoder(entry: EncoderEntry) -> None:
         "licence": entry.info.licence,
         "source": entry.info.source,
         "decoder": entry.info.decoder,
+        "refined": entry.info.refined,
     }
     for name, value in rows.items():
         if value:
@@ -286,11 +287,14 @@ def show_encoder(entry: EncoderEntry) -> None:
 
 def show_training(result: TrainResult) -> None:
     """Print what a training came to."""
-    fit = result.fit
-    _say(
-        f"Trained {result.name} for {len(fit.history)} epochs in {timedelta(seconds=round(fit.seconds))}; "
-        f"the best was epoch {fit.best_epoch}."
-    )
+    fit, refinement = result.fit, result.refinement
+    if fit.history:
+        _say(
+            f"Trained {result.name} for {len(fit.history)} epochs in {timedelta(seconds=round(fit.seconds))}; "
+            f"the best was epoch {fit.best_epoch}."
+        )
+    if refinement is not None:
+        _say(f"Refined by {refinement.summary}, in {timedelta(seconds=round(refinement.seconds))}.")
     if result.folds is not None:
         table = _table("measure", "mean", "sd", right=("mean", "sd"))
         for name, value in result.folds.measures.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -82,6 +82,10 @@ def train_encoder_command(
     recipe: Annotated[
         str | None, typer.Option("--recipe", metavar="NAME|FILE.toml", help="What to build and how to train it.")
     ] = None,
+    refine: Annotated[
+        str | None,
+        typer.Option("--refine", metavar="K|auto", help="Train on until the codes fall into K clusters."),
+    ] = None,
     folds: Annotated[int, typer.Option("--folds", help="Cross-validate with so many folds; 0 for none.")] = 0,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Replaces the recipe's.")] = None,
     steps_per_epoch: Annotated[
@@ -120,6 +124,7 @@ def train_encoder_command(
             result = train_encoder(
                 dataset,
                 recipe=recipe,
+                refine=_clusters(refine),
                 name=name,
                 output=output,
                 data_dir=data_dir,
@@ -215,6 +220,23 @@ def generate_command(
                 report=report,
             )
         screen.show(summary, show_generate)
+
+
+def _clusters(text: str | None) -> int | Literal["auto"] | None:
+    """Return what ``--refine`` says.
+
+    Raises:
+        UsageError: It is neither a whole number nor ``auto``.
+    """
+    from imgcluster.errors import UsageError
+
+    if text is None:
+        return None
+    if text == "auto":
+        return "auto"
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise UsageError(f"--refine {text!r} is not possible; give the number of clusters, at least 1, or auto")
 
 
 def require_training() -> None:

@@ -85,7 +85,7 @@ class Decoder:
         if path is None or not path.is_file():
             raise EncoderError(
                 f"encoder {told.name} has no decoder, so nothing can be made from its embeddings; "
-                "use an autoencoder such as mnist, or train one with train-encoder"
+                "use an autoencoder such as mnist-16, or train one with train-encoder"
             )
         self._session = open_session(path, encoder.device, self._settle).session
         if (self.info.latent, self.info.version) != (told.embedding_size, told.version):

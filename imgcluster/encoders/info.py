@@ -40,6 +40,8 @@ class EncoderInfo:
         licence: The licence of the weights (SPDX).
         source: Where the weights come from.
         decoder: File name of the decoder that lies beside it; empty where there is none.
+        refined: The stages that made its embeddings fall into clusters, into how many, and how that number was
+            come by, in words; empty without any.
     """
 
     name: str
@@ -57,6 +59,7 @@ class EncoderInfo:
     licence: str = ""
     source: str = ""
     decoder: str = ""
+    refined: str = ""
 
     def __post_init__(self) -> None:
         if self.metric not in ("cosine", "euclidean"):

@@ -8,7 +8,17 @@ torch = pytest.importorskip("torch")
 
 from imgcluster.errors import UsageError  # noqa: E402
 from training.augmentation import apply_transforms  # noqa: E402
-from training.transforms import TRANSFORMS, Affine, Erase, Flip, GaussianNoise, QuarterTurns, SaltAndPepper  # noqa: E402
+from training.transforms import (  # noqa: E402
+    TRANSFORMS,
+    Affine,
+    ColourJitter,
+    Crop,
+    Erase,
+    Flip,
+    GaussianNoise,
+    QuarterTurns,
+    SaltAndPepper,
+)
 
 
 @pytest.fixture
@@ -60,6 +70,49 @@ def test_affine_of_nothing_is_the_identity_and_a_turn_is_a_turn(images):
     assert (moved - images).abs().max() > 0.1
 
 
+def test_a_whole_crop_is_the_image_and_a_part_is_a_part(images):
+    # Of the whole area only the shape is drawn, and that is cut to the image.
+    ramp = torch.linspace(0, 1, 32).expand(200, 1, 32, 32)
+    parts = apply_transforms(ramp, [Crop(area=0.25, side=0.5)])
+    assert parts.shape == (200, 1, 16, 16)
+    width = (parts[:, 0, 0, -1] - parts[:, 0, 0, 0]) * 16 / 15
+    assert 0.4 < width.min() < 0.5
+    assert 0.9 < width.max() < 1.05
+    assert parts[:, 0, 0, 0].min() < 0.1
+    assert parts[:, 0, 0, -1].max() > 0.9
+    assert apply_transforms(images, [Crop(area=1.0)]).shape == images.shape
+
+
+def test_colour_jitter_of_nothing_is_the_identity_and_grey_is_grey(images):
+    still = ColourJitter(brightness=0, contrast=0, saturation=0, hue=0, grey=0)
+    torch.testing.assert_close(apply_transforms(images, [still]), images)
+    none = ColourJitter(probability=0, grey=0)
+    torch.testing.assert_close(apply_transforms(images, [none]), images)
+    grey = apply_transforms(images, [ColourJitter(probability=0, grey=1)])
+    luma = (images * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(dim=1)
+    for channel in range(3):
+        torch.testing.assert_close(grey[:, channel], luma, atol=1e-4, rtol=1e-4)
+
+
+def test_a_turned_hue_keeps_the_brightness_and_half_a_turn_is_the_other_colour():
+    colour = torch.tensor([0.5, 0.4, 0.45])[None, :, None, None].repeat(100, 1, 2, 2)
+    turned = apply_transforms(
+        colour, [ColourJitter(brightness=0, contrast=0, saturation=0, hue=0.5, probability=1, grey=0)]
+    )
+    weights = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
+    torch.testing.assert_close((turned * weights).sum(dim=1), (colour * weights).sum(dim=1), atol=1e-4, rtol=1e-4)
+    assert (turned - colour).abs().max() > 0.1
+
+
+def test_contrast_of_grey_images_keeps_their_mean():
+    images = torch.rand(50, 1, 6, 6) * 0.4 + 0.3
+    changed = apply_transforms(images, [ColourJitter(brightness=0, contrast=0.5, probability=1)])
+    torch.testing.assert_close(changed.mean(dim=(1, 2, 3)), images.mean(dim=(1, 2, 3)))
+    ratio = changed.std(dim=(1, 2, 3)) / images.std(dim=(1, 2, 3))
+    assert 0.5 <= ratio.min() < 0.7
+    assert 1.3 < ratio.max() <= 1.5
+
+
 def test_erase_blackens_one_square(images):
     black = (apply_transforms(images + 0.1, [Erase(size=0.5)]) == 0).all(dim=1)
     assert black.flatten(1).sum(dim=1).tolist() == [16] * 64
@@ -75,6 +128,8 @@ def test_noise_has_the_standard_deviation_asked_for():
     [
         (SaltAndPepper, {"amount": 1.5}, "amount = 1.5 is not possible"),
         (Affine, {"translate": -0.1}, "translate = -0.1"),
+        (Crop, {"area": 0.0}, "area = 0.0, side = 1.0 is not possible"),
+        (ColourJitter, {"hue": 2.0}, "hue = 2.0 is not possible"),
         (Affine, {"shear": 90.0}, "shear below 90"),
     ],
 )

@@ -13,6 +13,7 @@ import torch.nn.functional as F  # noqa: E402, N812
 from imgcluster.errors import UsageError  # noqa: E402
 from tiny import TINY  # noqa: E402
 from training.models import (  # noqa: E402
+    ResidualUnit,
     SameConv,
     SameConvTranspose,
     build_model,
@@ -158,3 +159,28 @@ def test_a_vector_before_the_code_returns_to_the_last_map():
     )
     model = build_model(recipe.model, input_shape=(1, 8, 8), output_shape=(1, 8, 8), seed=0)
     assert model(torch.zeros(2, 1, 8, 8)).reconstruction.shape == (2, 1, 8, 8)
+
+
+@pytest.mark.parametrize(("stride", "filters"), [(1, 4), (1, 6), (2, 4), (2, 6)])
+def test_a_residual_block_is_two_convolutions_beside_a_shortcut(stride, filters):
+    unit = ResidualUnit(4, filters, stride).eval()
+    images = torch.randn(2, 4, 7, 5, generator=torch.Generator().manual_seed(0))
+    made = unit(images)
+    assert made.shape == (2, filters, -(-7 // stride), -(-5 // stride))
+    assert (made >= 0).all()
+    # With a branch of nothing only the shortcut is left: the image, its means, or a mixture of its channels.
+    for parameter in unit.branch.parameters():
+        torch.nn.init.zeros_(parameter)
+    shortcut = images if stride == 1 else F.avg_pool2d(images, 2, ceil_mode=True, count_include_pad=False)
+    if filters == 4:
+        torch.testing.assert_close(unit(images), shortcut.relu())
+    else:
+        mixed = torch.einsum("oc,nchw->nohw", unit.shortcut[-1].weight[:, :, 0, 0], shortcut)
+        torch.testing.assert_close(unit(images), mixed.relu())
+
+
+def test_an_encoder_that_ends_in_a_mean_sees_images_of_any_size():
+    model = make("clusters-colour", COLOUR)
+    assert count_parameters(model.decoder).all == 0
+    assert model.encoder(torch.zeros(2, 3, 32, 32)).shape == (2, 160)
+    assert model.encoder(torch.zeros(2, 3, 24, 24)).shape == (2, 160)

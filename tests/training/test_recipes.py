@@ -13,6 +13,7 @@ from training.blocks import BLOCKS, Conv
 from training.recipes import (
     DEFAULT_RECIPES,
     RECIPES_FOLDER,
+    ClusterSettings,
     DataSettings,
     ExportSettings,
     Loss,
@@ -24,6 +25,7 @@ from training.recipes import (
     recipe_names,
     with_changes,
 )
+from training.stages import STAGES
 from training.transforms import TRANSFORMS, SaltAndPepper
 
 
@@ -105,8 +107,9 @@ def test_with_changes_replaces_by_section_and_checks(tiny_recipe):
 
 def test_the_readme_names_every_recipe_block_transform_and_setting():
     text = (RECIPES_FOLDER.parent / "README.md").read_text(encoding="utf-8")
-    settings = (DataSettings, ModelSettings, TrainingSettings, SplitSettings, ExportSettings)
+    settings = (DataSettings, ModelSettings, TrainingSettings, ClusterSettings, SplitSettings, ExportSettings)
+    settings += tuple(STAGES.values())
     keys = [item.name for kind in settings for item in dataclasses.fields(kind)]
-    words = [*recipe_names(), *BLOCKS, *TRANSFORMS, *get_args(Loss), *keys]
+    words = [*recipe_names(), *BLOCKS, *TRANSFORMS, *STAGES, *get_args(Loss), *keys]
     missing = [word for word in words if f"`{word}`" not in text]
     assert missing == []

@@ -16,7 +16,7 @@ from imgcluster.encoders.info import EncoderInfo  # noqa: E402
 from imgcluster.errors import NoImagesError, UsageError  # noqa: E402
 from training.datasets import load_dataset  # noqa: E402
 from training.export import run_onnx  # noqa: E402
-from training.recipes import load_recipe, recipe_names  # noqa: E402
+from training.recipes import RECIPES_FOLDER, load_recipe, recipe_names  # noqa: E402
 from training.train import train_encoder  # noqa: E402
 
 RECIPE = """
@@ -133,6 +133,108 @@ def test_a_data_set_with_labels_and_folds(small_mnist, tmp_path):
     assert "k-means" in metadata(result.encoder).score
 
 
+STAGES = """
+[cluster]
+stages = [{ type = "dec", epochs = 2, updates = 3, batch_size = 8, tolerance = 0.0 }]
+"""
+
+
+@pytest.mark.parametrize("refine", [3, "auto"])
+def test_a_folder_is_refined(photos, recipe, tmp_path, monkeypatch, refine):
+    monkeypatch.setattr("training.clustering.refine.count_clusters", lambda *_, **__: 3)
+    (tmp_path / "refined.toml").write_text(RECIPE + STAGES)
+    seen = []
+    result = train_encoder(
+        str(photos),
+        recipe=str(tmp_path / "refined.toml"),
+        refine=refine,
+        output=tmp_path / "out",
+        on_progress=seen.append,
+    )
+    assert [progress.stage for progress in seen] == [""] * 4 + ["dec"] * 6
+    assert (result.refinement.clusters, result.refinement.found) == (3, refine == "auto")
+    assert result.test is None
+    assert result.decoder is None
+    names = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert names == {
+        "refined.onnx",
+        "refined.md",
+        "refined.png",
+        "checkpoint.pt",
+        "stage-1-dec.pt",
+        "stage-1-dec.csv",
+        "history.csv",
+        "scores.json",
+        "curves.png",
+    }
+    info = metadata(result.encoder)
+    assert info.decoder == ""
+    assert info.refined == result.refinement.summary
+    assert run_onnx(result.encoder, np.zeros((3, 16, 16, 3), dtype=np.uint8)).shape == (3, 2)
+    card = result.card.read_text()
+    how = "found among the codes, without labels" if refine == "auto" else "given"
+    for text in ("stage `dec` | 2 epochs of the recipe's 2", f"clusters trained for | 3, {how}", "of each cluster"):
+        assert text in card
+    plain = train_encoder(str(photos), recipe=recipe, output=tmp_path / "out")
+    assert plain.refinement is None
+    assert metadata(plain.encoder).version != info.version
+
+
+def test_a_refined_encoder_with_its_decoder(photos, tmp_path):
+    # IDEC is the stage that keeps the decoder.
+    text = RECIPE.replace('code = "gaussian"', 'code = "dense"').replace('loss = "vae"', 'loss = "mse"')
+    (tmp_path / "kept.toml").write_text(text + STAGES.replace('"dec"', '"idec"') + "clusters = 3\n")
+    result = train_encoder(str(photos), recipe=str(tmp_path / "kept.toml"), output=tmp_path / "out")
+    codes = run_onnx(result.encoder, np.zeros((2, 16, 16, 3), dtype=np.uint8))
+    assert run_onnx(result.decoder, codes).shape == (2, 16, 16, 3)
+    assert result.test.mse > 0
+    weights = result.encoder.read_bytes()
+    again = train_encoder(str(photos), recipe=str(tmp_path / "kept.toml"), output=tmp_path / "out", resume=True)
+    assert again.encoder.read_bytes() == weights
+
+
+def test_every_fold_is_refined_and_scored(small_mnist, tmp_path):
+    from tiny import TINY
+
+    (tmp_path / "tiny.toml").write_text(TINY + STAGES)
+    result = train_encoder(
+        "mnist", recipe=str(tmp_path / "tiny.toml"), refine=3, output=tmp_path / "out", folds=2, epochs=1
+    )
+    with (result.folder / "folds.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["refine_clusters"] for row in rows] == ["3", "3"]
+    assert {"majority_accuracy", "training_loss"} <= set(rows[0])
+    assert "test_mse" not in rows[0]
+    assert result.clusters == result.folds.best.clusters
+    assert (result.folder / "fold-2" / "stage-1-dec.pt").is_file()
+
+
+def test_an_encoder_without_decoder_has_no_folds(small_mnist, tmp_path):
+    with pytest.raises(UsageError, match="recipe clusters-colour has no decoder; leave out --folds"):
+        train_encoder("mnist", recipe="clusters-colour", folds=2, output=tmp_path)
+
+
+def test_an_encoder_without_decoder_goes_all_the_way(small_mnist, tmp_path):
+    result = train_encoder("mnist", recipe="clusters-colour", refine=3, epochs=1, output=tmp_path)
+    assert [len(stage.history) for stage in result.refinement.stages] == [1, 5]
+    assert result.fit.history == ()
+    card = result.card.read_text()
+    assert "stage `contrastive` | 1 epochs of the recipe's 20 at most" in card
+    assert "in the encoder" in card
+    assert result.clusters is not None
+    assert run_onnx(result.encoder, np.zeros((2, 8, 8, 1), dtype=np.uint8)).shape == (2, 160)
+
+
+def test_contrastive_learning_alone_needs_no_number_of_clusters(small_mnist, tmp_path):
+    text = (RECIPES_FOLDER / "clusters-colour.toml").read_text()
+    first, _, rest = text.partition('[[cluster.stages]]\ntype = "neighbours"')
+    alone = first.replace("clusters = 10", "") + "[split]" + rest.partition("[split]")[2]
+    (tmp_path / "alone.toml").write_text(alone)
+    result = train_encoder("mnist", recipe=str(tmp_path / "alone.toml"), epochs=1, output=tmp_path / "out")
+    assert (result.refinement.clusters, metadata(result.encoder).refined) == (0, "contrastive (1 epochs)")
+    assert "clusters trained for" not in result.card.read_text()
+
+
 def test_a_second_call_with_resume_trains_nothing_and_writes_the_same(photos, recipe, tmp_path):
     first = train_encoder(str(photos), recipe=recipe, output=tmp_path / "out")
     weights = first.encoder.read_bytes()
@@ -183,8 +285,6 @@ def random_sets(monkeypatch):
 
 @pytest.mark.parametrize(("target", "channels"), [("image", 3), ("chrominance", 2)])
 def test_a_colouriser_sees_grey_and_is_shown_in_colour(random_sets, tmp_path, target, channels):
-    from training.recipes import RECIPES_FOLDER
-
     text = (RECIPES_FOLDER / "b-cifar10-colorize.toml").read_text()
     path = tmp_path / "colours.toml"
     path.write_text(text.replace('input = "grey"', f'input = "grey"\ntarget = "{target}"'))
@@ -220,6 +320,7 @@ def test_every_recipe_goes_all_the_way(random_sets, photos, tmp_path, name):
         ({"recipe": "nope"}, "recipe 'nope' is unknown"),
         ({"recipe": "a-mnist"}, "does not say which size folders of images are brought to"),
         ({"epochs": 0}, "epochs = 0 is not possible"),
+        ({"refine": -1}, "clusters = -1 is not possible"),
         ({"limit": 1}, "--limit 1 is not possible"),
         ({"name": "a/b"}, "--name 'a/b' is not possible"),
         ({"name": ".."}, "--name '..' is not possible"),
