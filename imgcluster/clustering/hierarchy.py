@@ -94,9 +94,12 @@ def find_count(space: Reduced, k_range: tuple[int, int], *, seed: int) -> Found:
     logs = np.zeros(high + 2)
     for division in range(_DIVISIONS):
         labels, _ = divide(vectors, cells, seed=seed + division, starts=_CELL_STARTS)
-        bounds = _merge(_between(graph, labels, cells)).bounds()
-        # From below 2 clusters on there is one, which nothing parts.
-        logs += [np.log(max(bounds.get(k, 0.0), 1e-9)) for k in range(high + 2)]
+        # Where groups are single points to the walks, fewer cells than asked for have anything in them; an empty one
+        # would count as a cluster far from all others.
+        filled, labels = np.unique(labels, return_inverse=True)
+        bounds = _merge(_between(graph, labels.astype(np.int64), len(filled))).bounds()
+        # From below 2 clusters on there is one, which nothing parts; nor are cells parted.
+        logs += [np.log(max(bounds.get(k, 0.0 if k < 2 else np.inf), 1e-9)) for k in range(high + 2)]
     resolutions = np.exp(logs / _DIVISIONS)
     # k clusters last from the resolution that parts two of them to the one that parts one of them into two.
     factors = {
