@@ -7,7 +7,7 @@ import pytest
 
 from imgcluster.clustering import Settings, cluster_vectors
 from imgcluster.errors import ClusteringError
-from imgcluster.reduction import normalise
+from imgcluster.reduction import normalise, reduce
 from vectors import assert_well_formed, blobs, lies_within, loose_groups, plain
 
 
