@@ -52,3 +52,11 @@ def test_the_same_seed_gives_the_same_and_another_may_not() -> None:
     assert np.array_equal(first[0], again[0])
     assert first[1] == again[1]
     assert len({divide(vectors, 20, seed=seed, starts=1)[1] for seed in range(4)}) > 1
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e-30])
+@pytest.mark.parametrize("k", [2, 6, 20])
+def test_points_closer_than_rounding_errors_are_divided_all_the_same(k: int, scale: float) -> None:
+    vectors = (np.repeat([[1e-5], [0.0]], 10, axis=0) + scale * scattered(20)).astype(np.float32)
+    labels, _ = divide(vectors, k, seed=0, starts=3)
+    assert sorted(set(labels.tolist())) == list(range(min(k, len(np.unique(vectors, axis=0)))))

@@ -449,12 +449,14 @@ class TestCandidates:
         assert not (workspace / "layers.parquet").exists()
 
 
-def test_too_large_a_k_is_warned_of(workspace: Path) -> None:
-    summary = imgcluster.cluster(workspace=workspace, k="12")
-    assert any("--k 12 is more than these images show" in warning for warning in summary.warnings)
-    assert not any(
-        "is more than these images show" in text for text in imgcluster.cluster(workspace=workspace).warnings
-    )
+def test_too_large_a_k_is_warned_of(tmp_path: Path, tiny_encoder: Path) -> None:
+    paint(tmp_path / "in", per_folder=60)
+    out = tmp_path / "out"
+    imgcluster.embed([tmp_path / "in"], workspace=out, encoder=tiny_encoder, device="cpu")
+    for k, warned in (("12", True), (12, True), (3, False), (None, False)):
+        summary = imgcluster.cluster(workspace=out, k=k, reduction="none", place_by="none")
+        found = [text for text in summary.warnings if "is more than these images show" in text]
+        assert [text.startswith("--k 12 is more") for text in found] == [True] * warned
 
 
 def test_folders_that_the_clusters_repeat_are_said(tmp_path: Path, tiny_encoder: Path) -> None:
