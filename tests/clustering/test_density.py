@@ -91,13 +91,13 @@ class TestEvoc:
             groups = truth[first.labels == cluster]
             assert np.mean(groups == np.bincount(groups).argmax()) >= 0.9
 
-    @pytest.mark.parametrize("count", [2, 3, 7])
+    @pytest.mark.parametrize("count", [2, 3, 7, 12, 15])
     def test_too_few_images_say_what_to_do(self, count: int) -> None:
         points = np.random.default_rng(0).normal(size=(count, 8)).astype(np.float32)
         with pytest.raises(ClusteringError, match=f"{count} images are too few for EVoC; use --method hdbscan"):
             cluster_vectors(plain(points), "evoc", Settings())
 
-    @pytest.mark.parametrize("count", [8, 12, 20, 60])
+    @pytest.mark.parametrize("count", [16, 17, 20, 30, 60])
     def test_small_sets_give_clusters_or_noise(self, count: int) -> None:
         vectors = normalise(np.random.default_rng(count).normal(size=(count, 16)).astype(np.float32))
         assert_well_formed(cluster_vectors(plain(vectors), "evoc", Settings()), count)
