@@ -30,6 +30,7 @@ REDUCTIONS: Final[tuple[str, ...]] = get_args(Reduction)
 _DIMENSIONS: Final = 10
 
 _UMAP_NEIGHBOURS: Final = 15
+_ROUNDING: Final = 1e-6
 _EXACT_UP_TO: Final = 256
 
 # Fewer images than this have hardly any neighbourhoods.
@@ -82,6 +83,9 @@ def comparable(vectors: Vectors, metric: Metric) -> Vectors:
     spread = np.sqrt(vectors) if vectors.min() >= 0 else normalise(vectors)
     with one_thread():
         centred = spread - spread.mean(axis=0, dtype=np.float64).astype(np.float32)
+    # What is left of vectors of one direction is rounding errors, which are not to be brought to length 1.
+    left = np.linalg.norm(centred, axis=1) > _ROUNDING * np.linalg.norm(spread, axis=1)
+    centred = np.where(left[:, None], centred, np.float32(0))
     # Of images that are all the same nothing would be left.
     return normalise(centred) if np.ptp(vectors, axis=0).any() else normalise(vectors)
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgcluster.figures import confusion_figure, save
+from imgcluster.clustering import Candidate
+from imgcluster.figures import candidates_figure, confusion_figure, save
 
 
 def draw(path: Path, counts: np.ndarray, labels: list[str]) -> Path:
@@ -78,3 +79,24 @@ def test_a_label_without_images_is_drawn(tmp_path: Path) -> None:
 def test_large_matrices_hold_no_numbers() -> None:
     figure = confusion_figure(np.ones((21, 20), np.int64), [str(row) for row in range(21)], [str(c) for c in range(20)])
     assert len(figure.axes[0].texts) == 0
+
+
+def test_candidates_are_drawn_with_the_chosen_one_marked(tmp_path: Path) -> None:
+    candidates = [Candidate(k, 0.1 * k, 1 - 0.1 * k, 1 + k / 10, k == 4) for k in (3, 4, 5)]
+    figure = candidates_figure(candidates)
+    axes, beside = figure.axes
+    lines = {str(line.get_label()): line for line in axes.lines}
+    assert lines["stability"].get_xydata().tolist() == [[k, pytest.approx(1 - 0.1 * k)] for k in (3, 4, 5)]
+    assert lines["silhouette"].get_xydata().tolist() == [[k, pytest.approx(0.1 * k)] for k in (3, 4, 5)]
+    assert lines["chosen: 4"].get_xdata() == [4, 4]
+    bars = [(bar.get_x() + bar.get_width() / 2, bar.get_y() + bar.get_height()) for bar in beside.patches]
+    assert bars == [(k, pytest.approx(1 + k / 10)) for k in (3, 4, 5)]
+    for name in ("a.png", "b.png"):
+        save(candidates_figure(candidates), tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_one_candidate_is_enough_for_a_chart(tmp_path: Path) -> None:
+    save(candidates_figure([Candidate(2, 0.5, 0.5, 1.0, True)]), tmp_path / "one.png")
+    with Image.open(tmp_path / "one.png") as picture:
+        assert picture.format == "PNG"

@@ -636,3 +636,64 @@ class TestQuietDecoders:
             with quiet_decoders():
                 assert warnings.filters
             assert not warnings.filters
+
+
+class TestLooks:
+    @pytest.mark.parametrize(
+        ("rgb", "brightness", "colourfulness"),
+        [
+            ((0, 0, 0), 0, 0),
+            ((255, 255, 255), 1, 0),
+            ((128, 128, 128), 128 / 255, 0),
+            ((255, 0, 0), 0.299, 1),
+            ((200, 30, 30), (0.299 * 200 + 0.701 * 30) / 255, 170 / 255),
+        ],
+    )
+    def test_of_one_colour(self, rgb: tuple[int, int, int], brightness: float, colourfulness: float) -> None:
+        decoded = decode(encoded(flat(rgb), "PNG"), SMALL)
+
+        assert decoded.brightness == pytest.approx(brightness, abs=0.01)
+        assert decoded.colour == pytest.approx(colourfulness, abs=0.01)
+
+    @pytest.mark.parametrize("spec", [SMALL, GREY, SAME], ids=["small", "grey", "same"])
+    def test_the_picture_counts_and_not_what_the_encoder_sees_of_it(self, spec: InputSpec) -> None:
+        decoded = decode(encoded(flat((255, 0, 0)), "PNG"), spec)
+
+        assert decoded.brightness == pytest.approx(0.299, abs=0.01)
+        assert decoded.colour == pytest.approx(1, abs=0.01)
+
+    def test_half_and_half(self) -> None:
+        picture = Image.new("RGB", (64, 64), "black")
+        picture.paste((0, 0, 255), (0, 0, 64, 32))
+        decoded = decode(encoded(picture, "PNG"), SMALL)
+
+        assert decoded.colour == pytest.approx(0.5, abs=0.02)
+        assert decoded.brightness == pytest.approx(0.114 / 2, abs=0.01)
+
+    @pytest.mark.parametrize(
+        ("picture", "file_format"),
+        [
+            (Image.new("L", (9, 9), 64), "PNG"),
+            (Image.new("I;16", (9, 9), 64 * 257), "PNG"),
+            (Image.new("LA", (9, 9), (64, 255)), "PNG"),
+            (Image.new("CMYK", (9, 9), (0, 0, 0, 191)), "TIFF"),
+            (Image.new("F", (9, 9), 64 / 255), "TIFF"),
+        ],
+        ids=["grey", "16 bits", "alpha", "ink", "fractions"],
+    )
+    def test_grey_in_every_mode(self, picture: Image.Image, file_format: str) -> None:
+        decoded = decode(encoded(picture, file_format), SMALL)
+
+        assert decoded.brightness == pytest.approx(64 / 255, abs=0.01)
+        assert decoded.colour == 0
+
+    def test_what_is_transparent_is_white(self) -> None:
+        decoded = decode(encoded(Image.new("RGBA", (9, 9), (255, 0, 0, 0)), "PNG"), SMALL)
+
+        assert (decoded.brightness, decoded.colour) == (1, 0)
+
+    @pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 1), (1600, 1200)])
+    def test_any_size(self, size: tuple[int, int]) -> None:
+        decoded = decode(encoded(flat((9, 9, 9), size), "PNG"), SMALL)
+
+        assert decoded.brightness == pytest.approx(9 / 255, abs=0.001)

@@ -218,7 +218,7 @@ def numbers(text: str | None, option: str) -> tuple[float, ...] | None:
 
 def count(text: str | None) -> int | str | None:
     """Return a plain number as one; what else there is to understand, `cluster` does."""
-    return int(text) if text is not None and text.strip().isdigit() else text
+    return int(text) if text is not None and text.strip().isdecimal() else text
 
 
 def size(text: str | None) -> tuple[int, int] | None:

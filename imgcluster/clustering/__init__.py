@@ -7,7 +7,7 @@ orders as the cosine does.
 
 from imgcluster.clustering.counts import Candidate
 from imgcluster.clustering.methods import METHODS, choose_method, cluster_degenerate, cluster_vectors
-from imgcluster.clustering.model import Clustering, Layer, Settings
+from imgcluster.clustering.model import Clustering, Layer, Settings, check_level
 from imgcluster.clustering.noise import assign_noise
 from imgcluster.clustering.stability import stability
 
@@ -18,6 +18,7 @@ __all__ = [
     "Layer",
     "Settings",
     "assign_noise",
+    "check_level",
     "choose_method",
     "cluster_degenerate",
     "cluster_vectors",

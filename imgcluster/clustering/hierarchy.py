@@ -10,7 +10,7 @@ chance gives, and clusters that are well apart are merged far below it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,8 @@ _CELLS: Final = 60
 _DIVISIONS: Final = 5
 _IMAGES_PER_CELL: Final = 4
 _CELL_STARTS: Final = 2
+# Among more cells, finding the pair to merge takes longer than all the rest.
+_MOST_CELLS: Final = 2000
 
 # Images in each cluster of the finest layer, in the mean.
 _FINE_IMAGES: Final = 5
@@ -94,9 +96,12 @@ def find_count(space: Reduced, k_range: tuple[int, int], *, seed: int) -> Found:
     logs = np.zeros(high + 2)
     for division in range(_DIVISIONS):
         labels, _ = divide(vectors, cells, seed=seed + division, starts=_CELL_STARTS)
-        bounds = _merge(_between(graph, labels, cells)).bounds()
-        # From below 2 clusters on there is one, which nothing parts.
-        logs += [np.log(max(bounds.get(k, 0.0), 1e-9)) for k in range(high + 2)]
+        # Where groups are single points to the walks, fewer cells than asked for have anything in them; an empty one
+        # would count as a cluster far from all others.
+        filled, labels = np.unique(labels, return_inverse=True)
+        bounds = _merge(_between(graph, labels.astype(np.int64), len(filled))).bounds()
+        # From below 2 clusters on there is one, which nothing parts; nor are cells parted.
+        logs += [np.log(max(bounds.get(k, 0.0 if k < 2 else np.inf), 1e-9)) for k in range(high + 2)]
     resolutions = np.exp(logs / _DIVISIONS)
     # k clusters last from the resolution that parts two of them to the one that parts one of them into two.
     factors = {
@@ -115,17 +120,20 @@ def layers_around(space: Reduced, labels: Labels, *, seed: int) -> tuple[list[La
 
     The finer ones part each cluster for itself, the coarser ones put whole clusters together, so every cluster lies in
     one of the next layer. Of the two to five times as many, and of a third to nearly as many clusters, the number
-    is taken that lasts longest. A layer is left out where there are too few images, or clusters, for it.
+    is taken that lasts longest. A layer is left out where there are too few images, or clusters, for it; both are
+    for more than 2,000 clusters.
 
     Args:
         space: The vectors, and their graph where there is one.
         labels: ``int64 (n,)``, all of them 0 and more.
         seed: For the cells.
     """
-    rows, graph = _graph_of(space, seed)
     k = int(labels.max()) + 1
+    if k > _MOST_CELLS:
+        return [labels], 0
+    rows, graph = _graph_of(space, seed)
     vectors, inside = space.vectors[rows], labels[rows]
-    wanted = min(max(_CELLS, 8 * k), len(vectors) // _IMAGES_PER_CELL)
+    wanted = min(max(_CELLS, 8 * k), _MOST_CELLS, len(vectors) // _IMAGES_PER_CELL)
     if wanted <= k or len(np.unique(inside)) < k:
         cells = inside
     else:
@@ -190,33 +198,64 @@ def _between(graph: csr_matrix, cells: Labels, count: int) -> _Floats:
 
 def _merge(weights: _Floats, owner: Labels | None = None) -> _Tree:
     """Merge cells until one is left; those of one `owner` first."""
-    weights = weights.copy()
-    total, degrees = float(weights.sum()), weights.sum(axis=1)
     count = len(weights)
-    owner = np.zeros(count, dtype=np.int64) if owner is None else owner.copy()
-    ratios = weights * total / np.maximum(np.outer(degrees, degrees), np.finfo(np.float64).tiny)
-    apart = owner[:, None] != owner[None, :]
-    np.fill_diagonal(ratios, -1.0)
+    ratios = _Ratios(weights)
     steps: list[tuple[int, int]] = []
     resolutions: list[float] = []
-    for _ in range(count - 1):
-        allowed = np.where(apart, -1.0, ratios) if not _all_apart(ratios, apart) else ratios
-        kept, gone = sorted(map(int, np.unravel_index(int(allowed.argmax()), allowed.shape)))
-        steps.append((kept, gone))
-        resolutions.append(float(ratios[kept, gone]))
-        weights[kept] += weights[gone]
-        weights[:, kept] += weights[:, gone]
-        degrees[kept] += degrees[gone]
-        ratios[kept] = weights[kept] * total / np.maximum(degrees[kept] * degrees, np.finfo(np.float64).tiny)
-        ratios[:, kept] = ratios[kept]
-        ratios[kept, kept] = -1.0
-        for line in (ratios[gone], ratios[:, gone]):
-            line[:] = -1.0
-        gone_before = [number for _, number in steps]
-        ratios[kept, gone_before] = ratios[gone_before, kept] = -1.0
+    stages = [np.ones((count, count), dtype=bool)]
+    if owner is not None:
+        stages.insert(0, owner[:, None] == owner[None, :])
+    for allowed in stages:
+        ratios.allow(allowed)
+        while (pair := ratios.largest()) is not None:
+            kept, gone, ratio = pair
+            steps.append((kept, gone))
+            resolutions.append(ratio)
+            ratios.merge(kept, gone)
     return _Tree(count, steps, np.array(resolutions))
 
 
-def _all_apart(ratios: _Floats, apart: Any) -> bool:
-    """Whether no two cells that are left have the same owner."""
-    return bool((ratios[~apart] < 0).all())
+class _Ratios:
+    """How far the weights between clusters exceed what chance would give them; the largest of each row is kept, so
+    that a merge need not look through all pairs again."""
+
+    def __init__(self, weights: _Floats) -> None:
+        self._weights = weights.copy()
+        self._total, self._degrees = float(weights.sum()), weights.sum(axis=1)
+        self._alive = np.ones(len(weights), dtype=bool)
+
+    def allow(self, allowed: npt.NDArray[np.bool_]) -> None:
+        """Look only among the pairs of clusters that are `allowed`, ``bool (cells, cells)``."""
+        self._allowed = allowed & ~np.eye(len(allowed), dtype=bool)
+        self._ratios = np.array([self._row(number) for number in range(len(allowed))])
+        self._best = self._ratios.argmax(axis=1)
+
+    def largest(self) -> tuple[int, int, float] | None:
+        """Return the pair to merge, the smaller number first, and its ratio; None where none is allowed."""
+        values = self._ratios[np.arange(len(self._best)), self._best]
+        row = int(values.argmax())
+        if values[row] < 0:
+            return None
+        kept, gone = sorted((row, int(self._best[row])))
+        return kept, gone, float(values[row])
+
+    def merge(self, kept: int, gone: int) -> None:
+        self._weights[kept] += self._weights[gone]
+        self._weights[:, kept] += self._weights[:, gone]
+        self._degrees[kept] += self._degrees[gone]
+        self._alive[gone] = False
+        self._ratios[gone] = self._ratios[:, gone] = -1.0
+        self._ratios[kept] = self._ratios[:, kept] = self._row(kept)
+        stale = np.flatnonzero((self._best == kept) | (self._best == gone))
+        self._best[stale] = self._ratios[stale].argmax(axis=1)
+        self._best[[kept, gone]] = self._ratios[[kept, gone]].argmax(axis=1)
+        # Elsewhere only the merged cluster can be nearer than before; of equal ones the first, as ever.
+        rows = np.arange(len(self._best))
+        old, new = self._ratios[rows, self._best], self._ratios[:, kept]
+        nearer = (new > old) | ((new == old) & (kept < self._best))
+        self._best[nearer] = kept
+
+    def _row(self, number: int) -> _Floats:
+        chance = np.maximum(self._degrees[number] * self._degrees, np.finfo(np.float64).tiny)
+        ratios = self._weights[number] * self._total / chance
+        return np.asarray(np.where(self._alive & self._allowed[number] & self._alive[number], ratios, -1.0))

@@ -14,7 +14,7 @@ from imgcluster.errors import UsageError
 if TYPE_CHECKING:
     from imgcluster.clustering.counts import Candidate
 
-__all__ = ["Answer", "Clustering", "Confidence", "Labels", "Layer", "Settings"]
+__all__ = ["Answer", "Clustering", "Confidence", "Labels", "Layer", "Settings", "check_level"]
 
 Labels = npt.NDArray[np.int64]
 Confidence = npt.NDArray[np.float32]
@@ -141,14 +141,23 @@ class Clustering:
         """
         if level in (None, "medium"):
             return self
+        check_level(level)
         named = {"fine": 0, "coarse": len(self.layers) - 1}
-        number = named.get(str(level), -1)
-        if number < 0 and str(level).isdigit():
-            number = int(str(level))
-        if not 0 <= number < len(self.layers):
+        number = named[str(level)] if level in named else int(str(level))
+        if number >= len(self.layers):
             there = ", ".join(f"{index} ({layer.count} clusters)" for index, layer in enumerate(self.layers))
             raise UsageError(f"--level {level} is not there; choose fine, medium, coarse, or a layer's number: {there}")
         return dataclasses.replace(self, chosen=number)
+
+
+def check_level(level: str | None) -> None:
+    """Refuse, before anything is computed, what is no layer of any clustering.
+
+    Raises:
+        UsageError: It is neither a layer's name nor a number.
+    """
+    if level not in (None, "fine", "medium", "coarse") and not str(level).isdecimal():
+        raise UsageError(f"--level {level!r} is not understood; choose fine, medium, coarse, or a layer's number")
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,4 +44,20 @@ def divide(vectors: Vectors, k: int, *, seed: int, starts: int) -> tuple[Labels,
         warnings.simplefilter("ignore", ConvergenceWarning)
         models = list(pool.map(start, np.random.SeedSequence(seed).generate_state(starts)))
     best = min(models, key=lambda model: model.inertia_)
-    return best.labels_.astype(np.int64), float(best.inertia_)
+    return _filled(vectors, best.labels_.astype(np.int64), k), float(best.inertia_)
+
+
+def _filled(vectors: Vectors, labels: Labels, k: int) -> Labels:
+    """Part clusters in two until there are k: among points closer together than rounding errors k-means stops short."""
+    there, labels = np.unique(labels, return_inverse=True)
+    labels = labels.astype(np.int64)
+    for new in range(len(there), k):
+        spans = np.array([np.ptp(vectors[labels == number], axis=0) for number in range(new)])
+        if not spans.any():
+            # Fewer than k are different.
+            break
+        widest, dimension = np.unravel_index(int(spans.argmax()), spans.shape)
+        members = np.flatnonzero(labels == widest)
+        values = vectors[members, dimension].astype(np.float64)
+        labels[members[values > (values.min() + values.max()) / 2]] = new
+    return labels

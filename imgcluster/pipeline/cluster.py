@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 from imgcluster._version import __version__
-from imgcluster.clustering import Candidate, Settings, choose_method
+from imgcluster.clustering import Candidate, Settings, check_level, choose_method
 from imgcluster.encoders.info import Metric
 from imgcluster.errors import WorkspaceError
 from imgcluster.figures import candidates_figure, save
@@ -128,6 +128,7 @@ def cluster(
     wanted = choose_reduction(reduction, chosen)
     settings = Settings.of(k, min_cluster_size=min_cluster_size, seed=seed)
     settings.check_for(chosen)
+    check_level(level)
     told = {
         "k": k,
         "method": method,
@@ -180,7 +181,10 @@ def cluster(
             outcome.write_tables()
             _write_candidates(space, clustering.candidates)
             watch.lap("place")
-        warnings = (*_about_clusters(kept, level, embeddings, manifest, k), *_about_files(placed, mode, manifest))
+        warnings = (
+            *_about_clusters(kept, level, embeddings, manifest, settings),
+            *_about_files(placed, mode, manifest),
+        )
         noise = int((clustering.labels < 0).sum())
         result: dict[str, Any] = {
             "method": chosen,
@@ -243,12 +247,12 @@ def _write_candidates(space: Workspace, candidates: Sequence[Candidate]) -> None
 
 
 def _about_clusters(
-    kept: Kept, level: str | None, embeddings: Embeddings, manifest: dict[str, Any], k: int | str | None
+    kept: Kept, level: str | None, embeddings: Embeddings, manifest: dict[str, Any], settings: Settings
 ) -> Iterator[str]:
     clustering = kept.clustering.at(level)
     stability = kept.stability[clustering.chosen]
     smallest = clustering.parameters.get("min_cluster_size")
-    yield from about_groups(clustering, stability, asked=isinstance(k, int), min_cluster_size=smallest)
+    yield from about_groups(clustering, stability, asked=settings.k is not None, min_cluster_size=smallest)
     yield from about_looks(clustering.labels, embeddings)
     yield from about_encoder(manifest["encoder"], embeddings)
 

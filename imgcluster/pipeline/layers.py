@@ -45,7 +45,7 @@ def write_kept(path: Path, key: dict[str, Any], kept: Kept) -> None:
         "how": kept.how,
         "stability": kept.stability,
     }
-    table = pa.table(columns).replace_schema_metadata({_KEY: json.dumps(facts, sort_keys=True).encode()})
+    table = pa.table(columns).replace_schema_metadata({_KEY: json.dumps(facts).encode()})
     with atomic_path(path) as draft:
         pq.write_table(table, draft, compression="zstd")
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgcluster.clustering import Settings, choose_method
+from imgcluster.clustering import Settings, check_level, choose_method
 from imgcluster.encoders import DEFAULT_ENCODER, EncoderOptions
 from imgcluster.pathtext import to_text
 from imgcluster.pipeline.cluster import ClusterSummary, cluster
@@ -69,6 +69,7 @@ def run(
     choose_reduction(reduction, chosen)
     check_mode(place_by)
     Settings.of(k, min_cluster_size=min_cluster_size, seed=seed).check_for(chosen)
+    check_level(level)
     with _rehearsal(workspace) if dry_run else nullcontext(workspace) as place:
         embedded = embed(
             paths,

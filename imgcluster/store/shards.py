@@ -314,6 +314,7 @@ def _seal(total: int, identity: str) -> str:
 
 
 def _read(shard: Path, columns: list[str] | None) -> pa.Table:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
@@ -322,6 +323,8 @@ def _read(shard: Path, columns: list[str] | None) -> pa.Table:
         table.validate(full=True)
         if columns is not None and table.column_names != columns:
             raise KeyError(f"its columns are {table.column_names}")
+        if "embedding" in table.column_names and not pa.types.is_fixed_size_list(table.schema.field("embedding").type):
+            raise TypeError(f"its embeddings are of type {table.schema.field('embedding').type}")
         return table
     # A damaged file makes Arrow raise whatever its bytes lead to; a number says that the system refused to read.
     except Exception as error:

@@ -319,3 +319,28 @@ def test_names_that_are_not_text(tool: Tool, tmp_path: Path) -> None:
 
 def _files(folder: bytes) -> list[bytes]:
     return [os.path.join(root, name) for root, _, names in os.walk(folder) for name in names]
+
+
+def test_the_number_of_clusters_in_all_its_ways(tool: Tool, pictures: Path) -> None:
+    assert tool("embed", pictures, "--encoder", tool.encoder).returncode == 0
+    run = tool("cluster", "--k", "auto")
+    assert run.returncode == 0, run.stderr
+    assert "Numbers of clusters, scored without labels:" in run.stdout
+    assert "chosen" in run.stdout
+    assert "All 3 clusters come out again when images are left out." in run.stdout
+    assert (tool.folder / "imgcluster-out/candidates.png").exists()
+    answer = json.loads(tool("cluster", "--k", "2..5", "--json").stdout)
+    assert [candidate["k"] for candidate in answer["candidates"]] == [2, 3, 4, 5]
+    assert len(answer["clusters"]) == 3
+    run = tool("cluster", "--k", "2")
+    assert "Numbers of clusters" not in run.stdout
+    for wrong, message in (("foo", "--k 'foo' is not understood"), ("²", "--k '²' is not understood")):
+        run = tool("cluster", "--k", wrong)
+        assert run.returncode == 2
+        assert one_line(run).startswith(f"imgcluster: {message}; give a number, a range as 2..30, or auto")
+    run = tool("cluster", "--level", "9")
+    assert run.returncode == 2
+    assert "--level 9 is not there; choose fine, medium, coarse, or a layer's number: 0 (" in one_line(run)
+    run = tool("cluster", "--level", "fine")
+    assert run.returncode == 0
+    assert "; --level fine, medium or coarse picks them." in run.stdout

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ import imgcluster
 import pages
 from imgcluster import ClusteringError, UsageError, WorkspaceError
 from imgcluster.pipeline import cluster as cluster_module
-from imgcluster.store.tables import ASSIGNMENTS, CLUSTERS
+from imgcluster.store.tables import ASSIGNMENTS, CANDIDATES, CLUSTERS
 from samples import COLOURS, paint
 
 
@@ -43,16 +46,18 @@ def test_three_colours_are_three_clusters(workspace: Path) -> None:
 
 def test_without_k_the_colours_are_found(workspace: Path) -> None:
     summary = imgcluster.cluster(workspace=workspace)
-    assert summary.method == "hdbscan"
-    assert summary.reduction == "PCA to 10 dimensions"
-    assert len(summary.clusters) >= 3
-    assert imgcluster.evaluate(workspace=workspace).purity > 0.9
+    assert summary.method == "kmeans"
+    assert summary.reduction.startswith("random walks on the neighbour graph to ")
+    assert [row.size for row in summary.clusters] == [8, 8, 8]
+    assert imgcluster.evaluate(workspace=workspace).accuracy == 1
+    assert summary.quality == "All 3 clusters come out again when images are left out."
 
 
 def test_tables_have_the_designed_columns_and_add_up(workspace: Path) -> None:
     summary = imgcluster.cluster(workspace=workspace)
+    layers = [f"layer_{number}" for number in range(len(summary.layers))]
     with (workspace / "assignments.csv").open(encoding="utf-8") as file:
-        assert file.readline().strip() == ",".join(ASSIGNMENTS)
+        assert file.readline().strip() == ",".join([*ASSIGNMENTS, *layers])
     with (workspace / "clusters.csv").open(encoding="utf-8") as file:
         assert file.readline().strip() == ",".join(CLUSTERS)
     assigned = rows(workspace / "assignments.csv")
@@ -67,18 +72,30 @@ def test_tables_have_the_designed_columns_and_add_up(workspace: Path) -> None:
     for row in assigned:
         assert 0 <= float(row["confidence"]) <= 1
         assert float(row["distance"]) >= 0
+        assert row["runner_up"] in {str(number) for number in range(len(clusters))} - {row["cluster"]}
+        assert row[f"layer_{summary.layer}"] == row["cluster"]
+    for number, count in enumerate(summary.layers):
+        assert {row[f"layer_{number}"] for row in assigned} == {str(cluster) for cluster in range(count)}
+    for fine, coarse in itertools.pairwise(layers):
+        assert len({(row[fine], row[coarse]) for row in assigned}) == len({row[fine] for row in assigned})
+    assert all(0 <= float(row["stability"]) <= 1 for row in clusters)
     metrics = json.loads((workspace / "metrics.json").read_text())
     assert (metrics["images"], metrics["clusters"], metrics["noise"]) == (24, len(clusters), summary.noise)
 
 
-@pytest.mark.parametrize("options", [{"k": 3}, {}, {"assign": True}, {"k": 5, "reduction": "pca"}])
+@pytest.mark.parametrize(
+    "options", [{"k": 3}, {}, {"k": "auto"}, {"method": "hdbscan", "assign": True}, {"k": 5, "reduction": "pca"}]
+)
 def test_the_same_seed_gives_the_same_bytes(workspace: Path, options: dict[str, object]) -> None:
     names = ("assignments.csv", "clusters.csv", "metrics.json", "report.html")
     written = []
-    for _ in range(2):
+    # The second time from kept layers, the third time computed again.
+    for time in range(3):
+        if time == 2:
+            (workspace / "layers.parquet").unlink()
         imgcluster.cluster(workspace=workspace, **options)  # type: ignore[arg-type]
         written.append([(workspace / name).read_bytes() for name in names])
-    assert written[0] == written[1]
+    assert written[0] == written[1] == written[2]
 
 
 def test_history_does_not_matter(pictures: Path, tmp_path: Path, tiny_encoder: Path, workspace: Path) -> None:
@@ -206,9 +223,11 @@ def test_wrong_options_are_refused_before_an_hour_of_embedding(pictures: Path, t
     for options, message in (
         ({"k": 0}, "--k 0 is not possible"),
         ({"method": "dbscan"}, "'dbscan' is unknown; choose one of auto, kmeans"),
-        ({"method": "kmeans"}, "needs the number of clusters: add --k N"),
+        ({"k": "foo"}, "--k 'foo' is not understood; give a number, a range as 2..30, or auto"),
+        ({"k": "5..2"}, "--k 5..2 is not possible"),
+        ({"level": "finest"}, "--level 'finest' is not understood; choose fine, medium, coarse"),
         ({"method": "hdbscan", "k": 3}, "finds the number of clusters itself"),
-        ({"reduction": "tsne"}, "'tsne' is unknown; choose one of auto, none, pca, umap"),
+        ({"reduction": "tsne"}, "'tsne' is unknown; choose one of auto, none, pca, umap, graph"),
         ({"place_by": "teleport"}, "'teleport' is unknown; choose one of symlink"),
         ({"min_cluster_size": 1}, "--min-cluster-size 1 is not possible"),
         ({"seed": -1}, "--seed -1 is not possible"),
@@ -254,9 +273,10 @@ def test_all_images_the_same(tmp_path: Path, tiny_encoder: Path) -> None:
 
 def test_everything_noise_is_said_and_written(tmp_path: Path, tiny_encoder: Path) -> None:
     out = few(tmp_path / "in", 3, tiny_encoder, same=False)
-    summary = imgcluster.cluster(workspace=out)
+    summary = imgcluster.cluster(workspace=out, method="hdbscan")
     assert (len(summary.clusters), summary.noise) == (0, 3)
-    assert "all are noise; try --min-cluster-size 2, or ask for a number of clusters with --k N" in summary.warnings[0]
+    assert "all are noise; try --min-cluster-size 2, or leave out --method" in summary.warnings[0]
+    assert summary.quality == "There are no clusters."
     assert [path.name for path in (out / "clusters").iterdir()] == ["noise"]
     assert [row["distance"] for row in rows(out / "assignments.csv")] == ["", "", ""]
     assert [cluster["number"] for cluster in pages.read(out / "report.html").document["clusters"]] == [-1]
@@ -315,8 +335,132 @@ def test_evaluate_counts_noise_as_a_cluster(tmp_path: Path, tiny_encoder: Path) 
     (tmp_path / "in/odd").mkdir()
     for colour in ("white", "black", "yellow"):
         Image.new("RGB", (4, 4), colour).save(tmp_path / f"in/odd/{colour}.png")
-    summary = imgcluster.run([tmp_path / "in"], workspace=tmp_path / "out", encoder=tiny_encoder, device="cpu")
+    summary = imgcluster.run(
+        [tmp_path / "in"], workspace=tmp_path / "out", encoder=tiny_encoder, device="cpu", method="hdbscan"
+    )
     scores = imgcluster.evaluate(workspace=tmp_path / "out")
     table = rows(tmp_path / "out/confusion.csv")
     assert scores.noise == summary.cluster.noise == sum(int(row["noise"]) for row in table) > 0
     assert list(table[0])[:3] == ["label", "noise", "cluster_000"]
+
+
+class TestLevels:
+    """Another layer of the last clustering is picked; anything else is computed."""
+
+    @pytest.fixture
+    def broken(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+        def fail(*arguments: object, **options: object) -> None:
+            raise RuntimeError("computed again")
+
+        return lambda: monkeypatch.setattr(cluster_module, "divide_images", fail)
+
+    @pytest.mark.parametrize("options", [{}, {"k": 4}, {"k": "2..5"}, {"method": "hdbscan", "min_cluster_size": 2}])
+    def test_picking_computes_nothing(
+        self, workspace: Path, broken: Callable[[], None], options: dict[str, Any]
+    ) -> None:
+        first = imgcluster.cluster(workspace=workspace, **options)
+        middle = (workspace / "assignments.csv").read_bytes()
+        broken()
+        for number, count in enumerate(first.layers):
+            summary = imgcluster.cluster(workspace=workspace, level=str(number), place_by="copy", **options)
+            assert (summary.layer, len(summary.clusters), summary.layers) == (number, count, first.layers)
+            assigned = rows(workspace / "assignments.csv")
+            assert all(row["cluster"] == row[f"layer_{number}"] for row in assigned)
+            folders = {path.name for path in (workspace / "clusters").iterdir()} - {"noise"}
+            assert len(folders) == count
+        fine = imgcluster.cluster(workspace=workspace, level="fine", **options)
+        coarse = imgcluster.cluster(workspace=workspace, level="coarse", **options)
+        assert (fine.layer, coarse.layer) == (0, len(first.layers) - 1)
+        imgcluster.cluster(workspace=workspace, level="medium", **options)
+        assert (workspace / "assignments.csv").read_bytes() == middle
+
+    def test_a_first_clustering_can_be_fine(self, workspace: Path) -> None:
+        summary = imgcluster.cluster(workspace=workspace, k=2, level="fine")
+        assert summary.layer == 0
+        assert len(summary.clusters) == summary.layers[0] >= 4
+        assert json.loads((workspace / "metrics.json").read_text())["layer"] == 0
+
+    @pytest.mark.parametrize(
+        "change", [{"seed": 1}, {"k": 3}, {"k": "auto"}, {"reduction": "pca"}, {"method": "hdbscan"}, {"assign": True}]
+    )
+    def test_other_options_compute_again(
+        self, workspace: Path, broken: Callable[[], None], change: dict[str, Any]
+    ) -> None:
+        imgcluster.cluster(workspace=workspace)
+        broken()
+        with pytest.raises(RuntimeError, match="computed again"):
+            imgcluster.cluster(workspace=workspace, level="coarse", **change)
+
+    def test_other_images_compute_again(
+        self, workspace: Path, pictures: Path, tiny_encoder: Path, broken: Callable[[], None]
+    ) -> None:
+        imgcluster.cluster(workspace=workspace)
+        Image.new("RGB", (9, 9), "white").save(pictures / "new.png")
+        imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, device="cpu")
+        broken()
+        with pytest.raises(RuntimeError, match="computed again"):
+            imgcluster.cluster(workspace=workspace, level="coarse")
+
+    def test_a_damaged_file_is_computed_again(self, workspace: Path) -> None:
+        imgcluster.cluster(workspace=workspace)
+        expected = (workspace / "assignments.csv").read_bytes()
+        kept = workspace / "layers.parquet"
+        good = kept.read_bytes()
+        for damaged in (b"", b"PAR1", good[: len(good) // 2], good[::-1]):
+            kept.write_bytes(damaged)
+            imgcluster.cluster(workspace=workspace)
+            assert (workspace / "assignments.csv").read_bytes() == expected
+            assert kept.read_bytes() == good
+
+    def test_a_level_that_is_not_there(self, workspace: Path) -> None:
+        imgcluster.cluster(workspace=workspace)
+        before = (workspace / "assignments.csv").read_bytes()
+        with pytest.raises(UsageError, match=r"--level 9 is not there; choose fine.*: 0 \(\d+ clusters\)"):
+            imgcluster.cluster(workspace=workspace, level="9")
+        assert (workspace / "assignments.csv").read_bytes() == before, "the last clustering stays"
+
+
+class TestCandidates:
+    @pytest.mark.parametrize("k", ["auto", "2..5"])
+    def test_numbers_are_weighed_in_a_table_and_a_chart(self, workspace: Path, k: str) -> None:
+        summary = imgcluster.cluster(workspace=workspace, k=k)
+        table = rows(workspace / "candidates.csv")
+        assert list(table[0]) == list(CANDIDATES)
+        assert [int(row["k"]) for row in table] == [candidate.k for candidate in summary.candidates]
+        assert [row["k"] for row in table if row["chosen"] == "true"] == [str(len(summary.clusters))] == ["3"]
+        if k == "2..5":
+            assert [row["k"] for row in table] == ["2", "3", "4", "5"]
+        with Image.open(workspace / "candidates.png") as picture:
+            assert picture.format == "PNG"
+
+    def test_the_next_clustering_takes_them_away(self, workspace: Path) -> None:
+        imgcluster.cluster(workspace=workspace, k="auto")
+        assert imgcluster.cluster(workspace=workspace).candidates == ()
+        assert not list(workspace.glob("candidates.*"))
+
+    def test_picking_a_level_keeps_them(self, workspace: Path) -> None:
+        imgcluster.cluster(workspace=workspace, k="auto")
+        before = (workspace / "candidates.csv").read_bytes()
+        imgcluster.cluster(workspace=workspace, k="auto", level="fine")
+        assert (workspace / "candidates.csv").read_bytes() == before
+
+    def test_a_dry_run_shows_and_writes_nothing(self, workspace: Path) -> None:
+        assert imgcluster.cluster(workspace=workspace, k="auto", dry_run=True).candidates
+        assert not list(workspace.glob("candidates.*"))
+        assert not (workspace / "layers.parquet").exists()
+
+
+def test_too_large_a_k_is_warned_of(tmp_path: Path, tiny_encoder: Path) -> None:
+    paint(tmp_path / "in", per_folder=60)
+    out = tmp_path / "out"
+    imgcluster.embed([tmp_path / "in"], workspace=out, encoder=tiny_encoder, device="cpu")
+    for k, warned in (("12", True), (12, True), (3, False), (None, False)):
+        summary = imgcluster.cluster(workspace=out, k=k, reduction="none", place_by="none")
+        found = [text for text in summary.warnings if "is more than these images show" in text]
+        assert [text.startswith("--k 12 is more") for text in found] == [True] * warned
+
+
+def test_folders_that_the_clusters_repeat_are_said(tmp_path: Path, tiny_encoder: Path) -> None:
+    paint(tmp_path / "in", per_folder=12)
+    summary = imgcluster.run([tmp_path / "in"], workspace=tmp_path / "out", encoder=tiny_encoder, device="cpu", k=3)
+    assert any("repeat the folders that the images lie in" in warning for warning in summary.cluster.warnings)

@@ -45,12 +45,16 @@ def test_every_image_becomes_a_row(pictures: Path, tmp_path: Path, tiny_encoder:
     assert summary.roots == (str(pictures),)
     assert sorted(held(out)) == sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png"))
     table = pq.read_table(next((out / "embeddings").iterdir()), partitioning=None)
-    assert table.column_names == ["path", "root", "size", "mtime_ns", "digest", "width", "height", "embedding"]
+    names = ["path", "root", "size", "mtime_ns", "digest", "width", "height", "brightness", "colour", "embedding"]
+    assert table.column_names == names
     assert str(table.schema.field("embedding").type) == "fixed_size_list<element: float not null>[48]" or str(
         table.schema.field("embedding").type
     ).startswith("fixed_size_list<")
     assert table["width"].unique().to_pylist() == [10]
     assert table["height"].unique().to_pylist() == [12]
+    # Red, green and blue of the pictures are 200, 30 and 30 at most: the grey of red is 0.3 of it.
+    assert all(0.1 < value < 0.6 for value in table["brightness"].to_pylist())
+    assert all(0.5 < value < 0.9 for value in table["colour"].to_pylist())
 
 
 def test_a_second_time_nothing_is_embedded(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import tempfile
 from collections.abc import Callable
@@ -45,7 +46,17 @@ def make_row(path: str, *, content: int = 0, root: str = "/photos", size: int = 
         width=640 + content,
         height=480 + content,
         embedding=generator.normal(size=size).astype(np.float32),
+        brightness=float(np.float32(content % 10 / 10)),
+        colour=float(np.float32(content % 7 / 7)),
     )
+
+
+def as_before_looks(shard: Path) -> None:
+    """Write a shard as imgcluster did when it did not measure brightness and colour."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(shard, partitioning=None)
+    pq.write_table(table.drop_columns(["brightness", "colour"]), shard, compression="zstd")
 
 
 def write(folder: Path, rows: list[Row], *, identity: str = ENCODER, rows_per_shard: int = 100) -> None:
@@ -66,6 +77,8 @@ class TestRoundTrip:
         assert answer.vectors.tobytes() == np.stack([row.embedding for row in expected]).tobytes()
         assert answer.sizes.dtype == np.int32
         assert answer.sizes.tolist() == [[row.width, row.height] for row in expected]
+        assert answer.looks.dtype == np.float32
+        assert answer.looks.tolist() == [[row.brightness, row.colour] for row in expected]
         assert answer.roots == ("/photos",)
 
     def test_odd_numbers_come_back_bit_by_bit(self, tmp_path: Path) -> None:
@@ -98,7 +111,9 @@ class TestRoundTrip:
 
         write(tmp_path, [make_row("a")])
         schema = pq.read_schema(all_shards(tmp_path)[0])
-        assert schema.names == ["path", "root", "size", "mtime_ns", "digest", "width", "height", "embedding"]
+        facts = ["path", "root", "size", "mtime_ns", "digest", "width", "height", "brightness", "colour"]
+        assert schema.names == [*facts, "embedding"]
+        assert schema.field("brightness").type == schema.field("colour").type == pa.float32()
         assert schema.field("embedding").type == pa.list_(pa.float32(), 4)
         assert schema.field("digest").type == pa.binary(16)
 
@@ -234,6 +249,45 @@ class TestOtherEncoders:
 
         pq.write_table(pa.table({"x": [1]}), tmp_path / "shard-000000.parquet")
         assert load(tmp_path, ENCODER).locations == []
+
+
+class TestOlderShards:
+    def test_what_was_not_measured_is_unknown(self, tmp_path: Path) -> None:
+        write(tmp_path, [make_row("a", content=1), make_row("c", content=3)])
+        as_before_looks(all_shards(tmp_path)[0])
+        write(tmp_path, [make_row("b", content=2)])
+        answer = load(tmp_path, ENCODER)
+        assert answer.locations == ["/photos/a", "/photos/b", "/photos/c"]
+        assert np.isnan(answer.looks[[0, 2]]).all()
+        assert answer.looks[1].tolist() == pytest.approx([0.2, 2 / 7])
+        assert answer.sizes.tolist() == [[641, 481], [642, 482], [643, 483]]
+        assert np.isfinite(answer.vectors).all()
+
+    def test_they_are_the_same_images(self, tmp_path: Path) -> None:
+        write(tmp_path, [make_row("a", content=1)])
+        before = load(tmp_path, ENCODER).fingerprint
+        as_before_looks(all_shards(tmp_path)[0])
+        assert load(tmp_path, ENCODER).fingerprint == contents(tmp_path, ENCODER).fingerprint == before
+
+    def test_rows_of_both_kinds_are_written_together(self, tmp_path: Path) -> None:
+        write(tmp_path, [make_row("a", content=1)])
+        as_before_looks(all_shards(tmp_path)[0])
+        write(tmp_path, [make_row("b", content=2)])
+        rows = [row for shard in all_shards(tmp_path) for row in rows_of(read_rows(shard))]
+        assert math.isnan(rows[0].brightness)
+        assert math.isnan(rows[0].colour)
+        write(tmp_path / "new", rows)
+        answer = load(tmp_path / "new", ENCODER)
+        assert np.isnan(answer.looks[0]).all()
+        assert answer.looks[1].tolist() == pytest.approx([0.2, 2 / 7])
+
+    def test_one_of_the_two_alone_is_not_used(self, tmp_path: Path) -> None:
+        import pyarrow.parquet as pq
+
+        write(tmp_path, [make_row("a", content=1)])
+        (shard,) = all_shards(tmp_path)
+        pq.write_table(pq.read_table(shard, partitioning=None).drop_columns(["colour"]), shard)
+        assert np.isnan(load(tmp_path, ENCODER).looks).all()
 
 
 READERS: list[Callable[[Path], object]] = [

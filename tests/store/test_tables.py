@@ -43,20 +43,12 @@ def test_a_table_of_one_column_keeps_empty_fields(values: list[str]) -> None:
 
 def test_values_are_written_as_the_design_says(tmp_path: Path) -> None:
     path = tmp_path / "assignments.csv"
-    write_table(path, ASSIGNMENTS, [("a.jpg", -1, 0.5, None, False), ("b,c.jpg", 0, 1, 0.25, True)])
+    write_table(path, ASSIGNMENTS, [("a.jpg", -1, 0.5, None, False, 0), ("b,c.jpg", 0, 1, 0.25, True, None)])
     assert path.read_bytes() == (
-        b'path,cluster,confidence,distance,is_medoid\na.jpg,-1,0.5,,false\n"b,c.jpg",0,1,0.25,true\n'
+        b'path,cluster,confidence,distance,is_medoid,runner_up\na.jpg,-1,0.5,,false,0\n"b,c.jpg",0,1,0.25,true,\n'
     )
-    assert CLUSTERS == (
-        "cluster",
-        "size",
-        "share",
-        "medoid",
-        "mean_distance",
-        "silhouette",
-        "mean_confidence",
-        "name",
-    )
+    columns = "cluster size share medoid mean_distance silhouette stability mean_confidence name"
+    assert columns.split() == list(CLUSTERS)
 
 
 def test_a_table_without_rows(tmp_path: Path) -> None:

@@ -1,0 +1,316 @@
+"""The methods: degenerate inputs end in plain words, labels are numbered by size, one seed gives one answer."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgcluster.clustering import (
+    METHODS,
+    Clustering,
+    Settings,
+    choose_method,
+    cluster_degenerate,
+    cluster_vectors,
+)
+from imgcluster.errors import ClusteringError, UsageError
+from imgcluster.reduction import Vectors, choose_reduction, normalise, reduce
+from vectors import (
+    FAST_METHODS,
+    assert_well_formed,
+    blobs,
+    loose_groups,
+    output_with_threads,
+    plain,
+    same_partition,
+    scattered,
+    settings_for,
+)
+
+
+def as_in_the_pipeline(vectors: Vectors, method: str, told: Settings) -> Clustering:
+    same = cluster_degenerate(vectors, told)
+    if same is not None:
+        return same
+    return cluster_vectors(reduce(vectors, choose_reduction("auto", method), seed=told.seed), method, told)
+
+
+class TestChooseMethod:
+    @pytest.mark.parametrize("k", [4, None, "auto", "2..5"])
+    def test_auto_is_kmeans(self, k: int | str | None) -> None:
+        assert choose_method("auto", k) == "kmeans"
+
+    def test_a_named_method_stays(self) -> None:
+        assert choose_method("kmeans", 2) == "kmeans"
+        assert choose_method("kmeans", None) == "kmeans"
+        assert choose_method("hdbscan", None) == "hdbscan"
+
+    @pytest.mark.parametrize(
+        ("method", "k", "message"),
+        [
+            ("dbscan", None, "method 'dbscan' is unknown; choose one of auto, kmeans, hdbscan, evoc"),
+            ("hdbscan", 5, "hdbscan finds the number of clusters itself: leave out --k, or use --method kmeans"),
+            ("hdbscan", "auto", "hdbscan finds the number of clusters itself"),
+            ("evoc", 5, "evoc finds the number of clusters itself"),
+        ],
+    )
+    def test_what_does_not_go_together_is_refused(self, method: str, k: int | str | None, message: str) -> None:
+        with pytest.raises(UsageError, match=message):
+            choose_method(method, k)
+
+    def test_a_missing_package_is_named_with_its_extra(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+        with pytest.raises(UsageError, match=r"pip install 'imgcluster\[evoc\]'"):
+            choose_method("evoc", None)
+
+
+class TestTooFew:
+    @pytest.mark.parametrize("method", METHODS)
+    @pytest.mark.parametrize("count", [0, 1])
+    def test_none_or_one_image(self, method: str, count: int) -> None:
+        with pytest.raises(ClusteringError, match=f"^{count} images? cannot be clustered; embed more"):
+            cluster_vectors(plain(np.ones((count, 4), np.float32)), method, settings_for(method, k=1))
+
+    def test_fewer_images_than_k(self) -> None:
+        points, _ = blobs([1, 1, 1])
+        with pytest.raises(ClusteringError, match="3 images cannot make 5 clusters: there are only 3 images.*--k 3"):
+            cluster_vectors(plain(points), "kmeans", Settings(k=5))
+
+    def test_fewer_different_images_than_k(self) -> None:
+        points = np.repeat(np.eye(3, dtype=np.float32), 4, axis=0)
+        with pytest.raises(ClusteringError, match="12 images cannot make 4 clusters: only 3 different ones.*--k 3"):
+            cluster_vectors(plain(points), "kmeans", Settings(k=4))
+
+    def test_identical_images_and_a_k_of_two(self) -> None:
+        with pytest.raises(ClusteringError, match="6 images cannot make 2 clusters.*--k 1"):
+            cluster_vectors(plain(np.ones((6, 4), np.float32)), "kmeans", Settings(k=2))
+
+    def test_zero_and_minus_zero_do_not_differ(self) -> None:
+        points = np.zeros((4, 3), np.float32)
+        points[2:] = -0.0
+        with pytest.raises(ClusteringError, match="4 images cannot make 2 clusters"):
+            cluster_vectors(plain(points), "kmeans", Settings(k=2))
+
+
+class TestDegenerate:
+    @pytest.mark.parametrize("method", METHODS)
+    @pytest.mark.parametrize("value", [0.0, 0.25])
+    @pytest.mark.parametrize("count", [2, 3, 40])
+    def test_identical_images_are_one_sure_cluster(self, method: str, value: float, count: int) -> None:
+        answer = cluster_vectors(plain(np.full((count, 5), value, np.float32)), method, settings_for(method, k=1))
+        assert_well_formed(answer, count)
+        assert answer.count == 1
+        assert np.all(answer.labels == 0)
+        assert np.all(answer.confidence == 1)
+        assert answer.parameters == {"identical": True}
+
+    def test_identical_images_stay_identical_on_the_default_path(self) -> None:
+        vectors, _ = loose_groups(1, 1, dimensions=1280, spread=0, seed=3)
+        answer = as_in_the_pipeline(np.repeat(vectors, 20, axis=0), "hdbscan", Settings())
+        assert answer.count == 1
+        assert np.all(answer.labels == 0)
+
+    def test_duplicates_stay_together_on_the_default_path(self) -> None:
+        vectors, _ = loose_groups(6, 1, dimensions=1280, spread=0, seed=0)
+        truth = np.repeat(np.arange(6), 10)
+        answer = as_in_the_pipeline(vectors[truth], "hdbscan", Settings())
+        assert same_partition(answer.labels, truth)
+
+    @pytest.mark.parametrize("reduction", ["none", "graph", "pca"])
+    @pytest.mark.parametrize("method", FAST_METHODS)
+    def test_every_number_of_images_up_to_thirty(self, method: str, reduction: str) -> None:
+        for count in (2, 3, 4, 5, 6, 8, 12, 15, 16, 17, 30):
+            space = reduce(scattered(count, seed=count), reduction, seed=0)
+            assert_well_formed(cluster_vectors(space, method, Settings()), count)
+            if method == "kmeans":
+                for k in {1, 2, count}:
+                    answer = cluster_vectors(space, method, Settings(k=k))
+                    assert_well_formed(answer, count)
+                    assert answer.count == k
+
+    @pytest.mark.parametrize("reduction", ["none", "graph", "pca"])
+    @pytest.mark.parametrize("method", FAST_METHODS)
+    @pytest.mark.parametrize(("different", "times"), [(2, 20), (3, 15), (4, 10), (5, 20), (16, 3), (40, 5)])
+    def test_copies_go_where_their_original_goes(self, different: int, times: int, method: str, reduction: str) -> None:
+        which = np.arange(different * times) % different
+        answer = cluster_vectors(reduce(scattered(different)[which], reduction, seed=0), method, Settings())
+        assert_well_formed(answer, different * times)
+        for layer in answer.layers:
+            # Density may take some copies of a picture for noise, but never parts them.
+            named = [set(layer.labels[which == number].tolist()) - {-1} for number in range(different)]
+            assert max(map(len, named)) <= 1
+            assert method == "hdbscan" or min(map(len, named)) == 1
+
+    @pytest.mark.parametrize("method", METHODS)
+    def test_a_hundred_thousand_equal_images_are_quick(self, method: str) -> None:
+        begin = time.process_time()
+        answer = cluster_vectors(plain(np.ones((100_000, 16), np.float32)), method, Settings())
+        assert answer.count == 1
+        # A guard against comparing them all with each other, which takes minutes.
+        assert time.process_time() - begin < 20
+
+    @pytest.mark.parametrize("method", METHODS)
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    def test_vectors_that_are_no_numbers_blame_the_encoder(self, value: float, method: str) -> None:
+        points = scattered(30)
+        points[4, 2] = points[9, 0] = value
+        with pytest.raises(ClusteringError, match="2 of 30 vectors hold values that are no numbers.*another --encoder"):
+            cluster_vectors(plain(points), method, Settings())
+
+    @pytest.mark.parametrize("different", [2, 3])
+    def test_too_few_different_images_to_find_a_number_are_one_cluster(self, different: int) -> None:
+        answer = cluster_vectors(plain(scattered(different)[np.arange(12) % different]), "kmeans", Settings())
+        assert (answer.count, answer.parameters) == (1, {"too_few": True})
+
+    @pytest.mark.parametrize("method", FAST_METHODS)
+    @pytest.mark.parametrize("count", [2, 3, 4, 5])
+    @pytest.mark.parametrize("min_cluster_size", [None, 2, 3])
+    def test_a_handful_of_images(self, method: str, count: int, min_cluster_size: int | None) -> None:
+        points = np.random.default_rng(count).normal(size=(count, 6)).astype(np.float32)
+        answer = as_in_the_pipeline(points, method, settings_for(method, k=2, min_cluster_size=min_cluster_size))
+        assert_well_formed(answer, count)
+
+    @pytest.mark.parametrize("method", FAST_METHODS)
+    def test_zero_vectors_among_others(self, method: str) -> None:
+        points = np.zeros((12, 4), np.float32)
+        points[6:, 1] = 1.0
+        answer = cluster_vectors(plain(normalise(points)), method, settings_for(method, k=2))
+        assert_well_formed(answer, 12)
+        assert same_partition(answer.labels, np.repeat([0, 1], 6))
+        assert np.all(answer.confidence == 1)
+
+    @pytest.mark.parametrize("method", FAST_METHODS)
+    def test_duplicates_share_a_cluster(self, method: str) -> None:
+        truth = np.repeat(np.arange(5), 7)
+        answer = cluster_vectors(plain(np.eye(5, dtype=np.float32)[truth]), method, settings_for(method, k=5))
+        assert_well_formed(answer, 35)
+        assert same_partition(answer.labels, truth)
+
+    def test_one_cluster(self) -> None:
+        points, _ = blobs([5, 4])
+        answer = cluster_vectors(plain(points), "kmeans", Settings(k=1))
+        assert answer.labels.tolist() == [0] * 9
+        assert answer.confidence.tolist() == [1.0] * 9
+
+    def test_as_many_clusters_as_images(self) -> None:
+        points = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
+        answer = cluster_vectors(plain(points), "kmeans", Settings(k=9))
+        assert_well_formed(answer, 9)
+        # All of one size: numbered in the order of the images.
+        assert answer.labels.tolist() == list(range(9))
+        assert answer.confidence == pytest.approx(np.ones(9), abs=1e-5)
+
+    def test_one_dimension(self) -> None:
+        points = np.array([[0.0], [0.1], [5.0], [5.1], [0.2]], np.float32)
+        assert cluster_vectors(plain(points), "kmeans", Settings(k=2)).labels.tolist() == [0, 0, 1, 1, 0]
+
+    def test_the_input_is_not_changed(self) -> None:
+        points, _ = blobs([8, 8, 8])
+        before = points.copy()
+        for method in FAST_METHODS:
+            cluster_vectors(plain(points), method, settings_for(method))
+        assert np.array_equal(points, before)
+
+    @settings(max_examples=40, deadline=None, derandomize=True)
+    @given(st.data())
+    def test_any_small_input_gives_clusters_or_a_clustering_error(self, data: st.DataObject) -> None:
+        count = data.draw(st.integers(0, 14))
+        rows = data.draw(st.lists(st.tuples(*[st.integers(-1, 1)] * 3), min_size=count, max_size=count))
+        method = data.draw(st.sampled_from(FAST_METHODS))
+        told = settings_for(
+            method,
+            k=data.draw(st.integers(1, 6)),
+            min_cluster_size=data.draw(st.sampled_from([None, 2, 5])),
+            seed=data.draw(st.integers(0, 9)),
+        )
+        points = normalise(np.array(rows, np.float32).reshape(count, 3))
+        distinct = len({tuple(point) for point in (points + 0.0).tolist()})
+        impossible = count < 2 or (method == "kmeans" and (told.k or 0) > distinct)
+        if impossible:
+            with pytest.raises(ClusteringError, match=r"cannot be clustered|cannot make \d clusters"):
+                cluster_vectors(plain(points), method, told)
+            return
+        answer = cluster_vectors(plain(points), method, told)
+        assert_well_formed(answer, count)
+        if method == "kmeans":
+            assert answer.count == told.k
+
+
+class TestRecovery:
+    @pytest.mark.parametrize("method", FAST_METHODS)
+    def test_separated_blobs_are_found_and_numbered_by_size(self, method: str) -> None:
+        points, truth = blobs([20, 50, 35])
+        shuffled = np.random.default_rng(5).permutation(len(truth))
+        answer = cluster_vectors(plain(points[shuffled]), method, settings_for(method))
+        assert_well_formed(answer, 105)
+        expected = np.array([2, 0, 1])[truth[shuffled]]
+        # Density may leave some stragglers out; none may go to another blob.
+        found = answer.labels >= 0
+        assert answer.count == 3
+        assert np.array_equal(answer.labels[found], expected[found])
+        assert found.mean() > (0.99 if method == "kmeans" else 0.8)
+
+    def test_equal_sizes_are_numbered_by_their_first_image(self) -> None:
+        points, truth = blobs([6, 6, 6])
+        answer = cluster_vectors(plain(points[::-1].copy()), "kmeans", Settings(k=3))
+        assert answer.labels.tolist() == (2 - truth[::-1]).tolist()
+
+    def test_kmeans_confidence_is_the_margin_to_the_next_centre(self) -> None:
+        # Centres at 0.5 and 10.5: the distances of 0 are 0.5 and 10.5.
+        points = np.array([[0.0], [1.0], [10.0], [11.0]], np.float32)
+        answer = cluster_vectors(plain(points), "kmeans", Settings(k=2))
+        assert answer.confidence == pytest.approx([1 - 0.5 / 10.5, 1 - 0.5 / 9.5, 1 - 0.5 / 9.5, 1 - 0.5 / 10.5])
+
+    def test_an_image_on_the_border_has_no_confidence(self) -> None:
+        points = np.array([[-4.0], [-6.0], [-5.0], [5.0], [4.0], [6.0], [0.0]], np.float32)
+        answer = cluster_vectors(plain(points), "kmeans", Settings(k=2))
+        assert answer.confidence[6] < 0.5 < answer.confidence[:6].min()
+
+
+class TestReproducible:
+    @pytest.mark.parametrize("method", FAST_METHODS)
+    def test_one_seed_gives_one_answer(self, method: str) -> None:
+        points = np.random.default_rng(1).normal(size=(300, 12)).astype(np.float32)
+        first, second = (cluster_vectors(plain(points), method, settings_for(method, k=7, seed=11)) for _ in range(2))
+        assert np.array_equal(first.labels, second.labels)
+        assert np.array_equal(first.confidence, second.confidence)
+        assert first.parameters == second.parameters
+
+    def test_the_seed_matters_to_kmeans_on_shapeless_data(self) -> None:
+        points = np.random.default_rng(1).normal(size=(400, 12)).astype(np.float32)
+        answers = [cluster_vectors(plain(points), "kmeans", Settings(k=20, seed=seed)).labels for seed in range(4)]
+        assert any(not np.array_equal(answers[0], other) for other in answers[1:])
+
+    def test_many_threads_do_not_change_the_answer(self) -> None:
+        # On a machine of many cores scikit-learn adds up in many threads, in an order of their own each time.
+        program = (
+            "import numpy as np\n"
+            "from imgcluster.clustering import Settings, cluster_vectors\n"
+            "from imgcluster.reduction import Reduced\n"
+            "points = Reduced(np.random.default_rng(1).normal(size=(2000, 16)).astype(np.float32), 'none')\n"
+            "answers = [cluster_vectors(points, 'kmeans', Settings(k=20)) for _ in range(2)]\n"
+            "print(len({(a.labels.tobytes(), a.confidence.tobytes(), a.parameters['inertia']) for a in answers}))\n"
+        )
+        assert output_with_threads(program, 8).strip() == "1"
+
+    def test_one_thread_and_two_give_the_same_bytes(self) -> None:
+        program = (
+            "import hashlib, numpy as np\n"
+            "from imgcluster.clustering import Settings, cluster_vectors, stability\n"
+            "from imgcluster.reduction import comparable, reduce\n"
+            "points = np.abs(np.random.default_rng(1).normal(size=(700, 64))).astype(np.float32)\n"
+            "for method in ('kmeans', 'hdbscan'):\n"
+            "    told = Settings(k_range=(2, 4), score_k=method == 'kmeans')\n"
+            "    space = reduce(comparable(points, 'cosine'), 'graph', seed=0)\n"
+            "    answer = cluster_vectors(space, method, told)\n"
+            "    print(hashlib.sha256(space.vectors.tobytes()).hexdigest(), answer.candidates, answer.parameters)\n"
+            "    for layer in answer.layers:\n"
+            "        for values in (layer.labels, layer.confidence, layer.runner_up):\n"
+            "            print(hashlib.sha256(values.tobytes()).hexdigest())\n"
+            "        print(stability(space.vectors, layer, method, told))\n"
+        )
+        assert output_with_threads(program, 1) == output_with_threads(program, 2)
