@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.clustering.model import Labels
-from imgcluster.clustering.partition import divide
+from imgcluster.clustering.partition import divide_by_sample
 from imgcluster.graph import nearest, neighbour_graph
 from imgcluster.reduction import Reduced, Vectors
 
@@ -38,6 +38,7 @@ _CELLS: Final = 60
 _DIVISIONS: Final = 5
 _IMAGES_PER_CELL: Final = 4
 _CELL_STARTS: Final = 2
+_CELL_SAMPLE: Final = 10_000
 # Among more cells, finding the pair to merge takes longer than all the rest.
 _MOST_CELLS: Final = 2000
 
@@ -56,6 +57,11 @@ class Found:
     k: int
     persistence: float
     factors: dict[int, float]
+
+    @property
+    def clear(self) -> bool:
+        """Whether the number is the images' own, and not only the one where chance would join nothing more."""
+        return self.persistence >= _CLEAR
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,7 @@ def find_count(space: Reduced, k_range: tuple[int, int], *, seed: int) -> Found:
     high = max(min(high, cells - 1), low)
     logs = np.zeros(high + 2)
     for division in range(_DIVISIONS):
-        labels, _ = divide(vectors, cells, seed=seed + division, starts=_CELL_STARTS)
+        labels = divide_by_sample(vectors, cells, seed=seed + division, starts=_CELL_STARTS, sample=_CELL_SAMPLE)
         # Where groups are single points to the walks, fewer cells than asked for have anything in them; an empty one
         # would count as a cluster far from all others.
         filled, labels = np.unique(labels, return_inverse=True)
@@ -109,8 +115,9 @@ def find_count(space: Reduced, k_range: tuple[int, int], *, seed: int) -> Found:
         for k in range(low, high + 1)
     }
     clearest = max(factors, key=lambda k: factors[k])
-    if factors[clearest] >= _CLEAR:
-        return Found(clearest, factors[clearest], factors)
+    found = Found(clearest, factors[clearest], factors)
+    if found.clear:
+        return found
     whole = next((k for k in range(low, high) if resolutions[k + 1] > 1), high)
     return Found(whole, factors[whole], factors)
 
@@ -137,7 +144,7 @@ def layers_around(space: Reduced, labels: Labels, *, seed: int) -> tuple[list[La
     if wanted <= k or len(np.unique(inside)) < k:
         cells = inside
     else:
-        finest, _ = divide(vectors, wanted, seed=seed, starts=1)
+        finest = divide_by_sample(vectors, wanted, seed=seed, starts=1, sample=max(_CELL_SAMPLE, 20 * wanted))
         # Cells that lie across a border are parted by it.
         cells = np.unique(inside * wanted + finest, return_inverse=True)[1].astype(np.int64)
     count = int(cells.max()) + 1

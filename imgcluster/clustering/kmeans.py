@@ -20,11 +20,15 @@ __all__ = ["kmeans"]
 _START_BUDGET: Final = 7e8
 _STARTS: Final = (8, 64)
 
+# Among fewer images any number of clusters may be right.
+_FEWEST_TO_JUDGE: Final = 30
+
 
 def kmeans(space: Reduced, settings: Settings) -> Answer:
     """k-means (Lloyd 1982) from k-means++ starts, the one with the smallest inertia.
 
-    Without a number of clusters the one is taken that the neighbour graph shows (`hierarchy.find_count`). Finer and
+    Without a number of clusters the one is taken that the neighbour graph shows (`hierarchy.find_count`); beside a
+    given one, `parameters` say which number the graph shows where that is clear (``shown``). Finer and
     coarser layers are made by splitting and merging its clusters along the same graph. Confidence is 1 − (distance
     to the own centre / distance to the next).
     """
@@ -38,6 +42,10 @@ def kmeans(space: Reduced, settings: Settings) -> Answer:
         parameters = {"found": True, "k_range": list(settings.k_range), "persistence": round(found.persistence, 2)}
         if settings.score_k:
             candidates = score_counts(vectors, found, seed=settings.seed)
+    elif k > 2 and len(vectors) >= _FEWEST_TO_JUDGE:
+        found = find_count(space, settings.k_range, seed=settings.seed)
+        if found.clear:
+            parameters["shown"] = found.k
     starts = _affordable_starts(vectors, k)
     labels, inertia = divide(vectors, k, seed=settings.seed, starts=starts)
     parameters = {"k": k, "starts": starts, "inertia": inertia, **parameters}

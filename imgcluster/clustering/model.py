@@ -20,6 +20,8 @@ Labels = npt.NDArray[np.int64]
 Confidence = npt.NDArray[np.float32]
 
 _RANGE: Final = (2, 30)
+# So many numbers can be weighed within minutes.
+_HIGHEST: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +46,11 @@ class Settings:
         if self.k is not None and self.k < 1:
             raise UsageError(f"--k {self.k} is not possible; at least 1 is needed")
         low, high = self.k_range
-        if not 2 <= low <= high:
-            raise UsageError(f"--k {low}..{high} is not possible; the first is at least 2, the second not below it")
+        if not 2 <= low <= high <= _HIGHEST:
+            raise UsageError(
+                f"--k {low}..{high} is not possible; the first is at least 2, the second not below it and at most "
+                f"{_HIGHEST}"
+            )
         if self.min_cluster_size is not None and self.min_cluster_size < 2:
             raise UsageError(f"--min-cluster-size {self.min_cluster_size} is not possible; at least 2 is needed")
         if not 0 <= self.seed < 2**32:

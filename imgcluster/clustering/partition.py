@@ -12,10 +12,11 @@ from imgcluster.clustering.model import Labels
 from imgcluster.graph import one_thread
 from imgcluster.reduction import Vectors
 
-__all__ = ["divide"]
+__all__ = ["divide", "divide_by_sample"]
 
 # Above this every thread's copy of the vectors costs more than a second core gains.
 _PARALLEL_BYTES: Final = 1 << 29
+_ROWS_AT_ONCE: Final = 8192
 
 
 def divide(vectors: Vectors, k: int, *, seed: int, starts: int) -> tuple[Labels, float]:
@@ -45,6 +46,22 @@ def divide(vectors: Vectors, k: int, *, seed: int, starts: int) -> tuple[Labels,
         models = list(pool.map(start, np.random.SeedSequence(seed).generate_state(starts)))
     best = min(models, key=lambda model: model.inertia_)
     return _filled(vectors, best.labels_.astype(np.int64), k), float(best.inertia_)
+
+
+def divide_by_sample(vectors: Vectors, k: int, *, seed: int, starts: int, sample: int) -> Labels:
+    """Return labels ``int64 (n,)`` as `divide`, from `sample` of the vectors: the others go to the nearest centre."""
+    if len(vectors) <= sample:
+        return divide(vectors, k, seed=seed, starts=starts)[0]
+    drawn = vectors[np.sort(np.random.default_rng(seed).choice(len(vectors), sample, replace=False))]
+    labels, _ = divide(drawn, k, seed=seed, starts=starts)
+    centres = np.stack([drawn[labels == number].mean(axis=0) for number in np.unique(labels)])
+    lengths = (centres * centres).sum(axis=1)
+    with one_thread():
+        parts = [
+            (lengths - 2 * (vectors[start : start + _ROWS_AT_ONCE] @ centres.T)).argmin(axis=1)
+            for start in range(0, len(vectors), _ROWS_AT_ONCE)
+        ]
+    return np.concatenate(parts).astype(np.int64)
 
 
 def _filled(vectors: Vectors, labels: Labels, k: int) -> Labels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -71,7 +72,13 @@ def about_groups(
             "image gets one."
         )
     weak = sum(value is not None and value < _DISSOLVED for value in stability)
-    if asked and clustering.count > 2 and weak > clustering.count / 3:
+    shown = clustering.parameters.get("shown", math.inf)
+    if asked and clustering.parameters.get("k", 0) > shown:
+        yield (
+            f"--k {clustering.parameters['k']} is more than these images show: they fall into {shown} groups that are "
+            "well apart, some of which are parted here; leave out --k to have the number found."
+        )
+    elif asked and clustering.count > 2 and weak > clustering.count / 3:
         yield (
             f"--k {clustering.count} is more than these images show: {weak} of the clusters do not come out again when "
             "images are left out; leave out --k to have the number found."
