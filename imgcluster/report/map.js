@@ -39,7 +39,7 @@ async function startMap() {
       backgroundAlpha: 0,
       autoStart: false,
       sharedTicker: false,
-      eventMode: "none",
+      eventFeatures: { move: false, globalMove: false, click: false, wheel: false },
     });
   } catch (error) {
     home.dataset.state = "missing";
@@ -104,20 +104,21 @@ function makePoints() {
     gl: {
       vertex: `
         in vec2 aPlace; in vec4 aColour; in float aShape;
-        out vec4 vColour; out float vShape;
+        out vec4 vColour; out float vShape; out float vSize;
         uniform vec2 uMiddle; uniform vec2 uScale; uniform float uSize;
         void main() {
           gl_Position = vec4((aPlace - uMiddle) * uScale, 0.0, 1.0);
           gl_PointSize = aColour.a < 0.5 ? uSize * 0.7 : uSize;
           vColour = vec4(aColour.rgb * aColour.a, aColour.a);
           vShape = aShape;
+          vSize = gl_PointSize;
         }`,
       fragment: `
-        in vec4 vColour; in float vShape;
+        in vec4 vColour; in float vShape; in float vSize;
         void main() {
           vec2 d = abs(gl_PointCoord - 0.5);
-          if (vShape < 0.5 ? dot(d, d) > 0.25 : vShape < 1.5 ? max(d.x, d.y) > 0.42 : d.x + d.y > 0.5) discard;
-          gl_FragColor = vColour;
+          float edge = vShape < 0.5 ? length(d) - 0.5 : vShape < 1.5 ? max(d.x, d.y) - 0.44 : d.x + d.y - 0.5;
+          gl_FragColor = vColour * clamp(-edge * vSize, 0.0, 1.0);
         }`,
     },
     resources: { view: map.view },
@@ -142,7 +143,7 @@ function recolour() {
     const cluster = clusters.get(images.cluster[index]);
     cluster.rgb ??= [1, 3, 5].map((from) => parseInt(cluster.colour.slice(from, from + 2), 16));
     map.colours.set(cluster.rgb, 4 * at);
-    map.colours[4 * at + 3] = search.fits && !search.fits[index] ? 28 : cluster.number < 0 ? 150 : 225;
+    map.colours[4 * at + 3] = search.fits && !search.fits[index] ? 24 : cluster.number < 0 ? 140 : 205;
   }
   map.geometry.attributes.aColour.buffer.update();
 }
