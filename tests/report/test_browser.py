@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 import imgcluster
+import pages
+from imgcluster.pipeline import report as report_module
 from samples import paint
 
 HOSTILE = [
@@ -183,6 +185,25 @@ class TestOddSets:
         tab = show(images / "report.html").tab
         assert tab.locator("#sentences .lead").inner_text() == "Nearly all is sure."
         assert tab.locator("#sentences .warning").inner_text() == "Clusters follow <b>brightness</b>."
+
+    def test_pictures_that_are_not_inside_come_from_the_originals(
+        self, images: Path, show: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(report_module, "_EMBEDDED", 12)
+        imgcluster.cluster(workspace=images, k=3, place_by="none")
+        assert sum(len(tier["missing"]) for tier in pages.read(images / "report.html").document["thumbnails"]) == 0
+        page = show(images / "report.html")
+        page.tab.locator("#cluster0 .open").click()
+        members = page.tab.locator("#cluster-card .tiles:not(.strip) .tile")
+        assert members.count() == 30
+        page.tab.wait_for_selector("#cluster-card img.picture")
+        shown = "[...document.querySelectorAll('#cluster-card img.picture')].every((one) => one.naturalWidth > 0)"
+        members.last.scroll_into_view_if_needed()
+        page.tab.wait_for_load_state("networkidle")
+        assert page.tab.evaluate(shown)
+        assert page.tab.locator("#cluster-card .tiles:not(.strip) img.picture").count() == 26
+        assert page.fetched == []
+        assert page.console == []
 
     def test_originals_that_are_gone_leave_the_small_pictures(self, images: Path, show: Callable[..., Any]) -> None:
         imgcluster.cluster(workspace=images, k=3, place_by="none")
