@@ -67,13 +67,14 @@ def nearest_clusters(
     )
     if metric == "cosine":
         centres = normalise(centres.astype(np.float32)).astype(np.float64)
-        distances = np.clip(1.0 - centres @ centres.T, 0.0, 2.0)
-    else:
-        distances = np.sqrt(((centres[:, None, :] - centres[None, :, :]) ** 2).sum(axis=2))
     found = {}
     for row, number in enumerate(numbers):
-        order = [other for other in np.argsort(distances[row], kind="stable").tolist() if other != row][:count]
-        found[number] = [(numbers[other], float(distances[row, other])) for other in order]
+        if metric == "cosine":
+            distances = np.clip(1.0 - centres @ centres[row], 0.0, 2.0)
+        else:
+            distances = np.linalg.norm(centres - centres[row], axis=1)
+        order = [other for other in np.argsort(distances, kind="stable")[: count + 1].tolist() if other != row]
+        found[number] = [(numbers[other], float(distances[other])) for other in order[:count]]
     return found
 
 

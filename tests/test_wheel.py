@@ -51,6 +51,7 @@ def test_contents(wheel: Path) -> None:
     }
     assert packaged == expected
     assert {"imgcluster/py.typed", "imgcluster/exported/photos.onnx", "imgcluster/report/page.html"} <= packaged
+    assert {f"imgcluster/report/vendor/{name}" for name in ("pixi.min.js", "LICENSE", "README.md")} <= packaged
     metadata = {name.split("/", 1)[1] for name in names - packaged}
     assert metadata == {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", "licenses/NOTICE"}
 

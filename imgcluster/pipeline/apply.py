@@ -185,7 +185,10 @@ class _Tables:
         self._before, self._decided = results, decided
         self._rows = list(read_table(space.assignments, ASSIGNMENTS))
         self.assignment_columns = list(self._rows[0])
-        self.cluster_columns = list(dict.fromkeys([*(results.table[0] if results.table else CLUSTERS), "name"]))
+        known = [name for name in CLUSTERS if name != "name"]
+        # The name is the last column, whatever others there are.
+        others = [name for name in (results.table[0] if results.table else ()) if name != "name"]
+        self.cluster_columns = [*dict.fromkeys([*others, *known]), "name"]
         self._confidence = results.confidence.copy()
         self.measures: Measures | None = None
         if (decided.clusters != results.clusters).any():
@@ -230,8 +233,10 @@ class _Tables:
         for number in _numbers(self._decided):
             row = dict.fromkeys(self.cluster_columns, "") | before[number]
             row["name"] = self._decided.names.get(number, "")
+            inside = self._decided.clusters == number
+            if not row.get("mean_confidence"):
+                row["mean_confidence"] = f"{self._confidence[inside].mean():.4f}"
             if number in facts:
-                inside = self._decided.clusters == number
                 found = facts[number]
                 row |= {
                     "size": str(found.size),

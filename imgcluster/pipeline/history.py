@@ -23,7 +23,9 @@ __all__ = ["keep_state", "last_plan", "recover", "take_plan_back"]
 
 def keep_state(space: Workspace) -> int:
     """Keep what a plan is about to change, and return how many plans that makes."""
-    number = len(_kept(space)) + 1
+    number = int(space.read_metrics().get("plans", 0)) + 1
+    # A state that was kept for a plan of which nothing came.
+    shutil.rmtree(space.applied / f"{number:03d}", ignore_errors=True)
     draft = space.applied / ".draft"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -39,9 +41,9 @@ def keep_state(space: Workspace) -> int:
 def last_plan(space: Workspace) -> Path | None:
     """Return the state of before the last plan; None where no plan was carried out since the clustering."""
     kept = _kept(space)
-    # A state that was kept for a plan of which nothing came: it was interrupted before anything changed.
-    if kept and space.metrics.exists() and space.read_metrics().get("plans", 0) < len(kept):
-        shutil.rmtree(kept.pop())
+    if space.metrics.exists():
+        # One more may be there, kept for a plan that was interrupted before it changed anything.
+        kept = kept[: int(space.read_metrics().get("plans", 0))]
     return kept[-1] if kept else None
 
 
@@ -75,7 +77,7 @@ def take_plan_back(space: Workspace, state: Path, *, report: Report = silent) ->
     write_page(space, metrics, report=report)
     write_json(space.metrics, metrics)
     shutil.rmtree(state)
-    if not _kept(space):
+    if not metrics.get("plans"):
         shutil.rmtree(space.applied, ignore_errors=True)
     return moved
 

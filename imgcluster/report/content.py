@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 __all__ = ["Cluster", "Images", "Page", "Thumbnails", "choose_embedded", "facts", "overview", "quality"]
 
+_METHODS: Final = {"kmeans": "k-means", "hdbscan": "HDBSCAN", "evoc": "EVoC"}
 _DEFAULTS: Final = {
     "k": None,
     "level": None,
@@ -156,12 +157,12 @@ def overview(metrics: dict[str, Any], manifest: dict[str, Any], noise: int) -> t
     encoder = manifest.get("encoder", {})
     count, clusters = metrics["images"], metrics["clusters"]
     reduction = "" if metrics["reduction"] == "none" else f" after {metrics['reduction']}"
+    method = _METHODS.get(metrics["method"], metrics["method"])
     asked = metrics["options"].get("k") is not None
     sentences = [quality(metrics)] if quality(metrics) else []
     sentences.append(
-        f"{_number(count, 'image')} became vectors by the encoder {encoder.get('name', '?')}; "
-        f"{metrics['method']}{reduction} {'made' if asked else 'found'} {_number(clusters, 'cluster')} of them, "
-        f"seed {metrics['options']['seed']}."
+        f"The encoder {encoder.get('name', '?')} turned {_number(count, 'image')} into vectors; {method}{reduction} "
+        f"{'made' if asked else 'found'} {_number(clusters, 'cluster')} of them."
     )
     if noise:
         sentences.append(
@@ -192,7 +193,7 @@ def facts(metrics: dict[str, Any], manifest: dict[str, Any], how: str) -> tuple[
         for name, value in options.items()
         if name in _DEFAULTS and value != _DEFAULTS[name]
     ]
-    method = str(metrics["method"])
+    method = _METHODS.get(metrics["method"], str(metrics["method"]))
     rows = [
         ("Encoder", str(encoder.get("name", "?"))),
         ("Method", method if metrics["reduction"] == "none" else f"{method}, after {metrics['reduction']}"),

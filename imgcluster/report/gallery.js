@@ -34,22 +34,50 @@ const search = {
 function showOverview() {
   byId("sentences").append(...data.sentences.map((text, at) => element("p", { class: at ? "" : "lead" }, text)));
   byId("sentences").append(...data.warnings.map((text) => element("p", { class: "warning", role: "note" }, text)));
-  byId("facts").append(definition(data.facts.map(([name, value]) => [name, element("span", { class: "path" }, value)])));
+  byId("facts").append(
+    definition(data.facts.map(([name, value]) => [name, element("span", { class: "path" }, value)])),
+  );
   const skipped = data.skipped.reduce((sum, [, count]) => sum + count, 0);
   if (skipped) {
-    byId("sentences").append(element("p", {}, element("a", { href: "#skipped" }, `${counted(skipped, "file")} skipped`), ": they could not be read."));
+    byId("sentences").append(
+      element(
+        "p",
+        {},
+        element("a", { href: "#skipped" }, `${counted(skipped, "file")} skipped`),
+        ": they could not be read.",
+      ),
+    );
     byId("skipped").hidden = false;
-    byId("skipped").querySelector("tbody").append(...data.skipped.map(([reason, count]) => element("tr", {}, element("td", {}, reason), element("td", {}, whole(count)))));
+    byId("skipped")
+      .querySelector("tbody")
+      .append(
+        ...data.skipped.map(([reason, count]) =>
+          element("tr", {}, element("td", {}, reason), element("td", {}, whole(count))),
+        ),
+      );
   }
   const largest = Math.max(...[...clusters.values()].map((cluster) => cluster.size));
   for (const cluster of clusters.values()) {
     const label = `${fullTitle(cluster.number)}: ${counted(cluster.size, "image")}, ${percent(cluster.size / images.count)}`;
     byId("sizes").append(
-      element("li", {},
-        element("button", { type: "button", title: label, "aria-label": label, onclick: () => goTo(cluster.number) },
+      element(
+        "li",
+        {},
+        element(
+          "button",
+          { type: "button", title: label, "aria-label": label, onclick: () => goTo(cluster.number) },
           element("span", { class: "count", "aria-hidden": "true" }, whole(cluster.size)),
-          element("span", { class: "column", style: { "--colour": cluster.colour, "--height": cluster.size / largest } }),
-          element("span", { class: "number", "aria-hidden": "true" }, cluster.number < 0 ? "noise" : String(cluster.number)))),
+          element("span", {
+            class: "column",
+            style: { "--colour": cluster.colour, "--height": cluster.size / largest },
+          }),
+          element(
+            "span",
+            { class: "number", "aria-hidden": "true" },
+            cluster.number < 0 ? "noise" : String(cluster.number),
+          ),
+        ),
+      ),
     );
   }
   byId("sizes").classList.toggle("many", clusters.size > 24);
@@ -74,14 +102,35 @@ function summaryOf(cluster) {
 function showGallery() {
   for (const cluster of clusters.values()) {
     const { number } = cluster;
-    const open = element("button", { type: "button", class: "open", "aria-haspopup": "dialog", onclick: () => openCluster(number, cluster.found) });
-    const section = element("article", { id: `cluster${number}`, class: "cluster", "aria-labelledby": `title${number}`, style: { "--colour": cluster.colour } },
-      element("div", { class: "cluster-head" },
+    const open = element("button", {
+      type: "button",
+      class: "open",
+      "aria-haspopup": "dialog",
+      onclick: () => openCluster(number, cluster.found),
+    });
+    const section = element(
+      "article",
+      {
+        id: `cluster${number}`,
+        class: "cluster",
+        "aria-labelledby": `title${number}`,
+        style: { "--colour": cluster.colour },
+      },
+      element(
+        "div",
+        { class: "cluster-head" },
         element("h3", { id: `title${number}` }, open),
         element("p", { class: "soft" }, summaryOf(cluster)),
-        element("p", { class: "merged", hidden: true })),
+        element("p", { class: "merged", hidden: true }),
+      ),
       element("div", { class: "strip-home" }),
-      element("button", { type: "button", class: "all link", "aria-haspopup": "dialog", onclick: () => openCluster(number, cluster.found) }));
+      element("button", {
+        type: "button",
+        class: "all link",
+        "aria-haspopup": "dialog",
+        onclick: () => openCluster(number, cluster.found),
+      }),
+    );
     byId("clusters").append(section);
     cluster.section = section;
   }
@@ -91,7 +140,9 @@ function showGallery() {
 
 function retitle() {
   for (const { number, section } of clusters.values()) {
-    section.querySelector(".open").replaceChildren(chip(number), title(number), plan.nameOf(number) ? element("small", {}, String(number)) : "");
+    section
+      .querySelector(".open")
+      .replaceChildren(chip(number), title(number), plan.nameOf(number) ? element("small", {}, String(number)) : "");
     const merged = section.querySelector(".merged");
     merged.hidden = !plan.merges.has(number);
     merged.textContent = merged.hidden ? "" : `will be merged into ${fullTitle(plan.end(number))}`;
@@ -110,7 +161,9 @@ const waiting = new IntersectionObserver(
       waiting.unobserve(entry.target);
       const cluster = clusters.get(Number(entry.target.dataset.cluster));
       const list = cluster.found ? cluster.found.slice(0, cluster.representatives.length) : cluster.representatives;
-      entry.target.replaceChildren(tileGrid(list, `${cluster.found ? "Found in" : "Typical of"} ${fullTitle(cluster.number)}`, { strip: true }));
+      entry.target.replaceChildren(
+        tileGrid(list, `${cluster.found ? "Found in" : "Typical of"} ${fullTitle(cluster.number)}`, { strip: true }),
+      );
     }
   },
   { rootMargin: "800px" },
@@ -124,7 +177,9 @@ function refill() {
     found += count;
     cluster.section.hidden = count === 0;
     const all = cluster.section.querySelector(".all");
-    all.textContent = cluster.found ? `Show the ${whole(count)} found` : `Show ${count === 1 ? "it" : `all ${whole(count)}`}`;
+    all.textContent = cluster.found
+      ? `Show the ${whole(count)} found`
+      : `Show ${count === 1 ? "it" : `all ${whole(count)}`}`;
     all.setAttribute("aria-label", `${all.textContent}: ${fullTitle(cluster.number)}`);
     const home = cluster.section.querySelector(".strip-home");
     home.dataset.cluster = cluster.number;
@@ -137,7 +192,9 @@ function refill() {
 }
 
 function setUpSearch() {
-  const order = images.folders.map((_, at) => at).sort((a, b) => (images.folders[a][0] < images.folders[b][0] ? -1 : 1));
+  const order = images.folders
+    .map((_, at) => at)
+    .sort((a, b) => (images.folders[a][0] < images.folders[b][0] ? -1 : 1));
   byId("folder").append(
     element("option", { value: "" }, "all folders"),
     ...order.map((at) => element("option", { value: at }, images.folders[at][0] || "the folder itself")),

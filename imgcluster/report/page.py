@@ -21,7 +21,19 @@ from imgcluster.report.content import Cluster, Images, Page, Thumbnails
 
 __all__ = ["SCRIPTS", "render"]
 
-SCRIPTS: Final = ("document.js", "pictures.js", "plan.js", "tiles.js", "card.js", "gallery.js", "map.js", "start.js")
+SCRIPTS: Final = (
+    "document.js",
+    "pictures.js",
+    "plan.js",
+    "tiles.js",
+    "card.js",
+    "gallery.js",
+    "map.js",
+    "map-points.js",
+    "map-pictures.js",
+    "map-moves.js",
+    "start.js",
+)
 """The page's own scripts, in the order in which they are joined: each may use what stands before it."""
 
 _LIBRARY: Final = ("vendor/pixi.min.js", "vendor/pixi-unsafe-eval.min.js")

@@ -60,7 +60,13 @@ function picture(index) {
     });
   }
   if (isUnreadable(index)) return placeholder();
-  const original = element("img", { class: "picture", alt: "", loading: "lazy", decoding: "async", src: images.link(index) });
+  const original = element("img", {
+    class: "picture",
+    alt: "",
+    loading: "lazy",
+    decoding: "async",
+    src: images.link(index),
+  });
   original.addEventListener("error", () => original.replaceWith(placeholder()));
   return original;
 }

@@ -114,10 +114,20 @@ function clusterChoice(label, none, without, chosen) {
 
 function describePlan() {
   const row = (text, undo) =>
-    element("li", {}, element("span", {}, text), element("button", { type: "button", class: "small", onclick: undo }, "Take back"));
+    element(
+      "li",
+      {},
+      element("span", {}, text),
+      element("button", { type: "button", class: "small", onclick: undo }, "Take back"),
+    );
   const rows = [];
   for (const [number, name] of plan.names)
-    rows.push(row(name ? `Call cluster ${number} “${name}”` : `Take the name of cluster ${number} away`, () => { plan.names.delete(number); plan.changed(); }));
+    rows.push(
+      row(name ? `Call cluster ${number} “${name}”` : `Take the name of cluster ${number} away`, () => {
+        plan.names.delete(number);
+        plan.changed();
+      }),
+    );
   for (const [from, into] of plan.merges)
     rows.push(row(`Merge ${fullTitle(from)} into ${fullTitle(into)}`, () => plan.merge(from, null)));
   for (const [index, number] of plan.misplaced)
@@ -134,12 +144,20 @@ function openPlan() {
 function showPlan() {
   const dialog = byId("plan-card");
   const rows = describePlan();
-  const save = element("button", { type: "button", class: "strong", id: "plan-save", disabled: rows.length === 0, onclick: () => plan.save() }, "Save plan");
+  const save = element(
+    "button",
+    { type: "button", class: "strong", id: "plan-save", disabled: rows.length === 0, onclick: () => plan.save() },
+    "Save plan",
+  );
   dialog.replaceChildren(
     closing(dialog, element("h2", { id: "plan-title" }, "Plan")),
     rows.length
       ? element("p", { class: "soft" }, "Nothing is changed yet. Save the plan, then carry it out:")
-      : element("p", { class: "soft" }, "Nothing decided yet. Open a cluster to name it or to merge it, or an image to say where it belongs."),
+      : element(
+          "p",
+          { class: "soft" },
+          "Nothing decided yet. Open a cluster to name it or to merge it, or an image to say where it belongs.",
+        ),
     element("code", { class: "command", tabindex: "0" }, data.command),
     element("p", { class: "soft" }, "Folders, tables and this page follow; imgcluster undo takes it back."),
     element("ol", { class: "decisions" }, ...rows),
@@ -151,5 +169,10 @@ plan.watchers.push(() => byId("plan-card").open && showPlan());
 
 // The head of a dialog: what it is about, and a way out that needs no keyboard.
 function closing(dialog, heading) {
-  return element("div", { class: "card-head" }, heading, element("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => dialog.close() }, "✕"));
+  return element(
+    "div",
+    { class: "card-head" },
+    heading,
+    element("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => dialog.close() }, "✕"),
+  );
 }

@@ -47,7 +47,9 @@ function tileGrid(list, label, { strip = false } = {}) {
   });
   grow();
   if (shown < list.length && "IntersectionObserver" in window)
-    new IntersectionObserver((seen) => seen.some((entry) => entry.isIntersecting) && more.isConnected && grow(), { rootMargin: "600px" }).observe(more);
+    new IntersectionObserver((seen) => seen.some((entry) => entry.isIntersecting) && more.isConnected && grow(), {
+      rootMargin: "600px",
+    }).observe(more);
   grid.addEventListener("click", (event) => {
     const tile = event.target.closest(".tile");
     if (tile) openImage(Number(tile.dataset.image), list, tile);
@@ -56,7 +58,14 @@ function tileGrid(list, label, { strip = false } = {}) {
     const tile = event.target.closest(".tile");
     if (!tile || event.altKey || event.ctrlKey || event.metaKey) return;
     const columns = columnsOf(grid);
-    const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -Infinity, End: Infinity };
+    const steps = {
+      ArrowRight: 1,
+      ArrowLeft: -1,
+      ArrowDown: columns,
+      ArrowUp: -columns,
+      Home: -Infinity,
+      End: Infinity,
+    };
     if (event.key in steps) {
       event.preventDefault();
       step(grid, tile, steps[event.key]);
@@ -87,6 +96,7 @@ plan.watchers.push(() => {
     const index = Number(tile.dataset.image);
     const target = plan.misplaced.get(index);
     tile.querySelector(".moved")?.remove();
-    if (target !== undefined) tile.append(element("span", { class: "badge moved" }, `→ ${target < 0 ? "noise" : target}`));
+    if (target !== undefined)
+      tile.append(element("span", { class: "badge moved" }, `→ ${target < 0 ? "noise" : target}`));
   }
 });

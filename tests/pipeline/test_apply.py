@@ -293,22 +293,23 @@ def test_columns_that_others_wrote_stay(workspace: Path) -> None:
     """Tables may have more columns than these; the runner-up follows merges."""
     assigned = rows(workspace / "assignments.csv")
     with (workspace / "assignments.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*assigned[0], "runner_up", "layer_0"])
-        writer.writerows([*row.values(), "1" if row["cluster"] != "1" else "0", "7"] for row in assigned)
+        writer = csv.DictWriter(file, [*assigned[0], "note"], lineterminator="\n")
+        writer.writeheader()
+        others = ({"runner_up": "1" if row["cluster"] != "1" else "0", "note": "7"} for row in assigned)
+        writer.writerows(row | other for row, other in zip(assigned, others, strict=True))
     clusters = rows(workspace / "clusters.csv")
     with (workspace / "clusters.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["cluster", "size", "share", "medoid", "mean_distance", "silhouette", "stability"])
-        writer.writerows([*list(row.values())[:6], "0.9"] for row in clusters)
+        writer = csv.DictWriter(file, list(clusters[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row | {"stability": "0.9"} for row in clusters)
     imgcluster.report_page(workspace=workspace)
     page = pages.read(workspace / "report.html")
     assert page.document["clusters"][0]["stability"] == 0.9
     assert set(page.array("runnerUp", "<i4").tolist()) == {0, 1}
     imgcluster.apply(plan(workspace, names={"0": "Sea"}, merges=[{"from": 1, "into": 2}]), workspace=workspace)
     after = rows(workspace / "assignments.csv")
-    assert list(after[0])[-2:] == ["runner_up", "layer_0"]
-    assert {row["layer_0"] for row in after} == {"7"}
+    assert list(after[0]) == [*assigned[0], "note"]
+    assert {row["note"] for row in after} == {"7"}
     assert {(row["cluster"], row["runner_up"]) for row in after} >= {("0", "2"), ("3", "2")}
     assert all(row["runner_up"] != row["cluster"] for row in after)
     stability = {row["cluster"]: row["stability"] for row in rows(workspace / "clusters.csv")}

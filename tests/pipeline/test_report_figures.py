@@ -29,7 +29,7 @@ def both(*stems: str) -> set[str]:
 
 
 def test_every_figure_there_is_data_for(workspace: Path, pictures: Path) -> None:
-    imgcluster.cluster(workspace=workspace)
+    imgcluster.cluster(workspace=workspace, method="hdbscan")
     imgcluster.evaluate(workspace=workspace)
     (pictures / "red/00.png").unlink()
     result = CliRunner().invoke(app, ["report", "--figures", "-w", str(workspace), "--json"])

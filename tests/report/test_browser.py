@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 import imgcluster
+import pages
+from imgcluster.pipeline import report as report_module
 from samples import paint
 
 HOSTILE = [
@@ -146,6 +148,73 @@ OVERLAPS = """() => {
 }"""
 
 
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
+    """A workspace with embeddings to cluster in other ways."""
+    folder = tmp_path_factory.mktemp("odd")
+    paint(folder / "pictures", per_folder=30)
+    imgcluster.embed([folder / "pictures"], workspace=folder / "out", encoder=tiny_encoder, device="cpu")
+    return folder / "out"
+
+
+class TestOddSets:
+    def test_noise_alone(self, images: Path, show: Callable[..., Any]) -> None:
+        imgcluster.cluster(workspace=images, method="hdbscan", min_cluster_size=80, place_by="none")
+        page = show(images / "report.html")
+        assert page.tab.locator("#clusters > article").count() == 1
+        assert "Noise" in page.tab.locator("#cluster-1 h3").inner_text()
+        assert "all are noise" in page.tab.locator("#sentences .warning").inner_text()
+        page.tab.locator("#cluster-1 .open").click()
+        assert page.tab.locator("#cluster-card #name").count() == 0
+        assert page.console == []
+
+    def test_more_clusters_than_colours(self, images: Path, show: Callable[..., Any]) -> None:
+        imgcluster.cluster(workspace=images, k=70, place_by="none")
+        page = show(images / "report.html", viewport={"width": 390, "height": 844})
+        assert page.tab.locator("#clusters > article").count() == 70
+        assert page.tab.evaluate("document.documentElement.scrollWidth") <= 390
+        assert page.tab.evaluate(OVERLAPS) == []
+        assert page.console == []
+
+    def test_what_the_clustering_says_of_itself_is_shown(self, images: Path, show: Callable[..., Any]) -> None:
+        imgcluster.cluster(workspace=images, k=3, place_by="none")
+        metrics = json.loads((images / "metrics.json").read_text(encoding="utf-8"))
+        metrics |= {"quality": "Nearly all is sure.", "warnings": ["Clusters follow <b>brightness</b>."]}
+        (images / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+        imgcluster.report_page(workspace=images)
+        tab = show(images / "report.html").tab
+        assert tab.locator("#sentences .lead").inner_text() == "Nearly all is sure."
+        assert tab.locator("#sentences .warning").inner_text() == "Clusters follow <b>brightness</b>."
+
+    def test_pictures_that_are_not_inside_come_from_the_originals(
+        self, images: Path, show: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(report_module, "_EMBEDDED", 12)
+        imgcluster.cluster(workspace=images, k=3, place_by="none")
+        assert sum(len(tier["missing"]) for tier in pages.read(images / "report.html").document["thumbnails"]) == 0
+        page = show(images / "report.html")
+        page.tab.locator("#cluster0 .open").click()
+        members = page.tab.locator("#cluster-card .tiles:not(.strip) .tile")
+        assert members.count() == 30
+        page.tab.wait_for_selector("#cluster-card img.picture")
+        shown = "[...document.querySelectorAll('#cluster-card img.picture')].every((one) => one.naturalWidth > 0)"
+        members.last.scroll_into_view_if_needed()
+        page.tab.wait_for_load_state("networkidle")
+        assert page.tab.evaluate(shown)
+        assert page.tab.locator("#cluster-card .tiles:not(.strip) img.picture").count() == 26
+        assert page.fetched == []
+        assert page.console == []
+
+    def test_originals_that_are_gone_leave_the_small_pictures(self, images: Path, show: Callable[..., Any]) -> None:
+        imgcluster.cluster(workspace=images, k=3, place_by="none")
+        shutil.copy(images / "report.html", images.parent / "alone.html")
+        (images.parent / "far/away").mkdir(parents=True)
+        page = show((images.parent / "alone.html").rename(images.parent / "far/away/alone.html"))
+        page.tab.locator("#cluster0 .tile").first.click()
+        page.expect(page.tab.locator("#image-card")).to_contain_text("not beside this page")
+        assert page.tab.locator("#image-card .frame .picture").count() == 1
+
+
 class TestNames:
     def test_a_hostile_name_is_text(self, page: Any) -> None:
         for name in HOSTILE:
@@ -161,6 +230,7 @@ class TestNames:
             # The original opens from beside the page, whatever is in its name.
             page.tab.wait_for_selector("#image-card img.original")
             page.tab.keyboard.press("Escape")
+            page.expect(tile).to_be_focused()
             page.tab.fill("#search", "")
             page.expect(page.tab.locator("#found")).to_have_text("")
         assert page.dialogs == []

@@ -60,17 +60,15 @@ class TestOverview:
     def test_what_was_clustered_and_how(self) -> None:
         assert overview(metrics(), {"encoder": {"name": "photos"}}, 34) == (
             (
-                "1,234 images became vectors by the encoder photos; hdbscan after PCA to 10 dimensions found 7 "
-                "clusters of them, seed 3."
+                "The encoder photos turned 1,234 images into vectors; HDBSCAN after PCA to 10 dimensions found 7 "
+                "clusters of them."
             ),
             "34 images (3%) in no cluster: noise, like no group of others.",
         )
 
     def test_one_of_each(self) -> None:
         told = metrics(images=1, clusters=1, method="kmeans", reduction="none", options={"seed": 3, "k": 1})
-        assert overview(told, {}, 0) == (
-            "1 image became vectors by the encoder ?; kmeans made 1 cluster of them, seed 3.",
-        )
+        assert overview(told, {}, 0) == ("The encoder ? turned 1 image into vectors; k-means made 1 cluster of them.",)
         assert overview(told, {}, 1)[1] == "1 image (100%) in no cluster: noise, like no group of others."
 
     @pytest.mark.parametrize(
