@@ -101,8 +101,8 @@ def refine(
     Args:
         model: The trained autoencoder, or an untrained one where the first stage is contrastive.
         images: What to learn from, without labels.
-        recipe: Its ``[cluster]`` says how. Where the number of clusters is ``auto``, it is found
-            among the codes when a stage first asks.
+        recipe: Its ``[cluster]`` says how. Where the number of clusters is ``auto``, it is found among the codes
+            when a stage first asks.
         seed: Of every drawn number.
         device: Where to compute.
         folder: Where every stage keeps its checkpoint.
