@@ -146,8 +146,12 @@ def _carry_out(
     resume: bool,
     on_progress: Callable[[Progress], None] | None,
 ) -> StageResult:
+    described = dataclasses.asdict(settings)
+    # At a constant rate more epochs are the same stage, only longer.
+    if isinstance(settings, Dec | Idec):
+        del described["epochs"]
     fingerprint = {
-        "stage": f"{name} {dataclasses.asdict(settings)}",
+        "stage": f"{name} {described}",
         "clusters": str(material.clusters if needs_clusters(settings) else 0),
         "seed": str(material.seed),
         "images": str(len(material.images)),
