@@ -149,6 +149,15 @@ def test_dec_stops_where_nothing_changes(run, tmp_path):
     ]
 
 
+def test_a_longer_dec_goes_on_from_a_shorter_one(run, tmp_path):
+    run(SMALL["dec"], folder=tmp_path)
+    longer = dataclasses.replace(SMALL["dec"], epochs=6)
+    resumed, result = run(longer, folder=tmp_path, resume=True)
+    at_once, _ = run(longer)
+    assert len(result.stages[0].history) == 6
+    assert equal(resumed, at_once)
+
+
 def test_only_idec_keeps_the_decoder(run):
     _, kept = run(SMALL["idec"])
     _, left = run(SMALL["dec"])

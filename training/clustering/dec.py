@@ -23,7 +23,9 @@ def student_t(codes: Tensor, centres: Tensor) -> Tensor:
 
     Student's t-distribution with one degree of freedom (Xie et al. 2016, equation 1).
     """
-    closeness = 1 / (1 + (codes[:, None] - centres).square().sum(dim=2))
+    # Written out, or the differences of all pairs would be in memory at once.
+    lengths = codes.square().sum(dim=1, keepdim=True) + centres.square().sum(dim=1)
+    closeness = 1 / (1 + (lengths - 2 * codes @ centres.T).clamp(min=0))
     return closeness / closeness.sum(dim=1, keepdim=True)
 
 

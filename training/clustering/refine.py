@@ -101,8 +101,8 @@ def refine(
     Args:
         model: The trained autoencoder, or an untrained one where the first stage is contrastive.
         images: What to learn from, without labels.
-        recipe: Its ``[cluster]`` says how. Where the number of clusters is ``auto``, it is found
-            among the codes when a stage first asks.
+        recipe: Its ``[cluster]`` says how. Where the number of clusters is ``auto``, it is found among the codes
+            when a stage first asks.
         seed: Of every drawn number.
         device: Where to compute.
         folder: Where every stage keeps its checkpoint.
@@ -146,8 +146,12 @@ def _carry_out(
     resume: bool,
     on_progress: Callable[[Progress], None] | None,
 ) -> StageResult:
+    described = dataclasses.asdict(settings)
+    # At a constant rate more epochs are the same stage, only longer.
+    if isinstance(settings, Dec | Idec):
+        del described["epochs"]
     fingerprint = {
-        "stage": f"{name} {dataclasses.asdict(settings)}",
+        "stage": f"{name} {described}",
         "clusters": str(material.clusters if needs_clusters(settings) else 0),
         "seed": str(material.seed),
         "images": str(len(material.images)),
