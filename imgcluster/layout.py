@@ -101,12 +101,27 @@ def _project(vectors: Vectors, metric: Metric, wanted: int, seed: int) -> Vector
 
 
 def _umap(points: Vectors, seed: int) -> Vectors:
+    from sklearn.neighbors import NearestNeighbors
+    from threadpoolctl import threadpool_limits
+
+    # Exact, and in a second: UMAP's own search is compiled anew in every process, which takes five to twenty.
+    with threadpool_limits(limits=1):
+        search = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(points)), algorithm="brute").fit(points)
+        distances, nearest = search.kneighbors(points)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import umap
 
         # A seed makes UMAP use one thread, and says so in a warning.
-        model = umap.UMAP(n_neighbors=_NEIGHBOURS, min_dist=0.1, n_epochs=_EPOCHS, random_state=seed, n_jobs=1)
+        model = umap.UMAP(
+            n_neighbors=_NEIGHBOURS,
+            min_dist=0.1,
+            n_epochs=_EPOCHS,
+            precomputed_knn=(nearest, distances.astype(np.float32), None),
+            force_approximation_algorithm=True,  # for few images, too, else the neighbours would be ignored
+            random_state=seed,
+            n_jobs=1,
+        )
         return np.asarray(model.fit_transform(points), dtype=np.float32)
 
 
