@@ -178,6 +178,9 @@ def _measure(
 ) -> FoldResult:
     scored, labels = (split.test, split.test_labels) if len(split.test) else (split.validation, split.validation_labels)
     codes = encode(model, scored, recipe, device) if labels is not None else None
+    clusters = None
+    if codes is not None and labels is not None:
+        clusters = cluster_scores(codes, labels, cosine=recipe.metric == "cosine", seed=recipe.training.seed)
     decodes = refinement is None or refinement.decodes
     return FoldResult(
         fold=number,
@@ -185,7 +188,7 @@ def _measure(
         refinement=refinement,
         validation=score(model, split.validation, recipe, device) if decodes else None,
         test=score(model, split.test, recipe, device) if decodes and len(split.test) else None,
-        clusters=None if codes is None or labels is None else cluster_scores(codes, labels, seed=recipe.training.seed),
+        clusters=clusters,
     )
 
 

@@ -78,7 +78,7 @@ def draw_clusters(
     """Draw a row per cluster that k-means finds among the codes: the images nearest its centre, nearest first."""
     shown = _first(split.test if len(split.test) else split.train, _SCATTERED)
     codes = encode(model, shown, recipe, device)
-    if recipe.export.metric == "cosine":
+    if recipe.metric == "cosine":
         codes = normalise(codes)
     found = kmeans(codes, min(clusters or _PICTURED, len(np.unique(codes, axis=0))), seed=0)
     distances = np.square(codes[:, np.newaxis] - found.centres).sum(axis=2)

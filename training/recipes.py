@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 from imgcluster.errors import UsageError
 from imgcluster.preprocessing import ResizeRule
 from training.blocks import BLOCKS, Block
-from training.stages import STAGES, Dec, Idec, Stage, needs_clusters
+from training.stages import STAGES, Contrastive, Dec, Idec, Neighbours, Stage, needs_clusters
 from training.transforms import TRANSFORMS, Transform
 
 if sys.version_info >= (3, 11):
@@ -243,6 +243,12 @@ class Recipe:
     def refined(self) -> bool:
         """Whether the stages of ``[cluster]`` are carried out."""
         return self.cluster.clusters != 0 or not self.model.decoder
+
+    @property
+    def metric(self) -> Metric:
+        """How codes are compared: by the cosine after stages that train directions, else as ``[export]`` says."""
+        directions = self.refined and any(isinstance(stage, Contrastive | Neighbours) for stage in self.cluster.stages)
+        return "cosine" if directions else self.export.metric
 
     @property
     def encoder_name(self) -> str:

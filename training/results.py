@@ -86,7 +86,7 @@ def describe(
         name=name,
         version=state_digest(model),
         embedding_size=recipe.model.latent,
-        metric=recipe.export.metric,
+        metric=recipe.metric,
         width=width,
         height=height,
         channels=1 if recipe.data.input == "grey" else channels,

@@ -180,7 +180,7 @@ def train_encoder(
         clusters = cluster_scores(
             encode(model, split.test, changed, place),
             split.test_labels,
-            cosine=changed.export.metric == "cosine",
+            cosine=changed.metric == "cosine",
             seed=0,
         )
     write_results(fitted, refinement, test, clusters, folder)

@@ -105,6 +105,13 @@ def test_with_changes_replaces_by_section_and_checks(tiny_recipe):
         with_changes(tiny_recipe, training={"epochs": -1})
 
 
+def test_codes_are_compared_by_direction_after_stages_that_train_directions():
+    folder = load_recipe("folder")
+    assert folder.metric == "euclidean"
+    assert with_changes(folder, cluster={"clusters": "auto"}).metric == "cosine"
+    assert with_changes(load_recipe("a-mnist"), cluster={"clusters": 10}).metric == "euclidean"
+
+
 def test_the_readme_names_every_recipe_block_transform_and_setting():
     text = (RECIPES_FOLDER.parent / "README.md").read_text(encoding="utf-8")
     settings = (DataSettings, ModelSettings, TrainingSettings, ClusterSettings, SplitSettings, ExportSettings)
