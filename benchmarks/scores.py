@@ -71,7 +71,9 @@ def main() -> None:
             (f"`--k {case.classes}`", "kmeans", case.classes),
             ("`--method hdbscan`", "hdbscan", None),
         ):
-            rows = [scored(space, seconds, labels, method, k, seed) for seed in range(asked.seeds)]
+            # HDBSCAN draws nothing.
+            seeds = 1 if method == "hdbscan" else asked.seeds
+            rows = [scored(space, seconds, labels, method, k, seed) for seed in range(seeds)]
             show(case, title, len(labels), rows)
             kept[f"{case.dataset}, {case.encoder}, {title}"] = {"machine": machine(), "runs": rows}
             RESULTS.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")

@@ -41,6 +41,9 @@ _MORE_NEIGHBOURS: Final = 60
 # Neighbours are looked for among so many images; the others are placed by theirs among them.
 _GRAPH_SAMPLE: Final = 100_000
 _PLACED_BY: Final = 5
+# The graph that shows how many clusters there are is of so many: each image has 30 neighbours at most, so among more
+# images a graph is made of ever smaller neighbourhoods, and what it shows would depend on how many there are.
+_SHOWN_SAMPLE: Final = 5000
 # Comparing all pairs takes longer than this many multiplications are worth: then in 100 principal directions, which
 # hardly change the neighbours (benchmarks/graph_defaults.py).
 _PAIR_BUDGET: Final = 2e11
@@ -54,7 +57,7 @@ class Reduced:
     Attributes:
         vectors: ``float32 (n, dimensions)``.
         how: How they were reduced, in words; ``none`` where they were not.
-        graph: The neighbour graph, where the reduction made one.
+        graph: A neighbour graph of at most 5,000 of them, where the reduction makes one.
         rows: Indices of the vectors that the graph's rows stand for, ``int64``.
     """
 
@@ -154,7 +157,11 @@ def _graph(vectors: Vectors, seed: int) -> Reduced:
     if len(sample) < len(different):
         mapped = _place_among(mapped, space[sample], space)
         how += f", from {len(sample):,} images"
-    return Reduced(mapped[copies], how, graph, first[sample])
+    shown = np.arange(len(different))
+    if len(different) > _SHOWN_SAMPLE:
+        shown = np.sort(np.random.default_rng(seed).choice(len(different), _SHOWN_SAMPLE, replace=False))
+        graph = neighbour_graph(space[shown])
+    return Reduced(mapped[copies], how, graph, first[shown])
 
 
 def _joined_graph(vectors: Vectors) -> csr_matrix | None:

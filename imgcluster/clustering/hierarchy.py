@@ -46,7 +46,7 @@ _MOST_CELLS: Final = 2000
 _FINE_IMAGES: Final = 5
 
 # A graph is built of so many images where the reduction has built none.
-_GRAPH_SAMPLE: Final = 20_000
+_GRAPH_SAMPLE: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
