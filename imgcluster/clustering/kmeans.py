@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import numpy as np
-
 from imgcluster.clustering.counts import Candidate, score_counts
 from imgcluster.clustering.hierarchy import find_count, layers_around
 from imgcluster.clustering.margins import margins
 from imgcluster.clustering.model import Answer, Settings
-from imgcluster.clustering.partition import divide
-from imgcluster.reduction import Reduced, Vectors
+from imgcluster.clustering.partition import divide_thoroughly
+from imgcluster.reduction import Reduced
 
 __all__ = ["kmeans"]
-
-# So many multiplications' worth of starts: about two seconds on two cores, and at least eight starts. k-means on
-# photographs ends elsewhere at every start; the best of 60 is nearly the same for every seed.
-_START_BUDGET: Final = 7e8
-_STARTS: Final = (8, 64)
 
 # Among fewer images any number of clusters may be right.
 _FEWEST_TO_JUDGE: Final = 30
@@ -46,13 +39,7 @@ def kmeans(space: Reduced, settings: Settings) -> Answer:
         found = find_count(space, settings.k_range, seed=settings.seed)
         if found.clear:
             parameters["shown"] = found.k
-    starts = _affordable_starts(vectors, k)
-    labels, inertia = divide(vectors, k, seed=settings.seed, starts=starts)
+    labels, inertia, starts = divide_thoroughly(vectors, k, seed=settings.seed)
     parameters = {"k": k, "starts": starts, "inertia": inertia, **parameters}
     layers, chosen = layers_around(space, labels, seed=settings.seed)
     return Answer([(layer, margins(vectors, layer)[0]) for layer in layers], chosen, parameters, candidates)
-
-
-def _affordable_starts(vectors: Vectors, k: int) -> int:
-    count, dimensions = vectors.shape
-    return int(np.clip(_START_BUDGET / (count * (k * dimensions + 500)), *_STARTS)) if k > 1 else 1

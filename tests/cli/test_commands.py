@@ -208,7 +208,9 @@ def test_version_and_module(tool: Tool) -> None:
     assert re.fullmatch(r"imgcluster \d+\S*\n", run.stdout)
 
 
-def test_shell_completion(tool: Tool) -> None:
+def test_shell_completion(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Else Typer asks which shell it was started from, and in the background there is none.
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
     run = tool("--show-completion", "bash")
     assert run.returncode == 0
     assert "IMGCLUSTER" in run.stdout.upper()
