@@ -157,9 +157,9 @@ def _graph(vectors: Vectors, seed: int) -> Reduced:
     if len(sample) < len(different):
         mapped = _place_among(mapped, space[sample], space)
         how += f", from {len(sample):,} images"
-    shown = np.arange(len(different))
-    if len(different) > _SHOWN_SAMPLE:
-        shown = np.sort(np.random.default_rng(seed).choice(len(different), _SHOWN_SAMPLE, replace=False))
+    shown = sample
+    if len(shown) > _SHOWN_SAMPLE:
+        shown = np.sort(np.random.default_rng(seed).choice(shown, _SHOWN_SAMPLE, replace=False))
         graph = neighbour_graph(space[shown])
     return Reduced(mapped[copies], how, graph, first[shown])
 
