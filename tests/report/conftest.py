@@ -29,6 +29,9 @@ class Opened:
     def __init__(self, tab: Any, address: str) -> None:
         from playwright.sync_api import expect
 
+        # A machine that is busy with other things draws the map slowly.
+        expect.set_options(timeout=20_000)
+
         self.tab = tab
         self.expect = expect
         self.console: list[str] = []
