@@ -87,7 +87,7 @@ def show_cluster(summary: ClusterSummary) -> None:
     _say(summary.quality)
     if len(summary.layers) > 1:
         others = (f"{count} clusters" for number, count in enumerate(summary.layers) if number != summary.layer)
-        _say(f"Finer and coarser: {', '.join(others)}; --level fine, medium or coarse picks them.")
+        _say(f"Finer and coarser: {', '.join(others)}; the same command with --level fine or coarse picks them.")
     _show_candidates(summary.candidates)
     for warning in summary.warnings:
         _say(f"Note: {warning}")

@@ -208,6 +208,8 @@ def evaluate_command(
     """
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
+        if not method and (k is not None or assign_noise):
+            raise UsageError("--k and --assign-noise are for comparing methods: add --method METHOD")
         if workspaces or method:
             from imgcluster.cli.console import show_comparison
             from imgcluster.pipeline.compare import compare
@@ -224,8 +226,6 @@ def evaluate_command(
                 )
             screen.show(comparison, show_comparison)
             return
-        if k is not None or assign_noise:
-            raise UsageError("--k and --assign-noise are for comparing methods: add --method METHOD")
         from imgcluster.cli.console import show_evaluate
         from imgcluster.pipeline.evaluate import evaluate
 

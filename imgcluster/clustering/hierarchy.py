@@ -139,9 +139,12 @@ def layers_around(space: Reduced, labels: Labels, *, seed: int) -> tuple[list[La
     if k > _MOST_CELLS:
         return [labels], 0
     rows, graph = _graph_of(space, seed)
-    vectors, inside = space.vectors[rows], labels[rows]
+    vectors = space.vectors[rows]
+    # Small clusters may have no image in the graph.
+    present, inside = np.unique(labels[rows], return_inverse=True)
+    inside = inside.astype(np.int64)
     wanted = min(max(_CELLS, 8 * k), _MOST_CELLS, len(vectors) // _IMAGES_PER_CELL)
-    if wanted <= k or len(np.unique(inside)) < k:
+    if wanted <= k:
         cells = inside
     else:
         finest = divide_by_sample(vectors, wanted, seed=seed, starts=1, sample=max(_CELL_SAMPLE, 20 * wanted))
@@ -152,13 +155,13 @@ def layers_around(space: Reduced, labels: Labels, *, seed: int) -> tuple[list[La
     owner[cells] = inside
     tree = _merge(_between(graph, cells, count), owner)
     layers, chosen = [labels], 0
-    coarser = _clearest(tree, range(max(2, -(-k // 3)), k))
+    there = len(present)
+    coarser = _clearest(tree, range(max(2, -(-there // 3)), there))
     if coarser is not None:
-        by_cell = tree.cut(coarser)
-        by_cluster = np.zeros(k, dtype=np.int64)
-        by_cluster[owner] = by_cell
-        layers.append(by_cluster[labels])
-    finer = _clearest(tree, range(2 * k, min(5 * k, count - 1, len(vectors) // _FINE_IMAGES) + 1))
+        by_cluster = np.full(k, -1, dtype=np.int64)
+        by_cluster[present[owner]] = tree.cut(coarser)
+        layers.append(_with_the_nearest(space.vectors, labels, by_cluster)[labels])
+    finer = _clearest(tree, range(2 * there, min(5 * there, count - 1, len(vectors) // _FINE_IMAGES) + 1))
     if finer is not None:
         spread = tree.cut(finer)[cells]
         layers.insert(0, _to_all(space.vectors, labels, rows, spread))
@@ -172,6 +175,18 @@ def _clearest(tree: _Tree, counts: range) -> int | None:
     return max(factors, key=lambda k: factors[k], default=None)
 
 
+def _with_the_nearest(vectors: Vectors, labels: Labels, groups: Labels) -> Labels:
+    """Return the group of every cluster: of one that has none (−1), that of the cluster with the nearest centre."""
+    groups = groups.copy()
+    has_one = groups >= 0
+    for cluster in np.flatnonzero(~has_one):
+        centre = vectors[labels == cluster].mean(axis=0)
+        centres = np.stack([vectors[labels == other].mean(axis=0) for other in np.flatnonzero(has_one)])
+        nearest_one = np.flatnonzero(has_one)[((centres - centre) ** 2).sum(axis=1).argmin()]
+        groups[cluster] = groups[nearest_one]
+    return groups
+
+
 def _to_all(vectors: Vectors, labels: Labels, rows: npt.NDArray[np.int64], fine: Labels) -> Labels:
     """Return the fine cluster of every image: that of its nearest image in the graph that is of the same cluster."""
     result = np.full(len(vectors), -1, dtype=np.int64)
@@ -179,6 +194,9 @@ def _to_all(vectors: Vectors, labels: Labels, rows: npt.NDArray[np.int64], fine:
     for cluster in np.unique(labels[result < 0]):
         missing = np.flatnonzero((labels == cluster) & (result < 0))
         known = rows[labels[rows] == cluster]
+        if not len(known):
+            result[missing] = result.max() + 1
+            continue
         _, found = nearest(vectors[known], 1, of=vectors[missing])
         result[missing] = result[known[found[:, 0]]]
     return result

@@ -83,8 +83,9 @@ def cluster_vectors(space: Reduced, method: str, settings: Settings) -> Clusteri
     degenerate = cluster_degenerate(space.vectors, settings)
     if degenerate is not None:
         return degenerate
-    distinct = _count_distinct(space.vectors, _FEWEST_TO_COUNT)
-    if method == "kmeans" and settings.k is None and distinct < max(_FEWEST_TO_COUNT, settings.k_range[0] + 1):
+    needed = max(_FEWEST_TO_COUNT, settings.k_range[0] + 1)
+    distinct = _count_distinct(space.vectors, needed)
+    if method == "kmeans" and settings.k is None and distinct < needed:
         return _one_cluster(len(space.vectors), {"too_few": True})
     answer = METHODS[method](space, settings)
     layers = []

@@ -23,27 +23,39 @@ def assign_noise(vectors: Vectors, clustering: Clustering) -> Clustering:
     Its confidence is the share of the 15 that agree, halved: less than that of any image that the method itself
     was sure of. Nothing changes where there is no cluster, or no noise.
     """
-    layers = tuple(_without_noise(vectors, layer) for layer in clustering.layers)
+    layers: list[Layer] = []
+    # The coarsest first: in a finer layer an image stays inside its coarser cluster.
+    for layer in reversed(clustering.layers):
+        layers.insert(0, _without_noise(vectors, layer, layers[0].labels if layers else None))
     assigned = int((clustering.labels < 0).sum() - (layers[clustering.chosen].labels < 0).sum())
     if not assigned:
-        return dataclasses.replace(clustering, layers=layers)
+        return dataclasses.replace(clustering, layers=tuple(layers))
     parameters = {**clustering.parameters, "assigned_noise": assigned}
-    return dataclasses.replace(clustering, layers=layers, parameters=parameters)
+    return dataclasses.replace(clustering, layers=tuple(layers), parameters=parameters)
 
 
-def _without_noise(vectors: Vectors, layer: Layer) -> Layer:
+def _without_noise(vectors: Vectors, layer: Layer, around: Labels | None) -> Layer:
+    """Return the layer without noise; where `around`, the next coarser one, is given, only members of the same coarse
+    cluster vote."""
     noise = layer.labels < 0
     if not noise.any() or noise.all():
         return layer
-    members = layer.labels[~noise]
-    voters = min(_VOTERS, len(members))
-    _, neighbours = nearest(vectors[~noise], voters, of=vectors[noise])
-    votes = np.zeros((len(neighbours), layer.count))
-    np.add.at(votes, (np.arange(len(neighbours))[:, None], members[neighbours]), 1.0)
     labels, confidence, runner_up = layer.labels.copy(), layer.confidence.copy(), layer.runner_up.copy()
-    labels[noise] = votes.argmax(axis=1)
-    confidence[noise] = votes.max(axis=1) / voters / 2
-    runner_up[noise] = _second(votes, runner_up[noise])
+    parents = np.zeros(len(labels), dtype=np.int64) if around is None else around
+    for parent in np.unique(parents[noise]):
+        inside = parents == parent
+        voting, asking = np.flatnonzero(inside & ~noise), np.flatnonzero(inside & noise)
+        if not len(voting):
+            # A coarse cluster of noise alone, to the finer layer, is a fine cluster, too.
+            labels[asking] = labels.max() + 1
+            continue
+        members, voters = layer.labels[voting], min(_VOTERS, len(voting))
+        _, neighbours = nearest(vectors[voting], voters, of=vectors[asking])
+        votes = np.zeros((len(asking), layer.count))
+        np.add.at(votes, (np.arange(len(asking))[:, None], members[neighbours]), 1.0)
+        labels[asking] = votes.argmax(axis=1)
+        confidence[asking] = votes.max(axis=1) / voters / 2
+        runner_up[asking] = _second(votes, runner_up[asking])
     return by_size(Layer(labels, confidence, runner_up))
 
 

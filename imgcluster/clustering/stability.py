@@ -45,11 +45,16 @@ def stability(vectors: Vectors, layer: Layer, method: str, settings: Settings) -
     generator = np.random.default_rng(settings.seed)
     size = min(max(2, round(_SHARE * len(labels))), max(_SAMPLE, _PER_CLUSTER * count))
     sums, drawn = np.zeros(count), np.zeros(count)
+    if settings.min_cluster_size is not None:
+        # Of fewer images, clusters are smaller.
+        smallest = max(2, round(settings.min_cluster_size * size / len(labels)))
+        settings = dataclasses.replace(settings, min_cluster_size=smallest)
     for number in range(1, (_DRAWS if count <= _MANY else _FEWER_DRAWS) + 1):
         draw = np.sort(generator.choice(len(labels), size, replace=False))
         old = labels[draw]
         best = np.zeros(count)
-        for new in _again(vectors[draw], count, method, dataclasses.replace(settings, seed=settings.seed + number)):
+        again = dataclasses.replace(settings, seed=(settings.seed + number) % 2**32)
+        for new in _again(vectors[draw], count, method, again):
             best = np.maximum(best, _jaccard(old, new, count))
         present = np.bincount(old[old >= 0], minlength=count) > 0
         sums[present] += best[present]
@@ -62,7 +67,6 @@ def _again(vectors: Vectors, count: int, method: str, settings: Settings) -> lis
         if len(np.unique(vectors, axis=0)) < count:
             return []
         return [divide(vectors, count, seed=settings.seed, starts=_STARTS if count <= _MANY else 1)[0]]
-    # Their smallest cluster grows with the number of images, and fits the draw.
     try:
         answer = METHODS[method](Reduced(vectors, ""), settings)
     except ClusteringError:

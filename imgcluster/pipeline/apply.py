@@ -151,7 +151,7 @@ def _write(
         tables.cluster_columns,
         ([row[name] for name in tables.cluster_columns] for row in tables.clusters),
     )
-    write_names(space, results.locations, labels, decided.names)
+    write_names(space, results.locations, labels, decided.names, shown=results.names.values())
     metrics = results.metrics | {"plans": number}
     if tables.measures is not None:
         for name in ("scores", "quality"):

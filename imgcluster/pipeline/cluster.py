@@ -252,7 +252,9 @@ def _about_clusters(
     clustering = kept.clustering.at(level)
     stability = kept.stability[clustering.chosen]
     smallest = clustering.parameters.get("min_cluster_size")
-    yield from about_groups(clustering, stability, asked=settings.k is not None, min_cluster_size=smallest)
+    # What was asked for is the layer that the method chose; another one was picked.
+    asked = settings.k is not None and clustering.chosen == kept.clustering.chosen
+    yield from about_groups(clustering, stability, asked=asked, min_cluster_size=smallest)
     yield from about_looks(clustering.labels, embeddings)
     yield from about_encoder(manifest["encoder"], embeddings)
 

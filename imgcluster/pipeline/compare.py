@@ -82,6 +82,10 @@ def compare(
     """
     if not workspaces:
         raise UsageError("there is no workspace to evaluate: name one or more")
+    for method in methods:
+        choose_method(method, None)
+    if k is not None and methods and not {"auto", "kmeans"} & set(methods):
+        raise UsageError(f"--k {k} is for k-means, which is not among the methods; add --method kmeans, or drop --k")
     rows = []
     for place in workspaces:
         space = Workspace(place)

@@ -20,6 +20,7 @@ from imgcluster.pipeline.results import require_not_moved, retire_results
 from imgcluster.pipeline.stopwatch import Stopwatch
 from imgcluster.progress import Report, silent
 from imgcluster.reading import default_workers
+from imgcluster.store.atomic import remove
 from imgcluster.store.index import Index
 from imgcluster.store.shards import ShardWriter, all_shards, contents, discard
 from imgcluster.store.tables import SKIPPED, read_table, write_table
@@ -192,6 +193,9 @@ class _Job:
         self._space.write_manifest(before | record)
         if self._fresh:
             discard(all_shards(self._space.embeddings))
+            # On another device the same images get other last digits.
+            remove(self._space.layers)
+            remove(self._space.layout)
         self._begun = True
 
     def finish(self, intake: Intake, scope: Scope, watch: Stopwatch, options: dict[str, Any]) -> EmbedSummary:

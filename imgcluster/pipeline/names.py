@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +24,27 @@ def read_names(space: Workspace) -> dict[str, str]:
     return {row["path"]: row["name"] for row in read_table(space.names, _COLUMNS)}
 
 
-def write_names(space: Workspace, locations: Sequence[str], clusters: Sequence[int], names: Mapping[int, str]) -> None:
-    """Keep which images the named clusters hold, and which the others, for `find_again`; no file without a name."""
-    if not names:
+def write_names(
+    space: Workspace,
+    locations: Sequence[str],
+    clusters: Sequence[int],
+    names: Mapping[int, str],
+    *,
+    shown: Collection[str] = (),
+) -> None:
+    """Keep which images the named clusters hold, and which the others, for `find_again`; no file without a name.
+
+    Names of before that are not among those `shown`, which people saw and could change, stay with their images where
+    these have no other now: another layer, or another clustering, may find them again.
+    """
+    decided = {*shown, *names.values()}
+    before = {place: name for place, name in read_names(space).items() if name not in decided}
+    rows = [
+        (place, names.get(cluster) or before.get(place, "")) for place, cluster in zip(locations, clusters, strict=True)
+    ]
+    if not any(name for _, name in rows):
         remove(space.names)
         return
-    rows = ((place, names.get(cluster, "")) for place, cluster in zip(locations, clusters, strict=True))
     write_table(space.names, _COLUMNS, rows)
 
 

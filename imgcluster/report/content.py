@@ -158,7 +158,7 @@ def overview(metrics: dict[str, Any], manifest: dict[str, Any], noise: int) -> t
     count, clusters = metrics["images"], metrics["clusters"]
     reduction = "" if metrics["reduction"] == "none" else f" after {metrics['reduction']}"
     method = _METHODS.get(metrics["method"], metrics["method"])
-    asked = metrics["options"].get("k") is not None
+    asked = isinstance(metrics["options"].get("k"), int)
     sentences = [quality(metrics)] if quality(metrics) else []
     sentences.append(
         f"The encoder {encoder.get('name', '?')} turned {_number(count, 'image')} into vectors; {method}{reduction} "

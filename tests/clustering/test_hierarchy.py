@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from imgcluster.clustering import hierarchy
 from imgcluster.clustering.hierarchy import find_count, layers_around
 from imgcluster.clustering.partition import divide
+from imgcluster.graph import neighbour_graph
 from imgcluster.reduction import Reduced, reduce
 from vectors import blobs, lies_within, plain, same_partition, scattered
 
@@ -143,3 +144,19 @@ class TestLayersAround:
         labels = np.arange(2500)
         layers, chosen = layers_around(plain(scattered(2500)), labels, seed=0)
         assert (len(layers), chosen) == (1, 0)
+
+
+def test_a_cluster_without_an_image_in_the_graph_keeps_its_place() -> None:
+    generator = np.random.default_rng(0)
+    groups = [generator.standard_normal((50, 2)) + np.array([20 * number, 0]) for number in range(6)]
+    vectors = np.concatenate([*groups, [[120.0, 0.0]]]).astype(np.float32)
+    labels = np.append(np.repeat(np.arange(6), 50), 6).astype(np.int64)
+    rows = np.arange(300)
+    space = Reduced(vectors, "", neighbour_graph(vectors[rows]), rows)
+    layers, chosen = layers_around(space, labels, seed=0)
+    assert (layers[chosen] == labels).all()
+    for finer, coarser in itertools.pairwise(layers):
+        for number in np.unique(finer):
+            assert len(np.unique(coarser[finer == number])) == 1
+    # It goes with the cluster that is nearest.
+    assert layers[-1][300] == layers[-1][299]

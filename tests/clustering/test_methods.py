@@ -16,9 +16,10 @@ from imgcluster.clustering import (
     choose_method,
     cluster_degenerate,
     cluster_vectors,
+    stability,
 )
 from imgcluster.errors import ClusteringError, UsageError
-from imgcluster.reduction import Vectors, choose_reduction, normalise, reduce
+from imgcluster.reduction import Reduced, Vectors, choose_reduction, normalise, reduce
 from vectors import (
     FAST_METHODS,
     assert_well_formed,
@@ -314,3 +315,19 @@ class TestReproducible:
             "        print(stability(space.vectors, layer, method, told))\n"
         )
         assert output_with_threads(program, 1) == output_with_threads(program, 2)
+
+
+@pytest.mark.parametrize("k", ["5..8", "6..6"])
+def test_a_range_that_begins_high_is_looked_through(k: str) -> None:
+    generator = np.random.default_rng(0)
+    centres = 20 * generator.standard_normal((6, 5))
+    vectors = (np.repeat(centres, 20, axis=0) + generator.standard_normal((120, 5))).astype(np.float32)
+    found = cluster_vectors(reduce(vectors, "graph", seed=0), "kmeans", Settings.of(k))
+    assert found.count == 6
+
+
+def test_the_highest_seed_is_one() -> None:
+    vectors = np.random.default_rng(0).standard_normal((40, 5)).astype(np.float32)
+    told = Settings.of(3, seed=2**32 - 1)
+    found = cluster_vectors(Reduced(vectors, "none"), "kmeans", told)
+    assert len(stability(vectors, found.layers[found.chosen], "kmeans", told)) == 3
