@@ -14,6 +14,7 @@ from imgcluster.errors import UsageError
 
 __all__ = [
     "BLOCKS",
+    "Activate",
     "Activation",
     "AveragePool",
     "Block",
@@ -88,6 +89,13 @@ class Residual:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Activate:
+    """An activation of its own, for where it does not follow a convolution or a dense layer at once."""
+
+    activation: Activation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GlobalAverage:
     """The mean of every channel: a vector whatever the image's size."""
 
@@ -148,13 +156,24 @@ class Reshape:
 
 
 Block: TypeAlias = (
-    Conv | ConvTranspose | Residual | MaxPool | AveragePool | GlobalAverage | UpSample | Dense | DenseToMap | Reshape
+    Conv
+    | ConvTranspose
+    | Residual
+    | Activate
+    | MaxPool
+    | AveragePool
+    | GlobalAverage
+    | UpSample
+    | Dense
+    | DenseToMap
+    | Reshape
 )
 
 BLOCKS: Final[dict[str, type[Block]]] = {
     "conv": Conv,
     "conv-transpose": ConvTranspose,
     "residual": Residual,
+    "activation": Activate,
     "max-pool": MaxPool,
     "average-pool": AveragePool,
     "global-average": GlobalAverage,

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from imgcluster.errors import UsageError
 from training.blocks import (
+    Activate,
     Block,
     Conv,
     ConvTranspose,
@@ -269,6 +270,8 @@ def _layers(
     block: Block, shape: Shape, output_shape: Shape, last_map: Shape, where: str
 ) -> tuple[list[nn.Module], Shape]:
     """Return the layers of one block after a layer of `shape`, and the shape they make."""
+    if isinstance(block, Activate):
+        return [] if block.activation == "none" else [_activation(block.activation)], shape
     if isinstance(block, Dense):
         dense = nn.Linear(_size(shape), block.units)
         flatten: list[nn.Module] = [] if len(shape) == 1 else [nn.Flatten()]

@@ -62,6 +62,17 @@ def test_b_has_nine_layers_and_the_references_stages():
     assert model(torch.zeros(2, 3, 32, 32)).code.shape == (2, 1_024)
 
 
+@pytest.mark.parametrize(("name", "shape"), [("a-mnist", GREY), ("a-cifar10", COLOUR)])
+def test_a_clips_the_normalised_map_before_its_dense_layers(name, shape):
+    blocks = make(name, shape).encoder.blocks
+    seen = []
+    after_the_map = next(at for at, layer in enumerate(blocks) if isinstance(layer, torch.nn.BatchNorm2d) and at > 8)
+    blocks[after_the_map + 1].register_forward_hook(lambda _, given, made: seen.append((given[0], made)))
+    blocks(torch.rand(4, shape[2], *shape[:2], generator=torch.Generator().manual_seed(0)))
+    assert (seen[0][0] < 0).any()
+    torch.testing.assert_close(seen[0][1], seen[0][0].clamp(min=0))
+
+
 def test_the_colouriser_sees_grey_and_makes_colour_or_chrominance():
     recipe = load_recipe("b-cifar10-colorize")
     assert model_for(recipe, COLOUR, seed=0)(torch.zeros(2, 1, 32, 32)).reconstruction.shape == (2, 3, 32, 32)
@@ -159,6 +170,17 @@ def test_a_vector_before_the_code_returns_to_the_last_map():
     )
     model = build_model(recipe.model, input_shape=(1, 8, 8), output_shape=(1, 8, 8), seed=0)
     assert model(torch.zeros(2, 1, 8, 8)).reconstruction.shape == (2, 1, 8, 8)
+
+
+def test_an_activation_may_stand_alone():
+    recipe = parse_recipe(
+        TINY.replace(
+            'norm = "after-activation" }]', 'norm = "after-activation" }, { type = "activation", activation = "silu" }]'
+        ),
+        "x",
+    )
+    model = build_model(recipe.model, input_shape=(1, 8, 8), output_shape=(1, 8, 8), seed=0)
+    assert isinstance(model.encoder.blocks[-1], torch.nn.SiLU)
 
 
 @pytest.mark.parametrize(("stride", "filters"), [(1, 4), (1, 6), (2, 4), (2, 6)])
