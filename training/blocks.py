@@ -23,6 +23,7 @@ __all__ = [
     "Dense",
     "DenseToMap",
     "GlobalAverage",
+    "Interpolation",
     "MaxPool",
     "Norm",
     "Reshape",
@@ -32,6 +33,7 @@ __all__ = [
 
 Activation = Literal["none", "relu", "leaky-relu", "silu", "sigmoid"]
 Norm = Literal["none", "after-activation", "before-activation"]
+Interpolation = Literal["nearest", "bilinear"]
 
 
 def _at_least_one(**values: int | str) -> None:
@@ -122,9 +124,10 @@ class AveragePool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpSample:
-    """Every value repeated `size` times along both sides (nearest neighbour)."""
+    """Sides made `size` times as long: every value repeated, or values in between from the nearest four."""
 
     size: int = 2
+    interpolation: Interpolation = "nearest"
 
     def __post_init__(self) -> None:
         _at_least_one(size=self.size)

@@ -305,7 +305,11 @@ def _layers(
     if isinstance(block, GlobalAverage):
         return [Mean()], (channels,)
     if isinstance(block, UpSample):
-        return [nn.Upsample(scale_factor=block.size)], (channels, height * block.size, width * block.size)
+        return [nn.Upsample(scale_factor=block.size, mode=block.interpolation)], (
+            channels,
+            height * block.size,
+            width * block.size,
+        )
     if min(height, width) < block.size:
         raise UsageError(f"{where}: a map of {_text(shape)} is too small to pool by {block.size}")
     pool = nn.MaxPool2d(block.size) if isinstance(block, MaxPool) else nn.AvgPool2d(block.size)

@@ -172,6 +172,19 @@ def test_a_vector_before_the_code_returns_to_the_last_map():
     assert model(torch.zeros(2, 1, 8, 8)).reconstruction.shape == (2, 1, 8, 8)
 
 
+@pytest.mark.parametrize(
+    ("interpolation", "row"), [("nearest", [0.0, 0.0, 4.0, 4.0]), ("bilinear", [0.0, 1.0, 3.0, 4.0])]
+)
+def test_up_sampling_repeats_or_interpolates_between_the_middles_of_pixels(interpolation, row):
+    transposed = '{ type = "conv-transpose", filters = "image", stride = 2, activation = "sigmoid" }'
+    upsampled = f'{{ type = "up-sample", interpolation = "{interpolation}" }}, {{ type = "conv", filters = "image" }}'
+    assert transposed in TINY
+    recipe = parse_recipe(TINY.replace(transposed, upsampled), "tiny")
+    model = build_model(recipe.model, input_shape=(1, 8, 8), output_shape=(1, 8, 8), seed=0)
+    layer = next(part for part in model.modules() if isinstance(part, torch.nn.Upsample))
+    assert layer(torch.tensor([[[[0.0, 4.0]]]]))[0, 0].tolist() == [row, row]
+
+
 def test_an_activation_may_stand_alone():
     recipe = parse_recipe(
         TINY.replace(
