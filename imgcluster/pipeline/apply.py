@@ -205,6 +205,7 @@ class _Tables:
         if self.measures is None:
             yield from (list(row.values()) for row in self._rows)
             return
+        left = set(_numbers(self._decided))
         medoids = {facts.medoid for facts in self.measures.clusters}
         distances = self.measures.distances.tolist()
         for index, (row, cluster) in enumerate(zip(self._rows, self._decided.clusters.tolist(), strict=True)):
@@ -217,7 +218,7 @@ class _Tables:
             }
             if row.get("runner_up"):
                 other = self._decided.merged.get(int(row["runner_up"]), int(row["runner_up"]))
-                changed["runner_up"] = None if other < 0 or other == cluster else other
+                changed["runner_up"] = other if other in left and other != cluster else None
             yield [changed.get(name, row[name]) for name in self.assignment_columns]
 
     def _compact(self) -> npt.NDArray[np.int64]:

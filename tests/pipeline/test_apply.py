@@ -316,6 +316,33 @@ def test_columns_that_others_wrote_stay(workspace: Path) -> None:
     assert stability == {"0": "0.9", "2": "", "3": "0.9"}
 
 
+@pytest.mark.parametrize("how", ["misplaced", "merged into noise", "merged, then misplaced"])
+def test_no_runner_up_is_a_cluster_that_is_gone(workspace: Path, how: str) -> None:
+    before = rows(workspace / "assignments.csv")
+    gone = next(row["runner_up"] for row in before if row["runner_up"])
+    into, last = sorted({row["cluster"] for row in before} - {gone})[:2]
+    inside = [row["path"] for row in before if row["cluster"] in (gone, into)]
+    values: dict[str, Any] = {
+        "misplaced": {
+            "misplaced": [{"path": row["path"], "to": int(into)} for row in before if row["cluster"] == gone]
+        },
+        "merged into noise": {"merges": [{"from": int(gone), "into": "noise"}]},
+        "merged, then misplaced": {
+            "merges": [{"from": int(gone), "into": int(into)}],
+            "misplaced": [{"path": path, "to": int(last)} for path in inside],
+        },
+    }
+    imgcluster.apply(plan(workspace, **values[how]), workspace=workspace)
+    left = {row["cluster"] for row in rows(workspace / "clusters.csv")}
+    assert gone not in left
+    after = rows(workspace / "assignments.csv")
+    assert {row["runner_up"] for row in after} <= left | {""}
+    assert all(row["runner_up"] != row["cluster"] for row in after)
+    # What other layers say of an image is not for a plan to change.
+    layers = [name for name in before[0] if name.startswith("layer_")]
+    assert [[row[name] for name in layers] for row in after] == [[row[name] for name in layers] for row in before]
+
+
 def test_a_workspace_that_was_copied_elsewhere(workspace: Path, tmp_path: Path) -> None:
     shutil.copytree(workspace, tmp_path / "copied", symlinks=True)
     file = plan(workspace, names={"0": "Sea"})
