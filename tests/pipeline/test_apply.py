@@ -43,7 +43,8 @@ def plan(workspace: Path, **values: Any) -> Path:
 
 def state(workspace: Path) -> dict[str, bytes]:
     """Every file that tells of the clustering, and every placed link."""
-    kept = ("assignments.csv", "clusters.csv", "metrics.json", "names.csv", "confusion.csv", "report.html")
+    kept = ("assignments.csv", "clusters.csv", "metrics.json", "names.csv", "report.html")
+    kept += ("confusion.csv", "confusion.png")
     found = {name: (workspace / name).read_bytes() for name in kept if (workspace / name).exists()}
     for path in sorted((workspace / "clusters").rglob("*")):
         if not path.is_dir():
@@ -314,6 +315,38 @@ def test_columns_that_others_wrote_stay(workspace: Path) -> None:
     assert all(row["runner_up"] != row["cluster"] for row in after)
     stability = {row["cluster"]: row["stability"] for row in rows(workspace / "clusters.csv")}
     assert stability == {"0": "0.9", "2": "", "3": "0.9"}
+
+
+def test_the_confusion_matrix_follows_names(workspace: Path) -> None:
+    imgcluster.evaluate(workspace=workspace)
+    imgcluster.report_page(workspace=workspace)
+    before = state(workspace)
+    imgcluster.apply(plan(workspace, names={"0": "Sea", "2": "Sky"}), workspace=workspace)
+    after = state(workspace)
+    columns = ["label", "cluster_000_sea", "cluster_001", "cluster_002_sky", "cluster_003"]
+    assert list(rows(workspace / "confusion.csv")[0]) == columns
+    assert json.loads(after["metrics.json"])["scores"] == json.loads(before["metrics.json"])["scores"]
+    # It is what evaluating again would write.
+    assert after["confusion.png"] != before["confusion.png"]
+    imgcluster.evaluate(workspace=workspace)
+    assert state(workspace) == after
+    # Other names, one of them none, take the place of these.
+    imgcluster.apply(plan(workspace, names={"0": "Lake", "2": ""}), workspace=workspace)
+    columns[1:4] = ["cluster_000_lake", "cluster_001", "cluster_002"]
+    assert list(rows(workspace / "confusion.csv")[0]) == columns
+    imgcluster.undo(workspace=workspace)
+    assert state(workspace) == after
+    imgcluster.undo(workspace=workspace)
+    assert state(workspace) == before
+
+
+def test_a_confusion_matrix_that_others_changed_is_refused_before_anything_is_done(workspace: Path) -> None:
+    imgcluster.evaluate(workspace=workspace)
+    (workspace / "confusion.csv").write_text("label,mine\nred,8\n", encoding="utf-8")
+    before = state(workspace)
+    with pytest.raises(WorkspaceError, match="confusion.csv is not as imgcluster wrote it: run imgcluster evaluate"):
+        imgcluster.apply(plan(workspace, names={"0": "Sea"}), workspace=workspace)
+    assert state(workspace) == before
 
 
 @pytest.mark.parametrize("how", ["misplaced", "merged into noise", "merged, then misplaced"])
