@@ -95,9 +95,8 @@ def apply(
     decisions = _read(file)
     space = Workspace(workspace)
     identity = encoder_identity(space)
-    with space.locked():
-        if not dry_run:
-            recover(space, report=report)
+    with space.locked(dry_run=dry_run):
+        recover(space, dry_run=dry_run, report=report)
         results = read_results(space)
         decided = carry_out(decisions, results.paths, results.clusters, results.names, name=to_text(file))
         embeddings = load(space.embeddings, identity)

@@ -195,6 +195,23 @@ def test_a_kill_at_any_stage_is_taken_back_or_done_again(
     assert imgcluster.undo(workspace=workspace).what == "placing"
 
 
+def test_a_dry_run_after_a_kill_says_what_comes_first_and_changes_nothing(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = plan(workspace, names={"0": "Sea"}, merges=[{"from": 1, "into": 0}])
+    with monkeypatch.context() as patch:
+        patch.setattr(apply_module, "write_page", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            imgcluster.apply(file, workspace=workspace)
+    before = state(workspace)
+    said = "interrupted half-way in .*: without --dry-run this command first takes it back. .*: imgcluster undo -w "
+    with pytest.raises(WorkspaceError, match=said):
+        imgcluster.apply(file, workspace=workspace, dry_run=True)
+    assert imgcluster.undo(workspace=workspace, dry_run=True).what == "plan"
+    assert state(workspace) == before
+    assert not (workspace / "metrics.json").exists()
+
+
 def test_a_kill_while_a_plan_is_taken_back(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = state(workspace)
     imgcluster.apply(plan(workspace, merges=[{"from": 1, "into": 0}]), workspace=workspace)
