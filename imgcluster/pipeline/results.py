@@ -152,7 +152,7 @@ def require_not_moved(space: Workspace, *, dry_run: bool = False) -> str:
     if not dry_run or not put_back:
         return ""
     return (
-        f"{put_back:,} {'image lies' if put_back == 1 else 'images lie'} in {space.clusters} since moving them was "
+        f"{put_back:,} {'image lies' if put_back == 1 else 'images lie'} in {space.clusters} since a command was "
         "interrupted: without --dry-run this command first puts them back where they were."
     )
 

@@ -61,10 +61,11 @@ def run(
     """Embed, then cluster; all options are those of `embed` and `cluster`.
 
     The options of `cluster` are checked first: a wrong one should not show after an hour of embedding. With
-    `dry_run` both work on a copy of the workspace, which is removed in the end.
+    `dry_run` both work on a copy of the workspace, which is removed in the end, and nothing else is changed.
 
     Raises:
         ImgclusterError: Whatever `embed` and `cluster` raise.
+        WorkspaceError: A moving of images was interrupted, and this is a dry run, which leaves them where they are.
     """
     chosen = choose_method(method, k)
     choose_reduction(reduction, chosen)

@@ -104,7 +104,7 @@ def test_a_dry_run_leaves_an_interrupted_move_as_it_is_and_says_so(
             imgcluster.run([pictures], place_by="move", **options)  # type: ignore[arg-type]
     (out / ".imgcluster-1-0.tmp").write_bytes(b"what a killed process leaves")
     before = snapshot(pictures, out)
-    sentence = "24 images lie in .*clusters since moving them was interrupted: without --dry-run this command first"
+    sentence = "24 images lie in .*clusters since a command was interrupted: without --dry-run this command first"
     with pytest.raises(WorkspaceError, match=rf"^{sentence} .*To see what comes then: imgcluster undo -w .*out$"):
         imgcluster.run([pictures], dry_run=True, **options)  # type: ignore[arg-type]
     summary = imgcluster.cluster(workspace=out, k=3, dry_run=True)
