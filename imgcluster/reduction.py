@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.distinct import find_copies
 from imgcluster.encoders.info import Metric
 from imgcluster.errors import ClusteringError, UsageError
 from imgcluster.graph import count_pieces, diffusion_map, nearest, neighbour_graph, one_thread
@@ -131,7 +132,7 @@ def reduce(vectors: Vectors, method: str, *, seed: int) -> Reduced:
     if method == "umap":
         return Reduced(_umap(vectors, target, seed), f"UMAP to {target} dimensions")
     # Equal images are projected once: row by row, rounding errors would make them different ones.
-    first, copies = _distinct(vectors)
+    first, copies = find_copies(vectors)
     if len(first) == 1:
         return Reduced(vectors, "none")
     return Reduced(_project(vectors, vectors[first], target, seed)[copies], f"PCA to {target} dimensions")
@@ -139,7 +140,7 @@ def reduce(vectors: Vectors, method: str, *, seed: int) -> Reduced:
 
 def _graph(vectors: Vectors, seed: int) -> Reduced:
     # Copies of one picture would be each other's only neighbours.
-    first, copies = _distinct(vectors)
+    first, copies = find_copies(vectors)
     different = vectors[first]
     if len(different) < _SMALLEST_GRAPH:
         return Reduced(vectors, "none")
@@ -192,13 +193,6 @@ def _project(vectors: Vectors, wanted: Vectors, target: int, seed: int) -> Vecto
     # Sums depend on how many threads add them up, and HDBSCAN's ties on the last digit.
     with one_thread():
         return np.asarray(pca.fit(vectors).transform(wanted), dtype=np.float32)
-
-
-def _distinct(vectors: Vectors) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the index of the first of each of the different vectors, and for every vector which of them it is."""
-    numbers: dict[bytes, int] = {}
-    copies = np.array([numbers.setdefault((vector + 0.0).tobytes(), len(numbers)) for vector in vectors], np.int64)
-    return np.unique(copies, return_index=True)[1], copies
 
 
 def _umap(vectors: Vectors, target: int, seed: int) -> Vectors:

@@ -16,14 +16,13 @@ import torch
 from imgcluster.errors import UsageError
 from imgcluster.store.atomic import write_json, write_text
 from training.batches import Split, fold_split
-from training.clustering.refine import Refinement, refine
+from training.clustering.refine import Refinement
 from training.datasets import ImageSet
 from training.evaluation import ClusterScores, Scores, cluster_scores, encode, score
-from training.loop import fit
-from training.models import Autoencoder, model_for
 from training.pictures import draw_curves
 from training.progress import EpochRecord, FitResult, Progress
 from training.recipes import Recipe
+from training.trained import Trained, train_model
 
 __all__ = ["FoldResult", "FoldSummary", "MeanSd", "cross_validate", "fold_checkpoint", "write_history"]
 
@@ -114,32 +113,16 @@ def cross_validate(
     results: list[FoldResult] = []
     for number in range(1, folds + 1):
         split = fold_split(images, recipe, fold=number - 1, folds=folds, limit=limit)
-        seed = recipe.training.seed + number - 1
-        checkpoint, report = fold_checkpoint(folder, number), _with_fold(on_progress, number, folds)
-        model = model_for(recipe, images.train.shape, seed=seed)
-        trained = fit(
-            model,
+        trained = train_model(
             split,
             recipe,
-            seed=seed,
+            seed=recipe.training.seed + number - 1,
             device=device,
-            checkpoint=checkpoint,
+            checkpoint=fold_checkpoint(folder, number),
             resume=resume,
-            on_progress=report,
+            on_progress=_with_fold(on_progress, number, folds),
         )
-        refinement = None
-        if recipe.refined:
-            refinement = refine(
-                model,
-                split.train,
-                recipe,
-                seed=seed,
-                device=device,
-                folder=checkpoint.parent,
-                resume=resume,
-                on_progress=report,
-            )
-        results.append(_measure(number, model, trained, refinement, split, recipe, device))
+        results.append(_measure(number, trained, split, recipe, device))
         summary = _summary(results, folds)
         _write(summary, folder)
     return summary
@@ -167,27 +150,18 @@ def _with_fold(on_progress: Callable[[Progress], None] | None, fold: int, folds:
     return report
 
 
-def _measure(
-    number: int,
-    model: Autoencoder,
-    trained: FitResult,
-    refinement: Refinement | None,
-    split: Split,
-    recipe: Recipe,
-    device: torch.device,
-) -> FoldResult:
+def _measure(number: int, trained: Trained, split: Split, recipe: Recipe, device: torch.device) -> FoldResult:
     scored, labels = (split.test, split.test_labels) if len(split.test) else (split.validation, split.validation_labels)
-    codes = encode(model, scored, recipe, device) if labels is not None else None
+    codes = encode(trained.model, scored, recipe, device) if labels is not None else None
     clusters = None
     if codes is not None and labels is not None:
         clusters = cluster_scores(codes, labels, cosine=recipe.metric == "cosine", seed=recipe.training.seed)
-    decodes = refinement is None or refinement.decodes
     return FoldResult(
         fold=number,
-        fit=trained,
-        refinement=refinement,
-        validation=score(model, split.validation, recipe, device) if decodes else None,
-        test=score(model, split.test, recipe, device) if decodes and len(split.test) else None,
+        fit=trained.fit,
+        refinement=trained.refinement,
+        validation=score(trained.model, split.validation, recipe, device) if trained.decodes else None,
+        test=score(trained.model, split.test, recipe, device) if trained.decodes and len(split.test) else None,
         clusters=clusters,
     )
 

@@ -22,7 +22,6 @@ from imgcluster.preprocessing import InputSpec
 from training.batches import fold_split, split_images
 from training.cards import Card, write_card
 from training.clustering.refine import Refinement
-from training.clustering.refine import refine as refine_codes
 from training.datasets import DATASET_NAMES, ImageSet, load_dataset
 from training.devices import choose_device
 from training.evaluation import ClusterScores, Scores, cluster_scores, encode, score
@@ -30,11 +29,11 @@ from training.export import export_decoder, export_encoder
 from training.folders import load_folder
 from training.folds import FoldSummary, cross_validate, fold_checkpoint
 from training.gallery import draw_clusters, draw_gallery
-from training.loop import fit
-from training.models import count_parameters, model_for
+from training.models import count_parameters
 from training.progress import FitResult, Progress
 from training.recipes import DEFAULT_RECIPES, Clusters, Recipe, load_recipe, with_changes
 from training.results import describe, hardware, write_results
+from training.trained import train_model
 
 __all__ = ["TrainResult", "train_encoder"]
 
@@ -145,35 +144,17 @@ def train_encoder(
         split = fold_split(images, changed, fold=number - 1, folds=folds, limit=limit)
     else:
         split = split_images(images, changed, limit=limit)
-    checkpoint = fold_checkpoint(folder, number)
-    # A fold has just been trained, and is only read back.
-    resume = resume or bool(folds)
-    model = model_for(changed, images.train.shape, seed=seed_used)
-    fitted = FitResult(history=(), best_epoch=0, seconds=0.0)
-    if changed.model.decoder:
-        fitted = fit(
-            model,
-            split,
-            changed,
-            seed=seed_used,
-            device=place,
-            checkpoint=checkpoint,
-            resume=resume,
-            on_progress=on_progress,
-        )
-    refinement = None
-    if changed.refined:
-        refinement = refine_codes(
-            model,
-            split.train,
-            changed,
-            seed=seed_used,
-            device=place,
-            folder=checkpoint.parent,
-            resume=resume,
-            on_progress=on_progress,
-        )
-    decodes = bool(changed.model.decoder) if refinement is None else refinement.decodes
+    trained = train_model(
+        split,
+        changed,
+        seed=seed_used,
+        device=place,
+        checkpoint=fold_checkpoint(folder, number),
+        # A fold has just been trained, and is only read back.
+        resume=resume or bool(folds),
+        on_progress=on_progress,
+    )
+    model, fitted, refinement, decodes = trained.model, trained.fit, trained.refinement, trained.decodes
     test = score(model, split.test, changed, place) if decodes and len(split.test) else None
     clusters = None
     if split.test_labels is not None and len(np.unique(split.test_labels)) > 1:

@@ -29,7 +29,7 @@ def encoders_list_command(
     """List the encoders: the bundled ones and your own."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
-        from imgcluster.cli.console import show_encoders
+        from imgcluster.cli.show.encoders import show_encoders
         from imgcluster.pipeline.encoders import encoder_list
 
         entries = encoder_list()
@@ -46,7 +46,7 @@ def encoders_info_command(
     """Say what an encoder is, where it comes from and how it scores."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
-        from imgcluster.cli.console import show_encoder
+        from imgcluster.cli.show.encoders import show_encoder
         from imgcluster.pipeline.encoders import encoder_info
 
         entry = encoder_info(name)
@@ -67,7 +67,7 @@ def doctor_command(
     """Say which device really runs, how fast, and what is missing."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
-        from imgcluster.cli.console import show_doctor
+        from imgcluster.cli.show.doctor import show_doctor
         from imgcluster.pipeline.doctor import doctor
 
         summary = doctor(encoder=encoder, device=device)
@@ -117,7 +117,7 @@ def train_encoder_command(
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
         require_training()
-        from imgcluster.cli.console import show_training
+        from imgcluster.cli.show.training import show_training
         from training.train import train_encoder
 
         with screen.training_progress() as on_progress:
@@ -163,7 +163,7 @@ def reconstruct_command(
     """Originals beside reconstructions, and the error of each: what was not learned is reconstructed badly."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
-        from imgcluster.cli.console import show_reconstruct
+        from imgcluster.cli.show.encoders import show_reconstruct
         from imgcluster.pipeline.reconstruct import reconstruct
 
         with screen.progress() as report:
@@ -205,7 +205,7 @@ def generate_command(
     """New images from the decoder of a variational autoencoder."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
-        from imgcluster.cli.console import show_generate
+        from imgcluster.cli.show.encoders import show_generate
         from imgcluster.pipeline.generate import generate
 
         with screen.progress() as report:

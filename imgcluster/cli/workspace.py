@@ -51,7 +51,7 @@ def embed_command(
     """Turn every image into a vector; only new and changed ones are computed."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
-        from imgcluster.cli.console import show_embed
+        from imgcluster.cli.show.workspace import show_embed
         from imgcluster.pipeline.embed import embed
 
         with screen.progress() as report:
@@ -92,7 +92,7 @@ def cluster_command(
     """Cluster the embeddings: labelled folders, CSV tables and a page to look at."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
-        from imgcluster.cli.console import show_cluster
+        from imgcluster.cli.show.workspace import show_cluster
         from imgcluster.pipeline.cluster import cluster
 
         with screen.progress() as report:
@@ -146,7 +146,7 @@ def run_command(
     """Embed, then cluster, in one go."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
-        from imgcluster.cli.console import show_run
+        from imgcluster.cli.show.workspace import show_run
         from imgcluster.pipeline.run import run
 
         with screen.progress() as report:
@@ -211,7 +211,7 @@ def evaluate_command(
         if not method and (k is not None or assign_noise):
             raise UsageError("--k and --assign-noise are for comparing methods: add --method METHOD")
         if workspaces or method:
-            from imgcluster.cli.console import show_comparison
+            from imgcluster.cli.show.workspace import show_comparison
             from imgcluster.pipeline.compare import compare
 
             with screen.progress() as report:
@@ -226,7 +226,7 @@ def evaluate_command(
                 )
             screen.show(comparison, show_comparison)
             return
-        from imgcluster.cli.console import show_evaluate
+        from imgcluster.cli.show.workspace import show_evaluate
         from imgcluster.pipeline.evaluate import evaluate
 
         summary = evaluate(labels=labels, workspace=workspace)
@@ -245,7 +245,7 @@ def report_command(
     """Write the page again from the workspace."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
-        from imgcluster.cli.console import show_report
+        from imgcluster.cli.show.workspace import show_report
         from imgcluster.pathtext import to_text
         from imgcluster.pipeline.report import report_page
         from imgcluster.store.workspace import Workspace
@@ -267,7 +267,7 @@ def apply_command(
     """Carry out what was decided on the page: names, merges, misplaced images."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
-        from imgcluster.cli.console import show_apply
+        from imgcluster.cli.show.workspace import show_apply
         from imgcluster.pipeline.apply import apply
 
         with screen.progress() as report:
@@ -285,7 +285,7 @@ def undo_command(
     """Take back the last plan, else the last placing of files: moved images return, links and copies go."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
-        from imgcluster.cli.console import show_undo
+        from imgcluster.cli.show.workspace import show_undo
         from imgcluster.pipeline.undo import undo
 
         with screen.progress() as report:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from imgcluster.clustering.partition import divide
+from imgcluster.distinct import count_distinct
 from imgcluster.reduction import Vectors
 
 if TYPE_CHECKING:
@@ -50,15 +51,15 @@ def score_counts(vectors: Vectors, found: Found, *, seed: int) -> tuple[Candidat
         np.sort(generator.choice(len(vectors), max(2, round(_SHARE * len(vectors))), replace=False))
         for _ in range(_HALVES)
     ]
-    distinct = len(np.unique(vectors, axis=0))
+    possible = count_distinct(vectors, len(draws[0]))
     candidates = []
     for k, persistence in found.factors.items():
-        if k >= min(distinct, len(draws[0])):
+        if k >= possible:
             break
         labels, _ = divide(vectors, k, seed=seed, starts=_STARTS)
         agreements = []
         for number, draw in enumerate(draws, start=1):
-            if len(np.unique(vectors[draw], axis=0)) >= k:
+            if count_distinct(vectors[draw], k) >= k:
                 again, _ = divide(vectors[draw], k, seed=seed + number, starts=_STARTS)
                 agreements.append(adjusted_rand_score(labels[draw], again))
         candidates.append(

@@ -13,6 +13,7 @@ from imgcluster.clustering.kmeans import kmeans
 from imgcluster.clustering.margins import margins
 from imgcluster.clustering.model import Answer, Clustering, Layer, Settings
 from imgcluster.clustering.numbering import by_size
+from imgcluster.distinct import count_distinct
 from imgcluster.errors import ClusteringError, UsageError
 from imgcluster.reduction import Reduced, Vectors
 
@@ -63,7 +64,7 @@ def cluster_degenerate(vectors: Vectors, settings: Settings) -> Clustering | Non
         )
     if count < 2:
         raise ClusteringError(f"{count} {'image' if count == 1 else 'images'} cannot be clustered; embed more first")
-    distinct = _count_distinct(vectors, max(settings.k or 1, _FEWEST_TO_COUNT) + 1)
+    distinct = count_distinct(vectors, max(settings.k or 1, _FEWEST_TO_COUNT) + 1)
     if distinct == 1 and settings.k in (None, 1):
         return _one_cluster(count, {"identical": True})
     if settings.k is not None and distinct < settings.k:
@@ -84,7 +85,7 @@ def cluster_vectors(space: Reduced, method: str, settings: Settings) -> Clusteri
     if degenerate is not None:
         return degenerate
     needed = max(_FEWEST_TO_COUNT, settings.k_range[0] + 1)
-    distinct = _count_distinct(space.vectors, needed)
+    distinct = count_distinct(space.vectors, needed)
     if method == "kmeans" and settings.k is None and distinct < needed:
         return _one_cluster(len(space.vectors), {"too_few": True})
     answer = METHODS[method](space, settings)
@@ -98,13 +99,3 @@ def cluster_vectors(space: Reduced, method: str, settings: Settings) -> Clusteri
 def _one_cluster(count: int, parameters: dict[str, bool]) -> Clustering:
     layer = Layer(np.zeros(count, np.int64), np.ones(count, np.float32), np.full(count, -1, np.int64))
     return Clustering((layer,), 0, dict(parameters))
-
-
-def _count_distinct(vectors: Vectors, enough: int) -> int:
-    """Count different vectors, but stop where there are `enough`."""
-    seen: set[bytes] = set()
-    for vector in vectors:
-        seen.add((vector + 0.0).tobytes())  # −0 is 0
-        if len(seen) >= enough:
-            break
-    return len(seen)

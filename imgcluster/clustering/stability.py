@@ -11,6 +11,7 @@ import numpy.typing as npt
 from imgcluster.clustering.methods import METHODS
 from imgcluster.clustering.model import Labels, Layer, Settings
 from imgcluster.clustering.partition import divide
+from imgcluster.distinct import count_distinct
 from imgcluster.errors import ClusteringError
 from imgcluster.reduction import Reduced, Vectors
 
@@ -64,7 +65,7 @@ def stability(vectors: Vectors, layer: Layer, method: str, settings: Settings) -
 
 def _again(vectors: Vectors, count: int, method: str, settings: Settings) -> list[Labels]:
     if method == "kmeans":
-        if len(np.unique(vectors, axis=0)) < count:
+        if count_distinct(vectors, count) < count:
             return []
         return [divide(vectors, count, seed=settings.seed, starts=_STARTS if count <= _MANY else 1)[0]]
     try:

@@ -15,6 +15,7 @@ from imgcluster.encoders.info import Metric
 from imgcluster.errors import PlanError, UsageError, WorkspaceError
 from imgcluster.measures import Measures, measure
 from imgcluster.pathtext import to_text
+from imgcluster.pipeline.confusion import Confusion, read_confusion, write_confusion
 from imgcluster.pipeline.embed import DEFAULT_WORKSPACE
 from imgcluster.pipeline.history import keep_state, recover
 from imgcluster.pipeline.names import write_names
@@ -73,9 +74,10 @@ def apply(
 ) -> ApplySummary:
     """Carry out a plan that was saved on the page: names, merges and misplaced images.
 
-    Placed files go to the folders of their clusters, tables, ``metrics.json`` and page follow; scores of `evaluate`
-    go, being those of the clustering before. `undo` takes all of it back. Later clusterings keep the names of those
-    clusters that they find again.
+    Placed files go to the folders of their clusters, tables, ``metrics.json`` and page follow. Scores of `evaluate`
+    go, being those of the clustering before; where a plan only gives names they stay, and the confusion matrix has
+    the new names. `undo` takes all of it back. Later clusterings keep the names of those clusters that they find
+    again.
 
     Args:
         plan: The plan's file; `imgcluster.plans` describes it.
@@ -93,9 +95,8 @@ def apply(
     decisions = _read(file)
     space = Workspace(workspace)
     identity = encoder_identity(space)
-    with space.locked():
-        if not dry_run:
-            recover(space, report=report)
+    with space.locked(dry_run=dry_run):
+        recover(space, dry_run=dry_run, report=report)
         results = read_results(space)
         decided = carry_out(decisions, results.paths, results.clusters, results.names, name=to_text(file))
         embeddings = load(space.embeddings, identity)
@@ -164,6 +165,8 @@ def _write(
             "silhouette": rounded(tables.measures.silhouette),
             "silhouette_sample": tables.measures.silhouette_sample,
         }
+    elif tables.confusion is not None:
+        write_confusion(space, tables.confusion, decided.names)
     write_page(space, metrics, embeddings=embeddings, report=report)
     write_json(space.metrics, metrics)
     return moved
@@ -174,6 +177,7 @@ class _Tables:
 
     Attributes:
         measures: Of the clustering after the plan; None where it only gives names.
+        confusion: What `evaluate` found, which holds on where a plan only gives names; else None.
         clusters: The rows of ``clusters.csv`` as texts.
         cluster_columns: Its columns.
         assignment_columns: Those of ``assignments.csv``.
@@ -191,6 +195,7 @@ class _Tables:
         self.cluster_columns = [*dict.fromkeys([*others, *known]), "name"]
         self._confidence = results.confidence.copy()
         self.measures: Measures | None = None
+        self.confusion: Confusion | None = None
         if (decided.clusters != results.clusters).any():
             # Who says where an image belongs is sure of it; of no cluster there is nothing to be sure of.
             self._confidence[decided.moved] = 1.0
@@ -198,6 +203,8 @@ class _Tables:
             metric: Metric = space.manifest["encoder"].get("metric", "cosine")
             seed = int(results.metrics["options"]["seed"])
             self.measures = measure(embeddings.vectors, self._compact(), metric, seed=seed)
+        else:
+            self.confusion = read_confusion(space)
         self.clusters = list(self._cluster_rows())
 
     def assignments(self) -> Iterator[Sequence[Any]]:
@@ -205,6 +212,7 @@ class _Tables:
         if self.measures is None:
             yield from (list(row.values()) for row in self._rows)
             return
+        left = set(_numbers(self._decided))
         medoids = {facts.medoid for facts in self.measures.clusters}
         distances = self.measures.distances.tolist()
         for index, (row, cluster) in enumerate(zip(self._rows, self._decided.clusters.tolist(), strict=True)):
@@ -217,7 +225,7 @@ class _Tables:
             }
             if row.get("runner_up"):
                 other = self._decided.merged.get(int(row["runner_up"]), int(row["runner_up"]))
-                changed["runner_up"] = None if other < 0 or other == cluster else other
+                changed["runner_up"] = other if other in left and other != cluster else None
             yield [changed.get(name, row[name]) for name in self.assignment_columns]
 
     def _compact(self) -> npt.NDArray[np.int64]:

@@ -140,9 +140,8 @@ def cluster(
     options = {**told, "level": level, "place": mode}
     space = Workspace(workspace)
     identity = encoder_identity(space)
-    with space.locked():
-        if not dry_run:
-            require_not_moved(space)
+    with space.locked(dry_run=dry_run):
+        first = require_not_moved(space, dry_run=dry_run)
         manifest = space.manifest
         report(Progress("load", 0))
         embeddings = load(space.embeddings, identity)
@@ -182,6 +181,7 @@ def cluster(
             _write_candidates(space, clustering.candidates)
             watch.lap("place")
         warnings = (
+            *([first] if first else []),
             *_about_clusters(kept, level, embeddings, manifest, settings),
             *_about_files(placed, mode, manifest),
         )

@@ -26,7 +26,7 @@ from imgcluster.store.shards import ShardWriter, all_shards, contents, discard
 from imgcluster.store.tables import SKIPPED, read_table, write_table
 from imgcluster.store.workspace import MARKER, Workspace
 
-__all__ = ["DEFAULT_BATCH_SIZE", "DEFAULT_WORKSPACE", "EmbedSummary", "embed"]
+__all__ = ["DEFAULT_BATCH_SIZE", "DEFAULT_WORKSPACE", "EmbedSummary", "embed", "refuse_own_output"]
 
 DEFAULT_BATCH_SIZE: Final = 32
 DEFAULT_WORKSPACE: Final = "imgcluster-out"
@@ -121,7 +121,7 @@ def embed(
         raise UsageError("nothing to embed: give folders or files, or a list with --files-from")
     space = Workspace(workspace)
     asked = [to_text(os.path.abspath(path)) for path in paths]
-    _refuse_own_output(asked, space)
+    refuse_own_output(asked, space)
     finder = Finder(paths=paths, listed=files, exclude=exclude, recursive=recursive, marker=MARKER)
     model = Encoder(encoder, device=device, options=options)
     watch.lap("encoder")
@@ -306,7 +306,12 @@ def _nothing_found(intake: Intake, asked: Sequence[str]) -> NoImagesError:
     return NoImagesError(f"no image found in {where}: {hint}")
 
 
-def _refuse_own_output(paths: Sequence[str], space: Workspace) -> None:
+def refuse_own_output(paths: Sequence[str], space: Workspace) -> None:
+    """Refuse to embed what lies in the workspace itself; `paths` are absolute texts.
+
+    Raises:
+        UsageError: One of them does.
+    """
     own, real_own = to_text(space.path), to_text(os.path.realpath(space.path))
     for path in paths:
         real = to_text(os.path.realpath(from_text(path)))

@@ -8,17 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from imgcluster.errors import UsageError, WorkspaceError
-from imgcluster.figures import confusion_figure, save
 from imgcluster.pathtext import from_text, join, to_text
+from imgcluster.pipeline.confusion import Confusion, write_confusion
 from imgcluster.pipeline.embed import DEFAULT_WORKSPACE
 from imgcluster.pipeline.results import encoder_identity, read_results
-from imgcluster.placement import folder_name
-from imgcluster.scoring import Interval, Scores, intervals, score
+from imgcluster.scoring import Interval, intervals, score
 from imgcluster.store.atomic import write_json
-from imgcluster.store.tables import read_table, write_table
+from imgcluster.store.tables import read_table
 from imgcluster.store.workspace import Workspace
 
 __all__ = ["FOLDERS", "EvaluateSummary", "evaluate", "read_labels", "rounded"]
@@ -77,7 +74,7 @@ def evaluate(
         clusters = results.clusters[known]
         scores = score(clusters, [told[results.locations[index]] for index in known])
         sure = intervals(scores)
-        _write_confusion(space, scores, results.names)
+        write_confusion(space, Confusion(scores.label_names, scores.clusters, scores.confusion), results.names)
         summary = EvaluateSummary(
             workspace=to_text(space.path),
             labels=to_text(labels),
@@ -162,17 +159,3 @@ def _absolute(text: str, base: str) -> str:
     if text.startswith("/") or text[1:3] == ":/" or not base:
         return text
     return join(base, text.removeprefix("./"))
-
-
-def _write_confusion(space: Workspace, scores: Scores, names: Mapping[int, str]) -> None:
-    columns = [folder_name(number, names.get(number, "")) for number in scores.clusters]
-    rows = ([name, *counts] for name, counts in zip(scores.label_names, scores.confusion.tolist(), strict=True))
-    write_table(space.confusion_table, ["label", *columns], rows)
-    # Matched clusters along the diagonal, then the others.
-    position = {number: index for index, number in enumerate(scores.clusters)}
-    matched = [position[number] for number in scores.matching if number is not None]
-    order = matched + [index for index in range(len(columns)) if index not in set(matched)]
-    figure = confusion_figure(
-        np.asarray(scores.confusion[:, order]), list(scores.label_names), [columns[index] for index in order]
-    )
-    save(figure, space.confusion_picture)

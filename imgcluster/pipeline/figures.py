@@ -10,9 +10,10 @@ import numpy as np
 
 from imgcluster.charts import map_figure, montage_figure, silhouette_figure, sizes_figure, tree_figure
 from imgcluster.encoders.info import Metric
-from imgcluster.figures import confusion_figure, save
+from imgcluster.figures import save
 from imgcluster.images import UnreadableImage, decode, quiet_decoders
 from imgcluster.measures import silhouettes
+from imgcluster.pipeline.confusion import draw_confusion, read_confusion
 from imgcluster.pipeline.report import find_places, layout_of
 from imgcluster.pipeline.results import Results
 from imgcluster.placement import folder_name
@@ -23,7 +24,6 @@ from imgcluster.reduction import choose_reduction, comparable, reduce
 from imgcluster.representatives import representatives
 from imgcluster.store.atomic import remove
 from imgcluster.store.shards import Embeddings
-from imgcluster.store.tables import read_table
 from imgcluster.store.workspace import Workspace
 from imgcluster.trees import condensed_tree
 
@@ -81,8 +81,9 @@ def _figures(
     tree = _tree(results, embeddings, metric, seed)
     if tree is not None:
         yield "tree", tree_figure(*tree, titles)
-    if space.confusion_table.exists():
-        yield "confusion", _confusion(space)
+    confusion = read_confusion(space)
+    if confusion is not None:
+        yield "confusion", draw_confusion(confusion, results.names)
     for number, inside in shown.items():
         tiles = [pictures[index] for index in inside if index in pictures]
         if tiles:
@@ -113,15 +114,3 @@ def _tree(
     how = choose_reduction(str(results.metrics["options"]["reduce"]), "hdbscan")
     reduced = reduce(comparable(embeddings.vectors, metric), how, seed=seed).vectors
     return condensed_tree(reduced, results.metrics.get("parameters", {}), results.clusters)
-
-
-def _confusion(space: Workspace) -> Figure:
-    from scipy.optimize import linear_sum_assignment
-
-    rows = list(read_table(space.confusion_table, ("label",)))
-    columns = [name for name in rows[0] if name != "label"]
-    counts = np.array([[int(row[name]) for name in columns] for row in rows], dtype=np.int64)
-    # Matched clusters along the diagonal, then the others.
-    _, matched = linear_sum_assignment(counts, maximize=True)
-    order = [*matched.tolist(), *(column for column in range(len(columns)) if column not in set(matched.tolist()))]
-    return confusion_figure(counts[:, order], [row["label"] for row in rows], [columns[column] for column in order])

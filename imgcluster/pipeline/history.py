@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from imgcluster.errors import WorkspaceError
 from imgcluster.pipeline.report import write_page
 from imgcluster.pipeline.results import read_tables
 from imgcluster.placement import relocate
@@ -47,11 +48,21 @@ def last_plan(space: Workspace) -> Path | None:
     return kept[-1] if kept else None
 
 
-def recover(space: Workspace, *, report: Report = silent) -> None:
-    """Take back a plan that was interrupted half-way, so that it can be carried out again."""
+def recover(space: Workspace, *, dry_run: bool = False, report: Report = silent) -> None:
+    """Take back a plan that was interrupted half-way, so that it can be carried out again.
+
+    Raises:
+        WorkspaceError: There is one, and this is a dry run, which leaves it as it is.
+    """
     state = last_plan(space)
-    if state is not None and not space.metrics.exists():
-        take_plan_back(space, state, report=report)
+    if state is None or space.metrics.exists():
+        return
+    if dry_run:
+        raise WorkspaceError(
+            f"a plan was interrupted half-way in {space.path}: without --dry-run this command first takes it back. To "
+            f"see what comes then: {space.command('undo')}"
+        )
+    take_plan_back(space, state, report=report)
 
 
 def take_plan_back(space: Workspace, state: Path, *, report: Report = silent) -> int:

@@ -129,28 +129,32 @@ def read_tables(space: Workspace, metrics: dict[str, Any]) -> Results:
         ) from None
 
 
-def require_not_moved(space: Workspace) -> None:
+def require_not_moved(space: Workspace, *, dry_run: bool = False) -> str:
     """Refuse to go on while the last placing holds the originals; to be called under the lock.
 
     A moving that was interrupted, so that no clustering came of it, is taken back instead: the same command can then
-    go on.
+    go on. On a dry run nothing is; that it would be is what is returned, in a sentence, and "" in all other cases.
 
     Raises:
         WorkspaceError: Originals were moved into the workspace's folders.
     """
-    if not _holds_originals(space):
-        return
-    if not space.metrics.exists():
-        take_back(space.journal)
-    if _holds_originals(space):
+    journal = read_journal(space.journal)
+    if journal is None or journal.mode != "move":
+        return ""
+    held, put_back = [entry.target for entry in journal.entries], 0
+    if not space.metrics.exists() and any(map(_is_there, held)):
+        answer = take_back(space.journal, dry_run=dry_run)
+        held, put_back = [target for target, _ in answer.left], answer.done
+    if any(map(_is_there, held)):
         raise WorkspaceError(
             f"the images were moved into {space.clusters}; {space.command('undo')} puts them back, then run this again"
         )
-
-
-def _holds_originals(space: Workspace) -> bool:
-    journal = read_journal(space.journal)
-    return journal is not None and journal.mode == "move" and any(_is_there(entry.target) for entry in journal.entries)
+    if not dry_run or not put_back:
+        return ""
+    return (
+        f"{put_back:,} {'image lies' if put_back == 1 else 'images lie'} in {space.clusters} since a command was "
+        "interrupted: without --dry-run this command first puts them back where they were."
+    )
 
 
 def retire_results(space: Workspace) -> None:

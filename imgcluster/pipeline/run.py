@@ -13,9 +13,10 @@ from pathlib import Path
 
 from imgcluster.clustering import Settings, check_level, choose_method
 from imgcluster.encoders import DEFAULT_ENCODER, EncoderOptions
+from imgcluster.errors import ImgclusterError, WorkspaceError
 from imgcluster.pathtext import to_text
 from imgcluster.pipeline.cluster import ClusterSummary, cluster
-from imgcluster.pipeline.embed import DEFAULT_BATCH_SIZE, DEFAULT_WORKSPACE, EmbedSummary, embed
+from imgcluster.pipeline.embed import DEFAULT_BATCH_SIZE, DEFAULT_WORKSPACE, EmbedSummary, embed, refuse_own_output
 from imgcluster.pipeline.results import require_not_moved
 from imgcluster.placement import check_mode
 from imgcluster.progress import Report, silent
@@ -60,17 +61,18 @@ def run(
     """Embed, then cluster; all options are those of `embed` and `cluster`.
 
     The options of `cluster` are checked first: a wrong one should not show after an hour of embedding. With
-    `dry_run` both work on a copy of the workspace, which is removed in the end.
+    `dry_run` both work on a copy of the workspace, which is removed in the end, and nothing else is changed.
 
     Raises:
         ImgclusterError: Whatever `embed` and `cluster` raise.
+        WorkspaceError: A moving of images was interrupted, and this is a dry run, which leaves them where they are.
     """
     chosen = choose_method(method, k)
     choose_reduction(reduction, chosen)
     check_mode(place_by)
     Settings.of(k, min_cluster_size=min_cluster_size, seed=seed).check_for(chosen)
     check_level(level)
-    with _rehearsal(workspace) if dry_run else nullcontext(workspace) as place:
+    with _rehearsal(workspace, paths) if dry_run else nullcontext(workspace) as place:
         embedded = embed(
             paths,
             workspace=place,
@@ -105,20 +107,27 @@ def run(
 
 
 @contextmanager
-def _rehearsal(workspace: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a workspace that holds the same embeddings and is thrown away afterwards."""
+def _rehearsal(workspace: str | os.PathLike[str], paths: Sequence[str | os.PathLike[str]]) -> Iterator[Path]:
+    """Yield a workspace that holds the same embeddings and names, and is thrown away afterwards."""
     real = Workspace(workspace)
-    if real.is_made:
-        with real.locked():
-            require_not_moved(real)
+    refuse_own_output([to_text(os.path.abspath(path)) for path in paths], real)
     with tempfile.TemporaryDirectory(prefix="imgcluster-") as folder:
         copy = Workspace(folder)
         if real.is_made:
-            with copy.locked():
-                pass
-            for name in (real.path / "manifest.json", real.skipped):
-                if name.exists():
-                    shutil.copy(name, folder)
-            if real.embeddings.is_dir():
-                shutil.copytree(real.embeddings, copy.embeddings)
-        yield Path(folder)
+            with real.locked(dry_run=True):
+                first = require_not_moved(real, dry_run=True)
+                if first:
+                    # Where the images lie now `embed` would not find them.
+                    raise WorkspaceError(f"{first} To see what comes then: {real.command('undo')}")
+                with copy.locked():
+                    pass
+                for name in (real.path / "manifest.json", real.skipped, real.names):
+                    if name.exists():
+                        shutil.copy(name, folder)
+                if real.embeddings.is_dir():
+                    shutil.copytree(real.embeddings, copy.embeddings)
+        try:
+            yield copy.path
+        except ImgclusterError as error:
+            # Nobody has heard of the copy.
+            raise type(error)(str(error).replace(str(copy.path), str(real.path))) from error

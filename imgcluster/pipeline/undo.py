@@ -43,7 +43,7 @@ def undo(
     space = Workspace(workspace)
     if not space.is_made:
         raise WorkspaceError(f"there is no workspace {space.path}; name it with -w DIR")
-    with space.locked():
+    with space.locked(dry_run=dry_run):
         journal = read_journal(space.journal)
         state = last_plan(space)
         if state is not None:

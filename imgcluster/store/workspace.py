@@ -198,8 +198,10 @@ class Workspace:
         return read_json(self.metrics, "run imgcluster cluster again")
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, *, dry_run: bool = False) -> Iterator[None]:
         """Create the folder where it is missing and keep other processes out for the length of the block.
+
+        What killed processes left half written is cleared away, but not on a dry run, which leaves all as it is.
 
         Raises:
             WorkspaceError: Another process works in it.
@@ -218,9 +220,10 @@ class Workspace:
         except NotImplementedError:  # some network file systems have no locks; one user is the common case there
             _LOG.warning("the file system of %s has no locks: do not run two imgclusters in it at once", self.path)
         try:
-            if not self.is_made:
-                write_text(self.path / MARKER, _MARKER_TEXT)
-            remove_drafts(self.path)
+            if not dry_run:
+                if not self.is_made:
+                    write_text(self.path / MARKER, _MARKER_TEXT)
+                remove_drafts(self.path)
             yield
         finally:
             lock.release()

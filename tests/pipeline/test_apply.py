@@ -43,7 +43,8 @@ def plan(workspace: Path, **values: Any) -> Path:
 
 def state(workspace: Path) -> dict[str, bytes]:
     """Every file that tells of the clustering, and every placed link."""
-    kept = ("assignments.csv", "clusters.csv", "metrics.json", "names.csv", "confusion.csv", "report.html")
+    kept = ("assignments.csv", "clusters.csv", "metrics.json", "names.csv", "report.html")
+    kept += ("confusion.csv", "confusion.png")
     found = {name: (workspace / name).read_bytes() for name in kept if (workspace / name).exists()}
     for path in sorted((workspace / "clusters").rglob("*")):
         if not path.is_dir():
@@ -194,6 +195,23 @@ def test_a_kill_at_any_stage_is_taken_back_or_done_again(
     assert imgcluster.undo(workspace=workspace).what == "placing"
 
 
+def test_a_dry_run_after_a_kill_says_what_comes_first_and_changes_nothing(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = plan(workspace, names={"0": "Sea"}, merges=[{"from": 1, "into": 0}])
+    with monkeypatch.context() as patch:
+        patch.setattr(apply_module, "write_page", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            imgcluster.apply(file, workspace=workspace)
+    before = state(workspace)
+    said = "interrupted half-way in .*: without --dry-run this command first takes it back. .*: imgcluster undo -w "
+    with pytest.raises(WorkspaceError, match=said):
+        imgcluster.apply(file, workspace=workspace, dry_run=True)
+    assert imgcluster.undo(workspace=workspace, dry_run=True).what == "plan"
+    assert state(workspace) == before
+    assert not (workspace / "metrics.json").exists()
+
+
 def test_a_kill_while_a_plan_is_taken_back(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = state(workspace)
     imgcluster.apply(plan(workspace, merges=[{"from": 1, "into": 0}]), workspace=workspace)
@@ -314,6 +332,65 @@ def test_columns_that_others_wrote_stay(workspace: Path) -> None:
     assert all(row["runner_up"] != row["cluster"] for row in after)
     stability = {row["cluster"]: row["stability"] for row in rows(workspace / "clusters.csv")}
     assert stability == {"0": "0.9", "2": "", "3": "0.9"}
+
+
+def test_the_confusion_matrix_follows_names(workspace: Path) -> None:
+    imgcluster.evaluate(workspace=workspace)
+    imgcluster.report_page(workspace=workspace)
+    before = state(workspace)
+    imgcluster.apply(plan(workspace, names={"0": "Sea", "2": "Sky"}), workspace=workspace)
+    after = state(workspace)
+    columns = ["label", "cluster_000_sea", "cluster_001", "cluster_002_sky", "cluster_003"]
+    assert list(rows(workspace / "confusion.csv")[0]) == columns
+    assert json.loads(after["metrics.json"])["scores"] == json.loads(before["metrics.json"])["scores"]
+    # It is what evaluating again would write.
+    assert after["confusion.png"] != before["confusion.png"]
+    imgcluster.evaluate(workspace=workspace)
+    assert state(workspace) == after
+    # Other names, one of them none, take the place of these.
+    imgcluster.apply(plan(workspace, names={"0": "Lake", "2": ""}), workspace=workspace)
+    columns[1:4] = ["cluster_000_lake", "cluster_001", "cluster_002"]
+    assert list(rows(workspace / "confusion.csv")[0]) == columns
+    imgcluster.undo(workspace=workspace)
+    assert state(workspace) == after
+    imgcluster.undo(workspace=workspace)
+    assert state(workspace) == before
+
+
+def test_a_confusion_matrix_that_others_changed_is_refused_before_anything_is_done(workspace: Path) -> None:
+    imgcluster.evaluate(workspace=workspace)
+    (workspace / "confusion.csv").write_text("label,mine\nred,8\n", encoding="utf-8")
+    before = state(workspace)
+    with pytest.raises(WorkspaceError, match="confusion.csv is not as imgcluster wrote it: run imgcluster evaluate"):
+        imgcluster.apply(plan(workspace, names={"0": "Sea"}), workspace=workspace)
+    assert state(workspace) == before
+
+
+@pytest.mark.parametrize("how", ["misplaced", "merged into noise", "merged, then misplaced"])
+def test_no_runner_up_is_a_cluster_that_is_gone(workspace: Path, how: str) -> None:
+    before = rows(workspace / "assignments.csv")
+    gone = next(row["runner_up"] for row in before if row["runner_up"])
+    into, last = sorted({row["cluster"] for row in before} - {gone})[:2]
+    inside = [row["path"] for row in before if row["cluster"] in (gone, into)]
+    values: dict[str, Any] = {
+        "misplaced": {
+            "misplaced": [{"path": row["path"], "to": int(into)} for row in before if row["cluster"] == gone]
+        },
+        "merged into noise": {"merges": [{"from": int(gone), "into": "noise"}]},
+        "merged, then misplaced": {
+            "merges": [{"from": int(gone), "into": int(into)}],
+            "misplaced": [{"path": path, "to": int(last)} for path in inside],
+        },
+    }
+    imgcluster.apply(plan(workspace, **values[how]), workspace=workspace)
+    left = {row["cluster"] for row in rows(workspace / "clusters.csv")}
+    assert gone not in left
+    after = rows(workspace / "assignments.csv")
+    assert {row["runner_up"] for row in after} <= left | {""}
+    assert all(row["runner_up"] != row["cluster"] for row in after)
+    # What other layers say of an image is not for a plan to change.
+    layers = [name for name in before[0] if name.startswith("layer_")]
+    assert [[row[name] for name in layers] for row in after] == [[row[name] for name in layers] for row in before]
 
 
 def test_a_workspace_that_was_copied_elsewhere(workspace: Path, tmp_path: Path) -> None:

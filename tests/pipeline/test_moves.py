@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ import imgcluster
 import pages
 from imgcluster import ImgclusterError, UsageError, WorkspaceError
 from imgcluster.pipeline import cluster as cluster_module
+from tiny_models import TINY, mean_colour
 
 
 @pytest.fixture
@@ -81,6 +85,72 @@ def test_a_dry_run_of_everything_changes_nothing(pictures: Path, tmp_path: Path,
     assert (summary.embed.new, summary.embed.unchanged, summary.cluster.images) == (1, 24, 25)
     assert summary.embed.workspace == summary.cluster.workspace == str(out)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def snapshot(*folders: Path) -> dict[Path, tuple[int, bytes]]:
+    """Every file with its time of change; but the lock's, which taking it changes."""
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
+    return {path: (path.lstat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def test_a_dry_run_leaves_an_interrupted_move_as_it_is_and_says_so(
+    pictures: Path, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    options = {"workspace": out, "encoder": tiny_encoder, "device": "cpu", "k": 3}
+    with monkeypatch.context() as patch:
+        patch.setattr(cluster_module, "write_page", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            imgcluster.run([pictures], place_by="move", **options)  # type: ignore[arg-type]
+    (out / ".imgcluster-1-0.tmp").write_bytes(b"what a killed process leaves")
+    before = snapshot(pictures, out)
+    sentence = "24 images lie in .*clusters since a command was interrupted: without --dry-run this command first"
+    with pytest.raises(WorkspaceError, match=rf"^{sentence} .*To see what comes then: imgcluster undo -w .*out$"):
+        imgcluster.run([pictures], dry_run=True, **options)  # type: ignore[arg-type]
+    summary = imgcluster.cluster(workspace=out, k=3, dry_run=True)
+    assert [bool(re.match(sentence, warning)) for warning in summary.warnings].count(True) == 1
+    assert imgcluster.undo(workspace=out, dry_run=True).taken_back == 24
+    assert snapshot(pictures, out) == before
+    # The real command does what was said, and does not say it.
+    summary = imgcluster.run([pictures], **options).cluster  # type: ignore[arg-type]
+    assert len(list(pictures.rglob("*.png"))) == 24
+    assert not any(re.match(sentence, warning) for warning in summary.warnings)
+
+
+def test_a_dry_run_refuses_what_the_real_one_would(moved: Path, pictures: Path, tiny_encoder: Path) -> None:
+    before = snapshot(moved)
+    for refused in (
+        lambda: imgcluster.cluster(workspace=moved, k=2, dry_run=True),
+        lambda: imgcluster.run([pictures], workspace=moved, encoder=tiny_encoder, k=2, dry_run=True),
+    ):
+        with pytest.raises(WorkspaceError, match="images were moved into .*clusters; imgcluster undo"):
+            refused()
+    with pytest.raises(UsageError, match="lies in the workspace .* itself"):
+        imgcluster.run([moved / "clusters"], workspace=moved, encoder=tiny_encoder, dry_run=True)
+    assert snapshot(moved) == before
+
+
+def test_a_dry_run_shows_the_names_that_are_kept(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    out = tmp_path / "out"
+    options = {"workspace": out, "encoder": tiny_encoder, "device": "cpu", "k": 3}
+    imgcluster.run([pictures], **options)  # type: ignore[arg-type]
+    plan = {"imgcluster_plan": 1, "names": {"0": "Sea", "1": "Sky"}}
+    plan["clustering"] = pages.read(out / "report.html").document["identity"]
+    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    imgcluster.apply(tmp_path / "plan.json", workspace=out)
+    before = snapshot(pictures, out)
+    rehearsed = imgcluster.run([pictures], dry_run=True, seed=5, **options)  # type: ignore[arg-type]
+    assert snapshot(pictures, out) == before
+    assert {row.name for row in rehearsed.cluster.clusters} == {"Sea", "Sky", ""}
+    assert rehearsed.cluster.clusters == imgcluster.run([pictures], seed=5, **options).cluster.clusters  # type: ignore[arg-type]
+
+
+def test_an_error_of_a_dry_run_names_the_workspace(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    out = tmp_path / "out"
+    imgcluster.embed([pictures], workspace=out, encoder=tiny_encoder, device="cpu")
+    other = mean_colour(tmp_path / "other.onnx", dataclasses.replace(TINY, name="other"))
+    with pytest.raises(WorkspaceError, match=rf"^{re.escape(str(out))} was made with encoder 'tiny', asked for is 'o"):
+        imgcluster.run([pictures], workspace=out, encoder=other, dry_run=True)
 
 
 def test_folder_names_of_one_folder_are_no_labels(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:

@@ -1,0 +1,46 @@
+"""What is printed of train-encoder."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from imgcluster.cli.console import images, new_table, print_table, say
+from imgcluster.pathtext import to_text
+
+if TYPE_CHECKING:
+    from training.train import TrainResult
+
+__all__ = ["show_training"]
+
+
+def show_training(result: TrainResult) -> None:
+    """Print what a training came to."""
+    fit, refinement = result.fit, result.refinement
+    if fit.history:
+        say(
+            f"Trained {result.name} for {len(fit.history)} epochs in {timedelta(seconds=round(fit.seconds))}; "
+            f"the best was epoch {fit.best_epoch}."
+        )
+    if refinement is not None:
+        say(f"Refined by {refinement.summary}, in {timedelta(seconds=round(refinement.seconds))}.")
+    if result.folds is not None:
+        table = new_table("measure", "mean", "sd", right=("mean", "sd"))
+        for name, value in result.folds.measures.items():
+            deviation = "" if math.isnan(value.sd) else f"{value.sd:.5f}"
+            table.add_row(name.replace("_", " "), f"{value.mean:.5f}", deviation)
+        say(f"Cross-validation, {len(result.folds.folds)} of {result.folds.planned} folds:")
+        print_table(table)
+    if result.test is not None:
+        say(f"Test images: MSE {result.test.mse:.5f}, PSNR {result.test.psnr:.2f} dB, SSIM {result.test.ssim:.4f}.")
+    if result.clusters is not None:
+        say(
+            f"k-means on the test codes: accuracy {result.clusters.hungarian_accuracy:.3f} (Hungarian), "
+            f"{result.clusters.majority_accuracy:.3f} (majority class), NMI {result.clusters.nmi:.3f}, "
+            f"ARI {result.clusters.ari:.3f}."
+        )
+    if result.unreadable:
+        say(f"Left out {images(result.unreadable)} that could not be read.")
+    say(f"Card: {to_text(result.card)}")
+    say(f"Encoder: {to_text(result.encoder)}")

@@ -1,0 +1,85 @@
+"""Who imports whom: one direction, and nothing heavy before it is needed."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+TOP = Path(__file__).parents[1]
+MODULES = {
+    path.relative_to(TOP).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__"): path
+    for path in sorted((TOP / "imgcluster").rglob("*.py"))
+}
+HEAVY = ("evoc", "hdbscan", "matplotlib", "numba", "onnx", "onnxruntime", "pyarrow", "scipy", "sklearn", "torch")
+HEAVY += ("training", "umap")
+# What the command line may import at once of the rest: that takes no time.
+LIGHT = ("imgcluster.cli", "imgcluster.errors", "imgcluster.pathtext", "imgcluster.progress", "imgcluster._version")
+
+
+def imported(body: list[ast.stmt], *, at_once: bool) -> Iterator[str]:
+    """Yield the modules that statements import: all of them, or only those that importing the module itself brings."""
+    for node in body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and at_once:
+            continue
+        elif isinstance(node, ast.If) and at_once and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from imported(node.orelse, at_once=at_once)
+        else:
+            inside = [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt | ast.ExceptHandler)]
+            yield from imported(inside, at_once=at_once)  # type: ignore[arg-type]
+
+
+def imports(module: str, *, at_once: bool = False) -> set[str]:
+    return set(imported(ast.parse(MODULES[module].read_text(encoding="utf-8")).body, at_once=at_once))
+
+
+def within(name: str, *packages: str) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def test_imports_are_told_apart() -> None:
+    program = (
+        "import a\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import b\nelse:\n    import c\n"
+        "try:\n    from d import e\nexcept ImportError:\n    import f\n"
+        "class C:\n    import g\n    def method(self):\n        import h\n"
+    )
+    body = ast.parse(program).body
+    assert set(imported(body, at_once=False)) == {*"abcfgh", "typing.TYPE_CHECKING", "d.e"}
+    assert set(imported(body, at_once=True)) == {*"acfg", "typing.TYPE_CHECKING", "d.e"}
+
+
+def found(wrong: Callable[[str, str], bool], *, at_once: bool = False) -> list[str]:
+    """Return the imports of all modules for which `wrong`, asked with both names, says that they are."""
+    pairs = [(module, name) for module in MODULES for name in imports(module, at_once=at_once)]
+    return [f"{module}: {name}" for module, name in pairs if wrong(module, name)]
+
+
+def test_only_the_command_line_knows_terminals_and_training() -> None:
+    assert not found(
+        lambda module, name: within(name, "typer", "rich", "training") and not within(module, "imgcluster.cli")
+    )
+
+
+def test_imports_lead_from_the_command_line_to_the_pipeline_to_the_stages() -> None:
+    above = ("imgcluster.cli", "imgcluster.__main__")
+    assert not found(lambda module, name: within(name, *above) and not within(module, *above))
+    above += ("imgcluster.pipeline",)
+    # The package itself only hands on what can be called from Python.
+    assert not found(
+        lambda module, name: within(name, *above) and not within(module, *above) and module != "imgcluster"
+    )
+
+
+def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
+    assert not found(lambda module, name: within(name, *HEAVY), at_once=True)
+    assert not found(
+        lambda module, name: (
+            within(module, "imgcluster.cli") and within(name, "imgcluster", "numpy", "PIL") and not within(name, *LIGHT)
+        ),
+        at_once=True,
+    )
