@@ -32,15 +32,15 @@ def confusion_figure(counts: npt.NDArray[np.int64], labels: Sequence[str], clust
     from matplotlib.figure import Figure
 
     rows, columns = counts.shape
-    names = [_shortened(label) for label in labels]
+    names, called = [_shortened(label) for label in labels], [_shortened(cluster) for cluster in clusters]
     width = min(2.5 + _INCH_PER_CHARACTER * max(map(len, names), default=0) + _INCH_PER_CELL * columns, _LARGEST_INCHES)
-    height = min(2.0 + _INCH_PER_CELL * rows, _LARGEST_INCHES)
+    height = min(2.0 + _INCH_PER_CHARACTER * max(map(len, called), default=0) + _INCH_PER_CELL * rows, _LARGEST_INCHES)
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    axes.set_xticks(range(columns), clusters, rotation=90)
-    # Without this a "$" in a folder's name would start a formula.
+    # Without this a "$" in a name would start a formula.
+    axes.set_xticks(range(columns), [name.replace("$", r"\$") for name in called], rotation=90)
     axes.set_yticks(range(rows), [name.replace("$", r"\$") for name in names])
     axes.set_xlabel("cluster")
     axes.set_ylabel("label")

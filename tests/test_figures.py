@@ -57,11 +57,14 @@ def test_it_is_saved_as_png_with_the_same_bytes_each_time(tmp_path: Path) -> Non
     ],
     ids=lambda label: ascii(label)[:20],
 )
-def test_any_name_of_a_folder_can_be_a_label(tmp_path: Path, label: str) -> None:
+def test_any_name_can_be_a_label_and_a_clusters(tmp_path: Path, label: str) -> None:
     # A warning counts as a failure: it would reach the user's screen, or mean that the picture is unreadable.
-    path = draw(tmp_path / "c.png", np.array([[1, 2], [3, 4]]), [label, "other"])
-    with Image.open(path) as picture:
+    figure = confusion_figure(np.array([[1, 2], [3, 4]]), [label, "other"], [label, "other"])
+    save(figure, tmp_path / "c.png")
+    with Image.open(tmp_path / "c.png") as picture:
         assert min(picture.size) > 150
+    # The names leave room for the matrix.
+    assert min(figure.axes[0].bbox.size) > 100
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (300, 3), (3, 300)])
