@@ -170,13 +170,13 @@ def test_only_idec_keeps_the_decoder(run):
 def test_the_number_of_clusters_is_found(run, monkeypatch):
     asked = []
 
-    def count(codes, *, seed):
-        asked.append((tuple(codes.shape), seed))
+    def count(codes, metric, *, seed):
+        asked.append((tuple(codes.shape), metric, seed))
         return 4
 
     monkeypatch.setattr("training.clustering.refine.count_clusters", count)
     _, result = run(SMALL["contrastive"], SMALL["neighbours"], SMALL["dec"], clusters="auto", seed=5)
-    assert asked == [((48, 3), 5)]
+    assert asked == [((48, 3), "cosine", 5)]
     assert (result.clusters, result.found) == (4, True)
     assert result.summary.endswith("4 clusters, found without labels")
 

@@ -10,7 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from imgcluster.reduction import normalise
+from imgcluster.clustering import Settings, cluster_vectors
+from imgcluster.encoders.info import Metric
+from imgcluster.reduction import comparable, normalise, reduce
 from training.errors import TrainingError
 from training.metrics import Floats
 
@@ -39,9 +41,6 @@ _LEAPS: Final = 0.5
 _DENSE: Final = 400
 # Of the graph that clusters are looked for along.
 NEIGHBOURS: Final = 10
-_CANDIDATES: Final = range(3, 31)
-_SAMPLE: Final = 5000
-_FEW_STARTS: Final = 5
 # Similarities in memory at once: 64 MB.
 _SIMILARITIES: Final = 2**24
 
@@ -144,21 +143,7 @@ def means(codes: Tensor, labels: Tensor, clusters: int) -> Tensor:
     return members.T @ codes / members.sum(dim=0)[:, None].clamp(min=1)
 
 
-def count_clusters(codes: Tensor, *, seed: int) -> int:
-    """Return how many clusters the diffusion map of ``(n, d)`` codes shows best: 3 to 30, fewer than a third of n.
-
-    The number with the largest mean silhouette, of 5,000 images at most. Two are not among the candidates: any graph
-    falls into two parts well.
-    """
-    from sklearn.cluster import KMeans
-    from sklearn.metrics import silhouette_score
-
-    places = diffusion_map(nearest(codes, NEIGHBOURS).cpu().numpy(), _DIMENSIONS * _CANDIDATES[-1])
-    chosen = np.random.default_rng(seed).permutation(len(places))[:_SAMPLE]
-    quality = {}
-    for clusters in (number for number in _CANDIDATES if 3 * number < len(chosen)):
-        part = normalise(places[chosen, : _DIMENSIONS * clusters])
-        if len(np.unique(part, axis=0)) > clusters:
-            labels = KMeans(clusters, n_init=_FEW_STARTS, random_state=seed).fit_predict(part)
-            quality[clusters] = float(silhouette_score(part, labels))
-    return max(quality, key=lambda number: quality[number], default=min(3, len(places)))
+def count_clusters(codes: Tensor, metric: Metric, *, seed: int) -> int:
+    """Return how many clusters `imgcluster cluster` finds by itself among ``(n, d)`` codes of `metric`."""
+    space = reduce(comparable(codes.cpu().numpy().astype(np.float32), metric), "graph", seed=seed)
+    return cluster_vectors(space, "kmeans", Settings.of(None, seed=seed)).count

@@ -124,7 +124,7 @@ def refine(
     for number, settings in enumerate(recipe.cluster.stages, start=1):
         name = _NAMES[type(settings)]
         if needs_clusters(settings) and material.clusters is None:
-            found = count_clusters(material.codes(), seed=seed)
+            found = count_clusters(material.codes(), recipe.metric, seed=seed)
             material = dataclasses.replace(material, clusters=found)
         checkpoint = None if folder is None else folder / f"stage-{number}-{name}.pt"
         results.append(_carry_out(settings, name, material, checkpoint, resume, on_progress))
