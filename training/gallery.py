@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import torch
 
+from imgcluster.distinct import count_distinct
 from imgcluster.pictures import merge_chrominance
 from imgcluster.reduction import normalise
 from training.archives import Labels
@@ -80,7 +81,7 @@ def draw_clusters(
     codes = encode(model, shown, recipe, device)
     if recipe.metric == "cosine":
         codes = normalise(codes)
-    found = kmeans(codes, min(clusters or _PICTURED, len(np.unique(codes, axis=0))), seed=0)
+    found = kmeans(codes, count_distinct(codes, clusters or _PICTURED), seed=0)
     distances = np.square(codes[:, np.newaxis] - found.centres).sum(axis=2)
     width = min(_ROW, len(shown))
     rows = [shown.take(np.argsort(distances[:, number], kind="stable")[:width]) for number in range(len(found.centres))]

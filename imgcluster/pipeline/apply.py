@@ -88,7 +88,8 @@ def apply(
     Raises:
         UsageError: There is no such file.
         PlanError: It is no plan, contradicts itself, or was made for another clustering.
-        WorkspaceError: Nothing is clustered, embeddings have changed since, or another process works here.
+        WorkspaceError: Nothing is clustered, embeddings have changed since, another process works here, or a plan was
+            interrupted and this is a dry run, which leaves it as it is.
         PlacementError: A placed file could not be moved.
     """
     file = Path(plan)

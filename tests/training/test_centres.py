@@ -91,11 +91,11 @@ def test_the_number_of_clusters_is_found_without_labels(count):
     assert count_clusters(torch.from_numpy(codes), "euclidean", seed=0) == count
 
 
-@pytest.mark.parametrize("count", [2, 3, 11])
+@pytest.mark.parametrize("count", [4, 5, 11])
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 def test_few_images_have_few_clusters(count, metric):
     codes = torch.randn(count, 4, generator=torch.Generator().manual_seed(0))
-    assert 1 <= count_clusters(codes, metric, seed=0) < max(count, 2)
+    assert 2 <= count_clusters(codes, metric, seed=0) < count
 
 
 @pytest.mark.parametrize("dense", [0, 1000])
@@ -106,3 +106,13 @@ def test_copies_of_an_image_are_no_cluster_of_their_own(rings, monkeypatch, dens
     codes = torch.cat([codes, *(codes[number : number + 1].repeat(11, 1) for number in range(4))])
     found = graph_clusters(nearest(codes, 10), 2, seed=0)[:600]
     assert agreement(found, labels) > 0.9
+
+
+def test_nothing_is_counted_among_codes_that_are_alike_or_no_numbers():
+    with pytest.raises(TrainingError, match=r"48 images have 1 different codes, too few to count.*--refine K"):
+        count_clusters(torch.ones(48, 3), "cosine", seed=0)
+    broken = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+    broken[7, 1] = torch.nan
+    for metric in ("cosine", "euclidean"):
+        with pytest.raises(TrainingError, match="no numbers: the training diverged"):
+            count_clusters(broken, metric, seed=0)

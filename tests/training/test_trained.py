@@ -72,3 +72,18 @@ def test_a_fold_is_one_of_another_seed(tiny_images, tmp_path):
     )
     assert not seen
     assert state_digest(back.model) == state_digest(again.model)
+
+
+def test_without_a_decoder_there_are_only_stages_and_they_are_taken_up(tiny_images, tmp_path):
+    head, _, rest = TINY.partition("decoder = [")
+    stage = '[[cluster.stages]]\ntype = "contrastive"\nepochs = 2\nbatch_size = 8\naugmentation = [{ type = "flip" }]\n'
+    recipe = parse_recipe(head + "[training]" + rest.partition("[training]")[2] + stage, "tiny")
+    split = split_images(tiny_images, recipe)
+    place = {"seed": 4, "device": CPU, "checkpoint": tmp_path / "checkpoint.pt"}
+    trained = train_model(split, recipe, **place)
+    assert (trained.fit.history, trained.decodes) == ((), False)
+    assert {path.name for path in tmp_path.iterdir()} == {"stage-1-contrastive.pt"}
+    seen = []
+    again = train_model(split, recipe, **place, resume=True, on_progress=seen.append)
+    assert not seen
+    assert state_digest(again.model) == state_digest(trained.model)

@@ -10,7 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from imgcluster.clustering import Settings, cluster_vectors
+from imgcluster.clustering import Settings
+from imgcluster.clustering.hierarchy import find_count
+from imgcluster.distinct import count_distinct
 from imgcluster.encoders.info import Metric
 from imgcluster.reduction import comparable, normalise, reduce
 from training.errors import TrainingError
@@ -41,6 +43,7 @@ _LEAPS: Final = 0.5
 _DENSE: Final = 400
 # Of the graph that clusters are looked for along.
 NEIGHBOURS: Final = 10
+_FEWEST_TO_COUNT: Final = 4
 # Similarities in memory at once: 64 MB.
 _SIMILARITIES: Final = 2**24
 
@@ -63,7 +66,7 @@ def kmeans(codes: Floats, clusters: int, *, seed: int) -> Centres:
 
     if clusters == 1:
         return Centres(codes.mean(axis=0, keepdims=True), np.zeros(len(codes), dtype=np.int64))
-    distinct = len(np.unique(codes, axis=0))
+    distinct = count_distinct(codes, clusters)
     if distinct < clusters:
         raise TrainingError(
             f"{len(codes)} images have {distinct} different codes, which cannot make {clusters} clusters; "
@@ -144,6 +147,19 @@ def means(codes: Tensor, labels: Tensor, clusters: int) -> Tensor:
 
 
 def count_clusters(codes: Tensor, metric: Metric, *, seed: int) -> int:
-    """Return how many clusters `imgcluster cluster` finds by itself among ``(n, d)`` codes of `metric`."""
+    """Return how many clusters `imgcluster cluster` finds by itself among ``(n, d)`` codes of `metric`: 2 and more.
+
+    Raises:
+        TrainingError: The codes are no numbers, or so few of them differ that there is nothing to count.
+    """
+    if not torch.isfinite(codes).all():
+        raise TrainingError("the codes are no numbers: the training diverged; set training.learning_rate lower")
+    settings = Settings.of(None, seed=seed)
     space = reduce(comparable(codes.cpu().numpy().astype(np.float32), metric), "graph", seed=seed)
-    return cluster_vectors(space, "kmeans", Settings.of(None, seed=seed)).count
+    distinct = count_distinct(space.vectors, _FEWEST_TO_COUNT)
+    if distinct < _FEWEST_TO_COUNT:
+        raise TrainingError(
+            f"{len(codes)} images have {distinct} different codes, too few to count clusters among; say how many with "
+            "--refine K, or add images"
+        )
+    return find_count(space, settings.k_range, seed=seed).k
