@@ -152,9 +152,9 @@ def _with_fold(on_progress: Callable[[Progress], None] | None, fold: int, folds:
 
 def _measure(number: int, trained: Trained, split: Split, recipe: Recipe, device: torch.device) -> FoldResult:
     scored, labels = (split.test, split.test_labels) if len(split.test) else (split.validation, split.validation_labels)
-    codes = encode(trained.model, scored, recipe, device) if labels is not None else None
     clusters = None
-    if codes is not None and labels is not None:
+    if labels is not None:
+        codes = encode(trained.model, scored, recipe, device)
         clusters = cluster_scores(codes, labels, cosine=recipe.metric == "cosine", seed=recipe.training.seed)
     return FoldResult(
         fold=number,

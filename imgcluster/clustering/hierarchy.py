@@ -23,7 +23,7 @@ from imgcluster.reduction import Reduced, Vectors
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-__all__ = ["Found", "find_count", "layers_around"]
+__all__ = ["FEWEST_TO_COUNT", "Found", "find_count", "layers_around"]
 
 _Floats = npt.NDArray[np.float64]
 
@@ -32,6 +32,9 @@ _Floats = npt.NDArray[np.float64]
 # where none does, as among photographs of everything, modularity's own number is taken.
 _LOWEST: Final = 0.2
 _CLEAR: Final = 2.4
+
+FEWEST_TO_COUNT: Final = 4
+"""Different vectors: among three no number of clusters is better than another."""
 
 # Small cells, each surely of one cluster; the tree starts from them. Several divisions, so that chance evens out.
 _CELLS: Final = 60
@@ -90,7 +93,7 @@ def find_count(space: Reduced, k_range: tuple[int, int], *, seed: int) -> Found:
     """Find the number of clusters between the two ends of `k_range` that the neighbour graph shows.
 
     Args:
-        space: At least four different vectors.
+        space: At least `FEWEST_TO_COUNT` different vectors.
         k_range: Lowest and highest number; the highest is lowered to what the images allow.
         seed: For the cells.
     """

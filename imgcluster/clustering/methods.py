@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from imgcluster.clustering.density import evoc, hdbscan
+from imgcluster.clustering.hierarchy import FEWEST_TO_COUNT
 from imgcluster.clustering.kmeans import kmeans
 from imgcluster.clustering.margins import margins
 from imgcluster.clustering.model import Answer, Clustering, Layer, Settings
@@ -24,9 +25,6 @@ METHODS: Final[dict[str, Callable[[Reduced, Settings], Answer]]] = {
     "hdbscan": hdbscan,
     "evoc": evoc,
 }
-
-# Among three images no number of clusters is better than another.
-_FEWEST_TO_COUNT: Final = 4
 
 
 def choose_method(method: str, k: int | str | None) -> str:
@@ -64,7 +62,7 @@ def cluster_degenerate(vectors: Vectors, settings: Settings) -> Clustering | Non
         )
     if count < 2:
         raise ClusteringError(f"{count} {'image' if count == 1 else 'images'} cannot be clustered; embed more first")
-    distinct = count_distinct(vectors, max(settings.k or 1, _FEWEST_TO_COUNT) + 1)
+    distinct = count_distinct(vectors, max(settings.k or 1, FEWEST_TO_COUNT) + 1)
     if distinct == 1 and settings.k in (None, 1):
         return _one_cluster(count, {"identical": True})
     if settings.k is not None and distinct < settings.k:
@@ -84,7 +82,7 @@ def cluster_vectors(space: Reduced, method: str, settings: Settings) -> Clusteri
     degenerate = cluster_degenerate(space.vectors, settings)
     if degenerate is not None:
         return degenerate
-    needed = max(_FEWEST_TO_COUNT, settings.k_range[0] + 1)
+    needed = max(FEWEST_TO_COUNT, settings.k_range[0] + 1)
     distinct = count_distinct(space.vectors, needed)
     if method == "kmeans" and settings.k is None and distinct < needed:
         return _one_cluster(len(space.vectors), {"too_few": True})

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from imgcluster.clustering import Settings
-from imgcluster.clustering.hierarchy import find_count
+from imgcluster.clustering.hierarchy import FEWEST_TO_COUNT, find_count
 from imgcluster.distinct import count_distinct
 from imgcluster.encoders.info import Metric
 from imgcluster.reduction import comparable, normalise, reduce
@@ -43,7 +43,6 @@ _LEAPS: Final = 0.5
 _DENSE: Final = 400
 # Of the graph that clusters are looked for along.
 NEIGHBOURS: Final = 10
-_FEWEST_TO_COUNT: Final = 4
 # Similarities in memory at once: 64 MB.
 _SIMILARITIES: Final = 2**24
 
@@ -156,8 +155,8 @@ def count_clusters(codes: Tensor, metric: Metric, *, seed: int) -> int:
         raise TrainingError("the codes are no numbers: the training diverged; set training.learning_rate lower")
     settings = Settings.of(None, seed=seed)
     space = reduce(comparable(codes.cpu().numpy().astype(np.float32), metric), "graph", seed=seed)
-    distinct = count_distinct(space.vectors, _FEWEST_TO_COUNT)
-    if distinct < _FEWEST_TO_COUNT:
+    distinct = count_distinct(space.vectors, FEWEST_TO_COUNT)
+    if distinct < FEWEST_TO_COUNT:
         raise TrainingError(
             f"{len(codes)} images have {distinct} different codes, too few to count clusters among; say how many with "
             "--refine K, or add images"
