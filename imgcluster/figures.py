@@ -86,6 +86,19 @@ def save(figure: Figure, path: Path, *, dpi: int = 120) -> None:
         # Characters that matplotlib's font lacks are drawn as boxes; the table beside the picture has them.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         figure.savefig(draft, format=kind, dpi=dpi, metadata=metadata)
+        if kind == "png":
+            _slim(draft)
+
+
+def _slim(path: Path) -> None:
+    """Write a PNG without what it does not use: transparency, and colours where all is grey."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        resolution, colours = picture.info.get("dpi"), picture.convert("RGB")
+    red, green, blue = colours.split()
+    slim = red if red.tobytes() == green.tobytes() == blue.tobytes() else colours
+    slim.save(path, "PNG", optimize=True, **({"dpi": resolution} if resolution else {}))
 
 
 def _shortened(label: str) -> str:

@@ -37,6 +37,18 @@ def test_it_is_saved_as_png_with_the_same_bytes_each_time(tmp_path: Path) -> Non
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
 
 
+def test_a_png_is_grey_where_nothing_in_it_has_a_colour(tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    for colour, mode in (("0.5", "L"), ("#0072B2", "RGB")):
+        figure = Figure(figsize=(2, 1))
+        figure.add_subplot().plot([0, 1], [0, 1], color=colour)
+        save(figure, tmp_path / "line.png", dpi=100)
+        with Image.open(tmp_path / "line.png") as picture:
+            assert (picture.mode, picture.size) == (mode, (200, 100))
+            assert round(picture.info["dpi"][0]) == 100
+
+
 @pytest.mark.parametrize(
     "label",
     [
