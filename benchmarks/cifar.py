@@ -1,4 +1,4 @@
-"""`photos` features of CIFAR-10 test images: what defaults are tuned on, never what the README reports."""
+"""CIFAR-10 test images, and their `photos` features: what defaults are tuned on, never what the README reports."""
 
 from __future__ import annotations
 
@@ -10,17 +10,26 @@ import numpy.typing as npt
 from benchmarks.common import data_folder
 from imgcluster import Encoder
 from imgcluster.images import decode
+from imgcluster.preprocessing import Pixels
 
-__all__ = ["features"]
+__all__ = ["features", "pictures"]
+
+_BATCH = 32
 
 
 def features(count: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.str_]]:
     """Return vectors ``float32 (count, 1280)`` of images drawn at random, and their labels."""
+    pixels, labels = pictures(count)
     encoder = Encoder("photos", device="cpu")
+    batches = [encoder.encode(pixels[start : start + _BATCH]) for start in range(0, count, _BATCH)]
+    return np.concatenate(batches), labels
+
+
+def pictures(count: int) -> tuple[Pixels, npt.NDArray[np.str_]]:
+    """Return images drawn at random as `photos` takes them, ``uint8 (count, 224, 224, 3)``, and their labels."""
+    spec = Encoder("photos", device="cpu").info.input_spec
     with zipfile.ZipFile(data_folder() / "cifar10-jpeg.zip") as archive:
         names = sorted(name for name in archive.namelist() if name.startswith("test/") and name.endswith(".jpg"))
         chosen = np.random.default_rng(0).choice(len(names), count, replace=False)
         labels = np.array([names[index].split("/")[1] for index in chosen])
-        pixels = [decode(archive.read(names[index]), encoder.info.input_spec).pixels for index in chosen]
-    batches = [encoder.encode(np.stack(pixels[start : start + 32])) for start in range(0, len(pixels), 32)]
-    return np.concatenate(batches), labels
+        return np.stack([decode(archive.read(names[index]), spec).pixels for index in chosen]), labels

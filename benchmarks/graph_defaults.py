@@ -1,6 +1,6 @@
 """The choice of the graph's defaults, and of the rule that finds the number of clusters.
 
-On `photos` features of CIFAR-10 test images in sets of 60 to 3,000, and on scikit-learn's own digits (8×8 pixels,
+On `photos` features of CIFAR-10 test images in sets of 60 to 9,000, and on scikit-learn's own digits (8×8 pixels,
 not MNIST). Prints accuracy and NMI of k-means with the true number for each setting, then the numbers found, also
 where only some of the classes are there. What the README reports on is not looked at.
 """
@@ -18,7 +18,7 @@ from sklearn.decomposition import PCA
 from benchmarks.cifar import features
 from benchmarks.common import machine
 from imgcluster import graph
-from imgcluster.clustering.hierarchy import find_count
+from imgcluster.clustering import hierarchy
 from imgcluster.clustering.partition import divide
 from imgcluster.reduction import comparable, normalise, reduce
 from imgcluster.scoring import score
@@ -35,17 +35,19 @@ def main() -> None:
     print("\nvectors made comparable (walks of 8 steps, 20 dimensions)")
     for name, change in (
         ("length 1", normalise),
-        ("roots, length 1", lambda values: normalise(np.sqrt(values))),
-        ("centred, length 1", lambda values: normalise(values - values.mean(axis=0))),
-        ("roots, centred, length 1", lambda values: comparable(values, "cosine")),
+        ("roots, length 1", lambda values: normalise(roots(values))),
+        ("length 1, centred, length 1", lambda values: comparable(values, "cosine")),
+        ("roots, centred, length 1", lambda values: normalise(roots(values) - roots(values).mean(axis=0))),
     ):
         show(name, [(title, change(part), told) for title, part, told in subsets(vectors, labels)])
     sets = [(title, comparable(part, "cosine"), told) for title, part, told in subsets(vectors, labels)]
     sets.append(digits())
-    print("\nneighbours")
-    for neighbours in (5, 10, 15, 30, 60, None):
-        mapped = [(title, mapped_by(part, neighbours), told) for title, part, told in sets]
-        show(f"{neighbours or 'square root, 5 to 30'}", mapped, reduced=True)
+    print("\nneighbours of the graph that is walked on, in sets of each size")
+    for name, group in by_size(*features(9000)).items():
+        for neighbours in (5, 10, 15, 20, 30, 60, None):
+            if neighbours is None or neighbours < len(group[0][1]) // 3:
+                mapped = [(title, mapped_by(part, neighbours), told) for title, part, told in group]
+                show(f"{name}: {neighbours or 'root / 2, 5 to 30'}", mapped, reduced=True)
     for name, values in (("_STEPS", (0, 1, 2, 4, 8, 16)), ("_WALKS", (10, 15, 20, 30, 50))):
         print(f"\n{name}")
         usual = getattr(graph, name)
@@ -56,14 +58,27 @@ def main() -> None:
     print("\nprincipal directions before neighbours are looked for")
     for dimensions in (20, 50, 100, 200):
         show(str(dimensions), [(*sets[0][:1], PCA(dimensions, random_state=0).fit_transform(sets[0][1]), sets[0][2])])
+    counted = [*sets, *some_classes(vectors, labels)]
+    print("\ndivisions into cells: sets where three seeds find different numbers of clusters")
+    usual = hierarchy._DIVISIONS
+    for divisions in (5, 10, 20):
+        hierarchy._DIVISIONS = divisions
+        unsure = [title for title, part, _ in counted if len({each.k for each in count(part)}) > 1]
+        print(f"  {divisions:2}: {len(unsure)} of {len(counted)}: {', '.join(unsure) or 'none'}")
+    hierarchy._DIVISIONS = usual
     print("\nnumbers of clusters found (three seeds), and how long the three clearest last")
-    for title, part, told in [*sets, *some_classes(vectors, labels)]:
-        space = reduce(part, "graph", seed=0)
-        found = [find_count(space, (2, 30), seed=seed) for seed in range(3)]
+    for title, part, told in counted:
+        found = count(part)
         factors = found[0].factors
         clearest = sorted(factors, key=lambda k: -factors[k])[:3]
         lasting = ", ".join(f"{k}: {factors[k]:.2f}" for k in clearest)
         print(f"  {title:20} {len(set(told.tolist())):2} classes, found {[each.k for each in found]}; {lasting}")
+
+
+def count(vectors: npt.NDArray[np.float32]) -> list[hierarchy.Found]:
+    """Return the numbers of clusters that three seeds find."""
+    space = reduce(vectors, "graph", seed=0)
+    return [hierarchy.find_count(space, (2, 30), seed=seed) for seed in range(3)]
 
 
 def subsets(vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.str_]) -> Iterator[Set]:
@@ -73,6 +88,19 @@ def subsets(vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.str_]) -> I
         for part in range(parts):
             inside = slice(part * size, (part + 1) * size)
             yield f"{size} no. {part + 1}", vectors[inside], labels[inside]
+
+
+def by_size(vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.str_]) -> dict[str, list[Set]]:
+    """Return parts of the CIFAR-10 features and of the digits, by how large they are."""
+    groups: dict[str, list[Set]] = {}
+    for size, parts in ((60, 30), (150, 20), (300, 15), (900, 10), (1800, 5), (3000, 3), (9000, 1)):
+        insides = [slice(part * size, (part + 1) * size) for part in range(parts)]
+        groups[f"CIFAR-10, {size}"] = [("", comparable(vectors[each], "cosine"), labels[each]) for each in insides]
+    _, images, numbers = digits()
+    order = np.random.default_rng(0).permutation(len(images))
+    groups["digits, 300"] = [("", images[part], numbers[part]) for part in np.split(order[:1500], 5)]
+    groups["digits, all"] = [("", images, numbers)]
+    return groups
 
 
 def some_classes(vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.str_]) -> Iterator[Set]:
@@ -93,14 +121,19 @@ def digits() -> Set:
     return "digits", normalise(found.data.astype(np.float32)), found.target.astype(np.str_)
 
 
+def roots(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return square roots that keep their sign."""
+    return np.sign(vectors) * np.sqrt(np.abs(vectors))
+
+
 def mapped_by(vectors: npt.NDArray[np.float32], neighbours: int | None) -> npt.NDArray[np.float32]:
     """Return the diffusion map of the graph with so many neighbours."""
-    wanted = None if neighbours is None else min(neighbours, len(vectors) - 1)
-    return graph.diffusion_map(graph.neighbour_graph(vectors, wanted))
+    walked = graph.walk_graph(vectors) if neighbours is None else graph.neighbour_graph(vectors, neighbours)
+    return graph.diffusion_map(walked)
 
 
 def show(name: str, sets: list[Set], *, reduced: bool = False) -> None:
-    """Print the mean scores of k-means with the true number of clusters, and the single NMIs."""
+    """Print the mean scores of k-means with the true number of clusters, and some of the single NMIs."""
     rows = []
     for _, vectors, labels in sets:
         space = vectors if reduced else reduce(vectors, "graph", seed=0).vectors
@@ -108,8 +141,8 @@ def show(name: str, sets: list[Set], *, reduced: bool = False) -> None:
         scores = score(found, labels.tolist())
         rows.append((scores.accuracy, scores.nmi))
     accuracy, nmi = np.mean(rows, axis=0)
-    single = " ".join(f"{row[1]:.2f}" for row in rows)
-    print(f"  {name:26} accuracy {accuracy:.3f}  NMI {nmi:.3f}   {single}", flush=True)
+    single = " ".join(f"{row[1]:.2f}" for row in rows[:12])
+    print(f"  {name:34} accuracy {accuracy:.3f}  NMI {nmi:.3f}   {single}", flush=True)
 
 
 if __name__ == "__main__":

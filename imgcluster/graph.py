@@ -17,7 +17,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-__all__ = ["count_pieces", "diffusion_map", "nearest", "neighbour_graph", "one_thread"]
+__all__ = ["count_pieces", "diffusion_map", "nearest", "neighbour_graph", "one_thread", "walk_graph"]
 
 _Floats = npt.NDArray[np.float64]
 _Vectors = npt.NDArray[np.float32]
@@ -81,6 +81,8 @@ def neighbour_graph(vectors: _Vectors, neighbours: int | None = None) -> csr_mat
     Args:
         vectors: At least three, different from each other.
         neighbours: Of each vector; √n without it, but from 5 to 30.
+
+    What the whole graph shows, such as how many clusters there are, wants many neighbours; `walk_graph` has fewer.
     """
     from scipy.sparse import csr_matrix
 
@@ -92,6 +94,14 @@ def neighbour_graph(vectors: _Vectors, neighbours: int | None = None) -> csr_mat
     rows = np.repeat(np.arange(count), indices.shape[1])
     directed = csr_matrix((weights.ravel(), (rows, indices.ravel())), shape=(count, count))
     return csr_matrix(directed + directed.T - directed.multiply(directed.T))
+
+
+def walk_graph(vectors: _Vectors) -> csr_matrix:
+    """Return the `neighbour_graph` for `diffusion_map`: of √n/2 neighbours, but from 5 to 30.
+
+    A walk of several steps comes far by itself, and in a small set an edge too many leads it across a border.
+    """
+    return neighbour_graph(vectors, int(np.clip(round(np.sqrt(len(vectors)) / 2), *_NEIGHBOURS)))
 
 
 def count_pieces(graph: csr_matrix) -> int:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from imgcluster.distinct import find_copies
 from imgcluster.encoders.info import Metric
 from imgcluster.errors import ClusteringError, UsageError
-from imgcluster.graph import count_pieces, diffusion_map, nearest, neighbour_graph, one_thread
+from imgcluster.graph import count_pieces, diffusion_map, nearest, neighbour_graph, one_thread, walk_graph
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -150,8 +150,8 @@ def _graph(vectors: Vectors, seed: int) -> Reduced:
     space = different
     if len(sample) * len(different) * different.shape[1] > _PAIR_BUDGET and different.shape[1] > _PAIR_DIMENSIONS:
         space = _project(different[sample], different, _PAIR_DIMENSIONS, seed)
-    graph = _joined_graph(space[sample])
-    if graph is None:
+    graph = _joined(walk_graph(space[sample]), space[sample])
+    if count_pieces(graph) > _MOST_PIECES:
         return Reduced(vectors, "none: the neighbour graph falls into many pieces")
     mapped = diffusion_map(graph)
     how = f"random walks on the neighbour graph to {mapped.shape[1]} dimensions"
@@ -161,16 +161,14 @@ def _graph(vectors: Vectors, seed: int) -> Reduced:
     shown = sample
     if len(shown) > _SHOWN_SAMPLE:
         shown = np.sort(np.random.default_rng(seed).choice(shown, _SHOWN_SAMPLE, replace=False))
-        graph = neighbour_graph(space[shown])
-    return Reduced(mapped[copies], how, graph, first[shown])
+    return Reduced(mapped[copies], how, _joined(neighbour_graph(space[shown]), space[shown]), first[shown])
 
 
-def _joined_graph(vectors: Vectors) -> csr_matrix | None:
-    """Return a neighbour graph in few pieces, or None."""
-    graph = neighbour_graph(vectors)
+def _joined(graph: csr_matrix, vectors: Vectors) -> csr_matrix:
+    """Return the graph of `vectors`, or where it falls into many pieces one of more neighbours."""
     if count_pieces(graph) > _MOST_PIECES and len(vectors) > _MORE_NEIGHBOURS:
-        graph = neighbour_graph(vectors, _MORE_NEIGHBOURS)
-    return graph if count_pieces(graph) <= _MOST_PIECES else None
+        return neighbour_graph(vectors, _MORE_NEIGHBOURS)
+    return graph
 
 
 def _place_among(mapped: Vectors, sample: Vectors, vectors: Vectors) -> Vectors:

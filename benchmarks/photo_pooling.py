@@ -1,0 +1,84 @@
+"""How the `photos` encoder averages its network's maps, chosen on CIFAR-10 test images in sets of 300, 900 and 3,000.
+
+Prints accuracy and NMI of the default clustering with the true number of clusters. What the README reports on is not
+looked at.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from benchmarks.cifar import pictures
+from benchmarks.common import machine
+from imgcluster.clustering.partition import divide
+from imgcluster.preprocessing import Pixels
+from imgcluster.reduction import comparable, reduce
+from imgcluster.scoring import score
+from training.export_photos import MEAN, SCALE, WINDOWS, PhotoFeatures
+
+COUNT = 9000
+PARTS = ((300, 15), (900, 10), (3000, 3))
+STARTS = 20
+BATCH = 50
+
+ALL = slice(None)
+THIRDS = (slice(0, 3), slice(2, 5), slice(4, 7))
+POOLED = {
+    "the last block, averaged (320)": ((ALL, ALL),),
+    "three bands (960)": tuple((rows, ALL) for rows in THIRDS),
+    "three columns (960)": tuple((ALL, columns) for columns in THIRDS),
+    "three bands and the centre (1,280)": WINDOWS,
+    "three by three (2,880)": tuple((rows, columns) for rows in THIRDS for columns in THIRDS),
+}
+
+
+def main() -> None:
+    print(machine())
+    pixels, labels = pictures(COUNT)
+    head, maps = computed(pixels)
+    vectors = {"the head, averaged (1,280), as the network does": head}
+    for title, windows in POOLED.items():
+        vectors[title] = np.hstack([maps[:, :, rows, columns].mean(axis=(2, 3)) for rows, columns in windows])
+    for size, parts in PARTS:
+        print(f"\n{parts} sets of {size:,}: mean, and what is gained (± standard error)")
+        usual = None
+        for title, values in vectors.items():
+            scores = np.array([scored(values, labels, slice(part * size, (part + 1) * size)) for part in range(parts)])
+            usual = scores if usual is None else usual
+            gained = scores - usual
+            error = gained.std(axis=0, ddof=1) / np.sqrt(parts)
+            (accuracy, nmi), (more, better) = scores.mean(axis=0), gained.mean(axis=0)
+            print(
+                f"  {title:48} accuracy {accuracy:.3f} ({more:+.3f} ± {error[0]:.3f})"
+                f"  NMI {nmi:.3f} ({better:+.3f} ± {error[1]:.3f})",
+                flush=True,
+            )
+
+
+def computed(pixels: Pixels) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return the averaged head ``float32 (n, 1280)`` and the last block's maps ``float32 (n, 320, 7, 7)``."""
+    features = PhotoFeatures()
+    heads, maps = [], []
+    with torch.inference_mode():
+        for start in range(0, len(pixels), BATCH):
+            part = torch.from_numpy(pixels[start : start + BATCH]).permute(0, 3, 1, 2)
+            found = features.maps((part.float() - MEAN) / SCALE)
+            network = features.network
+            heads.append(network._swish(network._bn1(network._conv_head(found))).mean(dim=(2, 3)).numpy())
+            maps.append(found.numpy())
+    return np.concatenate(heads), np.concatenate(maps)
+
+
+def scored(vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.str_], part: slice) -> tuple[float, float]:
+    """Return accuracy and NMI of some of the images."""
+    told = labels[part].tolist()
+    space = reduce(comparable(vectors[part], "cosine"), "graph", seed=0)
+    found, _ = divide(space.vectors, len(set(told)), seed=0, starts=STARTS)
+    scores = score(found, told)
+    return scores.accuracy, scores.nmi
+
+
+if __name__ == "__main__":
+    main()
