@@ -125,9 +125,17 @@ def _rehearsal(workspace: str | os.PathLike[str], paths: Sequence[str | os.PathL
                     if name.exists():
                         shutil.copy(name, folder)
                 if real.embeddings.is_dir():
-                    shutil.copytree(real.embeddings, copy.embeddings)
+                    shutil.copytree(real.embeddings, copy.embeddings, copy_function=_lend)
         try:
             yield copy.path
         except ImgclusterError as error:
             # Nobody has heard of the copy.
             raise type(error)(str(error).replace(str(copy.path), str(real.path))) from error
+
+
+def _lend(source: str, target: str) -> None:
+    """Link to a shard, which nobody ever changes: all of them may be more than the disk for temporary files holds."""
+    try:
+        os.symlink(os.path.abspath(source), target)
+    except OSError:
+        shutil.copy2(source, target)

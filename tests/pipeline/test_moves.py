@@ -73,7 +73,10 @@ def test_an_interrupted_move_is_taken_back_by_the_same_command(
     assert len(list(pictures.rglob("*.png"))) == 24
 
 
-def test_a_dry_run_of_everything_changes_nothing(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+@pytest.mark.parametrize("links", [True, False])
+def test_a_dry_run_of_everything_changes_nothing(
+    pictures: Path, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
     out = tmp_path / "out"
     options = {"workspace": out, "encoder": tiny_encoder, "device": "cpu", "k": 3}
     assert imgcluster.run([pictures], dry_run=True, **options).cluster.placed == {"symlink": 24}  # type: ignore[arg-type]
@@ -81,10 +84,18 @@ def test_a_dry_run_of_everything_changes_nothing(pictures: Path, tmp_path: Path,
     imgcluster.run([pictures], place_by="copy", **options)  # type: ignore[arg-type]
     Image.new("RGB", (8, 8), "white").save(pictures / "new.png")
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    if not links:
+        monkeypatch.setattr("os.symlink", refuse)
+    summary = imgcluster.run([pictures], dry_run=True, fresh=True, **options)  # type: ignore[arg-type]
+    assert (summary.embed.new, summary.embed.unchanged, summary.cluster.images) == (25, 0, 25)
     summary = imgcluster.run([pictures], dry_run=True, **options)  # type: ignore[arg-type]
     assert (summary.embed.new, summary.embed.unchanged, summary.cluster.images) == (1, 24, 25)
     assert summary.embed.workspace == summary.cluster.workspace == str(out)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise OSError("links are not allowed here")
 
 
 def snapshot(*folders: Path) -> dict[Path, tuple[int, bytes]]:
