@@ -10,7 +10,7 @@ import numpy.typing as npt
 from benchmarks.common import data_folder
 from imgcluster import Encoder
 from imgcluster.images import decode
-from imgcluster.preprocessing import Pixels
+from imgcluster.preprocessing import InputSpec, Pixels
 
 __all__ = ["features", "pictures"]
 
@@ -25,9 +25,12 @@ def features(count: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.str_]]
     return np.concatenate(batches), labels
 
 
-def pictures(count: int) -> tuple[Pixels, npt.NDArray[np.str_]]:
-    """Return images drawn at random as `photos` takes them, ``uint8 (count, 224, 224, 3)``, and their labels."""
-    spec = Encoder("photos", device="cpu").info.input_spec
+def pictures(count: int, spec: InputSpec | None = None) -> tuple[Pixels, npt.NDArray[np.str_]]:
+    """Return images drawn at random, prepared as `spec` says or as `photos` takes them, and their labels.
+
+    The first are ``uint8 (count, 224, 224, 3)`` for `photos`; the same are drawn every time.
+    """
+    spec = spec or Encoder("photos", device="cpu").info.input_spec
     with zipfile.ZipFile(data_folder() / "cifar10-jpeg.zip") as archive:
         names = sorted(name for name in archive.namelist() if name.startswith("test/") and name.endswith(".jpg"))
         chosen = np.random.default_rng(0).choice(len(names), count, replace=False)

@@ -1,10 +1,14 @@
-"""How the `photos` encoder averages its network's maps, chosen on CIFAR-10 test images in sets of 300, 900 and 3,000.
+"""How much of a picture the `photos` encoder sees and how it averages its network's maps.
+
+Chosen on CIFAR-10 test images in sets of 300, 900 and 3,000.
 
 Prints accuracy and NMI of the default clustering with the true number of clusters. What the README reports on is not
 looked at.
 """
 
 from __future__ import annotations
+
+import dataclasses
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +20,12 @@ from imgcluster.clustering.partition import divide
 from imgcluster.preprocessing import Pixels
 from imgcluster.reduction import comparable, reduce
 from imgcluster.scoring import score
-from training.export_photos import MEAN, SCALE, WINDOWS, PhotoFeatures
+from training.export_photos import MEAN, PHOTOS, SCALE, WINDOWS, PhotoFeatures
 
 COUNT = 9000
 PARTS = ((300, 15), (900, 10), (3000, 3))
 STARTS = 20
+SHARES = (0.875, 1.0)
 BATCH = 50
 
 ALL = slice(None)
@@ -36,11 +41,16 @@ POOLED = {
 
 def main() -> None:
     print(machine())
-    pixels, labels = pictures(COUNT)
-    head, maps = computed(pixels)
-    vectors = {"the head, averaged (1,280), as the network does": head}
-    for title, windows in POOLED.items():
-        vectors[title] = np.hstack([maps[:, :, rows, columns].mean(axis=(2, 3)) for rows, columns in windows])
+    print("the share of the sides is how much of the picture is seen; the first line is how the network was published")
+    spec = PHOTOS.input_spec
+    vectors = {}
+    for share in SHARES:
+        pixels, labels = pictures(COUNT, dataclasses.replace(spec, crop_fraction=share))
+        head, maps = computed(pixels)
+        vectors[f"the head, averaged (1,280), of {share:.1%}"] = head
+        for title, windows in POOLED.items():
+            pooled = [maps[:, :, rows, columns].mean(axis=(2, 3)) for rows, columns in windows]
+            vectors[f"{title}, of {share:.1%}"] = np.hstack(pooled)
     for size, parts in PARTS:
         print(f"\n{parts} sets of {size:,}: mean, and what is gained (± standard error)")
         usual = None
@@ -51,7 +61,7 @@ def main() -> None:
             error = gained.std(axis=0, ddof=1) / np.sqrt(parts)
             (accuracy, nmi), (more, better) = scores.mean(axis=0), gained.mean(axis=0)
             print(
-                f"  {title:48} accuracy {accuracy:.3f} ({more:+.3f} ± {error[0]:.3f})"
+                f"  {title:52} accuracy {accuracy:.3f} ({more:+.3f} ± {error[0]:.3f})"
                 f"  NMI {nmi:.3f} ({better:+.3f} ± {error[1]:.3f})",
                 flush=True,
             )

@@ -37,7 +37,7 @@ FEWEST_TO_COUNT: Final = 4
 """Different vectors: among three no number of clusters is better than another."""
 
 # Small cells, each surely of one cluster; the tree starts from them. Many divisions, so that chance evens out: from
-# five, every tenth set has another number with another seed (benchmarks/graph_defaults.py).
+# five, 4 of 17 sets had another number with another seed, from twenty 1 (benchmarks/graph_defaults.py).
 _CELLS: Final = 60
 _DIVISIONS: Final = 20
 _IMAGES_PER_CELL: Final = 4
