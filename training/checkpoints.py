@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import nn
@@ -12,9 +13,16 @@ from torch import nn
 from imgcluster.store.atomic import atomic_path
 from training.errors import TrainingError
 
-__all__ = ["load_checkpoint", "save_checkpoint", "state_digest"]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = ["load_checkpoint", "save_checkpoint", "settings_of", "state_digest"]
 
 _DIGITS: Final = 12
+
+# Characters shown of what differs, before and after the place.
+_BEFORE: Final = 40
+_AFTER: Final = 80
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -38,8 +46,9 @@ def load_checkpoint(path: Path, fingerprint: dict[str, str]) -> dict[str, Any]:
         raise TrainingError(f"the checkpoint {path} cannot be read ({reason}); train without --resume") from None
     for key in sorted({*theirs, *fingerprint}):
         if theirs.get(key) != fingerprint.get(key):
+            before, now = _around_difference(str(theirs.get(key)), str(fingerprint.get(key)))
             raise TrainingError(
-                f"the checkpoint {path} was made with {key} = {theirs.get(key)}, now it is {fingerprint.get(key)}; "
+                f"the checkpoint {path} was made with {key} = {before}, now it is {now}; "
                 "train with the same recipe and options, or without --resume"
             )
     return state
@@ -52,3 +61,25 @@ def state_digest(module: nn.Module) -> str:
         digest.update(key.encode())
         digest.update(value.cpu().numpy().tobytes())
     return digest.hexdigest()[:_DIGITS]
+
+
+def settings_of(settings: DataclassInstance) -> dict[str, Any]:
+    """Return a dataclass's values by name.
+
+    Unlike those of `dataclasses.asdict` they keep their types, and their texts tell a max-pool from an average-pool.
+    """
+    return {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+
+
+def _around_difference(first: str, second: str) -> tuple[str, str]:
+    """Return what is about the first difference of two texts: a whole model is longer than anybody reads."""
+    same = next(
+        (place for place, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), min(len(first), len(second))
+    )
+    start = max(same - _BEFORE, 0)
+    return _excerpt(first, start), _excerpt(second, start)
+
+
+def _excerpt(text: str, start: int) -> str:
+    end = start + _BEFORE + _AFTER
+    return ("…" if start else "") + text[start:end] + ("…" if end < len(text) else "")

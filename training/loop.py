@@ -21,7 +21,7 @@ from torch import Tensor
 
 from training.augmentation import apply_transforms
 from training.batches import Batches, Split, to_input, to_target, to_tensor
-from training.checkpoints import load_checkpoint, save_checkpoint
+from training.checkpoints import load_checkpoint, save_checkpoint, settings_of
 from training.datasets import Images
 from training.devices import mixed_precision
 from training.errors import TrainingError
@@ -288,8 +288,8 @@ def _optimizer(model: Autoencoder, settings: TrainingSettings) -> torch.optim.Op
 
 def _fingerprint(recipe: Recipe, seed: int, split: Split) -> dict[str, str]:
     """Return, as texts, everything that must be the same for a training to be continued."""
-    described = dataclasses.asdict(recipe)
-    training = described.pop("training")
+    described = settings_of(recipe)
+    training = settings_of(described.pop("training"))
     # With a constant rate more epochs are the same training, only longer.
     if recipe.training.schedule == "constant":
         del training["epochs"]

@@ -11,13 +11,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from imgcluster.errors import DeviceError, UsageError  # noqa: E402
+from tiny import TINY  # noqa: E402
 from training.batches import split_images  # noqa: E402
 from training.devices import choose_device  # noqa: E402
 from training.errors import TrainingError  # noqa: E402
 from training.loop import fit, validation_batches  # noqa: E402
 from training.losses import LOSSES  # noqa: E402
 from training.models import model_for  # noqa: E402
-from training.recipes import TrainingSettings, with_changes  # noqa: E402
+from training.recipes import TrainingSettings, parse_recipe, with_changes  # noqa: E402
 from training.schedules import learning_rate  # noqa: E402
 from training.transforms import GaussianNoise  # noqa: E402
 
@@ -80,9 +81,6 @@ def test_a_killed_training_resumes_to_the_same_weights(tiny_images, noisy_recipe
 
 
 def test_a_variational_training_resumes_to_the_same_weights(tiny_images, tmp_path, monkeypatch):
-    from tiny import TINY
-    from training.recipes import parse_recipe
-
     monkeypatch.setattr("training.loop._CHECKPOINT_SECONDS", 0.0)
     text = TINY.replace("latent = 3", 'latent = 3\ncode = "gaussian"').replace('loss = "mse"', 'loss = "vae"')
     recipe = parse_recipe(text, "vae")
@@ -111,6 +109,18 @@ def test_a_finished_training_is_taken_from_its_checkpoint(tiny_images, tiny_reci
 
     again, _, _ = train(tiny_images, tiny_recipe, checkpoint=tmp_path / "c.pt", resume=True, on_progress=never)
     assert all(torch.equal(a, b) for a, b in zip(weights(model), weights(again), strict=True))
+
+
+def test_a_checkpoint_of_another_model_is_refused_with_the_block_that_differs(tiny_images, tmp_path):
+    plain = TINY.replace("filters = 4, stride = 2", "filters = 4")
+    first, second = (
+        parse_recipe(plain.replace("encoder = [", f'encoder = [{{ type = "{pool}" }}, '), "tiny")
+        for pool in ("max-pool", "average-pool")
+    )
+    train(tiny_images, first, checkpoint=tmp_path / "c.pt")
+    with pytest.raises(TrainingError, match="was made with model = .*MaxPool.*, now it is .*AveragePool") as caught:
+        train(tiny_images, second, checkpoint=tmp_path / "c.pt", resume=True)
+    assert len(str(caught.value)) < 500 + len(str(tmp_path))
 
 
 def test_a_checkpoint_of_another_training_is_refused_with_what_differs(tiny_images, tiny_recipe, tmp_path):

@@ -15,7 +15,7 @@ from typing import Any, Final
 import torch
 
 from imgcluster.errors import UsageError
-from training.checkpoints import load_checkpoint, state_digest
+from training.checkpoints import load_checkpoint, settings_of, state_digest
 from training.clustering.centres import count_clusters
 from training.clustering.contrastive import ContrastiveStage
 from training.clustering.dec import DecStage
@@ -146,7 +146,7 @@ def _carry_out(
     resume: bool,
     on_progress: Callable[[Progress], None] | None,
 ) -> StageResult:
-    described = dataclasses.asdict(settings)
+    described = settings_of(settings)
     # At a constant rate more epochs are the same stage, only longer.
     if isinstance(settings, Dec | Idec):
         del described["epochs"]
