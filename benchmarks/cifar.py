@@ -19,20 +19,19 @@ _BATCH = 32
 
 def features(count: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.str_]]:
     """Return vectors ``float32 (count, 1280)`` of images drawn at random, and their labels."""
-    pixels, labels = pictures(count)
     encoder = Encoder("photos", device="cpu")
+    pixels, labels = pictures(count, encoder.info.input_spec)
     batches = [encoder.encode(pixels[start : start + _BATCH]) for start in range(0, count, _BATCH)]
     return np.concatenate(batches), labels
 
 
-def pictures(count: int, spec: InputSpec | None = None) -> tuple[Pixels, npt.NDArray[np.str_]]:
-    """Return images drawn at random, prepared as `spec` says or as `photos` takes them, and their labels.
-
-    The first are ``uint8 (count, 224, 224, 3)`` for `photos`; the same are drawn every time.
-    """
-    spec = spec or Encoder("photos", device="cpu").info.input_spec
+def pictures(count: int, spec: InputSpec) -> tuple[Pixels, npt.NDArray[np.str_]]:
+    """Return images drawn at random, prepared as `spec` says, and their labels; the same are drawn every time."""
     with zipfile.ZipFile(data_folder() / "cifar10-jpeg.zip") as archive:
         names = sorted(name for name in archive.namelist() if name.startswith("test/") and name.endswith(".jpg"))
         chosen = np.random.default_rng(0).choice(len(names), count, replace=False)
         labels = np.array([names[index].split("/")[1] for index in chosen])
-        return np.stack([decode(archive.read(names[index]), spec).pixels for index in chosen]), labels
+        pixels = np.empty((count, spec.height, spec.width, spec.channels), dtype=np.uint8)
+        for place, index in enumerate(chosen):
+            pixels[place] = decode(archive.read(names[index]), spec).pixels
+        return pixels, labels

@@ -7,6 +7,7 @@ where only some of the classes are there. What the README reports on is not look
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Iterator
 
@@ -59,6 +60,10 @@ def main() -> None:
     for dimensions in (20, 50, 100, 200):
         show(str(dimensions), [(*sets[0][:1], PCA(dimensions, random_state=0).fit_transform(sets[0][1]), sets[0][2])])
     counted = [*sets, *some_classes(vectors, labels)]
+    print("\nneighbours of the graph that is counted on: mean NMI with the numbers found")
+    for name, part_of_root, most in (("root / 2, 5 to 15", 2, 15), ("root, 5 to 20", 1, 20), ("root, 5 to 30", 1, 30)):
+        nmi = [score(counted_on(part, part_of_root, most), told.tolist()).nmi for _, part, told in counted]
+        print(f"  {name:20} {np.mean(nmi):.3f}", flush=True)
     print("\ndivisions into cells: sets where three seeds find different numbers of clusters")
     usual = hierarchy._DIVISIONS
     for divisions in (5, 10, 20):
@@ -79,6 +84,16 @@ def count(vectors: npt.NDArray[np.float32]) -> list[hierarchy.Found]:
     """Return the numbers of clusters that three seeds find."""
     space = reduce(vectors, "graph", seed=0)
     return [hierarchy.find_count(space, (2, 30), seed=seed) for seed in range(3)]
+
+
+def counted_on(vectors: npt.NDArray[np.float32], part_of_root: int, most: int) -> npt.NDArray[np.int64]:
+    """Return clusters, their number read from a graph of √n / `part_of_root` neighbours, from 5 to `most`."""
+    space = reduce(vectors, "graph", seed=0)
+    if space.rows is not None:
+        neighbours = int(np.clip(round(np.sqrt(len(space.rows)) / part_of_root), 5, most))
+        space = dataclasses.replace(space, graph=graph.neighbour_graph(vectors[space.rows], neighbours))
+    number = hierarchy.find_count(space, (2, 30), seed=0).k
+    return divide(space.vectors, number, seed=0, starts=STARTS)[0]
 
 
 def subsets(vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.str_]) -> Iterator[Set]:

@@ -63,17 +63,15 @@ def main() -> None:
         if asked.sets and case.dataset not in asked.sets:
             continue
         vectors, labels, metric = embedded(case)
-        begun = time.perf_counter()
-        space = reduce(comparable(vectors, metric), "graph", seed=0)
-        seconds = time.perf_counter() - begun
+        spaces = [reduced(comparable(vectors, metric), seed) for seed in range(asked.seeds)]
         for title, method, k in (
             ("no `--k`", "kmeans", None),
             (f"`--k {case.classes}`", "kmeans", case.classes),
             ("`--method hdbscan`", "hdbscan", None),
         ):
             # HDBSCAN draws nothing.
-            seeds = 1 if method == "hdbscan" else asked.seeds
-            rows = [scored(space, seconds, labels, method, k, seed) for seed in range(seeds)]
+            drawn = spaces[:1] if method == "hdbscan" else spaces
+            rows = [scored(*space, labels, method, k, seed) for seed, space in enumerate(drawn)]
             show(case, title, len(labels), rows)
             kept[f"{case.dataset}, {case.encoder}, {title}"] = {"machine": machine(), "runs": rows}
             RESULTS.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
@@ -100,10 +98,17 @@ def embedded(case: Case) -> tuple[npt.NDArray[np.float32], list[str], Any]:
     return np.concatenate(parts), [str(number) for number in numbers], encoder.info.metric
 
 
+def reduced(vectors: npt.NDArray[np.float32], seed: int) -> tuple[Reduced, float]:
+    """Return what is clustered, and how many seconds it took."""
+    begun = time.perf_counter()
+    space = reduce(vectors, "graph", seed=seed)
+    return space, time.perf_counter() - begun
+
+
 def scored(
     space: Reduced, seconds: float, labels: list[str], method: str, k: int | None, seed: int
 ) -> dict[str, float]:
-    """Cluster as `imgcluster cluster` does, and score. The graph does not depend on the seed, and is built once."""
+    """Cluster as `imgcluster cluster` does, and score."""
     begun = time.perf_counter()
     clustering = cluster_vectors(space, method, Settings.of(k, seed=seed))
     seconds += time.perf_counter() - begun

@@ -85,7 +85,8 @@ def save(figure: Figure, path: Path, *, dpi: int = 120) -> None:
     with atomic_path(path) as draft, warnings.catch_warnings(), rc_context({"svg.hashsalt": "imgcluster"}):
         # Characters that matplotlib's font lacks are drawn as boxes; the table beside the picture has them.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        figure.savefig(draft, format=kind, dpi=dpi, metadata=metadata)
+        # On white, whatever a user's own settings of matplotlib say.
+        figure.savefig(draft, format=kind, dpi=dpi, metadata=metadata, transparent=False, facecolor="white")
         if kind == "png":
             _slim(draft)
 

@@ -80,9 +80,8 @@ def neighbour_graph(vectors: _Vectors, neighbours: int | None = None) -> csr_mat
 
     Args:
         vectors: At least three, different from each other.
-        neighbours: Of each vector; √n without it, but from 5 to 30.
-
-    What the whole graph shows, such as how many clusters there are, wants many neighbours; `walk_graph` has fewer.
+        neighbours: Of each vector; √n without it, but from 5 to 30: what the graph as a whole shows, such as how many
+            clusters there are, wants more of them than `walk_graph` has.
     """
     from scipy.sparse import csr_matrix
 

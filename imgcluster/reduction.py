@@ -42,11 +42,11 @@ _MORE_NEIGHBOURS: Final = 60
 # Neighbours are looked for among so many images; the others are placed by theirs among them.
 _GRAPH_SAMPLE: Final = 100_000
 _PLACED_BY: Final = 5
-# The graph that shows how many clusters there are is of so many: each image has 30 neighbours at most, so among more
-# images a graph is made of ever smaller neighbourhoods, and what it shows would depend on how many there are.
+# The graph that shows how many clusters there are is of so many: an image has no more than 30 neighbours there, so
+# among more images it is made of ever smaller neighbourhoods, and what it shows would depend on how many there are.
 _SHOWN_SAMPLE: Final = 5000
 # Comparing all pairs takes longer than this many multiplications are worth: then in 100 principal directions, which
-# hardly change the neighbours (benchmarks/graph_defaults.py).
+# hardly change the clusters (benchmarks/graph_defaults.py).
 _PAIR_BUDGET: Final = 2e11
 _PAIR_DIMENSIONS: Final = 100
 
@@ -78,9 +78,10 @@ def comparable(vectors: Vectors, metric: Metric) -> Vectors:
     """Return vectors whose Euclidean distances say how unlike two images are.
 
     Under the metric ``euclidean`` they stay. Under ``cosine`` a network's features are meant, of which a few are large
-    in every image: where none is negative their square roots are taken (power normalisation, Perronnin et al. 2010,
-    https://doi.org/10.1007/978-3-642-15561-1_11), the mean of all images is taken off, and all are brought to
-    length 1. Chosen on CIFAR-10 (benchmarks/graph_defaults.py).
+    in every image. They are brought to length 1 or, where none is negative, their square roots are taken (power
+    normalisation, Perronnin et al. 2010, https://doi.org/10.1007/978-3-642-15561-1_11); then the mean of all images is
+    taken off, and all are brought to length 1. Chosen on CIFAR-10 (benchmarks/graph_defaults.py), the square roots on
+    the averaged head of the network that `photos` is made of.
     """
     if metric == "euclidean" or not len(vectors):
         return vectors
@@ -160,7 +161,8 @@ def _graph(vectors: Vectors, seed: int) -> Reduced:
         how += f", from {len(sample):,} images"
     shown = sample
     if len(shown) > _SHOWN_SAMPLE:
-        shown = np.sort(np.random.default_rng(seed).choice(shown, _SHOWN_SAMPLE, replace=False))
+        # Always the same ones: the number of clusters is the images' and not the seed's.
+        shown = shown[np.linspace(0, len(shown) - 1, _SHOWN_SAMPLE).astype(np.int64)]
     return Reduced(mapped[copies], how, _joined(neighbour_graph(space[shown]), space[shown]), first[shown])
 
 

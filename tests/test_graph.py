@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from imgcluster import graph as module
 from imgcluster.clustering.partition import divide
-from imgcluster.graph import count_pieces, diffusion_map, nearest, neighbour_graph
+from imgcluster.graph import count_pieces, diffusion_map, nearest, neighbour_graph, walk_graph
 from vectors import blobs, output_with_threads, same_partition, scattered
 
 
@@ -121,6 +121,11 @@ class TestNeighbourGraph:
         # Far neighbours' weights may be too small to be seen, and others add theirs.
         assert expected <= np.median(near) <= 2 * expected
         assert np.array_equal(neighbour_graph(scattered(count, 3), expected).toarray(), graph.toarray())
+
+    @pytest.mark.parametrize(("count", "expected"), [(9, 5), (100, 5), (900, 15), (3600, 30), (4900, 30)])
+    def test_a_graph_to_walk_on_has_half_as_many_but_no_fewer_than_5(self, count: int, expected: int) -> None:
+        vectors = scattered(count, 3)
+        assert (walk_graph(vectors) != neighbour_graph(vectors, expected)).nnz == 0
 
     def test_far_groups_are_pieces(self) -> None:
         vectors, _ = blobs([40] * 4, spread=0.1)

@@ -8,6 +8,7 @@ import pytest
 from imgcluster import reduction as module
 from imgcluster.clustering.partition import divide
 from imgcluster.errors import ClusteringError, UsageError
+from imgcluster.graph import count_pieces, diffusion_map, neighbour_graph, walk_graph
 from imgcluster.reduction import REDUCTIONS, choose_reduction, comparable, normalise, reduce
 from vectors import blobs, same_partition, scattered
 
@@ -239,6 +240,29 @@ class TestGraph:
         again = reduce(vectors, "graph", seed=3)
         assert again.vectors.tobytes() == answer.vectors.tobytes()
         assert reduce(vectors, "graph", seed=4).vectors.tobytes() != answer.vectors.tobytes()
+
+    def test_the_graph_that_shows_the_clusters_has_more_neighbours_and_is_every_seeds(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        vectors = scattered(900, 4)
+        answer = reduce(vectors, "graph", seed=0)
+        assert answer.graph is not None
+        assert (answer.graph != neighbour_graph(vectors)).nnz == 0
+        assert np.array_equal(answer.vectors, diffusion_map(walk_graph(vectors)))
+        monkeypatch.setattr(module, "_SHOWN_SAMPLE", 300)
+        first, second = (reduce(vectors, "graph", seed=seed) for seed in (0, 1))
+        assert first.graph is not None
+        assert first.graph.shape == (300, 300)
+        assert np.array_equal(first.rows, second.rows)
+        assert (first.graph != second.graph).nnz == 0
+
+    def test_the_graph_that_shows_the_clusters_is_in_few_pieces(self) -> None:
+        # Groups of 40: with √n neighbours each is alone, and nothing would say which lie near each other.
+        vectors, _ = blobs([40] * 12, dimensions=12, spread=0.5)
+        answer = reduce(vectors, "graph", seed=0)
+        assert answer.graph is not None
+        assert count_pieces(neighbour_graph(vectors)) == 12
+        assert count_pieces(answer.graph) == 1
 
     def test_a_sample_and_copies(self, monkeypatch: pytest.MonkeyPatch) -> None:
         vectors, _ = blobs([60, 60], spread=0.5)

@@ -98,7 +98,7 @@ def find_count(space: Reduced, k_range: tuple[int, int], *, seed: int) -> Found:
         k_range: Lowest and highest number; the highest is lowered to what the images allow.
         seed: For the cells.
     """
-    rows, graph = _graph_of(space, seed)
+    rows, graph = _graph_of(space)
     vectors = space.vectors[rows]
     low, high = k_range
     cells = max(min(max(_CELLS, 2 * high), len(vectors) // _IMAGES_PER_CELL), min(len(vectors) - 1, low + 1), 3)
@@ -142,7 +142,7 @@ def layers_around(space: Reduced, labels: Labels, *, seed: int) -> tuple[list[La
     k = int(labels.max()) + 1
     if k > _MOST_CELLS:
         return [labels], 0
-    rows, graph = _graph_of(space, seed)
+    rows, graph = _graph_of(space)
     vectors = space.vectors[rows]
     # Small clusters may have no image in the graph.
     present, inside = np.unique(labels[rows], return_inverse=True)
@@ -206,14 +206,14 @@ def _to_all(vectors: Vectors, labels: Labels, rows: npt.NDArray[np.int64], fine:
     return result
 
 
-def _graph_of(space: Reduced, seed: int) -> tuple[npt.NDArray[np.int64], csr_matrix]:
+def _graph_of(space: Reduced) -> tuple[npt.NDArray[np.int64], csr_matrix]:
     """Return the graph, and the indices of the images that it is about."""
     if space.graph is not None and space.rows is not None:
         return space.rows, space.graph
     count = len(space.vectors)
     rows = np.arange(count)
     if count > _GRAPH_SAMPLE:
-        rows = np.sort(np.random.default_rng(seed).choice(count, _GRAPH_SAMPLE, replace=False))
+        rows = np.linspace(0, count - 1, _GRAPH_SAMPLE).astype(np.int64)
     return rows, neighbour_graph(space.vectors[rows])
 
 

@@ -108,24 +108,29 @@ def run(
 
 @contextmanager
 def _rehearsal(workspace: str | os.PathLike[str], paths: Sequence[str | os.PathLike[str]]) -> Iterator[Path]:
-    """Yield a workspace that holds the same embeddings and names, and is thrown away afterwards."""
+    """Yield a workspace that holds the same embeddings and names, and is thrown away afterwards.
+
+    Meanwhile no other command may change the real one, whose shards are only borrowed.
+    """
     real = Workspace(workspace)
     refuse_own_output([to_text(os.path.abspath(path)) for path in paths], real)
-    with tempfile.TemporaryDirectory(prefix="imgcluster-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="imgcluster-") as folder,
+        real.locked(dry_run=True) if real.is_made else nullcontext(),
+    ):
         copy = Workspace(folder)
         if real.is_made:
-            with real.locked(dry_run=True):
-                first = require_not_moved(real, dry_run=True)
-                if first:
-                    # Where the images lie now `embed` would not find them.
-                    raise WorkspaceError(f"{first} To see what comes then: {real.command('undo')}")
-                with copy.locked():
-                    pass
-                for name in (real.path / "manifest.json", real.skipped, real.names):
-                    if name.exists():
-                        shutil.copy(name, folder)
-                if real.embeddings.is_dir():
-                    shutil.copytree(real.embeddings, copy.embeddings, copy_function=_lend)
+            first = require_not_moved(real, dry_run=True)
+            if first:
+                # Where the images lie now `embed` would not find them.
+                raise WorkspaceError(f"{first} To see what comes then: {real.command('undo')}")
+            with copy.locked():
+                pass
+            for name in (real.path / "manifest.json", real.skipped, real.names):
+                if name.exists():
+                    shutil.copy(name, folder)
+            if real.embeddings.is_dir():
+                shutil.copytree(real.embeddings, copy.embeddings, copy_function=_borrow)
         try:
             yield copy.path
         except ImgclusterError as error:
@@ -133,9 +138,9 @@ def _rehearsal(workspace: str | os.PathLike[str], paths: Sequence[str | os.PathL
             raise type(error)(str(error).replace(str(copy.path), str(real.path))) from error
 
 
-def _lend(source: str, target: str) -> None:
-    """Link to a shard, which nobody ever changes: all of them may be more than the disk for temporary files holds."""
+def _borrow(source: str, target: str) -> None:
+    """Link to a shard, whose bytes never change: all of them may be more than the disk for temporary files holds."""
     try:
-        os.symlink(os.path.abspath(source), target)
+        os.symlink(source, target)
     except OSError:
         shutil.copy2(source, target)

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.datasets import load_digits
 
 from imgcluster.clustering import hierarchy
 from imgcluster.clustering.hierarchy import find_count, layers_around
 from imgcluster.clustering.partition import divide
 from imgcluster.graph import neighbour_graph
-from imgcluster.reduction import Reduced, reduce
+from imgcluster.reduction import Reduced, normalise, reduce
 from vectors import blobs, lies_within, plain, same_partition, scattered
 
 
@@ -53,6 +54,11 @@ class TestFindCount:
         found = find_count(walked(vectors), k_range, seed=0)
         assert sorted(found.factors) == list(range(k_range[0], k_range[1] + 1))
         assert found.k in found.factors
+
+    def test_the_number_is_the_images_and_not_the_seeds(self) -> None:
+        digits = normalise(load_digits().data.astype(np.float32))
+        numbers = {find_count(reduce(digits, "graph", seed=seed), (2, 30), seed=seed).k for seed in range(4)}
+        assert numbers == {11}
 
     @pytest.mark.parametrize("count", range(4, 31))
     def test_few_images(self, count: int) -> None:

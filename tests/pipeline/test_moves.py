@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 from pathlib import Path
 
@@ -92,6 +93,30 @@ def test_a_dry_run_of_everything_changes_nothing(
     assert (summary.embed.new, summary.embed.unchanged, summary.cluster.images) == (1, 24, 25)
     assert summary.embed.workspace == summary.cluster.workspace == str(out)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_a_dry_run_borrows_the_shards_while_nobody_else_may_change_them(
+    pictures: Path, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"workspace": tmp_path / "out", "encoder": tiny_encoder, "device": "cpu"}
+    imgcluster.embed([pictures], **options)  # type: ignore[arg-type]
+    links, refusals = [], []
+    link = os.symlink
+
+    def linked(source: str, target: str, *rest: object) -> None:
+        links.append(Path(source))
+        link(source, target)
+
+    def meanwhile(_: object) -> None:
+        with pytest.raises(WorkspaceError, match="another imgcluster"):
+            imgcluster.embed([pictures], fresh=True, **options)  # type: ignore[arg-type]
+        refusals.append(1)
+
+    monkeypatch.setattr("os.symlink", linked)
+    imgcluster.run([pictures], k=3, dry_run=True, report=meanwhile, **options)  # type: ignore[arg-type]
+    assert links == sorted((tmp_path / "out" / "embeddings").iterdir())
+    assert refusals
+    assert imgcluster.embed([pictures], fresh=True, **options).new == 24  # type: ignore[arg-type]
 
 
 def refuse(*_: object, **__: object) -> None:
