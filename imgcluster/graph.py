@@ -17,7 +17,17 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-__all__ = ["count_pieces", "diffusion_map", "nearest", "neighbour_graph", "one_thread", "walk_graph"]
+__all__ = [
+    "MOST_PIECES",
+    "count_pieces",
+    "diffusion_map",
+    "joined",
+    "nearest",
+    "neighbour_graph",
+    "one_thread",
+    "shown_graph",
+    "walk_graph",
+]
 
 _Floats = npt.NDArray[np.float64]
 _Vectors = npt.NDArray[np.float32]
@@ -26,6 +36,16 @@ _Vectors = npt.NDArray[np.float32]
 _NEIGHBOURS: Final = (5, 30)
 _WALKS: Final = 20
 _STEPS: Final = 8
+
+# A graph in more pieces than this says nothing about how the pieces lie to each other; more neighbours may join them.
+MOST_PIECES: Final = 10
+_MORE_NEIGHBOURS: Final = 60
+
+# The graph that shows how many clusters there are is of so many: a vector has no more than 30 neighbours there, so
+# among more vectors it is made of ever smaller neighbourhoods, and what it shows would depend on how many there are.
+# Up to four such samples even out what each of them happens to hold.
+_SHOWN: Final = 5000
+_SAMPLES: Final = 4
 
 # Trees find neighbours fast in few dimensions only.
 _TREE_DIMENSIONS: Final = 20
@@ -101,6 +121,35 @@ def walk_graph(vectors: _Vectors) -> csr_matrix:
     A walk of several steps comes far by itself, and in a small set an edge too many leads it across a border.
     """
     return neighbour_graph(vectors, int(np.clip(round(np.sqrt(len(vectors)) / 2), *_NEIGHBOURS)))
+
+
+def shown_graph(vectors: _Vectors) -> tuple[csr_matrix, npt.NDArray[np.int64]]:
+    """Return the `neighbour_graph` that shows how many clusters there are, and which vectors it is of.
+
+    Above 5,000 vectors it is of so many, or of up to four times so many in as many parts that nothing connects: sums of
+    weights between clusters, and what chance would give them, are then sums over the parts. The same vectors give the
+    same graph.
+
+    Returns:
+        Weights ``float64 (m, m)``, sparse and symmetric, and the indices ``int64 (m,)`` of the vectors in rows and
+        columns; all of them up to 5,000.
+    """
+    from scipy.sparse import block_diag, csr_matrix
+
+    samples = [np.arange(len(vectors))]
+    if len(vectors) > _SHOWN:
+        count = min(len(vectors) // _SHOWN, _SAMPLES)
+        rows = np.linspace(0, len(vectors) - 1, count * _SHOWN).astype(np.int64)
+        samples = [rows[number::count] for number in range(count)]
+    graphs = [joined(neighbour_graph(vectors[sample]), vectors[sample]) for sample in samples]
+    return csr_matrix(block_diag(graphs)), np.concatenate(samples)
+
+
+def joined(graph: csr_matrix, vectors: _Vectors) -> csr_matrix:
+    """Return the graph of `vectors`, or where it falls into many pieces one of more neighbours."""
+    if count_pieces(graph) > MOST_PIECES and len(vectors) > _MORE_NEIGHBOURS:
+        return neighbour_graph(vectors, _MORE_NEIGHBOURS)
+    return graph
 
 
 def count_pieces(graph: csr_matrix) -> int:

@@ -13,7 +13,16 @@ import numpy.typing as npt
 from imgcluster.distinct import find_copies
 from imgcluster.encoders.info import Metric
 from imgcluster.errors import ClusteringError, UsageError
-from imgcluster.graph import count_pieces, diffusion_map, nearest, neighbour_graph, one_thread, walk_graph
+from imgcluster.graph import (
+    MOST_PIECES,
+    count_pieces,
+    diffusion_map,
+    joined,
+    nearest,
+    one_thread,
+    shown_graph,
+    walk_graph,
+)
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -36,15 +45,9 @@ _EXACT_UP_TO: Final = 256
 
 # Fewer images than this have hardly any neighbourhoods.
 _SMALLEST_GRAPH: Final = 16
-# A graph in more pieces than this says nothing about how the pieces lie to each other; more neighbours may join them.
-_MOST_PIECES: Final = 10
-_MORE_NEIGHBOURS: Final = 60
 # Neighbours are looked for among so many images; the others are placed by theirs among them.
 _GRAPH_SAMPLE: Final = 100_000
 _PLACED_BY: Final = 5
-# The graph that shows how many clusters there are is of so many: an image has no more than 30 neighbours there, so
-# among more images it is made of ever smaller neighbourhoods, and what it shows would depend on how many there are.
-_SHOWN_SAMPLE: Final = 5000
 # Comparing all pairs takes longer than this many multiplications are worth: then in 100 principal directions, which
 # hardly change the clusters (benchmarks/graph_defaults.py).
 _PAIR_BUDGET: Final = 2e11
@@ -58,7 +61,7 @@ class Reduced:
     Attributes:
         vectors: ``float32 (n, dimensions)``.
         how: How they were reduced, in words; ``none`` where they were not.
-        graph: A neighbour graph of at most 5,000 of them, where the reduction makes one.
+        graph: The `shown_graph` of them, where the reduction makes one.
         rows: Indices of the vectors that the graph's rows stand for, ``int64``.
     """
 
@@ -151,26 +154,16 @@ def _graph(vectors: Vectors, seed: int) -> Reduced:
     space = different
     if len(sample) * len(different) * different.shape[1] > _PAIR_BUDGET and different.shape[1] > _PAIR_DIMENSIONS:
         space = _project(different[sample], different, _PAIR_DIMENSIONS, seed)
-    graph = _joined(walk_graph(space[sample]), space[sample])
-    if count_pieces(graph) > _MOST_PIECES:
+    graph = joined(walk_graph(space[sample]), space[sample])
+    if count_pieces(graph) > MOST_PIECES:
         return Reduced(vectors, "none: the neighbour graph falls into many pieces")
     mapped = diffusion_map(graph)
     how = f"random walks on the neighbour graph to {mapped.shape[1]} dimensions"
     if len(sample) < len(different):
         mapped = _place_among(mapped, space[sample], space)
         how += f", from {len(sample):,} images"
-    shown = sample
-    if len(shown) > _SHOWN_SAMPLE:
-        # Always the same ones: the number of clusters is the images' and not the seed's.
-        shown = shown[np.linspace(0, len(shown) - 1, _SHOWN_SAMPLE).astype(np.int64)]
-    return Reduced(mapped[copies], how, _joined(neighbour_graph(space[shown]), space[shown]), first[shown])
-
-
-def _joined(graph: csr_matrix, vectors: Vectors) -> csr_matrix:
-    """Return the graph of `vectors`, or where it falls into many pieces one of more neighbours."""
-    if count_pieces(graph) > _MOST_PIECES and len(vectors) > _MORE_NEIGHBOURS:
-        return neighbour_graph(vectors, _MORE_NEIGHBOURS)
-    return graph
+    graph, rows = shown_graph(space[sample])
+    return Reduced(mapped[copies], how, graph, first[sample[rows]])
 
 
 def _place_among(mapped: Vectors, sample: Vectors, vectors: Vectors) -> Vectors:

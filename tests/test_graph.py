@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from imgcluster import graph as module
 from imgcluster.clustering.partition import divide
-from imgcluster.graph import count_pieces, diffusion_map, nearest, neighbour_graph, walk_graph
+from imgcluster.graph import count_pieces, diffusion_map, nearest, neighbour_graph, shown_graph, walk_graph
 from vectors import blobs, output_with_threads, same_partition, scattered
 
 
@@ -126,6 +126,21 @@ class TestNeighbourGraph:
     def test_a_graph_to_walk_on_has_half_as_many_but_no_fewer_than_5(self, count: int, expected: int) -> None:
         vectors = scattered(count, 3)
         assert (walk_graph(vectors) != neighbour_graph(vectors, expected)).nnz == 0
+
+    def test_what_shows_the_clusters_of_many_is_several_graphs_beside_each_other(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        vectors = scattered(1000, 3)
+        monkeypatch.setattr("imgcluster.graph._SHOWN", 300)
+        graph, rows = shown_graph(vectors)
+        assert graph.shape == (900, 900)
+        assert len(set(rows.tolist())) == 900
+        for part in (slice(0, 300), slice(300, 600), slice(600, 900)):
+            assert (graph[part, part] != neighbour_graph(vectors[rows[part]])).nnz == 0
+            assert graph[part].nnz == graph[part, part].nnz
+            # Each part is spread over all.
+            assert rows[part].min() < 10
+            assert rows[part].max() >= 990
 
     def test_far_groups_are_pieces(self) -> None:
         vectors, _ = blobs([40] * 4, spread=0.1)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from imgcluster.clustering.model import Labels
 from imgcluster.clustering.partition import divide_by_sample
-from imgcluster.graph import nearest, neighbour_graph
+from imgcluster.graph import nearest, shown_graph
 from imgcluster.reduction import Reduced, Vectors
 
 if TYPE_CHECKING:
@@ -48,9 +48,6 @@ _MOST_CELLS: Final = 2000
 
 # Images in each cluster of the finest layer, in the mean.
 _FINE_IMAGES: Final = 5
-
-# A graph is built of so many images where the reduction has built none.
-_GRAPH_SAMPLE: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +207,8 @@ def _graph_of(space: Reduced) -> tuple[npt.NDArray[np.int64], csr_matrix]:
     """Return the graph, and the indices of the images that it is about."""
     if space.graph is not None and space.rows is not None:
         return space.rows, space.graph
-    count = len(space.vectors)
-    rows = np.arange(count)
-    if count > _GRAPH_SAMPLE:
-        rows = np.linspace(0, count - 1, _GRAPH_SAMPLE).astype(np.int64)
-    return rows, neighbour_graph(space.vectors[rows])
+    graph, rows = shown_graph(space.vectors)
+    return rows, graph
 
 
 def _between(graph: csr_matrix, cells: Labels, count: int) -> _Floats:

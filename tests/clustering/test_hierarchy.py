@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
-from imgcluster.clustering import hierarchy
 from imgcluster.clustering.hierarchy import find_count, layers_around
 from imgcluster.clustering.partition import divide
-from imgcluster.graph import neighbour_graph
+from imgcluster.graph import neighbour_graph, shown_graph
 from imgcluster.reduction import Reduced, normalise, reduce
 from vectors import blobs, lies_within, plain, same_partition, scattered
 
@@ -73,9 +72,11 @@ class TestFindCount:
         assert 2 <= found.k <= 30
         assert found.persistence < 2.1
 
-    def test_a_graph_of_a_sample_counts_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("samples", [1, 3])
+    def test_graphs_of_samples_count_the_same(self, monkeypatch: pytest.MonkeyPatch, samples: int) -> None:
         vectors, _ = blobs([60] * 5, spread=0.5)
-        monkeypatch.setattr(hierarchy, "_GRAPH_SAMPLE", 100)
+        monkeypatch.setattr("imgcluster.graph._SHOWN", 100)
+        monkeypatch.setattr("imgcluster.graph._SAMPLES", samples)
         assert find_count(plain(vectors), (2, 30), seed=0).k == 5
 
     def test_copies_do_not_change_the_number(self) -> None:
@@ -127,14 +128,17 @@ class TestLayersAround:
 
     def test_images_outside_the_graph_go_where_their_nearest_goes(self, monkeypatch: pytest.MonkeyPatch) -> None:
         vectors, truth = families(3, 2, size=60)
-        monkeypatch.setattr(hierarchy, "_GRAPH_SAMPLE", 120)
+        monkeypatch.setattr("imgcluster.graph._SHOWN", 120)
+        monkeypatch.setattr("imgcluster.graph._SAMPLES", 1)
         layers, chosen = layers_around(plain(vectors), truth // 2, seed=0)
         assert chosen == 1
         assert same_partition(layers[0], truth)
 
     def test_a_cluster_that_no_image_of_the_graph_is_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        vectors, truth = blobs([200, 200, 1], spread=0.5)
-        monkeypatch.setattr(hierarchy, "_GRAPH_SAMPLE", 20)
+        vectors, truth = blobs([200, 1, 200], spread=0.5)
+        monkeypatch.setattr("imgcluster.graph._SHOWN", 20)
+        monkeypatch.setattr("imgcluster.graph._SAMPLES", 1)
+        assert 200 not in shown_graph(vectors)[1]
         layers, chosen = layers_around(plain(vectors), truth, seed=0)
         assert np.array_equal(layers[chosen], truth)
         for fine, coarse in itertools.pairwise(layers):
