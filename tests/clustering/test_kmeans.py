@@ -27,7 +27,7 @@ def test_a_number_is_taken_as_it_is() -> None:
     answer = cluster_vectors(plain(scattered(200)), "kmeans", Settings(k=7))
     assert answer.count == answer.parameters["k"] == 7
     assert "found" not in answer.parameters
-    assert 8 <= answer.parameters["starts"] <= 256
+    assert 8 <= answer.parameters["starts"] <= 64
 
 
 def test_a_range_bounds_the_number_and_scores_all_in_it() -> None:
