@@ -99,7 +99,7 @@ def _slim(path: Path) -> None:
         resolution, colours = picture.info.get("dpi"), picture.convert("RGB")
     red, green, blue = colours.split()
     slim = red if red.tobytes() == green.tobytes() == blue.tobytes() else colours
-    slim.save(path, "PNG", optimize=True, **({"dpi": resolution} if resolution else {}))
+    slim.save(path, "PNG", **({"dpi": resolution} if resolution else {}))
 
 
 def _shortened(label: str) -> str:
