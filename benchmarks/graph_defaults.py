@@ -16,7 +16,7 @@ import numpy.typing as npt
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from benchmarks.cifar import features
+from benchmarks.cifar import STARTS, features, scored
 from benchmarks.common import machine
 from imgcluster import graph
 from imgcluster.clustering import hierarchy
@@ -25,8 +25,6 @@ from imgcluster.reduction import comparable, normalise, reduce
 from imgcluster.scoring import score
 
 Set = tuple[str, npt.NDArray[np.float32], npt.NDArray[np.str_]]
-
-STARTS = 20
 
 
 def main() -> None:
@@ -152,9 +150,7 @@ def show(name: str, sets: list[Set], *, reduced: bool = False) -> None:
     rows = []
     for _, vectors, labels in sets:
         space = vectors if reduced else reduce(vectors, "graph", seed=0).vectors
-        found, _ = divide(space, len(set(labels.tolist())), seed=0, starts=STARTS)
-        scores = score(found, labels.tolist())
-        rows.append((scores.accuracy, scores.nmi))
+        rows.append(scored(space, labels))
     accuracy, nmi = np.mean(rows, axis=0)
     single = " ".join(f"{row[1]:.2f}" for row in rows[:12])
     print(f"  {name:34} accuracy {accuracy:.3f}  NMI {nmi:.3f}   {single}", flush=True)

@@ -14,17 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmarks.cifar import pictures
+from benchmarks.cifar import pictures, scored
 from benchmarks.common import machine
-from imgcluster.clustering.partition import divide
 from imgcluster.preprocessing import Pixels
 from imgcluster.reduction import comparable, reduce
-from imgcluster.scoring import score
 from training.export_photos import MEAN, PHOTOS, SCALE, WINDOWS, PhotoFeatures
 
 COUNT = 9000
 PARTS = ((300, 15), (900, 10), (3000, 3))
-STARTS = 20
 SHARES = (0.875, 1.0)
 BATCH = 50
 
@@ -55,7 +52,9 @@ def main() -> None:
         print(f"\n{parts} sets of {size:,}: mean, and what is gained (± standard error)")
         usual = None
         for title, values in vectors.items():
-            scores = np.array([scored(values, labels, slice(part * size, (part + 1) * size)) for part in range(parts)])
+            scores = np.array(
+                [clustered(values, labels, slice(part * size, (part + 1) * size)) for part in range(parts)]
+            )
             usual = scores if usual is None else usual
             gained = scores - usual
             error = gained.std(axis=0, ddof=1) / np.sqrt(parts)
@@ -81,13 +80,9 @@ def computed(pixels: Pixels) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.fl
     return np.concatenate(heads), np.concatenate(maps)
 
 
-def scored(vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.str_], part: slice) -> tuple[float, float]:
+def clustered(vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.str_], part: slice) -> tuple[float, float]:
     """Return accuracy and NMI of some of the images."""
-    told = labels[part].tolist()
-    space = reduce(comparable(vectors[part], "cosine"), "graph", seed=0)
-    found, _ = divide(space.vectors, len(set(told)), seed=0, starts=STARTS)
-    scores = score(found, told)
-    return scores.accuracy, scores.nmi
+    return scored(reduce(comparable(vectors[part], "cosine"), "graph", seed=0).vectors, labels[part])
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def find_count(space: Reduced, k_range: tuple[int, int], *, seed: int) -> Found:
         k_range: Lowest and highest number; the highest is lowered to what the images allow.
         seed: For the cells.
     """
-    rows, graph = _graph_of(space)
+    graph, rows = _graph_of(space)
     vectors = space.vectors[rows]
     low, high = k_range
     cells = max(min(max(_CELLS, 2 * high), len(vectors) // _IMAGES_PER_CELL), min(len(vectors) - 1, low + 1), 3)
@@ -139,7 +139,7 @@ def layers_around(space: Reduced, labels: Labels, *, seed: int) -> tuple[list[La
     k = int(labels.max()) + 1
     if k > _MOST_CELLS:
         return [labels], 0
-    rows, graph = _graph_of(space)
+    graph, rows = _graph_of(space)
     vectors = space.vectors[rows]
     # Small clusters may have no image in the graph.
     present, inside = np.unique(labels[rows], return_inverse=True)
@@ -203,12 +203,11 @@ def _to_all(vectors: Vectors, labels: Labels, rows: npt.NDArray[np.int64], fine:
     return result
 
 
-def _graph_of(space: Reduced) -> tuple[npt.NDArray[np.int64], csr_matrix]:
+def _graph_of(space: Reduced) -> tuple[csr_matrix, npt.NDArray[np.int64]]:
     """Return the graph, and the indices of the images that it is about."""
     if space.graph is not None and space.rows is not None:
-        return space.rows, space.graph
-    graph, rows = shown_graph(space.vectors)
-    return rows, graph
+        return space.graph, space.rows
+    return shown_graph(space.vectors)
 
 
 def _between(graph: csr_matrix, cells: Labels, count: int) -> _Floats:
