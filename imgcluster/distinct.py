@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,5 +33,8 @@ def find_copies(vectors: Vectors) -> tuple[npt.NDArray[np.int64], npt.NDArray[np
 
 
 def _keys(vectors: Vectors) -> Iterator[bytes]:
-    """Yield what equal vectors, and no others, have in common; it is compared sooner than NumPy sorts rows."""
-    return ((vector + 0.0).tobytes() for vector in vectors)  # −0 is 0
+    """Yield what equal vectors, and no others, have in common; it is compared sooner than NumPy sorts rows.
+
+    Digests, so that to remember all of them takes little memory.
+    """
+    return (blake2b((vector + 0.0).tobytes(), digest_size=16).digest() for vector in vectors)  # −0 is 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
@@ -41,6 +42,7 @@ _DIMENSIONS: Final = 10
 
 _UMAP_NEIGHBOURS: Final = 15
 _ROUNDING: Final = 1e-6
+_ROWS_AT_ONCE: Final = 8192
 _EXACT_UP_TO: Final = 256
 
 # Fewer images than this have hardly any neighbourhoods.
@@ -73,8 +75,11 @@ class Reduced:
 
 def normalise(vectors: Vectors) -> Vectors:
     """Return vectors of length 1; those of length 0 stay."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)
+    result = np.empty(vectors.shape, dtype=np.float32)
+    for part in _parts(vectors):
+        lengths = np.linalg.norm(vectors[part], axis=1, keepdims=True)
+        result[part] = vectors[part] / np.where(lengths > 0, lengths, 1)
+    return result
 
 
 def comparable(vectors: Vectors, metric: Metric) -> Vectors:
@@ -88,14 +93,23 @@ def comparable(vectors: Vectors, metric: Metric) -> Vectors:
     """
     if metric == "euclidean" or not len(vectors):
         return vectors
+    # Of images that are all the same nothing would be left.
+    if not np.ptp(vectors, axis=0).any():
+        return normalise(vectors)
     spread = np.sqrt(vectors) if vectors.min() >= 0 else normalise(vectors)
     with one_thread():
-        centred = spread - spread.mean(axis=0, dtype=np.float64).astype(np.float32)
-    # What is left of vectors of one direction is rounding errors, which are not to be brought to length 1.
-    left = np.linalg.norm(centred, axis=1) > _ROUNDING * np.linalg.norm(spread, axis=1)
-    centred = np.where(left[:, None], centred, np.float32(0))
-    # Of images that are all the same nothing would be left.
-    return normalise(centred) if np.ptp(vectors, axis=0).any() else normalise(vectors)
+        mean = spread.mean(axis=0, dtype=np.float64).astype(np.float32)
+    for part in _parts(spread):
+        centred = spread[part] - mean
+        # What is left of vectors of one direction is rounding errors, which are not to be brought to length 1.
+        left = np.linalg.norm(centred, axis=1) > _ROUNDING * np.linalg.norm(spread[part], axis=1)
+        spread[part] = normalise(np.where(left[:, None], centred, np.float32(0)))
+    return spread
+
+
+def _parts(vectors: Vectors) -> Iterator[slice]:
+    """Yield rows to work on at a time: of millions of vectors no second copy fits into memory beside the result."""
+    return (slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(vectors), _ROWS_AT_ONCE))
 
 
 def choose_reduction(reduction: str, method: str) -> str:
@@ -145,7 +159,7 @@ def reduce(vectors: Vectors, method: str, *, seed: int) -> Reduced:
 def _graph(vectors: Vectors, seed: int) -> Reduced:
     # Copies of one picture would be each other's only neighbours.
     first, copies = find_copies(vectors)
-    different = vectors[first]
+    different = vectors[first] if len(first) < len(vectors) else vectors
     if len(different) < _SMALLEST_GRAPH:
         return Reduced(vectors, "none")
     sample = np.arange(len(different))
@@ -154,15 +168,16 @@ def _graph(vectors: Vectors, seed: int) -> Reduced:
     space = different
     if len(sample) * len(different) * different.shape[1] > _PAIR_BUDGET and different.shape[1] > _PAIR_DIMENSIONS:
         space = _project(different[sample], different, _PAIR_DIMENSIONS, seed)
-    graph = joined(walk_graph(space[sample]), space[sample])
+    among = space[sample] if len(sample) < len(space) else space
+    graph = joined(walk_graph(among), among)
     if count_pieces(graph) > MOST_PIECES:
         return Reduced(vectors, "none: the neighbour graph falls into many pieces")
     mapped = diffusion_map(graph)
     how = f"random walks on the neighbour graph to {mapped.shape[1]} dimensions"
     if len(sample) < len(different):
-        mapped = _place_among(mapped, space[sample], space)
+        mapped = _place_among(mapped, among, space)
         how += f", from {len(sample):,} images"
-    graph, rows = shown_graph(space[sample])
+    graph, rows = shown_graph(among)
     return Reduced(mapped[copies], how, graph, first[sample[rows]])
 
 

@@ -83,6 +83,16 @@ class TestComparable:
         vectors = noise(1, 16) * np.arange(1, 41, dtype=np.float32)[:, None]
         assert np.abs(comparable(vectors, "cosine")).max() <= 1e-5
 
+    @pytest.mark.parametrize("sign", [1, -1])
+    def test_in_parts_it_is_the_same_and_what_is_given_stays(self, sign: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        vectors = noise(40, 6) if sign < 0 else np.abs(noise(40, 6))
+        given = vectors.copy()
+        whole = comparable(vectors, "cosine")
+        monkeypatch.setattr(module, "_ROWS_AT_ONCE", 7)
+        assert np.array_equal(comparable(vectors, "cosine"), whole)
+        assert np.array_equal(normalise(vectors[::2]), normalise(vectors)[::2])
+        assert np.array_equal(vectors, given)
+
     def test_zero_vectors_give_numbers(self) -> None:
         for vectors in (np.zeros((5, 4), np.float32), np.vstack([np.zeros((3, 4), np.float32), noise(3, 4)])):
             answer = comparable(vectors, "cosine")

@@ -39,18 +39,21 @@ def divide(vectors: Vectors, k: int, *, seed: int, starts: int) -> tuple[Labels,
     """
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import ThreadpoolController
 
     starts = starts if k > 1 else 1
+    # Found once: looking for the libraries takes longer than a start among few images.
+    libraries = ThreadpoolController()
 
     def start(seed: int) -> Any:
         # OpenMP's limit holds for the thread that sets it, BLAS's for all: hence here, and below.
-        with one_thread("openmp"):
+        with libraries.limit(limits=1, user_api="openmp"):
             return KMeans(k, n_init=1, random_state=int(seed)).fit(vectors)
 
     # Several threads inside one start add up in an order that changes from run to run, and so do the results;
     # several starts side by side do not touch each other.
     workers = 2 if vectors.nbytes < _PARALLEL_BYTES else 1
-    with one_thread(), ThreadPoolExecutor(workers) as pool, warnings.catch_warnings():
+    with libraries.limit(limits=1), ThreadPoolExecutor(workers) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         models = list(pool.map(start, np.random.SeedSequence(seed).generate_state(starts)))
     best = min(models, key=lambda model: model.inertia_)
