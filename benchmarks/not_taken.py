@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,16 +23,17 @@ import numpy.typing as npt
 from PIL import Image
 from scipy.linalg import cholesky, solve_triangular
 
-from benchmarks.cifar import features, pictures, scored
+from benchmarks.cifar import encoded, features, gains, pictures, scored
 from benchmarks.common import machine
 from imgcluster import Encoder, graph
 from imgcluster.images import decode
-from imgcluster.preprocessing import prepare
+from imgcluster.preprocessing import RESIZE_RULES, prepare
 from imgcluster.reduction import comparable, normalise
 
 Vectors = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.str_]
 Part = tuple[Vectors, Labels]
+Scores = list[tuple[float, float]]
 
 SETS, SIZE = 10, 900
 OBLONG = 5400
@@ -42,7 +42,6 @@ KINDS = (2, 4, 7, 10)
 FOLDER_KINDS = (3, 6, 12, 20)
 FOLDER_DRAWS = 30
 FEWEST_OF_A_KIND = 7
-BATCH = 32
 NEIGHBOURS = 10
 SHARE = 6.0
 
@@ -51,57 +50,40 @@ def main() -> None:
     print(machine())
     generator = np.random.default_rng(0)
     print(f"\nframing: {OBLONG // SIZE} sets of {SIZE} oblong pieces of CIFAR-10 images, 4:3 and 3:2 either way up")
-    framed = oblong(generator)
-    compare({name: split(vectors, labels) for name, (vectors, labels) in framed.items()}, plain)
-    vectors, labels = features(SETS * SIZE)
-    parts = split(vectors, labels)
+    show({rule: scores(split(vectors, labels)) for rule, (vectors, labels) in oblong(generator).items()})
+    parts = split(*features(SETS * SIZE))
     for kinds in KINDS:
         print(f"\n{SETS} sets of CIFAR-10 images of {kinds} kinds")
-        methods([of_kinds(part, kinds, generator) for part in parts])
+        show(methods([of_kinds(part, kinds, generator) for part in parts]))
     if len(sys.argv) < 2:
         return
-    framed = from_folder(Path(sys.argv[1]))
-    labels = framed["crop"][1]
+    framed, labels = from_folder(Path(sys.argv[1]))
     for kinds in FOLDER_KINDS:
         print(f"\n{FOLDER_DRAWS} draws of four fifths of {kinds} kinds of pictures of {sys.argv[1]}")
         draws = [drawn(labels, kinds, generator) for _ in range(FOLDER_DRAWS)]
-        chosen = {name: [(values[draw], labels[draw]) for draw in draws] for name, (values, _) in framed.items()}
-        compare(chosen, plain)
-        methods(chosen["crop"])
+        chosen = {rule: [(vectors[draw], labels[draw]) for draw in draws] for rule, vectors in framed.items()}
+        show(methods(chosen.pop("crop")) | {rule: scores(group) for rule, group in chosen.items()})
 
 
-def methods(parts: list[Part]) -> None:
-    """Compare whitened vectors and shorter walks with the default."""
-    spaces: dict[str, Callable[[Vectors], Vectors]] = {
-        "as shipped": plain,
-        "whitened": lambda values: mapped(whitened(comparable(values, "cosine"))),
-        "walks of 5 steps": lambda values: mapped(comparable(values, "cosine"), 5),
+def methods(parts: list[Part]) -> dict[str, Scores]:
+    """Return the default's scores, and those of whitened vectors and of shorter walks."""
+    return {
+        "as shipped": scores(parts),
+        "whitened": [scored(mapped(whitened(comparable(vectors, "cosine"))), told) for vectors, told in parts],
+        "walks of 5 steps": [scored(mapped(comparable(vectors, "cosine"), 5), told) for vectors, told in parts],
     }
-    results = {name: [scored(space(values), told) for values, told in parts] for name, space in spaces.items()}
-    show(results)
 
 
-def compare(parts: dict[str, list[Part]], space: Callable[[Vectors], Vectors]) -> None:
-    """Compare vectors of the same images; the first are the default's."""
-    show({name: [scored(space(values), told) for values, told in group] for name, group in parts.items()})
+def scores(parts: list[Part]) -> Scores:
+    """Return the default's accuracy and NMI on each set."""
+    return [scored(mapped(comparable(vectors, "cosine")), told) for vectors, told in parts]
 
 
-def show(results: dict[str, list[tuple[float, float]]]) -> None:
-    usual = np.array(next(iter(results.values())))
-    for name, scores in results.items():
-        gained = np.array(scores) - usual
-        error = gained.std(axis=0, ddof=1) / np.sqrt(len(gained))
-        (accuracy, nmi), (more, better) = np.mean(scores, axis=0), gained.mean(axis=0)
-        print(
-            f"  {name:18} accuracy {accuracy:.3f} ({more:+.3f} ± {error[0]:.3f})"
-            f"  NMI {nmi:.3f} ({better:+.3f} ± {error[1]:.3f})",
-            flush=True,
-        )
-
-
-def plain(vectors: Vectors) -> Vectors:
-    """Return the space that is clustered by default."""
-    return mapped(comparable(vectors, "cosine"))
+def show(results: dict[str, Scores]) -> None:
+    """Print what each gains over the first."""
+    usual = next(iter(results.values()))
+    for name, found in results.items():
+        print(f"  {name:18} {gains(found, usual)}", flush=True)
 
 
 def mapped(vectors: Vectors, steps: int | None = None) -> Vectors:
@@ -143,34 +125,25 @@ def oblong(generator: np.random.Generator) -> dict[str, Part]:
         left, upper = generator.integers(32 - width + 1), generator.integers(32 - height + 1)
         pieces.append(Image.fromarray(image).crop((left, upper, left + width, upper + height)))
     framed: dict[str, Part] = {}
-    for rule in ("crop", "stretch", "pad"):
+    for rule in RESIZE_RULES:
         wanted = dataclasses.replace(spec, resize=rule)
-        framed[rule] = (encoded(encoder, [np.asarray(prepare(piece, wanted)) for piece in pieces]), labels)
+        framed[rule] = (encoded(encoder, np.stack([np.asarray(prepare(piece, wanted)) for piece in pieces])), labels)
     return framed
 
 
-def from_folder(folder: Path) -> dict[str, Part]:
-    """Return features of the pictures in a folder, framed in each way; kinds of few pictures are left out."""
+def from_folder(folder: Path) -> tuple[dict[str, Vectors], Labels]:
+    """Return features of the pictures in a folder, framed in each way, and their kinds; rare ones are left out."""
+    paths = [path for path in sorted(folder.rglob("*.png")) if "cartoon" not in path.parts]
+    told = np.array(["/".join(path.relative_to(folder).parts[:2]) for path in paths])
+    names, counts = np.unique(told, return_counts=True)
+    inside = np.flatnonzero(np.isin(told, names[counts >= FEWEST_OF_A_KIND]))
     encoder = Encoder("photos", device="cpu")
-    framed: dict[str, Part] = {}
-    for rule in ("crop", "stretch", "pad"):
+    framed = {}
+    for rule in RESIZE_RULES:
         wanted = dataclasses.replace(encoder.info.input_spec, resize=rule)
-        pixels, labels = [], []
-        for path in sorted(folder.rglob("*.png")):
-            if "cartoon" in path.parts:
-                continue
-            pixels.append(decode(path.read_bytes(), wanted).pixels)
-            labels.append("/".join(path.relative_to(folder).parts[:2]))
-        told = np.array(labels)
-        names, counts = np.unique(told, return_counts=True)
-        inside = np.isin(told, names[counts >= FEWEST_OF_A_KIND])
-        framed[rule] = (encoded(encoder, pixels)[inside], told[inside])
-    return framed
-
-
-def encoded(encoder: Encoder, pixels: list[npt.NDArray[np.uint8]]) -> Vectors:
-    batches = [encoder.encode(np.stack(pixels[start : start + BATCH])) for start in range(0, len(pixels), BATCH)]
-    return np.concatenate(batches)
+        pixels = np.stack([decode(paths[index].read_bytes(), wanted).pixels for index in inside])
+        framed[rule] = encoded(encoder, pixels)
+    return framed, told[inside]
 
 
 def split(vectors: Vectors, labels: Labels) -> list[Part]:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmarks.cifar import pictures, scored
+from benchmarks.cifar import gains, pictures, scored
 from benchmarks.common import machine
 from imgcluster.preprocessing import Pixels
 from imgcluster.reduction import comparable, reduce
@@ -56,20 +56,11 @@ def main() -> None:
             vectors[f"{title}, {how}"] = np.hstack(pooled)
     for size, parts in PARTS:
         print(f"\n{parts} sets of {size:,}: mean, and what is gained (± standard error)")
-        usual = None
+        usual: list[tuple[float, float]] = []
         for title, values in vectors.items():
-            scores = np.array(
-                [clustered(values, labels, slice(part * size, (part + 1) * size)) for part in range(parts)]
-            )
-            usual = scores if usual is None else usual
-            gained = scores - usual
-            error = gained.std(axis=0, ddof=1) / np.sqrt(parts)
-            (accuracy, nmi), (more, better) = scores.mean(axis=0), gained.mean(axis=0)
-            print(
-                f"  {title:52} accuracy {accuracy:.3f} ({more:+.3f} ± {error[0]:.3f})"
-                f"  NMI {nmi:.3f} ({better:+.3f} ± {error[1]:.3f})",
-                flush=True,
-            )
+            scores = [clustered(values, labels, slice(part * size, (part + 1) * size)) for part in range(parts)]
+            usual = usual or scores
+            print(f"  {title:52} {gains(scores, usual)}", flush=True)
 
 
 def computed(pixels: Pixels) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
