@@ -161,6 +161,7 @@ def _write(
         metrics |= {
             "clusters": len(tables.clusters),
             "noise": int((decided.clusters < 0).sum()),
+            "layers": _layers_after(metrics, len(tables.clusters)),
             "silhouette": rounded(tables.measures.silhouette),
             "silhouette_sample": tables.measures.silhouette_sample,
         }
@@ -169,6 +170,14 @@ def _write(
     rewrite_page(space, read_tables(space, metrics), on_progress, embeddings=embeddings)
     write_json(space.metrics, metrics)
     return moved
+
+
+def _layers_after(metrics: dict[str, Any], count: int) -> list[int]:
+    """Return the numbers of clusters of all layers, `count` being that of the picked one."""
+    layers = list(metrics.get("layers", ()))
+    if layers:
+        layers[metrics["layer"]] = count
+    return layers
 
 
 class _Tables:
@@ -221,6 +230,8 @@ class _Tables:
                 "confidence": f"{self._confidence[index]:.4f}",
                 "distance": None if np.isnan(distance) else f"{distance:.4f}",
                 "is_medoid": index in medoids,
+                # The picked layer is the clustering; the finer and coarser ones stay as they were computed.
+                f"layer_{self._before.metrics.get('layer')}": cluster,
             }
             if row.get("runner_up"):
                 other = self._decided.merged.get(int(row["runner_up"]), int(row["runner_up"]))

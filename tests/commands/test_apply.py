@@ -146,6 +146,15 @@ def test_a_dry_run_changes_nothing(workspace: Path) -> None:
     assert not (workspace / "applied").exists()
 
 
+def test_the_picked_layer_follows_the_plan(workspace: Path) -> None:
+    imgcluster.apply(plan(workspace, merges=[{"from": 1, "into": 0}]), workspace=workspace)
+    metrics = json.loads((workspace / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["layers"][metrics["layer"]] == metrics["clusters"] == 2
+    with (workspace / "assignments.csv").open(encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row[f"layer_{metrics['layer']}"] for row in table] == [row["cluster"] for row in table]
+
+
 @pytest.mark.parametrize("mode", ["move", "copy", "none"])
 def test_every_way_of_placing(mode: str, pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     out = tmp_path / "out"
@@ -181,9 +190,10 @@ def test_after_a_kill_at_any_rename_the_plan_can_be_applied_or_undone(
     after = state(workspace)
     imgcluster.undo(workspace=workspace)
     count = renames(workspace, file, monkeypatch)
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         killing_at(patch, round(share * (count - 1)))
-        imgcluster.apply(file, workspace=workspace)
+        with pytest.raises(KeyboardInterrupt):
+            imgcluster.apply(file, workspace=workspace)
     started = not (workspace / "metrics.json").exists()
     if then == "apply":
         imgcluster.apply(file, workspace=workspace)
@@ -197,11 +207,9 @@ def test_after_a_kill_at_any_rename_the_plan_can_be_applied_or_undone(
     assert imgcluster.undo(workspace=workspace).what == "placing"
 
 
-def test_a_dry_run_after_a_kill_says_what_comes_first_and_changes_nothing(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dry_run_after_a_kill_says_what_comes_first_and_changes_nothing(workspace: Path) -> None:
     file = plan(workspace, names={"0": "Sea"}, merges=[{"from": 1, "into": 0}])
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt):
         imgcluster.apply(file, workspace=workspace, on_progress=interrupt_at("report"))
     before = state(workspace)
     said = "interrupted half-way in .*: without --dry-run this command first takes it back. .*: imgcluster undo -w "
