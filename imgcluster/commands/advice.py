@@ -89,7 +89,7 @@ def about_looks(labels: npt.NDArray[np.int64], embeddings: Embeddings) -> Iterat
     """Warn of clusters that follow brightness, size, shape or folder."""
     width, height = embeddings.sizes[:, 0].astype(np.float64), embeddings.sizes[:, 1].astype(np.float64)
     told = (
-        ("brightness", embeddings.looks[:, 0].astype(np.float64)),
+        ("brightness", embeddings.statistics[:, 0].astype(np.float64)),
         ("size", np.log(np.maximum(width * height, 1))),
         ("shape (width to height)", np.log(np.maximum(width, 1) / np.maximum(height, 1))),
     )
@@ -111,7 +111,7 @@ def about_looks(labels: npt.NDArray[np.int64], embeddings: Embeddings) -> Iterat
 def about_encoder(encoder: dict[str, Any], embeddings: Embeddings) -> Iterator[str]:
     """Warn of an encoder that was not made for such images."""
     name, trained_on = encoder.get("name", "the encoder"), encoder.get("trained_on", "")
-    colourful = embeddings.looks[:, 1] > _COLOURFUL
+    colourful = embeddings.statistics[:, 1] > _COLOURFUL
     grey = encoder.get("channels") == 1
     width, height = int(encoder.get("width") or 0), int(encoder.get("height") or 0)
     small = 0 < max(width, height) <= _SMALL_INPUT

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.commands.confusion import Confusion, read_confusion, write_confusion
-from imgcluster.commands.history import keep_state, recover, relocate_placed, rewrite_page
+from imgcluster.commands.history import recover, relocate_placed, rewrite_page, save_state
 from imgcluster.errors import PlanError, UsageError, WorkspaceError
 from imgcluster.evaluation.internal import measure
 from imgcluster.fileio.atomic import remove, write_json
@@ -23,7 +23,7 @@ from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Measures, Metric
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.names import write_names
-from imgcluster.workspace.plans import Decided, Plan, carry_out, read_plan
+from imgcluster.workspace.plans import Plan, PlanResult, apply_plan, read_plan
 from imgcluster.workspace.result_tables import ClusterRow, rounded, row_of
 from imgcluster.workspace.results import Results, encoder_identity, read_results, read_tables
 from imgcluster.workspace.shards import Embeddings, load
@@ -98,7 +98,7 @@ def apply(
     with space.locked(dry_run=dry_run):
         recover(space, dry_run=dry_run, on_progress=on_progress)
         results = read_results(space)
-        decided = carry_out(decisions, results.paths, results.clusters, results.names, name=to_text(file))
+        decided = apply_plan(decisions, results.paths, results.clusters, results.names, name=to_text(file))
         embeddings = load(space.embeddings, identity)
         tables = _Tables(space, results, decided, embeddings)
         moved = 0
@@ -132,16 +132,16 @@ def _read(file: Path) -> Plan:
 def _write(
     space: Workspace,
     results: Results,
-    decided: Decided,
+    decided: PlanResult,
     tables: _Tables,
     embeddings: Embeddings,
     on_progress: OnProgress,
 ) -> int:
-    number = keep_state(space)
+    number = save_state(space)
     # From here to the last line the workspace has no clustering; then it has the new one. In between, `recover`
     # and `undo` restore the old one.
     remove(space.metrics)
-    for path in space.drawn:
+    for path in space.figure_files:
         remove(path)
     labels = decided.clusters.tolist()
     moved = relocate_placed(space, results, labels, decided.names, "place", on_progress)
@@ -151,7 +151,7 @@ def _write(
         tables.cluster_columns,
         ([row[name] for name in tables.cluster_columns] for row in tables.clusters),
     )
-    write_names(space, results.locations, labels, decided.names, shown=results.names.values())
+    write_names(space, results.locations, labels, decided.names, replaced=results.names.values())
     metrics = results.metrics | {"plans": number}
     if tables.measures is not None:
         for name in ("scores", "quality"):
@@ -191,7 +191,7 @@ class _Tables:
         assignment_columns: Those of ``assignments.csv``.
     """
 
-    def __init__(self, space: Workspace, results: Results, decided: Decided, embeddings: Embeddings) -> None:
+    def __init__(self, space: Workspace, results: Results, decided: PlanResult, embeddings: Embeddings) -> None:
         if embeddings.locations != results.locations:
             raise WorkspaceError(f"the tables in {space.path} are not of its embeddings: run imgcluster cluster again")
         self._before, self._decided = results, decided
@@ -269,5 +269,5 @@ class _Tables:
             yield row
 
 
-def _numbers(decided: Decided) -> list[int]:
+def _numbers(decided: PlanResult) -> list[int]:
     return [int(number) for number in np.unique(decided.clusters) if number >= 0]

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from imgcluster._version import versions
-from imgcluster.commands.intake import Intake
+from imgcluster.commands.embed_run import EmbedRun
 from imgcluster.commands.retire import require_not_moved, retire_results
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.encoders import Encoder
@@ -25,7 +25,7 @@ from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, with_changes
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.workspace.folder import MARKER, Workspace
 from imgcluster.workspace.index import Index
-from imgcluster.workspace.shards import ShardWriter, all_shards, contents, discard
+from imgcluster.workspace.shards import ShardWriter, all_shards, contents, remove_shards
 from imgcluster.workspace.tables import SKIPPED
 
 __all__ = ["EmbedSummary", "embed", "refuse_own_output"]
@@ -117,7 +117,7 @@ def embed(
         require_not_moved(space)
         _refuse_other_encoder(space, model, chosen.fresh)
         job = _Job(space, model, finder.roots(), requested, _listing(files), fresh=chosen.fresh)
-        intake = Intake(job.index, job.writer, model, batch_size=chosen.batch_size, base=job.base, begin=job.begin)
+        intake = EmbedRun(job.index, job.writer, model, batch_size=chosen.batch_size, base=job.base, begin=job.begin)
         try:
             with quiet_decoders():
                 intake.take_all(finder, workers, on_progress)
@@ -167,7 +167,7 @@ class _Job:
         # The first embed decides what paths are relative to, so that they stay the same as folders are added.
         self.base: str = self._before["base"] if "base" in self._before else common_base(roots)
         self._begun = False
-        self.index = Index(space.embeddings, model.identity, forget=self._fresh)
+        self.index = Index(space.embeddings, model.identity, fresh=self._fresh)
         self.writer = ShardWriter(space.embeddings, model.identity)
 
     def begin(self) -> None:
@@ -185,13 +185,13 @@ class _Job:
         before = {key: value for key, value in self._before.items() if key != "cluster"}
         self._space.write_manifest(before | record)
         if self._fresh:
-            discard(all_shards(self._space.embeddings))
+            remove_shards(all_shards(self._space.embeddings))
             # On another device the same images get other last digits.
             remove(self._space.layers)
             remove(self._space.layout)
         self._begun = True
 
-    def finish(self, intake: Intake, scope: Scope, watch: Stopwatch, options: dict[str, Any]) -> EmbedSummary:
+    def finish(self, intake: EmbedRun, scope: Scope, watch: Stopwatch, options: dict[str, Any]) -> EmbedSummary:
         """Let go of what vanished, complete the tables and the manifest, and sum up.
 
         Raises:
@@ -201,7 +201,7 @@ class _Job:
             raise _nothing_found(intake, self._asked)
         # What lies in a folder that cannot be read just now is not gone for that.
         unreadable = [entry for entry, _ in intake.skipped if isinstance(entry, UnreadablePath)]
-        vanished = self.index.forget_unseen(scope.without(entry.location for entry in unreadable if entry.is_folder))
+        vanished = self.index.drop_unseen(scope.without(entry.location for entry in unreadable if entry.is_folder))
         if self.index.has_outdated_rows:
             self.begin()
         # The new rows first: what they replace must not go before they are on disk.
@@ -254,7 +254,7 @@ class _Job:
         self._space.write_manifest(manifest | record)
         return summary
 
-    def _all_skipped(self, intake: Intake, scope: Scope) -> tuple[dict[str, str], set[str]]:
+    def _all_skipped(self, intake: EmbedRun, scope: Scope) -> tuple[dict[str, str], set[str]]:
         """Return the reason for each skipped location, and the roots they lie under.
 
         Those of earlier runs under other paths, which this run did not look at, stay on record.
@@ -283,7 +283,7 @@ def _listing(files: Sequence[str | os.PathLike[str]]) -> str:
     return digest.hexdigest()
 
 
-def _nothing_found(intake: Intake, asked: Sequence[str]) -> NoImagesError:
+def _nothing_found(intake: EmbedRun, asked: Sequence[str]) -> NoImagesError:
     where = ", ".join(asked) or "the list"
     if intake.skipped:
         entry, reason = intake.skipped[0]

@@ -22,10 +22,10 @@ from imgcluster.workspace.folder import Workspace, read_json
 from imgcluster.workspace.results import Results, encoder_identity, read_tables
 from imgcluster.workspace.shards import Embeddings, load
 
-__all__ = ["keep_state", "last_plan", "recover", "relocate_placed", "rewrite_page", "take_plan_back"]
+__all__ = ["last_plan", "recover", "relocate_placed", "rewrite_page", "save_state", "undo_plan"]
 
 
-def keep_state(space: Workspace) -> int:
+def save_state(space: Workspace) -> int:
     """Keep what a plan is about to change, and return how many plans that makes."""
     number = int(space.read_metrics().get("plans", 0)) + 1
     # A state that was kept for a plan of which nothing came.
@@ -65,14 +65,14 @@ def recover(space: Workspace, *, dry_run: bool = False, on_progress: OnProgress 
             f"a plan was interrupted half-way in {space.path}: without --dry-run this command first takes it back. To "
             f"see what comes then: {space.command('undo')}"
         )
-    take_plan_back(space, state, on_progress=on_progress)
+    undo_plan(space, state, on_progress=on_progress)
 
 
-def take_plan_back(space: Workspace, state: Path, *, on_progress: OnProgress = ignore_progress) -> int:
+def undo_plan(space: Workspace, state: Path, *, on_progress: OnProgress = ignore_progress) -> int:
     """Bring the workspace back to a state that was kept, and return how many placed files moved."""
     metrics: dict[str, Any] = read_json(state / space.metrics.name, "start over with: imgcluster cluster")
     remove(space.metrics)
-    for path in space.drawn:
+    for path in space.figure_files:
         remove(path)
     for path in _changed_by_plans(space):
         if path != space.metrics:

@@ -13,7 +13,7 @@ from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import make_folder, remove, write_json
 from imgcluster.fileio.path_text import from_text
 from imgcluster.placement import Journal, read_journal, undo_placement
-from imgcluster.placement.plan import free_name, names_in
+from imgcluster.placement.plan import existing_names, free_name
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import locations
 
@@ -111,7 +111,7 @@ def _undo_links(space: Workspace) -> None:
     outdated = space.outdated
     if journal.mode == "move" and journal.entries:
         make_folder(outdated, within=space.path)
-        kept = outdated / free_name(space.journal.name, dict.fromkeys(names_in(outdated), 1))
+        kept = outdated / free_name(space.journal.name, dict.fromkeys(existing_names(outdated), 1))
         os.replace(space.journal, kept)
         _LOG.warning("moved images are not where they were put; %s says where they came from", kept)
         return

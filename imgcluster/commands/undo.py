@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from imgcluster.commands.history import last_plan, rewrite_page, take_plan_back
+from imgcluster.commands.history import last_plan, rewrite_page, undo_plan
 from imgcluster.commands.retire import read_placement
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.path_text import to_text
@@ -45,13 +45,13 @@ def undo(
         PlacementError: The journal is damaged.
     """
     space = Workspace(workspace)
-    if not space.is_made:
+    if not space.is_initialized:
         raise WorkspaceError(f"there is no workspace {space.path}; name it with -w DIR")
     with space.locked(dry_run=dry_run):
         journal = read_placement(space)
         state = last_plan(space)
         if state is not None:
-            moved = 0 if dry_run else take_plan_back(space, state, on_progress=on_progress)
+            moved = 0 if dry_run else undo_plan(space, state, on_progress=on_progress)
             return UndoSummary(
                 workspace=to_text(space.path),
                 what="plan",

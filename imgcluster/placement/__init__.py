@@ -6,7 +6,7 @@ where the content is safe in an independent file; it never overwrites.
 """
 
 from imgcluster.placement.journal import CLUSTERS_FOLDER, PLACE_MODES, Journal, PlaceMode, check_mode, read_journal
-from imgcluster.placement.place import Placed, place
+from imgcluster.placement.place import PlacementResult, place
 from imgcluster.placement.plan import NOISE_FOLDER, folder_name, plan
 from imgcluster.placement.relocation import relocate
 from imgcluster.placement.undo import UndoResult, undo_placement

@@ -126,7 +126,7 @@ def _is_plain_name(name: str) -> bool:
 def write_journal(journal: Journal, path: Path) -> None:
     """Replace the journal at `path`."""
     workspace = to_text(os.path.abspath(path.parent))
-    with atomic_path(path) as draft, draft.open("w", encoding="utf-8", newline="\n") as file:
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         head = {"mode": journal.mode, "folder": relative_to(journal.folder, workspace)}
         file.write(json.dumps(head, ensure_ascii=False) + "\n")
         for entry in journal.entries:

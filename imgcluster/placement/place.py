@@ -34,14 +34,14 @@ _NOT_ALLOWED_WINDOWS: Final = {1, 17, 1314}
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacementResult:
     """How many files were placed, by the way that was taken; `missing` are images whose file is gone."""
 
     counts: dict[str, int]
     missing: tuple[str, ...]
 
 
-def place(journal: Journal, path: Path, *, step: Callable[[int], None] = lambda done: None) -> Placed:
+def place(journal: Journal, path: Path, *, step: Callable[[int], None] = lambda done: None) -> PlacementResult:
     """Carry out a plan, after it was written to `path`.
 
     Args:
@@ -53,7 +53,7 @@ def place(journal: Journal, path: Path, *, step: Callable[[int], None] = lambda 
         PlacementError: A file could not be placed for another reason than that it is gone.
     """
     if journal.mode == "none":
-        return Placed({}, ())
+        return PlacementResult({}, ())
     write_journal(journal, path)
     counts: dict[str, int] = {}
     missing = []
@@ -82,7 +82,7 @@ def place(journal: Journal, path: Path, *, step: Callable[[int], None] = lambda 
         gone = set(missing)
         there = tuple(entry for entry in journal.entries if entry.source not in gone)
         write_journal(Journal(journal.mode, journal.folder, there), path)
-    return Placed(counts, tuple(missing))
+    return PlacementResult(counts, tuple(missing))
 
 
 def _place_one(source: Path, target: Path, mode: str) -> str:
@@ -93,8 +93,8 @@ def _place_one(source: Path, target: Path, mode: str) -> str:
         move(source, target)
         return mode
     if mode == "copy":
-        with atomic_path(target) as draft:
-            shutil.copy2(source, draft)
+        with atomic_path(target) as temporary:
+            shutil.copy2(source, temporary)
         return mode
     try:
         if mode == "symlink":
@@ -128,8 +128,8 @@ def move(source: Path, target: Path) -> None:
         # Another disk: the original is removed only when its copy is safely written, and only if nobody wrote to it
         # in the meantime.
         before = source.stat()
-        with atomic_path(target) as draft:
-            shutil.copy2(source, draft)
+        with atomic_path(target) as temporary:
+            shutil.copy2(source, temporary)
         after = source.stat()
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             target.unlink()

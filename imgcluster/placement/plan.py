@@ -14,9 +14,9 @@ from imgcluster.placement.journal import Entry, Journal, PlaceMode
 
 __all__ = [
     "NOISE_FOLDER",
+    "existing_names",
     "folder_name",
     "free_name",
-    "names_in",
     "plan",
 ]
 
@@ -68,13 +68,13 @@ def plan(
     for location, cluster in zip(locations, clusters, strict=True):
         home = folder / folder_name(int(cluster), names.get(int(cluster), ""))
         if home.name not in taken:
-            taken[home.name] = dict.fromkeys(names_in(home), 1)
+            taken[home.name] = dict.fromkeys(existing_names(home), 1)
         name = free_name(from_text(location).name, taken[home.name])
         entries.append(Entry(location, to_text(home / name)))
     return Journal(mode, to_text(folder), tuple(entries))
 
 
-def names_in(folder: Path) -> set[str]:
+def existing_names(folder: Path) -> set[str]:
     """Return the names in a folder, in the form that `free_name` compares; none where there is no folder."""
     try:
         return {_key(name) for name in os.listdir(folder)}

@@ -17,7 +17,7 @@ from imgcluster.errors import PlacementError
 from imgcluster.fileio.atomic import make_folder
 from imgcluster.fileio.path_text import from_text, to_text
 from imgcluster.placement.journal import Entry, Journal, write_journal
-from imgcluster.placement.plan import folder_name, free_name, names_in
+from imgcluster.placement.plan import existing_names, folder_name, free_name
 
 __all__ = ["relocate"]
 
@@ -105,7 +105,7 @@ def _decide(places: Mapping[str, str], homes: Mapping[str, Path]) -> tuple[dict[
         if home is None or from_text(place).parent == home:
             continue
         if home not in taken:
-            taken[home] = dict.fromkeys(names_in(home), 1)
+            taken[home] = dict.fromkeys(existing_names(home), 1)
         # Under its own name, which a numbered one may be free to take again.
         moves[source] = home / free_name(from_text(source).name, taken[home])
         after[source] = to_text(moves[source])

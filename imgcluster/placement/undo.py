@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from imgcluster.fileio.atomic import make_folder, remove_drafts
+from imgcluster.fileio.atomic import make_folder, remove_temporary_files
 from imgcluster.fileio.path_text import from_text
 from imgcluster.placement.journal import Entry, Journal, PlaceMode, write_journal
 from imgcluster.placement.place import move
-from imgcluster.placement.plan import free_name, names_in
+from imgcluster.placement.plan import existing_names, free_name
 
 __all__ = ["UndoResult", "undo_placement"]
 
@@ -180,7 +180,7 @@ def _set_aside(entries: Iterable[Entry], aside: Path, workspace: Path) -> None:
         target = from_text(entry.target)
         folder = aside / target.parent.name
         make_folder(folder, within=workspace)
-        move(target, folder / free_name(target.name, dict.fromkeys(names_in(folder), 1)))
+        move(target, folder / free_name(target.name, dict.fromkeys(existing_names(folder), 1)))
 
 
 def _same_content(first: Path, second: Path) -> bool:
@@ -194,7 +194,7 @@ def _same_content(first: Path, second: Path) -> bool:
 def _remove_empty_folders(folder: Path, entries: Iterable[Entry]) -> None:
     parents = {from_text(entry.target).parent for entry in entries}
     for parent in parents:
-        remove_drafts(parent)
+        remove_temporary_files(parent)
     for parent in [*sorted(parents), folder]:
         # rmdir refuses a folder that holds anything.
         with contextlib.suppress(OSError):

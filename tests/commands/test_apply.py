@@ -16,7 +16,7 @@ import imgcluster
 import pages
 from imgcluster import PlanError, UsageError, WorkspaceError
 from imgcluster.cli.app import app
-from imgcluster.workspace.names import find_again
+from imgcluster.workspace.names import match_names
 from interruptions import interrupt_at, killing_at
 from samples import paint
 
@@ -266,14 +266,14 @@ class TestLaterClusterings:
         places = [f"/{number}" for number in range(10)]
         known = dict.fromkeys(places[:6], "sea") | dict.fromkeys(places[6:], "")
         whole = np.array([0] * 6 + [1] * 4)
-        assert find_again(known, places, whole) == {0: "sea"}
+        assert match_names(known, places, whole) == {0: "sea"}
         half = np.array([0] * 3 + [1] * 3 + [2] * 4)
-        assert find_again(known, places, half) == {}
+        assert match_names(known, places, half) == {}
         diluted = np.array([0] * 6 + [0] * 4)
-        assert find_again(known, places, diluted) == {0: "sea"}
-        assert find_again(dict(list(known.items())[2:]), places, np.zeros(10, int)) == {}
-        assert find_again(known, places, np.full(10, -1)) == {}
-        assert find_again({}, places, whole) == {}
+        assert match_names(known, places, diluted) == {0: "sea"}
+        assert match_names(dict(list(known.items())[2:]), places, np.zeros(10, int)) == {}
+        assert match_names(known, places, np.full(10, -1)) == {}
+        assert match_names({}, places, whole) == {}
 
 
 class TestRefused:

@@ -27,7 +27,7 @@ from imgcluster.placement import (
     NOISE_FOLDER,
     PLACE_MODES,
     Journal,
-    Placed,
+    PlacementResult,
     PlaceMode,
     UndoResult,
     check_mode,
@@ -92,7 +92,7 @@ class Scene:
     def plan(self, paths: Sequence[Path], clusters: Sequence[int], mode: PlaceMode) -> Journal:
         return plan([to_text(path) for path in paths], clusters, self.clusters, mode)
 
-    def place(self, paths: Sequence[Path], clusters: Sequence[int], mode: PlaceMode) -> Placed:
+    def place(self, paths: Sequence[Path], clusters: Sequence[int], mode: PlaceMode) -> PlacementResult:
         return place(self.plan(paths, clusters, mode), self.journal)
 
     def read(self, journal: Path | None = None) -> Journal | None:
@@ -203,7 +203,7 @@ class TestPlaceAndTakeBack:
         before = snapshot(scene.base)
         contents = [path.read_bytes() for path in paths]
         answer = scene.place(paths, [1, 0, -1], mode)
-        assert answer == Placed({mode: 3}, ())
+        assert answer == PlacementResult({mode: 3}, ())
         assert scene.placed() == ["cluster_000/b.png", "cluster_001/a.jpg", "noise/c d.gif"]
         targets = [scene.clusters / name for name in ("cluster_001/a.jpg", "cluster_000/b.png", "noise/c d.gif")]
         assert [path.read_bytes() for path in targets] == contents
@@ -227,7 +227,7 @@ class TestPlaceAndTakeBack:
 
     def test_placing_by_none_places_nothing(self, scene: Scene) -> None:
         paths = scene.add("a.jpg")
-        assert scene.place(paths, [0], "none") == Placed({}, ())
+        assert scene.place(paths, [0], "none") == PlacementResult({}, ())
         assert scene.placed() == []
 
     def test_links_survive_moving_everything_together(self, tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ class TestPlaceAndTakeBack:
         assert (answer.done, answer.left) == (0, ())
 
     def test_an_empty_plan(self, scene: Scene) -> None:
-        assert scene.place([], [], "move") == Placed({}, ())
+        assert scene.place([], [], "move") == PlacementResult({}, ())
         assert scene.undo().done == 0
         assert not scene.journal.exists()
 
@@ -312,7 +312,7 @@ class TestPlaceAndTakeBack:
         paths[1].unlink()
         before = snapshot(scene.base)
         answer = scene.place(paths, [0, 1, 0], mode)
-        assert answer == Placed({mode: 2}, (to_text(paths[1]),))
+        assert answer == PlacementResult({mode: 2}, (to_text(paths[1]),))
         assert scene.placed() == ["cluster_000/a.jpg", "cluster_000/z.jpg"]
         assert scene.undo().done == 2
         assert snapshot(scene.base) == before
@@ -327,7 +327,7 @@ class TestPlaceAndTakeBack:
             (path,) = scene.add("a.jpg")
             path.chmod(0o444)
             before = snapshot(scene.base)
-            assert scene.place([path], [0], mode) == Placed({mode: 1}, ())
+            assert scene.place([path], [0], mode) == PlacementResult({mode: 1}, ())
             assert scene.undo().done == 1
             assert snapshot(scene.base) == before
 
@@ -600,7 +600,7 @@ class TestFallbacks:
         paths = scene.add("a.jpg", "b.jpg", "c.jpg")
         before = snapshot(scene.base)
         attempts = refusing(monkeypatch, "symlink", number)
-        assert scene.place(paths, [0, 0, 0], "symlink") == Placed({"hardlink": 3}, ())
+        assert scene.place(paths, [0, 0, 0], "symlink") == PlacementResult({"hardlink": 3}, ())
         assert len(attempts) == 1, "what does not work is not tried for every file"
         assert os.path.samefile(paths[0], scene.clusters / "cluster_000" / "a.jpg")
         assert scene.undo().done == 3
@@ -613,7 +613,7 @@ class TestFallbacks:
         paths = scene.add("a.jpg", "b.jpg")
         before = snapshot(scene.base)
         refusing(monkeypatch, "link", number)
-        assert scene.place(paths, [0, 0], "hardlink") == Placed({"copy": 2}, ())
+        assert scene.place(paths, [0, 0], "hardlink") == PlacementResult({"copy": 2}, ())
         assert not os.path.samefile(paths[0], scene.clusters / "cluster_000" / "a.jpg")
         assert scene.undo().done == 2
         assert snapshot(scene.base) == before
@@ -623,7 +623,7 @@ class TestFallbacks:
         before = snapshot(scene.base)
         refusing(monkeypatch, "symlink", errno.EPERM)
         refusing(monkeypatch, "link", errno.EXDEV)
-        assert scene.place(paths, [0, 0], "symlink") == Placed({"copy": 2}, ())
+        assert scene.place(paths, [0, 0], "symlink") == PlacementResult({"copy": 2}, ())
         assert (scene.clusters / "cluster_000" / "a.jpg").read_bytes() == paths[0].read_bytes()
         assert scene.undo().done == 2
         assert snapshot(scene.base) == before
@@ -653,7 +653,7 @@ class TestFallbacks:
         paths = scene.add("a.jpg", "sub/a.jpg")
         before = snapshot(scene.base)
         attempts = refusing(monkeypatch, "rename", errno.EXDEV)
-        assert scene.place(paths, [0, 0], "move") == Placed({"move": 2}, ())
+        assert scene.place(paths, [0, 0], "move") == PlacementResult({"move": 2}, ())
         assert attempts
         assert scene.placed() == ["cluster_000/a.jpg", "cluster_000/a_2.jpg"]
         assert not paths[0].exists()

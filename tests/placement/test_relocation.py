@@ -24,7 +24,7 @@ from imgcluster.placement import relocation as module
 MODES = ["symlink", "copy", "hardlink", "move"]
 
 
-class Placed:
+class PlacementResult:
     """Six pictures, of two folders with the same names, placed in three clusters."""
 
     def __init__(self, folder: Path, mode: str) -> None:
@@ -64,11 +64,11 @@ class Placed:
 
 
 @pytest.fixture(params=MODES)
-def placed(request: pytest.FixtureRequest, tmp_path: Path) -> Placed:
-    return Placed(tmp_path, request.param)
+def placed(request: pytest.FixtureRequest, tmp_path: Path) -> PlacementResult:
+    return PlacementResult(tmp_path, request.param)
 
 
-def test_names_merges_and_moves(placed: Placed) -> None:
+def test_names_merges_and_moves(placed: PlacementResult) -> None:
     before = placed.found
     assert placed.relocate([0, 0, 2, 2, 2, 0], {0: "Sea & Söhne"}) == 5
     assert placed.found == {
@@ -86,13 +86,13 @@ def test_names_merges_and_moves(placed: Placed) -> None:
     assert all(source.exists() for source in placed.sources)
 
 
-def test_nothing_to_do_moves_nothing(placed: Placed) -> None:
+def test_nothing_to_do_moves_nothing(placed: PlacementResult) -> None:
     before = placed.journal.read_bytes()
     assert placed.relocate([0, 0, 1, 1, 2, -1]) == 0
     assert placed.journal.read_bytes() == before
 
 
-def test_equal_names_and_strangers_are_not_overwritten(placed: Placed) -> None:
+def test_equal_names_and_strangers_are_not_overwritten(placed: PlacementResult) -> None:
     (placed.folder / "cluster_001/1.jpg").rename(placed.folder / "cluster_001/mine.txt")
     (placed.folder / "cluster_000/3.jpg").write_text("a stranger's", encoding="utf-8")
     placed.relocate([0, 0, 0, 0, 0, 0])
@@ -110,7 +110,9 @@ def test_equal_names_and_strangers_are_not_overwritten(placed: Placed) -> None:
 
 @pytest.mark.parametrize("at", range(5))
 @pytest.mark.parametrize("then", ["again", "back", "undo"])
-def test_a_kill_at_any_file_loses_none(placed: Placed, monkeypatch: pytest.MonkeyPatch, at: int, then: str) -> None:
+def test_a_kill_at_any_file_loses_none(
+    placed: PlacementResult, monkeypatch: pytest.MonkeyPatch, at: int, then: str
+) -> None:
     before, real, calls = placed.found, module._rename, []
 
     def dying(first: Path, second: Path) -> None:

@@ -12,17 +12,17 @@ from imgcluster.fileio.path_text import relative_path
 from imgcluster.images.find import Finder, FoundFile, UnreadablePath
 from imgcluster.images.load import Loaded, NotAnImage, Skipped, Unchanged, in_order, read_image
 from imgcluster.progress import OnProgress, Progress
-from imgcluster.workspace.index import Index, Known
+from imgcluster.workspace.index import Index, StoredImage
 from imgcluster.workspace.shards import Row, ShardWriter
 
-__all__ = ["Intake"]
+__all__ = ["EmbedRun"]
 
 _COUNTED_BETWEEN_REPORTS: Final = 1000
 
-_Answer = tuple[Known | None, Loaded | Unchanged | Skipped | NotAnImage]
+_Answer = tuple[StoredImage | None, Loaded | Unchanged | Skipped | NotAnImage]
 
 
-class Intake:
+class EmbedRun:
     """Takes found files, embeds those that the index does not know, and counts what becomes of each.
 
     Args:
@@ -59,7 +59,7 @@ class Intake:
         self._batch_size = batch_size
         self._base = base
         self._begin = begin
-        self._batch: list[tuple[FoundFile, Loaded, Known | None]] = []
+        self._batch: list[tuple[FoundFile, Loaded, StoredImage | None]] = []
 
     def take_all(self, finder: Finder, workers: int, on_progress: OnProgress) -> None:
         """Find, read and embed everything, `workers` threads reading ahead of the encoder."""
@@ -94,10 +94,10 @@ class Intake:
                 self._encode_batch()
         elif isinstance(content, Skipped):
             if known is not None:
-                self._index.drop(known)
+                self._index.mark_outdated(known)
             self.skipped.append((file, content.reason))
         elif known is not None and isinstance(content, Unchanged):
-            self._index.keep(known, file.mtime_ns)
+            self._index.mark_unchanged(known, file.mtime_ns)
             self.unchanged += 1
         else:
             self.ignored += 1
@@ -114,7 +114,7 @@ class Intake:
             if known is None:
                 self.new += 1
             else:
-                self._index.drop(known)
+                self._index.mark_outdated(known)
                 self.changed += 1
             rows.append(
                 Row(
