@@ -21,7 +21,7 @@ from imgcluster.features.reduce import choose_reduction
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, with_changes
-from imgcluster.placement import PlacementResult, PlaceMode, check_mode, place, plan
+from imgcluster.placement import PlacementResult, PlaceMode, check_mode, place, plan_placement
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Candidate, Clustering, Kept, Measures, Metric, check_level
 from imgcluster.workspace.caches import read_clustering, write_clustering
@@ -284,7 +284,7 @@ def _publish(
 def _place(space: Workspace, tables: ClusteringTables, mode: PlaceMode, on_progress: OnProgress) -> PlacementResult:
     if mode == "none":
         return PlacementResult({}, ())
-    journal = plan(tables.embeddings.locations, tables.labels, space.clusters, mode, tables.names)
+    journal = plan_placement(tables.embeddings.locations, tables.labels, space.clusters, mode, tables.names)
     total = len(journal.entries)
     return place(journal, space.journal, step=lambda done: on_progress(Progress("place", done, total)))
 
