@@ -19,7 +19,7 @@ from benchmarks.cifar import gains, pictures, scored
 from benchmarks.common import machine
 from imgcluster.preprocessing import Pixels
 from imgcluster.reduction import comparable, reduce
-from training.export_photos import MEAN, PHOTOS, SCALE, WINDOWS, PhotoFeatures
+from imgcluster_training.export.photos import MEAN, PHOTOS, SCALE, WINDOWS, PhotoFeatures
 
 COUNT = 9000
 PARTS = ((300, 15), (900, 10), (3000, 3))

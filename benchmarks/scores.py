@@ -26,7 +26,7 @@ from imgcluster.clustering import Settings, cluster_vectors
 from imgcluster.reduction import Reduced, comparable, reduce
 from imgcluster.scoring import score
 from imgcluster.store.shards import load
-from training.datasets import load_dataset
+from imgcluster_training.data.datasets import load_dataset
 
 SEEDS = 5
 RESULTS = Path(__file__).with_suffix(".json")

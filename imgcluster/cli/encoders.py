@@ -118,7 +118,7 @@ def train_encoder_command(
     with boundary(screen):
         require_training()
         from imgcluster.cli.show.training import show_training
-        from training.train import train_encoder
+        from imgcluster_training.train import train_encoder
 
         with screen.training_progress() as on_progress:
             result = train_encoder(

@@ -28,8 +28,8 @@ def data_dir():
 
 @pytest.fixture
 def tiny_recipe():
+    from imgcluster_training.recipe.schema import parse_recipe
     from tiny import TINY
-    from training.recipes import parse_recipe
 
     return parse_recipe(TINY, "tiny")
 
@@ -37,7 +37,7 @@ def tiny_recipe():
 @pytest.fixture
 def tiny_images():
     """Sixty 8×8 images of three classes: a bright square that lies in one of three places, and noise."""
-    from training.datasets import ArrayImages, ImageSet
+    from imgcluster_training.data.datasets import ArrayImages, ImageSet
 
     random = np.random.default_rng(0)
 

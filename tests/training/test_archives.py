@@ -17,8 +17,8 @@ from PIL import Image
 pytest.importorskip("torch")
 
 from imgcluster.preprocessing import InputSpec
-from training.archives import read_cifar_binary, read_cifar_python, read_idx, read_image_zip
-from training.errors import DatasetError
+from imgcluster_training.data.archives import read_cifar_binary, read_cifar_python, read_idx, read_image_zip
+from imgcluster_training.errors import DatasetError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
 LABELS = np.array([3, 1, 4, 1])

@@ -7,8 +7,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from imgcluster.errors import UsageError  # noqa: E402
-from training.augmentation import apply_transforms  # noqa: E402
-from training.transforms import (  # noqa: E402
+from imgcluster_training.data.augmentation import apply_transforms  # noqa: E402
+from imgcluster_training.recipe.transforms import (  # noqa: E402
     TRANSFORMS,
     Affine,
     ColourJitter,

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from imgcluster.errors import UsageError  # noqa: E402
-from training.batches import (  # noqa: E402
+from imgcluster_training.data.batches import (  # noqa: E402
     Batches,
     Subset,
     fold_split,
@@ -19,8 +19,8 @@ from training.batches import (  # noqa: E402
     to_target,
     to_tensor,
 )
-from training.datasets import ArrayImages, ImageSet  # noqa: E402
-from training.recipes import DataSettings, with_changes  # noqa: E402
+from imgcluster_training.data.datasets import ArrayImages, ImageSet  # noqa: E402
+from imgcluster_training.recipe.schema import DataSettings, with_changes  # noqa: E402
 
 CPU = torch.device("cpu")
 
@@ -106,7 +106,7 @@ def test_an_epoch_shows_every_image_once_in_another_order_each_time(numbered, ti
 
 
 def test_an_epoch_can_begin_in_its_middle(numbered, tiny_recipe):
-    from training.transforms import SaltAndPepper
+    from imgcluster_training.recipe.transforms import SaltAndPepper
 
     recipe = dataclasses.replace(tiny_recipe, corruption=(SaltAndPepper(amount=0.5),))
     batches = Batches(numbered.train, recipe, seed=0, device=CPU)

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from training.clustering.centres import (  # noqa: E402
+from imgcluster_training.deep_clustering.initial_clusters import (  # noqa: E402
     count_clusters,
     diffusion_map,
     graph_clusters,
@@ -15,7 +15,7 @@ from training.clustering.centres import (  # noqa: E402
     means,
     nearest,
 )
-from training.errors import TrainingError  # noqa: E402
+from imgcluster_training.errors import TrainingError  # noqa: E402
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def agreement(found, labels):
 
 @pytest.mark.parametrize("block", [1, 7 * 40, 2**24])
 def test_the_nearest_are_the_nearest_by_cosine(monkeypatch, block):
-    monkeypatch.setattr("training.clustering.centres._SIMILARITIES", block)
+    monkeypatch.setattr("imgcluster_training.deep_clustering.initial_clusters._SIMILARITIES", block)
     codes = torch.randn(40, 5, generator=torch.Generator().manual_seed(0))
     unit = (codes / codes.norm(dim=1, keepdim=True)).numpy()
     for number, found in enumerate(nearest(codes, 4).tolist()):
@@ -52,7 +52,7 @@ def test_few_images_have_fewer_neighbours():
 
 @pytest.mark.parametrize("dense", [0, 1000])
 def test_bent_clusters_are_found_along_the_graph(rings, monkeypatch, dense):
-    monkeypatch.setattr("training.clustering.centres._DENSE", dense)
+    monkeypatch.setattr("imgcluster_training.deep_clustering.initial_clusters._DENSE", dense)
     codes, labels = rings
     near = nearest(codes, 10)
     found = graph_clusters(near, 2, seed=0)
@@ -100,7 +100,7 @@ def test_few_images_have_few_clusters(count, metric):
 
 @pytest.mark.parametrize("dense", [0, 1000])
 def test_copies_of_an_image_are_no_cluster_of_their_own(rings, monkeypatch, dense):
-    monkeypatch.setattr("training.clustering.centres._DENSE", dense)
+    monkeypatch.setattr("imgcluster_training.deep_clustering.initial_clusters._DENSE", dense)
     codes, labels = rings
     # Eleven copies each are nobody else's neighbours: four islands in the graph.
     codes = torch.cat([codes, *(codes[number : number + 1].repeat(11, 1) for number in range(4))])

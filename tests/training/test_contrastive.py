@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from training.clustering.contrastive import nt_xent  # noqa: E402
+from imgcluster_training.deep_clustering.contrastive import nt_xent  # noqa: E402
 
 
 @pytest.mark.parametrize("count", [2, 5])

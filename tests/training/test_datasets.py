@@ -11,9 +11,9 @@ import pytest
 pytest.importorskip("torch")
 
 from imgcluster.errors import UsageError
-from training.datasets import DATASET_NAMES, load_dataset
-from training.errors import DatasetError
-from training.strokes import draw_strokes
+from imgcluster_training.data.datasets import DATASET_NAMES, load_dataset
+from imgcluster_training.data.strokes import draw_strokes
+from imgcluster_training.errors import DatasetError
 
 
 def write_idx(path, array):

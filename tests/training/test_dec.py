@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from training.clustering.dec import divergence, sharpened, student_t  # noqa: E402
+from imgcluster_training.deep_clustering.dec import divergence, sharpened, student_t  # noqa: E402
 
 
 @pytest.fixture

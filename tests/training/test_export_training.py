@@ -11,9 +11,9 @@ onnx = pytest.importorskip("onnx")
 from imgcluster.encoders.decoder import DecoderInfo  # noqa: E402
 from imgcluster.encoders.info import EncoderInfo  # noqa: E402
 from imgcluster.errors import EncoderError  # noqa: E402
-from training.export import ImagesOut, export_decoder, export_encoder, run_onnx  # noqa: E402
-from training.models import model_for  # noqa: E402
-from training.recipes import load_recipe  # noqa: E402
+from imgcluster_training.export.to_onnx import ImagesOut, export_decoder, export_encoder, run_onnx  # noqa: E402
+from imgcluster_training.models.autoencoder import model_for  # noqa: E402
+from imgcluster_training.recipe.schema import load_recipe  # noqa: E402
 
 
 def describe(name, shape, latent):

@@ -11,8 +11,8 @@ pytest.importorskip("torch")
 from imgcluster.errors import NoImagesError, UsageError
 from imgcluster.images import decode
 from imgcluster.preprocessing import InputSpec
-from training.datasets import ArrayImages
-from training.folders import FileImages, load_folder
+from imgcluster_training.data.datasets import ArrayImages
+from imgcluster_training.data.folders import FileImages, load_folder
 
 SPEC = InputSpec(width=8, height=8, channels=3, resize="crop")
 

@@ -12,8 +12,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from imgcluster.errors import UsageError  # noqa: E402
-from training.folds import cross_validate, fold_checkpoint  # noqa: E402
-from training.recipes import with_changes  # noqa: E402
+from imgcluster_training.cross_validation import cross_validate, fold_checkpoint  # noqa: E402
+from imgcluster_training.recipe.schema import with_changes  # noqa: E402
 
 CPU = torch.device("cpu")
 

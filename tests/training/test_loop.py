@@ -11,16 +11,16 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from imgcluster.errors import DeviceError, UsageError  # noqa: E402
+from imgcluster_training.data.batches import split_images  # noqa: E402
+from imgcluster_training.devices import choose_device  # noqa: E402
+from imgcluster_training.errors import TrainingError  # noqa: E402
+from imgcluster_training.fit.loop import fit, validation_batches  # noqa: E402
+from imgcluster_training.fit.losses import LOSSES  # noqa: E402
+from imgcluster_training.fit.schedules import learning_rate  # noqa: E402
+from imgcluster_training.models.autoencoder import model_for  # noqa: E402
+from imgcluster_training.recipe.schema import TrainingSettings, parse_recipe, with_changes  # noqa: E402
+from imgcluster_training.recipe.transforms import GaussianNoise  # noqa: E402
 from tiny import TINY  # noqa: E402
-from training.batches import split_images  # noqa: E402
-from training.devices import choose_device  # noqa: E402
-from training.errors import TrainingError  # noqa: E402
-from training.loop import fit, validation_batches  # noqa: E402
-from training.losses import LOSSES  # noqa: E402
-from training.models import model_for  # noqa: E402
-from training.recipes import TrainingSettings, parse_recipe, with_changes  # noqa: E402
-from training.schedules import learning_rate  # noqa: E402
-from training.transforms import GaussianNoise  # noqa: E402
 
 CPU = torch.device("cpu")
 
@@ -68,7 +68,7 @@ def test_training_lowers_the_loss_and_is_repeatable(tiny_images, tiny_recipe):
 @pytest.mark.parametrize("step", [1, 4, 6])
 def test_a_killed_training_resumes_to_the_same_weights(tiny_images, noisy_recipe, tmp_path, monkeypatch, epoch, step):
     # A checkpoint after every batch: the kill falls between any two.
-    monkeypatch.setattr("training.loop._CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("imgcluster_training.fit.loop._CHECKPOINT_SECONDS", 0.0)
     undisturbed, expected, _ = train(tiny_images, noisy_recipe)
     path = tmp_path / "checkpoint.pt"
     with pytest.raises(Killed):
@@ -81,7 +81,7 @@ def test_a_killed_training_resumes_to_the_same_weights(tiny_images, noisy_recipe
 
 
 def test_a_variational_training_resumes_to_the_same_weights(tiny_images, tmp_path, monkeypatch):
-    monkeypatch.setattr("training.loop._CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("imgcluster_training.fit.loop._CHECKPOINT_SECONDS", 0.0)
     text = TINY.replace("latent = 3", 'latent = 3\ncode = "gaussian"').replace('loss = "mse"', 'loss = "vae"')
     recipe = parse_recipe(text, "vae")
     undisturbed, _, _ = train(tiny_images, recipe)

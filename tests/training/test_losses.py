@@ -7,8 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from training.losses import LOSSES  # noqa: E402
-from training.models import Outputs  # noqa: E402
+from imgcluster_training.fit.losses import LOSSES  # noqa: E402
+from imgcluster_training.models.autoencoder import Outputs  # noqa: E402
 
 
 @pytest.fixture

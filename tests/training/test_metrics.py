@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from training.metrics import (
+from imgcluster_training.reporting.metrics import (
     cosine_similarity,
     mean_squared_errors,
     psnr,

@@ -11,8 +11,7 @@ torch = pytest.importorskip("torch")
 import torch.nn.functional as F  # noqa: E402, N812
 
 from imgcluster.errors import UsageError  # noqa: E402
-from tiny import TINY  # noqa: E402
-from training.models import (  # noqa: E402
+from imgcluster_training.models.autoencoder import (  # noqa: E402
     ResidualUnit,
     SameConv,
     SameConvTranspose,
@@ -20,7 +19,8 @@ from training.models import (  # noqa: E402
     count_parameters,
     model_for,
 )
-from training.recipes import load_recipe, parse_recipe, with_changes  # noqa: E402
+from imgcluster_training.recipe.schema import load_recipe, parse_recipe, with_changes  # noqa: E402
+from tiny import TINY  # noqa: E402
 
 GREY, COLOUR, LARGE = (28, 28, 1), (32, 32, 3), (224, 224, 1)
 

@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from training.clustering.neighbours import agreement, labelled_loss  # noqa: E402
+from imgcluster_training.deep_clustering.neighbors import agreement, labelled_loss  # noqa: E402
 
 
 def softmax(row):

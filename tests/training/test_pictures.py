@@ -9,16 +9,16 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 
 from imgcluster.pictures import merge_chrominance  # noqa: E402
-from training.batches import to_input, to_target  # noqa: E402
-from training.pictures import (  # noqa: E402
+from imgcluster_training.data.batches import to_input, to_target  # noqa: E402
+from imgcluster_training.progress import EpochRecord  # noqa: E402
+from imgcluster_training.recipe.schema import DataSettings  # noqa: E402
+from imgcluster_training.reporting.plots import (  # noqa: E402
     draw_curves,
     draw_filters,
     draw_grid,
     draw_latent_plane,
     draw_side_by_side,
 )
-from training.progress import EpochRecord  # noqa: E402
-from training.recipes import DataSettings  # noqa: E402
 
 
 def record(epoch, loss, validation):

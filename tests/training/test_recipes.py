@@ -8,9 +8,8 @@ from typing import get_args
 import pytest
 
 from imgcluster.errors import UsageError
-from tiny import TINY
-from training.blocks import BLOCKS, Conv
-from training.recipes import (
+from imgcluster_training.recipe.blocks import BLOCKS, Conv
+from imgcluster_training.recipe.schema import (
     DEFAULT_RECIPES,
     RECIPES_FOLDER,
     ClusterSettings,
@@ -25,8 +24,9 @@ from training.recipes import (
     recipe_names,
     with_changes,
 )
-from training.stages import STAGES
-from training.transforms import TRANSFORMS, SaltAndPepper
+from imgcluster_training.recipe.stages import STAGES
+from imgcluster_training.recipe.transforms import TRANSFORMS, SaltAndPepper
+from tiny import TINY
 
 
 def test_every_recipe_that_is_shipped_loads():

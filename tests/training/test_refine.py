@@ -10,15 +10,15 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from imgcluster.errors import UsageError  # noqa: E402
-from training.batches import split_images  # noqa: E402
-from training.clustering.refine import MODULES, refine  # noqa: E402
-from training.datasets import ArrayImages  # noqa: E402
-from training.errors import TrainingError  # noqa: E402
-from training.evaluation import cluster_scores, encode  # noqa: E402
-from training.models import model_for  # noqa: E402
-from training.recipes import parse_recipe, with_changes  # noqa: E402
-from training.stages import STAGES, Contrastive, Dec, Idec, Neighbours  # noqa: E402
-from training.transforms import GaussianNoise  # noqa: E402
+from imgcluster_training.data.batches import split_images  # noqa: E402
+from imgcluster_training.data.datasets import ArrayImages  # noqa: E402
+from imgcluster_training.deep_clustering.refine import MODULES, refine  # noqa: E402
+from imgcluster_training.errors import TrainingError  # noqa: E402
+from imgcluster_training.models.autoencoder import model_for  # noqa: E402
+from imgcluster_training.recipe.schema import parse_recipe, with_changes  # noqa: E402
+from imgcluster_training.recipe.stages import STAGES, Contrastive, Dec, Idec, Neighbours  # noqa: E402
+from imgcluster_training.recipe.transforms import GaussianNoise  # noqa: E402
+from imgcluster_training.reporting.scores import cluster_scores, encode  # noqa: E402
 
 CPU = torch.device("cpu")
 NOISE = (GaussianNoise(sd=0.05),)
@@ -79,7 +79,7 @@ def test_a_stage_lowers_its_loss_and_is_repeatable(run, name):
 @pytest.mark.parametrize(("epoch", "step"), [(1, 1), (2, 3), (4, 2)])
 def test_a_killed_stage_resumes_to_the_same_weights(run, tmp_path, monkeypatch, name, epoch, step):
     # A checkpoint after every batch: the kill falls between any two.
-    monkeypatch.setattr("training.clustering.running._CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("imgcluster_training.deep_clustering.running._CHECKPOINT_SECONDS", 0.0)
     stages = (SMALL["contrastive"], SMALL[name])
     undisturbed, expected = run(*stages)
 
@@ -174,7 +174,7 @@ def test_the_number_of_clusters_is_found(run, monkeypatch):
         asked.append((tuple(codes.shape), metric, seed))
         return 4
 
-    monkeypatch.setattr("training.clustering.refine.count_clusters", count)
+    monkeypatch.setattr("imgcluster_training.deep_clustering.refine.count_clusters", count)
     _, result = run(SMALL["contrastive"], SMALL["neighbours"], SMALL["dec"], clusters="auto", seed=5)
     assert asked == [((48, 3), "cosine", 5)]
     assert (result.clusters, result.found) == (4, True)
@@ -182,7 +182,7 @@ def test_the_number_of_clusters_is_found(run, monkeypatch):
 
 
 def test_a_loss_that_is_no_number_stops_with_advice(run, monkeypatch):
-    monkeypatch.setattr("training.clustering.dec.divergence", lambda *_: torch.tensor(float("nan")))
+    monkeypatch.setattr("imgcluster_training.deep_clustering.dec.divergence", lambda *_: torch.tensor(float("nan")))
     with pytest.raises(TrainingError, match=r"stage dec became nan in epoch 1.*learning_rate below 0.01 \(try 0.003\)"):
         run(SMALL["dec"])
 

@@ -59,8 +59,8 @@ def test_each_made_to_cluster_says_how(name):
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 def test_test_images_cluster_as_well_as_the_card_says(data_dir, name):
-    from training.datasets import load_dataset
-    from training.evaluation import cluster_scores
+    from imgcluster_training.data.datasets import load_dataset
+    from imgcluster_training.reporting.scores import cluster_scores
 
     images = load_dataset(name, data_dir=data_dir)
     codes = Encoder(name, device="cpu").encode(images.test.take(np.arange(4 * IMAGES)))
@@ -81,7 +81,7 @@ def test_test_images_cluster_as_well_as_the_card_says(data_dir, name):
     ],
 )
 def test_test_images_are_reconstructed_as_well_as_the_card_says(data_dir, name, dataset):
-    from training.datasets import load_dataset
+    from imgcluster_training.data.datasets import load_dataset
 
     images = load_dataset(dataset, data_dir=data_dir).test.take(np.arange(IMAGES))
     encoder = Encoder(name, device="cpu")

@@ -14,10 +14,10 @@ onnx = pytest.importorskip("onnx")
 
 from imgcluster.encoders.info import EncoderInfo  # noqa: E402
 from imgcluster.errors import NoImagesError, UsageError  # noqa: E402
-from training.datasets import load_dataset  # noqa: E402
-from training.export import run_onnx  # noqa: E402
-from training.recipes import RECIPES_FOLDER, load_recipe, recipe_names  # noqa: E402
-from training.train import train_encoder  # noqa: E402
+from imgcluster_training.data.datasets import load_dataset  # noqa: E402
+from imgcluster_training.export.to_onnx import run_onnx  # noqa: E402
+from imgcluster_training.recipe.schema import RECIPES_FOLDER, load_recipe, recipe_names  # noqa: E402
+from imgcluster_training.train import train_encoder  # noqa: E402
 
 RECIPE = """
 title = "small"
@@ -69,7 +69,7 @@ def recipe(tmp_path):
 
 @pytest.fixture
 def small_mnist(monkeypatch, tiny_images):
-    monkeypatch.setattr("training.train.load_dataset", lambda *_, **__: tiny_images)
+    monkeypatch.setattr("imgcluster_training.train.load_dataset", lambda *_, **__: tiny_images)
 
 
 def metadata(path):
@@ -141,7 +141,7 @@ stages = [{ type = "dec", epochs = 2, updates = 3, batch_size = 8, tolerance = 0
 
 @pytest.mark.parametrize("refine", [3, "auto"])
 def test_a_folder_is_refined(photos, recipe, tmp_path, monkeypatch, refine):
-    monkeypatch.setattr("training.clustering.refine.count_clusters", lambda *_, **__: 3)
+    monkeypatch.setattr("imgcluster_training.deep_clustering.refine.count_clusters", lambda *_, **__: 3)
     (tmp_path / "refined.toml").write_text(RECIPE + STAGES)
     seen = []
     result = train_encoder(
@@ -261,7 +261,7 @@ def test_the_default_recipe_of_a_folder_is_named_after_it(photos, tmp_path):
 @pytest.fixture
 def random_sets(monkeypatch):
     """Every data set by name, twelve images of noise each."""
-    from training.datasets import ArrayImages, ImageSet
+    from imgcluster_training.data.datasets import ArrayImages, ImageSet
 
     shapes = {"cifar10": (32, 32, 3), "strokes": (224, 224, 1)}
 
@@ -280,7 +280,7 @@ def random_sets(monkeypatch):
             classes=("a", "b", "c"),
         )
 
-    monkeypatch.setattr("training.train.load_dataset", load)
+    monkeypatch.setattr("imgcluster_training.train.load_dataset", load)
 
 
 @pytest.mark.parametrize(("target", "channels"), [("image", 3), ("chrominance", 2)])
@@ -346,10 +346,10 @@ def test_a_folder_without_images_is_an_error(tmp_path):
 def test_png_files_of_digits_get_the_same_codes_as_the_arrays(data_dir, tmp_path, count):
     from imgcluster.pipeline.embed import embed
     from imgcluster.store.shards import list_shards, load
-    from training.datasets import ArrayImages
-    from training.evaluation import encode
-    from training.models import model_for
-    from training.recipes import load_recipe
+    from imgcluster_training.data.datasets import ArrayImages
+    from imgcluster_training.models.autoencoder import model_for
+    from imgcluster_training.recipe.schema import load_recipe
+    from imgcluster_training.reporting.scores import encode
 
     result = train_encoder("mnist", recipe="d-mnist-16", output=tmp_path, data_dir=data_dir, limit=64, epochs=1)
     digits = load_dataset("mnist", data_dir=data_dir).test.take(np.arange(count))

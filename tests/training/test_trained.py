@@ -6,15 +6,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from imgcluster_training.cross_validation import cross_validate, fold_checkpoint  # noqa: E402
+from imgcluster_training.data.batches import fold_split, split_images  # noqa: E402
+from imgcluster_training.deep_clustering.refine import refine  # noqa: E402
+from imgcluster_training.fit.checkpoints import state_digest  # noqa: E402
+from imgcluster_training.fit.loop import fit  # noqa: E402
+from imgcluster_training.models.autoencoder import model_for  # noqa: E402
+from imgcluster_training.recipe.schema import parse_recipe  # noqa: E402
+from imgcluster_training.train_model import train_model  # noqa: E402
 from tiny import TINY  # noqa: E402
-from training.batches import fold_split, split_images  # noqa: E402
-from training.checkpoints import state_digest  # noqa: E402
-from training.clustering.refine import refine  # noqa: E402
-from training.folds import cross_validate, fold_checkpoint  # noqa: E402
-from training.loop import fit  # noqa: E402
-from training.models import model_for  # noqa: E402
-from training.recipes import parse_recipe  # noqa: E402
-from training.trained import train_model  # noqa: E402
 
 CPU = torch.device("cpu")
 STAGE = """

@@ -10,7 +10,7 @@ from imgcluster.cli.console import images, new_table, print_table, say
 from imgcluster.pathtext import to_text
 
 if TYPE_CHECKING:
-    from training.train import TrainResult
+    from imgcluster_training.train import TrainResult
 
 __all__ = ["show_training"]
 
