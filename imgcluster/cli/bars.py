@@ -24,7 +24,7 @@ from rich.text import Text
 from imgcluster import progress
 
 if TYPE_CHECKING:
-    from imgcluster_training.progress import Progress as TrainingProgress
+    from imgcluster_training.progress import TrainingProgress
 
 __all__ = ["bar", "training_bar"]
 

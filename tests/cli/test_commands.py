@@ -131,7 +131,7 @@ def test_the_tool_needs_no_torch(tool: Tool, pictures: Path) -> None:
         "sys.meta_path.insert(0, Absent())\n"
         f"import imgcluster; imgcluster.run([{str(pictures)!r}], encoder={str(tool.encoder)!r}, workspace='o', k=3)\n"
         "imgcluster.evaluate(workspace='o'); imgcluster.doctor(); imgcluster.encoder_list()\n"
-        "print('training' in sys.modules)"
+        "print('imgcluster_training' in sys.modules)"
     )
     run = tool.python(program)
     assert run.stdout == "False\n", run.stderr

@@ -1,4 +1,4 @@
-"""Building, training and exporting encoders with PyTorch; everything the tool itself runs without.
+"""Building, training and exporting encoders with PyTorch.
 
-`imgcluster` never imports this package, except inside ``imgcluster train-encoder`` at the moment it runs.
+`imgcluster` imports this package only inside ``imgcluster train-encoder``, when it runs.
 """

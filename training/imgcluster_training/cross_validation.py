@@ -1,30 +1,28 @@
-"""Cross-validation: a recipe trained once per fold of the training images, its measures summed up over the folds."""
+"""Cross-validation: a recipe trained once per fold of the training images, with its measures over all folds."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from imgcluster.errors import UsageError
-from imgcluster.store.atomic import write_json, write_text
-from imgcluster_training.data.batches import Split, fold_split
+from imgcluster.store.atomic import write_json
 from imgcluster_training.data.datasets import ImageSet
+from imgcluster_training.data.splits import fold_split
 from imgcluster_training.deep_clustering.refine import Refinement
-from imgcluster_training.progress import EpochRecord, FitResult, Progress
+from imgcluster_training.fit.loop import RunSettings
+from imgcluster_training.progress import FitResult, TrainingProgress
 from imgcluster_training.recipe.schema import Recipe
 from imgcluster_training.reporting.plots import draw_curves
-from imgcluster_training.reporting.scores import ClusterScores, Scores, cluster_scores, encode, score
-from imgcluster_training.train_model import Trained, train_model
+from imgcluster_training.reporting.results import write_csv
+from imgcluster_training.reporting.scores import ClusterScores, Evaluation, Scores, evaluate, finite_scores
+from imgcluster_training.train_model import TrainedModel, train_model
 
-__all__ = ["FoldResult", "FoldSummary", "MeanSd", "cross_validate", "fold_checkpoint", "write_history"]
+__all__ = ["FoldResult", "FoldSummary", "MeanSd", "check_folds", "cross_validate", "fold_checkpoint"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +38,13 @@ class MeanSd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldResult:
-    """One fold, `fold` from 1: its training, its scores on the images that validated it and on the test images.
+    """One fold, `fold` from 1: its training, and its scores.
 
-    `refinement` is what came after the training, None without any; where it leaves the decoder behind there are no
-    scores of reconstructions. `clusters` is k-means on the codes of the test images (of the validating ones where
-    there are no test images); None without labels.
+    Attributes:
+        refinement: The deep-clustering stages; None without any.
+        validation: Scores on the fold; None without a decoder that fits the encoder.
+        test: Scores on the test images; None without any, too.
+        clusters: K-means on the codes of the test images, or of the fold without any; None without labels.
     """
 
     fold: int
@@ -54,18 +54,36 @@ class FoldResult:
     test: Scores | None
     clusters: ClusterScores | None
 
+    @property
+    def validation_loss(self) -> float:
+        return self.fit.history[self.fit.best_epoch - 1].validation_loss
+
     def measures(self) -> dict[str, float]:
         """Return every finite number by name: ``training_loss``, ``validation_mse``, ``test_ssim``, ``nmi``, …"""
         values = {"training_loss": self.fit.history[self.fit.best_epoch - 1].loss}
         for prefix, scores in (("validation_", self.validation), ("test_", self.test), ("", self.clusters)):
-            if scores is not None:
-                values |= {prefix + key: float(value) for key, value in dataclasses.asdict(scores).items()}
-        return {key: value for key, value in values.items() if math.isfinite(value)}
+            values |= {prefix + key: value for key, value in finite_scores(scores).items()}
+        return values
+
+    def row(self) -> dict[str, float]:
+        """Return the fold's row of ``folds.csv``."""
+        row: dict[str, float] = {
+            "fold": self.fold,
+            "epochs": len(self.fit.history),
+            "best_epoch": self.fit.best_epoch,
+            "seconds": round(self.fit.seconds, 1),
+        }
+        if self.refinement is not None:
+            row |= {
+                "refine_clusters": self.refinement.clusters,
+                "refine_seconds": round(self.refinement.seconds, 1),
+            }
+        return row | self.measures()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldSummary:
-    """The folds carried out so far, of `planned`, and mean and deviation of every measure over them."""
+    """The folds that are done, of `planned`, and mean and deviation of every measure over them."""
 
     planned: int
     folds: tuple[FoldResult, ...]
@@ -73,100 +91,90 @@ class FoldSummary:
 
     @property
     def best(self) -> FoldResult:
-        """The fold with the lowest validation loss; no label and no test image has a say in it."""
-        return min(self.folds, key=lambda result: result.fit.history[result.fit.best_epoch - 1].validation_loss)
+        """The fold with the lowest validation loss, selected without labels and test images."""
+        return min(self.folds, key=lambda result: result.validation_loss)
 
 
 def cross_validate(
-    images: ImageSet,
-    recipe: Recipe,
-    *,
-    folds: int,
-    folder: Path,
-    device: torch.device,
-    resume: bool = False,
-    limit: int | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
-) -> FoldSummary:
+    images: ImageSet, recipe: Recipe, run: RunSettings, *, folds: int, folder: Path, limit: int | None = None
+) -> tuple[FoldSummary, TrainedModel, Evaluation]:
     """Train `recipe` on every fold; write ``folds.csv``, ``folds.json`` and ``folds.png`` after each of them.
 
     Args:
-        images: Its training images are shared out over the folds; its test images are in none.
-        recipe: Fold number k trains with the recipe's seed + k − 1.
-        folds: How many.
-        folder: Where results and checkpoints go.
-        device: Where to compute.
-        resume: Take finished folds from their checkpoints, and go on with the one that was interrupted.
-        limit: Use this many images at most, for a quick try.
-        on_progress: Called after every batch, with the fold.
+        images: Its training images are split into folds; its test images are in none.
+        recipe: Fold number k is trained with the recipe's seed + k − 1.
+        run: Where and how to run it.
+        folds: The number of folds.
+        folder: For results and checkpoints.
+        limit: Use at most this many images.
+
+    Returns:
+        The summary, and the model of the best fold with its scores.
 
     Raises:
-        UsageError: The data cannot be shared out over so many folds, or the recipe has no decoder to compare by.
+        UsageError: The data cannot be split into so many folds, or the recipe does not allow folds.
     """
-    if not recipe.model.decoder:
-        raise UsageError(f"--folds compares autoencoders, and recipe {recipe.name} has no decoder; leave out --folds")
-    if recipe.split.test > 0 and images.test is not None:
-        raise UsageError(
-            f"recipe {recipe.name} shares out training and test images together (split.test = {recipe.split.test}); "
-            "for --folds set split.test = 0"
-        )
+    check_folds(images, recipe)
     results: list[FoldResult] = []
     for number in range(1, folds + 1):
         split = fold_split(images, recipe, fold=number - 1, folds=folds, limit=limit)
         trained = train_model(
             split,
             recipe,
+            _with_fold(run, number, folds),
             seed=recipe.training.seed + number - 1,
-            device=device,
             checkpoint=fold_checkpoint(folder, number),
-            resume=resume,
-            on_progress=_with_fold(on_progress, number, folds),
         )
-        results.append(_measure(number, trained, split, recipe, device))
-        summary = _summary(results, folds)
+        evaluation = evaluate(trained, recipe, run.device)
+        results.append(
+            FoldResult(
+                fold=number,
+                fit=trained.fit,
+                refinement=trained.refinement,
+                validation=evaluation.validation,
+                test=evaluation.test,
+                clusters=evaluation.clusters,
+            )
+        )
+        summary = _summarize(results, folds)
         _write(summary, folder)
-    return summary
+        if summary.best is results[-1]:
+            best = trained, evaluation
+    return summary, *best
+
+
+def check_folds(images: ImageSet, recipe: Recipe) -> None:
+    """Check that `recipe` allows cross-validation.
+
+    Raises:
+        UsageError: It has no decoder, or splits training and test images together.
+    """
+    if not recipe.model.decoder:
+        raise UsageError(f"--folds needs a recipe with a decoder, and {recipe.name} has none; leave out --folds")
+    if recipe.split.test > 0 and images.test is not None:
+        raise UsageError(
+            f"--folds keeps the test images apart, but recipe {recipe.name} splits training and test images together "
+            f"(split.test = {recipe.split.test}); set split.test = 0"
+        )
 
 
 def fold_checkpoint(folder: Path, fold: int) -> Path:
-    """Return where fold number `fold` (from 1) keeps its state.
+    """Return the file for the checkpoints of fold number `fold` (from 1).
 
-    The first fold's place is that of a training without folds: where the recipe validates on ``1 / folds``
-    of the images the two are the same training, and neither needs to be done twice.
+    That of the first fold is also that of a training without folds: if the recipe validates on ``1 / folds`` of the
+    images, both are the same training, and neither needs to be repeated.
     """
     return folder / "checkpoint.pt" if fold == 1 else folder / f"fold-{fold}" / "checkpoint.pt"
 
 
-def write_history(history: tuple[EpochRecord, ...], path: Path) -> None:
-    """Write one row per epoch to the CSV file `path`."""
-    _write_csv([dataclasses.asdict(record) for record in history], path)
+def _with_fold(run: RunSettings, fold: int, folds: int) -> RunSettings:
+    def on_progress(progress: TrainingProgress) -> None:
+        run.on_progress(dataclasses.replace(progress, fold=fold, folds=folds))
+
+    return dataclasses.replace(run, on_progress=on_progress)
 
 
-def _with_fold(on_progress: Callable[[Progress], None] | None, fold: int, folds: int) -> Callable[[Progress], None]:
-    def report(progress: Progress) -> None:
-        if on_progress is not None:
-            on_progress(dataclasses.replace(progress, fold=fold, folds=folds))
-
-    return report
-
-
-def _measure(number: int, trained: Trained, split: Split, recipe: Recipe, device: torch.device) -> FoldResult:
-    scored, labels = (split.test, split.test_labels) if len(split.test) else (split.validation, split.validation_labels)
-    clusters = None
-    if labels is not None:
-        codes = encode(trained.model, scored, recipe, device)
-        clusters = cluster_scores(codes, labels, cosine=recipe.metric == "cosine", seed=recipe.training.seed)
-    return FoldResult(
-        fold=number,
-        fit=trained.fit,
-        refinement=trained.refinement,
-        validation=score(trained.model, split.validation, recipe, device) if trained.decodes else None,
-        test=score(trained.model, split.test, recipe, device) if trained.decodes and len(split.test) else None,
-        clusters=clusters,
-    )
-
-
-def _summary(results: list[FoldResult], planned: int) -> FoldSummary:
+def _summarize(results: list[FoldResult], planned: int) -> FoldSummary:
     columns = [result.measures() for result in results]
     measures = {}
     for key in columns[0]:
@@ -176,18 +184,8 @@ def _summary(results: list[FoldResult], planned: int) -> FoldSummary:
 
 
 def _write(summary: FoldSummary, folder: Path) -> None:
-    rows = [
-        {
-            "fold": result.fold,
-            "epochs": len(result.fit.history),
-            "best_epoch": result.fit.best_epoch,
-            "seconds": round(result.fit.seconds, 1),
-            **_refined(result.refinement),
-            **result.measures(),
-        }
-        for result in summary.folds
-    ]
-    _write_csv(rows, folder / "folds.csv")
+    rows = [result.row() for result in summary.folds]
+    write_csv(rows, folder / "folds.csv")
     measures = {
         key: {"mean": value.mean, "sd": value.sd if math.isfinite(value.sd) else None}
         for key, value in summary.measures.items()
@@ -195,17 +193,3 @@ def _write(summary: FoldSummary, folder: Path) -> None:
     content = {"folds": summary.planned, "done": len(rows), "measures": measures, "by_fold": rows}
     write_json(folder / "folds.json", content)
     draw_curves({f"fold {result.fold}": result.fit.history for result in summary.folds}, folder / "folds.png")
-
-
-def _refined(refinement: Refinement | None) -> dict[str, float]:
-    if refinement is None:
-        return {}
-    return {"refine_clusters": refinement.clusters, "refine_seconds": round(refinement.seconds, 1)}
-
-
-def _write_csv(rows: list[dict[str, float]], path: Path) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())

@@ -1,4 +1,4 @@
-"""Where a training computes, and in which precision."""
+"""The device of a training, and its numeric precision."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["choose_device", "mixed_precision"]
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device called `name`: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    """Return the device `name`: ``auto``, ``cpu``, ``cuda`` or ``mps``.
 
     Raises:
-        UsageError: No device is called so.
-        DeviceError: It does not run here.
+        UsageError: The name is unknown.
+        DeviceError: The device is not available.
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
@@ -25,13 +25,13 @@ def choose_device(name: str) -> torch.device:
     if name not in available:
         raise UsageError(f"device {name!r} is unknown; choose one of auto, {', '.join(available)}")
     if not available[name]:
-        raise DeviceError(f"PyTorch finds no {name} device here; use --device cpu, or install a build of torch for it")
+        raise DeviceError(f"PyTorch finds no {name} device; use --device cpu, or install a build of torch for {name}")
     return torch.device(name)
 
 
 def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
-    """Return the context in which a model is called on `device`: bfloat16 where a GPU has it, else float32."""
-    # bfloat16 has the range of float32: no loss scaling is needed. GPUs without it compute in float32.
+    """Return the context for calling a model on `device`: bfloat16 on GPUs that support it, else float32."""
+    # bfloat16 has the range of float32, so that no loss scaling is needed.
     if device.type == "cuda" and torch.cuda.is_bf16_supported():
         return torch.autocast("cuda", dtype=torch.bfloat16)
     return nullcontext()

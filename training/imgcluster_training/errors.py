@@ -1,4 +1,4 @@
-"""What training gives up on, as branches of imgcluster's one exception tree."""
+"""Exceptions of training, as branches of imgcluster's exception tree."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ __all__ = ["DatasetError", "TrainingError"]
 
 
 class DatasetError(ImgclusterError):
-    """A data set that is not there, cannot be downloaded, or is not what its name says."""
+    """A data set that is missing, damaged, or cannot be downloaded."""
 
 
 class TrainingError(ImgclusterError):
-    """A training that diverged, or a checkpoint that cannot be continued."""
+    """A training that diverged, or a checkpoint that cannot be used."""

@@ -1,15 +1,16 @@
-"""What a training tells while it runs and when it is done. No torch here: who looks on need not load it."""
+"""How a training reports its progress and its history. No torch here, so that importing this module is fast."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["EpochRecord", "FitResult", "Progress"]
+__all__ = ["EpochRecord", "FitResult", "OnProgress", "TrainingProgress", "ignore_progress"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochRecord:
-    """One epoch: mean loss over its batches, and on the validation images afterwards (NaN without any)."""
+    """One epoch: mean loss over its batches, and on the validation images after it (NaN without any)."""
 
     epoch: int
     loss: float
@@ -20,11 +21,11 @@ class EpochRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """Where a training is: `step` of `steps` in `epoch` of `epochs` (both from 1), and how it goes.
+class TrainingProgress:
+    """The state of a training after a batch: `step` of `steps` in `epoch` of `epochs` (both from 1).
 
-    `stage` names the stage of a refinement, and is empty while the autoencoder itself is trained. `fold` of `folds`
-    counts from 1 in a cross-validation; both are 0 outside of one.
+    `stage` names the deep-clustering stage; it is empty while the autoencoder is trained. `fold` of `folds` counts
+    from 1 in a cross-validation; both are 0 outside of one.
     """
 
     epoch: int
@@ -40,10 +41,21 @@ class Progress:
     stage: str = ""
 
 
+OnProgress = Callable[[TrainingProgress], None]
+"""Called after every batch."""
+
+
+def ignore_progress(progress: TrainingProgress) -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitResult:
-    """What a training came to; the model itself holds the best epoch's weights afterwards."""
+    """The training of an autoencoder, which has the weights of the best epoch afterwards.
 
-    history: tuple[EpochRecord, ...]
-    best_epoch: int
-    seconds: float
+    `seconds` is the training time, including that of interrupted runs.
+    """
+
+    history: tuple[EpochRecord, ...] = ()
+    best_epoch: int = 0
+    seconds: float = 0.0

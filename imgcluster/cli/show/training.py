@@ -1,4 +1,4 @@
-"""What is printed of train-encoder."""
+"""Prints the result of train-encoder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["show_training"]
 
 
 def show_training(result: TrainResult) -> None:
-    """Print what a training came to."""
+    """Print the result of a training."""
     fit, refinement = result.fit, result.refinement
     if fit.history:
         say(
@@ -24,7 +24,7 @@ def show_training(result: TrainResult) -> None:
             f"the best was epoch {fit.best_epoch}."
         )
     if refinement is not None:
-        say(f"Refined by {refinement.summary}, in {timedelta(seconds=round(refinement.seconds))}.")
+        say(f"Deep clustering: {refinement.summary}, in {timedelta(seconds=round(refinement.seconds))}.")
     if result.folds is not None:
         table = new_table("measure", "mean", "sd", right=("mean", "sd"))
         for name, value in result.folds.measures.items():
@@ -34,6 +34,8 @@ def show_training(result: TrainResult) -> None:
         print_table(table)
     if result.test is not None:
         say(f"Test images: MSE {result.test.mse:.5f}, PSNR {result.test.psnr:.2f} dB, SSIM {result.test.ssim:.4f}.")
+    if result.note:
+        say(result.note)
     if result.clusters is not None:
         say(
             f"k-means on the test codes: accuracy {result.clusters.hungarian_accuracy:.3f} (Hungarian), "
@@ -41,6 +43,6 @@ def show_training(result: TrainResult) -> None:
             f"ARI {result.clusters.ari:.3f}."
         )
     if result.unreadable:
-        say(f"Left out {images(result.unreadable)} that could not be read.")
+        say(f"Ignored {images(result.unreadable)} that could not be read.")
     say(f"Card: {to_text(result.card)}")
     say(f"Encoder: {to_text(result.encoder)}")

@@ -1,7 +1,7 @@
-"""Reading the files that MNIST, Fashion-MNIST and CIFAR-10 are published in, into arrays.
+"""Readers of the files in which MNIST, Fashion-MNIST and CIFAR-10 are published.
 
-Bytes are checked, never trusted: a wrong magic number or length is an error with the file's name, and Python
-pickles are read by an unpickler that can make arrays and texts and nothing else.
+The files are not trusted: a wrong magic number or length is an error that names the file, and Python pickles are read
+by an unpickler that can create arrays and texts only.
 """
 
 from __future__ import annotations
@@ -34,34 +34,36 @@ _CIFAR_RECORD: Final = 1 + 3 * _CIFAR_SIDE**2
 
 
 def read_idx(path: Path) -> npt.NDArray[np.uint8]:
-    """Return the ``uint8`` array that an IDX file holds, plain or gzipped; shape as the file says.
+    """Return the ``uint8`` array in an IDX file, plain or gzipped, in the shape that the file gives.
 
     Raises:
-        DatasetError: The file is damaged, or is no IDX file of bytes.
+        DatasetError: The file is damaged, or is not an IDX file of bytes.
     """
     try:
         data = path.read_bytes()
         if data[:2] == b"\x1f\x8b":
             data = gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
-        raise DatasetError(f"{path} cannot be read: {error}; fetch it again") from None
+        raise DatasetError(f"{path} cannot be read: {error}; download it again") from None
     if len(data) < 4 or data[:3] != bytes((0, 0, _IDX_UINT8)):
-        raise DatasetError(f"{path} is no IDX file of bytes (it starts with {data[:4]!r}); fetch it again")
+        raise DatasetError(f"{path} is not an IDX file of bytes (it starts with {data[:4]!r}); download it again")
     dimensions = data[3]
     start = 4 + 4 * dimensions
     if len(data) < start:
-        raise DatasetError(f"{path} ends within its header; fetch it again")
+        raise DatasetError(f"{path} ends within its header; download it again")
     shape = struct.unpack(f">{dimensions}I", data[4:start])
     expected = int(np.prod(shape, dtype=np.uint64))
     if len(data) - start != expected:
-        raise DatasetError(f"{path} holds {len(data) - start} values, its header says {expected}; fetch it again")
+        raise DatasetError(
+            f"{path} contains {len(data) - start} values, but its header says {expected}; download it again"
+        )
     return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(shape)
 
 
 def read_cifar_binary(archive: Path | list[Path]) -> dict[str, tuple[Pixels, Labels]]:
     """Return CIFAR-10's ``train`` and ``test`` images, ``uint8 (n, 32, 32, 3)``, and labels, from its binary version.
 
-    `archive` is ``cifar-10-binary.tar.gz``, or the ``.bin`` files that lie in it.
+    `archive` is ``cifar-10-binary.tar.gz``, or the ``.bin`` files from it.
 
     Raises:
         DatasetError: A batch is missing or damaged.
@@ -70,7 +72,7 @@ def read_cifar_binary(archive: Path | list[Path]) -> dict[str, tuple[Pixels, Lab
     parts: dict[str, list[tuple[Pixels, Labels]]] = {"train": [], "test": []}
     for name, data in sorted(batches.items()):
         if len(data) == 0 or len(data) % _CIFAR_RECORD:
-            raise DatasetError(f"{name} is no CIFAR-10 batch: its size is no multiple of {_CIFAR_RECORD} bytes")
+            raise DatasetError(f"{name} is not a CIFAR-10 batch: its size is not a multiple of {_CIFAR_RECORD} bytes")
         records = np.frombuffer(data, dtype=np.uint8).reshape(-1, _CIFAR_RECORD)
         pixels = _planes_to_images(records[:, 1:])
         parts["test" if "test" in name else "train"].append((pixels, records[:, 0].astype(np.int64)))
@@ -81,7 +83,7 @@ def read_cifar_python(archive: Path | list[Path]) -> dict[str, tuple[Pixels, Lab
     """Return what `read_cifar_binary` does, from ``cifar-10-python.tar.gz`` or the ``…_batch`` files in it.
 
     Raises:
-        DatasetError: A batch is missing or damaged, or its pickle asks for more than arrays and texts.
+        DatasetError: A batch is missing or damaged, or its pickle contains more than arrays and texts.
     """
     batches = {name: data for name, data in _members(archive, "").items() if "_batch" in name}
     parts: dict[str, list[tuple[Pixels, Labels]]] = {"train": [], "test": []}
@@ -91,7 +93,7 @@ def read_cifar_python(archive: Path | list[Path]) -> dict[str, tuple[Pixels, Lab
             planes = np.asarray(content[b"data"], dtype=np.uint8).reshape(-1, _CIFAR_RECORD - 1)
             labels = np.asarray(content[b"labels"], dtype=np.int64)
         except (KeyError, TypeError, ValueError):
-            raise DatasetError(f"{name} is no CIFAR-10 batch: it lacks data or labels; fetch it again") from None
+            raise DatasetError(f"{name} is not a CIFAR-10 batch: it lacks data or labels; download it again") from None
         parts["test" if "test" in name else "train"].append((_planes_to_images(planes), labels))
     return _joined(parts, "data_batch_1 … data_batch_5 and test_batch")
 
@@ -99,25 +101,25 @@ def read_cifar_python(archive: Path | list[Path]) -> dict[str, tuple[Pixels, Lab
 def read_image_zip(path: Path, spec: InputSpec) -> dict[str, tuple[Pixels, Labels, tuple[str, ...]]]:
     """Return images, labels and class names by part of a zip of ``PART/CLASS/NAME`` image files.
 
-    Files are taken in sorted order; a class's label is its place among the sorted class names.
+    Files are read in sorted order; a class's label is its index among the sorted class names.
 
     Raises:
-        DatasetError: The zip or an image in it is damaged, or names are of another form.
+        DatasetError: The zip or an image in it is damaged, or its names have another form.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             files = {name: archive.read(name) for name in sorted(archive.namelist()) if not name.endswith("/")}
     except (OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise DatasetError(f"{path} cannot be read: {error}; fetch it again") from None
+        raise DatasetError(f"{path} cannot be read: {error}; download it again") from None
     paths = [PurePosixPath(name) for name in files]
     if not paths or any(len(item.parts) != 3 for item in paths):
-        raise DatasetError(f"{path} must hold image files named PART/CLASS/NAME, such as train/cat/0001.jpg")
+        raise DatasetError(f"{path} must contain image files named PART/CLASS/NAME, such as train/cat/0001.jpg")
 
     def pixels(item: tuple[str, bytes]) -> Pixels:
         try:
             return decode(item[1], spec).pixels
         except UnreadableImage as error:
-            raise DatasetError(f"{item[0]} in {path}: {error}; fetch it again") from None
+            raise DatasetError(f"{item[0]} in {path}: {error}; download it again") from None
 
     with quiet_decoders(), ThreadPoolExecutor() as pool:
         images = np.stack(list(pool.map(pixels, files.items(), chunksize=256)))
@@ -135,14 +137,14 @@ def _members(archive: Path | list[Path], suffix: str) -> dict[str, bytes]:
         if isinstance(archive, list):
             return {path.name: path.read_bytes() for path in archive}
         with tarfile.open(archive) as tar:
-            # Read in memory: nothing is unpacked, so no name in the archive can lead anywhere.
+            # Nothing is unpacked, so that names in the archive cannot write outside of it.
             return {
                 PurePosixPath(item.name).name: opened.read()
                 for item in tar
                 if item.isfile() and item.name.endswith(suffix) and (opened := tar.extractfile(item)) is not None
             }
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
-        raise DatasetError(f"{archive} cannot be read: {error}; fetch it again") from None
+        raise DatasetError(f"{archive} cannot be read: {error}; download it again") from None
 
 
 def _planes_to_images(planes: npt.NDArray[np.uint8]) -> Pixels:
@@ -150,9 +152,9 @@ def _planes_to_images(planes: npt.NDArray[np.uint8]) -> Pixels:
     return np.ascontiguousarray(images)
 
 
-def _joined(parts: dict[str, list[tuple[Pixels, Labels]]], wanted: str) -> dict[str, tuple[Pixels, Labels]]:
+def _joined(parts: dict[str, list[tuple[Pixels, Labels]]], required: str) -> dict[str, tuple[Pixels, Labels]]:
     if not parts["train"] or not parts["test"]:
-        raise DatasetError(f"CIFAR-10 is not complete: {wanted} are needed")
+        raise DatasetError(f"CIFAR-10 is incomplete: {required} are required")
     return {
         name: (
             np.concatenate([pixels for pixels, _ in batches]),
@@ -163,26 +165,26 @@ def _joined(parts: dict[str, list[tuple[Pixels, Labels]]], wanted: str) -> dict[
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """An unpickler that knows the three names a pickled numpy array needs; any other is refused."""
+    """An unpickler for NumPy arrays; any other name is refused."""
 
     def find_class(self, module: str, name: str) -> Any:
-        # NumPy 2 moved `core` to `_core`; old pickles name the old place.
+        # NumPy 2 moved `core` to `_core`.
         if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
             return _reconstruct
         if module == "numpy" and name == "ndarray":
             return np.ndarray
         if module == "numpy" and name == "dtype":
             return np.dtype
-        # Python 2 wrote its byte strings so; with this only, no attribute of `_codecs` is in reach.
+        # For byte strings from Python 2; no other attribute of `_codecs` is accessible.
         if module == "_codecs" and name == "encode":
             return _latin1
-        raise DatasetError(f"the pickle asks for {module}.{name}, which no data set needs; do not trust this file")
+        raise DatasetError(f"the pickle contains {module}.{name}, which no data set needs; do not trust this file")
 
 
 def _reconstruct(subtype: Any, shape: Any, code: Any) -> npt.NDArray[Any]:
     if subtype is not np.ndarray:
-        raise DatasetError(f"the pickle makes a {subtype!r} instead of an array; do not trust this file")
-    # The shape and type written here are a placeholder: the array's own state, which follows, sets both.
+        raise DatasetError(f"the pickle creates a {subtype!r} instead of an array; do not trust this file")
+    # A placeholder: the array's state, which follows, sets shape and type.
     return np.empty(shape, dtype=np.uint8)
 
 
@@ -197,9 +199,9 @@ def _unpickle(data: bytes, name: str) -> dict[bytes, Any]:
         content = _ArraysOnly(io.BytesIO(data), encoding="bytes").load()
     except DatasetError as error:
         raise DatasetError(f"{name}: {error}") from None
-    # Damaged pickles raise whatever their bytes happen to mean.
+    # Damaged pickles raise any kind of exception.
     except Exception as error:
-        raise DatasetError(f"{name} is damaged: {error}; fetch it again") from None
+        raise DatasetError(f"{name} is damaged: {error}; download it again") from None
     if not isinstance(content, dict):
-        raise DatasetError(f"{name} is no CIFAR-10 batch: it holds a {type(content).__name__}; fetch it again")
+        raise DatasetError(f"{name} is not a CIFAR-10 batch: it contains a {type(content).__name__}; download it again")
     return content

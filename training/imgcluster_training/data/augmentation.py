@@ -1,7 +1,7 @@
-"""Carrying out transforms on a batch: `transforms` says what each means, here is how.
+"""Transforms of batches of images, which `recipe.transforms` describes.
 
 Every function takes ``float32 (n, channels, height, width)`` in [0, 1] and returns the same (a crop with other
-sides); chance comes from torch's global generator, which `batches` seeds anew for every batch.
+sides). Random numbers come from torch's global generator, which is seeded for every batch.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name the field knows
+import torch.nn.functional as F  # noqa: N812 - the usual name
 from torch import Tensor
 
 from imgcluster_training.recipe.transforms import (
     Affine,
-    ColourJitter,
+    ColorJitter,
     Crop,
     Erase,
     Flip,
@@ -28,13 +28,13 @@ from imgcluster_training.recipe.transforms import (
 
 __all__ = ["apply_transforms"]
 
-# NTSC's colour space, in which a hue turns about the axis of brightness.
+# NTSC's color space, in which a change of hue is a rotation about the axis of brightness.
 _TO_YIQ: Final = ((0.299, 0.587, 0.114), (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135))
 _CROP_RATIO: Final = 4 / 3
 
 
 def apply_transforms(images: Tensor, transforms: Sequence[Transform]) -> Tensor:
-    """Return `images` changed by every transform in turn; `images` itself stays as it is."""
+    """Return `images` after every transform in turn; `images` itself is not changed."""
     for transform in transforms:
         images = _FUNCTIONS[type(transform)](images, transform)
     return images
@@ -61,7 +61,7 @@ def _affine(images: Tensor, transform: Affine) -> Tensor:
 
     angle, shear = uniform(math.radians(transform.degrees)), torch.tan(uniform(math.radians(transform.shear)))
     size = 1 + uniform(transform.scale)
-    # From places in the result to places in the image, whose coordinates run from −1 to 1.
+    # Maps positions in the result to positions in the image, whose coordinates run from −1 to 1.
     cosine, sine = torch.cos(angle) / size, torch.sin(angle) / size
     rows = torch.stack(
         [
@@ -80,7 +80,7 @@ def _crop(images: Tensor, transform: Crop) -> Tensor:
     area = transform.area + (1 - transform.area) * torch.rand(count, device=device)
     ratio = _CROP_RATIO ** (2 * torch.rand(count, device=device) - 1)
     wide, tall = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
-    # Coordinates run from −1 to 1: a part of size s has its centre within ±(1 − s).
+    # Coordinates run from −1 to 1: a part of size s has its center within ±(1 − s).
     across, down = ((2 * torch.rand(count, device=device) - 1) * (1 - size) for size in (wide, tall))
     zero = torch.zeros_like(wide)
     rows = torch.stack([torch.stack([wide, zero, across], dim=1), torch.stack([zero, tall, down], dim=1)], dim=1)
@@ -89,7 +89,7 @@ def _crop(images: Tensor, transform: Crop) -> Tensor:
     return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
-def _colour_jitter(images: Tensor, transform: ColourJitter) -> Tensor:
+def _color_jitter(images: Tensor, transform: ColorJitter) -> Tensor:
     count, channels = images.shape[:2]
     device = images.device
     changed = (torch.rand(count, device=device) < transform.probability).to(images.dtype)
@@ -99,17 +99,17 @@ def _colour_jitter(images: Tensor, transform: ColourJitter) -> Tensor:
 
     brightness, contrast, saturation = map(factor, (transform.brightness, transform.contrast, transform.saturation))
     turn = 2 * math.pi * (factor(transform.hue) - 1)
-    saturation = torch.where(torch.rand(count, device=device) < transform.grey, 0.0, saturation)
+    saturation = torch.where(torch.rand(count, device=device) < transform.gray, 0.0, saturation)
     to_yiq = torch.tensor(_TO_YIQ, device=device)
     if channels == 1:
-        colours, luma = torch.ones(count, 1, 1, device=device), torch.ones(1, device=device)
+        colors, luma = torch.ones(count, 1, 1, device=device), torch.ones(1, device=device)
     else:
         one, zero = torch.ones_like(turn), torch.zeros_like(turn)
         cosine, sine = saturation * turn.cos(), saturation * turn.sin()
         turned = torch.stack([one, zero, zero, zero, cosine, -sine, zero, sine, cosine], dim=1).view(-1, 3, 3)
-        colours, luma = torch.linalg.inv(to_yiq) @ turned @ to_yiq, to_yiq[0]
-    # All four together are one matrix and one grey level per image.
-    matrix = colours * (brightness * contrast)[:, None, None]
+        colors, luma = torch.linalg.inv(to_yiq) @ turned @ to_yiq, to_yiq[0]
+    # All four together are one matrix and one gray level per image.
+    matrix = colors * (brightness * contrast)[:, None, None]
     level = (1 - contrast) * brightness * (images.mean(dim=(2, 3)) @ luma)
     flat = images.reshape(count, channels, -1)
     return torch.baddbmm(level[:, None, None].expand(-1, channels, 1), matrix, flat).clamp(0, 1).view(images.shape)
@@ -146,7 +146,7 @@ _FUNCTIONS: Final[dict[type[Any], Callable[[Tensor, Any], Tensor]]] = {
     QuarterTurns: _quarter_turns,
     Affine: _affine,
     Crop: _crop,
-    ColourJitter: _colour_jitter,
+    ColorJitter: _color_jitter,
     SaltAndPepper: _salt_and_pepper,
     GaussianNoise: _gaussian_noise,
     Erase: _erase,

@@ -1,60 +1,23 @@
-"""Data sets by name, as `ImageSet`s: where their files are looked for and what they are made into.
-
-Reading the files is the business of `archives`, fetching them of `downloads`; folders of one's own are in
-`folders`, the strokes in `strokes`. Labels are carried for scoring only: nothing that trains reads them.
-"""
+"""Data sets by name, as `ImageSet`s, from local files or downloads. Labels are for scoring only, never for training."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from imgcluster.errors import UsageError
 from imgcluster.preprocessing import InputSpec, Pixels
 from imgcluster_training.data.archives import Labels, read_cifar_binary, read_cifar_python, read_idx, read_image_zip
 from imgcluster_training.data.downloads import CIFAR10, FASHION_MNIST, MNIST, Source, fetch
+from imgcluster_training.data.images import ArrayImages, Images
 from imgcluster_training.data.strokes import draw_strokes
 from imgcluster_training.errors import DatasetError
 
-__all__ = ["DATASET_NAMES", "ArrayImages", "ImageSet", "Images", "Indices", "load_dataset"]
-
-Indices = npt.NDArray[np.int64]
-
-
-class Images(Protocol):
-    """Images that can be had in any order: an array in memory, or files decoded when they are asked for."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """``(height, width, channels)`` of every image."""
-
-    def __len__(self) -> int: ...
-
-    def take(self, indices: Indices) -> Pixels:
-        """Return the images of these numbers, ``uint8 (len(indices), height, width, channels)``."""
-
-
-@dataclass(frozen=True, slots=True)
-class ArrayImages:
-    """`Images` in memory, as bytes: a quarter of what floats would need, and faster to gather."""
-
-    pixels: Pixels
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        height, width, channels = self.pixels.shape[1:]
-        return height, width, channels
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def take(self, indices: Indices) -> Pixels:
-        return np.asarray(self.pixels[indices])
+__all__ = ["DATASET_NAMES", "ImageSet", "load_dataset"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,19 +25,19 @@ class ImageSet:
     """A data set.
 
     Attributes:
-        name: What it is called in recipes.
-        description: What it is, in words, for cards and metadata.
-        licence: The licence of the images, in words.
-        train: The images to train on.
-        test: The images held out by those who published it; None where there are none.
-        train_labels: ``int64 (len(train),)``, for scoring only; None where there are none.
+        name: The name in recipes.
+        description: A description in words, for cards and metadata.
+        license: The license of the images.
+        train: The training images.
+        test: The published test images; None without any.
+        train_labels: ``int64 (len(train),)``, for scoring only; None without labels.
         test_labels: The same for `test`.
-        classes: What the labels mean.
+        classes: The names of the labels.
     """
 
     name: str
     description: str
-    licence: str
+    license: str
     train: Images
     test: Images | None = None
     train_labels: Labels | None = None
@@ -90,7 +53,7 @@ _CIFAR_CLASSES: Final = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
 
-# Enough different strokes that a denoiser learns strokes and not these; flips and turns make eight of each.
+# Enough that a denoiser learns strokes in general; flips and turns make eight variants of each.
 _STROKES: Final = (3000, 500)
 
 
@@ -99,17 +62,17 @@ def load_dataset(name: str, *, data_dir: Path | None = None, seed: int = 0) -> I
 
     Args:
         name: One of `DATASET_NAMES`.
-        data_dir: A folder that holds the published files, in it or in a folder of the data set's name in it.
-        seed: Of what is drawn and not read (the strokes).
+        data_dir: A folder with the published files, or with a folder of the data set's name that has them.
+        seed: For generated images (the strokes).
 
     Raises:
-        UsageError: No data set has this name, or `data_dir` is no folder.
-        DatasetError: Files are missing and cannot be downloaded, or damaged.
+        UsageError: No data set has this name, or `data_dir` is not a folder.
+        DatasetError: Files are damaged, or missing and cannot be downloaded.
     """
     if name not in _LOADERS:
         raise UsageError(f"data set {name!r} is unknown; choose one of {', '.join(_LOADERS)}, or a folder of images")
     if data_dir is not None and not data_dir.is_dir():
-        raise UsageError(f"--data-dir {data_dir} is no folder; name the one that holds the data set's files")
+        raise UsageError(f"--data-dir {data_dir} is not a folder; give the folder that contains the data set's files")
     return _LOADERS[name](data_dir, seed)
 
 
@@ -128,7 +91,7 @@ def _fashion_mnist(data_dir: Path | None, seed: int) -> ImageSet:
 
 
 def _idx_set(
-    source: Source, data_dir: Path | None, classes: tuple[str, ...], description: str, licence: str
+    source: Source, data_dir: Path | None, classes: tuple[str, ...], description: str, image_license: str
 ) -> ImageSet:
     arrays = {}
     for part in ("train", "t10k"):
@@ -143,7 +106,7 @@ def _idx_set(
     return ImageSet(
         name=source.name,
         description=description,
-        licence=licence,
+        license=image_license,
         train=ArrayImages(arrays["train", "images"][..., np.newaxis]),
         test=ArrayImages(arrays["t10k", "images"][..., np.newaxis]),
         train_labels=arrays["train", "labels"].astype(np.int64),
@@ -153,7 +116,7 @@ def _idx_set(
 
 
 def _find_or_fetch(source: Source, stem: str, data_dir: Path | None) -> Path:
-    """Find an IDX file, gzipped or not, in `data_dir`; without one, in the cache or the network."""
+    """Return an IDX file, gzipped or not, from `data_dir`, else from the cache or the network."""
     if data_dir is not None:
         for folder in (data_dir / source.name, data_dir):
             for name in (f"{stem}.gz", stem):
@@ -180,9 +143,9 @@ def _cifar10(data_dir: Path | None, seed: int) -> ImageSet:
                 "test",
             }:
                 raise DatasetError(
-                    f"{folder / 'cifar10-jpeg.zip'} does not hold train and test with CIFAR-10's classes"
+                    f"{folder / 'cifar10-jpeg.zip'} does not contain train and test with CIFAR-10's classes"
                 )
-            # JPEG has changed the pixels a little: figures made from it must say so.
+            # JPEG compression changes pixels slightly: published scores must say so.
             return _cifar_set({key: value[:2] for key, value in parts.items()}, f"{description} (a JPEG copy)")
     return _cifar_set(read_cifar_binary(fetch(CIFAR10, "cifar-10-binary.tar.gz", data_dir)), description)
 
@@ -191,7 +154,7 @@ def _cifar_set(parts: dict[str, tuple[Pixels, Labels]], description: str) -> Ima
     return ImageSet(
         name="cifar10",
         description=description,
-        licence="no licence stated by its authors (Krizhevsky 2009); used for research everywhere",
+        license="no license stated by its authors (Krizhevsky 2009); used for research everywhere",
         train=ArrayImages(parts["train"][0]),
         test=ArrayImages(parts["test"][0]),
         train_labels=parts["train"][1],
@@ -205,8 +168,8 @@ def _strokes(data_dir: Path | None, seed: int) -> ImageSet:
     return ImageSet(
         name="strokes",
         description=f"{train:,} + {test:,} drawn strokes like signatures, black and white, 224×224 px",
-        licence="CC0-1.0 (drawn by imgcluster's generator)",
-        # Two streams: the test strokes stay the same whatever the number of training strokes.
+        license="CC0-1.0 (drawn by imgcluster's generator)",
+        # Two seeds: the test strokes do not depend on the number of training strokes.
         train=ArrayImages(draw_strokes(train, seed=2 * seed)),
         test=ArrayImages(draw_strokes(test, seed=2 * seed + 1)),
     )

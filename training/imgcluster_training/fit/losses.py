@@ -1,7 +1,7 @@
-"""The objectives a recipe can name. Each is one function here and one line in `LOSSES`.
+"""The losses that a recipe can choose: one function and one line in `LOSSES` each.
 
-All take `Outputs` and a target ``float32 (n, channels, height, width)`` in [0, 1], and return a scalar: the
-mean over images, pixels and channels unless said otherwise.
+All take `Outputs` and a target ``float32 (n, channels, height, width)`` in [0, 1], and return a scalar: the mean over
+images, pixels and channels unless stated otherwise.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name the field knows
+import torch.nn.functional as F  # noqa: N812 - the usual name
 from torch import Tensor
 
 from imgcluster_training.models.autoencoder import Outputs
@@ -26,12 +26,12 @@ __all__ = [
 
 Objective = Callable[[Outputs, Tensor], Tensor]
 
-# Keras clips probabilities and norms so; without it a saturated sigmoid costs infinity.
+# Keras's limits for probabilities and norms; without them a saturated sigmoid has an infinite loss.
 _PROBABILITY_EPSILON: Final = 1e-7
 _NORM_EPSILON: Final = 1e-6
 
 _RECONSTRUCTION_WEIGHT: Final = 1000.0
-"""Reference C's weight of the mean squared error against the divergence."""
+"""The weight of the mean squared error relative to the divergence in reference C."""
 
 
 def mean_squared_error(outputs: Outputs, target: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ def mean_squared_error(outputs: Outputs, target: Tensor) -> Tensor:
 
 
 def binary_cross_entropy(outputs: Outputs, target: Tensor) -> Tensor:
-    """Return the mean binary cross-entropy of reconstructions that are probabilities."""
+    """Return the mean binary cross-entropy ; reconstructions are probabilities."""
     probability = outputs.reconstruction.clamp(_PROBABILITY_EPSILON, 1 - _PROBABILITY_EPSILON)
     return -(target * probability.log() + (1 - target) * (1 - probability).log()).mean()
 
@@ -48,13 +48,13 @@ def binary_cross_entropy(outputs: Outputs, target: Tensor) -> Tensor:
 def mse_and_cosine(outputs: Outputs, target: Tensor) -> Tensor:
     """Return the mean squared error plus one minus the mean cosine similarity of the pixels' channel vectors.
 
-    The similarity with a black pixel (all channels 0) is 0, whatever it is compared with.
+    The similarity with a black pixel (all channels 0) is 0.
     """
-    # Written out because its gradient at a black pixel must be finite, which that of `vector_norm` is not.
-    made = outputs.reconstruction
-    product = (made * target).sum(dim=1)
-    squares = (made.square().sum(dim=1) + _NORM_EPSILON**2) * (target.square().sum(dim=1) + _NORM_EPSILON**2)
-    return F.mse_loss(made, target) + 1 - (product * squares.rsqrt()).mean()
+    # The gradient at a black pixel must be finite, unlike that of `vector_norm`.
+    output = outputs.reconstruction
+    product = (output * target).sum(dim=1)
+    squares = (output.square().sum(dim=1) + _NORM_EPSILON**2) * (target.square().sum(dim=1) + _NORM_EPSILON**2)
+    return F.mse_loss(output, target) + 1 - (product * squares.rsqrt()).mean()
 
 
 def variational(outputs: Outputs, target: Tensor) -> Tensor:

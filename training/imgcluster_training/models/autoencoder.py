@@ -1,7 +1,7 @@
-"""Autoencoders built from a recipe's blocks, with Keras's conventions where the reference systems rely on them.
+"""Autoencoders built from a recipe's blocks, with the conventions of Keras, in which the reference systems are written.
 
-Those are: "same" padding as TensorFlow computes it (asymmetric under strides), Glorot-uniform kernels and
-zero biases, batch normalisation with epsilon 1e-3 and a running average that keeps 99 %.
+These are: TensorFlow's "same" padding (asymmetric under strides), Glorot-uniform kernels and zero biases, and batch
+normalization with epsilon 1e-3 and momentum 0.99.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name the field knows
+import torch.nn.functional as F  # noqa: N812 - the usual name
 from torch import Tensor, nn
 
 from imgcluster.errors import UsageError
@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 _NORM_EPSILON: Final = 1e-3
-_NORM_MOMENTUM: Final = 0.01  # the share of the new value; Keras's 0.99 is the share of the old one
+_NORM_MOMENTUM: Final = 0.01  # the weight of the new value; Keras's 0.99 is that of the old one
 _LEAKY_SLOPE: Final = 0.2
 
 _ACTIVATIONS: Final[dict[str, type[nn.Module]]] = {"relu": nn.ReLU, "silu": nn.SiLU, "sigmoid": nn.Sigmoid}
@@ -53,11 +53,10 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What an autoencoder makes of a batch.
+    """The output of an autoencoder for a batch.
 
-    `reconstruction` is ``float32 (n, channels, height, width)``, `code` ``float32 (n, latent)``. Of a
-    variational one, `mean` and `log_variance`, both ``(n, latent)``, say where the code was drawn from;
-    else they are None.
+    `reconstruction` is ``float32 (n, channels, height, width)``, `code` ``float32 (n, latent)``. `mean` and
+    `log_variance`, both ``(n, latent)``, are the code's distribution in a variational autoencoder, else None.
     """
 
     reconstruction: Tensor
@@ -68,7 +67,7 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True)
 class ParameterCounts:
-    """Numbers of parameters, counted as Keras does: batch normalisation's running values are the frozen ones."""
+    """Numbers of parameters, counted as in Keras: the running statistics of batch normalization are `frozen`."""
 
     trainable: int
     frozen: int
@@ -79,7 +78,7 @@ class ParameterCounts:
 
 
 class SameConv(nn.Conv2d):
-    """A convolution with TensorFlow's "same" padding, whose odd pixel goes to the right and the bottom."""
+    """A convolution with TensorFlow's "same" padding, which adds an odd pixel at the right and the bottom."""
 
     def forward(self, images: Tensor) -> Tensor:
         if self.stride[0] == 1 and self.kernel_size[0] % 2 == 1:
@@ -97,12 +96,12 @@ class SameConvTranspose(nn.ConvTranspose2d):
         before = (kernel - stride) // 2
         after = kernel - stride - before
         whole = F.conv_transpose2d(images, self.weight, self.bias, stride=self.stride, padding=before)
-        # What torch has cut on both sides by `before` lacks the odd pixel that TensorFlow cuts at the end.
+        # torch cuts `before` pixels on both sides; TensorFlow cuts an odd pixel more at the end.
         return whole if after == before else whole[:, :, : before - after, : before - after]
 
 
 class ResidualUnit(nn.Module):
-    """What `blocks.Residual` describes; sides are divided by `stride` and rounded up, as `SameConv` does."""
+    """The block `Residual`; sides are divided by `stride` and rounded up, as in `SameConv`."""
 
     def __init__(self, channels: int, filters: int, stride: int) -> None:
         super().__init__()
@@ -135,7 +134,7 @@ class Encoder(nn.Module):
 
     Shape:
         - Input: ``float32 (n, channels, height, width)``.
-        - Output: ``float32 (n, latent)``; of a variational encoder the mean.
+        - Output: ``float32 (n, latent)``; for a variational encoder the mean.
     """
 
     def __init__(self, blocks: nn.Sequential, mean: nn.Module, log_variance: nn.Module | None) -> None:
@@ -149,7 +148,7 @@ class Encoder(nn.Module):
         return code
 
     def distribution(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return mean and log-variance of the code, both ``(n, latent)``; None where it is not drawn."""
+        """Return mean and log-variance of the code, both ``(n, latent)``; None for the latter if it is not drawn."""
         values = self.blocks(images).flatten(1)
         return self.mean(values), None if self.log_variance is None else self.log_variance(values)
 
@@ -157,7 +156,7 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Blocks from ``float32 (n, latent)`` to an image ``float32 (n, channels, height, width)``.
 
-    Without blocks, where the recipe has none, codes come out as they are.
+    Without blocks, if the recipe has none, the output is the code.
     """
 
     def __init__(self, blocks: nn.Sequential, latent: int) -> None:
@@ -171,9 +170,9 @@ class Decoder(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """An encoder and its decoder; called with a batch of images it gives `Outputs`.
+    """An encoder and its decoder; maps a batch of images to `Outputs`.
 
-    A variational one (Kingma & Welling 2013, https://arxiv.org/abs/1312.6114) draws its codes in training
+    A variational autoencoder (Kingma & Welling 2013, https://arxiv.org/abs/1312.6114) draws its codes in training
     mode and uses their mean in evaluation mode.
     """
 
@@ -193,13 +192,13 @@ class Autoencoder(nn.Module):
 
 
 def build_model(settings: ModelSettings, *, input_shape: Shape, output_shape: Shape, seed: int) -> Autoencoder:
-    """Return the autoencoder that `settings` describes, freshly initialised.
+    """Return the autoencoder that `settings` describes, with new weights.
 
     Args:
         settings: The recipe's ``[model]``.
-        input_shape: ``(channels, height, width)`` of what it sees.
-        output_shape: ``(channels, height, width)`` of what it is to make.
-        seed: Two models of one seed are equal.
+        input_shape: ``(channels, height, width)`` of the inputs.
+        output_shape: ``(channels, height, width)`` of the reconstructions.
+        seed: Models with the same seed have the same weights.
 
     Raises:
         UsageError: The blocks do not fit each other, the code's size, or the images.
@@ -209,32 +208,37 @@ def build_model(settings: ModelSettings, *, input_shape: Shape, output_shape: Sh
         blocks, shape = _stack(settings.encoder, input_shape, output_shape, input_shape, "encoder")
         values = _size(shape)
         if settings.code == "flatten" and values != settings.latent:
-            raise UsageError(f"model.latent = {settings.latent}, but the encoder's last map holds {values} values")
+            raise UsageError(
+                f"model.latent = {settings.latent}, but the encoder's last feature map has {values} values"
+            )
         mean = nn.Identity() if settings.code == "flatten" else nn.Linear(values, settings.latent)
         log_variance = nn.Linear(values, settings.latent) if settings.code == "gaussian" else None
-        # A vector before the code is no map to return to: the last map before it is.
+        # The decoder returns to the last feature map, even if a dense layer follows it.
         last_map = _last_map(settings.encoder, input_shape, output_shape)
-        decoder, made = _stack(settings.decoder, (settings.latent,), output_shape, last_map, "decoder")
-        if settings.decoder and made != output_shape:
+        decoder, decoded = _stack(settings.decoder, (settings.latent,), output_shape, last_map, "decoder")
+        if settings.decoder and decoded != output_shape:
             raise UsageError(
-                f"model.decoder makes images of {_text(made)}, the data's are {_text(output_shape)} "
-                "(channels×height×width); change the blocks, or --image-size to a multiple of all strides together"
+                f"model.decoder makes images of {_text(decoded)}, but the data has {_text(output_shape)} "
+                "(channels×height×width); change the blocks, or use an --image-size that is a multiple of the "
+                "product of all strides"
             )
         model = Autoencoder(Encoder(blocks, mean, log_variance), Decoder(decoder, settings.latent))
-        model.apply(_initialise)
+        model.apply(_initialize)
     return model
 
 
 def model_for(recipe: Recipe, image_shape: tuple[int, int, int], *, seed: int) -> Autoencoder:
     """Return `recipe`'s autoencoder for images of ``(height, width, channels)``; see `build_model`."""
     height, width, channels = image_shape
-    shown = 1 if recipe.data.input == "grey" else channels
-    made = 2 if recipe.data.target == "chrominance" else channels
-    return build_model(recipe.model, input_shape=(shown, height, width), output_shape=(made, height, width), seed=seed)
+    inputs = 1 if recipe.data.input == "grey" else channels
+    outputs = 2 if recipe.data.target == "chrominance" else channels
+    return build_model(
+        recipe.model, input_shape=(inputs, height, width), output_shape=(outputs, height, width), seed=seed
+    )
 
 
 def count_parameters(module: nn.Module) -> ParameterCounts:
-    """Count the parameters of `module` as Keras's summary does."""
+    """Count the parameters of `module` as in Keras."""
     trainable = sum(parameter.numel() for parameter in module.parameters())
     frozen = sum(
         2 * part.num_features for part in module.modules() if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)
@@ -269,7 +273,7 @@ def _stack(
 def _layers(
     block: Block, shape: Shape, output_shape: Shape, last_map: Shape, where: str
 ) -> tuple[list[nn.Module], Shape]:
-    """Return the layers of one block after a layer of `shape`, and the shape they make."""
+    """Return the layers of one block after a layer of `shape`, and their output shape."""
     if isinstance(block, Activate):
         return [] if block.activation == "none" else [_activation(block.activation)], shape
     if isinstance(block, Dense):
@@ -284,7 +288,7 @@ def _layers(
         return [dense, nn.Unflatten(1, last_map), *after], last_map
     if isinstance(block, Reshape):
         if _size(shape) != _size(last_map):
-            raise UsageError(f"{where}: {_text(shape)} values cannot be reshaped to {_text(last_map)}")
+            raise UsageError(f"{where}: a vector of {_text(shape)} values cannot be reshaped to {_text(last_map)}")
         return [nn.Unflatten(1, last_map)], last_map
     if len(shape) != 3:
         raise UsageError(f"{where}: this block needs a feature map, not a vector; put dense-to-map or reshape first")
@@ -311,7 +315,7 @@ def _layers(
             width * block.size,
         )
     if min(height, width) < block.size:
-        raise UsageError(f"{where}: a map of {_text(shape)} is too small to pool by {block.size}")
+        raise UsageError(f"{where}: a feature map of {_text(shape)} is too small to pool by {block.size}")
     pool = nn.MaxPool2d(block.size) if isinstance(block, MaxPool) else nn.AvgPool2d(block.size)
     return [pool], (channels, height // block.size, width // block.size)
 
@@ -331,7 +335,7 @@ def _norm(width: int, *, flat: bool) -> nn.Module:
     return kind(width, eps=_NORM_EPSILON, momentum=_NORM_MOMENTUM)
 
 
-def _initialise(module: nn.Module) -> None:
+def _initialize(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:

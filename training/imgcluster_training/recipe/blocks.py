@@ -1,23 +1,23 @@
-"""The blocks that a recipe's encoder and decoder are lists of: what each is called and which options it takes.
+"""The blocks of a recipe's encoder and decoder: their names and options.
 
-Only descriptions live here, without torch; `models` turns them into layers. Names and meanings are Keras's
-where Keras has the block, because the reference systems are written in them: "same" padding everywhere, and
-activation before normalisation unless a block says otherwise.
+`models.autoencoder` turns them into layers. Names and meanings follow Keras, in which the reference systems are
+written: "same" padding, and activation before normalization unless a block says otherwise.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from imgcluster.errors import UsageError
+from pydantic import Field, PositiveInt, model_validator
+
+from imgcluster_training.recipe.section import Section
 
 __all__ = [
-    "BLOCKS",
     "Activate",
     "Activation",
     "AveragePool",
     "Block",
+    "Blocks",
     "Conv",
     "ConvTranspose",
     "Dense",
@@ -36,126 +36,105 @@ Norm = Literal["none", "after-activation", "before-activation"]
 Interpolation = Literal["nearest", "bilinear"]
 
 
-def _at_least_one(**values: int | str) -> None:
-    for key, value in values.items():
-        if isinstance(value, int) and value < 1:
-            raise UsageError(f"{key} = {value} is not possible; it must be at least 1")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conv:
+class Conv(Section):
     """A convolution with "same" padding: the output's sides are the input's divided by `stride`, rounded up.
 
-    `filters` is the number of output channels, or ``"image"`` for as many as the image to be made has.
+    `filters` is the number of output channels; ``"image"`` stands for the number of channels of the output image.
     """
 
-    filters: int | Literal["image"]
-    kernel: int = 3
-    stride: int = 1
+    type: Literal["conv"] = "conv"
+    filters: PositiveInt | Literal["image"]
+    kernel: PositiveInt = 3
+    stride: PositiveInt = 1
     activation: Activation = "none"
     norm: Norm = "none"
 
-    def __post_init__(self) -> None:
-        _at_least_one(filters=self.filters, kernel=self.kernel, stride=self.stride)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConvTranspose:
+class ConvTranspose(Section):
     """A transposed convolution with "same" padding: the output's sides are the input's times `stride`."""
 
-    filters: int | Literal["image"]
-    kernel: int = 3
-    stride: int = 1
+    type: Literal["conv-transpose"] = "conv-transpose"
+    filters: PositiveInt | Literal["image"]
+    kernel: PositiveInt = 3
+    stride: PositiveInt = 1
     activation: Activation = "none"
     norm: Norm = "none"
 
-    def __post_init__(self) -> None:
-        _at_least_one(filters=self.filters, kernel=self.kernel, stride=self.stride)
+    @model_validator(mode="after")
+    def _check(self) -> ConvTranspose:
         if self.kernel < self.stride:
-            raise UsageError(f"kernel = {self.kernel} leaves holes at stride {self.stride}; make it as large")
+            raise ValueError(f"kernel = {self.kernel} leaves gaps at stride {self.stride}; use at least {self.stride}")
+        return self
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Residual:
-    """Two 3×3 convolutions, each normalised, beside a shortcut, and ReLU after their sum.
+class Residual(Section):
+    """Two 3×3 convolutions with normalization, added to a shortcut, then ReLU.
 
-    He et al. 2016 (https://arxiv.org/abs/1512.03385); where the shape changes the shortcut is a mean over
-    `stride`×`stride` and a 1×1 convolution (its variant D: https://arxiv.org/abs/1812.01187).
+    He et al. 2016 (https://arxiv.org/abs/1512.03385). Where the shape changes, the shortcut is an average over
+    `stride`×`stride` pixels and a 1×1 convolution (variant D, https://arxiv.org/abs/1812.01187).
     """
 
-    filters: int
-    stride: int = 1
-
-    def __post_init__(self) -> None:
-        _at_least_one(filters=self.filters, stride=self.stride)
+    type: Literal["residual"] = "residual"
+    filters: PositiveInt
+    stride: PositiveInt = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Activate:
-    """An activation of its own, for where it does not follow a convolution or a dense layer at once."""
+class Activate(Section):
+    """A separate activation, for places that do not directly follow a convolution or dense layer."""
 
+    type: Literal["activation"] = "activation"
     activation: Activation
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GlobalAverage:
-    """The mean of every channel: a vector whatever the image's size."""
+class GlobalAverage(Section):
+    """The mean of every channel: a vector for images of any size."""
+
+    type: Literal["global-average"] = "global-average"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MaxPool:
-    """The maximum of every `size`×`size` square; what does not fill a square is dropped."""
+class MaxPool(Section):
+    """The maximum of every `size`×`size` square; incomplete squares at the border are dropped."""
 
-    size: int = 2
-
-    def __post_init__(self) -> None:
-        _at_least_one(size=self.size)
+    type: Literal["max-pool"] = "max-pool"
+    size: PositiveInt = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AveragePool:
-    """The mean of every `size`×`size` square; what does not fill a square is dropped."""
+class AveragePool(Section):
+    """The mean of every `size`×`size` square; incomplete squares at the border are dropped."""
 
-    size: int = 2
-
-    def __post_init__(self) -> None:
-        _at_least_one(size=self.size)
+    type: Literal["average-pool"] = "average-pool"
+    size: PositiveInt = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpSample:
-    """Sides made `size` times as long: every value repeated, or values in between from the nearest four."""
+class UpSample(Section):
+    """An enlargement by the factor `size`."""
 
-    size: int = 2
+    type: Literal["up-sample"] = "up-sample"
+    size: PositiveInt = 2
     interpolation: Interpolation = "nearest"
 
-    def __post_init__(self) -> None:
-        _at_least_one(size=self.size)
 
+class Dense(Section):
+    """A fully connected layer with `units` outputs; a feature map is flattened first."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dense:
-    """A fully connected layer to `units` values; a feature map is flattened first."""
-
-    units: int
-    activation: Activation = "none"
-    norm: Norm = "none"
-
-    def __post_init__(self) -> None:
-        _at_least_one(units=self.units)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DenseToMap:
-    """A fully connected layer to as many values as the encoder's last feature map has, brought to its shape."""
-
+    type: Literal["dense"] = "dense"
+    units: PositiveInt
     activation: Activation = "none"
     norm: Norm = "none"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reshape:
-    """The vector brought to the shape of the encoder's last feature map, value for value."""
+class DenseToMap(Section):
+    """A fully connected layer whose output has the shape of the encoder's last feature map."""
+
+    type: Literal["dense-to-map"] = "dense-to-map"
+    activation: Activation = "none"
+    norm: Norm = "none"
+
+
+class Reshape(Section):
+    """The vector, reshaped to the encoder's last feature map."""
+
+    type: Literal["reshape"] = "reshape"
 
 
 Block: TypeAlias = (
@@ -171,18 +150,5 @@ Block: TypeAlias = (
     | DenseToMap
     | Reshape
 )
-
-BLOCKS: Final[dict[str, type[Block]]] = {
-    "conv": Conv,
-    "conv-transpose": ConvTranspose,
-    "residual": Residual,
-    "activation": Activate,
-    "max-pool": MaxPool,
-    "average-pool": AveragePool,
-    "global-average": GlobalAverage,
-    "up-sample": UpSample,
-    "dense": Dense,
-    "dense-to-map": DenseToMap,
-    "reshape": Reshape,
-}
-"""The value of a block's ``type`` in a recipe, and what it makes."""
+# TOML has lists only: hence not strict.
+Blocks = Annotated[tuple[Annotated[Block, Field(discriminator="type")], ...], Field(strict=False)]

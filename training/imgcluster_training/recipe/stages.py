@@ -1,193 +1,127 @@
-"""The stages of a recipe's ``[cluster]``: what makes an encoder's codes fall into clusters, without labels.
+"""The deep-clustering stages of a recipe's ``[cluster]``: they train an encoder until its codes form clusters.
 
-Only descriptions live here, without torch; `clustering` carries them out, each in a module of its own.
+`deep_clustering` carries them out, each kind in its own module. No stage uses labels.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from imgcluster.errors import UsageError
-from imgcluster_training.recipe.transforms import Transform
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-__all__ = ["STAGES", "Contrastive", "Dec", "Idec", "Neighbours", "Stage", "needs_clusters"]
+from imgcluster_training.recipe.section import Section
+from imgcluster_training.recipe.transforms import Transforms
 
-Start = Literal["k-means", "graph"]
-
-
-def _positive(**values: float) -> None:
-    for key, value in values.items():
-        if not value > 0:
-            raise UsageError(f"{key} = {value} is not possible; it must be above 0")
+__all__ = ["Contrastive", "Dec", "Idec", "Neighbors", "Stage", "Stages"]
 
 
-def _not_negative(**values: float) -> None:
-    for key, value in values.items():
-        if value < 0:
-            raise UsageError(f"{key} = {value} is not possible; it must be at least 0")
+class _StageSettings(Section):
+    """What all stages have in common."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contrastive:
-    """Two changed copies of an image must be told from those of all others in the batch.
-
-    SimCLR (Chen et al. 2020, https://arxiv.org/abs/2002.05709): the codes go through a hidden layer of their own
-    size to `projection` values of length 1, whose cosines are divided by `temperature`. Needs no number of clusters
-    and no autoencoder before it.
-    """
-
-    epochs: int
-    augmentation: tuple[Transform, ...]
-    temperature: float = 0.5
-    projection: int = 128
-    batch_size: int = 512
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.05
-
-    def __post_init__(self) -> None:
-        _positive(
-            epochs=self.epochs,
-            temperature=self.temperature,
-            projection=self.projection,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-        )
-        _not_negative(weight_decay=self.weight_decay)
+    epochs: PositiveInt
+    batch_size: PositiveInt = 512
+    learning_rate: PositiveFloat = 3e-3
 
     @property
     def total_epochs(self) -> int:
-        """All epochs together, at most."""
+        """The largest number of epochs that the stage takes."""
         return self.epochs
 
+    @property
+    def needs_clusters(self) -> bool:
+        """Whether the stage needs the number of clusters."""
+        return True
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Neighbours:
-    """An image and one of its nearest neighbours, both changed, must fall into the same cluster.
+
+class Contrastive(_StageSettings):
+    """Two augmented views of an image must be recognized among those of all other images in the batch.
+
+    SimCLR (Chen et al. 2020, https://arxiv.org/abs/2002.05709): a hidden layer as wide as the code maps the codes to
+    `projection` values, whose cosine similarities are divided by `temperature`. Needs neither a number of clusters
+    nor a trained autoencoder.
+    """
+
+    type: Literal["contrastive"] = "contrastive"
+    augmentation: Transforms
+    temperature: PositiveFloat = 0.5
+    projection: PositiveInt = 128
+    weight_decay: NonNegativeFloat = 0.05
+
+    @property
+    def needs_clusters(self) -> bool:
+        return False
+
+
+class Neighbors(_StageSettings):
+    """An image and one of its nearest neighbors, both augmented, must fall into the same cluster.
 
     SCAN (Van Gansbeke et al. 2020, https://arxiv.org/abs/2005.12320), with a warm-up of our own.
 
     Attributes:
-        warm_up: Epochs on the clusters that k-means finds along the graph of the nearest codes (a diffusion map).
-        epochs: Epochs of agreement with one of the `neighbours` nearest codes, drawn anew every time.
-        self_label: Epochs on its own answers above `confidence`.
-        neighbours: How many count.
-        entropy: The weight of the entropy of the clusters' sizes, which keeps them from becoming one.
-        confidence: The probability from which an answer is believed.
+        warm_up: Epochs of training on the clusters that `imgcluster cluster` finds among the codes.
+        epochs: Epochs of agreement with one of the `neighbors` nearest codes, drawn anew every time.
+        self_label: Epochs of training on the model's own predictions above `confidence`.
+        neighbors: Number of nearest neighbors to draw from.
+        entropy: Weight of the entropy of the cluster sizes, which prevents a single large cluster.
+        confidence: Lowest probability of a prediction that counts as a label.
     """
 
-    augmentation: tuple[Transform, ...]
-    warm_up: int = 1
-    epochs: int = 3
-    self_label: int = 1
-    neighbours: int = 10
-    entropy: float = 2.0
-    confidence: float = 0.95
-    batch_size: int = 512
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.05
-
-    def __post_init__(self) -> None:
-        _positive(
-            epochs=self.epochs,
-            neighbours=self.neighbours,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-        )
-        _not_negative(
-            warm_up=self.warm_up,
-            self_label=self.self_label,
-            entropy=self.entropy,
-            weight_decay=self.weight_decay,
-        )
-        if not 0 <= self.confidence < 1:
-            raise UsageError(f"confidence = {self.confidence} is not possible; it is at least 0 and below 1")
+    type: Literal["neighbours"] = "neighbours"
+    augmentation: Transforms
+    warm_up: NonNegativeInt = 1
+    epochs: PositiveInt = 3
+    self_label: NonNegativeInt = 1
+    neighbors: PositiveInt = Field(10, validation_alias="neighbours")
+    entropy: NonNegativeFloat = 2.0
+    confidence: Annotated[float, Field(ge=0, lt=1)] = 0.95
+    weight_decay: NonNegativeFloat = 0.05
 
     @property
     def total_epochs(self) -> int:
-        """All epochs together, at most."""
         return self.warm_up + self.epochs + self.self_label
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dec:
-    """Codes move to the cluster centres they are nearest to, and the centres with them.
-
-    DEC (Xie et al. 2016, https://arxiv.org/abs/1511.06335): Student's t to the centres, sharpened, is the target of
-    itself; the decoder is left behind.
+class _DecSettings(_StageSettings):
+    """What DEC and IDEC have in common.
 
     Attributes:
-        updates: Batches between two targets; they count as one epoch.
-        epochs: At most.
-        tolerance: The share of images that change their cluster between two targets, at which it is done.
-        start: Where the first centres come from: ``k-means`` on the codes, as in the paper, or ``graph``, the means of
-            the clusters along the graph of nearest codes (a diffusion map), which bent clusters do not mislead.
+        epochs: The largest number of epochs.
+        updates: Batches between two computations of the target; they count as one epoch.
+        tolerance: The stage ends when at most this fraction of the images changes its cluster in one epoch.
+        start: The first cluster centers: ``k-means`` on the codes, as in the paper, or ``graph``, the clusters that
+            `imgcluster cluster` finds on the neighbor graph of the codes, which need not be convex.
     """
 
-    epochs: int = 100
-    updates: int = 140
-    tolerance: float = 1e-3
-    start: Start = "k-means"
-    batch_size: int = 256
-    learning_rate: float = 0.01
-
-    def __post_init__(self) -> None:
-        _positive(
-            epochs=self.epochs, updates=self.updates, batch_size=self.batch_size, learning_rate=self.learning_rate
-        )
-        if not 0 <= self.tolerance < 1:
-            raise UsageError(f"tolerance = {self.tolerance} is not possible; it is at least 0 and below 1")
-
-    @property
-    def total_epochs(self) -> int:
-        """All epochs together, at most."""
-        return self.epochs
+    epochs: PositiveInt = 100
+    updates: PositiveInt = 140
+    tolerance: Annotated[float, Field(ge=0, lt=1)] = 1e-3
+    start: Literal["k-means", "graph"] = "k-means"
+    batch_size: PositiveInt = 256
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Idec:
-    """`Dec` beside the reconstruction, so that the decoder stays the encoder's.
+class Dec(_DecSettings):
+    """Moves codes towards their nearest cluster center, and the centers with them; the decoder is dropped.
 
-    IDEC (Guo et al. 2017, https://doi.org/10.24963/ijcai.2017/243): the recipe's loss and `gamma` times DEC's, by
+    DEC (Xie et al. 2016, https://arxiv.org/abs/1511.06335): cluster probabilities by Student's t-distribution are
+    trained towards their own sharpened version.
+    """
+
+    type: Literal["dec"] = "dec"
+    learning_rate: PositiveFloat = 0.01
+
+
+class Idec(_DecSettings):
+    """`Dec` together with the reconstruction, so that the decoder still fits the encoder.
+
+    IDEC (Guo et al. 2017, https://doi.org/10.24963/ijcai.2017/243): the recipe's loss plus `gamma` times DEC's, with
     Adam.
     """
 
-    gamma: float = 0.1
-    epochs: int = 100
-    updates: int = 140
-    tolerance: float = 1e-3
-    start: Start = "k-means"
-    batch_size: int = 256
-    learning_rate: float = 1e-3
-
-    def __post_init__(self) -> None:
-        _positive(
-            gamma=self.gamma,
-            epochs=self.epochs,
-            updates=self.updates,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-        )
-        if not 0 <= self.tolerance < 1:
-            raise UsageError(f"tolerance = {self.tolerance} is not possible; it is at least 0 and below 1")
-
-    @property
-    def total_epochs(self) -> int:
-        """All epochs together, at most."""
-        return self.epochs
+    type: Literal["idec"] = "idec"
+    gamma: PositiveFloat = 0.1
+    learning_rate: PositiveFloat = 1e-3
 
 
-Stage: TypeAlias = Contrastive | Neighbours | Dec | Idec
-
-STAGES: Final[dict[str, type[Stage]]] = {
-    "contrastive": Contrastive,
-    "neighbours": Neighbours,
-    "dec": Dec,
-    "idec": Idec,
-}
-"""The value of a stage's ``type`` in a recipe, and what it makes."""
-
-
-def needs_clusters(stage: Stage) -> bool:
-    """Say whether the stage must be told how many clusters there are."""
-    return not isinstance(stage, Contrastive)
+Stage: TypeAlias = Contrastive | Neighbors | Dec | Idec
+# TOML has lists only: hence not strict.
+Stages = Annotated[tuple[Annotated[Stage, Field(discriminator="type")], ...], Field(strict=False)]

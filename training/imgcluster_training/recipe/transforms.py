@@ -1,21 +1,20 @@
-"""What may happen to training images: the transforms a recipe's ``augmentation`` and ``corruption`` are lists of.
+"""The transforms of training images: the entries of a recipe's ``augmentation`` and ``corruption``.
 
-Only descriptions live here, without torch; `augmentation` carries them out. As ``augmentation`` a transform
-changes the input and its target alike; as ``corruption`` it changes the input only, and the model learns to
-take it back.
+`data.augmentation` applies them. As ``augmentation`` a transform changes the input and its target; as ``corruption``
+it changes the input only, and the model learns to undo it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from imgcluster.errors import UsageError
+from pydantic import Field, NonNegativeFloat
+
+from imgcluster_training.recipe.section import Fraction, Section
 
 __all__ = [
-    "TRANSFORMS",
     "Affine",
-    "ColourJitter",
+    "ColorJitter",
     "Crop",
     "Erase",
     "Flip",
@@ -23,132 +22,90 @@ __all__ = [
     "QuarterTurns",
     "SaltAndPepper",
     "Transform",
+    "Transforms",
 ]
 
-
-def _share(**values: float) -> None:
-    for key, value in values.items():
-        if not 0.0 <= value <= 1.0:
-            raise UsageError(f"{key} = {value} is not possible; it lies between 0 and 1")
+_PositiveFraction = Annotated[float, Field(gt=0, le=1)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flip:
-    """Half of the images mirrored left to right, and with `vertical` half of them top to bottom."""
+class Flip(Section):
+    """Mirrors half of the images left to right, and with `vertical` half of them top to bottom."""
 
+    type: Literal["flip"] = "flip"
     vertical: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuarterTurns:
-    """Every image turned by 0, 90, 180 or 270 degrees; for square images."""
+class QuarterTurns(Section):
+    """Rotates every image by 0, 90, 180 or 270 degrees; for square images."""
+
+    type: Literal["quarter-turns"] = "quarter-turns"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Affine:
-    """Every image rotated, moved, scaled and sheared about its centre by uniformly drawn amounts.
+class Affine(Section):
+    """Rotates, moves, scales and shears every image about its center by uniformly drawn amounts.
 
-    `degrees` and `shear` (degrees) are the largest angles either way, `translate` the largest move as a
-    share of the side, `scale` the largest change of size. What comes in from outside is black.
+    `degrees` and `shear` (degrees) are the largest angles in either direction, `translate` the largest move as a
+    fraction of the side, `scale` the largest change of size. Pixels from outside the image are black.
     """
 
-    degrees: float = 0.0
-    translate: float = 0.0
-    scale: float = 0.0
-    shear: float = 0.0
-
-    def __post_init__(self) -> None:
-        _share(translate=self.translate, scale=self.scale)
-        if self.degrees < 0 or not 0 <= self.shear < 90:
-            raise UsageError(
-                f"degrees = {self.degrees}, shear = {self.shear} is not possible; both are at least 0, shear below 90"
-            )
+    type: Literal["affine"] = "affine"
+    degrees: NonNegativeFloat = 0.0
+    translate: Fraction = 0.0
+    scale: Fraction = 0.0
+    shear: Annotated[float, Field(ge=0, lt=90)] = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Crop:
-    """A part of every image, of at least the share `area` of its pixels and of 3:4 to 4:3, brought to one size.
+class Crop(Section):
+    """Cuts out a random part of every image and resizes it.
 
-    `side` is that size as a share of the image's sides: below 1 training is faster, for what sees images of any
-    size. Where only codes are compared, not images.
+    The part holds at least the fraction `area` of the pixels and has an aspect ratio from 3:4 to 4:3. `side` is the
+    size of the result as a fraction of the image's sides: below 1, training is faster. Only for stages that compare
+    codes, not images.
     """
 
-    area: float = 0.2
-    side: float = 1.0
-
-    def __post_init__(self) -> None:
-        _share(area=self.area, side=self.side)
-        if self.area == 0 or self.side == 0:
-            raise UsageError(f"area = {self.area}, side = {self.side} is not possible; both are above 0")
+    type: Literal["crop"] = "crop"
+    area: _PositiveFraction = 0.2
+    side: _PositiveFraction = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColourJitter:
-    """Brightness, contrast, saturation and hue of every image changed by uniformly drawn amounts.
+class ColorJitter(Section):
+    """Changes brightness, contrast, saturation and hue by uniformly drawn amounts.
 
-    The first three are factors within 1 ± the value, `hue` the largest turn either way as a share of the circle
-    (in YIQ). A share of `probability` of the images is changed, a share of `grey` made grey. Grey images have
-    brightness and contrast only.
+    The first three are factors within 1 ± the value; `hue` is the largest turn as a fraction of the circle (in YIQ).
+    A fraction `probability` of the images is changed, a fraction `gray` made gray. Gray images change in brightness
+    and contrast only.
     """
 
-    brightness: float = 0.4
-    contrast: float = 0.4
-    saturation: float = 0.4
-    hue: float = 0.1
-    probability: float = 0.8
-    grey: float = 0.2
-
-    def __post_init__(self) -> None:
-        _share(
-            brightness=self.brightness,
-            contrast=self.contrast,
-            saturation=self.saturation,
-            hue=self.hue,
-            probability=self.probability,
-            grey=self.grey,
-        )
+    type: Literal["colour-jitter"] = "colour-jitter"
+    brightness: Fraction = 0.4
+    contrast: Fraction = 0.4
+    saturation: Fraction = 0.4
+    hue: Fraction = 0.1
+    probability: Fraction = 0.8
+    gray: Fraction = Field(0.2, validation_alias="grey")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SaltAndPepper:
-    """A share of `amount` of the pixels made black or white, with equal probability, in all channels at once."""
+class SaltAndPepper(Section):
+    """Makes a fraction `amount` of the pixels black or white, with equal probability, in all channels at once."""
 
-    amount: float = 0.2
-
-    def __post_init__(self) -> None:
-        _share(amount=self.amount)
+    type: Literal["salt-and-pepper"] = "salt-and-pepper"
+    amount: Fraction = 0.2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GaussianNoise:
-    """Normal noise of standard deviation `sd` added to the values in [0, 1], which stay within that range."""
+class GaussianNoise(Section):
+    """Adds normal noise of standard deviation `sd` to the values, which are then clipped to [0, 1]."""
 
-    sd: float = 0.1
-
-    def __post_init__(self) -> None:
-        _share(sd=self.sd)
+    type: Literal["gaussian-noise"] = "gaussian-noise"
+    sd: Fraction = 0.1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Erase:
-    """A square of `size` times the side made black somewhere in every image."""
+class Erase(Section):
+    """Makes a square of `size` times the side black, at a random position in every image."""
 
-    size: float = 0.3
-
-    def __post_init__(self) -> None:
-        _share(size=self.size)
+    type: Literal["erase"] = "erase"
+    size: Fraction = 0.3
 
 
-Transform: TypeAlias = Flip | QuarterTurns | Affine | Crop | ColourJitter | SaltAndPepper | GaussianNoise | Erase
-
-TRANSFORMS: Final[dict[str, type[Transform]]] = {
-    "flip": Flip,
-    "quarter-turns": QuarterTurns,
-    "affine": Affine,
-    "crop": Crop,
-    "colour-jitter": ColourJitter,
-    "salt-and-pepper": SaltAndPepper,
-    "gaussian-noise": GaussianNoise,
-    "erase": Erase,
-}
-"""The value of a transform's ``type`` in a recipe, and what it makes."""
+Transform: TypeAlias = Flip | QuarterTurns | Affine | Crop | ColorJitter | SaltAndPepper | GaussianNoise | Erase
+# TOML has lists only: hence not strict.
+Transforms = Annotated[tuple[Annotated[Transform, Field(discriminator="type")], ...], Field(strict=False)]
