@@ -11,9 +11,9 @@ onnx = pytest.importorskip("onnx")
 from imgcluster.encoders.decoder import DecoderInfo  # noqa: E402
 from imgcluster.encoders.info import EncoderInfo  # noqa: E402
 from imgcluster.errors import EncoderError  # noqa: E402
-from imgcluster_training.export.to_onnx import ImagesOut, export_decoder, export_encoder, run_onnx  # noqa: E402
+from imgcluster_training.export.to_onnx import export_decoder, export_encoder, run_onnx  # noqa: E402
 from imgcluster_training.models.autoencoder import model_for  # noqa: E402
-from imgcluster_training.recipe.schema import load_recipe  # noqa: E402
+from imgcluster_training.recipe.parser import load_recipe  # noqa: E402
 
 
 def describe(name, shape, latent):
@@ -32,12 +32,17 @@ def describe(name, shape, latent):
 
 
 @pytest.mark.parametrize(
-    ("name", "shape"), [("a-mnist", (28, 28, 1)), ("c-fashion-vae", (28, 28, 1)), ("a-cifar10", (32, 32, 3))]
+    ("name", "shape"),
+    [
+        pytest.param("a-mnist", (28, 28, 1), marks=pytest.mark.slow),
+        ("c-fashion-vae", (28, 28, 1)),
+        pytest.param("a-cifar10", (32, 32, 3), marks=pytest.mark.slow),
+    ],
 )
 def test_encoder_and_decoder_agree_with_torch_on_one_and_on_many(tmp_path, name, shape):
     recipe = load_recipe(name)
     model = model_for(recipe, shape, seed=0)
-    # Normalisation that does nothing would hide an error in it.
+    # Normalization that does nothing would hide an error in it.
     model.train()
     with torch.no_grad():
         model(torch.rand(16, shape[2], *shape[:2]))
@@ -60,16 +65,16 @@ def test_encoder_and_decoder_agree_with_torch_on_one_and_on_many(tmp_path, name,
 
 
 def test_files_say_what_they_are(tmp_path):
-    recipe = load_recipe("a-mnist")
+    recipe = load_recipe("d-mnist-16")
     model = model_for(recipe, (28, 28, 1), seed=0)
-    info = describe("mine", (28, 28, 1), 10)
-    told = DecoderInfo(name="mine", version="1", latent=10, prior="normal")
+    info = describe("mine", (28, 28, 1), 16)
+    described = DecoderInfo(name="mine", version="1", latent=16, prior="normal")
     export_encoder(model.encoder, info, tmp_path / "mine.onnx", mean=0.0, scale=255.0)
-    export_decoder(model.decoder, told, tmp_path / "mine.decoder.onnx")
+    export_decoder(model.decoder, described, tmp_path / "mine.decoder.onnx")
     encoder, decoder = (onnx.load(tmp_path / name) for name in ("mine.onnx", "mine.decoder.onnx"))
     assert EncoderInfo.from_metadata({prop.key: prop.value for prop in encoder.metadata_props}) == info
     metadata = {prop.key: prop.value for prop in decoder.metadata_props}
-    assert DecoderInfo.from_metadata(metadata) == told
+    assert DecoderInfo.from_metadata(metadata) == described
     # A decoder is no encoder.
     assert EncoderInfo.from_metadata(metadata) is None
     assert encoder.opset_import[0].version >= 20
@@ -81,13 +86,15 @@ def test_a_graph_that_differs_from_torch_is_not_written(tmp_path):
             # The exporter keeps the first branch for good.
             return images.flatten(1)[:, :2] + (0.0 if torch.compiler.is_exporting() else 1.0)
 
-    with pytest.raises(EncoderError, match=r"x.onnx differs from torch by .*nothing was written"):
+    with pytest.raises(EncoderError, match=r"x\.onnx differs from torch"):
         export_encoder(Moody(), describe("x", (4, 4, 1), 2), tmp_path / "x.onnx", mean=0.0, scale=255.0)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_images_are_clipped_and_channels_last():
-    images = ImagesOut(torch.nn.Unflatten(1, (1, 2, 2)))(torch.tensor([[-1.0, 0.5, 2.0, 1.0]]))
+def test_decoded_images_are_clipped_and_channels_last(tmp_path):
+    info = DecoderInfo(name="x", version="1", latent=4)
+    export_decoder(torch.nn.Unflatten(1, (1, 2, 2)), info, tmp_path / "x.decoder.onnx")
+    images = run_onnx(tmp_path / "x.decoder.onnx", np.array([[-1.0, 0.5, 2.0, 1.0]], dtype=np.float32))
     assert images.shape == (1, 2, 2, 1)
     assert images.flatten().tolist() == [0.0, 0.5, 1.0, 1.0]
 

@@ -1,9 +1,6 @@
-"""Data sets by name: found in a folder as they lie there, or an error that says what to do."""
+"""Data sets are found in a folder, or the error says what to do."""
 
 from __future__ import annotations
-
-import gzip
-import struct
 
 import numpy as np
 import pytest
@@ -14,12 +11,7 @@ from imgcluster.errors import UsageError
 from imgcluster_training.data.datasets import DATASET_NAMES, load_dataset
 from imgcluster_training.data.strokes import draw_strokes
 from imgcluster_training.errors import DatasetError
-
-
-def write_idx(path, array):
-    head = bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape)
-    pack = gzip.compress if path.suffix == ".gz" else bytes
-    path.write_bytes(pack(head + array.tobytes()))
+from tiny import write_idx
 
 
 @pytest.fixture
@@ -43,14 +35,14 @@ def test_files_are_found_in_the_folder_or_in_the_sets_folder_in_it(small):
 
 def test_images_and_labels_must_agree(small):
     write_idx(small / "t10k-labels-idx1-ubyte", np.arange(4, dtype=np.uint8))
-    with pytest.raises(DatasetError, match=r"t10k has images of shape \(3, 28, 28\) and labels of shape \(4,\)"):
+    with pytest.raises(DatasetError, match=r"t10k .*\(3, 28, 28\).*\(4,\)"):
         load_dataset("mnist", data_dir=small)
 
 
 def test_an_unknown_name_or_folder_is_an_error(tmp_path):
-    with pytest.raises(UsageError, match=f"choose one of {', '.join(DATASET_NAMES)}, or a folder"):
+    with pytest.raises(UsageError, match=", ".join(DATASET_NAMES)):
         load_dataset("imagenet")
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="--data-dir .*none"):
         load_dataset("mnist", data_dir=tmp_path / "none")
 
 

@@ -1,4 +1,4 @@
-"""The published files are read in every form they come in, and damaged or hostile ones are refused."""
+"""The published files are read in all their forms; damaged or hostile ones are refused."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ def test_idx(tmp_path, pack):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "no IDX file of bytes"),
-        (b"\x00\x00\x0d\x01" + bytes(8), "no IDX file of bytes"),
+        (b"", "not an IDX file"),
+        (b"\x00\x00\x0d\x01" + bytes(8), "not an IDX file"),
         (b"\x00\x00\x08\x03\x00\x00", "ends within its header"),
-        (idx(PIXELS)[:-1], "holds 12287 values, its header says 12288"),
+        (idx(PIXELS)[:-1], "12287 values, .* 12288"),
         (b"\x00\x00\x08\x03" + b"\xff" * 12, "its header says"),
         (gzip.compress(idx(PIXELS))[:-20], "cannot be read"),
         (b"\x1f\x8bnonsense", "cannot be read"),
@@ -127,7 +127,7 @@ class Hostile:
 def test_a_pickle_that_asks_for_more_than_arrays_is_refused(tmp_path, payload, protocol):
     path = tmp_path / "data_batch_1"
     path.write_bytes(pickle.dumps({b"data": payload}, protocol=protocol))
-    with pytest.raises(DatasetError, match=r"asks for .*do not trust this file"):
+    with pytest.raises(DatasetError, match="do not trust this file"):
         read_cifar_python([path])
 
 
@@ -143,17 +143,17 @@ def test_a_damaged_pickle_is_an_error(tmp_path, data):
 def test_a_pickle_of_something_else_is_an_error(tmp_path, content):
     path = tmp_path / "data_batch_1"
     path.write_bytes(pickle.dumps(content))
-    with pytest.raises(DatasetError, match="no CIFAR-10 batch"):
+    with pytest.raises(DatasetError, match="not a CIFAR-10 batch"):
         read_cifar_python([path])
 
 
 def test_an_incomplete_or_damaged_cifar_is_an_error(tmp_path):
     path = tmp_path / "data_batch_1.bin"
     path.write_bytes(binary(PIXELS, LABELS))
-    with pytest.raises(DatasetError, match="CIFAR-10 is not complete"):
+    with pytest.raises(DatasetError, match="incomplete"):
         read_cifar_binary([path])
     path.write_bytes(binary(PIXELS, LABELS)[:-1])
-    with pytest.raises(DatasetError, match="no multiple of 3073 bytes"):
+    with pytest.raises(DatasetError, match="3073 bytes"):
         read_cifar_binary([path])
     archive = tmp_path / "c.tar.gz"
     archive.write_bytes(b"no archive")

@@ -9,29 +9,29 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from imgcluster_training.deep_clustering.dec import divergence, sharpened, student_t  # noqa: E402
+from imgcluster_training.deep_clustering.dec import cluster_probabilities, divergence, sharpened  # noqa: E402
 
 
 @pytest.fixture
-def codes_and_centres():
+def codes_and_centers():
     generator = torch.Generator().manual_seed(0)
     return tuple(torch.randn(count, 3, generator=generator, dtype=torch.float64) for count in (6, 4))
 
 
-def naive_shares(codes, centres):
+def naive_shares(codes, centers):
     rows = []
     for code in codes.numpy():
-        kernel = [(1 + np.sum((code - centre) ** 2)) ** -1.0 for centre in centres.numpy()]
+        kernel = [(1 + np.sum((code - center) ** 2)) ** -1.0 for center in centers.numpy()]
         rows.append([value / sum(kernel) for value in kernel])
     return rows
 
 
-def test_shares_are_student_t(codes_and_centres):
-    np.testing.assert_allclose(student_t(*codes_and_centres), naive_shares(*codes_and_centres))
+def test_probabilities_are_student_t(codes_and_centers):
+    np.testing.assert_allclose(cluster_probabilities(*codes_and_centers), naive_shares(*codes_and_centers))
 
 
-def test_targets_are_sharpened_and_large_clusters_held_back(codes_and_centres):
-    shares = naive_shares(*codes_and_centres)
+def test_targets_are_sharpened_and_large_clusters_held_back(codes_and_centers):
+    shares = naive_shares(*codes_and_centers)
     sizes = [sum(column) for column in zip(*shares, strict=True)]
     naive = []
     for row in shares:
@@ -40,8 +40,8 @@ def test_targets_are_sharpened_and_large_clusters_held_back(codes_and_centres):
     np.testing.assert_allclose(sharpened(torch.tensor(shares, dtype=torch.float64)), naive)
 
 
-def test_the_divergence_is_kullback_leiblers(codes_and_centres):
-    shares = student_t(*codes_and_centres)
+def test_the_divergence_is_kullback_leiblers(codes_and_centers):
+    shares = cluster_probabilities(*codes_and_centers)
     targets = sharpened(shares)
     naive = sum(
         p * math.log(p / q)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from imgcluster.errors import UsageError  # noqa: E402
 from imgcluster_training.data.augmentation import apply_transforms  # noqa: E402
 from imgcluster_training.recipe.transforms import (  # noqa: E402
-    TRANSFORMS,
     Affine,
-    ColourJitter,
+    ColorJitter,
     Crop,
     Erase,
     Flip,
     GaussianNoise,
     QuarterTurns,
     SaltAndPepper,
+    Transform,
 )
 
 
@@ -27,7 +28,7 @@ def images():
     return torch.rand(64, 3, 8, 8)
 
 
-@pytest.mark.parametrize("transform", [kind() for kind in TRANSFORMS.values()], ids=list(TRANSFORMS))
+@pytest.mark.parametrize("transform", [kind() for kind in get_args(Transform)], ids=lambda transform: transform.type)
 def test_shape_range_and_the_original_are_kept(images, transform):
     before = images.clone()
     result = apply_transforms(images, [transform])
@@ -56,8 +57,8 @@ def test_quarter_turns_are_all_four(images):
 
 
 def test_salt_and_pepper_changes_a_fifth_of_the_pixels_in_all_channels():
-    grey = torch.full((20, 3, 32, 32), 0.5)
-    result = apply_transforms(grey, [SaltAndPepper(amount=0.2)])
+    gray = torch.full((20, 3, 32, 32), 0.5)
+    result = apply_transforms(gray, [SaltAndPepper(amount=0.2)])
     changed = result != 0.5
     assert changed.float().mean().item() == pytest.approx(0.2, abs=0.01)
     assert (result == 1).float().mean().item() == pytest.approx(0.1, abs=0.01)
@@ -83,30 +84,30 @@ def test_a_whole_crop_is_the_image_and_a_part_is_a_part(images):
     assert apply_transforms(images, [Crop(area=1.0)]).shape == images.shape
 
 
-def test_colour_jitter_of_nothing_is_the_identity_and_grey_is_grey(images):
-    still = ColourJitter(brightness=0, contrast=0, saturation=0, hue=0, grey=0)
-    torch.testing.assert_close(apply_transforms(images, [still]), images)
-    none = ColourJitter(probability=0, grey=0)
+def test_color_jitter_of_nothing_is_the_identity_and_gray_is_gray(images):
+    unchanged = ColorJitter(brightness=0, contrast=0, saturation=0, hue=0, gray=0)
+    torch.testing.assert_close(apply_transforms(images, [unchanged]), images)
+    none = ColorJitter(probability=0, gray=0)
     torch.testing.assert_close(apply_transforms(images, [none]), images)
-    grey = apply_transforms(images, [ColourJitter(probability=0, grey=1)])
+    gray = apply_transforms(images, [ColorJitter(probability=0, gray=1)])
     luma = (images * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(dim=1)
     for channel in range(3):
-        torch.testing.assert_close(grey[:, channel], luma, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(gray[:, channel], luma, atol=1e-4, rtol=1e-4)
 
 
-def test_a_turned_hue_keeps_the_brightness_and_half_a_turn_is_the_other_colour():
-    colour = torch.tensor([0.5, 0.4, 0.45])[None, :, None, None].repeat(100, 1, 2, 2)
+def test_a_turned_hue_keeps_the_brightness_and_half_a_turn_is_the_other_color():
+    color = torch.tensor([0.5, 0.4, 0.45])[None, :, None, None].repeat(100, 1, 2, 2)
     turned = apply_transforms(
-        colour, [ColourJitter(brightness=0, contrast=0, saturation=0, hue=0.5, probability=1, grey=0)]
+        color, [ColorJitter(brightness=0, contrast=0, saturation=0, hue=0.5, probability=1, gray=0)]
     )
     weights = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
-    torch.testing.assert_close((turned * weights).sum(dim=1), (colour * weights).sum(dim=1), atol=1e-4, rtol=1e-4)
-    assert (turned - colour).abs().max() > 0.1
+    torch.testing.assert_close((turned * weights).sum(dim=1), (color * weights).sum(dim=1), atol=1e-4, rtol=1e-4)
+    assert (turned - color).abs().max() > 0.1
 
 
-def test_contrast_of_grey_images_keeps_their_mean():
+def test_contrast_of_gray_images_keeps_their_mean():
     images = torch.rand(50, 1, 6, 6) * 0.4 + 0.3
-    changed = apply_transforms(images, [ColourJitter(brightness=0, contrast=0.5, probability=1)])
+    changed = apply_transforms(images, [ColorJitter(brightness=0, contrast=0.5, probability=1)])
     torch.testing.assert_close(changed.mean(dim=(1, 2, 3)), images.mean(dim=(1, 2, 3)))
     ratio = changed.std(dim=(1, 2, 3)) / images.std(dim=(1, 2, 3))
     assert 0.5 <= ratio.min() < 0.7
@@ -124,15 +125,15 @@ def test_noise_has_the_standard_deviation_asked_for():
 
 
 @pytest.mark.parametrize(
-    ("kind", "values", "message"),
+    ("kind", "values"),
     [
-        (SaltAndPepper, {"amount": 1.5}, "amount = 1.5 is not possible"),
-        (Affine, {"translate": -0.1}, "translate = -0.1"),
-        (Crop, {"area": 0.0}, "area = 0.0, side = 1.0 is not possible"),
-        (ColourJitter, {"hue": 2.0}, "hue = 2.0 is not possible"),
-        (Affine, {"shear": 90.0}, "shear below 90"),
+        (SaltAndPepper, {"amount": 1.5}),
+        (Affine, {"translate": -0.1}),
+        (Affine, {"shear": 90.0}),
+        (Crop, {"area": 0.0}),
+        (ColorJitter, {"hue": 2.0}),
     ],
 )
-def test_impossible_amounts_are_refused(kind, values, message):
-    with pytest.raises(UsageError, match=message):
+def test_impossible_amounts_are_refused(kind, values):
+    with pytest.raises(ValueError, match=next(iter(values))):
         kind(**values)

@@ -1,4 +1,4 @@
-"""The losses of neighbour consistency against naive re-implementations."""
+"""The losses of neighbor consistency against naive re-implementations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from imgcluster_training.deep_clustering.neighbors import agreement, labelled_loss  # noqa: E402
+from imgcluster_training.deep_clustering.neighbors import agreement, pseudo_label_loss  # noqa: E402
 
 
 def softmax(row):
@@ -28,18 +28,18 @@ def test_agreement_is_scans_loss(entropy):
     assert agreement(first, second, entropy).item() == pytest.approx(together - entropy * spread, rel=1e-5)
 
 
-def test_the_labelled_loss_weighs_clusters_and_leaves_out_the_unlabelled():
+def test_the_pseudo_label_loss_weighs_clusters_and_leaves_out_the_unlabelled():
     logits = torch.randn(5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     labels, weights = torch.tensor([2, -1, 0, 0, -1]), torch.tensor([0.5, 1.0, 3.0], dtype=torch.float64)
     sure = [(number, label) for number, label in enumerate(labels.tolist()) if label >= 0]
     naive = -sum(weights[label].item() * math.log(softmax(logits[number].numpy())[label]) for number, label in sure)
     naive /= sum(weights[label].item() for _, label in sure)
-    assert labelled_loss(logits, labels, weights).item() == pytest.approx(naive)
+    assert pseudo_label_loss(logits, labels, weights).item() == pytest.approx(naive)
 
 
 def test_nobody_labelled_is_no_loss():
     logits = torch.randn(3, 2, requires_grad=True)
-    loss = labelled_loss(logits, torch.full((3,), -1), torch.ones(2))
+    loss = pseudo_label_loss(logits, torch.full((3,), -1), torch.ones(2))
     loss.backward()
     assert loss.item() == 0.0
     assert torch.equal(logits.grad, torch.zeros(3, 2))

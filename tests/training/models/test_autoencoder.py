@@ -1,4 +1,4 @@
-"""Models have exactly the reference systems' parameters, and Keras's padding, initialisation and normalisation."""
+"""Models have exactly the reference systems' parameters, and Keras's padding, initialization and normalization."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from imgcluster_training.models.autoencoder import (  # noqa: E402
     count_parameters,
     model_for,
 )
-from imgcluster_training.recipe.schema import load_recipe, parse_recipe, with_changes  # noqa: E402
+from imgcluster_training.recipe.parser import load_recipe, parse_recipe, with_changes  # noqa: E402
 from tiny import TINY  # noqa: E402
 
-GREY, COLOUR, LARGE = (28, 28, 1), (32, 32, 3), (224, 224, 1)
+GRAY, COLOR, LARGE = (28, 28, 1), (32, 32, 3), (224, 224, 1)
 
 
 def make(name, shape, seed=0):
@@ -32,9 +32,9 @@ def make(name, shape, seed=0):
 @pytest.mark.parametrize(
     ("name", "shape", "everything", "trainable"),
     [
-        ("a-mnist", GREY, 148_675, 148_515),
-        ("a-cifar10", COLOUR, 180_531, 180_371),
-        ("d-mnist-16", GREY, 178_769, 178_385),
+        ("a-mnist", GRAY, 148_675, 148_515),
+        ("a-cifar10", COLOR, 180_531, 180_371),
+        ("d-mnist-16", GRAY, 178_769, 178_385),
         ("e-strokes-denoise", LARGE, 309_841, 308_593),
     ],
 )
@@ -44,13 +44,13 @@ def test_parameter_counts_are_the_references(name, shape, everything, trainable)
 
 
 def test_d_has_the_references_encoder_decoder_and_frozen_counts():
-    model = make("d-mnist-16", GREY)
+    model = make("d-mnist-16", GRAY)
     counts = count_parameters(model.encoder), count_parameters(model.decoder), count_parameters(model)
     assert (counts[0].all, counts[1].all, counts[2].frozen) == (69_392, 109_377, 384)
 
 
 def test_b_has_nine_layers_and_the_references_stages():
-    model = make("b-cifar10-nine-layer", COLOUR)
+    model = make("b-cifar10-nine-layer", COLOR)
     kinds = torch.nn.Conv2d | torch.nn.MaxPool2d | torch.nn.Upsample
     assert sum(isinstance(part, kinds) for part in model.modules()) == 9
     sizes, image = [], torch.zeros(1, 3, 32, 32)
@@ -62,8 +62,8 @@ def test_b_has_nine_layers_and_the_references_stages():
     assert model(torch.zeros(2, 3, 32, 32)).code.shape == (2, 1_024)
 
 
-@pytest.mark.parametrize(("name", "shape"), [("a-mnist", GREY), ("a-cifar10", COLOUR)])
-def test_a_clips_the_normalised_map_before_its_dense_layers(name, shape):
+@pytest.mark.parametrize(("name", "shape"), [("a-mnist", GRAY), ("a-cifar10", COLOR)])
+def test_a_clips_the_normalized_map_before_its_dense_layers(name, shape):
     blocks = make(name, shape).encoder.blocks
     seen = []
     after_the_map = next(at for at, layer in enumerate(blocks) if isinstance(layer, torch.nn.BatchNorm2d) and at > 8)
@@ -73,11 +73,11 @@ def test_a_clips_the_normalised_map_before_its_dense_layers(name, shape):
     torch.testing.assert_close(seen[0][1], seen[0][0].clamp(min=0))
 
 
-def test_the_colouriser_sees_grey_and_makes_colour_or_chrominance():
+def test_the_colorizer_sees_gray_and_makes_color_or_chrominance():
     recipe = load_recipe("b-cifar10-colorize")
-    assert model_for(recipe, COLOUR, seed=0)(torch.zeros(2, 1, 32, 32)).reconstruction.shape == (2, 3, 32, 32)
+    assert model_for(recipe, COLOR, seed=0)(torch.zeros(2, 1, 32, 32)).reconstruction.shape == (2, 3, 32, 32)
     chrominance = with_changes(recipe, data={"target": "chrominance"})
-    assert model_for(chrominance, COLOUR, seed=0)(torch.zeros(2, 1, 32, 32)).reconstruction.shape == (2, 2, 32, 32)
+    assert model_for(chrominance, COLOR, seed=0)(torch.zeros(2, 1, 32, 32)).reconstruction.shape == (2, 2, 32, 32)
 
 
 @pytest.mark.parametrize("size", [7, 8, 28, 29])
@@ -103,8 +103,8 @@ def test_the_transposed_convolution_is_the_adjoint_of_the_convolution(kernel, st
     torch.testing.assert_close((conv(large) * small).sum(), (large * back(small)).sum())
 
 
-def test_initialisation_is_glorot_uniform_and_zero_and_seeded():
-    first, same, other = make("a-mnist", GREY), make("a-mnist", GREY), make("a-mnist", GREY, seed=1)
+def test_initialization_is_glorot_uniform_and_zero_and_seeded():
+    first, same, other = make("a-mnist", GRAY), make("a-mnist", GRAY), make("a-mnist", GRAY, seed=1)
     conv = first.encoder.blocks[0]
     limit = math.sqrt(6 / (49 * 1 + 49 * 32))
     assert 0.95 * limit < conv.weight.abs().max() <= limit
@@ -117,17 +117,17 @@ def test_building_leaves_the_global_generator_alone():
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    make("d-mnist-16", GREY)
+    make("d-mnist-16", GRAY)
     assert torch.equal(torch.rand(1), expected)
 
 
-def test_normalisation_is_kerass():
-    norms = [part for part in make("a-mnist", GREY).modules() if isinstance(part, torch.nn.BatchNorm2d)]
+def test_normalization_is_kerass():
+    norms = [part for part in make("a-mnist", GRAY).modules() if isinstance(part, torch.nn.BatchNorm2d)]
     assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-3, 0.01)}
 
 
 def test_a_variational_model_draws_in_training_only():
-    model = make("c-fashion-vae", GREY)
+    model = make("c-fashion-vae", GRAY)
     images = torch.rand(4, 1, 28, 28)
     model.train()
     outputs = model(images)
@@ -142,14 +142,14 @@ def test_a_variational_model_draws_in_training_only():
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("latent = 3", 'latent = 3\ncode = "flatten"', r"latent = 3, but the encoder's last map holds 64 values"),
+        ("latent = 3", 'latent = 3\ncode = "flatten"', "latent = 3.* 64 values"),
         (
             '{ type = "conv-transpose", filters = "image", stride = 2, activation = "sigmoid" }',
             '{ type = "conv", filters = "image" }',
-            r"makes images of 1×4×4, the data's are 1×8×8",
+            "1×4×4.*1×8×8",
         ),
-        ('{ type = "dense-to-map" }', '{ type = "up-sample" }', r"decoder\[0\]: this block needs a feature map"),
-        ('{ type = "dense-to-map" }', '{ type = "reshape" }', r"3 values cannot be reshaped to 4×4×4"),
+        ('{ type = "dense-to-map" }', '{ type = "up-sample" }', r"decoder\[0\].*feature map"),
+        ('{ type = "dense-to-map" }', '{ type = "reshape" }', "3 values.*4×4×4"),
         (
             '{ type = "conv", filters = 4,',
             '{ type = "max-pool", size = 9 }, { type = "conv", filters = 4,',
@@ -215,7 +215,7 @@ def test_a_residual_block_is_two_convolutions_beside_a_shortcut(stride, filters)
 
 
 def test_an_encoder_that_ends_in_a_mean_sees_images_of_any_size():
-    model = make("clusters-colour", COLOUR)
+    model = make("clusters-colour", COLOR)
     assert count_parameters(model.decoder).all == 0
     assert model.encoder(torch.zeros(2, 3, 32, 32)).shape == (2, 160)
     assert model.encoder(torch.zeros(2, 3, 24, 24)).shape == (2, 160)

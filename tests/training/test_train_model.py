@@ -1,4 +1,4 @@
-"""A recipe carried out once is its training and then its stages, and every fold is that."""
+"""One training is the autoencoder's, then the stages; every fold of a cross-validation is one training."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from imgcluster_training.cross_validation import cross_validate, fold_checkpoint  # noqa: E402
-from imgcluster_training.data.batches import fold_split, split_images  # noqa: E402
+from imgcluster_training.data.splits import fold_split, split_images  # noqa: E402
 from imgcluster_training.deep_clustering.refine import refine  # noqa: E402
-from imgcluster_training.fit.checkpoints import state_digest  # noqa: E402
-from imgcluster_training.fit.loop import fit  # noqa: E402
+from imgcluster_training.fit.autoencoder import fit  # noqa: E402
 from imgcluster_training.models.autoencoder import model_for  # noqa: E402
-from imgcluster_training.recipe.schema import parse_recipe  # noqa: E402
+from imgcluster_training.recipe.parser import parse_recipe  # noqa: E402
 from imgcluster_training.train_model import train_model  # noqa: E402
-from tiny import TINY  # noqa: E402
+from tiny import TINY, on_cpu, same_weights  # noqa: E402
 
-CPU = torch.device("cpu")
 STAGE = """
 [cluster]
 clusters = 3
@@ -30,13 +28,13 @@ def test_it_is_the_training_and_then_the_stages(tiny_images, tmp_path, stage, de
     split = split_images(tiny_images, recipe)
     seen = []
     trained = train_model(
-        split, recipe, seed=4, device=CPU, checkpoint=tmp_path / "a/checkpoint.pt", on_progress=seen.append
+        split, recipe, on_cpu(on_progress=seen.append), seed=4, checkpoint=tmp_path / "a/checkpoint.pt"
     )
     model = model_for(recipe, tiny_images.train.shape, seed=4)
-    fitted = fit(model, split, recipe, seed=4, device=CPU)
+    fitted = fit(model, split, recipe, on_cpu(), seed=4)
     if stage:
-        refine(model, split.train, recipe, seed=4, device=CPU)
-    assert state_digest(trained.model) == state_digest(model)
+        refine(model, split.train, recipe, on_cpu(), seed=4)
+    assert same_weights(trained.model, model)
     assert [record.loss for record in trained.fit.history] == [record.loss for record in fitted.history]
     assert trained.decodes == decodes
     assert (trained.refinement is None) == (not stage)
@@ -45,33 +43,19 @@ def test_it_is_the_training_and_then_the_stages(tiny_images, tmp_path, stage, de
     assert kept == {"checkpoint.pt", *([f"stage-1-{stage}.pt"] if stage else [])}
 
 
-def test_a_fold_is_one_of_another_seed(tiny_images, tmp_path):
+def test_a_fold_is_a_training_with_another_seed(tiny_images, tmp_path):
     recipe = parse_recipe(TINY + STAGE % "dec", "tiny")
-    summary = cross_validate(tiny_images, recipe, folds=2, folder=tmp_path, device=CPU)
-    again = train_model(
-        fold_split(tiny_images, recipe, fold=1, folds=2),
-        recipe,
-        seed=recipe.training.seed + 1,
-        device=CPU,
-        checkpoint=tmp_path / "again/checkpoint.pt",
-    )
+    summary, _, _ = cross_validate(tiny_images, recipe, on_cpu(), folds=2, folder=tmp_path)
+    split, seed = fold_split(tiny_images, recipe, fold=1, folds=2), recipe.training.seed + 1
+    again = train_model(split, recipe, on_cpu(), seed=seed, checkpoint=tmp_path / "again/checkpoint.pt")
     losses = [[record.loss for record in fitted.history] for fitted in (again.fit, summary.folds[1].fit)]
     assert losses[0] == losses[1]
-    found = [torch.load(folder / "stage-1-dec.pt") for folder in (tmp_path / "again", tmp_path / "fold-2")]
-    assert found[0]["fingerprint"] == found[1]["fingerprint"]
-    # What the fold left is read back, and nothing is trained.
+    # The fold's checkpoints are those of this training, which has nothing left to train.
     seen = []
-    back = train_model(
-        fold_split(tiny_images, recipe, fold=1, folds=2),
-        recipe,
-        seed=recipe.training.seed + 1,
-        device=CPU,
-        checkpoint=fold_checkpoint(tmp_path, 2),
-        resume=True,
-        on_progress=seen.append,
-    )
+    run = on_cpu(resume=True, on_progress=seen.append)
+    resumed = train_model(split, recipe, run, seed=seed, checkpoint=fold_checkpoint(tmp_path, 2))
     assert not seen
-    assert state_digest(back.model) == state_digest(again.model)
+    assert same_weights(resumed.model, again.model)
 
 
 def test_without_a_decoder_there_are_only_stages_and_they_are_taken_up(tiny_images, tmp_path):
@@ -79,11 +63,11 @@ def test_without_a_decoder_there_are_only_stages_and_they_are_taken_up(tiny_imag
     stage = '[[cluster.stages]]\ntype = "contrastive"\nepochs = 2\nbatch_size = 8\naugmentation = [{ type = "flip" }]\n'
     recipe = parse_recipe(head + "[training]" + rest.partition("[training]")[2] + stage, "tiny")
     split = split_images(tiny_images, recipe)
-    place = {"seed": 4, "device": CPU, "checkpoint": tmp_path / "checkpoint.pt"}
-    trained = train_model(split, recipe, **place)
+    trained = train_model(split, recipe, on_cpu(), seed=4, checkpoint=tmp_path / "checkpoint.pt")
     assert (trained.fit.history, trained.decodes) == ((), False)
     assert {path.name for path in tmp_path.iterdir()} == {"stage-1-contrastive.pt"}
     seen = []
-    again = train_model(split, recipe, **place, resume=True, on_progress=seen.append)
+    run = on_cpu(resume=True, on_progress=seen.append)
+    again = train_model(split, recipe, run, seed=4, checkpoint=tmp_path / "checkpoint.pt")
     assert not seen
-    assert state_digest(again.model) == state_digest(trained.model)
+    assert same_weights(again.model, trained.model)

@@ -1,4 +1,4 @@
-"""The encoders that are shipped: complete, small, and as good as their cards say."""
+"""The bundled encoders are complete, small, and as good as their cards say."""
 
 from __future__ import annotations
 

