@@ -62,7 +62,9 @@ class Tool:
         )
 
     def environment(self, **more: str) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2]), "COLUMNS": "200", **more}
+        top = Path(cli.__file__).parents[2]
+        path = os.pathsep.join([str(top), str(top / "training")])
+        return {**os.environ, "PYTHONPATH": path, "COLUMNS": "200", **more}
 
     def embed(self, *words: str | Path) -> Run:
         return self("embed", *words, "--encoder", self.encoder, "--device", "cpu")

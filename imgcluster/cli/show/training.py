@@ -19,10 +19,9 @@ def show_training(result: TrainResult) -> None:
     """Print the result of a training."""
     fit, refinement = result.fit, result.refinement
     if fit.history:
-        say(
-            f"Trained {result.name} for {len(fit.history)} epochs in {timedelta(seconds=round(fit.seconds))}; "
-            f"the best was epoch {fit.best_epoch}."
-        )
+        epochs = "1 epoch" if len(fit.history) == 1 else f"{len(fit.history)} epochs"
+        duration = timedelta(seconds=round(fit.seconds))
+        say(f"Trained {result.name} for {epochs} in {duration}; the best is epoch {fit.best_epoch}.")
     if refinement is not None:
         say(f"Deep clustering: {refinement.summary}, in {timedelta(seconds=round(refinement.seconds))}.")
     if result.folds is not None:

@@ -49,6 +49,7 @@ _DIGITS: Final = tuple("0123456789")
 _CLOTHES: Final = (
     "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
 )  # fmt: skip
+_PARTS: Final = ("train", "test")
 _CIFAR_CLASSES: Final = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
@@ -76,20 +77,6 @@ def load_dataset(name: str, *, data_dir: Path | None = None, seed: int = 0) -> I
     return _LOADERS[name](data_dir, seed)
 
 
-def _mnist(data_dir: Path | None, seed: int) -> ImageSet:
-    return _idx_set(MNIST, data_dir, _DIGITS, "MNIST, 60,000 + 10,000 handwritten digits of 28×28 px", "CC-BY-SA-3.0")
-
-
-def _fashion_mnist(data_dir: Path | None, seed: int) -> ImageSet:
-    return _idx_set(
-        FASHION_MNIST,
-        data_dir,
-        _CLOTHES,
-        "Fashion-MNIST, 60,000 + 10,000 pictures of clothes of 28×28 px",
-        "MIT",
-    )
-
-
 def _idx_set(
     source: Source, data_dir: Path | None, classes: tuple[str, ...], description: str, image_license: str
 ) -> ImageSet:
@@ -101,7 +88,7 @@ def _idx_set(
         if images.ndim != 3 or labels.shape != images.shape[:1]:
             raise DatasetError(
                 f"{source.name}: {part} has images of shape {images.shape} and labels of shape {labels.shape}; "
-                "fetch the four files again"
+                "download the four files again"
             )
     return ImageSet(
         name=source.name,
@@ -138,12 +125,9 @@ def _cifar10(data_dir: Path | None, seed: int) -> ImageSet:
         if (folder / "cifar10-jpeg.zip").is_file():
             spec = InputSpec(width=32, height=32, channels=3, resize="stretch")
             parts = read_image_zip(folder / "cifar10-jpeg.zip", spec)
-            if any(classes != _CIFAR_CLASSES for _, _, classes in parts.values()) or set(parts) != {
-                "train",
-                "test",
-            }:
+            if {part: classes for part, (_, _, classes) in parts.items()} != dict.fromkeys(_PARTS, _CIFAR_CLASSES):
                 raise DatasetError(
-                    f"{folder / 'cifar10-jpeg.zip'} does not contain train and test with CIFAR-10's classes"
+                    f"{folder / 'cifar10-jpeg.zip'} does not contain CIFAR-10's classes in train and test"
                 )
             # JPEG compression changes pixels slightly: published scores must say so.
             return _cifar_set({key: value[:2] for key, value in parts.items()}, f"{description} (a JPEG copy)")
@@ -176,8 +160,12 @@ def _strokes(data_dir: Path | None, seed: int) -> ImageSet:
 
 
 _LOADERS: Final[dict[str, Callable[[Path | None, int], ImageSet]]] = {
-    "mnist": _mnist,
-    "fashion-mnist": _fashion_mnist,
+    "mnist": lambda data_dir, _: _idx_set(
+        MNIST, data_dir, _DIGITS, "MNIST, 60,000 + 10,000 handwritten digits of 28×28 px", "CC-BY-SA-3.0"
+    ),
+    "fashion-mnist": lambda data_dir, _: _idx_set(
+        FASHION_MNIST, data_dir, _CLOTHES, "Fashion-MNIST, 60,000 + 10,000 pictures of clothes of 28×28 px", "MIT"
+    ),
     "cifar10": _cifar10,
     "strokes": _strokes,
 }

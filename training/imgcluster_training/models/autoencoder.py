@@ -6,6 +6,7 @@ normalization with epsilon 1e-3 and momentum 0.99.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -206,7 +207,7 @@ def build_model(settings: ModelSettings, *, input_shape: Shape, output_shape: Sh
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         blocks, shape = _stack(settings.encoder, input_shape, output_shape, input_shape, "encoder")
-        values = _size(shape)
+        values = math.prod(shape)
         if settings.code == "flatten" and values != settings.latent:
             raise UsageError(
                 f"model.latent = {settings.latent}, but the encoder's last feature map has {values} values"
@@ -252,6 +253,7 @@ def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 def _last_map(blocks: Sequence[Block], shape: Shape, output_shape: Shape) -> Shape:
+    # The layers built here advance the random numbers: without them every seed would give other weights.
     for block in blocks:
         _, after = _layers(block, shape, output_shape, shape, "encoder")
         if len(after) == 1:
@@ -277,17 +279,15 @@ def _layers(
     if isinstance(block, Activate):
         return [] if block.activation == "none" else [_activation(block.activation)], shape
     if isinstance(block, Dense):
-        dense = nn.Linear(_size(shape), block.units)
+        dense = nn.Linear(math.prod(shape), block.units)
         flatten: list[nn.Module] = [] if len(shape) == 1 else [nn.Flatten()]
-        return flatten + _finished(dense, block.units, block, flat=True), (block.units,)
+        return [*flatten, dense, *_norm_and_activation(block, block.units, flat=True)], (block.units,)
     if isinstance(block, DenseToMap):
-        dense = nn.Linear(_size(shape), _size(last_map))
-        activation = [] if block.activation == "none" else [_activation(block.activation)]
-        norm = [] if block.norm == "none" else [_norm(last_map[0], flat=False)]
-        after = norm + activation if block.norm == "before-activation" else activation + norm
+        dense = nn.Linear(math.prod(shape), math.prod(last_map))
+        after = _norm_and_activation(block, last_map[0], flat=False)
         return [dense, nn.Unflatten(1, last_map), *after], last_map
     if isinstance(block, Reshape):
-        if _size(shape) != _size(last_map):
+        if math.prod(shape) != math.prod(last_map):
             raise UsageError(f"{where}: a vector of {_text(shape)} values cannot be reshaped to {_text(last_map)}")
         return [nn.Unflatten(1, last_map)], last_map
     if len(shape) != 3:
@@ -302,7 +302,7 @@ def _layers(
         else:
             convolution = SameConvTranspose(channels, filters, block.kernel, block.stride)
             sides = (height * block.stride, width * block.stride)
-        return _finished(convolution, filters, block, flat=False), (filters, *sides)
+        return [convolution, *_norm_and_activation(block, filters, flat=False)], (filters, *sides)
     if isinstance(block, Residual):
         sides = (-(-height // block.stride), -(-width // block.stride))
         return [ResidualUnit(channels, block.filters, block.stride)], (block.filters, *sides)
@@ -320,10 +320,12 @@ def _layers(
     return [pool], (channels, height // block.size, width // block.size)
 
 
-def _finished(layer: nn.Module, width: int, block: Conv | ConvTranspose | Dense, *, flat: bool) -> list[nn.Module]:
+def _norm_and_activation(
+    block: Conv | ConvTranspose | Dense | DenseToMap, width: int, *, flat: bool
+) -> list[nn.Module]:
     activation = [] if block.activation == "none" else [_activation(block.activation)]
     norm = [] if block.norm == "none" else [_norm(width, flat=flat)]
-    return [layer, *norm, *activation] if block.norm == "before-activation" else [layer, *activation, *norm]
+    return [*norm, *activation] if block.norm == "before-activation" else [*activation, *norm]
 
 
 def _activation(name: str) -> nn.Module:
@@ -340,13 +342,6 @@ def _initialize(module: nn.Module) -> None:
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-
-
-def _size(shape: Shape) -> int:
-    size = 1
-    for side in shape:
-        size *= side
-    return size
 
 
 def _text(shape: Shape) -> str:

@@ -50,7 +50,7 @@ def draw_curves(histories: Mapping[str, Sequence[EpochRecord]], path: Path) -> N
             losses = [record.validation_loss for record in history]
             axes.plot(epochs, losses, "-", label=f"{name} validation".strip(), **style)
     axes.set(xlabel="epoch", ylabel="loss", yscale="log")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     # matplotlib would label only one value within less than a decade.
     for formatted in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
         formatted(FuncFormatter(lambda value, _: f"{value:.3g}"))

@@ -65,8 +65,9 @@ class Scores:
         """What to do if the reconstructions are hardly better than the mean image; else empty."""
         if not self.mse > _POOR_RATIO * self.mean_image_mse:
             return ""
+        comparison = "worse" if self.mse > self.mean_image_mse else "hardly better"
         return (
-            f"The reconstructions are hardly better than the mean image (MSE {self.mse:.4f}, mean image "
+            f"The reconstructions are {comparison} than the mean image (MSE {self.mse:.4f}, mean image "
             f"{self.mean_image_mse:.4f}): train for more epochs with --epochs."
         )
 
