@@ -1,4 +1,4 @@
-"""What a training is asked for: data set and options, resolved to a recipe, images, a name and folders."""
+"""Resolves a data set and options to a recipe, images, a name and folders."""
 
 from __future__ import annotations
 

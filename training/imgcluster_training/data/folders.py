@@ -76,7 +76,7 @@ def load_folder(folder: Path, spec: InputSpec, *, memory_bytes: int = MEMORY_BYT
         raise UsageError(f"{folder} is not a folder; give a folder of images, or the name of a data set")
     readable: list[FoundFile] = []
     digests: list[bytes] = []
-    kept: list[Pixels] = []
+    decoded: list[Pixels] = []
     used = unreadable = 0
     found = (item for item in Finder(paths=[folder]).find() if isinstance(item, FoundFile))
     with quiet_decoders():
@@ -87,14 +87,14 @@ def load_folder(folder: Path, spec: InputSpec, *, memory_bytes: int = MEMORY_BYT
                 used += answer.image.pixels.nbytes
                 # All or nothing: with a part in memory, every epoch would still decode the rest.
                 if used <= memory_bytes:
-                    kept.append(answer.image.pixels)
+                    decoded.append(answer.image.pixels)
                 else:
-                    kept.clear()
+                    decoded.clear()
             elif not isinstance(answer, NotAnImage):
                 unreadable += 1
     if not readable:
         raise NoImagesError(f"{folder} contains no readable image; give a folder of images")
-    images = ArrayImages(np.stack(kept)) if kept else FileImages(tuple(readable), spec, tuple(digests))
+    images = ArrayImages(np.stack(decoded)) if decoded else FileImages(tuple(readable), spec, tuple(digests))
     name = folder.resolve().name
     described = ImageSet(
         name=name,

@@ -59,7 +59,7 @@ class Neighbors(_StageSettings):
 
     Attributes:
         warm_up: Epochs of training on the clusters that `imgcluster cluster` finds among the codes.
-        epochs: Epochs of agreement with one of the `neighbors` nearest codes, drawn anew every time.
+        epochs: Epochs of agreement with one of the `neighbors` nearest codes, drawn again for every batch.
         self_label: Epochs of training on the model's own predictions above `confidence`.
         neighbors: Number of nearest neighbors to draw from.
         entropy: Weight of the entropy of the cluster sizes, which prevents a single large cluster.

@@ -136,15 +136,15 @@ def score(model: Autoencoder, images: Images, recipe: Recipe, device: torch.devi
     for inputs, target in ordered_batches(images, recipe, device):
         outputs = model(inputs)
         loss += objective(outputs, target).item() * len(target)
-        made, wanted = _array(outputs.reconstruction), _array(target)
+        output, expected = _array(outputs.reconstruction), _array(target)
         measures = (mean_squared_errors, psnr, cosine_similarity, ssim)
-        columns.append(np.stack([measure(made, wanted) for measure in measures]))
-        pixel_sums = pixel_sums + wanted.sum(axis=0, dtype=np.float64)
-        pixel_squares = pixel_squares + np.square(wanted).sum(axis=0, dtype=np.float64)
+        columns.append(np.stack([measure(output, expected) for measure in measures]))
+        pixel_sums = pixel_sums + expected.sum(axis=0, dtype=np.float64)
+        pixel_squares = pixel_squares + np.square(expected).sum(axis=0, dtype=np.float64)
         if recipe.corruption and inputs.shape == target.shape:
             noisy = _array(inputs)
-            changed = int((noisy != wanted).sum())
-            restored += restored_share(noisy, made, wanted) * changed if changed else 0.0
+            changed = int((noisy != expected).sum())
+            restored += restored_share(noisy, output, expected) * changed if changed else 0.0
             corrupted += changed
     mse, ratio, cosine, similarity = np.concatenate(columns, axis=1).mean(axis=1, dtype=np.float64)
     variances = pixel_squares / len(images) - np.square(pixel_sums / len(images))
