@@ -1,0 +1,146 @@
+"""The command `train-encoder`."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import typer
+
+from imgcluster.cli import options as o
+from imgcluster.cli.console import images, new_table, print_table, say
+from imgcluster.cli.screen import Screen, boundary
+from imgcluster.fileio.path_text import to_text
+from imgcluster.training_options import TrainingOptions, meaning_of
+
+if TYPE_CHECKING:
+    from imgcluster_training.train import TrainResult
+
+__all__ = [
+    "show_training",
+    "train_encoder_command",
+]
+
+_DEFAULTS: Final = TrainingOptions()
+
+
+def _training(option: str, metavar: str | None = None) -> Any:
+    """Return the command-line option of a field of `TrainingOptions`."""
+    return typer.Option("--" + option.replace("_", "-"), metavar=metavar, help=meaning_of(option))
+
+
+def train_encoder_command(
+    dataset: Annotated[
+        str,
+        typer.Option("--dataset", metavar="NAME|FOLDER", help="mnist, fashion-mnist, cifar10, strokes, or a folder."),
+    ],
+    recipe: Annotated[str | None, _training("recipe", "NAME|FILE.toml")] = _DEFAULTS.recipe,
+    refine: Annotated[str | None, _training("refine", "K|auto")] = None,
+    folds: Annotated[int, _training("folds")] = _DEFAULTS.folds,
+    epochs: Annotated[int | None, _training("epochs")] = _DEFAULTS.epochs,
+    steps_per_epoch: Annotated[int | None, _training("steps_per_epoch")] = _DEFAULTS.steps_per_epoch,
+    limit: Annotated[int | None, _training("limit")] = _DEFAULTS.limit,
+    image_size: Annotated[int | None, _training("image_size", "N")] = _DEFAULTS.image_size,
+    data_dir: Annotated[Path | None, _training("data_dir", "DIR")] = _DEFAULTS.data_dir,
+    name: Annotated[str | None, _training("name")] = _DEFAULTS.name,
+    output: Annotated[Path | None, _training("output", "DIR")] = _DEFAULTS.output,
+    resume: Annotated[bool, _training("resume")] = _DEFAULTS.resume,
+    seed: Annotated[int | None, _training("seed")] = _DEFAULTS.seed,
+    device: Annotated[str, _training("device", "DEVICE")] = _DEFAULTS.device,
+    workspace: o.AnyWorkspace = o.WORKSPACE,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Build, train, cross-validate and export an encoder (PyTorch → ONNX)."""
+    screen = Screen(as_json, quiet, verbose)
+    with boundary(screen):
+        require_training()
+        from imgcluster_training.train import train_encoder
+
+        options = TrainingOptions(
+            recipe=recipe,
+            refine=_clusters(refine),
+            folds=folds,
+            epochs=epochs,
+            steps_per_epoch=steps_per_epoch,
+            limit=limit,
+            image_size=image_size,
+            data_dir=data_dir,
+            name=name,
+            output=output,
+            resume=resume,
+            seed=seed,
+            device=device,
+        )
+        with screen.training_progress() as on_progress:
+            result = train_encoder(dataset, options, on_progress=on_progress)
+        screen.show(result, show_training)
+
+
+def _clusters(text: str | None) -> int | Literal["auto"] | None:
+    """Return the number of clusters in ``--refine``.
+
+    Raises:
+        UsageError: It is neither a positive number nor ``auto``.
+    """
+    from imgcluster.errors import UsageError
+
+    if text is None:
+        return None
+    if text == "auto":
+        return "auto"
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise UsageError(f"--refine {text!r} is not allowed; give the number of clusters, at least 1, or auto")
+
+
+def require_training() -> None:
+    """Refuse to train where PyTorch, or what else the extra brings, is not installed.
+
+    Raises:
+        ImgclusterError: One of the packages is missing.
+    """
+    from importlib.util import find_spec
+
+    from imgcluster.errors import ImgclusterError
+
+    missing = [name for name in ("torch", "onnx", "onnxscript", "pooch", "pydantic") if find_spec(name) is None]
+    if missing:
+        raise ImgclusterError(
+            f"train-encoder needs {' and '.join(missing)}, which only the extra brings: pip install 'imgcluster[train]'"
+        )
+
+
+def show_training(result: TrainResult) -> None:
+    """Print the result of a training."""
+    fit, refinement = result.fit, result.refinement
+    if fit.history:
+        epochs = "1 epoch" if len(fit.history) == 1 else f"{len(fit.history)} epochs"
+        duration = timedelta(seconds=round(fit.seconds))
+        say(f"Trained {result.name} for {epochs} in {duration}; the best is epoch {fit.best_epoch}.")
+    if refinement is not None:
+        say(f"Deep clustering: {refinement.summary}, in {timedelta(seconds=round(refinement.seconds))}.")
+    if result.folds is not None:
+        table = new_table("measure", "mean", "sd", right=("mean", "sd"))
+        for name, value in result.folds.measures.items():
+            deviation = "" if math.isnan(value.sd) else f"{value.sd:.5f}"
+            table.add_row(name.replace("_", " "), f"{value.mean:.5f}", deviation)
+        say(f"Cross-validation, {len(result.folds.folds)} of {result.folds.planned} folds:")
+        print_table(table)
+    if result.test is not None:
+        say(f"Test images: MSE {result.test.mse:.5f}, PSNR {result.test.psnr:.2f} dB, SSIM {result.test.ssim:.4f}.")
+    if result.note:
+        say(result.note)
+    if result.clusters is not None:
+        say(
+            f"k-means on the test codes: accuracy {result.clusters.hungarian_accuracy:.3f} (Hungarian), "
+            f"{result.clusters.majority_accuracy:.3f} (majority class), NMI {result.clusters.nmi:.3f}, "
+            f"ARI {result.clusters.ari:.3f}."
+        )
+    if result.unreadable:
+        say(f"Ignored {images(result.unreadable)} that could not be read.")
+    say(f"Card: {to_text(result.card)}")
+    say(f"Encoder: {to_text(result.encoder)}")
