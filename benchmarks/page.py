@@ -1,9 +1,10 @@
 """How large the page is and how fast it opens and moves, at 10,000 and 100,000 images, in headless Chromium.
 
 Half of the images are links to the 900 photographs of the test data, half are MNIST digits; their vectors are drawn at
-random around 30 centres, because what is measured does not depend on an encoder. Needs a Chromium and playwright.
+random around 30 centers, because the result does not depend on an encoder. Needs Chromium and Playwright.
 
-    python -m benchmarks.page [--images 10000 --images 100000] [--keep DIR]
+    python -m benchmarks.page [--images 10000 --images 100000] [--keep DIR] [--runs 5]
+    python -m benchmarks.page OLD.html NEW.html    # compares pages, written by two versions for example
 """
 
 from __future__ import annotations
@@ -30,15 +31,23 @@ from imgcluster.store.shards import Row, ShardWriter, contents
 from imgcluster.store.workspace import Workspace
 
 _IDENTITY = "benchmark"
-_COUNTER = """
-for (const name of ["drawArrays", "drawElements"]) {
-  const real = WebGL2RenderingContext.prototype[name];
-  WebGL2RenderingContext.prototype[name] = function (mode, ...rest) {
-    if (mode === 0) window.drawn = (window.drawn ?? 0) + 1;
-    return real.call(this, mode, ...rest);
+# Swings the map, or zooms it in and out, for some seconds, once per frame, and returns the frames per second.
+_MOVE = """([action, seconds]) => new Promise((resolve) => {
+  const view = document.getElementById("map-view"), box = view.getBoundingClientRect();
+  const x = box.left + box.width / 2, y = box.top + box.height / 2, start = performance.now();
+  let frames = 0;
+  const step = () => {
+    const passed = (performance.now() - start) / 1000;
+    if (passed > seconds) return resolve(frames / passed);
+    frames++;
+    const place = { bubbles: true, pointerId: 1, clientX: x + 80 * Math.sin(4 * passed), clientY: y + 20 * passed };
+    if (action === "drag") view.dispatchEvent(new PointerEvent("pointermove", place));
+    else view.dispatchEvent(new WheelEvent("wheel", { ...place, deltaY: Math.sin(3 * passed) > 0 ? -8 : 8 }));
+    requestAnimationFrame(step);
   };
-}
-"""
+  requestAnimationFrame(step);
+})"""
+_SECONDS = 2
 
 
 def build(folder: Path, count: int) -> Path:
@@ -53,7 +62,7 @@ def build(folder: Path, count: int) -> Path:
     sources = [photos[number % len(photos)] for number in range(count - count // 2)]
     sources += [digits / f"{number % len(pixels):05d}.png" for number in range(count // 2)]
     generator = np.random.default_rng(0)
-    centres = generator.normal(size=(30, 64))
+    centers = generator.normal(size=(30, 64))
     space = Workspace(folder / "out")
     with space.locked():
         writer = ShardWriter(space.embeddings, _IDENTITY)
@@ -62,7 +71,7 @@ def build(folder: Path, count: int) -> Path:
             path = f"folder-{number % 25:02d}/a picture with a name of usual length {number:06d}{source.suffix}"
             (folder / "in" / path).parent.mkdir(parents=True, exist_ok=True)
             os.symlink(source.resolve(), folder / "in" / path)
-            vector = centres[number % 30] + generator.normal(0, 0.9, 64)
+            vector = centers[number % 30] + generator.normal(0, 0.9, 64)
             digest = number.to_bytes(16, "big")
             writer.add([Row(path, root, 1, 1, digest, 400, 533, vector.astype(np.float32))])
         writer.flush()
@@ -93,38 +102,67 @@ def stages(space: Path) -> dict[str, float]:
     return dict(seconds)
 
 
-def look(browser: Any, page: Path, runs: int) -> tuple[float, float, float, float]:
-    """Return the median seconds until the page is ready and until its map is, and the map's frames a second while it is
-    dragged and while it is zoomed."""
-    ready, mapped = [], []
-    for _ in range(runs):
-        tab = browser.new_page(viewport={"width": 1280, "height": 900})
-        tab.add_init_script(_COUNTER)
-        start = time.monotonic()
-        tab.goto(page.as_uri())
-        tab.wait_for_selector("html[data-state=ready]")
-        ready.append(time.monotonic() - start)
-        tab.wait_for_selector("#map[data-state=ready]", timeout=60_000)
-        mapped.append(time.monotonic() - start)
-        if len(ready) < runs:
-            tab.close()
+def open_page(browser: Any, page: Path) -> tuple[Any, float, float]:
+    """Open a page in a new tab; return the tab, and the seconds until the page and until its map were ready."""
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    start = time.monotonic()
+    tab.goto(page.as_uri())
+    tab.wait_for_selector("html[data-state=ready]")
+    ready = time.monotonic() - start
+    tab.wait_for_selector("#map[data-state=ready]", timeout=60_000)
+    return tab, ready, time.monotonic() - start
+
+
+def frame_rates(tab: Any) -> tuple[float, float, float]:
+    """Return the map's frames per second while dragged, while dragged close up, and while zoomed."""
+    tab.locator("#map-view").scroll_into_view_if_needed()
     box = tab.locator("#map-view").bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    rates = []
-    for act in ("drag", "zoom"):
-        tab.mouse.move(x, y)
-        before, start = tab.evaluate("window.drawn"), time.monotonic()
-        if act == "drag":
-            tab.mouse.down()
-            tab.mouse.move(x + 150, y + 80, steps=60)
-            tab.mouse.up()
-        else:
-            for _ in range(40):
-                tab.mouse.wheel(0, -20)
-        tab.wait_for_timeout(200)
-        rates.append((tab.evaluate("window.drawn") - before) / (time.monotonic() - start))
-    tab.close()
-    return statistics.median(ready), statistics.median(mapped), rates[0], rates[1]
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def drag() -> float:
+        tab.mouse.move(*middle)
+        tab.mouse.down()
+        rate = tab.evaluate(_MOVE, ["drag", _SECONDS])
+        tab.mouse.up()
+        return float(rate)
+
+    tab.wait_for_timeout(300)
+    dragged = drag()
+    tab.click("#map-all")
+    for _ in range(3):
+        tab.click("#map-in")
+    tab.wait_for_timeout(1500)  # until the thumbnails are decoded
+    close = drag()
+    tab.click("#map-all")
+    return dragged, close, float(tab.evaluate(_MOVE, ["zoom", _SECONDS]))
+
+
+def measure(browser: Any, pages: list[Path], runs: int) -> None:
+    """Measure pages, one after the other in each run, and print the medians of each."""
+    seen: dict[Path, list[tuple[float, ...]]] = defaultdict(list)
+    for _ in range(runs):
+        for page in pages:
+            tab, *opened = open_page(browser, page)
+            seen[page].append((*opened, *frame_rates(tab)))
+            tab.close()
+    for page, rows in seen.items():
+        columns = list(zip(*rows, strict=True))
+        ready, mapped, *rates = [f"{statistics.median(c):.2f} ({min(c):.2f} to {max(c):.2f})" for c in columns]
+        print(f"{page}: {page.stat().st_size / 1e6:.2f} MB")
+        print(f"  page after {ready} s, map after {mapped} s")
+        for name, rate in zip(("dragged", "dragged close up", "zoomed"), rates, strict=True):
+            print(f"  {rate} frames/s {name}")
+
+
+def built(folder: Path, count: int) -> Path:
+    """Return the page of `count` images, made in `folder` unless it is there, after printing the time of each stage."""
+    space = folder / "out"
+    if not space.exists():
+        space = build(folder, count)
+        imgcluster.cluster(workspace=space, k=30, place_by="none")
+    took = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages(space).items())
+    print(f"page of {count:,} images written in {took}")
+    return space / "report.html"
 
 
 def main() -> None:
@@ -132,31 +170,26 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
 
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pages", type=Path, nargs="*", help="measure these pages, alternating, instead of building any")
     parser.add_argument("--images", type=int, action="append")
     parser.add_argument("--keep", type=Path)
+    parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
     print(machine())
     found = shutil.which("chromium") or shutil.which("google-chrome")
     flags = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    flags += ["--disable-gpu-vsync", "--disable-frame-rate-limit"]
     home = arguments.keep or Path(tempfile.mkdtemp(prefix="imgcluster-page-"))
     try:
         with sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=found, args=flags)
-            print(f"Chromium {browser.version}, headless, WebGL in software; median of 5 openings")
-            for count in arguments.images or [10_000, 100_000]:
-                folder = home / str(count)
-                space = folder / "out"
-                if not space.exists():
-                    space = build(folder, count)
-                    imgcluster.cluster(workspace=space, k=30, place_by="none")
-                took = stages(space)
-                page = space / "report.html"
-                ready, mapped, dragged, zoomed = look(browser, page, 5)
-                print(
-                    f"{count:,} images: {page.stat().st_size / 1e6:.1f} MB, open after {ready:.2f} s, map after "
-                    f"{mapped:.2f} s, {dragged:.0f} frames/s dragged, {zoomed:.0f} zoomed; written in "
-                    + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in took.items())
-                )
+            runs = arguments.runs
+            print(f"Chromium {browser.version}, headless, WebGL in software, no frame limit; median of {runs} runs")
+            if arguments.pages:
+                measure(browser, [page.resolve() for page in arguments.pages], runs)
+            else:
+                for count in arguments.images or [10_000, 100_000]:
+                    measure(browser, [built(home / str(count), count)], runs)
             browser.close()
     finally:
         if arguments.keep is None:

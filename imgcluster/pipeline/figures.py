@@ -11,15 +11,14 @@ import numpy as np
 from imgcluster.charts import map_figure, montage_figure, silhouette_figure, sizes_figure, tree_figure
 from imgcluster.encoders.info import Metric
 from imgcluster.figures import save
-from imgcluster.images import UnreadableImage, decode, quiet_decoders
 from imgcluster.measures import silhouettes
 from imgcluster.pipeline.confusion import draw_confusion, read_confusion
 from imgcluster.pipeline.report import find_places, layout_of
 from imgcluster.pipeline.results import Results
+from imgcluster.pipeline.thumbnails import read_tiles
 from imgcluster.placement import folder_name
-from imgcluster.preprocessing import InputSpec, Pixels
+from imgcluster.preprocessing import Pixels
 from imgcluster.progress import Progress, Report
-from imgcluster.reading import default_workers, in_order
 from imgcluster.reduction import choose_reduction, comparable, reduce
 from imgcluster.representatives import representatives
 from imgcluster.store.atomic import remove
@@ -93,17 +92,8 @@ def _figures(
 
 
 def _pictures(places: list[Path], indices: list[int]) -> dict[int, Pixels]:
-    spec = InputSpec(width=_SIDE, height=_SIDE, channels=3, resize="crop")
-
-    def read(index: int) -> Pixels | None:
-        try:
-            return decode(places[index].read_bytes(), spec).pixels
-        except (OSError, UnreadableImage):
-            return None
-
-    with quiet_decoders():
-        found = list(in_order(read, indices, default_workers()))
-    return {index: pixels for index, pixels in found if pixels is not None}
+    tiles = read_tiles([places[index] for index in indices], _SIDE)
+    return {index: tile for index, tile in zip(indices, tiles, strict=True) if tile is not None}
 
 
 def _tree(

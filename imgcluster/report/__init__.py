@@ -1,5 +1,4 @@
-"""The page: what it knows (`content`), its pictures (`sprites`), how it is written (`page`), and its own scripts, one
-noun each, which show it and let people judge.
+"""The page: its content (`content`, `page_inputs`), thumbnails (`sprites`), HTML (`page`) and scripts (``scripts/``).
 
-It reads plain values and gives HTML; where the values come from is the pipeline's business.
+It takes plain values; the commands read them from the workspace.
 """
