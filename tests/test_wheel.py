@@ -50,8 +50,12 @@ def test_contents(wheel: Path) -> None:
         f"imgcluster/exported/{path.relative_to(TOP / 'exported').as_posix()}" for path in _files(TOP / "exported")
     }
     assert packaged == expected
-    assert {"imgcluster/py.typed", "imgcluster/exported/photos.onnx", "imgcluster/report/page.html"} <= packaged
-    assert {f"imgcluster/report/vendor/{name}" for name in ("pixi.min.js", "LICENSE", "README.md")} <= packaged
+    assert {
+        "imgcluster/py.typed",
+        "imgcluster/exported/photos.onnx",
+        "imgcluster/report/page.html",
+        "imgcluster/report/scripts/map.js",
+    } <= packaged
     metadata = {name.split("/", 1)[1] for name in names - packaged}
     assert metadata == {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", "licenses/NOTICE"}
 
