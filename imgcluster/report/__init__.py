@@ -1,4 +1,5 @@
-"""The page: its content (`content`, `page_inputs`), thumbnails (`sprites`), HTML (`page`) and scripts (``scripts/``).
+"""The page and the figures, made from plain values that the commands read from the workspace.
 
-It takes plain values; the commands read them from the workspace.
+The page: positions on its map (`projection`), typical images (`exemplars`), content (`content`, `page_inputs`),
+thumbnails (`sprites`), HTML (`page`) and scripts (``scripts/``). Figures: `plots`, `condensed_tree`.
 """

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.pathtext import from_text
+from imgcluster.fileio.path_text import from_text
 from imgcluster.report.content import Cluster, Images
 from imgcluster.report.sprites import MAX_BYTES, tile_side
 
