@@ -142,7 +142,7 @@ def sentences(metrics: dict[str, Any]) -> tuple[str, ...]:
         found.append(f"{_count(noise, 'image')} ({share:.0%}) {_were(noise)} not assigned to any cluster (noise).")
     scores = metrics.get("scores")
     if scores:
-        found.append(f"{scores['accuracy']:.1%} of the images agree with the labels ({scores['labels']}).")
+        found.append(f"Compared with the labels ({scores['labels']}), the accuracy is {scores['accuracy']:.3f}.")
     return tuple(filter(None, found))
 
 

@@ -55,7 +55,7 @@ class TestSentences:
         scores = {"labels": "folders", "accuracy": 0.6, "nmi": 0.51239, "ari": -0.1, "purity": 1.0}
         first, *_, last = sentences(metrics(quality="All 7 clusters are stable.", noise=1, scores=scores))
         assert first == "All 7 clusters are stable."
-        assert "60.0%" in last
+        assert "0.600" in last
         assert "folders" in last
 
     def test_numbers_of_experts_are_not_among_them(self) -> None:
