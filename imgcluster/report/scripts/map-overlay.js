@@ -33,7 +33,7 @@ function placePicture(index, taken) {
   const gap = size * LEAST_DISTANCE;
   const cell = Math.round(x / gap) * 65536 + Math.round(y / gap);
   if ([0, 65536, -65536, 1, -1].some((step) => taken.has(cell + step))) return;
-  const tile = findTile(index, { smallest: true });
+  const tile = findTile(index);
   if (!tile) return;
   taken.add(cell);
   map.pictures.push({ index, x, y, size, tile, color: clusters.get(images.cluster[index]).rgb });

@@ -61,10 +61,16 @@ flat in vec4 frameColor;
 flat in float inner;
 in vec2 local, uv;
 uniform sampler2D sheet;
+uniform bool reduced;
 out vec4 result;
+vec3 meanOfFour(vec2 dx, vec2 dy) {
+  return 0.25 * (texture(sheet, uv - dx - dy) + texture(sheet, uv + dx - dy)
+    + texture(sheet, uv - dx + dy) + texture(sheet, uv + dx + dy)).rgb;
+}
+// Four samples per pixel keep reduced pictures smooth; mipmaps would cost more when a sheet is loaded.
 void main() {
-  // The bias keeps reduced pictures sharp.
-  result = max(abs(local.x), abs(local.y)) > inner ? frameColor : vec4(texture(sheet, uv, -0.7).rgb, 1.0);
+  vec3 pixel = reduced ? meanOfFour(dFdx(uv) * 0.25, dFdy(uv) * 0.25) : texture(sheet, uv).rgb;
+  result = max(abs(local.x), abs(local.y)) > inner ? frameColor : vec4(pixel, 1.0);
 }`;
 
 class MapRenderer {
@@ -137,11 +143,11 @@ class MapRenderer {
     gl.uniform3fv(uniforms.outline, outline);
     gl.bindVertexArray(this.pointArrays);
     gl.drawArrays(gl.POINTS, 0, this.buffersOf.markers.length);
-    this.drawPictures(pictures, width, height);
+    this.drawPictures(pictures, width, height, ratio);
   }
 
   // The depth test keeps the first picture on top although pictures are drawn sheet by sheet.
-  drawPictures(pictures, width, height) {
+  drawPictures(pictures, width, height, ratio) {
     const { gl } = this;
     const bySheet = new Map();
     pictures.forEach((picture, at) => {
@@ -169,6 +175,7 @@ class MapRenderer {
       const values = new Float32Array(placed.flatMap(([picture, depth]) => pictureValues(picture, depth)));
       gl.bufferData(gl.ARRAY_BUFFER, values, gl.STREAM_DRAW);
       gl.bindTexture(gl.TEXTURE_2D, texture);
+      gl.uniform1i(uniforms.reduced, placed[0][0].tile.tier.side > 1.5 * placed[0][0].size * ratio);
       gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, placed.length);
     }
   }
@@ -207,8 +214,7 @@ function uploadTexture(gl, bitmap, pixelated) {
   const texture = gl.createTexture();
   gl.bindTexture(gl.TEXTURE_2D, texture);
   gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, bitmap);
-  gl.generateMipmap(gl.TEXTURE_2D);
-  gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.LINEAR_MIPMAP_LINEAR);
+  gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.LINEAR);
   gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, pixelated ? gl.NEAREST : gl.LINEAR);
   gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_S, gl.CLAMP_TO_EDGE);
   gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE);

@@ -17,9 +17,9 @@ function sheetBlob(tier, number) {
   return tier.blobs[number];
 }
 
-// The sheet and position of an image's thumbnail, from the largest tier or with `smallest` from the smallest; or null.
-function findTile(index, { smallest = false } = {}) {
-  for (const tier of smallest ? [...tiers].reverse() : tiers) {
+// The sheet and position of an image's largest thumbnail, or null.
+function findTile(index) {
+  for (const tier of tiers) {
     const at = tier.tile[index];
     if (at < 0) continue;
     const sheet = Math.floor(at / tier.perSheet);
