@@ -19,10 +19,10 @@ from sklearn.decomposition import PCA
 from benchmarks.cifar import STARTS, features, scored
 from benchmarks.common import machine
 from imgcluster.clustering import num_clusters as hierarchy
-from imgcluster.clustering.kmeans import divide
+from imgcluster.clustering.kmeans import fit_kmeans
 from imgcluster.evaluation.external import score
 from imgcluster.features import diffusion, neighbors
-from imgcluster.features.normalize import comparable, normalise
+from imgcluster.features.normalize import l2_normalize, normalize_features
 from imgcluster.features.reduce import reduce
 
 Set = tuple[str, npt.NDArray[np.float32], npt.NDArray[np.str_]]
@@ -34,13 +34,13 @@ def main() -> None:
     vectors, labels = features(3000)
     print("\nvectors made comparable (walks of 8 steps, 20 dimensions)")
     for name, change in (
-        ("length 1", normalise),
-        ("roots, length 1", lambda values: normalise(roots(values))),
-        ("length 1, centred, length 1", lambda values: comparable(values, "cosine")),
-        ("roots, centred, length 1", lambda values: normalise(roots(values) - roots(values).mean(axis=0))),
+        ("length 1", l2_normalize),
+        ("roots, length 1", lambda values: l2_normalize(roots(values))),
+        ("length 1, centred, length 1", lambda values: normalize_features(values, "cosine")),
+        ("roots, centred, length 1", lambda values: l2_normalize(roots(values) - roots(values).mean(axis=0))),
     ):
         show(name, [(title, change(part), told) for title, part, told in subsets(vectors, labels)])
-    sets = [(title, comparable(part, "cosine"), told) for title, part, told in subsets(vectors, labels)]
+    sets = [(title, normalize_features(part, "cosine"), told) for title, part, told in subsets(vectors, labels)]
     sets.append(digits())
     print("\nneighbours of the graph that is walked on, in sets of each size")
     for name, group in by_size(*features(9000)).items():
@@ -79,10 +79,10 @@ def main() -> None:
         print(f"  {title:20} {len(set(told.tolist())):2} classes, found {[each.k for each in found]}; {lasting}")
 
 
-def count(vectors: npt.NDArray[np.float32]) -> list[hierarchy.Found]:
+def count(vectors: npt.NDArray[np.float32]) -> list[hierarchy.ClusterCount]:
     """Return the numbers of clusters that three seeds find."""
     space = reduce(vectors, "graph", seed=0)
-    return [hierarchy.find_count(space, (2, 30), seed=seed) for seed in range(3)]
+    return [hierarchy.estimate_num_clusters(space, (2, 30), seed=seed) for seed in range(3)]
 
 
 def counted_on(vectors: npt.NDArray[np.float32], part_of_root: int, most: int) -> npt.NDArray[np.int64]:
@@ -90,9 +90,9 @@ def counted_on(vectors: npt.NDArray[np.float32], part_of_root: int, most: int) -
     space = reduce(vectors, "graph", seed=0)
     if space.rows is not None:
         neighbours = int(np.clip(round(np.sqrt(len(space.rows)) / part_of_root), 5, most))
-        space = dataclasses.replace(space, graph=neighbors.neighbour_graph(vectors[space.rows], neighbours))
-    number = hierarchy.find_count(space, (2, 30), seed=0).k
-    return divide(space.vectors, number, seed=0, starts=STARTS)[0]
+        space = dataclasses.replace(space, graph=neighbors.neighbor_graph(vectors[space.rows], neighbours))
+    number = hierarchy.estimate_num_clusters(space, (2, 30), seed=0).k
+    return fit_kmeans(space.vectors, number, seed=0, starts=STARTS)[0]
 
 
 def subsets(vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.str_]) -> Iterator[Set]:
@@ -109,7 +109,9 @@ def by_size(vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.str_]) -> d
     groups: dict[str, list[Set]] = {}
     for size, parts in ((60, 30), (150, 20), (300, 15), (900, 10), (1800, 5), (3000, 3), (9000, 1)):
         insides = [slice(part * size, (part + 1) * size) for part in range(parts)]
-        groups[f"CIFAR-10, {size}"] = [("", comparable(vectors[each], "cosine"), labels[each]) for each in insides]
+        groups[f"CIFAR-10, {size}"] = [
+            ("", normalize_features(vectors[each], "cosine"), labels[each]) for each in insides
+        ]
     _, images, numbers = digits()
     order = np.random.default_rng(0).permutation(len(images))
     groups["digits, 300"] = [("", images[part], numbers[part]) for part in np.split(order[:1500], 5)]
@@ -124,7 +126,7 @@ def some_classes(vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.str_])
     for count in (3, 5, 7):
         chosen = generator.permutation(10)[:count]
         inside = np.isin(labels, np.unique(labels)[chosen])
-        yield f"CIFAR-10, {count}", comparable(vectors[inside], "cosine"), labels[inside]
+        yield f"CIFAR-10, {count}", normalize_features(vectors[inside], "cosine"), labels[inside]
         inside = np.isin(numbers, [str(number) for number in chosen])
         yield f"digits, {count}", images[inside], numbers[inside]
 
@@ -132,7 +134,7 @@ def some_classes(vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.str_])
 def digits() -> Set:
     """Return scikit-learn's digits."""
     found = load_digits()
-    return "digits", normalise(found.data.astype(np.float32)), found.target.astype(np.str_)
+    return "digits", l2_normalize(found.data.astype(np.float32)), found.target.astype(np.str_)
 
 
 def roots(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -142,7 +144,7 @@ def roots(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 def mapped_by(vectors: npt.NDArray[np.float32], neighbours: int | None) -> npt.NDArray[np.float32]:
     """Return the diffusion map of the graph with so many neighbours."""
-    walked = neighbors.walk_graph(vectors) if neighbours is None else neighbors.neighbour_graph(vectors, neighbours)
+    walked = neighbors.diffusion_graph(vectors) if neighbours is None else neighbors.neighbor_graph(vectors, neighbours)
     return diffusion.diffusion_map(walked)
 
 

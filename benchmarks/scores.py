@@ -24,7 +24,7 @@ from benchmarks.common import data_folder, machine
 from imgcluster import Encoder
 from imgcluster.clustering import Settings, cluster_vectors
 from imgcluster.evaluation.external import score
-from imgcluster.features.normalize import comparable
+from imgcluster.features.normalize import normalize_features
 from imgcluster.features.reduce import Reduced, reduce
 from imgcluster.workspace.shards import load
 from training.datasets import load_dataset
@@ -64,7 +64,7 @@ def main() -> None:
         if asked.sets and case.dataset not in asked.sets:
             continue
         vectors, labels, metric = embedded(case)
-        spaces = [reduced(comparable(vectors, metric), seed) for seed in range(asked.seeds)]
+        spaces = [reduced(normalize_features(vectors, metric), seed) for seed in range(asked.seeds)]
         for title, method, k in (
             ("no `--k`", "kmeans", None),
             (f"`--k {case.classes}`", "kmeans", case.classes),

@@ -127,10 +127,10 @@ def cluster_scores(codes: npt.NDArray[np.float32], labels: Labels, *, cosine: bo
     from sklearn.cluster import KMeans
 
     from imgcluster.evaluation.external import score as score_clusters
-    from imgcluster.features.normalize import normalise
+    from imgcluster.features.normalize import l2_normalize
 
     count = len(np.unique(labels))
-    values = normalise(codes) if cosine else codes
+    values = l2_normalize(codes) if cosine else codes
     clusters = KMeans(count, n_init=_KMEANS_STARTS, random_state=seed).fit_predict(values).astype(np.int64)
     scores = score_clusters(clusters, [str(label) for label in labels])
     return ClusterScores(

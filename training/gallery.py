@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from imgcluster.features.duplicate_vectors import count_distinct
-from imgcluster.features.normalize import normalise
+from imgcluster.features.normalize import l2_normalize
 from imgcluster.images.arrays import merge_chrominance
 from training.archives import Labels
 from training.batches import Split, Subset
@@ -80,7 +80,7 @@ def draw_clusters(
     shown = _first(split.test if len(split.test) else split.train, _SCATTERED)
     codes = encode(model, shown, recipe, device)
     if recipe.metric == "cosine":
-        codes = normalise(codes)
+        codes = l2_normalize(codes)
     found = kmeans(codes, count_distinct(codes, clusters or _PICTURED), seed=0)
     distances = np.square(codes[:, np.newaxis] - found.centres).sum(axis=2)
     width = min(_ROW, len(shown))

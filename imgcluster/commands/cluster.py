@@ -9,7 +9,7 @@ from typing import Any
 
 from imgcluster._version import __version__
 from imgcluster.clustering import Settings, choose_method
-from imgcluster.clustering.run import divide_images
+from imgcluster.clustering.run import cluster_embeddings
 from imgcluster.commands.advice import about_encoder, about_groups, about_looks, quality
 from imgcluster.commands.embed import DEFAULT_WORKSPACE
 from imgcluster.commands.page import write_page
@@ -24,7 +24,7 @@ from imgcluster.fileio.path_text import to_text
 from imgcluster.placement import Placed, PlaceMode, check_mode, place, plan
 from imgcluster.progress import Progress, Report, silent
 from imgcluster.report.plots import candidates_figure, save
-from imgcluster.types import Candidate, Kept, Metric, check_level
+from imgcluster.types import Candidate, ClusteringResult, Metric, check_level
 from imgcluster.workspace.caches import read_kept, write_kept
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusterRow, Outcome, rounded
@@ -156,8 +156,14 @@ def cluster(
         key = {"imgcluster": __version__, "fingerprint": embeddings.fingerprint, "options": told}
         kept = read_kept(space.layers, key)
         if kept is None:
-            kept = divide_images(
-                embeddings.vectors, metric, method=chosen, reduction=wanted, settings=settings, assign=assign
+            kept = cluster_embeddings(
+                embeddings.vectors,
+                metric,
+                method=chosen,
+                reduction=wanted,
+                settings=settings,
+                assign=assign,
+                order=embeddings.content_order,
             )
             if not dry_run:
                 write_kept(space.layers, key, kept)
@@ -166,7 +172,7 @@ def cluster(
         watch.lap("cluster")
 
         report(Progress("measure", 0))
-        measures = measure(embeddings.vectors, clustering.labels, metric, seed=seed)
+        measures = measure(embeddings.vectors, clustering.labels, metric, order=embeddings.content_order)
         outcome = Outcome(space, manifest, embeddings, clustering, measures, stability)
         watch.lap("measure")
 
@@ -190,7 +196,7 @@ def cluster(
         noise = int((clustering.labels < 0).sum())
         result: dict[str, Any] = {
             "method": chosen,
-            "reduction": kept.how,
+            "reduction": kept.note,
             "parameters": clustering.parameters,
             "images": len(embeddings.locations),
             "layers": tuple(layer.count for layer in clustering.layers),
@@ -249,7 +255,7 @@ def _write_candidates(space: Workspace, candidates: Sequence[Candidate]) -> None
 
 
 def _about_clusters(
-    kept: Kept, level: str | None, embeddings: Embeddings, manifest: dict[str, Any], settings: Settings
+    kept: ClusteringResult, level: str | None, embeddings: Embeddings, manifest: dict[str, Any], settings: Settings
 ) -> Iterator[str]:
     clustering = kept.clustering.at(level)
     stability = kept.stability[clustering.chosen]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from imgcluster.clustering import Settings
-from imgcluster.clustering.run import divide_images
+from imgcluster.clustering.run import cluster_embeddings
 from imgcluster.errors import ClusteringError
-from imgcluster.types import Kept, Metric
+from imgcluster.types import ClusteringResult, Metric
 from vectors import assert_well_formed, blobs, same_partition, scattered
 
 
@@ -20,13 +20,13 @@ def divided(
     reduction: str = "graph",
     told: Settings | None = None,
     assign: bool = False,
-) -> Kept:
-    return divide_images(
+) -> ClusteringResult:
+    return cluster_embeddings(
         vectors, metric, method=method, reduction=reduction, settings=told or Settings(), assign=assign
     )
 
 
-def assert_judged(kept: Kept, count: int) -> None:
+def assert_judged(kept: ClusteringResult, count: int) -> None:
     assert_well_formed(kept.clustering, count)
     assert len(kept.stability) == len(kept.clustering.layers)
     for layer, values in zip(kept.clustering.layers, kept.stability, strict=True):
@@ -41,7 +41,7 @@ def test_blobs_without_any_option(metric: Metric) -> None:
     assert_judged(kept, 180)
     assert same_partition(kept.clustering.labels, truth)
     assert kept.stability[kept.clustering.chosen] == (1.0,) * 4
-    assert kept.how.startswith("random walks on the neighbour graph")
+    assert kept.note.startswith("random walks on the neighbour graph")
 
 
 @pytest.mark.parametrize("reduction", ["none", "graph", "pca"])
@@ -57,7 +57,7 @@ def test_few_images(count: int, metric: Metric, method: str, reduction: str) -> 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 def test_equal_images_are_one_sure_cluster(metric: Metric) -> None:
     kept = divided(np.full((50, 6), 0.3, np.float32), metric=metric)
-    assert (kept.clustering.count, kept.stability, kept.how) == (1, ((1.0,),), "none")
+    assert (kept.clustering.count, kept.stability, kept.note) == (1, ((1.0,),), "none")
 
 
 def test_vectors_of_one_direction_are_equal_under_the_cosine() -> None:

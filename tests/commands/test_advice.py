@@ -34,6 +34,7 @@ def images(
         looks=np.stack([np.broadcast_to(brightness, count), np.broadcast_to(colour, count)], axis=1).astype(np.float32),
         vectors=np.zeros((count, 4), np.float32),
         fingerprint="f",
+        content_order=np.arange(count),
     )
 
 

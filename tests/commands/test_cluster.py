@@ -352,7 +352,7 @@ class TestLevels:
         def fail(*arguments: object, **options: object) -> None:
             raise RuntimeError("computed again")
 
-        return lambda: monkeypatch.setattr(cluster_module, "divide_images", fail)
+        return lambda: monkeypatch.setattr(cluster_module, "cluster_embeddings", fail)
 
     @pytest.mark.parametrize("options", [{}, {"k": 4}, {"k": "2..5"}, {"method": "hdbscan", "min_cluster_size": 2}])
     def test_picking_computes_nothing(

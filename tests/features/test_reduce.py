@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imgcluster.clustering.kmeans import divide
+from imgcluster.clustering.kmeans import fit_kmeans
 from imgcluster.errors import ClusteringError, UsageError
 from imgcluster.features import normalize
 from imgcluster.features import reduce as reduce_module
 from imgcluster.features.diffusion import diffusion_map
-from imgcluster.features.neighbors import count_pieces, neighbour_graph, walk_graph
-from imgcluster.features.normalize import comparable, normalise
+from imgcluster.features.neighbors import count_components, diffusion_graph, neighbor_graph
+from imgcluster.features.normalize import l2_normalize, normalize_features
 from imgcluster.features.reduce import REDUCTIONS, choose_reduction, reduce
 from vectors import blobs, same_partition, scattered
 
@@ -23,38 +23,38 @@ def noise(count: int, dimensions: int, seed: int = 0) -> np.ndarray:
 class TestNormalise:
     def test_vectors_have_length_one_and_keep_their_direction(self) -> None:
         vectors = noise(50, 7) * 1000
-        unit = normalise(vectors)
+        unit = l2_normalize(vectors)
         assert unit.dtype == np.float32
         assert np.linalg.norm(unit, axis=1) == pytest.approx(np.ones(50), abs=1e-6)
         assert np.sum(unit * vectors, axis=1) == pytest.approx(np.linalg.norm(vectors, axis=1), rel=1e-5)
 
     def test_a_known_one(self) -> None:
-        assert normalise(np.array([[3, 4]], np.float32))[0].tolist() == pytest.approx([0.6, 0.8])
+        assert l2_normalize(np.array([[3, 4]], np.float32))[0].tolist() == pytest.approx([0.6, 0.8])
 
     def test_zero_vectors_stay(self) -> None:
-        assert normalise(np.zeros((3, 4), np.float32)).tolist() == [[0.0] * 4] * 3
+        assert l2_normalize(np.zeros((3, 4), np.float32)).tolist() == [[0.0] * 4] * 3
 
     def test_no_vectors(self) -> None:
-        assert normalise(np.zeros((0, 4), np.float32)).shape == (0, 4)
+        assert l2_normalize(np.zeros((0, 4), np.float32)).shape == (0, 4)
 
     def test_the_input_is_not_changed(self) -> None:
         vectors = noise(5, 3)
         before = vectors.copy()
-        normalise(vectors)
+        l2_normalize(vectors)
         assert np.array_equal(vectors, before)
 
 
 class TestComparable:
     def test_euclidean_vectors_stay(self) -> None:
         vectors = noise(20, 5)
-        assert comparable(vectors, "euclidean") is vectors
+        assert normalize_features(vectors, "euclidean") is vectors
 
     def test_of_features_without_negative_ones_the_roots_are_centred(self) -> None:
         vectors = np.abs(noise(30, 6))
         centred = np.sqrt(vectors.astype(np.float64))
         centred -= centred.mean(axis=0)
         expected = centred / np.linalg.norm(centred, axis=1, keepdims=True)
-        answer = comparable(vectors, "cosine")
+        answer = normalize_features(vectors, "cosine")
         assert answer.dtype == np.float32
         assert answer == pytest.approx(expected, abs=1e-5)
 
@@ -63,52 +63,52 @@ class TestComparable:
         centred = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).astype(np.float64)
         centred -= centred.mean(axis=0)
         expected = centred / np.linalg.norm(centred, axis=1, keepdims=True)
-        assert comparable(vectors, "cosine") == pytest.approx(expected, abs=1e-5)
+        assert normalize_features(vectors, "cosine") == pytest.approx(expected, abs=1e-5)
         # Their lengths say nothing under the cosine.
         longer = vectors * np.arange(1, 31, dtype=np.float32)[:, None]
-        assert comparable(longer, "cosine") == pytest.approx(expected, abs=1e-5)
+        assert normalize_features(longer, "cosine") == pytest.approx(expected, abs=1e-5)
 
     @pytest.mark.parametrize("sign", [1, -1])
     @pytest.mark.parametrize("count", [1, 2, 40])
     def test_equal_vectors_stay_equal_and_are_not_lost(self, count: int, sign: int) -> None:
-        answer = comparable(np.tile(sign * np.abs(noise(1, 7)), (count, 1)), "cosine")
+        answer = normalize_features(np.tile(sign * np.abs(noise(1, 7)), (count, 1)), "cosine")
         assert len(np.unique(answer, axis=0)) == 1
         assert np.linalg.norm(answer, axis=1) == pytest.approx(np.ones(count), abs=1e-6)
 
     @pytest.mark.parametrize("sign", [1, -1])
     def test_copies_stay_copies(self, sign: int) -> None:
         vectors = noise(7, 33) if sign < 0 else np.abs(noise(7, 33))
-        answer = comparable(vectors[np.arange(70) % 7], "cosine")
+        answer = normalize_features(vectors[np.arange(70) % 7], "cosine")
         assert len(np.unique(answer, axis=0)) == 7
 
     def test_vectors_of_one_direction_are_no_rounding_errors(self) -> None:
         # Under the cosine these are all alike; what is left of them, less their mean, is not to be blown up.
         vectors = noise(1, 16) * np.arange(1, 41, dtype=np.float32)[:, None]
-        assert np.abs(comparable(vectors, "cosine")).max() <= 1e-5
+        assert np.abs(normalize_features(vectors, "cosine")).max() <= 1e-5
 
     @pytest.mark.parametrize("sign", [1, -1])
     def test_in_parts_it_is_the_same_and_what_is_given_stays(self, sign: int, monkeypatch: pytest.MonkeyPatch) -> None:
         vectors = noise(40, 6) if sign < 0 else np.abs(noise(40, 6))
         given = vectors.copy()
-        whole = comparable(vectors, "cosine")
+        whole = normalize_features(vectors, "cosine")
         monkeypatch.setattr(normalize, "_ROWS_AT_ONCE", 7)
-        assert np.array_equal(comparable(vectors, "cosine"), whole)
-        assert np.array_equal(normalise(vectors[::2]), normalise(vectors)[::2])
+        assert np.array_equal(normalize_features(vectors, "cosine"), whole)
+        assert np.array_equal(l2_normalize(vectors[::2]), l2_normalize(vectors)[::2])
         assert np.array_equal(vectors, given)
 
     def test_zero_vectors_give_numbers(self) -> None:
         for vectors in (np.zeros((5, 4), np.float32), np.vstack([np.zeros((3, 4), np.float32), noise(3, 4)])):
-            answer = comparable(vectors, "cosine")
+            answer = normalize_features(vectors, "cosine")
             assert np.all(np.isfinite(answer))
             assert len(np.unique(answer[:3], axis=0)) == 1
 
     def test_no_vectors(self) -> None:
-        assert comparable(np.empty((0, 4), np.float32), "cosine").shape == (0, 4)
+        assert normalize_features(np.empty((0, 4), np.float32), "cosine").shape == (0, 4)
 
     def test_the_input_is_not_changed(self) -> None:
         vectors = np.abs(noise(9, 4))
         before = vectors.copy()
-        comparable(vectors, "cosine")
+        normalize_features(vectors, "cosine")
         assert np.array_equal(vectors, before)
 
 
@@ -204,7 +204,7 @@ class TestGraph:
         assert answer.graph.shape == (120, 120)
         assert answer.rows is not None
         assert answer.rows.tolist() == list(range(120))
-        assert same_partition(divide(answer.vectors, 3, seed=0, starts=8)[0], truth)
+        assert same_partition(fit_kmeans(answer.vectors, 3, seed=0, starts=8)[0], truth)
 
     @pytest.mark.parametrize(("different", "times"), [(20, 2), (40, 9), (500, 2)])
     def test_copies_of_one_image_stay_copies(self, different: int, times: int) -> None:
@@ -249,7 +249,7 @@ class TestGraph:
         assert answer.graph.shape == (120, 120)
         assert len(set(answer.rows.tolist())) == 120
         assert np.linalg.norm(answer.vectors, axis=1) == pytest.approx(np.ones(450), abs=1e-5)
-        assert same_partition(divide(answer.vectors, 3, seed=0, starts=8)[0], truth)
+        assert same_partition(fit_kmeans(answer.vectors, 3, seed=0, starts=8)[0], truth)
         again = reduce(vectors, "graph", seed=3)
         assert again.vectors.tobytes() == answer.vectors.tobytes()
         assert reduce(vectors, "graph", seed=4).vectors.tobytes() != answer.vectors.tobytes()
@@ -260,13 +260,13 @@ class TestGraph:
         vectors = scattered(900, 4)
         answer = reduce(vectors, "graph", seed=0)
         assert answer.graph is not None
-        assert (answer.graph != neighbour_graph(vectors)).nnz == 0
-        assert np.array_equal(answer.vectors, diffusion_map(walk_graph(vectors)))
+        assert (answer.graph != neighbor_graph(vectors)).nnz == 0
+        assert np.array_equal(answer.vectors, diffusion_map(diffusion_graph(vectors)))
         monkeypatch.setattr("imgcluster.features.neighbors._SHOWN", 300)
         first, second = (reduce(vectors, "graph", seed=seed) for seed in (0, 1))
         assert first.graph is not None
         assert first.graph.shape == (900, 900)
-        assert count_pieces(first.graph) >= 3
+        assert count_components(first.graph) >= 3
         assert np.array_equal(first.rows, second.rows)
         assert (first.graph != second.graph).nnz == 0
 
@@ -275,8 +275,8 @@ class TestGraph:
         vectors, _ = blobs([40] * 12, dimensions=12, spread=0.5)
         answer = reduce(vectors, "graph", seed=0)
         assert answer.graph is not None
-        assert count_pieces(neighbour_graph(vectors)) == 12
-        assert count_pieces(answer.graph) == 1
+        assert count_components(neighbor_graph(vectors)) == 12
+        assert count_components(answer.graph) == 1
 
     def test_a_sample_and_copies(self, monkeypatch: pytest.MonkeyPatch) -> None:
         vectors, _ = blobs([60, 60], spread=0.5)
@@ -290,7 +290,7 @@ class TestGraph:
         vectors, truth = blobs([60, 60, 60], dimensions=150, spread=0.5)
         monkeypatch.setattr(reduce_module, "_PAIR_BUDGET", 1000)
         answer = reduce(vectors, "graph", seed=0)
-        assert same_partition(divide(answer.vectors, 3, seed=0, starts=8)[0], truth)
+        assert same_partition(fit_kmeans(answer.vectors, 3, seed=0, starts=8)[0], truth)
 
     @pytest.mark.parametrize("count", [100, 500])
     def test_twice_the_same_bytes(self, count: int) -> None:

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from imgcluster.clustering import Settings
-from imgcluster.clustering.num_clusters import FEWEST_TO_COUNT, find_count
+from imgcluster.clustering.num_clusters import MIN_DISTINCT, estimate_num_clusters
 from imgcluster.features.duplicate_vectors import count_distinct
-from imgcluster.features.normalize import comparable, normalise
+from imgcluster.features.normalize import l2_normalize, normalize_features
 from imgcluster.features.reduce import reduce
 from imgcluster.types import Metric
 from training.errors import TrainingError
@@ -128,7 +128,7 @@ def diffusion_map(near: npt.NDArray[np.int64], dimensions: int) -> Floats:
         values, vectors = eigsh(leaping, k=min(dimensions, count - 1), which="LA", v0=start, tol=1e-4)
     order = np.argsort(-values)[:dimensions]
     places = vectors[:, order] * np.clip(values[order], 0, 1) ** _DIFFUSION_TIME
-    return normalise(places.astype(np.float32))
+    return l2_normalize(places.astype(np.float32))
 
 
 def graph_clusters(near: Tensor, clusters: int, *, seed: int) -> Tensor:
@@ -155,11 +155,11 @@ def count_clusters(codes: Tensor, metric: Metric, *, seed: int) -> int:
     if not torch.isfinite(codes).all():
         raise TrainingError("the codes are no numbers: the training diverged; set training.learning_rate lower")
     settings = Settings.of(None, seed=seed)
-    space = reduce(comparable(codes.cpu().numpy().astype(np.float32), metric), "graph", seed=seed)
-    distinct = count_distinct(space.vectors, FEWEST_TO_COUNT)
-    if distinct < FEWEST_TO_COUNT:
+    space = reduce(normalize_features(codes.cpu().numpy().astype(np.float32), metric), "graph", seed=seed)
+    distinct = count_distinct(space.vectors, MIN_DISTINCT)
+    if distinct < MIN_DISTINCT:
         raise TrainingError(
             f"{len(codes)} images have {distinct} different codes, too few to count clusters among; say how many with "
             "--refine K, or add images"
         )
-    return find_count(space, settings.k_range, seed=seed).k
+    return estimate_num_clusters(space, settings.k_range, seed=seed).k
