@@ -43,6 +43,9 @@ _NEIGHBORS: Final = (5, 30)
 _SAMPLE_SIZE: Final = 5000
 _SAMPLES: Final = 4
 
+# Only the order of merges may depend on the edges between components, not whether cells are merged.
+_LINK_WEIGHT: Final = 1e-3
+
 # k-d trees are fast in few dimensions only.
 _TREE_DIMENSIONS: Final = 20
 _CHUNK_ROWS: Final = 4096
@@ -175,7 +178,7 @@ def cluster_count_graph(vectors: Vectors, neighbors: tuple[_Floats, _Indices] | 
         distances, indices = neighbors or nearest_neighbors(part, count)
         graph = weighted_graph(distances[:, :count], indices[:, :count])
         components = max(components, int(component_labels(graph).max()) + 1)
-        graphs.append(connect_components(graph, part))
+        graphs.append(connect_components(graph, part, _LINK_WEIGHT))
     return CountGraph(csr_matrix(block_diag(graphs)), np.concatenate(samples), components)
 
 
@@ -186,17 +189,18 @@ def component_labels(graph: csr_matrix) -> Labels:
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
-def connect_components(graph: csr_matrix, vectors: Vectors) -> csr_matrix:
+def connect_components(graph: csr_matrix, vectors: Vectors, weight: float = 1.0) -> csr_matrix:
     """Return the graph with as many edges added as connect its components, one fewer than there are.
 
-    As in Borůvka's algorithm each component is joined to the one with the nearest centroid, until one is left. The edge
-    joins the members that lie nearest to the other's centroid and has the weight of a nearest neighbor, 1. So large
-    components stay apart in a diffusion map, and small ones, such as a few near-duplicates, lie beside what they
-    resemble most.
+    As in Borůvka's algorithm each component is joined to the one with the nearest centroid, in rounds, until one is left.
+    The edge joins the members that lie nearest to the other's centroid. So large components stay apart in a diffusion
+    map, and small ones, such as a few near-duplicates, lie beside what they resemble most.
 
     Args:
         graph: Weights ``float64 (n, n)``, sparse and symmetric.
         vectors: ``float32 (n, d)``, one for each row.
+        weight: That of the edges of the first round, by default that of a nearest neighbor. It is a tenth in each
+            following round, which joins larger and more distant groups.
     """
     from scipy.sparse import csr_matrix
 
@@ -212,9 +216,9 @@ def connect_components(graph: csr_matrix, vectors: Vectors) -> csr_matrix:
                 for first, second in sorted(pairs)
             ]
         )
-        links = csr_matrix((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=graph.shape)
+        links = csr_matrix((np.full(len(ends), weight), (ends[:, 0], ends[:, 1])), shape=graph.shape)
         graph = csr_matrix(graph + links + links.T)
-        labels = component_labels(graph)
+        labels, weight = component_labels(graph), weight / 10
     return graph
 
 

@@ -77,7 +77,7 @@ class TestTooFew:
 
     def test_fewer_different_images_than_k(self) -> None:
         points = np.repeat(np.eye(3, dtype=np.float32), 4, axis=0)
-        with pytest.raises(ClusteringError, match="12 images cannot make 4 clusters: only 3 different ones.*--k 3"):
+        with pytest.raises(ClusteringError, match="12 images cannot make 4 clusters: only 3 of them are distinct.*--k 3"):
             cluster_vectors(plain(points), "kmeans", Settings(k=4))
 
     def test_identical_images_and_a_k_of_two(self) -> None:
@@ -153,7 +153,7 @@ class TestDegenerate:
     def test_vectors_that_are_no_numbers_blame_the_encoder(self, value: float, method: str) -> None:
         points = scattered(30)
         points[4, 2] = points[9, 0] = value
-        with pytest.raises(ClusteringError, match="2 of 30 vectors hold values that are no numbers.*another --encoder"):
+        with pytest.raises(ClusteringError, match="2 of 30 vectors have values that are NaN or infinite.*--encoder"):
             cluster_vectors(plain(points), method, Settings())
 
     @pytest.mark.parametrize("different", [2, 3])
@@ -307,7 +307,7 @@ class TestReproducible:
             "    for layer in answer.layers:\n"
             "        for values in (layer.labels, layer.confidence, layer.runner_up):\n"
             "            print(hashlib.sha256(values.tobytes()).hexdigest())\n"
-            "        print(stability(space.vectors, layer, method, told))\n"
+            "        print(stability(space.vectors, (layer,), method, told))\n"
         )
         assert output_with_threads(program, 1) == output_with_threads(program, 2)
 
@@ -325,4 +325,4 @@ def test_the_highest_seed_is_one() -> None:
     vectors = np.random.default_rng(0).standard_normal((40, 5)).astype(np.float32)
     told = Settings.of(3, seed=2**32 - 1)
     found = cluster_vectors(Reduced(vectors, "none"), "kmeans", told)
-    assert len(stability(vectors, found.layers[found.chosen], "kmeans", told)) == 3
+    assert len(stability(vectors, found.layers, "kmeans", told)[found.chosen]) == 3

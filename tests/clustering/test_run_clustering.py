@@ -41,7 +41,7 @@ def test_blobs_without_any_option(metric: Metric) -> None:
     assert_judged(kept, 180)
     assert same_partition(kept.clustering.labels, truth)
     assert kept.stability[kept.clustering.chosen] == (1.0,) * 4
-    assert kept.note.startswith("random walks on the neighbour graph")
+    assert kept.note.startswith("diffusion map")
 
 
 @pytest.mark.parametrize("reduction", ["none", "graph", "pca"])
@@ -68,7 +68,7 @@ def test_vectors_of_one_direction_are_equal_under_the_cosine() -> None:
 def test_a_broken_encoder_is_said_before_anything_is_computed() -> None:
     vectors = scattered(40)
     vectors[3] = np.nan
-    with pytest.raises(ClusteringError, match="1 of 40 vectors hold values that are no numbers"):
+    with pytest.raises(ClusteringError, match="1 of 40 vectors have values that are NaN or infinite"):
         divided(vectors)
 
 
