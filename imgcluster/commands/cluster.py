@@ -10,7 +10,7 @@ from typing import Any
 from imgcluster._version import __version__
 from imgcluster.clustering import Settings, choose_method
 from imgcluster.clustering.run import cluster_embeddings
-from imgcluster.commands.advice import about_encoder, about_groups, about_looks, quality
+from imgcluster.commands.advice import about_encoder, about_groups, about_statistics, quality
 from imgcluster.commands.embed import DEFAULT_WORKSPACE
 from imgcluster.commands.page import write_page
 from imgcluster.commands.retire import forget_plans, require_not_moved, take_back_links
@@ -260,10 +260,10 @@ def _about_clusters(
     clustering = kept.clustering.at(level)
     stability = kept.stability[clustering.chosen]
     smallest = clustering.parameters.get("min_cluster_size")
-    # What was asked for is the layer that the method chose; another one was picked.
-    asked = settings.k is not None and clustering.chosen == kept.clustering.chosen
-    yield from about_groups(clustering, stability, asked=asked, min_cluster_size=smallest)
-    yield from about_looks(clustering.labels, embeddings)
+    # The requested number is that of the method's own layer.
+    requested = settings.k is not None and clustering.chosen == kept.clustering.chosen
+    yield from about_groups(clustering, stability, requested=requested, min_cluster_size=smallest)
+    yield from about_statistics(clustering.labels, embeddings)
     yield from about_encoder(manifest["encoder"], embeddings)
 
 

@@ -192,9 +192,9 @@ def component_labels(graph: csr_matrix) -> Labels:
 def connect_components(graph: csr_matrix, vectors: Vectors, weight: float = 1.0) -> csr_matrix:
     """Return the graph with as many edges added as connect its components, one fewer than there are.
 
-    As in Borůvka's algorithm each component is joined to the one with the nearest centroid, in rounds, until one is left.
-    The edge joins the members that lie nearest to the other's centroid. So large components stay apart in a diffusion
-    map, and small ones, such as a few near-duplicates, lie beside what they resemble most.
+    As in Borůvka's algorithm each component is joined to the one with the nearest centroid, in rounds, until one is
+    left. The edge joins the members that lie nearest to the other's centroid. So large components stay apart in a
+    diffusion map, and small ones, such as a few near-duplicates, lie beside what they resemble most.
 
     Args:
         graph: Weights ``float64 (n, n)``, sparse and symmetric.

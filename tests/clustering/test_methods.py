@@ -77,7 +77,7 @@ class TestTooFew:
 
     def test_fewer_different_images_than_k(self) -> None:
         points = np.repeat(np.eye(3, dtype=np.float32), 4, axis=0)
-        with pytest.raises(ClusteringError, match="12 images cannot make 4 clusters: only 3 of them are distinct.*--k 3"):
+        with pytest.raises(ClusteringError, match="12 images cannot make 4 .*only 3 .*distinct.*--k 3"):
             cluster_vectors(plain(points), "kmeans", Settings(k=4))
 
     def test_identical_images_and_a_k_of_two(self) -> None:
