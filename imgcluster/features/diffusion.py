@@ -14,24 +14,24 @@ from imgcluster.types import Vectors
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-__all__ = ["COMPONENTS", "diffusion_map"]
+__all__ = ["COMPONENTS", "EXPONENT", "diffusion_map"]
 
 _Floats = npt.NDArray[np.float64]
 
-# Chosen on photo-sets, features of CIFAR-10 and scikit-learn's digits (benchmarks/graph_defaults.py).
+# Chosen on five sets of photographs, features of CIFAR-10 and scikit-learn's digits (benchmarks/graph_defaults.py).
 COMPONENTS: Final = 30
-_EXPONENT: Final = 2
+EXPONENT: Final = 2.0
 
 _DENSE_UP_TO: Final = 400
 # Far below the differences between eigenvalues, and hardly slower than 1e-3.
 _TOLERANCE: Final = 1e-8
 
 
-def diffusion_map(graph: csr_matrix, components: int = COMPONENTS) -> Vectors:
+def diffusion_map(graph: csr_matrix, components: int = COMPONENTS, *, exponent: float = EXPONENT) -> Vectors:
     """Return the diffusion map of a graph (Coifman & Lafon 2006, https://doi.org/10.1016/j.acha.2006.04.006).
 
     Rows have length 1, as in spectral clustering (Ng, Jordan & Weiss 2001): k-means in this space cuts the graph where
-    the weights are small. Eigenvectors are weighted by ((λ − λₘ) / (1 − λₘ))², where λₘ is the smallest eigenvalue that
+    the weights are small. Eigenvectors are weighted by ((λ − λₘ) / (1 − λₘ))ᵖ, where λₘ is the smallest eigenvalue that
     is computed. The weights fall to 0 at λₘ, so distances change little when eigenvectors of nearly equal eigenvalues
     are exchanged or mixed, which rounding and other samples do; and they follow the scale of the spectrum.
 
@@ -39,6 +39,7 @@ def diffusion_map(graph: csr_matrix, components: int = COMPONENTS) -> Vectors:
         graph: Weights ``float64 (n, n)``, sparse and symmetric; every row has a positive one.
         components: The number of dimensions for a connected graph. Every further connected component adds its trivial
             eigenvector, and thereby a dimension.
+        exponent: The exponent p; a larger one emphasizes the leading eigenvectors.
 
     Returns:
         ``float32 (n, d)``, where d is `components` plus the number of connected components minus 1, or less where
@@ -59,7 +60,7 @@ def diffusion_map(graph: csr_matrix, components: int = COMPONENTS) -> Vectors:
     with one_thread():
         values, nontrivial = _leading_eigenvectors(walk, trivial, min(components, count - parts))
     floor = max(float(values.min(initial=1.0)), 0.0)
-    weights = (np.clip(values - floor, 0, None) / max(1 - floor, np.finfo(np.float64).eps)) ** _EXPONENT
+    weights = (np.clip(values - floor, 0, None) / max(1 - floor, np.finfo(np.float64).eps)) ** exponent
     directions = np.hstack([trivial, nontrivial[:, weights > 0] * weights[weights > 0]])
     return np.asarray(directions / np.linalg.norm(directions, axis=1, keepdims=True), dtype=np.float32)
 

@@ -25,6 +25,7 @@ __all__ = [
     "cluster_count_graph",
     "component_labels",
     "connect_components",
+    "diffusion_graph",
     "diffusion_neighbors",
     "graph_neighbors",
     "nearest_neighbors",
@@ -149,6 +150,11 @@ def neighbor_graph(vectors: Vectors, neighbors: int | None = None) -> csr_matrix
     """
     count = neighbors or graph_neighbors(len(vectors))
     return weighted_graph(*nearest_neighbors(vectors, min(count, len(vectors) - 1)))
+
+
+def diffusion_graph(vectors: Vectors) -> csr_matrix:
+    """Return the connected graph for the diffusion map of ``float32 (n, d)`` vectors, at least three, all different."""
+    return connect_components(neighbor_graph(vectors, diffusion_neighbors(len(vectors))), vectors)
 
 
 def cluster_count_graph(vectors: Vectors, neighbors: tuple[_Floats, _Indices] | None = None) -> CountGraph:
