@@ -32,7 +32,7 @@ from imgcluster.features.normalize import normalize_features
 from imgcluster.features.reduce import Reduced, reduce
 from imgcluster.types import Metric
 from imgcluster.workspace.shards import load
-from training.datasets import load_dataset
+from imgcluster_training.data.datasets import load_dataset
 
 SAMPLES = 5
 ORDERS = 2
