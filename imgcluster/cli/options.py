@@ -94,8 +94,8 @@ Exclude = Annotated[
     list[str] | None,
     typer.Option(
         "--exclude",
-        metavar="GLOB",
-        help="Leave out files and folders of this name; with a slash: of this path below PATH. May be repeated.",
+        metavar="PATTERN",
+        help="Exclude files and folders, as a line of .gitignore does: *.png, raw/, 2019/*.tif. May be repeated.",
         rich_help_panel=_FILES,
     ),
 ]
