@@ -266,7 +266,7 @@ def _compile(patterns: Sequence[str]) -> GitIgnoreSpec:
 
 def _invalid(pattern: str) -> UsageError:
     return UsageError(
-        f"--exclude {pattern!r} is not a valid pattern; use those of a .gitignore file, such as *.png, raw/ or 2019/*.tif"
+        f"--exclude {pattern!r} is not a valid pattern; give one of a .gitignore file: *.png, raw/ or 2019/*.tif"
     )
 
 

@@ -1,6 +1,6 @@
-"""From a decoded picture to the pixels an encoder takes: the one preprocessing of training and of use.
+"""Resizing a decoded image to an encoder's input; training and inference share this code.
 
-Reading files is the business of `imgcluster.images`; normalisation (mean, scale) is in the encoder's graph.
+`images` decodes files. Normalization (scale, mean, standard deviation) is part of the encoder's graph.
 """
 
 from __future__ import annotations
@@ -29,17 +29,25 @@ FILTERS: Final = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 
-# Close to the middle of every encoder's input range, so that a border means little to its first layer.
-_PAD_GREY: Final = 127
+# The middle of the value range, so that a border has little effect on an encoder's first layer.
+_PAD_GRAY: Final = 127
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputSpec:
-    """The picture an encoder wants.
+    """The input image of an encoder, and how other images are resized to it.
 
-    `width` and `height` are in pixels; `channels` is 1 (grey) or 3 (RGB). `resize` says how a picture of another
-    shape gets there: ``crop`` takes the largest centred rectangle of the right aspect ratio, shrunk to
-    `crop_fraction` of its sides; ``stretch`` ignores the aspect ratio; ``pad`` keeps the whole picture on grey.
+    Attributes:
+        width: In pixels.
+        height: In pixels.
+        channels: 1 (gray) or 3 (RGB).
+        resize: ``crop`` takes the largest centered rectangle of the input's aspect ratio, with its sides multiplied by
+            `crop_fraction`; ``stretch`` ignores the aspect ratio; ``pad`` puts the whole image on a gray background.
+        filter: Resampling filter, a key of `FILTERS`.
+        crop_fraction: In (0, 1].
+
+    Raises:
+        UsageError: A value is not allowed.
     """
 
     width: int
@@ -53,7 +61,7 @@ class InputSpec:
         if self.width < 1 or self.height < 1:
             raise UsageError(f"an input of {self.width}×{self.height} px is not possible; both must be at least 1")
         if self.channels not in (1, 3):
-            raise UsageError(f"an input of {self.channels} channels is not supported; 1 (grey) or 3 (RGB) are")
+            raise UsageError(f"an input of {self.channels} channels is not supported; 1 (gray) or 3 (RGB) are")
         if self.resize not in RESIZE_RULES:
             raise UsageError(f"resize rule {self.resize!r} is unknown; choose one of {', '.join(RESIZE_RULES)}")
         if self.filter not in FILTERS:
@@ -63,11 +71,11 @@ class InputSpec:
 
     @property
     def mode(self) -> str:
-        """The Pillow mode of a picture with these channels."""
+        """The Pillow mode of an image with these channels."""
         return "L" if self.channels == 1 else "RGB"
 
     def source_box(self, width: int, height: int) -> tuple[float, float, float, float]:
-        """Return the part (left, upper, right, lower) of a `width`×`height` picture that the encoder sees."""
+        """Return the box (left, upper, right, lower) of a `width`×`height` image that the encoder sees."""
         if self.resize != "crop":
             return (0.0, 0.0, float(width), float(height))
         scale = min(width / self.width, height / self.height) * self.crop_fraction
@@ -77,18 +85,18 @@ class InputSpec:
 
 
 def prepare(picture: Image.Image, spec: InputSpec) -> Image.Image:
-    """Resize an upright `picture` (mode ``L``, ``RGB`` or ``CMYK``) by `spec`; its mode stays.
+    """Resize an upright `picture` (mode ``L``, ``RGB`` or ``CMYK``) as `spec` says; its mode does not change.
 
-    A picture that has the encoder's size already comes back pixel for pixel under ``stretch``, ``pad`` and a
-    full ``crop``.
+    An image that already has the input's size is returned unchanged by ``stretch``, ``pad``, and ``crop`` with a
+    `crop_fraction` of 1.
     """
     size = (spec.width, spec.height)
     resample = FILTERS[spec.filter]
     if spec.resize == "pad":
         scale = min(spec.width / picture.width, spec.height / picture.height)
         inner = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-        grey = (0, 0, 0, 255 - _PAD_GREY) if picture.mode == "CMYK" else (_PAD_GREY,) * len(picture.getbands())
-        canvas = Image.new(picture.mode, size, grey)
+        gray = (0, 0, 0, 255 - _PAD_GRAY) if picture.mode == "CMYK" else (_PAD_GRAY,) * len(picture.getbands())
+        canvas = Image.new(picture.mode, size, gray)
         offset = ((spec.width - inner[0]) // 2, (spec.height - inner[1]) // 2)
         canvas.paste(picture.resize(inner, resample), offset)
         return canvas

@@ -240,17 +240,16 @@ def _clusters(text: str | None) -> int | Literal["auto"] | None:
 
 
 def require_training() -> None:
-    """Refuse to train where PyTorch, or what else the extra brings, is not installed.
+    """Refuse to train if a package of the extra ``train`` is missing or broken.
 
     Raises:
-        ImgclusterError: One of the packages is missing.
+        ImgclusterError: Names the package and how to install it.
     """
-    from importlib.util import find_spec
-
     from imgcluster.errors import ImgclusterError
+    from imgcluster.optional import EXTRAS, UnavailablePackage, import_optional
 
-    missing = [name for name in ("torch", "onnx", "onnxscript", "pooch") if find_spec(name) is None]
-    if missing:
-        raise ImgclusterError(
-            f"train-encoder needs {' and '.join(missing)}, which only the extra brings: pip install 'imgcluster[train]'"
-        )
+    for package in EXTRAS["train"]:
+        try:
+            import_optional(package)
+        except UnavailablePackage as error:
+            raise ImgclusterError(f"train-encoder is not possible: {error}") from None

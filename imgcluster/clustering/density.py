@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from imgcluster.clustering.model import Answer, Settings
 from imgcluster.errors import ClusteringError
+from imgcluster.optional import import_optional
 from imgcluster.reduction import Reduced
 
 __all__ = ["evoc", "hdbscan"]
@@ -66,10 +67,9 @@ def evoc(space: Reduced, settings: Settings) -> Answer:
     smallest = _smallest_cluster(len(vectors), settings)
     if len(vectors) < 2 * smallest or len(vectors) < _FEWEST_FOR_EVOC:
         raise ClusteringError(f"{len(vectors)} images are too few for EVoC; use --method hdbscan")
+    library = import_optional("evoc")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import evoc as library
-
         # Without a seed its answer changes from run to run.
         model = library.EVoC(base_min_cluster_size=smallest, random_state=settings.seed)
         model.fit(np.ascontiguousarray(vectors))

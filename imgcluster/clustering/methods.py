@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from typing import Final
 
@@ -16,6 +15,7 @@ from imgcluster.clustering.model import Answer, Clustering, Layer, Settings
 from imgcluster.clustering.numbering import by_size
 from imgcluster.distinct import count_distinct
 from imgcluster.errors import ClusteringError, UsageError
+from imgcluster.optional import UnavailablePackage, import_optional
 from imgcluster.reduction import Reduced, Vectors
 
 __all__ = ["METHODS", "choose_method", "cluster_degenerate", "cluster_vectors"]
@@ -39,8 +39,12 @@ def choose_method(method: str, k: int | str | None) -> str:
         raise UsageError(f"method {method!r} is unknown; choose one of auto, {', '.join(METHODS)}")
     if method != "kmeans" and k is not None:
         raise UsageError(f"{method} finds the number of clusters itself: leave out --k, or use --method kmeans")
-    if method == "evoc" and importlib.util.find_spec("evoc") is None:
-        raise UsageError("--method evoc needs another package: pip install 'imgcluster[evoc]'")
+    if method == "evoc":
+        # Imported now, so that a missing or broken package shows before the images are embedded.
+        try:
+            import_optional("evoc")
+        except UnavailablePackage as error:
+            raise UsageError(f"--method evoc is not possible: {error}") from None
     return method
 
 
