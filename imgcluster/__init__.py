@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from imgcluster._version import __version__
-    from imgcluster.encoders import Encoder, EncoderInfo, EncoderOptions
+    from imgcluster.encoders import EncoderInfo, EncoderOptions
     from imgcluster.errors import (
         ClusteringError,
         DeviceError,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from imgcluster.pipeline.compare import Comparison, compare
     from imgcluster.pipeline.doctor import DoctorSummary, doctor
     from imgcluster.pipeline.embed import EmbedSummary, embed
+    from imgcluster.pipeline.encode import Encoder
     from imgcluster.pipeline.encoders import EncoderEntry, encoder_info, encoder_list
     from imgcluster.pipeline.evaluate import EvaluateSummary, evaluate
     from imgcluster.pipeline.report import report_page
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 _HOME: Final = {
     "__version__": "_version",
-    "Encoder": "encoders",
+    "Encoder": "pipeline.encode",
     "EncoderInfo": "encoders",
     "EncoderOptions": "encoders",
     "ClusteringError": "errors",

@@ -251,23 +251,18 @@ class _Search:
 def _compile(patterns: Sequence[str]) -> GitIgnoreSpec:
     from pathspec import GitIgnoreSpec
 
-    compiled = []
-    for pattern in patterns:
+    # In a file "#" starts a comment; on a command line it is a name.
+    lines = ["\\" + pattern if pattern.startswith("#") else pattern for pattern in patterns]
+    for line, pattern in zip(lines, patterns, strict=True):
         try:
-            # In a file "#" starts a comment; on a command line it is a name.
-            spec = GitIgnoreSpec.from_lines(["\\" + pattern if pattern.startswith("#") else pattern])
+            valid = all(entry.include is not None for entry in GitIgnoreSpec.from_lines([line]).patterns)
         except ValueError:
-            raise _invalid(pattern) from None
-        if any(entry.include is None for entry in spec.patterns) and pattern.strip():
-            raise _invalid(pattern)
-        compiled += spec.patterns
-    return GitIgnoreSpec(compiled)
-
-
-def _invalid(pattern: str) -> UsageError:
-    return UsageError(
-        f"--exclude {pattern!r} is not a valid pattern; give one of a .gitignore file: *.png, raw/ or 2019/*.tif"
-    )
+            valid = False
+        if not valid and pattern.strip():
+            raise UsageError(
+                f"--exclude {pattern!r} is not a valid pattern; use those of .gitignore: *.png, raw/ or 2019/*.tif"
+            )
+    return GitIgnoreSpec.from_lines(lines)
 
 
 def _consume(entries: list[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:

@@ -579,8 +579,6 @@ class TestMissingDecoders:
         monkeypatch.setattr(images, "heif_available", lambda: False)
 
         with pytest.raises(UnreadableImage, match=r"^HEIC .* pip install 'imgcluster\[heif\]'$"):
-            UnreadableImage, match=r"^HEIC files need an additional decoder: pip install 'imgcluster\[heif\]'$"
-        ):
             decode(b"\x00\x00\x00\x18ftypheic", SMALL, kind="HEIF")
 
     def test_avif_names_what_to_upgrade(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The commands around encoders: what there is and what runs, training, and what autoencoders are good for besides."""
+"""Commands for encoders: encoders list, encoders info, doctor, train-encoder, reconstruct and generate."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def encoders_list_command(
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """List the encoders: the bundled ones and your own."""
+    """List the available encoders: the bundled ones and your own."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
         from imgcluster.cli.show.encoders import show_encoders
@@ -43,7 +43,7 @@ def encoders_info_command(
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """Say what an encoder is, where it comes from and how it scores."""
+    """Describe an encoder: input, training data, score, license, model card."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
         from imgcluster.cli.show.encoders import show_encoder
@@ -64,7 +64,7 @@ def doctor_command(
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """Say which device really runs, how fast, and what is missing."""
+    """Check which devices work, how fast they are, and what is missing."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
         from imgcluster.cli.show.doctor import show_doctor
@@ -145,10 +145,11 @@ def reconstruct_command(
     paths: o.Paths,
     encoder: Annotated[str, typer.Option("--encoder", metavar="NAME|FILE.onnx", help="An encoder with a decoder.")],
     output: Annotated[
-        Path, typer.Option("--output", metavar="DIR", help="Where pairs/ and reconstruction.csv go.")
+        Path, typer.Option("--output", metavar="DIR", help="The folder for pairs/ and reconstruction.csv.")
     ] = Path("imgcluster-reconstructed"),
     denoised: Annotated[
-        Path | None, typer.Option("--denoised", metavar="DIR", help="Write the reconstructions alone here, too.")
+        Path | None,
+        typer.Option("--denoised", metavar="DIR", help="Also write the reconstructions alone to this folder."),
     ] = None,
     device: o.Device = "auto",
     workers: o.Workers = None,
@@ -160,13 +161,13 @@ def reconstruct_command(
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """Originals beside reconstructions, and the error of each: what was not learned is reconstructed badly."""
+    """Reconstruct images with an autoencoder and rank them by error; outliers have large errors."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
         from imgcluster.cli.show.encoders import show_reconstruct
         from imgcluster.pipeline.reconstruct import reconstruct
 
-        with screen.progress() as report:
+        with screen.progress() as on_progress:
             summary = reconstruct(
                 paths or (),
                 encoder=encoder,
@@ -176,7 +177,7 @@ def reconstruct_command(
                 workers=workers,
                 exclude=exclude or (),
                 recursive=not no_recursive,
-                report=report,
+                on_progress=on_progress,
             )
         screen.show(summary, show_reconstruct)
         if strict and summary.skipped:
@@ -187,14 +188,17 @@ def generate_command(
     encoder: Annotated[
         str, typer.Option("--encoder", metavar="NAME|FILE.onnx", help="A variational encoder with its decoder.")
     ],
-    count: Annotated[int, typer.Option("-n", "--count", help="How many images.")] = 64,
-    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Where the images go.")] = Path(
+    count: Annotated[int, typer.Option("-n", "--count", help="The number of images.")] = 64,
+    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="The folder for the images.")] = Path(
         "imgcluster-generated"
     ),
     around: Annotated[
-        Path | None, typer.Option("--around", metavar="IMAGE", help="Make images similar to this one.")
+        Path | None, typer.Option("--around", metavar="IMAGE", help="Generate images similar to this one.")
     ] = None,
-    spread: Annotated[float, typer.Option("--spread", help="How far from it; all images together have about 1.")] = 0.2,
+    spread: Annotated[
+        float,
+        typer.Option("--spread", help="Standard deviation of the embeddings around it; that of all images is about 1."),
+    ] = 0.2,
     seed: o.Seed = 0,
     device: o.Device = "auto",
     workspace: o.AnyWorkspace = o.WORKSPACE,
@@ -202,13 +206,13 @@ def generate_command(
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """New images from the decoder of a variational autoencoder."""
+    """Generate new images with the decoder of a variational autoencoder."""
     screen = Screen(as_json, quiet, verbose)
     with boundary(screen):
         from imgcluster.cli.show.encoders import show_generate
         from imgcluster.pipeline.generate import generate
 
-        with screen.progress() as report:
+        with screen.progress() as on_progress:
             summary = generate(
                 encoder=encoder,
                 count=count,
@@ -217,7 +221,7 @@ def generate_command(
                 around=around,
                 spread=spread,
                 device=device,
-                report=report,
+                on_progress=on_progress,
             )
         screen.show(summary, show_generate)
 

@@ -29,6 +29,7 @@ __all__ = [
     "Method",
     "MinClusterSize",
     "NoRecursive",
+    "Output",
     "Paths",
     "Place",
     "Pool",
@@ -54,7 +55,7 @@ ENCODER: Final = "photos"
 """The encoder of a command that names none."""
 
 _GENERAL: Final = "General"
-_MODEL: Final = "Foreign ONNX models"
+_MODEL: Final = "ONNX models not made by imgcluster"
 _FILES: Final = "Which files"
 
 WorkspaceFolder = Annotated[
@@ -155,6 +156,16 @@ ImageSize = Annotated[
 Pool = Annotated[
     str | None,
     typer.Option("--pool", metavar="cls|mean", help="How tokens become one vector.", rich_help_panel=_MODEL),
+]
+
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        metavar="NAME",
+        help="The output of the graph to use, if it has several; embeddings are preferred to class scores.",
+        rich_help_panel=_MODEL,
+    ),
 ]
 
 K = Annotated[

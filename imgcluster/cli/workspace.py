@@ -43,6 +43,7 @@ def embed_command(
     resize: o.Resize = None,
     image_size: o.ImageSize = None,
     pool: o.Pool = None,
+    output: o.Output = None,
     workspace: o.WorkspaceFolder = o.WORKSPACE,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
@@ -59,7 +60,7 @@ def embed_command(
                 paths or (),
                 workspace=workspace,
                 encoder=encoder,
-                options=_encoder_options(mean, std, scale, resize, image_size, pool),
+                options=_encoder_options(mean, std, scale, resize, image_size, pool, output),
                 device=device,
                 batch_size=batch_size,
                 workers=workers,
@@ -130,6 +131,7 @@ def run_command(
     resize: o.Resize = None,
     image_size: o.ImageSize = None,
     pool: o.Pool = None,
+    output: o.Output = None,
     method: o.Method = "auto",
     min_cluster_size: o.MinClusterSize = None,
     reduce: o.Reduce = "auto",
@@ -154,7 +156,7 @@ def run_command(
                 paths or (),
                 workspace=workspace,
                 encoder=encoder,
-                options=_encoder_options(mean, std, scale, resize, image_size, pool),
+                options=_encoder_options(mean, std, scale, resize, image_size, pool, output),
                 device=device,
                 batch_size=batch_size,
                 workers=workers,
@@ -309,7 +311,13 @@ def _listed(source: str | None) -> list[Path]:
 
 
 def _encoder_options(
-    mean: str | None, std: str | None, scale: float | None, resize: str | None, image_size: str | None, pool: str | None
+    mean: str | None,
+    std: str | None,
+    scale: float | None,
+    resize: str | None,
+    image_size: str | None,
+    pool: str | None,
+    output: str | None,
 ) -> EncoderOptions:
     from imgcluster.encoders import EncoderOptions
 
@@ -320,4 +328,5 @@ def _encoder_options(
         resize=resize,
         image_size=o.size(image_size),
         pool=pool,
+        output=output,
     )

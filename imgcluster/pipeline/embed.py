@@ -52,6 +52,7 @@ class EmbedSummary:
         seconds: Wall-clock time.
         images_per_second: Images embedded now, per second; 0 where none was.
         passed_over: Better devices that do not run here, with the reason.
+        notes: What the user should know of choices made by default, in sentences.
     """
 
     workspace: str
@@ -69,6 +70,7 @@ class EmbedSummary:
     seconds: float
     images_per_second: float
     passed_over: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def embed(
@@ -101,7 +103,7 @@ def embed(
         device: ``auto``, ``cpu``, ``cuda``, …; see `devices.DEVICES`.
         batch_size: Images that go through the encoder at once. It changes no result on the CPU.
         workers: Threads that read and decode; all processors without it.
-        exclude: Globs of files and folders to leave out.
+        exclude: Patterns of a ``.gitignore`` file; see `Finder`.
         recursive: Whether folders inside `paths` count.
         files: More files, from a list; one that is missing is skipped, not an error.
         fresh: Whether to start over instead of adding to the workspace.
@@ -243,7 +245,8 @@ class _Job:
             roots=tuple(roots),
             seconds=seconds,
             images_per_second=round(done_now / seconds, 1) if done_now else 0.0,
-            passed_over=self._model.passed_over,
+            passed_over=self._model.rejected_devices,
+            notes=self._model.notes,
         )
         kept = ("device", "new", "changed", "unchanged", "vanished", "ignored")
         record = {

@@ -145,7 +145,7 @@ def test_usage_errors_are_2(tool: Tool, pictures: Path) -> None:
     assert one_line(run) == "imgcluster: no such file or folder: missing-folder"
     run = tool("embed", pictures, "--encoder", "nothing")
     assert run.returncode == 2
-    assert "encoder 'nothing' is unknown; there are: " in one_line(run)
+    assert "encoder 'nothing' is unknown" in one_line(run)
     run = tool.embed(pictures, "--mean", "a,b")
     assert run.returncode == 2
     assert "--mean 'a,b' is not understood" in one_line(run)

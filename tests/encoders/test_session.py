@@ -74,13 +74,13 @@ def test_tokens_are_pooled_as_told(tmp_path: Path) -> None:
     for pooling, expected in (("cls", tokens[:, 0]), ("mean", tokens.mean(axis=1))):
         vectors = Encoder(path, device="cpu", options=EncoderOptions(pool=pooling)).encode(IMAGES)
         np.testing.assert_allclose(vectors, expected, rtol=1e-6)
-    with pytest.raises(EncoderError, match=r"tokens, shape \(2, 4, 12\).*--pool cls or --pool mean"):
+    with pytest.raises(EncoderError, match=r"\(2, 4, 12\).*--pool cls or --pool mean"):
         Encoder(path, device="cpu")
 
 
 def test_open_size_needs_the_option(tmp_path: Path) -> None:
     path = tiny_models.identity(tmp_path / "open.onnx", ["batch", "num_channels", "height", "width"])
-    with pytest.raises(EncoderError, match="leaves its width open.*--image-size"):
+    with pytest.raises(EncoderError, match="width.*--image-size"):
         Encoder(path, device="cpu")
     info = Encoder(path, device="cpu", options=EncoderOptions(image_size=(6, 5))).info
     assert (info.width, info.height, info.channels) == (6, 5, 3)
@@ -100,7 +100,7 @@ def test_what_does_not_fit_is_named(tmp_path: Path, shape: list[int | str], dtyp
 
 
 def test_two_inputs_are_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(EncoderError, match=r"takes 2 inputs \(image\(1, 3, 4, 4\), text"):
+    with pytest.raises(EncoderError, match=r"2 inputs \(image\(1, 3, 4, 4\), text"):
         Encoder(tiny_models.two_inputs(tmp_path / "two.onnx"), device="cpu")
 
 
@@ -114,24 +114,24 @@ def test_options_that_do_not_fit_are_refused(tmp_path: Path, tiny_encoder: Path)
         Encoder(path, device="cpu", options=EncoderOptions(image_size=(8, 8)))
     with pytest.raises(UsageError, match="resize rule 'squash' is unknown; choose one of crop, stretch, pad"):
         EncoderOptions(resize="squash")
-    with pytest.raises(UsageError, match="not allowed as scale or standard deviation"):
+    with pytest.raises(UsageError, match="0 is not allowed in --std"):
         EncoderOptions(std=(0.0,))
 
 
 def test_no_model_at_all(tmp_path: Path) -> None:
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"this is no model")
-    with pytest.raises(EncoderError, match=r"broken\.onnx is no ONNX model"):
+    with pytest.raises(EncoderError, match=r"broken\.onnx is not a readable ONNX model"):
         Encoder(broken, device="cpu")
     with pytest.raises(UsageError, match="there is no encoder file"):
         Encoder(tmp_path / "missing.onnx", device="cpu")
-    with pytest.raises(UsageError, match="'nothing' is unknown; there are: .*photos"):
+    with pytest.raises(UsageError, match="'nothing' is unknown.*photos"):
         Encoder("nothing", device="cpu")
 
 
 def test_metadata_that_contradicts_the_graph_is_refused(tmp_path: Path) -> None:
     lying = dataclasses.replace(tiny_models.TINY, embedding_size=7)
-    with pytest.raises(EncoderError, match="says of itself.*but its graph has"):
+    with pytest.raises(EncoderError, match=r"embedding_size 7\b.*embedding_size 48\b"):
         Encoder(tiny_models.mean_colour(tmp_path / "lying.onnx", lying), device="cpu")
 
 

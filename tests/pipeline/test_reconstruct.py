@@ -41,7 +41,7 @@ def rows(path):
 def test_images_are_ranked_by_their_error(images, tmp_path) -> None:
     encoder = autoencoder(tmp_path, gain=0.5)
     reports = []
-    summary = reconstruct([images], encoder=encoder, output=tmp_path / "out", device="cpu", report=reports.append)
+    summary = reconstruct([images], encoder=encoder, output=tmp_path / "out", device="cpu", on_progress=reports.append)
     table = rows(tmp_path / "out" / "reconstruction.csv")
     assert [row["path"] for row in table] == ["sub/bright.png", "sub/middle.png", "dark.png"]
     assert [row["rank"] for row in table] == ["1", "2", "3"]
@@ -115,7 +115,7 @@ def test_no_original_is_written_over(tmp_path) -> None:
 
 def test_without_images_or_decoder_it_says_so(images, tmp_path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(NoImagesError, match="give folders or files with images"):
+    with pytest.raises(NoImagesError, match="no readable image"):
         reconstruct([tmp_path / "empty"], encoder=autoencoder(tmp_path), output=tmp_path / "out", device="cpu")
     plain = mean_colour(tmp_path / "plain.onnx")
     with pytest.raises(EncoderError, match="encoder tiny has no decoder"):

@@ -1,4 +1,4 @@
-"""What is printed of doctor."""
+"""Output of doctor."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["show_doctor"]
 
 
 def show_doctor(summary: DoctorSummary) -> None:
-    """Print what runs here and what is missing."""
+    """Print which devices work, and what is missing."""
     say(
         f"imgcluster {summary.imgcluster}, Python {summary.python}, {summary.platform}, {summary.processors} processors"
     )
@@ -30,6 +30,6 @@ def show_doctor(summary: DoctorSummary) -> None:
     print_table(table)
     say(f"Encoder {summary.encoder} runs on {summary.best.upper()} under --device auto.")
     missing = [name for name, present in summary.formats.items() if not present]
-    say("All picture formats can be read." if not missing else f"Cannot be read here: {', '.join(missing)}.")
+    say("All image formats can be read." if not missing else f"Not available here: {', '.join(missing)}.")
     for what, command in summary.missing:
         say(f"For {what}: {command}")

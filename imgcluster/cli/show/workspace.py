@@ -51,6 +51,8 @@ def show_embed(summary: EmbedSummary) -> None:
         say(f"Skipped {images(summary.skipped)} that could not be read; {summary.workspace}/skipped.csv says why.")
     if summary.ignored:
         say(f"Left {summary.ignored:,} other {'file' if summary.ignored == 1 else 'files'} alone.")
+    for note in summary.notes:
+        say(f"Note: {note}")
 
 
 def show_cluster(summary: ClusterSummary) -> None:
