@@ -21,7 +21,7 @@ from imgcluster.pipeline.history import keep_state, recover
 from imgcluster.pipeline.names import write_names
 from imgcluster.pipeline.outcome import ClusterRow, rounded, row_of
 from imgcluster.pipeline.report import write_page
-from imgcluster.pipeline.results import Results, encoder_identity, read_results
+from imgcluster.pipeline.results import Results, encoder_identity, read_placement, read_results
 from imgcluster.placement import relocate
 from imgcluster.plans import Decided, Plan, carry_out, read_plan
 from imgcluster.progress import Progress, Report, silent
@@ -133,6 +133,7 @@ def _read(file: Path) -> Plan:
 def _write(
     space: Workspace, results: Results, decided: Decided, tables: _Tables, embeddings: Embeddings, report: Report
 ) -> int:
+    journal = read_placement(space)
     number = keep_state(space)
     # From here to the last line the workspace has no clustering; then it has the new one. In between, `recover`
     # and `undo` know the way back.
@@ -140,12 +141,17 @@ def _write(
     for path in space.drawn:
         remove(path)
     labels = decided.clusters.tolist()
-    moved = relocate(
-        space.journal,
-        results.locations,
-        labels,
-        decided.names,
-        step=lambda done, total: report(Progress("place", done, total)),
+    moved = (
+        0
+        if journal is None
+        else relocate(
+            journal,
+            space.journal,
+            results.locations,
+            labels,
+            decided.names,
+            step=lambda done, total: report(Progress("place", done, total)),
+        )
     )
     write_table(space.assignments, tables.assignment_columns, tables.assignments())
     write_table(

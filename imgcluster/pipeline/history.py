@@ -13,7 +13,7 @@ from typing import Any
 
 from imgcluster.errors import WorkspaceError
 from imgcluster.pipeline.report import write_page
-from imgcluster.pipeline.results import read_tables
+from imgcluster.pipeline.results import read_placement, read_tables
 from imgcluster.placement import relocate
 from imgcluster.progress import Progress, Report, silent
 from imgcluster.store.atomic import atomic_path, remove, sync_folder, write_json
@@ -78,12 +78,18 @@ def take_plan_back(space: Workspace, state: Path, *, report: Report = silent) ->
                 with atomic_path(path) as copy:
                     shutil.copyfile(state / path.name, copy)
     results = read_tables(space, metrics)
-    moved = relocate(
-        space.journal,
-        results.locations,
-        results.clusters.tolist(),
-        results.names,
-        step=lambda done, total: report(Progress("undo", done, total)),
+    journal = read_placement(space)
+    moved = (
+        0
+        if journal is None
+        else relocate(
+            journal,
+            space.journal,
+            results.locations,
+            results.clusters.tolist(),
+            results.names,
+            step=lambda done, total: report(Progress("undo", done, total)),
+        )
     )
     write_page(space, metrics, report=report)
     write_json(space.metrics, metrics)

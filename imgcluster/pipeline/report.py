@@ -127,7 +127,7 @@ def layout_of(space: Workspace, embeddings: Embeddings, metric: Metric, seed: in
 
 def find_places(space: Workspace, results: Results) -> list[Path]:
     """Return where the file of each image lies now: where it was found, or where `--place move` put it."""
-    moved = _moved_to(space)
+    moved = _moved_to(space, results)
     return [moved.get(location) or from_text(location) for location in results.locations]
 
 
@@ -215,8 +215,8 @@ def _images(space: Workspace, results: Results, layout: Layout, places: list[Pat
     )
 
 
-def _moved_to(space: Workspace) -> dict[str, Path]:
-    journal = read_journal(space.journal)
+def _moved_to(space: Workspace, results: Results) -> dict[str, Path]:
+    journal = read_journal(space.journal, frozenset(results.locations))
     if journal is None or journal.mode != "move":
         return {}
     return {entry.source: from_text(entry.target) for entry in journal.entries}

@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from imgcluster.errors import WorkspaceError
 from imgcluster.pathtext import from_text, join
-from imgcluster.placement import read_journal, take_back
+from imgcluster.placement import Journal, read_journal, undo_placement
 from imgcluster.placement.placing import free_name, names_in
-from imgcluster.store.shards import contents
+from imgcluster.store.atomic import make_folder
+from imgcluster.store.shards import contents, locations
 from imgcluster.store.tables import ASSIGNMENTS, read_table
 from imgcluster.store.workspace import Workspace
 
@@ -23,6 +24,7 @@ __all__ = [
     "Results",
     "encoder_identity",
     "forget_plans",
+    "read_placement",
     "read_results",
     "read_tables",
     "require_not_moved",
@@ -32,7 +34,6 @@ __all__ = [
 
 _LOG = logging.getLogger(__name__)
 
-_OUTDATED: Final = "outdated"
 _NEEDED: Final = ("cluster", "size", "medoid", "mean_distance", "silhouette")
 
 
@@ -129,6 +130,18 @@ def read_tables(space: Workspace, metrics: dict[str, Any]) -> Results:
         ) from None
 
 
+def read_placement(space: Workspace) -> Journal | None:
+    """Return the journal of the last placement; None where nothing is placed.
+
+    Raises:
+        PlacementError: The journal is damaged.
+        WorkspaceError: A shard is damaged, so that the journal cannot be checked.
+    """
+    if not space.journal.exists():
+        return None
+    return read_journal(space.journal, locations(space.embeddings))
+
+
 def require_not_moved(space: Workspace, *, dry_run: bool = False) -> str:
     """Refuse to go on while the last placing holds the originals; to be called under the lock.
 
@@ -138,12 +151,12 @@ def require_not_moved(space: Workspace, *, dry_run: bool = False) -> str:
     Raises:
         WorkspaceError: Originals were moved into the workspace's folders.
     """
-    journal = read_journal(space.journal)
+    journal = read_placement(space)
     if journal is None or journal.mode != "move":
         return ""
     held, put_back = [entry.target for entry in journal.entries], 0
     if not space.metrics.exists() and any(map(_is_there, held)):
-        answer = take_back(space.journal, dry_run=dry_run)
+        answer = undo_placement(journal, space.journal, dry_run=dry_run)
         held, put_back = [target for target, _ in answer.left], answer.done
     if any(map(_is_there, held)):
         raise WorkspaceError(
@@ -167,9 +180,8 @@ def retire_results(space: Workspace) -> None:
     # The record first: without it nothing here counts as complete, however far the rest gets.
     for path in space.results:
         if path.exists():
-            target = space.path / _OUTDATED / path.name
-            target.parent.mkdir(exist_ok=True)
-            os.replace(path, target)
+            make_folder(space.outdated, within=space.path)
+            os.replace(path, space.outdated / path.name)
     take_back_links(space)
 
 
@@ -186,16 +198,20 @@ def take_back_links(space: Workspace) -> None:
     ``outdated/clusters/``. A journal of moved originals that are not there any more is kept in ``outdated/``: should
     they turn up, it says where they came from.
     """
-    journal = read_journal(space.journal)
-    outdated = space.path / _OUTDATED
-    if journal is not None and journal.mode == "move" and journal.entries:
-        outdated.mkdir(exist_ok=True)
+    journal = read_placement(space)
+    if journal is None:
+        return
+    outdated = space.outdated
+    if journal.mode == "move" and journal.entries:
+        make_folder(outdated, within=space.path)
         kept = outdated / free_name(space.journal.name, dict.fromkeys(names_in(outdated), 1))
         os.replace(space.journal, kept)
         _LOG.warning("moved images are not where they were put; %s says where they came from", kept)
         return
-    for target, reason in take_back(space.journal, aside=outdated / space.clusters.name).left:
-        _LOG.warning("put aside into %s: %s (%s)", outdated, target, reason)
+    aside = outdated / space.clusters.name
+    for target, reason in undo_placement(journal, space.journal, aside=aside).left:
+        where = "stays where it is" if _is_there(target) else f"was moved into {aside}"
+        _LOG.warning("%s %s: %s", target, where, reason)
 
 
 def _is_there(text: str) -> bool:

@@ -10,7 +10,8 @@ from imgcluster.pathtext import to_text
 from imgcluster.pipeline.embed import DEFAULT_WORKSPACE
 from imgcluster.pipeline.history import last_plan, take_plan_back
 from imgcluster.pipeline.report import write_page
-from imgcluster.placement import read_journal, take_back
+from imgcluster.pipeline.results import read_placement
+from imgcluster.placement import undo_placement
 from imgcluster.progress import Progress, Report, silent
 from imgcluster.store.workspace import Workspace
 
@@ -44,7 +45,7 @@ def undo(
     if not space.is_made:
         raise WorkspaceError(f"there is no workspace {space.path}; name it with -w DIR")
     with space.locked(dry_run=dry_run):
-        journal = read_journal(space.journal)
+        journal = read_placement(space)
         state = last_plan(space)
         if state is not None:
             moved = 0 if dry_run else take_plan_back(space, state, report=report)
@@ -59,7 +60,9 @@ def undo(
         if journal is None:
             raise WorkspaceError(f"nothing is placed in {space.path}, so there is nothing to take back")
         total = len(journal.entries)
-        answer = take_back(space.journal, dry_run=dry_run, step=lambda done: report(Progress("undo", done, total)))
+        answer = undo_placement(
+            journal, space.journal, dry_run=dry_run, step=lambda done: report(Progress("undo", done, total))
+        )
         if journal.mode == "move" and not dry_run and space.metrics.exists():
             # Its links led to where the images had been moved.
             write_page(space, space.read_metrics(), report=report)

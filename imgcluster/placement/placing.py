@@ -18,7 +18,7 @@ from typing import Final
 from imgcluster.errors import PlacementError
 from imgcluster.pathtext import from_text, to_text
 from imgcluster.placement.journal import Entry, Journal, PlaceMode, write_journal
-from imgcluster.store.atomic import atomic_path
+from imgcluster.store.atomic import atomic_path, make_folder
 
 __all__ = ["NOISE_FOLDER", "Placed", "folder_name", "free_name", "move", "names_in", "place", "plan"]
 
@@ -108,7 +108,7 @@ def place(journal: Journal, path: Path, *, step: Callable[[int], None] = lambda 
         source, target = from_text(entry.source), from_text(entry.target)
         try:
             if source.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(target.parent, within=path.parent)
                 way = _place_one(source, target, mode)
                 counts[way] = counts.get(way, 0) + 1
                 # Where one symbolic link is refused all are. Of hard links that does not hold: one file may lie on
@@ -171,9 +171,15 @@ def move(source: Path, target: Path) -> None:
     except OSError as error:
         if not (error.errno == errno.EXDEV or getattr(error, "winerror", None) == 17):
             raise
-        # Another disk: the original goes only when its copy is safely written.
+        # Another disk: the original is removed only when its copy is safely written, and only if nobody wrote to it
+        # in the meantime.
+        before = source.stat()
         with atomic_path(target) as draft:
             shutil.copy2(source, draft)
+        after = source.stat()
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            target.unlink()
+            raise OSError(errno.EBUSY, "it was changed while it was being moved", os.fspath(source)) from None
         source.unlink()
 
 

@@ -15,13 +15,15 @@ from pathlib import Path
 
 from imgcluster.errors import PlacementError
 from imgcluster.pathtext import from_text, to_text
-from imgcluster.placement.journal import Entry, Journal, read_journal, write_journal
+from imgcluster.placement.journal import Entry, Journal, write_journal
 from imgcluster.placement.placing import folder_name, free_name, names_in
+from imgcluster.store.atomic import make_folder
 
 __all__ = ["relocate"]
 
 
 def relocate(
+    journal: Journal,
     path: Path,
     locations: Sequence[str],
     clusters: Sequence[int],
@@ -35,18 +37,16 @@ def relocate(
     the file gets a numbered one. Run again after an interruption, it goes on.
 
     Args:
-        path: The journal.
+        journal: The journal, as `read_journal` returns it.
+        path: The journal's file, in the workspace folder.
         locations: Absolute paths of the images, as texts.
         clusters: As many cluster numbers; −1 is noise.
         names: The names of those clusters that have one.
         step: Called with the number of files done and of all.
 
     Raises:
-        PlacementError: The journal is damaged, or a file could not be moved.
+        PlacementError: A file could not be moved.
     """
-    journal = read_journal(path)
-    if journal is None:
-        return 0
     places: dict[str, str] = {}
     for entry in journal.entries:
         # After an interruption a file may be in either place; it is in one.
@@ -67,7 +67,7 @@ def relocate(
         before = from_text(places[source])
         try:
             if os.path.lexists(before):
-                target.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(target.parent, within=path.parent)
                 _rename(before, target)
                 moved += 1
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -11,7 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["atomic_path", "is_draft", "remove", "remove_drafts", "sync_folder", "write_json", "write_text"]
+__all__ = [
+    "atomic_path",
+    "is_draft",
+    "is_link",
+    "make_folder",
+    "remove",
+    "remove_drafts",
+    "sync_folder",
+    "write_json",
+    "write_text",
+]
 
 _NUMBERS: Final = itertools.count()
 
@@ -52,6 +63,29 @@ def remove_drafts(folder: Path) -> None:
 def is_draft(name: str) -> bool:
     """Say whether a file of this name is a draft of `atomic_path`."""
     return name.startswith(".imgcluster-") and name.endswith(".tmp")
+
+
+def is_link(path: Path) -> bool:
+    """Say whether `path` itself is a symbolic link, or a junction of Windows."""
+    is_junction = getattr(os.path, "isjunction", None)  # Python 3.12
+    return path.is_symlink() or bool(is_junction and is_junction(path))
+
+
+def make_folder(folder: Path, *, within: Path) -> None:
+    """Create `folder` and its parents below `within`, following no link on the way.
+
+    Raises:
+        NotADirectoryError: `folder`, or a folder between it and `within`, is a link or a file.
+        ValueError: `folder` does not lie below `within`.
+    """
+    current = within
+    for name in folder.relative_to(within).parts:
+        if name == "..":
+            raise ValueError(f"{folder} leads out of {within}")
+        current = current / name
+        current.mkdir(exist_ok=True)
+        if is_link(current):
+            raise NotADirectoryError(errno.ENOTDIR, "a link, which is not followed", os.fspath(current))
 
 
 def remove(path: Path) -> None:

@@ -37,6 +37,7 @@ __all__ = [
     "discard",
     "list_shards",
     "load",
+    "locations",
     "read_keys",
     "read_rows",
     "rows_of",
@@ -137,6 +138,19 @@ def read_rows(shard: Path) -> pa.Table:
         WorkspaceError: The shard is damaged.
     """
     return _read(shard, None)
+
+
+def locations(folder: Path) -> set[str]:
+    """Return the absolute paths, as texts, of all images that any shard in `folder` has a row of.
+
+    Raises:
+        WorkspaceError: A shard is damaged.
+    """
+    found: set[str] = set()
+    for shard in all_shards(folder):
+        table = _read(shard, ["path", "root"])
+        found.update(map(join, table.column("root").to_pylist(), table.column("path").to_pylist()))
+    return found
 
 
 def contents(folder: Path, identity: str) -> Contents:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from imgcluster.errors import WorkspaceError
-from imgcluster.store.atomic import is_draft, remove_drafts, write_json, write_text
+from imgcluster.store.atomic import is_draft, is_link, remove_drafts, write_json, write_text
 
 __all__ = ["FORMAT", "MARKER", "Workspace", "read_json"]
 
@@ -29,6 +29,13 @@ FORMAT: Final = 1
 _MANIFEST_REMEDY: Final = "delete that file, then run the same embed command again"
 
 _FIGURE: Final = re.compile(r"(map|sizes|silhouettes|tree|confusion|noise|cluster_[0-9]{3,}\w*)\.(png|svg)")
+
+# Every file and folder that imgcluster makes in a workspace.
+_OWN_NAMES: Final = (
+    *(MARKER, ".lock", "manifest.json", "embeddings", "skipped.csv", "assignments.csv", "clusters.csv"),
+    *("metrics.json", "confusion.csv", "confusion.png", "layers.parquet", "candidates.csv", "candidates.png"),
+    *("report.html", "layout.parquet", "figures", "names.csv", "applied", "clusters", "outdated", "placed.jsonl"),
+)
 
 # What file managers put into folders unasked.
 _LEFT_BY_SYSTEMS: Final = {".DS_Store", "Thumbs.db", "desktop.ini"}
@@ -50,6 +57,7 @@ class Workspace:
         self.path = Path(os.path.abspath(path))
         if not self.path.exists() and not self.path.is_symlink():
             return
+        self._refuse_links()
         if not self.path.is_dir():
             raise WorkspaceError(f"{self.path} is a file; a workspace is a folder: choose another with -w DIR")
         if not self.is_made and any(not _may_be_there(entry.name) for entry in self.path.iterdir()):
@@ -63,6 +71,25 @@ class Workspace:
             raise WorkspaceError(
                 f"{self.path} was written by a newer imgcluster (format {found}, known is {FORMAT}); upgrade it"
             )
+
+    def _refuse_links(self) -> None:
+        """Refuse links in the place of own files and folders: what is written here stays in this folder.
+
+        Raises:
+            WorkspaceError: There is one.
+        """
+        own = [self.path / name for name in _OWN_NAMES]
+        for folder in (self.clusters, self.outdated, self.outdated / self.clusters.name, self.applied):
+            if not is_link(folder) and folder.is_dir():
+                own += folder.iterdir()
+        if self.applied.is_dir():
+            own += self.applied.glob("*/*")
+        for path in sorted(own):
+            if is_link(path):
+                raise WorkspaceError(
+                    f"{path} is a link, and imgcluster follows no links inside its workspace; "
+                    "replace it with what it leads to, or choose another folder with -w DIR"
+                )
 
     @property
     def is_made(self) -> bool:
@@ -148,6 +175,11 @@ class Workspace:
     def clusters(self) -> Path:
         """The labelled folders."""
         return self.path / "clusters"
+
+    @property
+    def outdated(self) -> Path:
+        """What was made from embeddings that have changed since."""
+        return self.path / "outdated"
 
     @property
     def journal(self) -> Path:

@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from imgcluster.pathtext import to_text
-from imgcluster.placement import folder_name, place, plan, read_journal, relocate, take_back
+from imgcluster.placement import (
+    Journal,
+    UndoResult,
+    folder_name,
+    place,
+    plan,
+    read_journal,
+    relocate,
+    undo_placement,
+)
 from imgcluster.placement import relocating as module
 
 MODES = ["symlink", "copy", "hardlink", "move"]
@@ -32,7 +41,17 @@ class Placed:
         place(plan(self.locations, [0, 0, 1, 1, 2, -1], self.folder, mode), self.journal)  # type: ignore[arg-type]
 
     def relocate(self, clusters: Sequence[int], names: Mapping[int, str] | None = None) -> int:
-        return relocate(self.journal, self.locations, clusters, names or {})
+        journal = self.read()
+        assert journal is not None
+        return relocate(journal, self.journal, self.locations, clusters, names or {})
+
+    def read(self) -> Journal | None:
+        return read_journal(self.journal, self.locations)
+
+    def undo(self) -> UndoResult:
+        journal = self.read()
+        assert journal is not None
+        return undo_placement(journal, self.journal)
 
     @property
     def found(self) -> dict[str, str]:
@@ -62,7 +81,7 @@ def test_names_merges_and_moves(placed: Placed) -> None:
     }
     assert placed.relocate([0, 0, 1, 1, 2, -1]) == 5
     assert placed.found == before
-    assert take_back(placed.journal).done == 6
+    assert placed.undo().done == 6
     assert not placed.folder.exists()
     assert all(source.exists() for source in placed.sources)
 
@@ -83,7 +102,7 @@ def test_equal_names_and_strangers_are_not_overwritten(placed: Placed) -> None:
     assert sorted(found.values()) == sorted(
         ["a stranger's", "x 1.jpg", "x 2.jpg", "x 3.jpg", "y 1.jpg", "y 2.jpg", "y 3.jpg"]
     )
-    journal = read_journal(placed.journal)
+    journal = placed.read()
     assert journal is not None
     # What its owner renamed is not ours any more.
     assert len(journal.entries) == 5
@@ -112,16 +131,12 @@ def test_a_kill_at_any_file_loses_none(placed: Placed, monkeypatch: pytest.Monke
     elif then == "back":
         placed.relocate([0, 0, 1, 1, 2, -1])
         assert placed.found == before
-    taken = take_back(placed.journal)
+    taken = placed.undo()
     assert (taken.done, taken.left) == (6, ())
     assert not placed.folder.exists()
     assert [source.read_text(encoding="utf-8") for source in placed.sources] == [
         f"{home} {name}.jpg" for home in "xy" for name in "123"
     ]
-
-
-def test_nothing_placed(tmp_path: Path) -> None:
-    assert relocate(tmp_path / "placed.jsonl", ["/a"], [0], {}) == 0
 
 
 @pytest.mark.parametrize(
