@@ -24,10 +24,10 @@ from PIL import Image
 
 import imgcluster
 from benchmarks.common import data_folder, machine
-from imgcluster.pathtext import to_text
+from imgcluster.fileio.path_text import to_text
 from imgcluster.progress import Progress
-from imgcluster.store.shards import Row, ShardWriter, contents
-from imgcluster.store.workspace import Workspace
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.shards import Row, ShardWriter, contents
 
 _IDENTITY = "benchmark"
 _COUNTER = """

@@ -16,8 +16,8 @@ from PIL import Image
 
 import imgcluster
 from benchmarks.common import machine
-from imgcluster.store.shards import Row, ShardWriter
-from imgcluster.store.workspace import Workspace
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.shards import Row, ShardWriter
 
 COUNTS = (100_000, 500_000)
 CENTRES = 40

@@ -18,7 +18,7 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
-"""What the functions of the pipeline call with each step; the command line draws a bar from it."""
+"""What the commands call with each step; the command line draws a bar from it."""
 
 
 def silent(progress: Progress) -> None:

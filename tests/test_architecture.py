@@ -14,7 +14,13 @@ MODULES = {
 HEAVY = ("evoc", "hdbscan", "matplotlib", "numba", "onnx", "onnxruntime", "pyarrow", "scipy", "sklearn", "torch")
 HEAVY += ("training", "umap")
 # What the command line may import at once of the rest: that takes no time.
-LIGHT = ("imgcluster.cli", "imgcluster.errors", "imgcluster.pathtext", "imgcluster.progress", "imgcluster._version")
+LIGHT = (
+    "imgcluster.cli",
+    "imgcluster.errors",
+    "imgcluster.fileio.path_text",
+    "imgcluster.progress",
+    "imgcluster._version",
+)
 
 
 def imported(body: list[ast.stmt], *, at_once: bool) -> Iterator[str]:
@@ -65,10 +71,10 @@ def test_only_the_command_line_knows_terminals_and_training() -> None:
     )
 
 
-def test_imports_lead_from_the_command_line_to_the_pipeline_to_the_stages() -> None:
+def test_imports_lead_from_the_command_line_to_the_commands_to_the_stages() -> None:
     above = ("imgcluster.cli", "imgcluster.__main__")
     assert not found(lambda module, name: within(name, *above) and not within(module, *above))
-    above += ("imgcluster.pipeline",)
+    above += ("imgcluster.commands",)
     # The package itself only hands on what can be called from Python.
     assert not found(
         lambda module, name: within(name, *above) and not within(module, *above) and module != "imgcluster"

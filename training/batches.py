@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from imgcluster.errors import UsageError
-from imgcluster.preprocessing import Pixels
+from imgcluster.types import Pixels
 from training.augmentation import apply_transforms
 from training.datasets import Images, ImageSet, Indices
 from training.errors import DatasetError

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch import nn
 
-from imgcluster.store.atomic import atomic_path
+from imgcluster.fileio.atomic import atomic_path
 from training.errors import TrainingError
 
 if TYPE_CHECKING:

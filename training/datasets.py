@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.errors import UsageError
-from imgcluster.preprocessing import InputSpec, Pixels
+from imgcluster.types import InputSpec, Pixels
 from training.archives import Labels, read_cifar_binary, read_cifar_python, read_idx, read_image_zip
 from training.downloads import CIFAR10, FASHION_MNIST, MNIST, Source, fetch
 from training.errors import DatasetError

@@ -126,8 +126,8 @@ def cluster_scores(codes: npt.NDArray[np.float32], labels: Labels, *, cosine: bo
     """
     from sklearn.cluster import KMeans
 
-    from imgcluster.reduction import normalise
-    from imgcluster.scoring import score as score_clusters
+    from imgcluster.evaluation.external import score as score_clusters
+    from imgcluster.features.normalize import normalise
 
     count = len(np.unique(labels))
     values = normalise(codes) if cosine else codes

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from imgcluster.errors import UsageError
-from imgcluster.store.atomic import write_json, write_text
+from imgcluster.fileio.atomic import write_json, write_text
 from training.batches import Split, fold_split
 from training.clustering.refine import Refinement
 from training.datasets import ImageSet

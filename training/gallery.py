@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 import torch
 
-from imgcluster.distinct import count_distinct
-from imgcluster.pictures import merge_chrominance
-from imgcluster.reduction import normalise
+from imgcluster.features.duplicate_vectors import count_distinct
+from imgcluster.features.normalize import normalise
+from imgcluster.images.arrays import merge_chrominance
 from training.archives import Labels
 from training.batches import Split, Subset
 from training.clustering.centres import kmeans

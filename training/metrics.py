@@ -1,6 +1,7 @@
 """What reconstructions are measured by. Arrays in, numbers out; nothing here trains.
 
-Images are ``float32 (n, height, width, channels)`` in [0, 1]. Clusterings are scored by `imgcluster.scoring`.
+Images are ``float32 (n, height, width, channels)`` in [0, 1]. Clusterings are scored by
+`imgcluster.evaluation.external`.
 """
 
 from __future__ import annotations

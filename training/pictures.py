@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.figures import save
-from imgcluster.pictures import tile, to_pixels, write_png
+from imgcluster.images.arrays import tile, to_pixels, write_png
+from imgcluster.report.plots import save
 from training.archives import Labels
 from training.metrics import Floats
 from training.progress import EpochRecord

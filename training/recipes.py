@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 from imgcluster.errors import UsageError
-from imgcluster.preprocessing import ResizeRule
+from imgcluster.types import ResizeRule
 from training.blocks import BLOCKS, Block
 from training.stages import STAGES, Contrastive, Dec, Idec, Neighbours, Stage, needs_clusters
 from training.transforms import TRANSFORMS, Transform

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from imgcluster.encoders.info import EncoderInfo
-from imgcluster.store.atomic import write_json
+from imgcluster.encoders.metadata import EncoderInfo
+from imgcluster.fileio.atomic import write_json
 from training.checkpoints import state_digest
 from training.clustering.refine import Refinement
 from training.datasets import ImageSet

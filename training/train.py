@@ -15,10 +15,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from imgcluster.encoders.catalogue import user_folder
 from imgcluster.encoders.decoder import DecoderInfo
+from imgcluster.encoders.registry import user_folder
 from imgcluster.errors import UsageError
-from imgcluster.preprocessing import InputSpec
+from imgcluster.types import InputSpec
 from training.batches import fold_split, split_images
 from training.cards import Card, write_card
 from training.clustering.refine import Refinement

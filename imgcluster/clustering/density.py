@@ -8,10 +8,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.clustering.model import Answer, Settings
+from imgcluster.clustering.settings import Settings
+from imgcluster.clustering.types import Answer
 from imgcluster.errors import ClusteringError
+from imgcluster.features.reduce import Reduced
 from imgcluster.optional import import_optional
-from imgcluster.reduction import Reduced
 
 __all__ = ["evoc", "hdbscan"]
 

@@ -6,9 +6,10 @@ where the content is safe in an independent file; it never overwrites.
 """
 
 from imgcluster.placement.journal import CLUSTERS_FOLDER, PLACE_MODES, Journal, PlaceMode, check_mode, read_journal
-from imgcluster.placement.placing import NOISE_FOLDER, Placed, folder_name, place, plan
-from imgcluster.placement.relocating import relocate
-from imgcluster.placement.taking_back import UndoResult, undo_placement
+from imgcluster.placement.place import Placed, place
+from imgcluster.placement.plan import NOISE_FOLDER, folder_name, plan
+from imgcluster.placement.relocation import relocate
+from imgcluster.placement.undo import UndoResult, undo_placement
 
 __all__ = [
     "CLUSTERS_FOLDER",

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from imgcluster.errors import PlacementError, UsageError
-from imgcluster.pathtext import from_text, join, relative_to, to_text
-from imgcluster.store.atomic import atomic_path, is_link
+from imgcluster.fileio.atomic import atomic_path, is_link
+from imgcluster.fileio.path_text import from_text, join, relative_to, to_text
 
 __all__ = [
     "CLUSTERS_FOLDER",
@@ -33,7 +33,7 @@ CLUSTERS_FOLDER: Final = "clusters"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of a placement: absolute paths as texts of `pathtext`."""
+    """One file of a placement: absolute paths as texts of `path_text`."""
 
     source: str
     target: str

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 import imgcluster
 from imgcluster.errors import PlacementError, UsageError
-from imgcluster.pathtext import to_text
+from imgcluster.fileio.path_text import to_text
 from imgcluster.placement import (
     NOISE_FOLDER,
     PLACE_MODES,
@@ -940,6 +940,6 @@ def test_placed_and_taken_back_everything_is_as_before(
 
 
 def from_text_bytes(text: str) -> bytes:
-    from imgcluster.pathtext import from_text
+    from imgcluster.fileio.path_text import from_text
 
     return os.fsencode(from_text(text))

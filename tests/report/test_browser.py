@@ -14,7 +14,7 @@ import pytest
 
 import imgcluster
 import pages
-from imgcluster.pipeline import report as report_module
+from imgcluster.commands import page as report_module
 from samples import paint
 
 HOSTILE = [

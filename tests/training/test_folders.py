@@ -9,8 +9,8 @@ from PIL import Image
 pytest.importorskip("torch")
 
 from imgcluster.errors import NoImagesError, UsageError
-from imgcluster.images import decode
-from imgcluster.preprocessing import InputSpec
+from imgcluster.images.decode import decode
+from imgcluster.types import InputSpec
 from training.datasets import ArrayImages
 from training.folders import FileImages, load_folder
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
-from imgcluster.pictures import merge_chrominance  # noqa: E402
+from imgcluster.images.arrays import merge_chrominance  # noqa: E402
 from training.batches import to_input, to_target  # noqa: E402
 from training.pictures import (  # noqa: E402
     draw_curves,

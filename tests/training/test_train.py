@@ -12,7 +12,7 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
-from imgcluster.encoders.info import EncoderInfo  # noqa: E402
+from imgcluster.encoders.metadata import EncoderInfo  # noqa: E402
 from imgcluster.errors import NoImagesError, UsageError  # noqa: E402
 from training.datasets import load_dataset  # noqa: E402
 from training.export import run_onnx  # noqa: E402
@@ -344,8 +344,8 @@ def test_a_folder_without_images_is_an_error(tmp_path):
 
 @pytest.mark.parametrize("count", [20, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_png_files_of_digits_get_the_same_codes_as_the_arrays(data_dir, tmp_path, count):
-    from imgcluster.pipeline.embed import embed
-    from imgcluster.store.shards import list_shards, load
+    from imgcluster.commands.embed import embed
+    from imgcluster.workspace.shards import list_shards, load
     from training.datasets import ArrayImages
     from training.evaluation import encode
     from training.models import model_for

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from imgcluster.clustering import Settings
-from imgcluster.clustering.hierarchy import FEWEST_TO_COUNT, find_count
-from imgcluster.distinct import count_distinct
-from imgcluster.encoders.info import Metric
-from imgcluster.reduction import comparable, normalise, reduce
+from imgcluster.clustering.num_clusters import FEWEST_TO_COUNT, find_count
+from imgcluster.features.duplicate_vectors import count_distinct
+from imgcluster.features.normalize import comparable, normalise
+from imgcluster.features.reduce import reduce
+from imgcluster.types import Metric
 from training.errors import TrainingError
 from training.metrics import Floats
 

@@ -1,0 +1,190 @@
+"""`reconstruct`: reconstructions of images by an autoencoder, beside the originals and ranked by error."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from imgcluster.encoders.decoder import Decoder
+from imgcluster.encoders.encoder import Encoder
+from imgcluster.errors import NoImagesError, UsageError
+from imgcluster.fileio.csv_tables import write_table
+from imgcluster.fileio.path_text import common_base, from_text, relative_to, to_text
+from imgcluster.images.arrays import merge_chrominance, to_pixels, write_png
+from imgcluster.images.decode import quiet_decoders
+from imgcluster.images.find import Finder, FoundFile, UnreadablePath
+from imgcluster.images.load import Loaded, NotAnImage, Skipped, default_workers, in_order, read_image
+from imgcluster.progress import Progress, Report, silent
+from imgcluster.types import InputSpec, Pixels, Values
+from imgcluster.workspace.tables import SKIPPED
+
+__all__ = ["COLUMNS", "ReconstructSummary", "reconstruct"]
+
+COLUMNS: Final = ("rank", "path", "mse", "psnr")
+"""The columns of ``reconstruction.csv``; the image with the largest error comes first."""
+
+_BATCH: Final = 32
+_PSNR_LIMIT: Final = 1e-10  # a perfect copy has 100 dB instead of infinity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconstructSummary:
+    """The result of `reconstruct`.
+
+    Attributes:
+        encoder: Name of the encoder.
+        device: The device it ran on.
+        output: The folder with ``reconstruction.csv``, ``skipped.csv`` and ``pairs/``.
+        denoised: The folder with the reconstructions alone; None if it was not requested.
+        images: Number of reconstructed images.
+        skipped: Number of images that could not be read; ``skipped.csv`` has the reasons.
+        mean_mse: Mean over images of the mean squared error of values in [0, 1].
+        worst: The image with the largest error, the likeliest outlier.
+        seconds: Wall-clock time.
+    """
+
+    encoder: str
+    device: str
+    output: str
+    denoised: str | None
+    images: int
+    skipped: int
+    mean_mse: float
+    worst: str
+    seconds: float
+
+
+def reconstruct(
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    encoder: str | os.PathLike[str],
+    output: str | os.PathLike[str] = "imgcluster-reconstructed",
+    denoised: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    exclude: Sequence[str] = (),
+    recursive: bool = True,
+    on_progress: Report = silent,
+) -> ReconstructSummary:
+    """Encode and decode the images under `paths`.
+
+    In `output`, ``pairs/PATH.png`` shows each original beside its reconstruction, both in the encoder's input size, and
+    ``reconstruction.csv`` ranks the images by error: images unlike the training data have large errors. For a decoder
+    that adds color, the original is shown in color although the encoder sees it in gray.
+
+    Args:
+        paths: Folders, walked recursively in sorted order, and files.
+        encoder: The name of an encoder with a decoder, or its ``.onnx`` file.
+        output: The folder to write to; created if it does not exist.
+        denoised: Another folder, for the reconstructions alone as ``PATH.png``.
+        device: ``auto``, ``cpu``, ``cuda``, …; see `devices.DEVICES`.
+        workers: Number of reading threads; by default the number of processors.
+        exclude: Patterns of a ``.gitignore`` file; see `Finder`.
+        recursive: Whether subfolders are searched.
+        on_progress: Called after each batch.
+
+    Raises:
+        UsageError: A path does not exist, or a result would overwrite one of the originals.
+        NoImagesError: `paths` contain no readable image.
+        EncoderError: The encoder cannot be used, or has no decoder.
+        DeviceError: The named device does not run here.
+    """
+    started = time.monotonic()
+    model = Encoder(encoder, device=device)
+    decoder = Decoder(model)
+    found = list(Finder(paths=paths, exclude=exclude, recursive=recursive).find())
+    base = common_base(sorted({item.root for item in found}))
+    folder, clean = Path(output), None if denoised is None else Path(denoised)
+    originals = {os.path.realpath(from_text(item.location)) for item in found}
+
+    rows: list[tuple[float, str]] = []
+    skipped = [(relative_to(item.location, base), item.reason) for item in found if isinstance(item, UnreadablePath)]
+    files = [item for item in found if isinstance(item, FoundFile)]
+    for batch in _batches(files, _original_spec(model, decoder), workers or default_workers(), skipped, base):
+        images = np.stack([pixels for _, pixels in batch])
+        reconstructed = _reconstruct(model, decoder, images)
+        errors = np.square(reconstructed - images.astype(np.float32) / 255.0).mean(axis=(1, 2, 3))
+        pixels = to_pixels(reconstructed)
+        for number, (file, original) in enumerate(batch):
+            path = relative_to(file.location, base)
+            _write(folder / "pairs", path, np.concatenate([original, pixels[number]], axis=1), originals)
+            if clean is not None:
+                _write(clean, path, pixels[number], originals)
+            rows.append((float(errors[number]), path))
+        on_progress(Progress("reconstruct", len(rows) + len(skipped), len(files)))
+    if not rows:
+        raise NoImagesError("no readable image was found; give folders with images, or image files")
+    rows.sort(key=lambda row: (-row[0], row[1]))
+    ranked = enumerate(rows, start=1)
+    write_table(
+        folder / "reconstruction.csv",
+        COLUMNS,
+        ((rank, path, f"{error:.6f}", f"{_psnr(error):.2f}") for rank, (error, path) in ranked),
+    )
+    write_table(folder / "skipped.csv", SKIPPED, skipped)
+    return ReconstructSummary(
+        encoder=model.info.name,
+        device=model.device,
+        output=to_text(folder),
+        denoised=None if clean is None else to_text(clean),
+        images=len(rows),
+        skipped=len(skipped),
+        mean_mse=sum(error for error, _ in rows) / len(rows),
+        worst=rows[0][1],
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _original_spec(model: Encoder, decoder: Decoder) -> InputSpec:
+    """Return the encoder's input, but in color if the decoder adds color to gray images."""
+    spec = model.info.input_spec
+    return spec if decoder.shape[2] == spec.channels else replace(spec, channels=3)
+
+
+def _batches(
+    files: Sequence[FoundFile], spec: InputSpec, workers: int, skipped: list[tuple[str, str]], base: str
+) -> Iterator[list[tuple[FoundFile, Pixels]]]:
+    batch: list[tuple[FoundFile, Pixels]] = []
+    with quiet_decoders():
+        for file, answer in in_order(lambda file: read_image(file, spec), files, workers):
+            if isinstance(answer, Loaded):
+                batch.append((file, answer.image.pixels))
+            elif isinstance(answer, Skipped):
+                skipped.append((relative_to(file.location, base), answer.reason))
+            else:
+                assert isinstance(answer, NotAnImage)
+            if len(batch) == _BATCH:
+                yield batch
+                batch = []
+    if batch:
+        yield batch
+
+
+def _reconstruct(model: Encoder, decoder: Decoder, images: Pixels) -> Values:
+    inputs = images
+    if images.shape[3] != model.info.channels:
+        inputs = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in images])[..., np.newaxis]
+    decoded = decoder.decode(model.encode(inputs))
+    if decoder.info.content == "chrominance":
+        return merge_chrominance(inputs.astype(np.float32) / 255.0, decoded)
+    return decoded
+
+
+def _write(folder: Path, path: str, pixels: Pixels, originals: set[str]) -> None:
+    # Paths that start with a root or a drive must stay inside the folder.
+    parts = [part.replace(":", "_") for part in path.split("/") if part not in ("", "..")]
+    file = folder / from_text("/".join(parts) + ".png")
+    if os.path.realpath(file) in originals:
+        raise UsageError(f"{to_text(file)} is one of the images; choose another folder to write to")
+    write_png(file, pixels)
+
+
+def _psnr(error: float) -> float:
+    return float(-10 * np.log10(max(error, _PSNR_LIMIT)))

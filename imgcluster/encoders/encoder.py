@@ -1,0 +1,358 @@
+"""Running an encoder: uint8 images in, float32 embeddings out, for any ONNX image model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import operator
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from imgcluster.encoders.devices import open_session
+from imgcluster.encoders.metadata import EncoderInfo
+from imgcluster.encoders.onnx_io import (
+    POOLINGS,
+    InputSignature,
+    Pooling,
+    choose_output,
+    describe_output,
+    pool,
+    read_input,
+    usable_outputs,
+)
+from imgcluster.encoders.registry import find_encoder, shadowed_encoders
+from imgcluster.errors import EncoderError, UsageError, one_line
+from imgcluster.types import RESIZE_RULES, Pixels, ResizeRule
+
+__all__ = ["Encoder", "EncoderOptions", "describe"]
+
+_LOG = logging.getLogger(__name__)
+
+_OUT_OF_MEMORY: Final = (
+    "out of memory",
+    "failed to allocate memory",
+    "bad allocation",
+    "bad_alloc",
+    "cublas_status_alloc_failed",
+    "cudnn_status_alloc_failed",
+    "cuda_error_out_of_memory",
+    "available memory of",  # "Available memory of 12 is smaller than requested bytes of 34"
+)
+
+_DEFAULT_SCALE: Final = 1.0 / 255.0
+# Fields of the metadata that must agree with the graph.
+_GRAPH_FIELDS: Final = ("width", "height", "channels", "embedding_size")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderOptions:
+    """What an ONNX file without imgcluster's metadata does not say about itself; None if it is not given.
+
+    Floating-point inputs get ``(pixel · scale − mean) / std``. With the default `scale` of 1/255, `mean` and `std` are
+    those for pixels in [0, 1].
+
+    Attributes:
+        mean: One value, or one per channel; 0 by default.
+        std: One value, or one per channel, not 0; 1 by default.
+        scale: Factor for pixels from 0 to 255, not 0; 1/255 by default.
+        resize: ``crop``, ``stretch`` or ``pad``; see `InputSpec`.
+        image_size: (width, height) in pixels, for graphs that accept any size.
+        pool: ``cls`` or ``mean``: how tokens become one vector.
+        output: Name of the graph's output to use; see `onnx_io.choose_output` for the default.
+
+    Raises:
+        UsageError: A value is not allowed, or `mean` or `std` are for pixels from 0 to 255 but `scale` is not.
+    """
+
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    scale: float | None = None
+    resize: str | None = None
+    image_size: tuple[int, int] | None = None
+    pool: str | None = None
+    output: str | None = None
+
+    def __post_init__(self) -> None:
+        # Numbers of other libraries, such as numpy's, are accepted; the manifest stores Python's.
+        for name in ("mean", "std"):
+            values = getattr(self, name)
+            if values is not None:
+                object.__setattr__(self, name, tuple(float(value) for value in np.ravel(values)))
+        if self.scale is not None:
+            object.__setattr__(self, "scale", float(self.scale))
+        if self.image_size is not None:
+            width, height = self.image_size
+            object.__setattr__(self, "image_size", (operator.index(width), operator.index(height)))
+        if self.resize is not None and self.resize not in RESIZE_RULES:
+            raise UsageError(f"resize rule {self.resize!r} is unknown; choose one of {', '.join(RESIZE_RULES)}")
+        if self.pool is not None and self.pool not in POOLINGS:
+            raise UsageError(f"pooling {self.pool!r} is unknown; choose one of {', '.join(POOLINGS)}")
+        for value in (*(self.mean or ()), *(self.std or ()), *(() if self.scale is None else (self.scale,))):
+            if not np.isfinite(value):
+                raise UsageError(f"{value} is not allowed in --mean, --std and --scale: give finite numbers")
+        if 0 in (self.std or ()) or self.scale == 0:
+            raise UsageError("0 is not allowed in --std and --scale: give other numbers")
+        self._refuse_pixel_scale()
+
+    def _refuse_pixel_scale(self) -> None:
+        """Refuse a mean or standard deviation for pixels from 0 to 255 if the pixels are scaled to a smaller range."""
+        largest = 255 * (_DEFAULT_SCALE if self.scale is None else abs(self.scale))
+        for option, values in (("--mean", self.mean), ("--std", self.std)):
+            # Twice, to allow for unusual but possible values such as 1 for pixels up to 0.99.
+            if values and largest < 255 and max(map(abs, values)) > 2 * largest:
+                given = ",".join(f"{value:.4g}" for value in values)
+                divided = ",".join(f"{value / 255:.3g}" for value in values)
+                raise UsageError(
+                    f"{option} {given} is for pixels from 0 to 255, but they are scaled to at most {largest:.3g}; "
+                    f"add --scale 1, or give {option} {divided}"
+                )
+
+
+class Encoder:
+    """An encoder that has run a batch on its device.
+
+    Args:
+        encoder: The name of an encoder, or an ``.onnx`` file.
+        device: ``auto`` or a key of `devices.DEVICES`.
+        options: What the file does not say about itself.
+
+    Attributes:
+        info: Its description.
+        identity: Digest of the weights and of every option that changes the vectors.
+        device: The device it runs on.
+        rejected_devices: Each better device of ``auto`` with the reason why it does not run.
+        path: Its ONNX file.
+        outputs: The outputs of its graph with their shapes, as text.
+        notes: What the user should know of choices made by default, in sentences.
+
+    Raises:
+        UsageError: The name or device is unknown, or an option does not fit this encoder.
+        EncoderError: The file cannot be read, or its inputs or outputs are not supported.
+        DeviceError: The named device does not run here.
+    """
+
+    def __init__(
+        self,
+        encoder: str | os.PathLike[str],
+        *,
+        device: str = "auto",
+        options: EncoderOptions | None = None,
+    ) -> None:
+        options = options or EncoderOptions()
+        path = find_encoder(encoder)
+        # Set by the trial batch with which `open_session` checks the device.
+        self._pool = cast("Pooling | None", options.pool)
+        self._limit: int | None = None
+        opened = open_session(path, device, lambda session: self._inspect(session, path, options))
+        self._session = opened.session
+        self.device = opened.device
+        self.rejected_devices = opened.rejected_devices
+        self.path = path
+        self.identity = _identity(path, options, self.info.output)
+        shadowed = shadowed_encoders().get(os.fspath(encoder))
+        if shadowed:
+            self.notes += (
+                f"{path.stem} is the bundled encoder; to use your own of that name, give its path: {shadowed}",
+            )
+
+    def encode(self, images: Pixels) -> npt.NDArray[np.float32]:
+        """Return the embeddings ``float32 (n, embedding_size)`` of images in the encoder's input size.
+
+        If the device has too little memory for a batch, the batch size is halved until it fits, and stays so.
+
+        Args:
+            images: ``uint8 (n, height, width, channels)``, with the height, width and channels of `info`.
+
+        Raises:
+            UsageError: `images` has another shape or type.
+            EncoderError: The encoder fails, or there is no memory even for one image.
+        """
+        if len(images) == 0:
+            return np.empty((0, self.info.embedding_size), dtype=np.float32)
+        expected = (self.info.height, self.info.width, self.info.channels)
+        if images.ndim != 4 or images.shape[1:] != expected or images.dtype != np.uint8:
+            raise UsageError(
+                f"images have shape {images.shape} and type {images.dtype}; encoder {self.info.name} takes uint8 of "
+                f"shape (n, {', '.join(map(str, expected))}); imgcluster.Encoder resizes other images"
+            )
+        vectors: list[npt.NDArray[np.float32]] = []
+        start = 0
+        while start < len(images):
+            step = min(self._limit or len(images), len(images) - start)
+            try:
+                vectors.append(self._run(self._session, images[start : start + step]))
+            except Exception as error:
+                if not _is_out_of_memory(error):
+                    raise EncoderError(
+                        f"encoder {self.info.name} failed on {self.device}: {one_line(error)[:300]}"
+                    ) from None
+                if step == 1 or self._signature.batch:
+                    raise EncoderError(
+                        f"there is no memory on {self.device} for a batch of {self._signature.batch or 1}; "
+                        "try --device cpu"
+                    ) from None
+                self._limit = step // 2
+                _LOG.warning("out of memory on %s: the batch size is now %d", self.device, self._limit)
+                continue
+            start += step
+        return np.concatenate(vectors) if len(vectors) > 1 else vectors[0]
+
+    def _inspect(self, session: Any, path: Path, options: EncoderOptions) -> None:
+        """Read the graph, run a trial batch, and set `info`, `outputs` and `notes`."""
+        stored = EncoderInfo.from_metadata(session.get_modelmeta().custom_metadata_map)
+        # The shape of a small image can be ambiguous; exported encoders are always NHWC.
+        signature = read_input(session.get_inputs(), layout="NHWC" if stored else None)
+        outputs = session.get_outputs()
+        self._signature = signature
+        self._output = choose_output(outputs, self._pool, options.output or (stored.output if stored else None))
+        self._scale, self._mean, self._std = _normalization(signature, options)
+        self.outputs = tuple(describe_output(output) for output in outputs)
+        self.notes = () if stored else tuple(_notes(signature, outputs, self._output, options))
+        width, height = _size(signature, stored, options)
+        trial = np.zeros((2, height, width, signature.channels), dtype=np.uint8)
+        info = EncoderInfo(
+            name=path.stem,
+            version="",
+            embedding_size=self._run(session, trial).shape[1],
+            metric="cosine",
+            width=width,
+            height=height,
+            channels=signature.channels,
+            resize=cast(ResizeRule, options.resize or "crop"),
+            output=self._output if len(outputs) > 1 else "",
+        )
+        if stored:
+            said, found = (
+                ", ".join(f"{name} {getattr(source, name)}" for name in _GRAPH_FIELDS) for source in (stored, info)
+            )
+            if said != found:
+                raise EncoderError(f"the metadata of {path} has {said}; its graph has {found}; export it again")
+            stored = replace(stored, output=info.output)
+            info = replace(stored, resize=info.resize, crop_fraction=1.0) if options.resize else stored
+        self.info = info
+
+    def _run(self, session: Any, images: Pixels) -> npt.NDArray[np.float32]:
+        vectors = [self._run_once(session, part) for part in _parts(images, self._signature.batch)]
+        return np.concatenate(vectors)[: len(images)]
+
+    def _run_once(self, session: Any, images: Pixels) -> npt.NDArray[np.float32]:
+        batch = self._signature.arrange(images, scale=self._scale, mean=self._mean, std=self._std)
+        (output,) = session.run([self._output], {self._signature.name: batch})
+        vectors = pool(output, self._signature.layout, self._pool)
+        if len(vectors) != len(images):
+            raise EncoderError(f"the model returns {len(vectors)} vectors for {len(images)} images; one each is needed")
+        return vectors
+
+
+def describe(path: Path) -> EncoderInfo:
+    """Return the description of an encoder: its metadata or, for other models, what the graph shows.
+
+    Raises:
+        EncoderError: The file cannot be read, or is not an encoder of images.
+    """
+    return Encoder(path, device="cpu").info
+
+
+def _normalization(
+    signature: InputSignature, options: EncoderOptions
+) -> tuple[float, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return scale, mean and standard deviation.
+
+    Raises:
+        UsageError: The encoder normalizes pixels itself, or needs another number of values.
+    """
+    if signature.takes_bytes and any(value is not None for value in (options.mean, options.std, options.scale)):
+        raise UsageError("this encoder takes bytes and normalizes them itself; leave out --mean, --std and --scale")
+    for name, values in (("--mean", options.mean), ("--std", options.std)):
+        if values is not None and len(values) not in (1, signature.channels):
+            raise UsageError(
+                f"{name} has {len(values)} values; this encoder needs 1 or {signature.channels} (one per channel)"
+            )
+    return (
+        _DEFAULT_SCALE if options.scale is None else options.scale,
+        np.asarray(options.mean or (0.0,), dtype=np.float32),
+        np.asarray(options.std or (1.0,), dtype=np.float32),
+    )
+
+
+def _notes(signature: InputSignature, outputs: Sequence[Any], chosen: str, options: EncoderOptions) -> Iterator[str]:
+    """Yield what the user should know of defaults used for a model without imgcluster's metadata."""
+    usable = usable_outputs(outputs)
+    if len(usable) > 1 and options.output is None:
+        yield (
+            f"The model has {len(usable)} outputs ({', '.join(map(describe_output, usable))}); embeddings are taken "
+            f"from {chosen}. Use --output NAME for another."
+        )
+    if not signature.takes_bytes and options.mean is None and options.std is None:
+        largest = 255 * (_DEFAULT_SCALE if options.scale is None else options.scale)
+        yield (
+            f"The model takes floating-point pixels, and without --mean and --std they range from 0 to {largest:.4g}. "
+            "If it was trained on normalized pixels, give both; most models trained on ImageNet need --mean "
+            "0.485,0.456,0.406 --std 0.229,0.224,0.225."
+        )
+
+
+def _size(signature: InputSignature, stored: EncoderInfo | None, options: EncoderOptions) -> tuple[int, int]:
+    """Return the width and height of the input: from the graph, else the options, else the metadata.
+
+    Raises:
+        EncoderError: The graph accepts any size and none is given.
+        UsageError: The requested size is not that of the graph.
+    """
+    requested = options.image_size or ((stored.width, stored.height) if stored else (None, None))
+    for name, fixed, value in (("width", signature.width, requested[0]), ("height", signature.height, requested[1])):
+        if fixed is None and value is None:
+            raise EncoderError(
+                f"the model's input {signature.name!r} accepts any {name}; give the size it was trained at, "
+                "for example --image-size 224"
+            )
+        if fixed is not None and options.image_size and fixed != value:
+            raise UsageError(f"--image-size has a {name} of {value}, but the model's input is fixed to {fixed}")
+    width, height = signature.width or requested[0], signature.height or requested[1]
+    assert width is not None
+    assert height is not None
+    return width, height
+
+
+def _parts(images: Pixels, batch: int | None) -> Iterator[Pixels]:
+    """Split images into batches of a fixed size, the last one padded with black images; one batch if any size fits."""
+    if batch is None:
+        yield images
+        return
+    for start in range(0, len(images), batch):
+        part = images[start : start + batch]
+        if len(part) < batch:
+            filler = np.zeros((batch - len(part), *part.shape[1:]), dtype=np.uint8)
+            part = np.concatenate([part, filler])
+        yield part
+
+
+def _identity(path: Path, options: EncoderOptions, output: str) -> str:
+    """Return a digest of the weights, the options, and the output if the graph has several."""
+    digest = hashlib.sha256()
+    # Large models keep their weights in a second file beside the graph.
+    for file in (path, path.with_name(path.name + "_data"), path.with_name(path.name + ".data")):
+        if file.is_file():
+            with file.open("rb") as stream:
+                for block in iter(lambda: stream.read(1 << 20), b""):
+                    digest.update(block)
+    given: dict[str, Any] = {key: value for key, value in asdict(options).items() if value is not None}
+    # The output that is used, whether it was requested or chosen by default.
+    given.pop("output", None)
+    if output:
+        given["output"] = output
+    if given:
+        digest.update(json.dumps(given, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(phrase in text for phrase in _OUT_OF_MEMORY)

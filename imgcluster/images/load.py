@@ -1,0 +1,116 @@
+"""Reading files in parallel and in order: format detection, digest, decoding.
+
+Threads are enough, because Pillow and the operating system release Python's lock for nearly all of the work.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from imgcluster.errors import UsageError
+from imgcluster.fileio.path_text import from_text
+from imgcluster.images.decode import Decoded, UnreadableImage, decode
+from imgcluster.images.find import FoundFile
+from imgcluster.images.formats import HEAD_BYTES, sniff
+from imgcluster.types import InputSpec
+
+__all__ = ["Loaded", "NotAnImage", "Skipped", "Unchanged", "default_workers", "in_order", "read_image"]
+
+_MAX_FILE_BYTES: Final = 1 << 31
+_DIGEST_BYTES: Final = 16
+# Read so far ahead that one large image does not leave the other threads idle.
+_AHEAD_PER_WORKER: Final = 8
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An image ready for the encoder; `digest` is the BLAKE2b-128 of the file's bytes."""
+
+    image: Decoded
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """A file whose content was embedded before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An image file that cannot be read, and the reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotAnImage:
+    """A file that is not an image and has no image extension."""
+
+
+def read_image(
+    file: FoundFile, spec: InputSpec, known_digest: bytes | None = None
+) -> Loaded | Unchanged | Skipped | NotAnImage:
+    """Read and decode one file; problems with it are returned, not raised.
+
+    A file whose content still has the `known_digest` is not decoded.
+    """
+    path = from_text(file.location)
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(HEAD_BYTES)
+            kind = sniff(head, os.path.splitext(file.path)[1].lower())
+            if kind.format is None:
+                return NotAnImage() if kind.problem is None else Skipped(kind.problem)
+            if file.size > _MAX_FILE_BYTES:
+                return Skipped(f"the file is too large: {file.size} bytes, the limit is {_MAX_FILE_BYTES}")
+            data = head + stream.read()
+    except OSError as error:
+        return Skipped(error.strerror or str(error))
+    digest = hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest()
+    if digest == known_digest:
+        return Unchanged()
+    try:
+        return Loaded(decode(data, spec, kind=kind.format), digest)
+    except UnreadableImage as reason:
+        return Skipped(str(reason))
+
+
+def in_order(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], workers: int
+) -> Iterator[tuple[_Item, _Result]]:
+    """Yield (item, function(item)) in the order of `items`, computed by `workers` threads a few items ahead.
+
+    Raises:
+        UsageError: `workers` is less than 1.
+    """
+    if workers < 1:
+        raise UsageError(f"{workers} workers are not possible; at least 1 is needed")
+    pending: deque[tuple[_Item, Future[_Result]]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="imgcluster") as pool:
+        try:
+            for item in items:
+                pending.append((item, pool.submit(function, item)))
+                if len(pending) >= workers * _AHEAD_PER_WORKER:
+                    first, future = pending.popleft()
+                    yield first, future.result()
+            while pending:
+                first, future = pending.popleft()
+                yield first, future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def default_workers() -> int:
+    """Return the default number of decoding threads: the number of processors available to this process."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,41 @@
+"""Resizing a decoded image to an encoder's input; training and inference share this code.
+
+`images` decodes files. Normalization (scale, mean, standard deviation) is part of the encoder's graph.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PIL import Image
+
+from imgcluster.types import InputSpec
+
+__all__ = [
+    "prepare",
+]
+
+# The middle of the value range, so that a border has little effect on an encoder's first layer.
+_PAD_GRAY: Final = 127
+
+
+def prepare(picture: Image.Image, spec: InputSpec) -> Image.Image:
+    """Resize an upright `picture` (mode ``L``, ``RGB`` or ``CMYK``) as `spec` says; its mode does not change.
+
+    An image that already has the input's size is returned unchanged by ``stretch``, ``pad``, and ``crop`` with a
+    `crop_fraction` of 1.
+    """
+    size = (spec.width, spec.height)
+    resample = Image.Resampling[spec.filter.upper()]
+    if spec.resize == "pad":
+        scale = min(spec.width / picture.width, spec.height / picture.height)
+        inner = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+        gray = (0, 0, 0, 255 - _PAD_GRAY) if picture.mode == "CMYK" else (_PAD_GRAY,) * len(picture.getbands())
+        canvas = Image.new(picture.mode, size, gray)
+        offset = ((spec.width - inner[0]) // 2, (spec.height - inner[1]) // 2)
+        canvas.paste(picture.resize(inner, resample), offset)
+        return canvas
+    box = spec.source_box(*picture.size)
+    if picture.size == size and box == (0.0, 0.0, float(spec.width), float(spec.height)):
+        return picture
+    return picture.resize(size, resample, box=box)
