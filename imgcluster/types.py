@@ -61,7 +61,7 @@ class InputSpec:
         channels: 1 (gray) or 3 (RGB).
         resize: ``crop`` takes the largest centered rectangle of the input's aspect ratio, with its sides multiplied by
             `crop_fraction`; ``stretch`` ignores the aspect ratio; ``pad`` puts the whole image on a gray background.
-        filter: Resampling filter, a key of `FILTERS`.
+        filter: Resampling filter, one of `FILTERS`.
         crop_fraction: In (0, 1].
 
     Raises:
