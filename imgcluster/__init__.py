@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from imgcluster.commands.encode import Encoder
     from imgcluster.commands.encoders import EncoderEntry, encoder_info, encoder_list
     from imgcluster.commands.evaluate import EvaluateSummary, evaluate
-    from imgcluster.commands.report import report_page
+    from imgcluster.commands.report import ReportSummary, report_page
     from imgcluster.commands.run import RunSummary, run
     from imgcluster.commands.undo import UndoSummary, undo
-    from imgcluster.encoders import EncoderInfo, EncoderOptions
+    from imgcluster.encoders import EncoderInfo
     from imgcluster.errors import (
         ClusteringError,
         DeviceError,
@@ -37,13 +37,16 @@ if TYPE_CHECKING:
         UsageError,
         WorkspaceError,
     )
+    from imgcluster.options import ClusterOptions, EmbedOptions, EncoderOptions
     from imgcluster.progress import Progress
 
 _HOME: Final = {
     "__version__": "_version",
     "Encoder": "commands.encode",
     "EncoderInfo": "encoders",
-    "EncoderOptions": "encoders",
+    "ClusterOptions": "options",
+    "EmbedOptions": "options",
+    "EncoderOptions": "options",
     "ClusteringError": "errors",
     "DeviceError": "errors",
     "EncoderError": "errors",
@@ -68,6 +71,7 @@ _HOME: Final = {
     "encoder_list": "commands.encoders",
     "EvaluateSummary": "commands.evaluate",
     "evaluate": "commands.evaluate",
+    "ReportSummary": "commands.report",
     "report_page": "commands.report",
     "RunSummary": "commands.run",
     "run": "commands.run",
@@ -78,11 +82,13 @@ _HOME: Final = {
 
 __all__ = [
     "ApplySummary",
+    "ClusterOptions",
     "ClusterSummary",
     "ClusteringError",
     "Comparison",
     "DeviceError",
     "DoctorSummary",
+    "EmbedOptions",
     "EmbedSummary",
     "Encoder",
     "EncoderEntry",
@@ -95,6 +101,7 @@ __all__ = [
     "PlacementError",
     "PlanError",
     "Progress",
+    "ReportSummary",
     "RunSummary",
     "UndoSummary",
     "UsageError",

@@ -33,7 +33,6 @@ __all__ = [
     "Method",
     "MinClusterSize",
     "NoRecursive",
-    "Output",
     "Paths",
     "Place",
     "Pool",
@@ -61,7 +60,7 @@ ENCODER: Final = "photos"
 """The encoder of a command that names none."""
 
 _GENERAL: Final = "General"
-_MODEL: Final = "ONNX models not made by imgcluster"
+_MODEL: Final = "Foreign ONNX models"
 _FILES: Final = "Which files"
 
 WorkspaceFolder = Annotated[
@@ -101,8 +100,8 @@ Exclude = Annotated[
     list[str] | None,
     typer.Option(
         "--exclude",
-        metavar="PATTERN",
-        help="Exclude files and folders, as a line of .gitignore does: *.png, raw/, 2019/*.tif. May be repeated.",
+        metavar="GLOB",
+        help="Leave out files and folders of this name; with a slash: of this path below PATH. May be repeated.",
         rich_help_panel=_FILES,
     ),
 ]
@@ -162,16 +161,6 @@ ImageSize = Annotated[
 Pool = Annotated[
     str | None,
     typer.Option("--pool", metavar="cls|mean", help="How tokens become one vector.", rich_help_panel=_MODEL),
-]
-
-Output = Annotated[
-    str | None,
-    typer.Option(
-        "--output",
-        metavar="NAME",
-        help="The output of the graph to use, if it has several; embeddings are preferred to class scores.",
-        rich_help_panel=_MODEL,
-    ),
 ]
 
 K = Annotated[
@@ -271,13 +260,7 @@ def listed(source: str | None) -> list[Path]:
 
 
 def encoder_options(
-    mean: str | None,
-    std: str | None,
-    scale: float | None,
-    resize: str | None,
-    image_size: str | None,
-    pool: str | None,
-    output: str | None,
+    mean: str | None, std: str | None, scale: float | None, resize: str | None, image_size: str | None, pool: str | None
 ) -> EncoderOptions:
     """Return the options of foreign ONNX models as `embed` and `run` take them."""
     from imgcluster.encoders import EncoderOptions
@@ -289,5 +272,4 @@ def encoder_options(
         resize=resize,
         image_size=size(image_size),
         pool=pool,
-        output=output,
     )

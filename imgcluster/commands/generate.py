@@ -14,7 +14,7 @@ from imgcluster.encoders.decoder import Decoder
 from imgcluster.errors import EncoderError, UsageError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.images.arrays import tile, to_pixels, write_png
-from imgcluster.progress import Progress, Report, silent
+from imgcluster.progress import OnProgress, Progress, ignore_progress
 
 __all__ = ["DEFAULT_SPREAD", "GenerateSummary", "generate"]
 
@@ -54,7 +54,7 @@ def generate(
     around: str | os.PathLike[str] | None = None,
     spread: float = DEFAULT_SPREAD,
     device: str = "auto",
-    on_progress: Report = silent,
+    on_progress: OnProgress = ignore_progress,
 ) -> GenerateSummary:
     """Make images from embeddings drawn from the standard normal distribution.
 

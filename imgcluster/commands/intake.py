@@ -10,7 +10,7 @@ import numpy as np
 from imgcluster.encoders import Encoder
 from imgcluster.images.find import Finder, FoundFile, UnreadablePath
 from imgcluster.images.load import Loaded, NotAnImage, Skipped, Unchanged, in_order, read_image
-from imgcluster.progress import Progress, Report
+from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.index import Index, Known
 from imgcluster.workspace.shards import Row, ShardWriter
 
@@ -51,14 +51,14 @@ class Intake:
         self._begin = begin
         self._batch: list[tuple[FoundFile, Loaded, Known | None]] = []
 
-    def take_all(self, finder: Finder, workers: int, report: Report) -> None:
+    def take_all(self, finder: Finder, workers: int, on_progress: OnProgress) -> None:
         """Find, read and embed everything, `workers` threads reading ahead of the encoder."""
-        total = _count(finder, report)
-        report(Progress("embed", 0, total))
+        total = _count(finder, on_progress)
+        on_progress(Progress("embed", 0, total))
         answers = in_order(self._read, self._files(finder), workers)
         for done, (file, answer) in enumerate(answers, start=1):
             self._take(file, answer)
-            report(Progress("embed", done, max(done, total)))
+            on_progress(Progress("embed", done, max(done, total)))
         self._encode_batch()
 
     def _files(self, finder: Finder) -> Iterator[FoundFile]:
@@ -126,10 +126,10 @@ class Intake:
             self._writer.add(rows)
 
 
-def _count(finder: Finder, report: Report) -> int:
+def _count(finder: Finder, on_progress: OnProgress) -> int:
     """Walk once without opening anything, so that the real walk can say how far it is."""
     count = 0
     for count, _ in enumerate(finder.find(), start=1):
         if count % _COUNTED_BETWEEN_REPORTS == 0:
-            report(Progress("find", count))
+            on_progress(Progress("find", count))
     return count

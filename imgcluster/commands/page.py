@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -15,8 +16,8 @@ from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import write_text
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.fileio.path_text import from_text
-from imgcluster.placement import read_journal
-from imgcluster.progress import Progress, Report, silent
+from imgcluster.placement import Journal
+from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.report.content import Cluster, Images, Page, Thumbnails, choose_embedded, facts, overview
 from imgcluster.report.exemplars import nearest_clusters, representatives
 from imgcluster.report.page import render
@@ -26,13 +27,12 @@ from imgcluster.types import Metric
 from imgcluster.workspace.caches import read_layout, write_layout
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.plans import identity_of
-from imgcluster.workspace.results import Results, encoder_identity, read_tables
-from imgcluster.workspace.shards import Embeddings, load
+from imgcluster.workspace.results import Results
+from imgcluster.workspace.shards import Embeddings
 
 __all__ = [
-    "find_places",
+    "current_paths",
     "layout_of",
-    "render_page",
     "write_page",
 ]
 
@@ -45,18 +45,14 @@ _LARGE_BUDGET: Final = 1_500_000
 
 
 def write_page(
-    space: Workspace, metrics: dict[str, Any], *, embeddings: Embeddings | None = None, report: Report = silent
+    space: Workspace,
+    results: Results,
+    embeddings: Embeddings,
+    manifest: dict[str, Any],
+    journal: Journal | None,
+    *,
+    on_progress: OnProgress = ignore_progress,
 ) -> None:
-    """Write the page from the tables in the workspace and `metrics`, which need not be on disk yet.
-
-    `embeddings` are those of the workspace, for who has them at hand.
-    """
-    if embeddings is None:
-        embeddings = load(space.embeddings, encoder_identity(space))
-    render_page(space, read_tables(space, metrics), embeddings, report)
-
-
-def render_page(space: Workspace, results: Results, embeddings: Embeddings, report: Report) -> None:
     """Write the page of `results` and `embeddings`, which must be of the same images in the same order.
 
     Raises:
@@ -64,13 +60,12 @@ def render_page(space: Workspace, results: Results, embeddings: Embeddings, repo
     """
     if embeddings.locations != results.locations:
         raise WorkspaceError(f"the tables in {space.path} are not of its embeddings: run imgcluster cluster again")
-    manifest = space.manifest
     metric: Metric = manifest["encoder"].get("metric", "cosine")
-    layout = layout_of(space, embeddings, metric, int(results.metrics["options"]["seed"]), report)
+    layout = layout_of(space, embeddings, metric, int(results.metrics["options"]["seed"]), on_progress)
     shown = representatives(embeddings.vectors, metric, results.clusters, results.confidence, results.medoids)
     nearest = nearest_clusters(embeddings.vectors, metric, results.clusters)
-    places = find_places(space, results)
-    thumbnails = _thumbnails(results, embeddings, shown, places, report)
+    files = current_paths(results.locations, journal)
+    thumbnails = _thumbnails(results, embeddings, shown, files, on_progress)
     skipped = Counter(row["reason"] for row in read_table(space.skipped, ("reason",))) if space.skipped.exists() else {}
     clusters = tuple(_cluster(results, number, shown[number], nearest.get(number, [])) for number in shown)
     count = sum(cluster.number >= 0 for cluster in clusters)
@@ -81,39 +76,43 @@ def render_page(space: Workspace, results: Results, embeddings: Embeddings, repo
         warnings=tuple(results.metrics.get("warnings", ())),
         facts=(*facts(results.metrics, manifest, layout.how), ("Images from", results.base)),
         clusters=clusters,
-        images=_images(space, results, layout, places),
+        images=_images(space, results, layout, files),
         thumbnails=thumbnails,
         map_how=layout.how,
         skipped=tuple(sorted(skipped.items(), key=lambda item: (-item[1], item[0]))),
         command=space.command("apply imgcluster-plan.json"),
         made_by=f"Made by imgcluster {__version__}, on this computer; this page loads nothing from the network.",
     )
-    report(Progress("report", 0))
+    on_progress(Progress("report", 0))
     write_text(space.report, render(page))
 
 
-def layout_of(space: Workspace, embeddings: Embeddings, metric: Metric, seed: int, report: Report = silent) -> Layout:
+def layout_of(
+    space: Workspace, embeddings: Embeddings, metric: Metric, seed: int, on_progress: OnProgress = ignore_progress
+) -> Layout:
     """Return the map's layout, from the workspace where it holds one of these embeddings."""
     method = choose_layout(len(embeddings.locations))
     key = f"{embeddings.fingerprint} {method} {seed}"
     stored = read_layout(space.layout, key)
     if stored is not None and len(stored[0]) == len(embeddings.locations):
         return Layout(*stored, method)
-    report(Progress("layout", 0))
+    on_progress(Progress("layout", 0))
     layout = lay_out(embeddings.vectors, metric, method, seed=seed)
     # Under the method that was used: if UMAP failed, the next command tries it again.
     write_layout(space.layout, f"{embeddings.fingerprint} {layout.method} {seed}", layout.points, layout.how)
     return layout
 
 
-def find_places(space: Workspace, results: Results) -> list[Path]:
-    """Return where the file of each image lies now: where it was found, or where `--place move` put it."""
-    moved = _moved_to(space, results)
-    return [moved.get(location) or from_text(location) for location in results.locations]
+def current_paths(locations: Sequence[str], journal: Journal | None) -> list[Path]:
+    """Return where the file of each image lies now: where it was found, or where ``--place move`` put it."""
+    moved = {}
+    if journal is not None and journal.mode == "move":
+        moved = {entry.source: from_text(entry.target) for entry in journal.entries}
+    return [moved.get(location) or from_text(location) for location in locations]
 
 
 def _thumbnails(
-    results: Results, embeddings: Embeddings, shown: dict[int, list[int]], places: list[Path], report: Report
+    results: Results, embeddings: Embeddings, shown: dict[int, list[int]], files: list[Path], on_progress: OnProgress
 ) -> tuple[Thumbnails, ...]:
     chosen = choose_embedded(results.clusters, results.confidence, shown, most=_EMBEDDED)
     largest = int(embeddings.sizes.max(initial=1))
@@ -129,11 +128,13 @@ def _thumbnails(
     for pixels, indices, budget in tiers:
 
         def step(done: int, before: int = before) -> None:
-            report(Progress("thumbnails", before + done, total))
+            on_progress(Progress("thumbnails", before + done, total))
 
-        files = [places[index] for index in indices]
+        chosen_files = [files[index] for index in indices]
         made = list(
-            sheets(files, pixels, step=step) if budget is None else sheets(files, pixels, budget=budget, step=step)
+            sheets(chosen_files, pixels, step=step)
+            if budget is None
+            else sheets(chosen_files, pixels, budget=budget, step=step)
         )
         columns = made[0].columns if made else 1
         missing = [number * columns * columns + place for number, sheet in enumerate(made) for place in sheet.missing]
@@ -167,7 +168,7 @@ def _number(row: dict[str, str], column: str) -> float | None:
     return float(row[column]) if row.get(column) else None
 
 
-def _images(space: Workspace, results: Results, layout: Layout, places: list[Path]) -> Images:
+def _images(space: Workspace, results: Results, layout: Layout, files: list[Path]) -> Images:
     folders: dict[str, int] = {}
     names, folder = [], np.empty(len(results.paths), np.int32)
     for index, path in enumerate(results.paths):
@@ -181,8 +182,8 @@ def _images(space: Workspace, results: Results, layout: Layout, places: list[Pat
         if not linked[folder[index]]:
             linked[folder[index]] = _link(from_text(home + "/"), space.path)
         # A browser makes a link of a folder's link and a name; what lies elsewhere, or holds other bytes, has its own.
-        if places[index].name != names[index] or places[index] != from_text(location):
-            links[index] = _link(places[index], space.path)
+        if files[index].name != names[index] or files[index] != from_text(location):
+            links[index] = _link(files[index], space.path)
     return Images(
         names=names,
         folders=list(zip(folders, linked, strict=True)),
@@ -194,13 +195,6 @@ def _images(space: Workspace, results: Results, layout: Layout, places: list[Pat
         distance=results.distances.astype(np.float32),
         points=layout.points,
     )
-
-
-def _moved_to(space: Workspace, results: Results) -> dict[str, Path]:
-    journal = read_journal(space.journal, frozenset(results.locations))
-    if journal is None or journal.mode != "move":
-        return {}
-    return {entry.source: from_text(entry.target) for entry in journal.entries}
 
 
 def _link(path: Path, folder: Path) -> str:

@@ -21,7 +21,7 @@ from imgcluster.images.arrays import merge_chrominance, to_pixels, write_png
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder, FoundFile, UnreadablePath
 from imgcluster.images.load import Loaded, NotAnImage, Skipped, default_workers, in_order, read_image
-from imgcluster.progress import Progress, Report, silent
+from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import InputSpec, Pixels, Values
 from imgcluster.workspace.tables import SKIPPED
 
@@ -71,7 +71,7 @@ def reconstruct(
     workers: int | None = None,
     exclude: Sequence[str] = (),
     recursive: bool = True,
-    on_progress: Report = silent,
+    on_progress: OnProgress = ignore_progress,
 ) -> ReconstructSummary:
     """Encode and decode the images under `paths`.
 

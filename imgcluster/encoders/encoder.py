@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import operator
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -18,9 +17,7 @@ import numpy.typing as npt
 from imgcluster.encoders.devices import open_session
 from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.encoders.onnx_io import (
-    POOLINGS,
     InputSignature,
-    Pooling,
     choose_output,
     describe_output,
     pool,
@@ -29,9 +26,10 @@ from imgcluster.encoders.onnx_io import (
 )
 from imgcluster.encoders.registry import find_encoder, shadowed_encoders
 from imgcluster.errors import EncoderError, UsageError, one_line
-from imgcluster.types import RESIZE_RULES, Pixels, ResizeRule
+from imgcluster.options import EncoderOptions
+from imgcluster.types import Pixels, Pooling, ResizeRule
 
-__all__ = ["Encoder", "EncoderOptions", "describe"]
+__all__ = ["Encoder", "describe"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -49,70 +47,6 @@ _OUT_OF_MEMORY: Final = (
 _DEFAULT_SCALE: Final = 1.0 / 255.0
 # Fields of the metadata that must agree with the graph.
 _GRAPH_FIELDS: Final = ("width", "height", "channels", "embedding_size")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncoderOptions:
-    """What an ONNX file without imgcluster's metadata does not say about itself; None if it is not given.
-
-    Floating-point inputs get ``(pixel · scale − mean) / std``. With the default `scale` of 1/255, `mean` and `std` are
-    those for pixels in [0, 1].
-
-    Attributes:
-        mean: One value, or one per channel; 0 by default.
-        std: One value, or one per channel, not 0; 1 by default.
-        scale: Factor for pixels from 0 to 255, not 0; 1/255 by default.
-        resize: ``crop``, ``stretch`` or ``pad``; see `InputSpec`.
-        image_size: (width, height) in pixels, for graphs that accept any size.
-        pool: ``cls`` or ``mean``: how tokens become one vector.
-        output: Name of the graph's output to use; see `onnx_io.choose_output` for the default.
-
-    Raises:
-        UsageError: A value is not allowed, or `mean` or `std` are for pixels from 0 to 255 but `scale` is not.
-    """
-
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    scale: float | None = None
-    resize: str | None = None
-    image_size: tuple[int, int] | None = None
-    pool: str | None = None
-    output: str | None = None
-
-    def __post_init__(self) -> None:
-        # Numbers of other libraries, such as numpy's, are accepted; the manifest stores Python's.
-        for name in ("mean", "std"):
-            values = getattr(self, name)
-            if values is not None:
-                object.__setattr__(self, name, tuple(float(value) for value in np.ravel(values)))
-        if self.scale is not None:
-            object.__setattr__(self, "scale", float(self.scale))
-        if self.image_size is not None:
-            width, height = self.image_size
-            object.__setattr__(self, "image_size", (operator.index(width), operator.index(height)))
-        if self.resize is not None and self.resize not in RESIZE_RULES:
-            raise UsageError(f"resize rule {self.resize!r} is unknown; choose one of {', '.join(RESIZE_RULES)}")
-        if self.pool is not None and self.pool not in POOLINGS:
-            raise UsageError(f"pooling {self.pool!r} is unknown; choose one of {', '.join(POOLINGS)}")
-        for value in (*(self.mean or ()), *(self.std or ()), *(() if self.scale is None else (self.scale,))):
-            if not np.isfinite(value):
-                raise UsageError(f"{value} is not allowed in --mean, --std and --scale: give finite numbers")
-        if 0 in (self.std or ()) or self.scale == 0:
-            raise UsageError("0 is not allowed in --std and --scale: give other numbers")
-        self._refuse_pixel_scale()
-
-    def _refuse_pixel_scale(self) -> None:
-        """Refuse a mean or standard deviation for pixels from 0 to 255 if the pixels are scaled to a smaller range."""
-        largest = 255 * (_DEFAULT_SCALE if self.scale is None else abs(self.scale))
-        for option, values in (("--mean", self.mean), ("--std", self.std)):
-            # Twice, to allow for unusual but possible values such as 1 for pixels up to 0.99.
-            if values and largest < 255 and max(map(abs, values)) > 2 * largest:
-                given = ",".join(f"{value:.4g}" for value in values)
-                divided = ",".join(f"{value / 255:.3g}" for value in values)
-                raise UsageError(
-                    f"{option} {given} is for pixels from 0 to 255, but they are scaled to at most {largest:.3g}; "
-                    f"add --scale 1, or give {option} {divided}"
-                )
 
 
 class Encoder:

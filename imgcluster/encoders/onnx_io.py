@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from imgcluster.errors import EncoderError, UsageError
-from imgcluster.types import Pixels
+from imgcluster.types import Pixels, Pooling
 
 __all__ = [
-    "POOLINGS",
     "InputSignature",
-    "Pooling",
     "choose_output",
     "describe_output",
     "pool",
@@ -24,8 +22,6 @@ __all__ = [
     "usable_outputs",
 ]
 
-Pooling = Literal["cls", "mean"]
-POOLINGS: Final[tuple[str, ...]] = get_args(Pooling)
 
 _TYPES: Final[dict[str, type[np.uint8 | np.float32 | np.float16]]] = {
     "tensor(uint8)": np.uint8,

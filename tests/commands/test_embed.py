@@ -195,7 +195,7 @@ def test_no_finite_numbers_is_a_reason_to_skip(tmp_path: Path) -> None:
 def test_workspace_is_left_out_and_cannot_be_embedded(pictures: Path, tiny_encoder: Path) -> None:
     out = pictures / "out"
     embed(pictures, out=out, encoder=tiny_encoder)
-    imgcluster.cluster(workspace=out, k=3, place_by="copy")
+    imgcluster.cluster(workspace=out, k=3, place="copy")
     summary = embed(pictures, out=out, encoder=tiny_encoder)
     assert (summary.found, summary.unchanged) == (24, 24)
     with pytest.raises(UsageError, match="lies in the workspace"):
@@ -283,7 +283,7 @@ def test_wrong_use_is_refused(pictures: Path, tmp_path: Path, tiny_encoder: Path
         embed(tmp_path / "nothing-here", out=tmp_path / "out", encoder=tiny_encoder)
     with pytest.raises(UsageError, match="nothing to embed"):
         embed(out=tmp_path / "out", encoder=tiny_encoder)
-    with pytest.raises(UsageError, match="batch size of 0"):
+    with pytest.raises(UsageError, match="--batch-size 0"):
         embed(pictures, out=tmp_path / "out", encoder=tiny_encoder, batch_size=0)
     assert not (tmp_path / "out").exists()
 
@@ -295,6 +295,6 @@ def test_memory_and_results_do_not_depend_on_batches_and_workers(
     for number, (batch_size, workers) in enumerate([(1, 1), (5, 2), (64, 7)]):
         out = tmp_path / f"out{number}"
         embed(pictures, out=out, encoder=tiny_encoder, batch_size=batch_size, workers=workers)
-        imgcluster.cluster(workspace=out, k=3, place_by="none")
+        imgcluster.cluster(workspace=out, k=3, place="none")
         tables.append((out / "assignments.csv").read_bytes())
     assert tables[0] == tables[1] == tables[2]
