@@ -147,6 +147,8 @@ class EmbedOptions:
 
     def __post_init__(self) -> None:
         _make_integers(self, "batch_size", "workers")
+        if isinstance(self.exclude, str):
+            object.__setattr__(self, "exclude", (self.exclude,))
         if self.batch_size < 1:
             raise UsageError(f"--batch-size {self.batch_size} is not allowed; it is at least 1")
         if self.workers is not None and self.workers < 1:

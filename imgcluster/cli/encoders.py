@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli import options as o
+from imgcluster.cli.command import AnyWorkspace, command
 from imgcluster.cli.console import new_table, plain, print_table, say
-from imgcluster.cli.screen import Screen, boundary
+from imgcluster.cli.screen import Screen
+from imgcluster.options import DEFAULT_WORKSPACE
 
 if TYPE_CHECKING:
     from imgcluster.commands.encoders import EncoderEntry
@@ -24,35 +26,25 @@ __all__ = [
 ]
 
 
-def encoders_list_command(
-    workspace: o.AnyWorkspace = o.WORKSPACE,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
-) -> None:
+@command()
+def encoders_list_command(screen: Screen, workspace: AnyWorkspace = Path(DEFAULT_WORKSPACE)) -> None:
     """List the available encoders: the bundled ones and your own."""
-    screen = Screen(as_json, quiet, verbose)
-    with boundary(screen):
-        from imgcluster.commands.encoders import encoder_list
+    from imgcluster.commands.encoders import encoder_list
 
-        entries = encoder_list()
-        screen.show(entries, show_encoders, as_json={"encoders": entries})
+    entries = encoder_list()
+    screen.show(entries, show_encoders, as_json={"encoders": entries})
 
 
+@command()
 def encoders_info_command(
+    screen: Screen,
     name: Annotated[str, typer.Argument(metavar="NAME|FILE.onnx", help="The encoder.")],
-    workspace: o.AnyWorkspace = o.WORKSPACE,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    workspace: AnyWorkspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Describe an encoder: input, training data, score, license, model card."""
-    screen = Screen(as_json, quiet, verbose)
-    with boundary(screen):
-        from imgcluster.commands.encoders import encoder_info
+    from imgcluster.commands.encoders import encoder_info
 
-        entry = encoder_info(name)
-        screen.show(entry, show_encoder)
+    screen.show(encoder_info(name), show_encoder)
 
 
 def show_encoders(entries: Sequence[EncoderEntry]) -> None:

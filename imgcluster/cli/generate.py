@@ -7,27 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli import options as o
+from imgcluster.cli.command import AnyWorkspace, OutputFolder, command, from_field
 from imgcluster.cli.console import images, say
-from imgcluster.cli.screen import Screen, boundary
+from imgcluster.cli.screen import Screen
+from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions
 
 if TYPE_CHECKING:
     from imgcluster.commands.generate import GenerateSummary
 
-__all__ = [
-    "generate_command",
-    "show_generate",
-]
+__all__ = ["generate_command", "show_generate"]
 
 
+@command()
 def generate_command(
+    screen: Screen,
     encoder: Annotated[
         str, typer.Option("--encoder", metavar="NAME|FILE.onnx", help="A variational encoder with its decoder.")
     ],
     count: Annotated[int, typer.Option("-n", "--count", help="The number of images.")] = 64,
-    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="The folder for the images.")] = Path(
-        "imgcluster-generated"
-    ),
+    output: OutputFolder = Path("imgcluster-generated"),
     around: Annotated[
         Path | None, typer.Option("--around", metavar="IMAGE", help="Generate images similar to this one.")
     ] = None,
@@ -35,30 +33,25 @@ def generate_command(
         float,
         typer.Option("--spread", help="Standard deviation of the embeddings around it; that of all images is about 1."),
     ] = 0.2,
-    seed: o.Seed = 0,
-    device: o.Device = "auto",
-    workspace: o.AnyWorkspace = o.WORKSPACE,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    seed: from_field(ClusterOptions, "seed") = 0,  # type: ignore[valid-type]
+    device: from_field(EmbedOptions, "device") = "auto",  # type: ignore[valid-type]
+    workspace: AnyWorkspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Generate new images with the decoder of a variational autoencoder."""
-    screen = Screen(as_json, quiet, verbose)
-    with boundary(screen):
-        from imgcluster.commands.generate import generate
+    from imgcluster.commands.generate import generate
 
-        with screen.progress() as on_progress:
-            summary = generate(
-                encoder=encoder,
-                count=count,
-                output=output,
-                seed=seed,
-                around=around,
-                spread=spread,
-                device=device,
-                on_progress=on_progress,
-            )
-        screen.show(summary, show_generate)
+    with screen.progress() as on_progress:
+        summary = generate(
+            encoder=encoder,
+            count=count,
+            output=output,
+            seed=seed,
+            around=around,
+            spread=spread,
+            device=device,
+            on_progress=on_progress,
+        )
+    screen.show(summary, show_generate)
 
 
 def show_generate(summary: GenerateSummary) -> None:

@@ -7,59 +7,52 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli import options as o
+from imgcluster.cli.command import AnyWorkspace, OutputFolder, Paths, Strict, command, from_field
 from imgcluster.cli.console import images, say
-from imgcluster.cli.screen import SKIPPED, Screen, boundary
+from imgcluster.cli.screen import SKIPPED, Screen
+from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions
 
 if TYPE_CHECKING:
     from imgcluster.commands.reconstruct import ReconstructSummary
 
-__all__ = [
-    "reconstruct_command",
-    "show_reconstruct",
-]
+__all__ = ["reconstruct_command", "show_reconstruct"]
 
 
+@command()
 def reconstruct_command(
-    paths: o.Paths,
+    screen: Screen,
     encoder: Annotated[str, typer.Option("--encoder", metavar="NAME|FILE.onnx", help="An encoder with a decoder.")],
-    output: Annotated[
-        Path, typer.Option("--output", metavar="DIR", help="The folder for pairs/ and reconstruction.csv.")
-    ] = Path("imgcluster-reconstructed"),
+    paths: Paths = None,
+    output: OutputFolder = Path("imgcluster-reconstructed"),
     denoised: Annotated[
         Path | None,
         typer.Option("--denoised", metavar="DIR", help="Also write the reconstructions alone to this folder."),
     ] = None,
-    device: o.Device = "auto",
-    workers: o.Workers = None,
-    exclude: o.Exclude = None,
-    no_recursive: o.NoRecursive = False,
-    strict: o.Strict = False,
-    workspace: o.AnyWorkspace = o.WORKSPACE,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    device: from_field(EmbedOptions, "device") = "auto",  # type: ignore[valid-type]
+    workers: from_field(EmbedOptions, "workers") = None,  # type: ignore[valid-type]
+    exclude: from_field(EmbedOptions, "exclude") = None,  # type: ignore[valid-type]
+    no_recursive: from_field(EmbedOptions, "recursive") = False,  # type: ignore[valid-type]
+    strict: Strict = False,
+    workspace: AnyWorkspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Reconstruct images with an autoencoder and rank them by error; outliers have large errors."""
-    screen = Screen(as_json, quiet, verbose)
-    with boundary(screen):
-        from imgcluster.commands.reconstruct import reconstruct
+    from imgcluster.commands.reconstruct import reconstruct
 
-        with screen.progress() as on_progress:
-            summary = reconstruct(
-                paths or (),
-                encoder=encoder,
-                output=output,
-                denoised=denoised,
-                device=device,
-                workers=workers,
-                exclude=exclude or (),
-                recursive=not no_recursive,
-                on_progress=on_progress,
-            )
-        screen.show(summary, show_reconstruct)
-        if strict and summary.skipped:
-            raise typer.Exit(SKIPPED)
+    with screen.progress() as on_progress:
+        summary = reconstruct(
+            paths or (),
+            encoder=encoder,
+            output=output,
+            denoised=denoised,
+            device=device,
+            workers=workers,
+            exclude=exclude or (),
+            recursive=not no_recursive,
+            on_progress=on_progress,
+        )
+    screen.show(summary, show_reconstruct)
+    if strict and summary.skipped:
+        raise typer.Exit(SKIPPED)
 
 
 def show_reconstruct(summary: ReconstructSummary) -> None:

@@ -1,4 +1,4 @@
-"""`generate`: new images from the decoder of a variational autoencoder."""
+"""`generate`: new images, made by the decoder of a variational autoencoder."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def generate(
 
     Args:
         encoder: The name of a variational encoder, or its ``.onnx`` file.
-        count: How many images.
+        count: Number of images; at least 1.
         output: The folder to write to; created if it does not exist. Images of the same names are replaced.
         seed: The same seed gives the same images.
         around: An image file to draw embeddings around; the first image is its reconstruction.

@@ -62,7 +62,7 @@ class ReconstructSummary:
 
 
 def reconstruct(
-    paths: Sequence[str | os.PathLike[str]],
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     encoder: str | os.PathLike[str],
     output: str | os.PathLike[str] = "imgcluster-reconstructed",
@@ -80,7 +80,7 @@ def reconstruct(
     that adds color, the original is shown in color although the encoder sees it in gray.
 
     Args:
-        paths: Folders, walked recursively in sorted order, and files.
+        paths: A folder or file, or several. Folders are searched recursively, in sorted order.
         encoder: The name of an encoder with a decoder, or its ``.onnx`` file.
         output: The folder to write to; created if it does not exist.
         denoised: Another folder, for the reconstructions alone as ``PATH.png``.
@@ -97,6 +97,7 @@ def reconstruct(
         DeviceError: The named device does not run here.
     """
     started = time.monotonic()
+    paths = [paths] if isinstance(paths, str | os.PathLike) else paths
     model = Encoder(encoder, device=device)
     decoder = Decoder(model)
     found = list(Finder(paths=paths, exclude=exclude, recursive=recursive).find())

@@ -18,7 +18,6 @@ __all__ = [
     "card_of",
     "find_encoder",
     "list_encoders",
-    "refuse_bundled_name",
     "shadowed_encoders",
     "user_folder",
 ]
@@ -73,16 +72,6 @@ def find_encoder(encoder: str | os.PathLike[str]) -> Path:
     if text not in encoders:
         raise UsageError(f"encoder {text!r} is unknown; choose one of: {_names()} (or give an .onnx file)")
     return encoders[text]
-
-
-def refuse_bundled_name(name: str) -> None:
-    """Refuse to name a new encoder of the user's folder like a bundled one, because the name would not find it.
-
-    Raises:
-        UsageError: A bundled encoder has this name.
-    """
-    if name in _in_folder(bundled_folder()):
-        raise UsageError(f"{name} is the name of a bundled encoder; choose another, for example --name my-{name}")
 
 
 def card_of(path: Path) -> str:

@@ -68,7 +68,7 @@ def relative_to(path: str, base: str) -> str:
         return "."
     prefix = join(base, "")
     if not path.startswith(prefix):
-        raise ValueError(f"{path!r} does not lie under {base!r}")
+        raise ValueError(f"{path!r} is not inside {base!r}")
     return path[len(prefix) :]
 
 

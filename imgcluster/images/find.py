@@ -98,6 +98,10 @@ class Finder:
     _excluded: GitIgnoreSpec | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        # A single text would be taken for a sequence of letters.
+        for name in ("paths", "listed", "exclude"):
+            if isinstance(getattr(self, name), str):
+                object.__setattr__(self, name, (getattr(self, name),))
         for path in self.paths:
             if not os.path.lexists(path):
                 raise UsageError(f"no such file or folder: {to_text(path)}")

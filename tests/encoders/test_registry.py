@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from imgcluster import Encoder, UsageError, encoder_info, encoder_list
+from imgcluster import Encoder, encoder_info, encoder_list
 from imgcluster.cli.encoders import show_encoders
 from imgcluster.encoders.registry import (
     bundled_folder,
     find_encoder,
     list_encoders,
-    refuse_bundled_name,
     shadowed_encoders,
 )
 from tiny_models import mean_colour
@@ -59,14 +58,6 @@ def test_a_bundled_name_always_means_the_bundled_encoder(tmp_path: Path, monkeyp
 def test_the_bundled_folder_shadows_nothing_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMGCLUSTER_ENCODERS", str(bundled_folder()))
     assert shadowed_encoders() == {}
-
-
-def test_a_bundled_name_is_refused_for_a_new_encoder() -> None:
-    refuse_bundled_name("mine")
-    with pytest.raises(UsageError) as error:
-        refuse_bundled_name("mnist")
-    assert "mnist" in str(error.value)
-    assert "--name" in str(error.value)
 
 
 def test_the_list_has_one_line_for_each_encoder_at_100_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

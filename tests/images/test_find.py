@@ -235,6 +235,12 @@ class TestLeftOut:
         assert found(Finder(paths=[tmp_path / "one", tmp_path / "two"], exclude=["/a"])) == []
         assert len(found(Finder(paths=[tmp_path], exclude=["/a"]))) == 2
 
+    def test_one_path_and_one_pattern_need_no_list(self, tmp_path: Path) -> None:
+        tree(tmp_path, "a.jpg", "b.png")
+
+        assert found(Finder(paths=str(tmp_path), exclude="*.png")) == ["a.jpg"]
+        assert found(Finder(paths=str(tmp_path), exclude="*.jpg")) == ["b.png"]
+
     def test_a_name_that_starts_with_a_hash_is_no_comment(self, tmp_path: Path) -> None:
         tree(tmp_path, "#old/a.jpg", "b.jpg")
 
