@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from imgcluster.commands.encode import Encoder
     from imgcluster.commands.encoders import EncoderEntry, encoder_info, encoder_list
     from imgcluster.commands.evaluate import EvaluateSummary, evaluate
+    from imgcluster.commands.load import Collection, load
     from imgcluster.commands.report import ReportSummary, report_page
     from imgcluster.commands.run import RunSummary, run
     from imgcluster.commands.undo import UndoSummary, undo
@@ -71,6 +72,8 @@ _HOME: Final = {
     "encoder_list": "commands.encoders",
     "EvaluateSummary": "commands.evaluate",
     "evaluate": "commands.evaluate",
+    "Collection": "commands.load",
+    "load": "commands.load",
     "ReportSummary": "commands.report",
     "report_page": "commands.report",
     "RunSummary": "commands.run",
@@ -85,6 +88,7 @@ __all__ = [
     "ClusterOptions",
     "ClusterSummary",
     "ClusteringError",
+    "Collection",
     "Comparison",
     "DeviceError",
     "DoctorSummary",
@@ -115,6 +119,7 @@ __all__ = [
     "encoder_info",
     "encoder_list",
     "evaluate",
+    "load",
     "report_page",
     "run",
     "undo",

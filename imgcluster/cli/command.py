@@ -155,9 +155,11 @@ def _with_environment_variable(parameter: inspect.Parameter) -> inspect.Paramete
     """
     for information in getattr(parameter.annotation, "__metadata__", ()):
         if isinstance(information, OptionInfo):
-            # Typer keeps the first flag as the default of an annotated option.
-            flags = [str(flag) for flag in (information.default, *(information.param_decls or ()))]
-            flag = next((flag for flag in reversed(flags) if flag.startswith("--")), "--" + parameter.name)
+            # In an annotation, Typer takes the first flag for the default.
+            flags = (information.default, *(information.param_decls or ()))
+            flag = next(
+                (flag for flag in reversed(flags) if isinstance(flag, str) and flag[:2] == "--"), parameter.name
+            )
             information.envvar = information.envvar or "IMGCLUSTER_" + flag.lstrip("-").replace("-", "_").upper()
     return parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
 

@@ -23,7 +23,7 @@ from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, with_changes
 from imgcluster.placement import Placed, PlaceMode, check_mode, place, plan
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.types import Candidate, Kept, Metric, check_level
+from imgcluster.types import Candidate, Clustering, Kept, Measures, Metric, check_level
 from imgcluster.workspace.caches import read_kept, write_kept
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, ClusterRow, rounded
@@ -176,18 +176,7 @@ def cluster(
         tables = ClusteringTables(space, manifest, embeddings, clustering, measures, stability)
         watch.lap("measure")
 
-        noise = int((clustering.labels < 0).sum())
-        facts = ClusteringFacts(
-            method=request.method,
-            reduction=fit.how,
-            parameters=clustering.parameters,
-            images=len(embeddings.locations),
-            layers=tuple(layer.count for layer in clustering.layers),
-            layer=clustering.chosen,
-            noise=noise,
-            silhouette=rounded(measures.silhouette),
-            quality=quality(stability, len(embeddings.locations), noise),
-        )
+        facts = _facts(request, fit.how, clustering, measures, stability)
         warnings = (*([note] if note else []), *_about_clusters(fit, request, embeddings, manifest))
         if dry_run:
             count = len(embeddings.locations)
@@ -210,6 +199,27 @@ def cluster(
         dry_run=dry_run,
         seconds=watch.seconds,
         warnings=warnings,
+    )
+
+
+def _facts(
+    request: ClusterRequest,
+    reduction: str,
+    clustering: Clustering,
+    measures: Measures,
+    stability: Sequence[float | None],
+) -> ClusteringFacts:
+    images, noise = len(clustering.labels), int((clustering.labels < 0).sum())
+    return ClusteringFacts(
+        method=request.method,
+        reduction=reduction,
+        parameters=clustering.parameters,
+        images=images,
+        layers=tuple(layer.count for layer in clustering.layers),
+        layer=clustering.chosen,
+        noise=noise,
+        silhouette=rounded(measures.silhouette),
+        quality=quality(stability, images, noise),
     )
 
 

@@ -17,7 +17,7 @@ from imgcluster.encoders import Encoder
 from imgcluster.errors import NoImagesError, UsageError, WorkspaceError
 from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import read_table, write_table
-from imgcluster.fileio.path_text import common_base, from_text, join, relative_to, to_text
+from imgcluster.fileio.path_text import absolute_path, common_base, from_text, join, relative_path, to_text
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder, Scope, UnreadablePath
 from imgcluster.images.load import default_workers
@@ -118,8 +118,8 @@ def embed(
     with space.locked():
         require_not_moved(space)
         _refuse_other_encoder(space, model, chosen.fresh)
-        job = _Job(space, model, requested, _listing(files), fresh=chosen.fresh)
-        intake = Intake(job.index, job.writer, model, batch_size=chosen.batch_size, begin=job.begin)
+        job = _Job(space, model, finder.roots(), requested, _listing(files), fresh=chosen.fresh)
+        intake = Intake(job.index, job.writer, model, batch_size=chosen.batch_size, base=job.base, begin=job.begin)
         try:
             with quiet_decoders():
                 intake.take_all(finder, workers, on_progress)
@@ -148,12 +148,15 @@ class _Job:
     Args:
         space: The workspace, locked.
         model: The encoder.
+        roots: The folders that are searched.
         asked: The paths to embed, absolute texts.
         listing: What tells the list of more files from another one.
         fresh: Whether to start over. Where this same job was interrupted before, it goes on instead.
     """
 
-    def __init__(self, space: Workspace, model: Encoder, asked: list[str], listing: str, *, fresh: bool) -> None:
+    def __init__(
+        self, space: Workspace, model: Encoder, roots: list[str], asked: list[str], listing: str, *, fresh: bool
+    ) -> None:
         self._space = space
         self._model = model
         self._asked = asked
@@ -163,6 +166,8 @@ class _Job:
         same_encoder = before.get("encoder", {}).get("identity") == model.identity
         self._fresh = fresh and not (unfinished and same_encoder)
         self._before = {} if self._fresh else before
+        # The first embed decides what paths are relative to, so that they stay the same as folders are added.
+        self.base: str = self._before["base"] if "base" in self._before else common_base(roots)
         self._begun = False
         self.index = Index(space.embeddings, model.identity, forget=self._fresh)
         self.writer = ShardWriter(space.embeddings, model.identity)
@@ -175,7 +180,7 @@ class _Job:
         if self._begun:
             return
         retire_results(self._space)
-        record = {**versions(), "state": "embedding", "encoder": self._encoder_record()}
+        record = {**versions(), "state": "embedding", "encoder": self._encoder_record(), "base": self.base}
         if self._fresh:
             record["fresh"] = self._job
         # What it says of the clustering has gone with the results.
@@ -209,11 +214,7 @@ class _Job:
         holdings = contents(folder, identity)
         skipped, skipped_roots = self._all_skipped(intake, scope)
         roots = sorted(skipped_roots | set(holdings.roots))
-        base = common_base(roots)
-        if base != self._before.get("base", base):
-            # The paths in the tables are relative to it.
-            self.begin()
-        rows = ((relative_to(location, base), reason) for location, reason in sorted(skipped.items()))
+        rows = ((relative_path(location, self.base), reason) for location, reason in sorted(skipped.items()))
         write_table(self._space.skipped, SKIPPED, rows)
         watch.lap("store")
         seconds = watch.seconds
@@ -242,7 +243,7 @@ class _Job:
             "state": "embedded",
             "encoder": self._encoder_record(),
             "fingerprint": holdings.fingerprint,
-            "base": base,
+            "base": self.base,
             "roots": roots,
             "counts": {"found": summary.found, "embedded": summary.embedded, "skipped": summary.skipped},
             "embed": {
@@ -264,9 +265,8 @@ class _Job:
         skipped = {entry.location: reason for entry, reason in intake.skipped}
         roots = {entry.root for entry, _ in intake.skipped}
         if self._before and self._space.skipped.exists():
-            base = str(self._before.get("base", ""))
             for row in read_table(self._space.skipped, SKIPPED):
-                location = join(base, row["path"]) if base else row["path"]
+                location = absolute_path(self.base, row["path"])
                 if location not in scope:
                     skipped.setdefault(location, row["reason"])
                     roots.update(root for root in self._before.get("roots", ()) if location.startswith(join(root, "")))

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from imgcluster.encoders import Encoder
+from imgcluster.fileio.path_text import relative_path
 from imgcluster.images.find import Finder, FoundFile, UnreadablePath
 from imgcluster.images.load import Loaded, NotAnImage, Skipped, Unchanged, in_order, read_image
 from imgcluster.progress import OnProgress, Progress
@@ -29,6 +30,7 @@ class Intake:
         writer: Takes the new rows.
         model: The encoder.
         batch_size: Images that go through the encoder at once.
+        base: The folder that stored paths are relative to.
         begin: Called before each batch of new rows is written.
 
     Attributes:
@@ -40,7 +42,14 @@ class Intake:
     """
 
     def __init__(
-        self, index: Index, writer: ShardWriter, model: Encoder, *, batch_size: int, begin: Callable[[], None]
+        self,
+        index: Index,
+        writer: ShardWriter,
+        model: Encoder,
+        *,
+        batch_size: int,
+        base: str,
+        begin: Callable[[], None],
     ) -> None:
         self.new = self.changed = self.unchanged = self.ignored = 0
         self.skipped: list[tuple[FoundFile | UnreadablePath, str]] = []
@@ -48,6 +57,7 @@ class Intake:
         self._writer = writer
         self._model = model
         self._batch_size = batch_size
+        self._base = base
         self._begin = begin
         self._batch: list[tuple[FoundFile, Loaded, Known | None]] = []
 
@@ -108,8 +118,9 @@ class Intake:
                 self.changed += 1
             rows.append(
                 Row(
-                    path=file.path,
-                    root=file.root,
+                    path=relative_path(file.location, self._base),
+                    root=self._base,
+                    source=file.root,
                     size=file.size,
                     mtime_ns=file.mtime_ns,
                     digest=loaded.digest,

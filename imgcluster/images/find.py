@@ -130,6 +130,15 @@ class Finder:
                 reported.add(entry.location)
             yield entry
 
+    def roots(self) -> list[str]:
+        """Return the folders, as absolute texts, that the paths of found files are relative to."""
+        current = os.path.realpath(os.getcwd())
+        found = set()
+        for path in (*self.paths, *self.listed):
+            native = _canonical(path)
+            found.add(to_text(native if os.path.isdir(native) else _root_of_file(native, current)))
+        return sorted(found)
+
     def scope(self) -> Scope:
         """Return what was searched, which tells files that vanished from files that were not searched for."""
         folders: set[str] = set()
@@ -161,7 +170,7 @@ class _Search:
         current = os.path.realpath(os.getcwd())
         for native in singles:
             # Files under the current folder keep their path relative to it.
-            folder = current if native.startswith(current.rstrip(os.sep) + os.sep) else os.path.dirname(native)
+            folder = _root_of_file(native, current)
             yield from self._file(to_text(folder), os.path.relpath(native, folder), native)
         # A linked folder may contain further links, which are appended to this list.
         for link in self.links:
@@ -250,6 +259,11 @@ class _Search:
         except OSError:
             is_folder = False
         return self.finder.includes(entry.name, path, is_folder=is_folder)
+
+
+def _root_of_file(native: str, current: str) -> str:
+    """Return the current folder for a file below it, else the file's own folder."""
+    return current if native.startswith(current.rstrip(os.sep) + os.sep) else os.path.dirname(native)
 
 
 def _compile(patterns: Sequence[str]) -> GitIgnoreSpec:

@@ -10,7 +10,7 @@ import numpy as np
 
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.csv_tables import field, read_table, write_table
-from imgcluster.fileio.path_text import common_base, relative_to
+from imgcluster.fileio.path_text import common_base, relative_path
 from imgcluster.types import Clustering, Measures
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.names import find_again, read_names
@@ -82,8 +82,8 @@ class ClusteringTables:
         self._measures = measures
         # After an interrupted `embed` the manifest does not know the folders of the newest images yet.
         self._complete = manifest.get("state") == "embedded"
-        self.base = str(manifest.get("base", "")) if self._complete else common_base(list(embeddings.roots))
-        self.paths = [relative_to(location, self.base) for location in embeddings.locations]
+        self.base = str(manifest["base"]) if "base" in manifest else common_base(list(embeddings.roots))
+        self.paths = [relative_path(location, self.base) for location in embeddings.locations]
         self.names = find_again(read_names(space), embeddings.locations, clustering.labels)
         self.rows = tuple(
             ClusterRow(

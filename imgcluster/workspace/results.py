@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.csv_tables import read_table
-from imgcluster.fileio.path_text import join
+from imgcluster.fileio.path_text import absolute_path
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import contents
 from imgcluster.workspace.tables import ASSIGNMENTS
@@ -103,7 +103,7 @@ def read_tables(space: Workspace, metrics: dict[str, Any]) -> Results:
         return Results(
             base=base,
             paths=[row["path"] for row in rows],
-            locations=[join(base, row["path"]) if base else row["path"] for row in rows],
+            locations=[absolute_path(base, row["path"]) for row in rows],
             clusters=np.array([int(row["cluster"]) for row in rows], dtype=np.int64),
             confidence=_numbers(row["confidence"] for row in rows),
             distances=_numbers(row["distance"] for row in rows),
