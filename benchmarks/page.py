@@ -100,7 +100,7 @@ def stages(space: Path) -> dict[str, float]:
         seconds[str(last[0])] += now - float(last[1])
         last[:] = [step.stage, now]
 
-    imgcluster.report_page(workspace=space, report=report)
+    imgcluster.report_page(workspace=space, on_progress=report)
     seconds[str(last[0])] += time.monotonic() - float(last[1])
     return dict(seconds)
 
@@ -206,7 +206,7 @@ def built(folder: Path, count: int) -> Path:
     space = folder / "out"
     if not space.exists():
         space = build(folder, count)
-        imgcluster.cluster(workspace=space, k=30, place_by="none")
+        imgcluster.cluster(workspace=space, k=30, place="none")
     took = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages(space).items())
     print(f"page of {count:,} images written in {took}")
     return space / "report.html"

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from imgcluster.commands.embed import EmbedSummary, embed
     from imgcluster.commands.encoders import EncoderEntry, encoder_info, encoder_list
     from imgcluster.commands.evaluate import EvaluateSummary, evaluate
-    from imgcluster.commands.report import report_page
+    from imgcluster.commands.load import Collection, load
+    from imgcluster.commands.report import ReportSummary, report_page
     from imgcluster.commands.run import RunSummary, run
     from imgcluster.commands.undo import UndoSummary, undo
-    from imgcluster.encoders import Encoder, EncoderInfo, EncoderOptions
+    from imgcluster.encoders import Encoder, EncoderInfo
     from imgcluster.errors import (
         ClusteringError,
         DeviceError,
@@ -36,13 +37,16 @@ if TYPE_CHECKING:
         UsageError,
         WorkspaceError,
     )
+    from imgcluster.options import ClusterOptions, EmbedOptions, EncoderOptions
     from imgcluster.progress import Progress
 
 _HOME: Final = {
     "__version__": "_version",
     "Encoder": "encoders",
     "EncoderInfo": "encoders",
-    "EncoderOptions": "encoders",
+    "ClusterOptions": "options",
+    "EmbedOptions": "options",
+    "EncoderOptions": "options",
     "ClusteringError": "errors",
     "DeviceError": "errors",
     "EncoderError": "errors",
@@ -67,6 +71,9 @@ _HOME: Final = {
     "encoder_list": "commands.encoders",
     "EvaluateSummary": "commands.evaluate",
     "evaluate": "commands.evaluate",
+    "Collection": "commands.load",
+    "load": "commands.load",
+    "ReportSummary": "commands.report",
     "report_page": "commands.report",
     "RunSummary": "commands.run",
     "run": "commands.run",
@@ -77,11 +84,14 @@ _HOME: Final = {
 
 __all__ = [
     "ApplySummary",
+    "ClusterOptions",
     "ClusterSummary",
     "ClusteringError",
+    "Collection",
     "Comparison",
     "DeviceError",
     "DoctorSummary",
+    "EmbedOptions",
     "EmbedSummary",
     "Encoder",
     "EncoderEntry",
@@ -94,6 +104,7 @@ __all__ = [
     "PlacementError",
     "PlanError",
     "Progress",
+    "ReportSummary",
     "RunSummary",
     "UndoSummary",
     "UsageError",
@@ -107,6 +118,7 @@ __all__ = [
     "encoder_info",
     "encoder_list",
     "evaluate",
+    "load",
     "report_page",
     "run",
     "undo",

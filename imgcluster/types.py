@@ -13,6 +13,7 @@ from imgcluster.errors import UsageError
 
 __all__ = [
     "FILTERS",
+    "POOLINGS",
     "RESIZE_RULES",
     "Candidate",
     "ClusterFacts",
@@ -25,6 +26,7 @@ __all__ = [
     "Measures",
     "Metric",
     "Pixels",
+    "Pooling",
     "ResizeRule",
     "Values",
     "Vectors",
@@ -36,6 +38,9 @@ Pixels = npt.NDArray[np.uint8]
 
 ResizeRule = Literal["crop", "stretch", "pad"]
 RESIZE_RULES: Final[tuple[str, ...]] = get_args(ResizeRule)
+
+Pooling = Literal["cls", "mean"]
+POOLINGS: Final[tuple[str, ...]] = get_args(Pooling)
 
 FILTERS: Final = ("nearest", "bilinear", "bicubic", "lanczos")
 

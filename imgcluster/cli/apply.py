@@ -8,53 +8,45 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli import options as o
-from imgcluster.cli.console import say, show_clusters
-from imgcluster.cli.screen import Screen, boundary
+from imgcluster.cli.command import DryRun, Workspace, command
+from imgcluster.cli.console import counted, say, show_clusters
+from imgcluster.cli.screen import Screen
+from imgcluster.options import DEFAULT_WORKSPACE
 
 if TYPE_CHECKING:
     from imgcluster.commands.apply import ApplySummary
 
-__all__ = [
-    "apply_command",
-    "show_apply",
-]
+__all__ = ["apply_command"]
 
 
+@command()
 def apply_command(
+    screen: Screen,
     plan: Annotated[Path, typer.Argument(metavar="PLAN.json", help="A plan saved on the page.")],
-    dry_run: o.DryRun = False,
-    workspace: o.WorkspaceFolder = o.WORKSPACE,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    dry_run: DryRun = False,
+    workspace: Workspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
-    """Carry out what was decided on the page: names, merges, misplaced images."""
-    screen = Screen(as_json, quiet, verbose)
-    with boundary(screen):
-        from imgcluster.commands.apply import apply
+    """Apply a plan saved on the page: names, merges, corrections."""
+    from imgcluster.commands.apply import apply
 
-        with screen.progress() as report:
-            summary = apply(plan, workspace=workspace, dry_run=dry_run, report=report)
-        screen.show(summary, show_apply)
+    with screen.progress() as on_progress:
+        summary = apply(plan, workspace=workspace, dry_run=dry_run, on_progress=on_progress)
+    screen.show(summary, _show)
 
 
-def show_apply(summary: ApplySummary) -> None:
-    """Print what a plan changed, and the clusters after it."""
+def _show(summary: ApplySummary) -> None:
     parts = (
-        (summary.named, "named", "cluster"),
-        (summary.merged, "merged", "cluster"),
-        (summary.misplaced, "put right", "image"),
+        (summary.named, "cluster", "renamed"),
+        (summary.merged, "cluster", "merged"),
+        (summary.misplaced, "image", "corrected"),
     )
-    told = [f"{count:,} {noun}{'' if count == 1 else 's'} {verb}" for count, verb, noun in parts if count]
-    would = "The plan would change" if summary.dry_run else "The plan changed"
-    say(f"{would}: {', '.join(told) or 'nothing'}.")
+    changes = ", ".join(f"{counted(count, noun)} {verb}" for count, noun, verb in parts if count)
+    say(f"{'The plan would change' if summary.dry_run else 'Applied the plan'}: {changes or 'nothing to change'}.")
     show_clusters(summary.clusters, summary.workspace)
     if summary.dry_run:
         say("Nothing was written.")
         return
     if summary.moved:
-        files = "file" if summary.moved == 1 else "files"
-        say(f"Moved {summary.moved:,} placed {files} in {summary.workspace}/clusters.")
-    say(f"To take the plan back: imgcluster undo -w {shlex.quote(summary.workspace)}")
+        say(f"Moved {counted(summary.moved, 'placed file')} in {summary.workspace}/clusters.")
+    say(f"To undo the plan: imgcluster undo -w {shlex.quote(summary.workspace)}")
     say(f"Page: {summary.report}")

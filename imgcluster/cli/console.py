@@ -1,4 +1,4 @@
-"""How anything is printed for people on standard output: lines, tables, and the words that come up everywhere."""
+"""Printing results on standard output: lines, tables, and phrases that several commands use."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ROWS",
+    "counted",
     "images",
     "new_table",
     "plain",
@@ -27,7 +28,7 @@ __all__ = [
 
 _PLAIN_WIDTH: Final = 10_000
 
-# More clusters than this are for clusters.csv and the page.
+# The table shows at most this many clusters; clusters.csv and the page have all.
 ROWS: Final = 25
 _FIGURES: Final = ("cluster", "size", "share", "confidence", "stability")
 
@@ -60,9 +61,14 @@ def plain(text: str) -> Text:
     return Text(printable(text))
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where it is not 1."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def images(count: int) -> str:
     """Return a number of images in words."""
-    return f"{count:,} {'image' if count == 1 else 'images'}"
+    return counted(count, "image")
 
 
 def show_clusters(rows: Sequence[ClusterRow], workspace: str) -> None:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli import options as o
-from imgcluster.cli.console import images, new_table, plain, print_table, say
-from imgcluster.cli.screen import Screen, boundary
+from imgcluster.cli.command import Workspace, command, from_field
+from imgcluster.cli.console import counted, new_table, plain, print_table, say
+from imgcluster.cli.screen import Screen
 from imgcluster.errors import UsageError
+from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions
 
 if TYPE_CHECKING:
     from imgcluster.commands.compare import Comparison
@@ -24,7 +25,9 @@ __all__ = [
 ]
 
 
+@command()
 def evaluate_command(
+    screen: Screen,
     workspaces: Annotated[
         list[Path] | None,
         typer.Argument(metavar="WORKSPACE…", help="Workspaces to compare, instead of -w DIR.", show_default=False),
@@ -34,61 +37,55 @@ def evaluate_command(
         typer.Option(
             "--method",
             metavar="METHOD",
-            help="Cluster by this method, only to compare it; nothing is written. May be repeated.",
+            help="Cluster by this method, only to compare it; nothing is written. Can be repeated.",
         ),
     ] = None,
     k: Annotated[int | None, typer.Option("-k", "--k", min=1, help="The number of clusters for those methods.")] = None,
-    assign_noise: o.Assign = False,
-    seed: o.Seed = 0,
+    assign_noise: from_field(ClusterOptions, "assign_noise") = False,  # type: ignore[valid-type]
+    seed: from_field(ClusterOptions, "seed") = 0,  # type: ignore[valid-type]
     labels: Annotated[
         str, typer.Option("--labels", metavar="folders|FILE.csv", help="Folder names, or a CSV with path and label.")
     ] = "folders",
-    workspace: o.WorkspaceFolder = o.WORKSPACE,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    workspace: Workspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Score the clustering against labels: accuracy, NMI, ARI, purity, confusion matrix.
 
-    With several workspaces, or methods, their scores stand side by side.
+    With several workspaces or methods, the scores are printed side by side.
     """
-    screen = Screen(as_json, quiet, verbose)
-    with boundary(screen):
-        if not method and (k is not None or assign_noise):
-            raise UsageError("--k and --assign-noise are for comparing methods: add --method METHOD")
-        if workspaces or method:
-            from imgcluster.commands.compare import compare
-
-            with screen.progress() as report:
-                comparison = compare(
-                    workspaces or (workspace,),
-                    methods=method or (),
-                    labels=labels,
-                    k=k,
-                    assign=assign_noise,
-                    seed=seed,
-                    report=report,
-                )
-            screen.show(comparison, show_comparison)
-            return
+    if not method and (k is not None or assign_noise):
+        raise UsageError("--k and --assign-noise are for comparing methods: add --method METHOD")
+    if not workspaces and not method:
         from imgcluster.commands.evaluate import evaluate
 
-        summary = evaluate(labels=labels, workspace=workspace)
-        screen.show(summary, show_evaluate)
+        screen.show(evaluate(labels=labels, workspace=workspace), show_evaluate)
+        return
+    from imgcluster.commands.compare import compare
+
+    with screen.progress() as on_progress:
+        comparison = compare(
+            workspaces or (workspace,),
+            methods=method or (),
+            labels=labels,
+            k=k,
+            assign_noise=assign_noise,
+            seed=seed,
+            on_progress=on_progress,
+        )
+    screen.show(comparison, show_comparison)
 
 
 def show_evaluate(summary: EvaluateSummary) -> None:
     """Print the scores."""
     say(
-        f"{images(summary.images)} against {summary.classes} labels ({summary.labels}): "
+        f"{counted(summary.images, 'image')} against {summary.classes} labels ({summary.labels}): "
         f"accuracy {_with_interval(summary.accuracy, summary.accuracy_interval)}, "
         f"NMI {_with_interval(summary.nmi, summary.nmi_interval)}, "
         f"ARI {_with_interval(summary.ari, summary.ari_interval)}, purity {summary.purity:.3f}."
     )
     if summary.noise:
-        say(f"{images(summary.noise)} of no cluster (noise) count as one more cluster.")
+        say(f"{counted(summary.noise, 'image')} in no cluster (noise), counted as one more cluster.")
     if summary.unlabelled:
-        say(f"{images(summary.unlabelled)} have no label and were left out.")
+        say(f"Ignored {counted(summary.unlabelled, 'image')} without a label.")
     say(f"Confusion matrix: {summary.confusion_table}, {summary.confusion_picture}")
 
 

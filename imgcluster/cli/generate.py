@@ -44,7 +44,7 @@ def generate_command(
     with boundary(screen):
         from imgcluster.commands.generate import generate
 
-        with screen.progress() as report:
+        with screen.progress() as on_progress:
             summary = generate(
                 encoder=encoder,
                 count=count,
@@ -53,7 +53,7 @@ def generate_command(
                 around=around,
                 spread=spread,
                 device=device,
-                report=report,
+                on_progress=on_progress,
             )
         screen.show(summary, show_generate)
 

@@ -1,4 +1,4 @@
-"""Bars on standard error that show how far a command is, with Rich."""
+"""Progress bars on standard error, with Rich."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -22,39 +22,24 @@ from rich.progress import (
 from rich.text import Text
 
 from imgcluster import progress
+from imgcluster.cli.progress_lines import STAGES
 
 if TYPE_CHECKING:
-    from training.progress import Progress as TrainingProgress
+    from imgcluster_training.progress import TrainingProgress
 
 __all__ = ["bar", "training_bar"]
 
-_STAGES: Final = {
-    "find": "Looking for images",
-    "embed": "Embedding",
-    "load": "Loading embeddings",
-    "cluster": "Clustering",
-    "measure": "Measuring",
-    "place": "Placing files",
-    "layout": "Laying out the map",
-    "thumbnails": "Making small pictures",
-    "figures": "Drawing figures",
-    "report": "Writing the page",
-    "undo": "Taking files back",
-    "reconstruct": "Reconstructing",
-    "generate": "Generating",
-}
-
 
 class _Time(TimeRemainingColumn):
-    """The time left; where nobody knows it, the time gone by."""
+    """The time left; while that is unknown, the elapsed time."""
 
     def render(self, task: Task) -> Text:
         return super().render(task) if task.total else TimeElapsedColumn().render(task)
 
 
 @contextmanager
-def bar() -> Iterator[progress.Report]:
-    """Yield a function that shows each step as a bar on standard error."""
+def bar() -> Iterator[progress.OnProgress]:
+    """Yield a function that displays each step as a bar; the rate is Rich's moving average."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -65,18 +50,21 @@ def bar() -> Iterator[progress.Report]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 
-        def report(step: progress.Progress) -> None:
+        def on_progress(step: progress.Progress) -> None:
             if step.stage not in tasks:
                 for earlier in tasks.values():
                     bars.update(earlier, visible=False)
-                tasks[step.stage] = bars.add_task(_STAGES.get(step.stage, step.stage), total=step.total, count="")
+                tasks[step.stage] = bars.add_task(
+                    STAGES.get(step.stage, (step.stage, ""))[0], total=step.total, count=""
+                )
             task = tasks[step.stage]
             speed = bars.tasks[task].speed
             count = f"{step.done:,}" + (f" of {step.total:,}" if step.total else "") if step.done else ""
-            rate = f"  {speed:,.0f}/s" if speed and step.total else ""
+            noun = STAGES.get(step.stage, ("", ""))[1]
+            rate = f" {noun}  {speed:,.0f}/s" if speed and step.total else ""
             bars.update(task, completed=step.done, total=step.total, count=count + rate)
 
-        yield report
+        yield on_progress
 
 
 @contextmanager
@@ -91,7 +79,7 @@ def training_bar() -> Iterator[Callable[[TrainingProgress], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("Training", total=None, count="")
 
-        def report(step: TrainingProgress) -> None:
+        def on_progress(step: TrainingProgress) -> None:
             fold = f"fold {step.fold}/{step.folds}, " if step.folds else ""
             validated = "" if math.isnan(step.validation_loss) else f", validation {step.validation_loss:.5f}"
             left = timedelta(seconds=round(step.seconds_left))
@@ -103,4 +91,4 @@ def training_bar() -> Iterator[Callable[[TrainingProgress], None]]:
                 count=f"loss {step.loss:.5f}{validated}  {step.images_per_second:,.0f} images/s  {left} left",
             )
 
-        yield report
+        yield on_progress

@@ -44,7 +44,7 @@ def reconstruct_command(
     with boundary(screen):
         from imgcluster.commands.reconstruct import reconstruct
 
-        with screen.progress() as report:
+        with screen.progress() as on_progress:
             summary = reconstruct(
                 paths or (),
                 encoder=encoder,
@@ -54,7 +54,7 @@ def reconstruct_command(
                 workers=workers,
                 exclude=exclude or (),
                 recursive=not no_recursive,
-                report=report,
+                on_progress=on_progress,
             )
         screen.show(summary, show_reconstruct)
         if strict and summary.skipped:

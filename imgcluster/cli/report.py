@@ -2,45 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli import options as o
+from imgcluster.cli.command import Workspace, command
 from imgcluster.cli.console import say
-from imgcluster.cli.screen import Screen, boundary
+from imgcluster.cli.screen import Screen
+from imgcluster.options import DEFAULT_WORKSPACE
 
-__all__ = [
-    "report_command",
-    "show_report",
-]
+if TYPE_CHECKING:
+    from imgcluster.commands.report import ReportSummary
+
+__all__ = ["report_command"]
 
 
+@command()
 def report_command(
+    screen: Screen,
     figures: Annotated[
         bool, typer.Option("--figures", help="Draw figures for papers, too: PNG and SVG in the folder figures.")
     ] = False,
-    workspace: o.WorkspaceFolder = o.WORKSPACE,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    workspace: Workspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Write the page again from the workspace."""
-    screen = Screen(as_json, quiet, verbose)
-    with boundary(screen):
-        from imgcluster.commands.report import report_page
-        from imgcluster.fileio.path_text import to_text
-        from imgcluster.workspace.folder import Workspace
+    from imgcluster.commands.report import report_page
 
-        with screen.progress() as report:
-            page = report_page(workspace=workspace, figures=figures, report=report)
-        folder = to_text(Workspace(workspace).figures) if figures else None
-        screen.show((page, folder), show_report, as_json={"report": page, "figures": folder})
+    with screen.progress() as on_progress:
+        summary = report_page(workspace=workspace, figures=figures, on_progress=on_progress)
+    screen.show(summary, _show)
 
 
-def show_report(written: tuple[str, str | None]) -> None:
-    """Print where the page lies, and the figures where there are any."""
-    page, figures = written
-    if figures:
-        say(f"Figures: {figures}")
-    say(f"Page: {page}")
+def _show(summary: ReportSummary) -> None:
+    if summary.figures:
+        say(f"Figures: {summary.figures}")
+    say(f"Page: {summary.report}")

@@ -1,4 +1,4 @@
-"""Where errors become one line and an exit code, and where output is chosen: text, JSON or nothing."""
+"""What a command prints (text, JSON or nothing), and how its errors become one line and an exit code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import typer
 
 from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.fileio.path_text import printable, to_text
-from imgcluster.progress import Report, silent
+from imgcluster.progress import OnProgress, ignore_progress
 
 __all__ = ["INTERRUPTED", "SKIPPED", "Screen", "boundary"]
 
@@ -31,12 +31,12 @@ INTERRUPTED: Final = 130
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Screen:
-    """What the user wants to see of a command.
+    """What a command prints.
 
     Args:
-        as_json: One JSON object on standard output and nothing else there.
+        as_json: One JSON object on standard output, and nothing else there.
         quiet: Errors only.
-        verbose: What happens inside, too.
+        verbose: Details, too.
     """
 
     as_json: bool
@@ -44,10 +44,7 @@ class Screen:
     verbose: bool
 
     def show(self, answer: _Answer, text: Callable[[_Answer], None], *, as_json: Any = None) -> None:
-        """Print a command's answer, a dataclass or anything JSON holds.
-
-        As JSON, or what stands for it there in `as_json`; else what `text` prints of it.
-        """
+        """Print a command's result: as JSON (of `as_json`, where it is given), or by the function `text`."""
         if self.as_json:
             sys.stdout.write(
                 json.dumps(
@@ -57,59 +54,67 @@ class Screen:
             )
         elif not self.quiet:
             text(answer)
-        # Here, not at the end of the program: who reads it may have gone.
+        # Here, not at exit, so that a closed pipe is handled like one during printing.
         sys.stdout.flush()
 
     @contextmanager
-    def progress(self) -> Iterator[Report]:
-        """Yield what draws a bar on standard error; nothing is drawn where that is no terminal."""
-        if self.quiet or not sys.stderr.isatty():
-            yield silent
-            return
-        from imgcluster.cli.progress_bar import bar
+    def progress(self) -> Iterator[OnProgress]:
+        """Yield what displays progress on standard error: a bar on a terminal, else a line every 30 seconds."""
+        if self.quiet:
+            yield ignore_progress
+        elif sys.stderr.isatty():
+            from imgcluster.cli.progress_bar import bar
 
-        with bar() as report:
-            yield report
+            with bar() as on_progress:
+                yield on_progress
+        else:
+            from imgcluster.cli.progress_lines import ProgressLines
+
+            yield ProgressLines()
 
     @contextmanager
     def training_progress(self) -> Iterator[Callable[[Any], None] | None]:
-        """Yield what shows how a training goes; None where nobody looks on."""
-        if self.quiet or not sys.stderr.isatty():
+        """Yield what displays the progress of a training in the same two ways."""
+        if self.quiet:
             yield None
-            return
-        from imgcluster.cli.progress_bar import training_bar
+        elif sys.stderr.isatty():
+            from imgcluster.cli.progress_bar import training_bar
 
-        with training_bar() as report:
-            yield report
+            with training_bar() as on_progress:
+                yield on_progress
+        else:
+            from imgcluster.cli.progress_lines import TrainingLines
+
+            yield TrainingLines()
 
 
 @contextmanager
 def boundary(screen: Screen) -> Iterator[None]:
-    """Run a command's body; whatever it raises ends as one line on standard error and the right exit code."""
+    """Run a command's body; an error becomes one line on standard error and the right exit code."""
     _set_up_streams()
     _take_signals_as_interruptions()
     _set_up_logging(screen)
     try:
         if screen.quiet and screen.verbose:
-            raise UsageError("-q and -v contradict each other; give one of them")
+            raise UsageError("-q and -v exclude each other; give one of them")
         yield
     except ImgclusterError as error:
         _fail(screen, str(error), error.exit_code)
     except KeyboardInterrupt:
-        _fail(screen, "interrupted; the same command goes on from here", INTERRUPTED)
+        _fail(screen, "interrupted; run the same command again to continue", INTERRUPTED)
     except BrokenPipeError:
-        # Whoever read our output has gone (as `head` does); nothing is wrong.
+        # The reader closed the pipe, as `head` does; this is not an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(0) from None
     except OSError as error:
         _fail(screen, _describe(error), 1)
     except MemoryError:
-        _fail(screen, "there is not enough memory for this; try fewer images, or --reduce pca", 1)
+        _fail(screen, "not enough memory; try fewer images, or --reduce pca", 1)
 
 
 def _fail(screen: Screen, message: str, code: int) -> None:
     if screen.verbose:
-        logging.getLogger("imgcluster").debug("where it happened:", exc_info=True)
+        logging.getLogger("imgcluster").debug("traceback:", exc_info=True)
     line = printable(" ".join(message.split()))
     if screen.as_json:
         sys.stdout.write(json.dumps({"error": line, "exit_code": code}, ensure_ascii=False) + "\n")
@@ -120,12 +125,12 @@ def _fail(screen: Screen, message: str, code: int) -> None:
 def _describe(error: OSError) -> str:
     where = f": {error.filename}" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk is full{where}; make room, and run the same command again: what was written is kept"
+        return f"the disk is full{where}; free some space and run the same command again to continue"
     return f"{error.strerror or error}{where}"
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON holds it; numbers that JSON has no word for become null."""
+    """Return a value as JSON can hold it; NaN and infinity become null."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
@@ -140,7 +145,7 @@ def _plain(value: Any) -> Any:
 
 
 def _set_up_streams() -> None:
-    # A file's name must be printable on every console, also where that is not UTF-8.
+    # File names must be printable on consoles that are not UTF-8, too.
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -148,7 +153,7 @@ def _set_up_streams() -> None:
 
 
 def _take_signals_as_interruptions() -> None:
-    """Let the ends that systems and terminals put to a program (`kill`, a closed window) lose as little as Ctrl-C."""
+    """Handle SIGTERM (`kill`) and SIGHUP (a closed terminal) like Ctrl-C."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

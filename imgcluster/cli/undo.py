@@ -2,54 +2,44 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from imgcluster.cli import options as o
-from imgcluster.cli.console import ROWS, say
-from imgcluster.cli.screen import Screen, boundary
+from imgcluster.cli.command import DryRun, Workspace, command
+from imgcluster.cli.console import ROWS, counted, say
+from imgcluster.cli.screen import Screen
+from imgcluster.options import DEFAULT_WORKSPACE
 
 if TYPE_CHECKING:
     from imgcluster.commands.undo import UndoSummary
 
-__all__ = [
-    "show_undo",
-    "undo_command",
-]
+__all__ = ["undo_command"]
 
 
-def undo_command(
-    dry_run: o.DryRun = False,
-    workspace: o.WorkspaceFolder = o.WORKSPACE,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
-) -> None:
-    """Take back the last plan, else the last placing of files: moved images return, links and copies go."""
-    screen = Screen(as_json, quiet, verbose)
-    with boundary(screen):
-        from imgcluster.commands.undo import undo
+@command()
+def undo_command(screen: Screen, dry_run: DryRun = False, workspace: Workspace = Path(DEFAULT_WORKSPACE)) -> None:
+    """Undo the last plan or, without one, the last placement: moved images return, links and copies are removed."""
+    from imgcluster.commands.undo import undo
 
-        with screen.progress() as report:
-            summary = undo(workspace=workspace, dry_run=dry_run, report=report)
-        screen.show(summary, show_undo)
-        if summary.place == "move" and summary.left:
-            raise typer.Exit(1)
+    with screen.progress() as on_progress:
+        summary = undo(workspace=workspace, dry_run=dry_run, on_progress=on_progress)
+    screen.show(summary, _show)
+    if summary.place == "move" and summary.left:
+        raise typer.Exit(1)
 
 
-def show_undo(summary: UndoSummary) -> None:
-    """Print what was taken back."""
-    would = "Would take" if summary.dry_run else "Took"
+def _show(summary: UndoSummary) -> None:
+    prefix = "Would undo" if summary.dry_run else "Undone:"
     if summary.what == "plan":
-        files = f"{summary.taken_back:,} placed {'file' if summary.taken_back == 1 else 'files'}"
-        moved = f"; {files} moved back" if summary.taken_back else ""
-        say(f"{would} back the last plan{moved}.")
+        moved = f"; {counted(summary.taken_back, 'placed file')} moved back" if summary.taken_back else ""
+        say(f"{prefix} the last plan{moved}.")
         return
     total = summary.taken_back + len(summary.left)
-    count = f"{summary.taken_back:,} of {total:,}" if summary.left else f"{total:,}"
-    say(f"{would} back {count} {'file' if total == 1 else 'files'} placed by {summary.place}.")
+    done = f"{summary.taken_back:,} of {counted(total, 'file')}" if summary.left else counted(total, "file")
+    say(f"{prefix} the placement of {done} (by {summary.place}).")
     for target, reason in summary.left[:ROWS]:
-        say(f"Not taken back: {target} ({reason})")
+        say(f"Stays: {target} ({reason})")
     if len(summary.left) > ROWS:
         say(f"… and {len(summary.left) - ROWS} more.")

@@ -12,22 +12,20 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.commands.confusion import Confusion, read_confusion, write_confusion
-from imgcluster.commands.embed import DEFAULT_WORKSPACE
-from imgcluster.commands.history import keep_state, recover
-from imgcluster.commands.page import write_page
+from imgcluster.commands.history import keep_state, recover, relocate_placed, rewrite_page
 from imgcluster.errors import PlanError, UsageError, WorkspaceError
 from imgcluster.evaluation.internal import measure
 from imgcluster.fileio.atomic import remove, write_json
 from imgcluster.fileio.csv_tables import read_table, write_table
 from imgcluster.fileio.path_text import to_text
-from imgcluster.placement import relocate
-from imgcluster.progress import Progress, Report, silent
+from imgcluster.options import DEFAULT_WORKSPACE
+from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Measures, Metric
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.names import write_names
 from imgcluster.workspace.plans import Decided, Plan, carry_out, read_plan
 from imgcluster.workspace.result_tables import ClusterRow, rounded, row_of
-from imgcluster.workspace.results import Results, encoder_identity, read_placement, read_results
+from imgcluster.workspace.results import Results, encoder_identity, read_results, read_tables
 from imgcluster.workspace.shards import Embeddings, load
 from imgcluster.workspace.tables import ASSIGNMENTS, CLUSTERS
 
@@ -71,7 +69,7 @@ def apply(
     *,
     workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
     dry_run: bool = False,
-    report: Report = silent,
+    on_progress: OnProgress = ignore_progress,
 ) -> ApplySummary:
     """Carry out a plan that was saved on the page: names, merges and misplaced images.
 
@@ -84,7 +82,7 @@ def apply(
         plan: The plan's file; `imgcluster.workspace.plans` describes it.
         workspace: The workspace folder.
         dry_run: Whether only to say what would be done.
-        report: Called with each step.
+        on_progress: Called with each step.
 
     Raises:
         UsageError: There is no such file.
@@ -98,14 +96,14 @@ def apply(
     space = Workspace(workspace)
     identity = encoder_identity(space)
     with space.locked(dry_run=dry_run):
-        recover(space, dry_run=dry_run, report=report)
+        recover(space, dry_run=dry_run, on_progress=on_progress)
         results = read_results(space)
         decided = carry_out(decisions, results.paths, results.clusters, results.names, name=to_text(file))
         embeddings = load(space.embeddings, identity)
         tables = _Tables(space, results, decided, embeddings)
         moved = 0
         if not dry_run:
-            moved = _write(space, results, decided, tables, embeddings, report)
+            moved = _write(space, results, decided, tables, embeddings, on_progress)
     return ApplySummary(
         workspace=to_text(space.path),
         plan=to_text(file),
@@ -132,28 +130,21 @@ def _read(file: Path) -> Plan:
 
 
 def _write(
-    space: Workspace, results: Results, decided: Decided, tables: _Tables, embeddings: Embeddings, report: Report
+    space: Workspace,
+    results: Results,
+    decided: Decided,
+    tables: _Tables,
+    embeddings: Embeddings,
+    on_progress: OnProgress,
 ) -> int:
-    journal = read_placement(space)
     number = keep_state(space)
     # From here to the last line the workspace has no clustering; then it has the new one. In between, `recover`
-    # and `undo` know the way back.
+    # and `undo` restore the old one.
     remove(space.metrics)
     for path in space.drawn:
         remove(path)
     labels = decided.clusters.tolist()
-    moved = (
-        0
-        if journal is None
-        else relocate(
-            journal,
-            space.journal,
-            results.locations,
-            labels,
-            decided.names,
-            step=lambda done, total: report(Progress("place", done, total)),
-        )
-    )
+    moved = relocate_placed(space, results, labels, decided.names, "place", on_progress)
     write_table(space.assignments, tables.assignment_columns, tables.assignments())
     write_table(
         space.clusters_table,
@@ -170,14 +161,23 @@ def _write(
         metrics |= {
             "clusters": len(tables.clusters),
             "noise": int((decided.clusters < 0).sum()),
+            "layers": _layers_after(metrics, len(tables.clusters)),
             "silhouette": rounded(tables.measures.silhouette),
             "silhouette_sample": tables.measures.silhouette_sample,
         }
     elif tables.confusion is not None:
         write_confusion(space, tables.confusion, decided.names)
-    write_page(space, metrics, embeddings=embeddings, report=report)
+    rewrite_page(space, read_tables(space, metrics), on_progress, embeddings=embeddings)
     write_json(space.metrics, metrics)
     return moved
+
+
+def _layers_after(metrics: dict[str, Any], count: int) -> list[int]:
+    """Return the numbers of clusters of all layers, `count` being that of the picked one."""
+    layers = list(metrics.get("layers", ()))
+    if layers:
+        layers[metrics["layer"]] = count
+    return layers
 
 
 class _Tables:
@@ -230,6 +230,8 @@ class _Tables:
                 "confidence": f"{self._confidence[index]:.4f}",
                 "distance": None if np.isnan(distance) else f"{distance:.4f}",
                 "is_medoid": index in medoids,
+                # The picked layer is the clustering; the finer and coarser ones stay as they were computed.
+                f"layer_{self._before.metrics.get('layer')}": cluster,
             }
             if row.get("runner_up"):
                 other = self._decided.merged.get(int(row["runner_up"]), int(row["runner_up"]))

@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from imgcluster.clustering import Settings, choose_method
 from imgcluster.clustering.run import divide_images
-from imgcluster.commands.embed import DEFAULT_WORKSPACE
 from imgcluster.commands.evaluate import FOLDERS, read_labels, rounded
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.evaluation.external import Interval, intervals, score
 from imgcluster.features.reduce import choose_reduction
 from imgcluster.fileio.path_text import to_text
-from imgcluster.progress import Progress, Report, silent
+from imgcluster.options import DEFAULT_WORKSPACE
+from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Metric
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import encoder_identity, read_results
@@ -59,9 +59,9 @@ def compare(
     methods: Sequence[str] = (),
     labels: str | os.PathLike[str] = FOLDERS,
     k: int | None = None,
-    assign: bool = False,
+    assign_noise: bool = False,
     seed: int = 0,
-    report: Report = silent,
+    on_progress: OnProgress = ignore_progress,
 ) -> Comparison:
     """Score the clusterings of several workspaces, or several methods on each, against labels; nothing is written.
 
@@ -71,9 +71,9 @@ def compare(
             each method, under that method's defaults.
         labels: As for `evaluate`.
         k: The number of clusters for k-means; found without it.
-        assign: Whether the methods' noise goes to the clusters of its neighbours.
+        assign_noise: Whether the methods' noise goes to the clusters of its neighbours.
         seed: For the methods.
-        report: Called with each step.
+        on_progress: Called with each step.
 
     Raises:
         UsageError: A method is unknown, or the labels name none of the images.
@@ -92,7 +92,7 @@ def compare(
         encoder = space.manifest.get("encoder", {}).get("name", "")
         encoder_identity(space)  # refuses a folder that is not there, which the lock would make
         with space.locked():
-            for method, locations, base, clusters in _clusterings(space, methods, k, assign, seed, report):
+            for method, locations, base, clusters in _clusterings(space, methods, k, assign_noise, seed, on_progress):
                 told = read_labels(labels, locations, base)
                 known = [index for index, location in enumerate(locations) if location in told]
                 scores = score(clusters[known], [told[locations[index]] for index in known])
@@ -121,7 +121,7 @@ _Clustered = tuple[str, list[str], str, npt.NDArray[np.int64]]
 
 
 def _clusterings(
-    space: Workspace, methods: Sequence[str], k: int | None, assign: bool, seed: int, report: Report
+    space: Workspace, methods: Sequence[str], k: int | None, assign_noise: bool, seed: int, on_progress: OnProgress
 ) -> Iterator[_Clustered]:
     """Yield method, locations, base and clusters."""
     if not methods:
@@ -134,7 +134,7 @@ def _clusterings(
         raise WorkspaceError(f"{space.path} holds no embeddings yet: run imgcluster embed PATH first")
     metric: Metric = manifest["encoder"].get("metric", "cosine")
     for number, method in enumerate(methods):
-        report(Progress("compare", number, len(methods)))
+        on_progress(Progress("compare", number, len(methods)))
         wanted = k if method in ("auto", "kmeans") else None
         chosen = choose_method(method, wanted)
         kept = divide_images(
@@ -143,6 +143,6 @@ def _clusterings(
             method=chosen,
             reduction=choose_reduction("auto", chosen),
             settings=Settings.of(wanted, seed=seed),
-            assign=assign,
+            assign=assign_noise,
         )
         yield method, embeddings.locations, str(manifest.get("base", "")), kept.clustering.labels

@@ -7,30 +7,28 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any
 
 from imgcluster._version import versions
 from imgcluster.commands.intake import Intake
 from imgcluster.commands.retire import require_not_moved, retire_results
 from imgcluster.commands.stopwatch import Stopwatch
-from imgcluster.encoders import DEFAULT_ENCODER, Encoder, EncoderOptions
+from imgcluster.encoders import Encoder
 from imgcluster.errors import NoImagesError, UsageError, WorkspaceError
 from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import read_table, write_table
-from imgcluster.fileio.path_text import common_base, from_text, join, relative_to, to_text
+from imgcluster.fileio.path_text import absolute_path, common_base, from_text, join, relative_path, to_text
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder, Scope, UnreadablePath
 from imgcluster.images.load import default_workers
-from imgcluster.progress import Report, silent
+from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, with_changes
+from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.workspace.folder import MARKER, Workspace
 from imgcluster.workspace.index import Index
 from imgcluster.workspace.shards import ShardWriter, all_shards, contents, discard
 from imgcluster.workspace.tables import SKIPPED
 
-__all__ = ["DEFAULT_BATCH_SIZE", "DEFAULT_WORKSPACE", "EmbedSummary", "embed", "refuse_own_output"]
-
-DEFAULT_BATCH_SIZE: Final = 32
-DEFAULT_WORKSPACE: Final = "imgcluster-out"
+__all__ = ["EmbedSummary", "embed", "refuse_own_output"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,84 +71,73 @@ class EmbedSummary:
 
 
 def embed(
-    paths: Sequence[str | os.PathLike[str]] = (),
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     *,
     workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
-    encoder: str | os.PathLike[str] = DEFAULT_ENCODER,
-    options: EncoderOptions | None = None,
-    device: str = "auto",
-    batch_size: int = DEFAULT_BATCH_SIZE,
-    workers: int | None = None,
-    exclude: Sequence[str] = (),
-    recursive: bool = True,
     files: Sequence[str | os.PathLike[str]] = (),
-    fresh: bool = False,
-    report: Report = silent,
+    options: EmbedOptions | None = None,
+    on_progress: OnProgress = ignore_progress,
+    **changes: Any,
 ) -> EmbedSummary:
     """Embed the images under `paths` that the workspace does not hold yet.
 
-    Images whose size and time of change are as before, or whose content is, are not embedded again; those that
-    vanished from `paths` leave the workspace; images under other paths stay in it. Where anything changes, the
-    results that were made from the old embeddings go: tables and page into ``outdated/``, placed links and copies
-    altogether.
+    Images whose size and modification time, or whose content, are unchanged are not embedded again; those that are
+    gone from `paths` are removed from the workspace; images under other paths stay in it. Where anything changes, the
+    results made from the old embeddings are retired: tables and page move into ``outdated/``, placed links and copies
+    are removed.
 
     Args:
-        paths: Folders, walked recursively in sorted order, and files.
-        workspace: The workspace folder; made where it is missing.
-        encoder: The name of an encoder, or an ``.onnx`` file.
-        options: What a foreign ONNX file cannot say about itself.
-        device: ``auto``, ``cpu``, ``cuda``, …; see `devices.DEVICES`.
-        batch_size: Images that go through the encoder at once. It changes no result on the CPU.
-        workers: Threads that read and decode; all processors without it.
-        exclude: Globs of files and folders to leave out.
-        recursive: Whether folders inside `paths` count.
+        paths: A folder or file, or several. Folders are searched recursively, in sorted order.
+        workspace: The workspace folder; created where it is missing.
         files: More files, from a list; one that is missing is skipped, not an error.
-        fresh: Whether to start over instead of adding to the workspace.
-        report: Called with each step.
+        options: See `EmbedOptions`.
+        on_progress: Called with each step.
+        **changes: Single fields of `EmbedOptions`, as in ``embed("photos", device="cpu")``.
 
     Raises:
         UsageError: A path is missing, or an option is not understood.
-        NoImagesError: Nothing under `paths` is an image that can be read; the workspace is as it was.
+        NoImagesError: Nothing under `paths` is an image that can be read; the workspace is unchanged.
         WorkspaceError: The workspace is locked, not ours, was made with another encoder, or its images are moved.
         EncoderError: The encoder cannot be used.
-        DeviceError: The device asked for by name does not run here.
+        DeviceError: The requested device does not run here.
     """
     watch = Stopwatch()
-    if batch_size < 1:
-        raise UsageError(f"a batch size of {batch_size} is not possible; at least 1 is needed")
+    chosen = with_changes(options or EmbedOptions(), changes)
+    paths = [paths] if isinstance(paths, str | os.PathLike) else paths
     if not paths and not files:
         raise UsageError("nothing to embed: give folders or files, or a list with --files-from")
     space = Workspace(workspace)
-    asked = [to_text(os.path.abspath(path)) for path in paths]
-    refuse_own_output(asked, space)
-    finder = Finder(paths=paths, listed=files, exclude=exclude, recursive=recursive, marker=MARKER)
-    model = Encoder(encoder, device=device, options=options)
+    requested = [to_text(os.path.abspath(path)) for path in paths]
+    refuse_own_output(requested, space)
+    finder = Finder(paths=paths, listed=files, exclude=chosen.exclude, recursive=chosen.recursive, marker=MARKER)
+    model = Encoder(chosen.encoder, device=chosen.device, options=chosen.encoder_options)
     watch.lap("encoder")
+    workers = chosen.workers or default_workers()
     with space.locked():
         require_not_moved(space)
-        _refuse_other_encoder(space, model, fresh)
-        job = _Job(space, model, asked, _listing(files), fresh=fresh)
-        intake = Intake(job.index, job.writer, model, batch_size=batch_size, begin=job.begin)
-        workers = workers or default_workers()
+        _refuse_other_encoder(space, model, chosen.fresh)
+        job = _Job(space, model, finder.roots(), requested, _listing(files), fresh=chosen.fresh)
+        intake = Intake(job.index, job.writer, model, batch_size=chosen.batch_size, base=job.base, begin=job.begin)
         try:
             with quiet_decoders():
-                intake.take_all(finder, workers, report)
+                intake.take_all(finder, workers, on_progress)
         except BaseException:
             # Interrupted or failed: what was computed so far need not be computed again.
             with contextlib.suppress(OSError):
                 job.writer.flush()
             raise
         watch.lap("embed")
-        asked_for = {
-            "device_asked": device,
-            "batch_size": batch_size,
+        given = asdict(chosen.encoder_options)
+        record = {
+            "device_asked": chosen.device,
+            "batch_size": chosen.batch_size,
             "workers": workers,
-            "exclude": list(exclude),
-            "recursive": recursive,
+            "exclude": list(chosen.exclude),
+            "recursive": chosen.recursive,
             "listed": len(files),
-            "options": {key: value for key, value in asdict(options or EncoderOptions()).items() if value is not None},
+            "options": {key: value for key, value in given.items() if value is not None},
         }
-        return job.finish(intake, finder.scope(), watch, asked_for)
+        return job.finish(intake, finder.scope(), watch, record)
 
 
 class _Job:
@@ -159,12 +146,15 @@ class _Job:
     Args:
         space: The workspace, locked.
         model: The encoder.
+        roots: The folders that are searched.
         asked: The paths to embed, absolute texts.
         listing: What tells the list of more files from another one.
         fresh: Whether to start over. Where this same job was interrupted before, it goes on instead.
     """
 
-    def __init__(self, space: Workspace, model: Encoder, asked: list[str], listing: str, *, fresh: bool) -> None:
+    def __init__(
+        self, space: Workspace, model: Encoder, roots: list[str], asked: list[str], listing: str, *, fresh: bool
+    ) -> None:
         self._space = space
         self._model = model
         self._asked = asked
@@ -174,6 +164,8 @@ class _Job:
         same_encoder = before.get("encoder", {}).get("identity") == model.identity
         self._fresh = fresh and not (unfinished and same_encoder)
         self._before = {} if self._fresh else before
+        # The first embed decides what paths are relative to, so that they stay the same as folders are added.
+        self.base: str = self._before["base"] if "base" in self._before else common_base(roots)
         self._begun = False
         self.index = Index(space.embeddings, model.identity, forget=self._fresh)
         self.writer = ShardWriter(space.embeddings, model.identity)
@@ -186,7 +178,7 @@ class _Job:
         if self._begun:
             return
         retire_results(self._space)
-        record = {**versions(), "state": "embedding", "encoder": self._encoder_record()}
+        record = {**versions(), "state": "embedding", "encoder": self._encoder_record(), "base": self.base}
         if self._fresh:
             record["fresh"] = self._job
         # What it says of the clustering has gone with the results.
@@ -220,11 +212,7 @@ class _Job:
         holdings = contents(folder, identity)
         skipped, skipped_roots = self._all_skipped(intake, scope)
         roots = sorted(skipped_roots | set(holdings.roots))
-        base = common_base(roots)
-        if base != self._before.get("base", base):
-            # The paths in the tables are relative to it.
-            self.begin()
-        rows = ((relative_to(location, base), reason) for location, reason in sorted(skipped.items()))
+        rows = ((relative_path(location, self.base), reason) for location, reason in sorted(skipped.items()))
         write_table(self._space.skipped, SKIPPED, rows)
         watch.lap("store")
         seconds = watch.seconds
@@ -252,7 +240,7 @@ class _Job:
             "state": "embedded",
             "encoder": self._encoder_record(),
             "fingerprint": holdings.fingerprint,
-            "base": base,
+            "base": self.base,
             "roots": roots,
             "counts": {"found": summary.found, "embedded": summary.embedded, "skipped": summary.skipped},
             "embed": {
@@ -274,9 +262,8 @@ class _Job:
         skipped = {entry.location: reason for entry, reason in intake.skipped}
         roots = {entry.root for entry, _ in intake.skipped}
         if self._before and self._space.skipped.exists():
-            base = str(self._before.get("base", ""))
             for row in read_table(self._space.skipped, SKIPPED):
-                location = join(base, row["path"]) if base else row["path"]
+                location = absolute_path(self.base, row["path"])
                 if location not in scope:
                     skipped.setdefault(location, row["reason"])
                     roots.update(root for root in self._before.get("roots", ()) if location.startswith(join(root, "")))

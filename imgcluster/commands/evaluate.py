@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from imgcluster.commands.confusion import Confusion, write_confusion
-from imgcluster.commands.embed import DEFAULT_WORKSPACE
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.evaluation.external import Interval, intervals, score
 from imgcluster.fileio.atomic import write_json
 from imgcluster.fileio.csv_tables import read_table
-from imgcluster.fileio.path_text import from_text, join, to_text
+from imgcluster.fileio.path_text import absolute_path, from_text, to_text
+from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import encoder_identity, read_results
 
@@ -158,4 +158,4 @@ def _from_csv(path: Path, locations: Sequence[str], base: str) -> Mapping[str, s
 def _absolute(text: str, base: str) -> str:
     if text.startswith("/") or text[1:3] == ":/" or not base:
         return text
-    return join(base, text.removeprefix("./"))
+    return absolute_path(base, text.removeprefix("./"))

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from imgcluster.commands.confusion import draw_confusion, read_confusion
-from imgcluster.commands.page import find_places, layout_of
+from imgcluster.commands.page import current_paths, layout_of
 from imgcluster.commands.thumbnails import read_tiles
 from imgcluster.evaluation.internal import silhouettes
 from imgcluster.features.normalize import comparable
 from imgcluster.features.reduce import choose_reduction, reduce
 from imgcluster.fileio.atomic import remove
-from imgcluster.placement import folder_name
-from imgcluster.progress import Progress, Report
+from imgcluster.placement import Journal, folder_name
+from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.report.condensed_tree import condensed_tree
 from imgcluster.report.exemplars import representatives
 from imgcluster.report.plots import map_figure, montage_figure, save, silhouette_figure, sizes_figure, tree_figure
@@ -35,25 +35,33 @@ _SIDE: Final = 128
 _DPI: Final = 160
 
 
-def write_figures(space: Workspace, results: Results, embeddings: Embeddings, report: Report) -> None:
-    """Draw every figure there is data for, as PNG and SVG, into the workspace's ``figures``; earlier ones go.
+def write_figures(
+    space: Workspace,
+    results: Results,
+    embeddings: Embeddings,
+    manifest: dict[str, Any],
+    journal: Journal | None,
+    *,
+    on_progress: OnProgress = ignore_progress,
+) -> None:
+    """Draw every figure there is data for, as PNG and SVG, into the workspace's ``figures``; earlier ones are removed.
 
     Raises:
         WorkspaceError: A table is not as it was written.
     """
-    metric: Metric = space.manifest["encoder"].get("metric", "cosine")
+    metric: Metric = manifest["encoder"].get("metric", "cosine")
     shown = representatives(
         embeddings.vectors, metric, results.clusters, results.confidence, results.medoids, count=_MONTAGE
     )
     for path in space.drawn:
         remove(path)
     total = 5 + len(shown)
-    drawn = _figures(space, results, embeddings, metric, shown, report)
-    report(Progress("figures", 0, total))
+    drawn = _figures(space, results, embeddings, metric, shown, journal, on_progress)
+    on_progress(Progress("figures", 0, total))
     for done, (name, figure) in enumerate(drawn, start=1):
         for kind in ("png", "svg"):
             save(figure, space.figures / f"{name}.{kind}", dpi=_DPI)
-        report(Progress("figures", done, total))
+        on_progress(Progress("figures", done, total))
 
 
 def _figures(
@@ -62,13 +70,16 @@ def _figures(
     embeddings: Embeddings,
     metric: Metric,
     shown: dict[int, list[int]],
-    report: Report,
+    journal: Journal | None,
+    on_progress: OnProgress,
 ) -> Iterator[tuple[str, Figure]]:
     seed = int(results.metrics["options"]["seed"])
     titles = {number: results.names.get(number) or ("noise" if number < 0 else str(number)) for number in shown}
     sizes = {number: int((results.clusters == number).sum()) for number in shown}
-    pictures = _pictures(find_places(space, results), [index for inside in shown.values() for index in inside])
-    layout = layout_of(space, embeddings, metric, seed, report)
+    pictures = _pictures(
+        current_paths(results.locations, journal), [index for inside in shown.values() for index in inside]
+    )
+    layout = layout_of(space, embeddings, metric, seed, on_progress)
     # The most typical of all clusters first, then the second of each, …: where room is short, each gets some.
     waves = [inside[wave] for wave in range(_MONTAGE) for number, inside in shown.items() if wave < len(inside)]
     on_map = [(index, pictures[index]) for index in waves if index in pictures]
@@ -90,8 +101,8 @@ def _figures(
             yield name, montage_figure(np.stack(tiles), number, title)
 
 
-def _pictures(places: list[Path], indices: list[int]) -> dict[int, Pixels]:
-    tiles = read_tiles([places[index] for index in indices], _SIDE)
+def _pictures(files: list[Path], indices: list[int]) -> dict[int, Pixels]:
+    tiles = read_tiles([files[index] for index in indices], _SIDE)
     return {index: tile for index, tile in zip(indices, tiles, strict=True) if tile is not None}
 
 

@@ -17,7 +17,7 @@ from imgcluster.images.arrays import tile, to_pixels, write_png
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder, FoundFile
 from imgcluster.images.load import Loaded, Skipped, read_image
-from imgcluster.progress import Progress, Report, silent
+from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Values
 
 __all__ = ["DEFAULT_SPREAD", "GenerateSummary", "generate"]
@@ -52,7 +52,7 @@ def generate(
     around: str | os.PathLike[str] | None = None,
     spread: float = DEFAULT_SPREAD,
     device: str = "auto",
-    report: Report = silent,
+    on_progress: OnProgress = ignore_progress,
 ) -> GenerateSummary:
     """Make images from embeddings drawn from the standard normal distribution.
 
@@ -65,7 +65,7 @@ def generate(
         around: Draw around this image's embedding instead; the first image made is its plain reconstruction.
         spread: Standard deviation of that; at least 0.
         device: ``auto``, ``cpu``, ``cuda``, …; see `devices.DEVICES`.
-        report: Called with each step.
+        on_progress: Called with each step.
 
     Raises:
         UsageError: An option is not possible, or `around` is missing.
@@ -97,7 +97,7 @@ def generate(
         for number, image in enumerate(pixels, start=start + 1):
             write_png(target / f"{number:0{digits}d}.png", image)
         made.append(pixels)
-        report(Progress("generate", min(start + _BATCH, count), count))
+        on_progress(Progress("generate", min(start + _BATCH, count), count))
     write_png(target / "grid.png", tile(np.concatenate(made)))
     return GenerateSummary(
         encoder=model.info.name,

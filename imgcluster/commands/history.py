@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from imgcluster.commands.page import write_page
+from imgcluster.commands.retire import read_placement
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path, remove, sync_folder, write_json
 from imgcluster.placement import relocate
-from imgcluster.progress import Progress, Report, silent
+from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace, read_json
-from imgcluster.workspace.results import read_placement, read_tables
+from imgcluster.workspace.results import Results, encoder_identity, read_tables
+from imgcluster.workspace.shards import Embeddings, load
 
-__all__ = ["keep_state", "last_plan", "recover", "take_plan_back"]
+__all__ = ["keep_state", "last_plan", "recover", "relocate_placed", "rewrite_page", "take_plan_back"]
 
 
 def keep_state(space: Workspace) -> int:
@@ -48,7 +51,7 @@ def last_plan(space: Workspace) -> Path | None:
     return kept[-1] if kept else None
 
 
-def recover(space: Workspace, *, dry_run: bool = False, report: Report = silent) -> None:
+def recover(space: Workspace, *, dry_run: bool = False, on_progress: OnProgress = ignore_progress) -> None:
     """Take back a plan that was interrupted half-way, so that it can be carried out again.
 
     Raises:
@@ -62,10 +65,10 @@ def recover(space: Workspace, *, dry_run: bool = False, report: Report = silent)
             f"a plan was interrupted half-way in {space.path}: without --dry-run this command first takes it back. To "
             f"see what comes then: {space.command('undo')}"
         )
-    take_plan_back(space, state, report=report)
+    take_plan_back(space, state, on_progress=on_progress)
 
 
-def take_plan_back(space: Workspace, state: Path, *, report: Report = silent) -> int:
+def take_plan_back(space: Workspace, state: Path, *, on_progress: OnProgress = ignore_progress) -> int:
     """Bring the workspace back to a state that was kept, and return how many placed files moved."""
     metrics: dict[str, Any] = read_json(state / space.metrics.name, "start over with: imgcluster cluster")
     remove(space.metrics)
@@ -78,25 +81,41 @@ def take_plan_back(space: Workspace, state: Path, *, report: Report = silent) ->
                 with atomic_path(path) as copy:
                     shutil.copyfile(state / path.name, copy)
     results = read_tables(space, metrics)
-    journal = read_placement(space)
-    moved = (
-        0
-        if journal is None
-        else relocate(
-            journal,
-            space.journal,
-            results.locations,
-            results.clusters.tolist(),
-            results.names,
-            step=lambda done, total: report(Progress("undo", done, total)),
-        )
-    )
-    write_page(space, metrics, report=report)
+    moved = relocate_placed(space, results, results.clusters.tolist(), results.names, "undo", on_progress)
+    rewrite_page(space, results, on_progress)
     write_json(space.metrics, metrics)
     shutil.rmtree(state)
     if not metrics.get("plans"):
         shutil.rmtree(space.applied, ignore_errors=True)
     return moved
+
+
+def relocate_placed(
+    space: Workspace,
+    results: Results,
+    clusters: Sequence[int],
+    names: Mapping[int, str],
+    stage: str,
+    on_progress: OnProgress,
+) -> int:
+    """Move placed files to the folders of `clusters`, one number per image of `results`; return how many moved."""
+    journal = read_placement(space)
+    if journal is None:
+        return 0
+
+    def step(done: int, total: int) -> None:
+        on_progress(Progress(stage, done, total))
+
+    return relocate(journal, space.journal, results.locations, clusters, names, step=step)
+
+
+def rewrite_page(
+    space: Workspace, results: Results, on_progress: OnProgress, *, embeddings: Embeddings | None = None
+) -> None:
+    """Write the page of `results` after placed files or tables have changed."""
+    if embeddings is None:
+        embeddings = load(space.embeddings, encoder_identity(space))
+    write_page(space, results, embeddings, space.manifest, read_placement(space), on_progress=on_progress)
 
 
 def _kept(space: Workspace) -> list[Path]:

@@ -8,9 +8,10 @@ from typing import Final
 import numpy as np
 
 from imgcluster.encoders import Encoder
+from imgcluster.fileio.path_text import relative_path
 from imgcluster.images.find import Finder, FoundFile, UnreadablePath
 from imgcluster.images.load import Loaded, NotAnImage, Skipped, Unchanged, in_order, read_image
-from imgcluster.progress import Progress, Report
+from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.index import Index, Known
 from imgcluster.workspace.shards import Row, ShardWriter
 
@@ -29,6 +30,7 @@ class Intake:
         writer: Takes the new rows.
         model: The encoder.
         batch_size: Images that go through the encoder at once.
+        base: The folder that stored paths are relative to.
         begin: Called before each batch of new rows is written.
 
     Attributes:
@@ -40,7 +42,14 @@ class Intake:
     """
 
     def __init__(
-        self, index: Index, writer: ShardWriter, model: Encoder, *, batch_size: int, begin: Callable[[], None]
+        self,
+        index: Index,
+        writer: ShardWriter,
+        model: Encoder,
+        *,
+        batch_size: int,
+        base: str,
+        begin: Callable[[], None],
     ) -> None:
         self.new = self.changed = self.unchanged = self.ignored = 0
         self.skipped: list[tuple[FoundFile | UnreadablePath, str]] = []
@@ -48,17 +57,18 @@ class Intake:
         self._writer = writer
         self._model = model
         self._batch_size = batch_size
+        self._base = base
         self._begin = begin
         self._batch: list[tuple[FoundFile, Loaded, Known | None]] = []
 
-    def take_all(self, finder: Finder, workers: int, report: Report) -> None:
+    def take_all(self, finder: Finder, workers: int, on_progress: OnProgress) -> None:
         """Find, read and embed everything, `workers` threads reading ahead of the encoder."""
-        total = _count(finder, report)
-        report(Progress("embed", 0, total))
+        total = _count(finder, on_progress)
+        on_progress(Progress("embed", 0, total))
         answers = in_order(self._read, self._files(finder), workers)
         for done, (file, answer) in enumerate(answers, start=1):
             self._take(file, answer)
-            report(Progress("embed", done, max(done, total)))
+            on_progress(Progress("embed", done, max(done, total)))
         self._encode_batch()
 
     def _files(self, finder: Finder) -> Iterator[FoundFile]:
@@ -108,8 +118,9 @@ class Intake:
                 self.changed += 1
             rows.append(
                 Row(
-                    path=file.path,
-                    root=file.root,
+                    path=relative_path(file.location, self._base),
+                    root=self._base,
+                    source=file.root,
                     size=file.size,
                     mtime_ns=file.mtime_ns,
                     digest=loaded.digest,
@@ -126,10 +137,10 @@ class Intake:
             self._writer.add(rows)
 
 
-def _count(finder: Finder, report: Report) -> int:
+def _count(finder: Finder, on_progress: OnProgress) -> int:
     """Walk once without opening anything, so that the real walk can say how far it is."""
     count = 0
     for count, _ in enumerate(finder.find(), start=1):
         if count % _COUNTED_BETWEEN_REPORTS == 0:
-            report(Progress("find", count))
+            on_progress(Progress("find", count))
     return count

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,8 +17,9 @@ from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import write_text
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.fileio.path_text import from_text
-from imgcluster.placement import read_journal
-from imgcluster.progress import Progress, Report, silent
+from imgcluster.options import ClusterOptions
+from imgcluster.placement import Journal
+from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.report.content import Page, Thumbnails, facts, headline, sentences
 from imgcluster.report.exemplars import nearest_clusters, representatives
 from imgcluster.report.page import render
@@ -28,39 +30,28 @@ from imgcluster.types import Metric
 from imgcluster.workspace.caches import read_layout, write_layout
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.plans import identity_of
-from imgcluster.workspace.results import Results, encoder_identity, read_tables
-from imgcluster.workspace.shards import Embeddings, load
+from imgcluster.workspace.results import Results
+from imgcluster.workspace.shards import Embeddings
 
 __all__ = [
-    "find_places",
+    "current_paths",
     "layout_of",
-    "render_page",
     "write_page",
 ]
 
-_DEFAULTS: Final = {
-    "k": None,
-    "level": None,
-    "min_cluster_size": None,
-    "assign_noise": False,
-    "reduce": "auto",
-    "method": "auto",
-}
+# Options that do not decide on the clusters, or are shown elsewhere.
+_NOT_SHOWN: Final = ("place", "seed")
 
 
 def write_page(
-    space: Workspace, metrics: dict[str, Any], *, embeddings: Embeddings | None = None, report: Report = silent
+    space: Workspace,
+    results: Results,
+    embeddings: Embeddings,
+    manifest: dict[str, Any],
+    journal: Journal | None,
+    *,
+    on_progress: OnProgress = ignore_progress,
 ) -> None:
-    """Write the page from the tables in the workspace and `metrics`, which need not be on disk yet.
-
-    `embeddings` are those of the workspace, for who has them at hand.
-    """
-    if embeddings is None:
-        embeddings = load(space.embeddings, encoder_identity(space))
-    render_page(space, read_tables(space, metrics), embeddings, report)
-
-
-def render_page(space: Workspace, results: Results, embeddings: Embeddings, report: Report) -> None:
     """Write the page of `results` and `embeddings`, which must be of the same images in the same order.
 
     Raises:
@@ -68,12 +59,12 @@ def render_page(space: Workspace, results: Results, embeddings: Embeddings, repo
     """
     if embeddings.locations != results.locations:
         raise WorkspaceError(f"the tables in {space.path} are not of its embeddings: run imgcluster cluster again")
-    metrics, manifest = results.metrics, space.manifest
+    metrics = results.metrics
     metric: Metric = manifest["encoder"].get("metric", "cosine")
-    layout = layout_of(space, embeddings, metric, int(metrics["options"]["seed"]), report)
+    layout = layout_of(space, embeddings, metric, int(metrics["options"]["seed"]), on_progress)
     shown = representatives(embeddings.vectors, metric, results.clusters, results.confidence, results.medoids)
     nearest = nearest_clusters(embeddings.vectors, metric, results.clusters)
-    places = find_places(space, results)
+    files = current_paths(results.locations, journal)
     tiers = thumbnail_tiers(results.clusters, results.confidence, shown, int(embeddings.sizes.max(initial=1)))
     skipped = Counter(row["reason"] for row in read_table(space.skipped, ("reason",))) if space.skipped.exists() else {}
     page = Page(
@@ -90,56 +81,62 @@ def render_page(space: Workspace, results: Results, embeddings: Embeddings, repo
             space.path,
             results.paths,
             results.locations,
-            places,
+            files,
             labels=results.clusters,
             runner_ups=results.runner_ups,
             confidence=results.confidence,
             distances=results.distances,
             points=layout.points,
         ),
-        thumbnails=_thumbnails(tiers, places, report),
+        thumbnails=_thumbnails(tiers, files, on_progress),
         skipped=tuple(sorted(skipped.items(), key=lambda item: (-item[1], item[0]))),
         command=space.command("apply imgcluster-plan.json"),
         made_by=f"Made with imgcluster {__version__}. This page loads nothing from the network.",
     )
-    report(Progress("report", 0))
+    on_progress(Progress("report", 0))
     write_text(space.report, render(page))
 
 
 def _given_options(options: dict[str, Any]) -> str:
     """Return the options that differ from their defaults, as on the command line."""
-    given = {name: options[name] for name, default in _DEFAULTS.items() if options.get(name, default) != default}
-    return " ".join(
-        f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}") for name, value in given.items()
-    )
+    given = []
+    for entry in dataclasses.fields(ClusterOptions):
+        value = options.get(entry.name, entry.default)
+        if entry.name not in _NOT_SHOWN and value != entry.default:
+            given.append(f"--{entry.name.replace('_', '-')}" + ("" if value is True else f" {value}"))
+    return " ".join(given)
 
 
-def layout_of(space: Workspace, embeddings: Embeddings, metric: Metric, seed: int, report: Report = silent) -> Layout:
+def layout_of(
+    space: Workspace, embeddings: Embeddings, metric: Metric, seed: int, on_progress: OnProgress = ignore_progress
+) -> Layout:
     """Return the map's layout, from the workspace where it holds one of these embeddings."""
     method = choose_layout(len(embeddings.locations))
     key = f"{embeddings.fingerprint} {method} {seed}"
     stored = read_layout(space.layout, key)
     if stored is not None and len(stored[0]) == len(embeddings.locations):
         return Layout(*stored)
-    report(Progress("layout", 0))
+    on_progress(Progress("layout", 0))
     layout = lay_out(embeddings.vectors, metric, method, seed=seed)
     write_layout(space.layout, key, layout.points, layout.how)
     return layout
 
 
-def find_places(space: Workspace, results: Results) -> list[Path]:
-    """Return where the file of each image lies now: where it was found, or where `--place move` put it."""
-    moved = _moved_to(space, results)
-    return [moved.get(location) or from_text(location) for location in results.locations]
+def current_paths(locations: Sequence[str], journal: Journal | None) -> list[Path]:
+    """Return where the file of each image lies now: where it was found, or where ``--place move`` put it."""
+    moved = {}
+    if journal is not None and journal.mode == "move":
+        moved = {entry.source: from_text(entry.target) for entry in journal.entries}
+    return [moved.get(location) or from_text(location) for location in locations]
 
 
-def _thumbnails(tiers: list[Tier], places: list[Path], report: Report) -> tuple[Thumbnails, ...]:
+def _thumbnails(tiers: list[Tier], files: list[Path], on_progress: OnProgress) -> tuple[Thumbnails, ...]:
     total = sum(len(tier.images) for tier in tiers)
     done = itertools.count(1)
 
     def read(tier: Tier) -> Iterator[Tile | None]:
-        for tile in read_tiles([places[index] for index in tier.images], tier.side):
-            report(Progress("thumbnails", next(done), total))
+        for tile in read_tiles([files[index] for index in tier.images], tier.side):
+            on_progress(Progress("thumbnails", next(done), total))
             yield tile
 
     made = []
@@ -150,10 +147,3 @@ def _thumbnails(tiers: list[Tier], places: list[Path], report: Report) -> tuple[
         images = np.array(tier.images, np.int32)
         made.append(Thumbnails(tier.side, columns, images, tuple(missing), tuple(sheet.webp for sheet in sheets)))
     return tuple(made)
-
-
-def _moved_to(space: Workspace, results: Results) -> dict[str, Path]:
-    journal = read_journal(space.journal, frozenset(results.locations))
-    if journal is None or journal.mode != "move":
-        return {}
-    return {entry.source: from_text(entry.target) for entry in journal.entries}

@@ -21,7 +21,7 @@ from imgcluster.images.arrays import merge_chrominance, to_pixels, write_png
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder, FoundFile, UnreadablePath
 from imgcluster.images.load import Loaded, NotAnImage, Skipped, default_workers, in_order, read_image
-from imgcluster.progress import Progress, Report, silent
+from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import InputSpec, Pixels, Values
 from imgcluster.workspace.tables import SKIPPED
 
@@ -71,7 +71,7 @@ def reconstruct(
     workers: int | None = None,
     exclude: Sequence[str] = (),
     recursive: bool = True,
-    report: Report = silent,
+    on_progress: OnProgress = ignore_progress,
 ) -> ReconstructSummary:
     """Encode and decode the images under `paths`.
 
@@ -88,7 +88,7 @@ def reconstruct(
         workers: Threads that read and decode; all processors without it.
         exclude: Globs of files and folders to leave out.
         recursive: Whether folders inside `paths` count.
-        report: Called with each step.
+        on_progress: Called with each step.
 
     Raises:
         UsageError: A path is missing, or an image would be written over one of the originals.
@@ -118,7 +118,7 @@ def reconstruct(
             if clean is not None:
                 _write(clean, path, pixels[number], originals)
             rows.append((float(errors[number]), path))
-        report(Progress("reconstruct", len(rows) + len(skipped), len(files)))
+        on_progress(Progress("reconstruct", len(rows) + len(skipped), len(files)))
     if not rows:
         raise NoImagesError("nothing here is an image that can be read; give folders or files with images")
     rows.sort(key=lambda row: (-row[0], row[1]))

@@ -5,23 +5,33 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from imgcluster.errors import WorkspaceError
-from imgcluster.fileio.atomic import make_folder
+from imgcluster.fileio.atomic import make_folder, remove, write_json
 from imgcluster.fileio.path_text import from_text
-from imgcluster.placement import undo_placement
+from imgcluster.placement import Journal, read_journal, undo_placement
 from imgcluster.placement.plan import free_name, names_in
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import read_placement
+from imgcluster.workspace.shards import locations
 
-__all__ = [
-    "forget_plans",
-    "require_not_moved",
-    "retire_results",
-    "take_back_links",
-]
+__all__ = ["read_placement", "replacing_results", "require_not_moved", "retire_results"]
 
 _LOG = logging.getLogger(__name__)
+
+
+def read_placement(space: Workspace) -> Journal | None:
+    """Return the journal of the last placement; None where nothing is placed.
+
+    Raises:
+        PlacementError: The journal is damaged.
+        WorkspaceError: A shard is damaged, so that the journal cannot be checked.
+    """
+    if not space.journal.exists():
+        return None
+    return read_journal(space.journal, locations(space.embeddings))
 
 
 def require_not_moved(space: Workspace, *, dry_run: bool = False) -> str:
@@ -58,22 +68,37 @@ def retire_results(space: Workspace) -> None:
     Tables and page go into ``outdated/``, over those of the time before; placed links and copies are removed, as
     `undo` does.
     """
-    forget_plans(space)
+    _forget_plans(space)
     # The record first: without it nothing here counts as complete, however far the rest gets.
     for path in space.results:
         if path.exists():
             make_folder(space.outdated, within=space.path)
             os.replace(path, space.outdated / path.name)
-    take_back_links(space)
+    _undo_links(space)
 
 
-def forget_plans(space: Workspace) -> None:
-    """Drop what `undo` would need to take plans back; before the clustering that they changed goes, never after."""
+@contextmanager
+def replacing_results(space: Workspace, metrics: dict[str, Any]) -> Iterator[None]:
+    """Replace the clustering by the one that the block writes.
+
+    ``metrics.json`` is the record that makes results count: it is removed before anything is changed, and written,
+    from `metrics`, when the block ends without an error. In between the workspace has no clustering.
+    """
+    _forget_plans(space)
+    for path in space.results:
+        remove(path)
+    _undo_links(space)
+    yield
+    write_json(space.metrics, metrics)
+
+
+def _forget_plans(space: Workspace) -> None:
+    """Remove what `undo` needs to undo plans; before the clustering that they changed is removed, never after."""
     if space.applied.is_dir():
         shutil.rmtree(space.applied)
 
 
-def take_back_links(space: Workspace) -> None:
+def _undo_links(space: Workspace) -> None:
     """Take back the last placing of links and copies.
 
     Those that cannot go without losing something (a copy that was edited, or whose original is gone) are put into

@@ -10,18 +10,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from imgcluster.clustering import Settings, choose_method
-from imgcluster.commands.cluster import ClusterSummary, cluster
-from imgcluster.commands.embed import DEFAULT_BATCH_SIZE, DEFAULT_WORKSPACE, EmbedSummary, embed, refuse_own_output
+from imgcluster.commands.cluster import ClusterSummary, cluster, resolve
+from imgcluster.commands.embed import EmbedSummary, embed, refuse_own_output
 from imgcluster.commands.retire import require_not_moved
-from imgcluster.encoders import DEFAULT_ENCODER, EncoderOptions
 from imgcluster.errors import ImgclusterError, WorkspaceError
-from imgcluster.features.reduce import choose_reduction
 from imgcluster.fileio.path_text import to_text
-from imgcluster.placement import check_mode
-from imgcluster.progress import Report, silent
-from imgcluster.types import check_level
+from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions, with_changes
+from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.workspace.folder import Workspace
 
 __all__ = ["RunSummary", "run"]
@@ -36,71 +33,47 @@ class RunSummary:
 
 
 def run(
-    paths: Sequence[str | os.PathLike[str]] = (),
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     *,
     workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
-    encoder: str | os.PathLike[str] = DEFAULT_ENCODER,
-    options: EncoderOptions | None = None,
-    device: str = "auto",
-    batch_size: int = DEFAULT_BATCH_SIZE,
-    workers: int | None = None,
-    exclude: Sequence[str] = (),
-    recursive: bool = True,
     files: Sequence[str | os.PathLike[str]] = (),
-    fresh: bool = False,
-    k: int | str | None = None,
-    method: str = "auto",
-    min_cluster_size: int | None = None,
-    reduction: str = "auto",
-    level: str | None = None,
-    assign: bool = False,
-    place_by: str = "symlink",
+    embedding: EmbedOptions | None = None,
+    clustering: ClusterOptions | None = None,
     dry_run: bool = False,
-    seed: int = 0,
-    report: Report = silent,
+    on_progress: OnProgress = ignore_progress,
+    **changes: Any,
 ) -> RunSummary:
-    """Embed, then cluster; all options are those of `embed` and `cluster`.
+    """Embed, then cluster.
 
-    The options of `cluster` are checked first: a wrong one should not show after an hour of embedding. With
-    `dry_run` both work on a copy of the workspace, which is removed in the end, and nothing else is changed.
+    The options of `cluster` are checked first: an error should not appear after an hour of embedding. With `dry_run`
+    both work on a copy of the workspace, which is removed in the end, and nothing else is changed.
+
+    Args:
+        paths: As for `embed`.
+        workspace: The workspace folder.
+        files: As for `embed`.
+        embedding: The options of `embed`.
+        clustering: The options of `cluster`.
+        dry_run: Only report what would be written.
+        on_progress: Called with each step.
+        **changes: Single fields of either, as in ``run("photos", device="cpu", k=10)``.
 
     Raises:
         ImgclusterError: Whatever `embed` and `cluster` raise.
-        WorkspaceError: A moving of images was interrupted, and this is a dry run, which leaves them where they are.
+        WorkspaceError: Moving images was interrupted, and this is a dry run, which leaves them where they are.
     """
-    chosen = choose_method(method, k)
-    choose_reduction(reduction, chosen)
-    check_mode(place_by)
-    Settings.of(k, min_cluster_size=min_cluster_size, seed=seed).check_for(chosen)
-    check_level(level)
-    with _rehearsal(workspace, paths) if dry_run else nullcontext(workspace) as place:
-        embedded = embed(
-            paths,
-            workspace=place,
-            encoder=encoder,
-            options=options,
-            device=device,
-            batch_size=batch_size,
-            workers=workers,
-            exclude=exclude,
-            recursive=recursive,
-            files=files,
-            fresh=fresh,
-            report=report,
-        )
-        clustered = cluster(
-            workspace=place,
-            k=k,
-            method=method,
-            min_cluster_size=min_cluster_size,
-            reduction=reduction,
-            level=level,
-            assign=assign,
-            place_by=place_by,
-            dry_run=dry_run,
-            seed=seed,
-            report=report,
-        )
+    names = {field.name for field in dataclasses.fields(ClusterOptions)}
+    clustering = with_changes(
+        clustering or ClusterOptions(), {name: value for name, value in changes.items() if name in names}
+    )
+    embedding = with_changes(
+        embedding or EmbedOptions(), {name: value for name, value in changes.items() if name not in names}
+    )
+    resolve(clustering)
+    paths = [paths] if isinstance(paths, str | os.PathLike) else paths
+    with _rehearsal(workspace, paths) if dry_run else nullcontext(workspace) as folder:
+        embedded = embed(paths, workspace=folder, files=files, options=embedding, on_progress=on_progress)
+        clustered = cluster(workspace=folder, options=clustering, dry_run=dry_run, on_progress=on_progress)
     shown = to_text(os.path.abspath(workspace))
     embedded = dataclasses.replace(embedded, workspace=shown)
     clustered = dataclasses.replace(clustered, workspace=shown)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from imgcluster.commands.embed import DEFAULT_WORKSPACE
-from imgcluster.commands.history import last_plan, take_plan_back
-from imgcluster.commands.page import write_page
+from imgcluster.commands.history import last_plan, rewrite_page, take_plan_back
+from imgcluster.commands.retire import read_placement
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.path_text import to_text
+from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.placement import undo_placement
-from imgcluster.progress import Progress, Report, silent
+from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import read_placement
+from imgcluster.workspace.results import read_tables
 
 __all__ = ["UndoSummary", "undo"]
 
@@ -32,7 +32,10 @@ class UndoSummary:
 
 
 def undo(
-    *, workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE, dry_run: bool = False, report: Report = silent
+    *,
+    workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
+    dry_run: bool = False,
+    on_progress: OnProgress = ignore_progress,
 ) -> UndoSummary:
     """Take back the last plan; where there is none, put moved files back where they came from, and remove placed links
     and copies that are as they were placed.
@@ -48,7 +51,7 @@ def undo(
         journal = read_placement(space)
         state = last_plan(space)
         if state is not None:
-            moved = 0 if dry_run else take_plan_back(space, state, report=report)
+            moved = 0 if dry_run else take_plan_back(space, state, on_progress=on_progress)
             return UndoSummary(
                 workspace=to_text(space.path),
                 what="plan",
@@ -61,11 +64,11 @@ def undo(
             raise WorkspaceError(f"nothing is placed in {space.path}, so there is nothing to take back")
         total = len(journal.entries)
         answer = undo_placement(
-            journal, space.journal, dry_run=dry_run, step=lambda done: report(Progress("undo", done, total))
+            journal, space.journal, dry_run=dry_run, step=lambda done: on_progress(Progress("undo", done, total))
         )
         if journal.mode == "move" and not dry_run and space.metrics.exists():
             # Its links led to where the images had been moved.
-            write_page(space, space.read_metrics(), report=report)
+            rewrite_page(space, read_tables(space, space.read_metrics()), on_progress)
     return UndoSummary(
         workspace=to_text(space.path),
         what="placing",

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -16,12 +16,13 @@ import numpy.typing as npt
 
 from imgcluster.encoders.devices import open_session
 from imgcluster.encoders.metadata import EncoderInfo
-from imgcluster.encoders.onnx_io import POOLINGS, InputSignature, Pooling, choose_output, pool, read_input
+from imgcluster.encoders.onnx_io import InputSignature, choose_output, pool, read_input
 from imgcluster.encoders.registry import find_encoder
 from imgcluster.errors import EncoderError, UsageError, one_line
-from imgcluster.types import RESIZE_RULES, Pixels, ResizeRule
+from imgcluster.options import EncoderOptions
+from imgcluster.types import Pixels, Pooling, ResizeRule
 
-__all__ = ["Encoder", "EncoderOptions", "describe"]
+__all__ = ["Encoder", "describe"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,32 +38,6 @@ _OUT_OF_MEMORY: Final = (
 )
 
 _DEFAULT_SCALE: Final = 1.0 / 255.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncoderOptions:
-    """What an ONNX file without our metadata cannot say about itself; None where nothing is said.
-
-    Floating-point inputs get ``(pixel · scale − mean) / std``; `scale` is 1/255 unless told, so `mean` and `std`
-    (one value, or one per channel) are those that people quote for pixels in [0, 1]. `image_size` (width,
-    height) is for graphs that leave their size open.
-    """
-
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    scale: float | None = None
-    resize: str | None = None
-    image_size: tuple[int, int] | None = None
-    pool: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.resize is not None and self.resize not in RESIZE_RULES:
-            raise UsageError(f"resize rule {self.resize!r} is unknown; choose one of {', '.join(RESIZE_RULES)}")
-        if self.pool is not None and self.pool not in POOLINGS:
-            raise UsageError(f"pooling {self.pool!r} is unknown; choose one of {', '.join(POOLINGS)}")
-        for value in (self.std or ()) + (() if self.scale is None else (self.scale,)):
-            if value == 0 or not np.isfinite(value):
-                raise UsageError(f"{value} is not allowed as scale or standard deviation: it must be finite and not 0")
 
 
 class Encoder:

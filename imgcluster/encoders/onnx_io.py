@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from imgcluster.errors import EncoderError
-from imgcluster.types import Pixels
+from imgcluster.types import Pixels, Pooling
 
-__all__ = ["POOLINGS", "InputSignature", "Pooling", "choose_output", "pool", "read_input"]
+__all__ = ["InputSignature", "choose_output", "pool", "read_input"]
 
-Pooling = Literal["cls", "mean"]
-POOLINGS: Final[tuple[str, ...]] = get_args(Pooling)
 
 _TYPES: Final[dict[str, type[np.uint8 | np.float32 | np.float16]]] = {
     "tensor(uint8)": np.uint8,

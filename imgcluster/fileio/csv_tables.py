@@ -14,6 +14,7 @@ from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path
 
 __all__ = [
+    "field",
     "read_table",
     "write_table",
 ]
@@ -27,7 +28,7 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]
         quoting_writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
         writer.writerow(columns)
         for row in rows:
-            fields = [_field(value) for value in row]
+            fields = [field(value) for value in row]
             (quoting_writer if any("\r" in field for field in fields) else writer).writerow(fields)
 
 
@@ -61,7 +62,8 @@ def _split(header: str, sign: str) -> list[str]:
     return [name.strip('"') for name in header.lstrip("\ufeff").rstrip("\r\n").split(sign)]
 
 
-def _field(value: Any) -> str:
+def field(value: Any) -> str:
+    """Return a value as the text of a field."""
     if value is None:
         return ""
     if isinstance(value, bool):

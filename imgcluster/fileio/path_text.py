@@ -12,7 +12,7 @@ import os
 import re
 from pathlib import Path
 
-__all__ = ["common_base", "from_text", "join", "printable", "relative_to", "to_text"]
+__all__ = ["absolute_path", "common_base", "from_text", "join", "printable", "relative_path", "relative_to", "to_text"]
 
 _NEEDS_ESCAPE = re.compile(r"[\ud800-\udfff]|\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -70,6 +70,31 @@ def relative_to(path: str, base: str) -> str:
     if not path.startswith(prefix):
         raise ValueError(f"{path!r} does not lie under {base!r}")
     return path[len(prefix) :]
+
+
+def relative_path(location: str, base: str) -> str:
+    """Return the absolute text `location` as seen from `base`, with ``..`` where it lies outside.
+
+    It stays absolute where `base` is "" or lies on another drive of Windows. `absolute_path` is the inverse.
+    """
+    parts, ahead = location.split("/"), base.rstrip("/").split("/")
+    if not base or parts[0] != ahead[0]:
+        return location
+    shared = 0
+    while shared < min(len(parts) - 1, len(ahead)) and parts[shared] == ahead[shared]:
+        shared += 1
+    return "/".join([".."] * (len(ahead) - shared) + parts[shared:])
+
+
+def absolute_path(base: str, path: str) -> str:
+    """Return the absolute text of a `path` that `relative_path` wrote, or that lies below `base`."""
+    if not base or path.startswith("/") or path[1:3] == ":/":
+        return path
+    parts = base.rstrip("/").split("/")
+    while path.startswith("../"):
+        path = path[3:]
+        parts.pop()
+    return "/".join([*parts, path])
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -103,6 +103,15 @@ class Finder:
                 reported.add(entry.location)
             yield entry
 
+    def roots(self) -> list[str]:
+        """Return the folders, as absolute texts, that the paths of found files are relative to."""
+        here = os.path.realpath(os.getcwd())
+        found = set()
+        for path in (*self.paths, *self.listed):
+            native = _place(path)
+            found.add(to_text(native if os.path.isdir(native) else _root_of_file(native, here)))
+        return sorted(found)
+
     def scope(self) -> Scope:
         """Return what a later look-up needs to tell "vanished" from "not looked for"."""
         folders: set[str] = set()
@@ -133,8 +142,7 @@ class _Search:
         singles += [_place(path) for path in self.finder.listed]
         here = os.path.realpath(os.getcwd())
         for native in singles:
-            # They lie anywhere; those under the current folder keep their way from there.
-            folder = here if native.startswith(here.rstrip(os.sep) + os.sep) else os.path.dirname(native)
+            folder = _root_of_file(native, here)
             yield from self._file(to_text(folder), os.path.relpath(native, folder), native)
         # A linked folder may hold further links, which join the end of this list.
         for link in self.links:
@@ -224,6 +232,11 @@ class _Search:
             fnmatch.fnmatchcase(path if "/" in pattern else name, pattern.rstrip("/"))
             for pattern in self.finder.exclude
         )
+
+
+def _root_of_file(native: str, here: str) -> str:
+    """Return the current folder for a file below it, else the file's own folder."""
+    return here if native.startswith(here.rstrip(os.sep) + os.sep) else os.path.dirname(native)
 
 
 def _handed_out(entries: list[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -37,12 +36,18 @@ def folder_name(cluster: int, name: str = "") -> str:
 
 
 def _slug(name: str) -> str:
-    """Return letters and digits of a name in lower case, of any script, joined by ``_``; at most 40 bytes of them.
+    """Return letters, their combining marks and digits of a name in lower case, joined by ``_``; at most 40 bytes.
 
-    Nothing in it means anything to a shell, a path or Windows, and no two spellings of one name differ.
+    No character of it has a meaning in a shell, a path or on Windows, and all spellings of one name give one slug.
     """
-    words = re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", name).casefold())
-    return "_".join(words).encode()[:_SLUG_BYTES].decode(errors="ignore").rstrip("_")
+    text = unicodedata.normalize("NFKC", name).casefold()
+    # Without combining marks, words in Hindi or Thai would fall apart.
+    slug = "_".join("".join(sign if unicodedata.category(sign)[0] in "LMN" else " " for sign in text).split())
+    cut = len(slug.encode()[:_SLUG_BYTES].decode(errors="ignore"))
+    # A letter stays with all its marks, or none of it stays.
+    while 0 < cut < len(slug) and unicodedata.category(slug[cut]).startswith("M"):
+        cut -= 1
+    return slug[:cut].strip("_")
 
 
 def plan(

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from imgcluster.fileio.path_text import join
+from imgcluster.fileio.path_text import absolute_path
 from imgcluster.workspace import shards as shard_files
 from imgcluster.workspace.shards import DIGEST_BYTES, ShardWriter
 
@@ -159,7 +159,7 @@ class Index:
 def _locations(table: object) -> list[str]:
     roots = table.column("root").to_pylist()  # type: ignore[attr-defined]
     paths = table.column("path").to_pylist()  # type: ignore[attr-defined]
-    return [join(root, path) for root, path in zip(roots, paths, strict=True)]
+    return [absolute_path(root, path) for root, path in zip(roots, paths, strict=True)]
 
 
 def _keys(locations: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:

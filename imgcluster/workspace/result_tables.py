@@ -1,4 +1,4 @@
-"""A finished clustering on its way into the workspace's tables."""
+"""A clustering as the rows of the workspace's tables."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from imgcluster.errors import WorkspaceError
-from imgcluster.fileio.csv_tables import read_table, write_table
-from imgcluster.fileio.path_text import common_base, relative_to
+from imgcluster.fileio.csv_tables import field, read_table, write_table
+from imgcluster.fileio.path_text import common_base, relative_path
 from imgcluster.types import Clustering, Measures
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.names import find_again, read_names
+from imgcluster.workspace.results import Results
 from imgcluster.workspace.shards import Embeddings
 from imgcluster.workspace.tables import ASSIGNMENTS, CLUSTERS
 
-__all__ = ["ClusterRow", "Outcome", "rounded", "row_of"]
+__all__ = ["ClusterRow", "ClusteringTables", "rounded", "row_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +53,16 @@ def row_of(values: Mapping[str, str]) -> ClusterRow:
     )
 
 
-class Outcome:
-    """A finished clustering beside what it was made from.
+class ClusteringTables:
+    """A clustering, the embeddings it was made from, and the rows of ``assignments.csv`` and ``clusters.csv``.
 
     Attributes:
+        embeddings: The embeddings.
+        clustering: The clustering.
         base: The folder that the tables' paths are relative to.
-        locations: Absolute paths, one per image.
         labels: The cluster of each image.
-        names: The names that clusters of before had which are found again.
-        paths: Paths relative to `base`, as the tables show them.
+        names: The names that users gave to clusters of an earlier clustering and that apply to these.
+        paths: Paths relative to `base`, as in the tables.
         rows: The rows of ``clusters.csv``.
     """
 
@@ -73,17 +75,16 @@ class Outcome:
         measures: Measures,
         stability: Sequence[float | None],
     ) -> None:
-        self.locations = embeddings.locations
+        self.embeddings = embeddings
+        self.clustering = clustering
         self.labels = clustering.labels.tolist()
         self._space = space
-        self._clustering = clustering
-        self._confidence = clustering.confidence.tolist()
         self._measures = measures
         # After an interrupted `embed` the manifest does not know the folders of the newest images yet.
         self._complete = manifest.get("state") == "embedded"
-        self.base = str(manifest.get("base", "")) if self._complete else common_base(list(embeddings.roots))
-        self.paths = [relative_to(location, self.base) for location in embeddings.locations]
-        self.names = find_again(read_names(space), self.locations, clustering.labels)
+        self.base = str(manifest["base"]) if "base" in manifest else common_base(list(embeddings.roots))
+        self.paths = [relative_path(location, self.base) for location in embeddings.locations]
+        self.names = find_again(read_names(space), embeddings.locations, clustering.labels)
         self.rows = tuple(
             ClusterRow(
                 cluster=facts.cluster,
@@ -99,26 +100,44 @@ class Outcome:
             for facts in measures.clusters
         )
 
-    def write_tables(self) -> None:
-        """Write ``assignments.csv`` and ``clusters.csv``, and assert that no image is lost.
+    def write(self) -> None:
+        """Write ``assignments.csv`` and ``clusters.csv``.
 
         Raises:
             WorkspaceError: An image is in no row, or in two, of ``assignments.csv`` and ``skipped.csv``.
         """
-        layers = [f"layer_{number}" for number in range(len(self._clustering.layers))]
+        self._check_every_image_has_one_row()
+        layers = [f"layer_{number}" for number in range(len(self.clustering.layers))]
         write_table(self._space.assignments, (*ASSIGNMENTS, *layers), self._assignment_rows())
         write_table(self._space.clusters_table, CLUSTERS, self._cluster_rows())
-        self._check_every_image_has_its_row()
+
+    def results(self, metrics: dict[str, Any]) -> Results:
+        """Return what `read_tables` would read back of the tables."""
+        distances = self._measures.distances.astype(np.float64)
+        medoids = np.zeros(len(self.paths), dtype=bool)
+        medoids[[facts.medoid for facts in self._measures.clusters]] = True
+        return Results(
+            base=self.base,
+            paths=self.paths,
+            locations=self.embeddings.locations,
+            clusters=self.clustering.labels,
+            confidence=np.array([float(f"{value:.4f}") for value in self.clustering.confidence.tolist()]),
+            distances=np.array([float(f"{value:.4f}") for value in distances.tolist()]),
+            medoids=medoids,
+            table=[dict(zip(CLUSTERS, map(field, row), strict=True)) for row in self._cluster_rows()],
+            metrics=metrics,
+            runner_ups=self.clustering.runner_up.astype(np.int32),
+        )
 
     def _assignment_rows(self) -> Iterator[Sequence[Any]]:
         medoids = {facts.medoid for facts in self._measures.clusters}
         columns = zip(
             self.paths,
             self.labels,
-            self._confidence,
+            self.clustering.confidence.tolist(),
             self._measures.distances.tolist(),
-            self._clustering.runner_up.tolist(),
-            zip(*(layer.labels.tolist() for layer in self._clustering.layers), strict=True),
+            self.clustering.runner_up.tolist(),
+            zip(*(layer.labels.tolist() for layer in self.clustering.layers), strict=True),
             strict=True,
         )
         for row, (path, label, confidence, distance, runner_up, layers) in enumerate(columns):
@@ -134,21 +153,15 @@ class Outcome:
             measured = f"{row.mean_distance:.4f}", silhouette, stability, f"{row.mean_confidence:.4f}"
             yield row.cluster, row.size, f"{row.share:.4f}", row.medoid, *measured, row.name
 
-    def _check_every_image_has_its_row(self) -> None:
-        """Read the tables back: each image found must be in one row of one of them, and in no other.
-
-        Raises:
-            WorkspaceError: It is not so, which is an error of ours.
-        """
-        assigned = [row["path"] for row in read_table(self._space.assignments, ASSIGNMENTS)]
+    def _check_every_image_has_one_row(self) -> None:
         # An interrupted `embed` leaves the table of the one before it, of files that may be readable by now.
         known = self._complete and self._space.skipped.exists()
         skipped = [row["path"] for row in read_table(self._space.skipped, ("path",))] if known else []
-        together = set(assigned) | set(skipped)
-        if len(together) != len(assigned) + len(skipped) or set(assigned) != set(self.paths):
+        rows = len(self.paths) + len(skipped)
+        if len({*self.paths, *skipped}) != rows or len(self.labels) != len(self.paths):
             raise WorkspaceError(
-                f"the tables in {self._space.path} do not hold every image exactly once; please report this, and start "
-                "over with: imgcluster embed PATH --fresh"
+                f"the tables in {self._space.path} would not hold every image exactly once; please report this, and "
+                "start over with: imgcluster embed PATH --fresh"
             )
 
 

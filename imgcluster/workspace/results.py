@@ -10,16 +10,14 @@ import numpy.typing as npt
 
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.csv_tables import read_table
-from imgcluster.fileio.path_text import join
-from imgcluster.placement import Journal, read_journal
+from imgcluster.fileio.path_text import absolute_path
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.shards import contents, locations
+from imgcluster.workspace.shards import contents
 from imgcluster.workspace.tables import ASSIGNMENTS
 
 __all__ = [
     "Results",
     "encoder_identity",
-    "read_placement",
     "read_results",
     "read_tables",
 ]
@@ -105,7 +103,7 @@ def read_tables(space: Workspace, metrics: dict[str, Any]) -> Results:
         return Results(
             base=base,
             paths=[row["path"] for row in rows],
-            locations=[join(base, row["path"]) if base else row["path"] for row in rows],
+            locations=[absolute_path(base, row["path"]) for row in rows],
             clusters=np.array([int(row["cluster"]) for row in rows], dtype=np.int64),
             confidence=_numbers(row["confidence"] for row in rows),
             distances=_numbers(row["distance"] for row in rows),
@@ -118,18 +116,6 @@ def read_tables(space: Workspace, metrics: dict[str, Any]) -> Results:
         raise WorkspaceError(
             f"{space.assignments} is not as imgcluster wrote it ({error}): run imgcluster cluster again"
         ) from None
-
-
-def read_placement(space: Workspace) -> Journal | None:
-    """Return the journal of the last placement; None where nothing is placed.
-
-    Raises:
-        PlacementError: The journal is damaged.
-        WorkspaceError: A shard is damaged, so that the journal cannot be checked.
-    """
-    if not space.journal.exists():
-        return None
-    return read_journal(space.journal, locations(space.embeddings))
 
 
 def _whole(texts: Any) -> npt.NDArray[np.int32]:

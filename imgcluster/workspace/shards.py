@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path, remove, remove_drafts
-from imgcluster.fileio.path_text import join
+from imgcluster.fileio.path_text import absolute_path
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,7 +60,8 @@ _LOOKS: Final = ("brightness", "colour")
 class Row:
     """One embedded image as it is stored.
 
-    `path` and `root` are texts of `path_text`; `digest` is the BLAKE2b-128 of the file's bytes; `width` and
+    `path` is relative to `root`, the `base` of the workspace; `source` is the folder that the user named. All three
+    are texts of `path_text`. `digest` is the BLAKE2b-128 of the file's bytes; `width` and
     `height` are those of the upright original, in pixels; `embedding` is ``float32 (embedding_size,)``; `brightness`
     and `colour` are those of `decode.Decoded`, NaN where an older imgcluster did not measure them.
     """
@@ -75,6 +76,7 @@ class Row:
     embedding: npt.NDArray[np.float32]
     brightness: float = math.nan
     colour: float = math.nan
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ def locations(folder: Path) -> set[str]:
     found: set[str] = set()
     for shard in all_shards(folder):
         table = _read(shard, ["path", "root"])
-        found.update(map(join, table.column("root").to_pylist(), table.column("path").to_pylist()))
+        found.update(map(absolute_path, table.column("root").to_pylist(), table.column("path").to_pylist()))
     return found
 
 
@@ -166,13 +168,14 @@ def contents(folder: Path, identity: str) -> Contents:
     homes = [np.empty(0, np.int32)]
     for shard in list_shards(folder, identity):
         table = _read(shard, ["path", "root", "digest"])
+        sources = _sources(shard)
         columns = [table.column(name).to_pylist() for name in ("root", "path", "digest")]
-        rows = [(join(root, path), digest) for root, path, digest in zip(*columns, strict=True)]
+        rows = [(absolute_path(root, path), digest) for root, path, digest in zip(*columns, strict=True)]
         located = b"".join(hashlib.blake2b(location.encode(), digest_size=16).digest() for location, _ in rows)
         hashed = b"".join(_row_hash(location, digest).to_bytes(16, "little") for location, digest in rows)
         keys.append(np.frombuffer(located, "<u8").reshape(-1, 2))
         hashes.append(np.frombuffer(hashed, "<u4").reshape(-1, 4))
-        homes.append(np.array([numbers.setdefault(root, len(numbers)) for root in columns[0]], np.int32))
+        homes.append(np.array([numbers.setdefault(source, len(numbers)) for source in sources], np.int32))
     key = np.concatenate(keys)
     order = np.lexsort((key[:, 0], key[:, 1]))
     # Equal keys stay in the order of the shards: of several rows of one file the last one counts.
@@ -199,8 +202,8 @@ def load(folder: Path, identity: str) -> Embeddings:
         table = _read(shard, ["path", "root", "digest"])
         targets.append(np.full(len(table), -1, dtype=np.int64))
         columns = (table.column(name).to_pylist() for name in ("root", "path", "digest"))
-        for row, (root, path, digest) in enumerate(zip(*columns, strict=True)):
-            found[join(root, path)] = (number, row, digest, root)
+        for row, (root, path, digest, source) in enumerate(zip(*columns, _sources(shard), strict=True)):
+            found[absolute_path(root, path)] = (number, row, digest, source)
     newest = sorted(found.items())
     for place, (_, (number, row, _, _)) in enumerate(newest):
         targets[number][row] = place
@@ -279,6 +282,7 @@ class ShardWriter:
             "height": (pa.int32(), [row.height for row in rows]),
             "brightness": (pa.float32(), [row.brightness for row in rows]),
             "colour": (pa.float32(), [row.colour for row in rows]),
+            "source": (pa.string(), [row.source or row.root for row in rows]),
         }
         arrays = [pa.array(values, type=kind) for kind, values in fields.values()]
         arrays.append(pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), size))
@@ -294,7 +298,7 @@ class ShardWriter:
                 pa.Table.from_arrays(arrays, schema=schema),
                 draft,
                 compression=dict.fromkeys(fields, "zstd") | {"embedding.list.element": "none"},
-                use_dictionary=["root"],
+                use_dictionary=["root", "source"],
                 write_statistics=False,
             )
         self._next += 1
@@ -309,7 +313,8 @@ def rows_of(table: pa.Table) -> list[Row]:
     columns = [table.column(name).to_pylist() for name in names]
     unknown = [math.nan] * len(table)
     looks = [table.column(name).to_pylist() if name in table.column_names else unknown for name in _LOOKS]
-    return [Row(*values) for values in zip(*columns, vectors, *looks, strict=True)]
+    sources = table.column("source" if "source" in table.column_names else "root").to_pylist()
+    return [Row(*values) for values in zip(*columns, vectors, *looks, sources, strict=True)]
 
 
 def discard(shards: Sequence[Path]) -> None:
@@ -345,6 +350,12 @@ def _read(shard: Path, columns: list[str] | None) -> pa.Table:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise _damaged(shard, error) from None
+
+
+def _sources(shard: Path) -> list[str]:
+    """Return the folder that the user named for each row; older shards have it as `root`."""
+    name = "source" if "source" in _schema(shard).names else "root"
+    return [str(source) for source in _read(shard, [name]).column(name).to_pylist()]
 
 
 def _has_looks(shard: Path) -> bool:

@@ -16,9 +16,8 @@ import imgcluster
 import pages
 from imgcluster import PlanError, UsageError, WorkspaceError
 from imgcluster.cli.app import app
-from imgcluster.commands import apply as apply_module
-from imgcluster.commands import history
 from imgcluster.workspace.names import find_again
+from interruptions import interrupt_at, killing_at
 from samples import paint
 
 
@@ -147,10 +146,19 @@ def test_a_dry_run_changes_nothing(workspace: Path) -> None:
     assert not (workspace / "applied").exists()
 
 
+def test_the_picked_layer_follows_the_plan(workspace: Path) -> None:
+    imgcluster.apply(plan(workspace, merges=[{"from": 1, "into": 0}]), workspace=workspace)
+    metrics = json.loads((workspace / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["layers"][metrics["layer"]] == metrics["clusters"]
+    with (workspace / "assignments.csv").open(encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row[f"layer_{metrics['layer']}"] for row in table] == [row["cluster"] for row in table]
+
+
 @pytest.mark.parametrize("mode", ["move", "copy", "none"])
 def test_every_way_of_placing(mode: str, pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     out = tmp_path / "out"
-    imgcluster.run([pictures], workspace=out, encoder=tiny_encoder, device="cpu", k=3, place_by=mode)
+    imgcluster.run([pictures], workspace=out, encoder=tiny_encoder, device="cpu", k=3, place=mode)
     summary = imgcluster.apply(plan(out, names={"0": "Sea"}, merges=[{"from": 1, "into": 0}]), workspace=out)
     assert summary.moved == (0 if mode == "none" else 16)
     page = pages.read(out / "report.html")
@@ -162,47 +170,47 @@ def test_every_way_of_placing(mode: str, pictures: Path, tmp_path: Path, tiny_en
     assert len(list(pictures.rglob("*.png"))) == 24
 
 
-@pytest.mark.parametrize("stage", ["keep_state", "relocate", "write_table", "write_names", "write_page", "write_json"])
+def renames(workspace: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Return how many renames applying a plan takes, and undo it."""
+    with monkeypatch.context() as patch:
+        calls = killing_at(patch, None)
+        imgcluster.apply(file, workspace=workspace)
+    imgcluster.undo(workspace=workspace)
+    return len(calls)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0])
 @pytest.mark.parametrize("then", ["apply", "undo"])
-def test_a_kill_at_any_stage_is_taken_back_or_done_again(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, stage: str, then: str
+def test_after_a_kill_at_any_rename_the_plan_can_be_applied_or_undone(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, share: float, then: str
 ) -> None:
     before = state(workspace)
     file = plan(workspace, names={"0": "Sea"}, merges=[{"from": 1, "into": 0}])
     imgcluster.apply(file, workspace=workspace)
     after = state(workspace)
     imgcluster.undo(workspace=workspace)
-    real = getattr(apply_module, stage)
-
-    def dying(*arguments: Any, **options: Any) -> Any:
-        if stage in ("keep_state", "relocate", "write_page"):
-            real(*arguments, **options)
-        raise KeyboardInterrupt
-
+    count = renames(workspace, file, monkeypatch)
     with monkeypatch.context() as patch:
-        patch.setattr(apply_module, stage, dying)
+        killing_at(patch, round(share * (count - 1)))
         with pytest.raises(KeyboardInterrupt):
             imgcluster.apply(file, workspace=workspace)
+    started = not (workspace / "metrics.json").exists()
     if then == "apply":
         imgcluster.apply(file, workspace=workspace)
         assert state(workspace) == after
         imgcluster.undo(workspace=workspace)
-    elif stage != "keep_state":
-        with pytest.raises(WorkspaceError, match="interrupted half-way"):
+    elif started:
+        with pytest.raises(WorkspaceError, match="imgcluster undo"):
             imgcluster.report_page(workspace=workspace)
         assert imgcluster.undo(workspace=workspace).what == "plan"
     assert state(workspace) == before
     assert imgcluster.undo(workspace=workspace).what == "placing"
 
 
-def test_a_dry_run_after_a_kill_says_what_comes_first_and_changes_nothing(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dry_run_after_a_kill_says_what_comes_first_and_changes_nothing(workspace: Path) -> None:
     file = plan(workspace, names={"0": "Sea"}, merges=[{"from": 1, "into": 0}])
-    with monkeypatch.context() as patch:
-        patch.setattr(apply_module, "write_page", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt()))
-        with pytest.raises(KeyboardInterrupt):
-            imgcluster.apply(file, workspace=workspace)
+    with pytest.raises(KeyboardInterrupt):
+        imgcluster.apply(file, workspace=workspace, on_progress=interrupt_at("report"))
     before = state(workspace)
     said = "interrupted half-way in .*: without --dry-run this command first takes it back. .*: imgcluster undo -w "
     with pytest.raises(WorkspaceError, match=said):
@@ -215,10 +223,8 @@ def test_a_dry_run_after_a_kill_says_what_comes_first_and_changes_nothing(
 def test_a_kill_while_a_plan_is_taken_back(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = state(workspace)
     imgcluster.apply(plan(workspace, merges=[{"from": 1, "into": 0}]), workspace=workspace)
-    with monkeypatch.context() as patch:
-        patch.setattr(history, "write_page", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt()))
-        with pytest.raises(KeyboardInterrupt):
-            imgcluster.undo(workspace=workspace)
+    with pytest.raises(KeyboardInterrupt):
+        imgcluster.undo(workspace=workspace, on_progress=interrupt_at("report"))
     imgcluster.undo(workspace=workspace)
     assert state(workspace) == before
 

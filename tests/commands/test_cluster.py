@@ -19,6 +19,7 @@ import pages
 from imgcluster import ClusteringError, UsageError, WorkspaceError
 from imgcluster.commands import cluster as cluster_module
 from imgcluster.workspace.tables import ASSIGNMENTS, CANDIDATES, CLUSTERS
+from interruptions import interrupt_at
 from samples import COLOURS, paint
 
 
@@ -84,7 +85,7 @@ def test_tables_have_the_designed_columns_and_add_up(workspace: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"k": 3}, {}, {"k": "auto"}, {"method": "hdbscan", "assign": True}, {"k": 5, "reduction": "pca"}]
+    "options", [{"k": 3}, {}, {"k": "auto"}, {"method": "hdbscan", "assign_noise": True}, {"k": 5, "reduce": "pca"}]
 )
 def test_the_same_seed_gives_the_same_bytes(workspace: Path, options: dict[str, object]) -> None:
     names = ("assignments.csv", "clusters.csv", "metrics.json", "report.html")
@@ -105,7 +106,7 @@ def test_history_does_not_matter(pictures: Path, tmp_path: Path, tiny_encoder: P
         imgcluster.embed([pictures / name], workspace=slow, encoder=tiny_encoder, device="cpu")
     imgcluster.embed([pictures], workspace=slow, encoder=tiny_encoder, device="cpu")
     for out in (workspace, slow):
-        imgcluster.cluster(workspace=out, k=3, place_by="none")
+        imgcluster.cluster(workspace=out, k=3, place="none")
     assert (workspace / "assignments.csv").read_bytes() == (slow / "assignments.csv").read_bytes()
 
 
@@ -119,7 +120,7 @@ def test_dry_run_writes_nothing(workspace: Path) -> None:
 def test_clustering_again_replaces_the_folders(workspace: Path) -> None:
     imgcluster.cluster(workspace=workspace, k=6)
     (workspace / "clusters/cluster_005/notes.txt").write_text("mine")
-    imgcluster.cluster(workspace=workspace, k=2, place_by="copy")
+    imgcluster.cluster(workspace=workspace, k=2, place="copy")
     folders = sorted(path.name for path in (workspace / "clusters").iterdir())
     assert folders == ["cluster_000", "cluster_001", "cluster_005"]
     assert [path.name for path in (workspace / "clusters/cluster_005").iterdir()] == ["notes.txt"]
@@ -131,7 +132,7 @@ def test_clustering_again_replaces_the_folders(workspace: Path) -> None:
 @pytest.mark.parametrize("mode", ["symlink", "copy", "hardlink", "move"])
 def test_every_way_of_placing_brings_every_image(workspace: Path, pictures: Path, mode: str) -> None:
     before = {path.relative_to(pictures): path.read_bytes() for path in pictures.rglob("*.png")}
-    summary = imgcluster.cluster(workspace=workspace, k=3, place_by=mode)
+    summary = imgcluster.cluster(workspace=workspace, k=3, place=mode)
     assert summary.placed == {mode: 24}
     placed = [path.read_bytes() for path in (workspace / "clusters").rglob("*.png")]
     assert sorted(placed) == sorted(before.values())
@@ -142,7 +143,7 @@ def test_every_way_of_placing_brings_every_image(workspace: Path, pictures: Path
 
 
 def test_moved_originals_block_what_would_lose_them(workspace: Path, pictures: Path, tiny_encoder: Path) -> None:
-    imgcluster.cluster(workspace=workspace, k=3, place_by="move")
+    imgcluster.cluster(workspace=workspace, k=3, place="move")
     assert not list(pictures.rglob("*.png"))
     assert len(pages.read(workspace / "report.html").pictures()) == 24
     imgcluster.report_page(workspace=workspace)
@@ -181,24 +182,18 @@ def test_results_copied_back_from_before_are_noticed(workspace: Path, pictures: 
 
 
 def test_an_edited_copy_is_put_aside_not_lost(workspace: Path) -> None:
-    imgcluster.cluster(workspace=workspace, k=3, place_by="copy")
+    imgcluster.cluster(workspace=workspace, k=3, place="copy")
     edited = next((workspace / "clusters/cluster_000").iterdir())
     edited.write_bytes(b"my own work")
-    imgcluster.cluster(workspace=workspace, k=2, place_by="copy")
+    imgcluster.cluster(workspace=workspace, k=2, place="copy")
     kept = workspace / "outdated/clusters/cluster_000" / edited.name
     assert kept.read_bytes() == b"my own work"
 
 
-def test_a_failure_while_placing_leaves_no_half_clustering(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_while_placing_leaves_no_half_clustering(workspace: Path) -> None:
     imgcluster.cluster(workspace=workspace, k=3)
-
-    def interrupted(*arguments: object, **options: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(cluster_module, "write_page", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        imgcluster.cluster(workspace=workspace, k=2)
-    monkeypatch.undo()
+        imgcluster.cluster(workspace=workspace, k=2, on_progress=interrupt_at("report"))
     with pytest.raises(WorkspaceError, match="run imgcluster cluster first"):
         imgcluster.evaluate(workspace=workspace)
     imgcluster.cluster(workspace=workspace, k=2)
@@ -209,7 +204,7 @@ def test_a_vanished_original_is_said(workspace: Path, pictures: Path) -> None:
     (pictures / "red/00.png").unlink()
     summary = imgcluster.cluster(workspace=workspace, k=3)
     assert (summary.missing, summary.placed) == (1, {"symlink": 23})
-    assert "1 images have no file any more" in " ".join(summary.warnings)
+    assert "--fresh" in " ".join(summary.warnings)
 
 
 def test_nothing_embedded(tmp_path: Path, workspace: Path) -> None:
@@ -227,8 +222,8 @@ def test_wrong_options_are_refused_before_an_hour_of_embedding(pictures: Path, t
         ({"k": "5..2"}, "--k 5..2 is not possible"),
         ({"level": "finest"}, "--level 'finest' is not understood; choose fine, medium, coarse"),
         ({"method": "hdbscan", "k": 3}, "finds the number of clusters itself"),
-        ({"reduction": "tsne"}, "'tsne' is unknown; choose one of auto, none, pca, umap, graph"),
-        ({"place_by": "teleport"}, "'teleport' is unknown; choose one of symlink"),
+        ({"reduce": "tsne"}, "'tsne' is unknown; choose one of auto, none, pca, umap, graph"),
+        ({"place": "teleport"}, "'teleport' is unknown; choose one of symlink"),
         ({"min_cluster_size": 1}, "--min-cluster-size 1 is not possible"),
         ({"seed": -1}, "--seed -1 is not possible"),
     ):
@@ -292,7 +287,7 @@ def test_sixty_photographs_give_clusters_and_not_only_noise(tmp_path: Path) -> N
 
 def test_the_900_photographs(data: Path, tmp_path: Path) -> None:
     """The default path, scored: k-means on these features, best of 50 starts, reaches 0.60."""
-    imgcluster.run([data / "photos"], workspace=tmp_path, k=10, place_by="none")
+    imgcluster.run([data / "photos"], workspace=tmp_path, k=10, place="none")
     scores = imgcluster.evaluate(workspace=tmp_path)
     assert scores.images == 900
     assert scores.accuracy >= 0.57
@@ -364,7 +359,7 @@ class TestLevels:
         middle = (workspace / "assignments.csv").read_bytes()
         broken()
         for number, count in enumerate(first.layers):
-            summary = imgcluster.cluster(workspace=workspace, level=str(number), place_by="copy", **options)
+            summary = imgcluster.cluster(workspace=workspace, level=str(number), place="copy", **options)
             assert (summary.layer, len(summary.clusters), summary.layers) == (number, count, first.layers)
             assigned = rows(workspace / "assignments.csv")
             assert all(row["cluster"] == row[f"layer_{number}"] for row in assigned)
@@ -383,7 +378,8 @@ class TestLevels:
         assert json.loads((workspace / "metrics.json").read_text())["layer"] == 0
 
     @pytest.mark.parametrize(
-        "change", [{"seed": 1}, {"k": 3}, {"k": "auto"}, {"reduction": "pca"}, {"method": "hdbscan"}, {"assign": True}]
+        "change",
+        [{"seed": 1}, {"k": 3}, {"k": "auto"}, {"reduce": "pca"}, {"method": "hdbscan"}, {"assign_noise": True}],
     )
     def test_other_options_compute_again(
         self, workspace: Path, broken: Callable[[], None], change: dict[str, Any]
@@ -457,7 +453,7 @@ def test_too_large_a_k_is_warned_of(tmp_path: Path, tiny_encoder: Path) -> None:
     out = tmp_path / "out"
     imgcluster.embed([tmp_path / "in"], workspace=out, encoder=tiny_encoder, device="cpu")
     for k, warned in (("12", True), (12, True), (3, False), (None, False)):
-        summary = imgcluster.cluster(workspace=out, k=k, reduction="none", place_by="none")
+        summary = imgcluster.cluster(workspace=out, k=k, reduce="none", place="none")
         found = [text for text in summary.warnings if "is more than these images show" in text]
         assert [text.startswith("--k 12 is more") for text in found] == [True] * warned
 

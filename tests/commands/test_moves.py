@@ -7,6 +7,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -14,14 +15,14 @@ from PIL import Image
 import imgcluster
 import pages
 from imgcluster import ImgclusterError, UsageError, WorkspaceError
-from imgcluster.commands import cluster as cluster_module
+from interruptions import interrupt_at
 from tiny_models import TINY, mean_colour
 
 
 @pytest.fixture
 def moved(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> Path:
     out = tmp_path / "out"
-    imgcluster.run([pictures], workspace=out, encoder=tiny_encoder, device="cpu", k=3, place_by="move")
+    imgcluster.run([pictures], workspace=out, encoder=tiny_encoder, device="cpu", k=3, place="move")
     assert not list(pictures.rglob("*.png"))
     return out
 
@@ -53,20 +54,16 @@ def test_a_renamed_cluster_folder_keeps_its_entries(moved: Path, pictures: Path)
 
 
 def test_an_interrupted_move_is_taken_back_by_the_same_command(
-    pictures: Path, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+    pictures: Path, tmp_path: Path, tiny_encoder: Path
 ) -> None:
     out = tmp_path / "out"
 
-    def interrupted(*arguments: object, **options: object) -> None:
-        raise KeyboardInterrupt
+    def command(**more: Any) -> object:
+        options = {"workspace": out, "encoder": tiny_encoder, "device": "cpu", "k": 3, "place": "move"}
+        return imgcluster.run([pictures], **options, **more)
 
-    def command() -> object:
-        return imgcluster.run([pictures], workspace=out, encoder=tiny_encoder, device="cpu", k=3, place_by="move")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(cluster_module, "write_page", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            command()
+    with pytest.raises(KeyboardInterrupt):
+        command(on_progress=interrupt_at("report"))
     assert not list(pictures.rglob("*.png"))
     command()
     assert len(list((out / "clusters").rglob("*.png"))) == 24
@@ -82,7 +79,7 @@ def test_a_dry_run_of_everything_changes_nothing(
     options = {"workspace": out, "encoder": tiny_encoder, "device": "cpu", "k": 3}
     assert imgcluster.run([pictures], dry_run=True, **options).cluster.placed == {"symlink": 24}  # type: ignore[arg-type]
     assert not out.exists()
-    imgcluster.run([pictures], place_by="copy", **options)  # type: ignore[arg-type]
+    imgcluster.run([pictures], place="copy", **options)  # type: ignore[arg-type]
     Image.new("RGB", (8, 8), "white").save(pictures / "new.png")
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     if not links:
@@ -113,7 +110,7 @@ def test_a_dry_run_borrows_the_shards_while_nobody_else_may_change_them(
         refusals.append(1)
 
     monkeypatch.setattr("os.symlink", linked)
-    imgcluster.run([pictures], k=3, dry_run=True, report=meanwhile, **options)  # type: ignore[arg-type]
+    imgcluster.run([pictures], k=3, dry_run=True, on_progress=meanwhile, **options)  # type: ignore[arg-type]
     assert links == sorted((tmp_path / "out" / "embeddings").iterdir())
     assert refusals
     assert imgcluster.embed([pictures], fresh=True, **options).new == 24  # type: ignore[arg-type]
@@ -134,10 +131,8 @@ def test_a_dry_run_leaves_an_interrupted_move_as_it_is_and_says_so(
 ) -> None:
     out = tmp_path / "out"
     options = {"workspace": out, "encoder": tiny_encoder, "device": "cpu", "k": 3}
-    with monkeypatch.context() as patch:
-        patch.setattr(cluster_module, "write_page", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt()))
-        with pytest.raises(KeyboardInterrupt):
-            imgcluster.run([pictures], place_by="move", **options)  # type: ignore[arg-type]
+    with pytest.raises(KeyboardInterrupt):
+        imgcluster.run([pictures], place="move", on_progress=interrupt_at("report"), **options)  # type: ignore[arg-type]
     (out / ".imgcluster-1-0.tmp").write_bytes(b"what a killed process leaves")
     before = snapshot(pictures, out)
     sentence = "24 images lie in .*clusters since a command was interrupted: without --dry-run this command first"

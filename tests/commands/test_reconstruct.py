@@ -41,7 +41,7 @@ def rows(path):
 def test_images_are_ranked_by_their_error(images, tmp_path) -> None:
     encoder = autoencoder(tmp_path, gain=0.5)
     reports = []
-    summary = reconstruct([images], encoder=encoder, output=tmp_path / "out", device="cpu", report=reports.append)
+    summary = reconstruct([images], encoder=encoder, output=tmp_path / "out", device="cpu", on_progress=reports.append)
     table = rows(tmp_path / "out" / "reconstruction.csv")
     assert [row["path"] for row in table] == ["sub/bright.png", "sub/middle.png", "dark.png"]
     assert [row["rank"] for row in table] == ["1", "2", "3"]

@@ -154,6 +154,8 @@ def test_a_kill_at_any_file_loses_none(placed: Placed, monkeypatch: pytest.Monke
         ("x" * 80, "cluster_003_" + "x" * 40),
         ("é" * 80, "cluster_003_" + "é" * 20),
         ("snake_case name", "cluster_003_snake_case_name"),
+        ("हिन्दी फ़ोटो", "cluster_003_हिन्दी_फ़ोटो"),
+        ("ชายหาดที่สวย", "cluster_003_ชายหาดที่สวย"),
     ],
 )
 def test_folders_take_what_any_file_system_takes_of_a_name(name: str, folder: str) -> None:

@@ -111,7 +111,7 @@ class TestRoundTrip:
 
         write(tmp_path, [make_row("a")])
         schema = pq.read_schema(all_shards(tmp_path)[0])
-        facts = ["path", "root", "size", "mtime_ns", "digest", "width", "height", "brightness", "colour"]
+        facts = ["path", "root", "size", "mtime_ns", "digest", "width", "height", "brightness", "colour", "source"]
         assert schema.names == [*facts, "embedding"]
         assert schema.field("brightness").type == schema.field("colour").type == pa.float32()
         assert schema.field("embedding").type == pa.list_(pa.float32(), 4)
