@@ -18,16 +18,25 @@ function placePictures() {
   const taken = new Set();
   for (const { cluster } of map.labels) placePicture(cluster.medoid, taken);
   if (!all) return;
-  for (const cluster of clusters.values()) for (const index of cluster.representatives) placePicture(index, taken);
-  for (let at = images.count - 1; at >= 0 && map.pictures.length < MOST_PICTURES; at--)
-    placePicture(map.order[at], taken);
+  map.candidates ??= pictureCandidates();
+  for (const index of map.candidates) {
+    if (map.pictures.length >= MOST_PICTURES) break;
+    placePicture(index, taken);
+  }
+}
+
+// All images with a thumbnail, typical ones first.
+function pictureCandidates() {
+  const typical = [...clusters.values()].flatMap((cluster) => cluster.representatives);
+  const all = new Set([...typical, ...map.order.toReversed()]);
+  return Int32Array.from(all).filter((index) => findTile(index));
 }
 
 // Adds the picture of an image that is visible, matches the search, has a thumbnail, and has room.
 function placePicture(index, taken) {
   const size = map.pictureSize;
   const x = toScreenX(index);
-  if (x < -size || x > map.width + size || map.pictures.length >= MOST_PICTURES) return;
+  if (x < -size || x > map.width + size) return;
   const y = toScreenY(index);
   if (y < -size || y > map.height + size || (search.matches && !search.matches[index])) return;
   const gap = size * LEAST_DISTANCE;
