@@ -15,6 +15,7 @@ from imgcluster.evaluation.internal import silhouettes
 from imgcluster.features.normalize import comparable
 from imgcluster.features.reduce import choose_reduction, reduce
 from imgcluster.fileio.atomic import remove
+from imgcluster.images.arrays import tile
 from imgcluster.placement import Journal, folder_name
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.report.condensed_tree import condensed_tree
@@ -98,12 +99,17 @@ def _figures(
         if tiles:
             name = folder_name(number, results.names.get(number, ""))
             title = f"{titles[number]} ({sizes[number]:,})"
-            yield name, montage_figure(np.stack(tiles), number, title)
+            yield name, montage_figure(tile(_with_gaps(np.stack(tiles))), number, title)
+
+
+def _with_gaps(pixels: Pixels) -> Pixels:
+    gap = max(1, pixels.shape[1] // 32)
+    return np.pad(pixels, ((0, 0), (gap, gap), (gap, gap), (0, 0)), constant_values=255)
 
 
 def _pictures(files: list[Path], indices: list[int]) -> dict[int, Pixels]:
-    tiles = read_tiles([files[index] for index in indices], _SIDE)
-    return {index: tile for index, tile in zip(indices, tiles, strict=True) if tile is not None}
+    found = read_tiles([files[index] for index in indices], _SIDE)
+    return {index: pixels for index, pixels in zip(indices, found, strict=True) if pixels is not None}
 
 
 def _tree(

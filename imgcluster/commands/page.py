@@ -39,8 +39,8 @@ __all__ = [
     "write_page",
 ]
 
-# Options that do not decide on the clusters, or are shown elsewhere.
-_NOT_SHOWN: Final = ("place", "seed")
+# Shown under the page's details where they are not the defaults; where files are placed has no influence on clusters.
+_SHOWN_OPTIONS: Final = ("k", "level", "min_cluster_size", "assign_noise", "reduce", "method")
 
 
 def write_page(
@@ -99,12 +99,11 @@ def write_page(
 
 def _given_options(options: dict[str, Any]) -> str:
     """Return the options that differ from their defaults, as on the command line."""
-    given = []
-    for entry in dataclasses.fields(ClusterOptions):
-        value = options.get(entry.name, entry.default)
-        if entry.name not in _NOT_SHOWN and value != entry.default:
-            given.append(f"--{entry.name.replace('_', '-')}" + ("" if value is True else f" {value}"))
-    return " ".join(given)
+    defaults = dataclasses.asdict(ClusterOptions())
+    given = {name: options[name] for name in _SHOWN_OPTIONS if options.get(name, defaults[name]) != defaults[name]}
+    return " ".join(
+        f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}") for name, value in given.items()
+    )
 
 
 def layout_of(
@@ -123,7 +122,7 @@ def layout_of(
 
 
 def current_paths(locations: Sequence[str], journal: Journal | None) -> list[Path]:
-    """Return where the file of each image lies now: where it was found, or where ``--place move`` put it."""
+    """Return where the file of each image is now: where it was found, or where ``--place move`` put it."""
     moved = {}
     if journal is not None and journal.mode == "move":
         moved = {entry.source: from_text(entry.target) for entry in journal.entries}
