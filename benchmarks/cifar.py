@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from benchmarks.common import data_folder
 from imgcluster import Encoder
-from imgcluster.clustering.partition import divide
-from imgcluster.images import decode
-from imgcluster.preprocessing import InputSpec, Pixels
-from imgcluster.scoring import score
+from imgcluster.clustering.kmeans import divide
+from imgcluster.evaluation.external import score
+from imgcluster.images.decode import decode
+from imgcluster.types import InputSpec, Pixels
 
 __all__ = ["STARTS", "encoded", "features", "gains", "pictures", "scored"]
 

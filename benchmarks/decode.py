@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.common import data_folder, machine
-from imgcluster import Encoder, images
-from imgcluster.images import decode
+from imgcluster import Encoder
+from imgcluster.images import decode as images
+from imgcluster.images.decode import decode
 
 IMAGES = 40
 RUNS = 5

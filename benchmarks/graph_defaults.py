@@ -18,11 +18,12 @@ from sklearn.decomposition import PCA
 
 from benchmarks.cifar import STARTS, features, scored
 from benchmarks.common import machine
-from imgcluster import graph
-from imgcluster.clustering import hierarchy
-from imgcluster.clustering.partition import divide
-from imgcluster.reduction import comparable, normalise, reduce
-from imgcluster.scoring import score
+from imgcluster.clustering import num_clusters as hierarchy
+from imgcluster.clustering.kmeans import divide
+from imgcluster.evaluation.external import score
+from imgcluster.features import diffusion, neighbors
+from imgcluster.features.normalize import comparable, normalise
+from imgcluster.features.reduce import reduce
 
 Set = tuple[str, npt.NDArray[np.float32], npt.NDArray[np.str_]]
 
@@ -49,11 +50,11 @@ def main() -> None:
                 show(f"{name}: {neighbours or 'root / 2, 5 to 30'}", mapped, reduced=True)
     for name, values in (("_STEPS", (0, 1, 2, 4, 8, 16)), ("_WALKS", (10, 15, 20, 30, 50))):
         print(f"\n{name}")
-        usual = getattr(graph, name)
+        usual = getattr(diffusion, name)
         for value in values:
-            setattr(graph, name, value)
+            setattr(diffusion, name, value)
             show(str(value), sets)
-        setattr(graph, name, usual)
+        setattr(diffusion, name, usual)
     print("\nprincipal directions before neighbours are looked for")
     for dimensions in (20, 50, 100, 200):
         show(str(dimensions), [(*sets[0][:1], PCA(dimensions, random_state=0).fit_transform(sets[0][1]), sets[0][2])])
@@ -89,7 +90,7 @@ def counted_on(vectors: npt.NDArray[np.float32], part_of_root: int, most: int) -
     space = reduce(vectors, "graph", seed=0)
     if space.rows is not None:
         neighbours = int(np.clip(round(np.sqrt(len(space.rows)) / part_of_root), 5, most))
-        space = dataclasses.replace(space, graph=graph.neighbour_graph(vectors[space.rows], neighbours))
+        space = dataclasses.replace(space, graph=neighbors.neighbour_graph(vectors[space.rows], neighbours))
     number = hierarchy.find_count(space, (2, 30), seed=0).k
     return divide(space.vectors, number, seed=0, starts=STARTS)[0]
 
@@ -141,8 +142,8 @@ def roots(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 def mapped_by(vectors: npt.NDArray[np.float32], neighbours: int | None) -> npt.NDArray[np.float32]:
     """Return the diffusion map of the graph with so many neighbours."""
-    walked = graph.walk_graph(vectors) if neighbours is None else graph.neighbour_graph(vectors, neighbours)
-    return graph.diffusion_map(walked)
+    walked = neighbors.walk_graph(vectors) if neighbours is None else neighbors.neighbour_graph(vectors, neighbours)
+    return diffusion.diffusion_map(walked)
 
 
 def show(name: str, sets: list[Set], *, reduced: bool = False) -> None:

@@ -15,7 +15,8 @@ from sklearn.metrics import normalized_mutual_info_score, silhouette_samples
 
 from benchmarks.cifar import features
 from benchmarks.common import machine
-from imgcluster.reduction import comparable, reduce
+from imgcluster.features.normalize import comparable
+from imgcluster.features.reduce import reduce
 
 COUNTS = (60, 300, 1000, 3000)
 SPACES = ("none", "PCA 5", "PCA 10", "PCA 50", "graph")

@@ -25,10 +25,12 @@ from scipy.linalg import cholesky, solve_triangular
 
 from benchmarks.cifar import encoded, features, gains, pictures, scored
 from benchmarks.common import machine
-from imgcluster import Encoder, graph
-from imgcluster.images import decode
-from imgcluster.preprocessing import RESIZE_RULES, prepare
-from imgcluster.reduction import comparable, normalise
+from imgcluster import Encoder
+from imgcluster.features import diffusion, neighbors
+from imgcluster.features.normalize import comparable, normalise
+from imgcluster.images.decode import decode
+from imgcluster.images.resize import prepare
+from imgcluster.types import RESIZE_RULES
 
 Vectors = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.str_]
@@ -88,12 +90,12 @@ def show(results: dict[str, Scores]) -> None:
 
 def mapped(vectors: Vectors, steps: int | None = None) -> Vectors:
     """Return the diffusion map, of a walk of so many steps."""
-    usual = graph._STEPS
-    graph._STEPS = usual if steps is None else steps
+    usual = diffusion._STEPS
+    diffusion._STEPS = usual if steps is None else steps
     try:
-        return graph.diffusion_map(graph.walk_graph(vectors))
+        return diffusion.diffusion_map(neighbors.walk_graph(vectors))
     finally:
-        graph._STEPS = usual
+        diffusion._STEPS = usual
 
 
 def whitened(vectors: Vectors) -> Vectors:
@@ -103,7 +105,7 @@ def whitened(vectors: Vectors) -> Vectors:
     the mean of all directions is added to each.
     """
     count, dimensions = vectors.shape
-    _, near = graph.nearest(vectors, NEIGHBOURS)
+    _, near = neighbors.nearest(vectors, NEIGHBOURS)
     first, second = np.repeat(np.arange(count), NEIGHBOURS), near.ravel()
     mutual = np.isin(first * count + second, second * count + first)
     differences = (vectors[first[mutual]] - vectors[second[mutual]]).astype(np.float64)

@@ -24,10 +24,10 @@ from PIL import Image
 
 import imgcluster
 from benchmarks.common import data_folder, machine
-from imgcluster.pathtext import to_text
+from imgcluster.fileio.path_text import to_text
 from imgcluster.progress import Progress
-from imgcluster.store.shards import Row, ShardWriter, contents
-from imgcluster.store.workspace import Workspace
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.shards import Row, ShardWriter, contents
 
 _IDENTITY = "benchmark"
 _COUNTER = """
@@ -88,7 +88,7 @@ def stages(space: Path) -> dict[str, float]:
         seconds[str(last[0])] += now - float(last[1])
         last[:] = [step.stage, now]
 
-    imgcluster.report_page(workspace=space, report=report)
+    imgcluster.report_page(workspace=space, on_progress=report)
     seconds[str(last[0])] += time.monotonic() - float(last[1])
     return dict(seconds)
 
@@ -148,7 +148,7 @@ def main() -> None:
                 space = folder / "out"
                 if not space.exists():
                     space = build(folder, count)
-                    imgcluster.cluster(workspace=space, k=30, place_by="none")
+                    imgcluster.cluster(workspace=space, k=30, place="none")
                 took = stages(space)
                 page = space / "report.html"
                 ready, mapped, dragged, zoomed = look(browser, page, 5)

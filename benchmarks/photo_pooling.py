@@ -17,8 +17,9 @@ import torch
 
 from benchmarks.cifar import gains, pictures, scored
 from benchmarks.common import machine
-from imgcluster.preprocessing import Pixels
-from imgcluster.reduction import comparable, reduce
+from imgcluster.features.normalize import comparable
+from imgcluster.features.reduce import reduce
+from imgcluster.types import Pixels
 from imgcluster_training.export.photos import MEAN, PHOTOS, SCALE, WINDOWS, PhotoFeatures
 
 COUNT = 9000

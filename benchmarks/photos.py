@@ -22,7 +22,7 @@ def main() -> None:
         for title, options in (("--k 10", {"k": 10}), ("no --k", {}), ("no --k, --assign-noise", {"assign": True})):
             rows = []
             for seed in range(SEEDS):
-                result = imgcluster.cluster(workspace=folder, seed=seed, place_by="none", **options)
+                result = imgcluster.cluster(workspace=folder, seed=seed, place="none", **options)
                 scores = imgcluster.evaluate(workspace=folder)
                 rows.append((scores.accuracy, scores.nmi, scores.ari, len(result.clusters), result.noise))
             stages = json.loads((Path(folder) / "manifest.json").read_text(encoding="utf-8"))["cluster"]["seconds"]

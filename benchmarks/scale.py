@@ -16,8 +16,8 @@ from PIL import Image
 
 import imgcluster
 from benchmarks.common import machine
-from imgcluster.store.shards import Row, ShardWriter
-from imgcluster.store.workspace import Workspace
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.shards import Row, ShardWriter
 
 COUNTS = (100_000, 500_000)
 CENTRES = 40
@@ -29,7 +29,7 @@ AT_ONCE = 1000
 # In a process of its own, whose peak is its own.
 PROGRAM = """
 import resource, sys, imgcluster
-summary = imgcluster.cluster(workspace=sys.argv[1], k=10, place_by="none")
+summary = imgcluster.cluster(workspace=sys.argv[1], k=10, place="none")
 print(summary.images, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
 """
 

@@ -23,9 +23,10 @@ import imgcluster
 from benchmarks.common import data_folder, machine
 from imgcluster import Encoder
 from imgcluster.clustering import Settings, cluster_vectors
-from imgcluster.reduction import Reduced, comparable, reduce
-from imgcluster.scoring import score
-from imgcluster.store.shards import load
+from imgcluster.evaluation.external import score
+from imgcluster.features.normalize import comparable
+from imgcluster.features.reduce import Reduced, reduce
+from imgcluster.workspace.shards import load
 from imgcluster_training.data.datasets import load_dataset
 
 SEEDS = 5

@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from imgcluster._version import __version__
-    from imgcluster.encoders import Encoder, EncoderInfo, EncoderOptions
+    from imgcluster.commands.apply import ApplySummary, apply
+    from imgcluster.commands.cluster import ClusterSummary, cluster
+    from imgcluster.commands.compare import Comparison, compare
+    from imgcluster.commands.doctor import DoctorSummary, doctor
+    from imgcluster.commands.embed import EmbedSummary, embed
+    from imgcluster.commands.encoders import EncoderEntry, encoder_info, encoder_list
+    from imgcluster.commands.evaluate import EvaluateSummary, evaluate
+    from imgcluster.commands.load import Collection, load
+    from imgcluster.commands.report import ReportSummary, report_page
+    from imgcluster.commands.run import RunSummary, run
+    from imgcluster.commands.undo import UndoSummary, undo
+    from imgcluster.encoders import Encoder, EncoderInfo
     from imgcluster.errors import (
         ClusteringError,
         DeviceError,
@@ -26,23 +37,16 @@ if TYPE_CHECKING:
         UsageError,
         WorkspaceError,
     )
-    from imgcluster.pipeline.apply import ApplySummary, apply
-    from imgcluster.pipeline.cluster import ClusterSummary, cluster
-    from imgcluster.pipeline.compare import Comparison, compare
-    from imgcluster.pipeline.doctor import DoctorSummary, doctor
-    from imgcluster.pipeline.embed import EmbedSummary, embed
-    from imgcluster.pipeline.encoders import EncoderEntry, encoder_info, encoder_list
-    from imgcluster.pipeline.evaluate import EvaluateSummary, evaluate
-    from imgcluster.pipeline.report import report_page
-    from imgcluster.pipeline.run import RunSummary, run
-    from imgcluster.pipeline.undo import UndoSummary, undo
+    from imgcluster.options import ClusterOptions, EmbedOptions, EncoderOptions
     from imgcluster.progress import Progress
 
 _HOME: Final = {
     "__version__": "_version",
     "Encoder": "encoders",
     "EncoderInfo": "encoders",
-    "EncoderOptions": "encoders",
+    "ClusterOptions": "options",
+    "EmbedOptions": "options",
+    "EncoderOptions": "options",
     "ClusteringError": "errors",
     "DeviceError": "errors",
     "EncoderError": "errors",
@@ -52,36 +56,42 @@ _HOME: Final = {
     "PlanError": "errors",
     "UsageError": "errors",
     "WorkspaceError": "errors",
-    "ApplySummary": "pipeline.apply",
-    "apply": "pipeline.apply",
-    "ClusterSummary": "pipeline.cluster",
-    "cluster": "pipeline.cluster",
-    "Comparison": "pipeline.compare",
-    "compare": "pipeline.compare",
-    "DoctorSummary": "pipeline.doctor",
-    "doctor": "pipeline.doctor",
-    "EmbedSummary": "pipeline.embed",
-    "embed": "pipeline.embed",
-    "EncoderEntry": "pipeline.encoders",
-    "encoder_info": "pipeline.encoders",
-    "encoder_list": "pipeline.encoders",
-    "EvaluateSummary": "pipeline.evaluate",
-    "evaluate": "pipeline.evaluate",
-    "report_page": "pipeline.report",
-    "RunSummary": "pipeline.run",
-    "run": "pipeline.run",
-    "UndoSummary": "pipeline.undo",
-    "undo": "pipeline.undo",
+    "ApplySummary": "commands.apply",
+    "apply": "commands.apply",
+    "ClusterSummary": "commands.cluster",
+    "cluster": "commands.cluster",
+    "Comparison": "commands.compare",
+    "compare": "commands.compare",
+    "DoctorSummary": "commands.doctor",
+    "doctor": "commands.doctor",
+    "EmbedSummary": "commands.embed",
+    "embed": "commands.embed",
+    "EncoderEntry": "commands.encoders",
+    "encoder_info": "commands.encoders",
+    "encoder_list": "commands.encoders",
+    "EvaluateSummary": "commands.evaluate",
+    "evaluate": "commands.evaluate",
+    "Collection": "commands.load",
+    "load": "commands.load",
+    "ReportSummary": "commands.report",
+    "report_page": "commands.report",
+    "RunSummary": "commands.run",
+    "run": "commands.run",
+    "UndoSummary": "commands.undo",
+    "undo": "commands.undo",
     "Progress": "progress",
 }
 
 __all__ = [
     "ApplySummary",
+    "ClusterOptions",
     "ClusterSummary",
     "ClusteringError",
+    "Collection",
     "Comparison",
     "DeviceError",
     "DoctorSummary",
+    "EmbedOptions",
     "EmbedSummary",
     "Encoder",
     "EncoderEntry",
@@ -94,6 +104,7 @@ __all__ = [
     "PlacementError",
     "PlanError",
     "Progress",
+    "ReportSummary",
     "RunSummary",
     "UndoSummary",
     "UsageError",
@@ -107,6 +118,7 @@ __all__ = [
     "encoder_info",
     "encoder_list",
     "evaluate",
+    "load",
     "report_page",
     "run",
     "undo",

@@ -1,25 +1,25 @@
-"""How a long piece of work tells an onlooker where it stands, without knowing who looks on."""
+"""How a long computation reports its progress, without knowing who displays it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Progress", "Report", "silent"]
+__all__ = ["OnProgress", "Progress", "ignore_progress"]
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`done` of `total` items of `stage`; `total` is None while nobody knows it."""
+    """`done` of `total` items of `stage`; `total` is None while it is unknown."""
 
     stage: str
     done: int
     total: int | None = None
 
 
-Report = Callable[[Progress], None]
-"""What the functions of the pipeline call with each step; the command line draws a bar from it."""
+OnProgress = Callable[[Progress], None]
+"""What the commands call with each step; the command line draws a bar or prints a line from it."""
 
 
-def silent(progress: Progress) -> None:
-    """Look the other way."""
+def ignore_progress(progress: Progress) -> None:
+    """Do nothing."""

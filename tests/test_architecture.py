@@ -13,9 +13,15 @@ MODULES = {
 }
 HEAVY = ("evoc", "hdbscan", "matplotlib", "numba", "onnx", "onnxruntime", "pyarrow", "scipy", "sklearn", "torch")
 HEAVY += ("imgcluster_training", "pydantic", "umap")
-# What the command line may import at once of the rest: that takes no time.
-LIGHT = ("imgcluster.cli", "imgcluster.errors", "imgcluster.pathtext", "imgcluster.progress", "imgcluster._version")
-LIGHT += ("imgcluster.training_options",)
+# What the command line may import at once: it takes no time.
+LIGHT = (
+    "imgcluster.cli",
+    "imgcluster.errors",
+    "imgcluster.fileio.path_text",
+    "imgcluster.options",
+    "imgcluster.progress",
+    "imgcluster._version",
+)
 
 
 def imported(body: list[ast.stmt], *, at_once: bool) -> Iterator[str]:
@@ -60,6 +66,22 @@ def found(wrong: Callable[[str, str], bool], *, at_once: bool = False) -> list[s
     return [f"{module}: {name}" for module, name in pairs if wrong(module, name)]
 
 
+STAGES = ("images", "encoders", "features", "clustering", "evaluation", "placement", "report", "workspace")
+BASE = ("fileio", "types", "errors", "progress", "options", "optional", "_version")
+# Later stages of an image's way that build on normalized features.
+ALLOWED = {("clustering", "features"), ("report", "features"), ("evaluation", "features")}
+
+
+def part(name: str) -> str:
+    """Return the package or top-level module of imgcluster that a name belongs to; "" for the package itself."""
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 and parts[0] == "imgcluster" else ""
+
+
+def test_every_package_has_its_place_in_the_order() -> None:
+    assert {part(module) for module in MODULES} - {""} <= {*STAGES, *BASE, "cli", "commands", "__main__"}
+
+
 def test_only_the_command_line_knows_terminals_and_training() -> None:
     assert not found(
         lambda module, name: (
@@ -68,14 +90,59 @@ def test_only_the_command_line_knows_terminals_and_training() -> None:
     )
 
 
-def test_imports_lead_from_the_command_line_to_the_pipeline_to_the_stages() -> None:
+def test_imports_lead_from_the_command_line_to_the_commands_to_the_stages() -> None:
     above = ("imgcluster.cli", "imgcluster.__main__")
     assert not found(lambda module, name: within(name, *above) and not within(module, *above))
-    above += ("imgcluster.pipeline",)
-    # The package itself only hands on what can be called from Python.
+    above += ("imgcluster.commands",)
+    # The package itself only exports the Python API.
     assert not found(
         lambda module, name: within(name, *above) and not within(module, *above) and module != "imgcluster"
     )
+
+
+def test_stages_do_not_import_each_other() -> None:
+    def wrong(module: str, name: str) -> bool:
+        importer, imported_part = part(module), part(name)
+        crosses = importer in STAGES and imported_part in STAGES and importer != imported_part
+        return crosses and (importer, imported_part) not in ALLOWED
+
+    assert not found(wrong)
+
+
+def test_the_base_imports_no_stage() -> None:
+    assert not found(lambda module, name: part(module) in BASE and part(name) in STAGES)
+
+
+def test_there_are_no_import_cycles() -> None:
+    graph = {
+        module: {other for name in imports(module) for other in (name, name.rpartition(".")[0]) if other in MODULES}
+        - {module}
+        for module in MODULES
+        if module != "imgcluster"
+    }
+    finished: set[str] = set()
+
+    def visit(module: str, path: list[str]) -> None:
+        assert module not in path, " -> ".join([*path[path.index(module) :], module])
+        if module not in finished:
+            for other in sorted(graph.get(module, ())):
+                visit(other, [*path, module])
+            finished.add(module)
+
+    for module in graph:
+        visit(module, [])
+
+
+def test_functions_are_short() -> None:
+    """A function of more than 80 lines says in its docstring why it is not divided."""
+    long = []
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                if lines > 80 and "one function because" not in (ast.get_docstring(node) or ""):
+                    long.append(f"{module}.{node.name}: {lines} lines")
+    assert not long
 
 
 def test_nothing_heavy_is_imported_before_it_is_needed() -> None:

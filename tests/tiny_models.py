@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from imgcluster.encoders.info import EncoderInfo
+from imgcluster.encoders.metadata import EncoderInfo
 
 TINY = EncoderInfo(
     name="tiny",

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 
 import imgcluster
-from imgcluster.clustering import Clustering, Layer, Settings
-from imgcluster.reduction import Reduced, Vectors, normalise
+from imgcluster.clustering import Settings
+from imgcluster.features.normalize import normalise
+from imgcluster.features.reduce import Reduced
+from imgcluster.types import Clustering, Layer, Vectors
 
 FAST_METHODS = ["kmeans", "hdbscan"]
 

@@ -1,1 +1,1 @@
-"""The command line: parses, forwards to the pipeline, prints. Only here are Typer and Rich known."""
+"""The command line: parses, forwards to the commands, prints. Only here are Typer and Rich known."""

@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from imgcluster.cli import encoders, workspace
+from imgcluster.cli import (
+    apply,
+    cluster,
+    doctor,
+    embed,
+    encoders,
+    evaluate,
+    generate,
+    reconstruct,
+    report,
+    run,
+    train_encoder,
+    undo,
+)
 
 __all__ = ["app", "main"]
 
@@ -19,20 +32,20 @@ app = typer.Typer(
 )
 encoders_app = typer.Typer(help="The encoders that are there.", no_args_is_help=True)
 
-app.command("embed")(workspace.embed_command)
-app.command("cluster")(workspace.cluster_command)
-app.command("run")(workspace.run_command)
-app.command("evaluate")(workspace.evaluate_command)
-app.command("report")(workspace.report_command)
-app.command("apply")(workspace.apply_command)
-app.command("undo")(workspace.undo_command)
-app.command("train-encoder")(encoders.train_encoder_command)
+app.command("embed")(embed.embed_command)
+app.command("cluster")(cluster.cluster_command)
+app.command("run")(run.run_command)
+app.command("evaluate")(evaluate.evaluate_command)
+app.command("report")(report.report_command)
+app.command("apply")(apply.apply_command)
+app.command("undo")(undo.undo_command)
+app.command("train-encoder")(train_encoder.train_encoder_command)
 app.add_typer(encoders_app, name="encoders")
 encoders_app.command("list")(encoders.encoders_list_command)
 encoders_app.command("info")(encoders.encoders_info_command)
-app.command("reconstruct")(encoders.reconstruct_command)
-app.command("generate")(encoders.generate_command)
-app.command("doctor")(encoders.doctor_command)
+app.command("reconstruct")(reconstruct.reconstruct_command)
+app.command("generate")(generate.generate_command)
+app.command("doctor")(doctor.doctor_command)
 
 
 @app.callback(invoke_without_command=True)

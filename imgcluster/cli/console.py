@@ -1,20 +1,36 @@
-"""How anything is printed for people on standard output: lines, tables, and the words that come up everywhere."""
+"""Printing results on standard output: lines, tables, and phrases that several commands use."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from imgcluster.pathtext import printable
+from imgcluster.fileio.path_text import printable
 
-__all__ = ["images", "new_table", "plain", "print_table", "say"]
+if TYPE_CHECKING:
+    from imgcluster.commands.cluster import ClusterRow
+
+__all__ = [
+    "ROWS",
+    "counted",
+    "images",
+    "new_table",
+    "plain",
+    "print_table",
+    "say",
+    "show_clusters",
+]
 
 _PLAIN_WIDTH: Final = 10_000
+
+# The table shows at most this many clusters; clusters.csv and the page have all.
+ROWS: Final = 25
+_FIGURES: Final = ("cluster", "size", "share", "confidence", "stability")
 
 
 def say(text: str) -> None:
@@ -45,6 +61,43 @@ def plain(text: str) -> Text:
     return Text(printable(text))
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where it is not 1."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def images(count: int) -> str:
     """Return a number of images in words."""
-    return f"{count:,} {'image' if count == 1 else 'images'}"
+    return counted(count, "image")
+
+
+def show_clusters(rows: Sequence[ClusterRow], workspace: str) -> None:
+    """Print the clusters as a table, the largest first."""
+    if not rows:
+        return
+    named = any(row.name for row in rows)
+    names = ("name",) if named else ()
+    table = new_table(
+        "cluster",
+        *names,
+        "size",
+        "share",
+        "confidence",
+        "stability",
+        "most typical image",
+        right=_FIGURES,
+    )
+    for row in rows[:ROWS]:
+        name = (plain(row.name),) if named else ()
+        table.add_row(
+            str(row.cluster),
+            *name,
+            f"{row.size:,}",
+            f"{row.share:.1%}",
+            f"{row.mean_confidence:.2f}",
+            "" if row.stability is None else f"{row.stability:.2f}",
+            plain(row.medoid),
+        )
+    print_table(table)
+    if len(rows) > ROWS:
+        say(f"… and {len(rows) - ROWS} more in {workspace}/clusters.csv.")

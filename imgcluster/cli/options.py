@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from imgcluster.errors import UsageError
+
+if TYPE_CHECKING:
+    from imgcluster.encoders import EncoderOptions
 
 __all__ = [
     "ENCODER",
@@ -43,6 +47,8 @@ __all__ = [
     "Workers",
     "WorkspaceFolder",
     "count",
+    "encoder_options",
+    "listed",
     "numbers",
     "size",
 ]
@@ -233,3 +239,37 @@ def size(text: str | None) -> tuple[int, int] | None:
     if len(parts) not in (1, 2) or not all(part.isdigit() and int(part) > 0 for part in parts):
         raise UsageError(f"--image-size {text!r} is not understood; give 224, or 320x240 (width first)")
     return int(parts[0]), int(parts[-1])
+
+
+def listed(source: str | None) -> list[Path]:
+    """Return the paths that ``--files-from`` lists.
+
+    Raises:
+        UsageError: There is no such file.
+    """
+    if source is None:
+        return []
+    from imgcluster.images.find import read_list
+
+    if source == "-":
+        return read_list(sys.stdin.buffer)
+    if not Path(source).is_file():
+        raise UsageError(f"there is no list of files {source}; give a file, or - for standard input")
+    with Path(source).open("rb") as file:
+        return read_list(file)
+
+
+def encoder_options(
+    mean: str | None, std: str | None, scale: float | None, resize: str | None, image_size: str | None, pool: str | None
+) -> EncoderOptions:
+    """Return the options of foreign ONNX models as `embed` and `run` take them."""
+    from imgcluster.encoders import EncoderOptions
+
+    return EncoderOptions(
+        mean=numbers(mean, "--mean"),
+        std=numbers(std, "--std"),
+        scale=scale,
+        resize=resize,
+        image_size=size(image_size),
+        pool=pool,
+    )

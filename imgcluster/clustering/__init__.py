@@ -5,20 +5,15 @@ is ``float32 (n,)`` in [0, 1], 0 for noise. All methods measure Euclidean distan
 orders as the cosine does.
 """
 
-from imgcluster.clustering.counts import Candidate
 from imgcluster.clustering.methods import METHODS, choose_method, cluster_degenerate, cluster_vectors
-from imgcluster.clustering.model import Clustering, Layer, Settings, check_level
 from imgcluster.clustering.noise import assign_noise
+from imgcluster.clustering.settings import Settings
 from imgcluster.clustering.stability import stability
 
 __all__ = [
     "METHODS",
-    "Candidate",
-    "Clustering",
-    "Layer",
     "Settings",
     "assign_noise",
-    "check_level",
     "choose_method",
     "cluster_degenerate",
     "cluster_vectors",

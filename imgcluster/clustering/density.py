@@ -8,9 +8,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.clustering.model import Answer, Settings
+from imgcluster.clustering.settings import Settings
+from imgcluster.clustering.types import Answer
 from imgcluster.errors import ClusteringError
-from imgcluster.reduction import Reduced
+from imgcluster.features.reduce import Reduced
 
 __all__ = ["evoc", "hdbscan"]
 

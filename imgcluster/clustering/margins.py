@@ -6,8 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from imgcluster.clustering.model import Confidence, Labels
-from imgcluster.reduction import Vectors
+from imgcluster.types import Confidence, Labels, Vectors
 
 __all__ = ["margins"]
 

@@ -4,21 +4,63 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
+from imgcluster.clustering.candidates import score_counts
 from imgcluster.clustering.density import evoc, hdbscan
-from imgcluster.clustering.hierarchy import FEWEST_TO_COUNT
-from imgcluster.clustering.kmeans import kmeans
+from imgcluster.clustering.kmeans import divide_thoroughly
+from imgcluster.clustering.layers import layers_around
 from imgcluster.clustering.margins import margins
-from imgcluster.clustering.model import Answer, Clustering, Layer, Settings
+from imgcluster.clustering.num_clusters import FEWEST_TO_COUNT, find_count
 from imgcluster.clustering.numbering import by_size
-from imgcluster.distinct import count_distinct
+from imgcluster.clustering.settings import Settings
+from imgcluster.clustering.types import Answer
 from imgcluster.errors import ClusteringError, UsageError
-from imgcluster.reduction import Reduced, Vectors
+from imgcluster.features.duplicate_vectors import count_distinct
+from imgcluster.features.reduce import Reduced
+from imgcluster.types import Candidate, Clustering, Layer, Vectors
 
-__all__ = ["METHODS", "choose_method", "cluster_degenerate", "cluster_vectors"]
+__all__ = [
+    "METHODS",
+    "choose_method",
+    "cluster_degenerate",
+    "cluster_vectors",
+    "kmeans",
+]
+
+# Among fewer images any number of clusters may be right.
+_FEWEST_TO_JUDGE: Final = 30
+
+
+def kmeans(space: Reduced, settings: Settings) -> Answer:
+    """k-means (Lloyd 1982) from k-means++ starts, the one with the smallest inertia.
+
+    Without a number of clusters the one is taken that the neighbour graph shows (`num_clusters.find_count`); beside a
+    given one, `parameters` say which number the graph shows where that is clear (``shown``). Finer and
+    coarser layers are made by splitting and merging its clusters along the same graph. Confidence is 1 − (distance
+    to the own centre / distance to the next).
+    """
+    vectors = space.vectors
+    parameters: dict[str, Any] = {}
+    k = settings.k
+    candidates: tuple[Candidate, ...] = ()
+    if k is None:
+        found = find_count(space, settings.k_range, seed=settings.seed)
+        k = found.k
+        parameters = {"found": True, "k_range": list(settings.k_range), "persistence": round(found.persistence, 2)}
+        if settings.score_k:
+            candidates = score_counts(vectors, found, seed=settings.seed)
+    elif k > 2 and len(vectors) >= _FEWEST_TO_JUDGE:
+        found = find_count(space, settings.k_range, seed=settings.seed)
+        if found.clear:
+            parameters["shown"] = found.k
+    labels, inertia, starts = divide_thoroughly(vectors, k, seed=settings.seed)
+    parameters = {"k": k, "starts": starts, "inertia": inertia, **parameters}
+    layers, chosen = layers_around(space, labels, seed=settings.seed)
+    return Answer([(layer, margins(vectors, layer)[0]) for layer in layers], chosen, parameters, candidates)
+
 
 METHODS: Final[dict[str, Callable[[Reduced, Settings], Answer]]] = {
     "kmeans": kmeans,

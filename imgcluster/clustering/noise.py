@@ -7,10 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from imgcluster.clustering.model import Clustering, Labels, Layer
 from imgcluster.clustering.numbering import by_size
-from imgcluster.graph import nearest
-from imgcluster.reduction import Vectors
+from imgcluster.features.neighbors import nearest
+from imgcluster.types import Clustering, Labels, Layer, Vectors
 
 __all__ = ["assign_noise"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from imgcluster.clustering.model import Layer
+from imgcluster.types import Layer
 
 __all__ = ["by_size"]
 

@@ -8,12 +8,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.clustering.kmeans import divide
 from imgcluster.clustering.methods import METHODS
-from imgcluster.clustering.model import Labels, Layer, Settings
-from imgcluster.clustering.partition import divide
-from imgcluster.distinct import count_distinct
+from imgcluster.clustering.settings import Settings
 from imgcluster.errors import ClusteringError
-from imgcluster.reduction import Reduced, Vectors
+from imgcluster.features.duplicate_vectors import count_distinct
+from imgcluster.features.reduce import Reduced
+from imgcluster.types import Labels, Layer, Vectors
 
 __all__ = ["stability"]
 

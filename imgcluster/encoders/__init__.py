@@ -1,15 +1,15 @@
 """Encoders: finding them by name, reading what they say about themselves, and running them."""
 
-from imgcluster.encoders.catalogue import DEFAULT_ENCODER, find_encoder, list_encoders
-from imgcluster.encoders.info import EncoderInfo, Metric
-from imgcluster.encoders.session import Encoder, EncoderOptions, describe
+from imgcluster.encoders.encoder import Encoder, describe
+from imgcluster.encoders.metadata import EncoderInfo
+from imgcluster.encoders.registry import DEFAULT_ENCODER, find_encoder, list_encoders
+from imgcluster.options import EncoderOptions
 
 __all__ = [
     "DEFAULT_ENCODER",
     "Encoder",
     "EncoderInfo",
     "EncoderOptions",
-    "Metric",
     "describe",
     "find_encoder",
     "list_encoders",

@@ -12,10 +12,10 @@ from typing import Any, Final, Literal, cast
 
 import numpy as np
 
-from imgcluster.devices import open_session
-from imgcluster.encoders.session import Encoder
+from imgcluster.encoders.devices import open_session
+from imgcluster.encoders.encoder import Encoder
 from imgcluster.errors import EncoderError
-from imgcluster.pictures import Values
+from imgcluster.types import Values
 
 __all__ = ["DECODER_PREFIX", "Content", "Decoder", "DecoderInfo", "Prior"]
 

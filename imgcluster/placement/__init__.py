@@ -1,27 +1,29 @@
-"""Labelled folders: placing images as links, copies or by moving them, and taking all of it back.
+"""Folders of clusters: placing images as links, copies or by moving them, and undoing all of it.
 
-A plan is written to the journal before the first file is touched, so that whatever happens, `take_back` knows each
-file that may have been placed. It removes only what is still as it was placed, and only where the original is
-still there; it never overwrites.
+The placement is written to the journal before the first file is touched, so that after a kill at any moment
+`undo_placement` knows each file that may have been placed. It removes only what is still as it was placed, and only
+where the content is safe in an independent file; it never overwrites.
 """
 
-from imgcluster.placement.journal import PLACE_MODES, Journal, PlaceMode, check_mode, read_journal
-from imgcluster.placement.placing import NOISE_FOLDER, Placed, folder_name, place, plan
-from imgcluster.placement.relocating import relocate
-from imgcluster.placement.taking_back import TakenBack, take_back
+from imgcluster.placement.journal import CLUSTERS_FOLDER, PLACE_MODES, Journal, PlaceMode, check_mode, read_journal
+from imgcluster.placement.place import Placed, place
+from imgcluster.placement.plan import NOISE_FOLDER, folder_name, plan
+from imgcluster.placement.relocation import relocate
+from imgcluster.placement.undo import UndoResult, undo_placement
 
 __all__ = [
+    "CLUSTERS_FOLDER",
     "NOISE_FOLDER",
     "PLACE_MODES",
     "Journal",
     "PlaceMode",
     "Placed",
-    "TakenBack",
+    "UndoResult",
     "check_mode",
     "folder_name",
     "place",
     "plan",
     "read_journal",
     "relocate",
-    "take_back",
+    "undo_placement",
 ]

@@ -16,8 +16,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.palette import colour, marker
 from imgcluster.report.content import Cluster, Images, Page, Thumbnails
+from imgcluster.report.palette import colour, marker
 
 __all__ = ["SCRIPTS", "render"]
 

@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from imgcluster.images import UnreadableImage, decode, quiet_decoders
-from imgcluster.preprocessing import InputSpec, Pixels
-from imgcluster.reading import default_workers, in_order
+from imgcluster.images.decode import UnreadableImage, decode, quiet_decoders
+from imgcluster.images.load import default_workers, in_order
+from imgcluster.types import InputSpec, Pixels
 
 __all__ = ["Sheet", "sheets", "tile_side"]
 

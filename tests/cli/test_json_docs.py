@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import pages
 from imgcluster.cli.app import app
-from imgcluster.store.tables import CLUSTERS
+from imgcluster.workspace.tables import CLUSTERS
 
 DOCS = Path(__file__).parents[2] / "docs/json.md"
 

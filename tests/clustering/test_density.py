@@ -7,7 +7,8 @@ import pytest
 
 from imgcluster.clustering import Settings, cluster_vectors
 from imgcluster.errors import ClusteringError
-from imgcluster.reduction import normalise, reduce
+from imgcluster.features.normalize import normalise
+from imgcluster.features.reduce import reduce
 from vectors import assert_well_formed, blobs, lies_within, loose_groups, plain
 
 

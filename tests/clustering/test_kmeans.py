@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from imgcluster.clustering import Settings, cluster_vectors
-from imgcluster.reduction import reduce
+from imgcluster.features.reduce import reduce
 from vectors import assert_well_formed, blobs, lies_within, plain, same_partition, scattered
 
 

@@ -9,17 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgcluster.clustering import (
-    METHODS,
-    Clustering,
-    Settings,
-    choose_method,
-    cluster_degenerate,
-    cluster_vectors,
-    stability,
-)
+from imgcluster.clustering import METHODS, Settings, choose_method, cluster_degenerate, cluster_vectors, stability
 from imgcluster.errors import ClusteringError, UsageError
-from imgcluster.reduction import Reduced, Vectors, choose_reduction, normalise, reduce
+from imgcluster.features.normalize import normalise
+from imgcluster.features.reduce import Reduced, choose_reduction, reduce
+from imgcluster.types import Clustering, Vectors
 from vectors import (
     FAST_METHODS,
     assert_well_formed,
@@ -291,7 +285,7 @@ class TestReproducible:
         program = (
             "import numpy as np\n"
             "from imgcluster.clustering import Settings, cluster_vectors\n"
-            "from imgcluster.reduction import Reduced\n"
+            "from imgcluster.features.reduce import Reduced\n"
             "points = Reduced(np.random.default_rng(1).normal(size=(2000, 16)).astype(np.float32), 'none')\n"
             "answers = [cluster_vectors(points, 'kmeans', Settings(k=20)) for _ in range(2)]\n"
             "print(len({(a.labels.tobytes(), a.confidence.tobytes(), a.parameters['inertia']) for a in answers}))\n"
@@ -302,7 +296,8 @@ class TestReproducible:
         program = (
             "import hashlib, numpy as np\n"
             "from imgcluster.clustering import Settings, cluster_vectors, stability\n"
-            "from imgcluster.reduction import comparable, reduce\n"
+            "from imgcluster.features.normalize import comparable\n"
+            "from imgcluster.features.reduce import reduce\n"
             "points = np.abs(np.random.default_rng(1).normal(size=(700, 64))).astype(np.float32)\n"
             "for method in ('kmeans', 'hdbscan'):\n"
             "    told = Settings(k_range=(2, 4), score_k=method == 'kmeans')\n"

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgcluster.clustering import Clustering, assign_noise
+from imgcluster.clustering import assign_noise
+from imgcluster.types import Clustering
 from vectors import assert_well_formed, one_layer, scattered
 
 

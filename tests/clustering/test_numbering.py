@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcluster.clustering import Layer
 from imgcluster.clustering.numbering import by_size
+from imgcluster.types import Layer
 
 
 def numbered(labels: list[int], runner_up: list[int] | None = None) -> Layer:

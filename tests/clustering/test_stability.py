@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imgcluster.clustering import Layer, Settings, cluster_vectors, stability
-from imgcluster.reduction import reduce
+from imgcluster.clustering import Settings, cluster_vectors, stability
+from imgcluster.features.reduce import reduce
+from imgcluster.types import Layer
 from vectors import FAST_METHODS, blobs, loose_groups, one_layer, plain, scattered
 
 

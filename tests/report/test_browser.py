@@ -14,7 +14,7 @@ import pytest
 
 import imgcluster
 import pages
-from imgcluster.pipeline import report as report_module
+from imgcluster.commands import page as report_module
 from samples import paint
 
 HOSTILE = [
@@ -159,7 +159,7 @@ def images(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path
 
 class TestOddSets:
     def test_noise_alone(self, images: Path, show: Callable[..., Any]) -> None:
-        imgcluster.cluster(workspace=images, method="hdbscan", min_cluster_size=80, place_by="none")
+        imgcluster.cluster(workspace=images, method="hdbscan", min_cluster_size=80, place="none")
         page = show(images / "report.html")
         assert page.tab.locator("#clusters > article").count() == 1
         assert "Noise" in page.tab.locator("#cluster-1 h3").inner_text()
@@ -169,7 +169,7 @@ class TestOddSets:
         assert page.console == []
 
     def test_more_clusters_than_colours(self, images: Path, show: Callable[..., Any]) -> None:
-        imgcluster.cluster(workspace=images, k=70, place_by="none")
+        imgcluster.cluster(workspace=images, k=70, place="none")
         page = show(images / "report.html", viewport={"width": 390, "height": 844})
         assert page.tab.locator("#clusters > article").count() == 70
         assert page.tab.evaluate("document.documentElement.scrollWidth") <= 390
@@ -177,7 +177,7 @@ class TestOddSets:
         assert page.console == []
 
     def test_what_the_clustering_says_of_itself_is_shown(self, images: Path, show: Callable[..., Any]) -> None:
-        imgcluster.cluster(workspace=images, k=3, place_by="none")
+        imgcluster.cluster(workspace=images, k=3, place="none")
         metrics = json.loads((images / "metrics.json").read_text(encoding="utf-8"))
         metrics |= {"quality": "Nearly all is sure.", "warnings": ["Clusters follow <b>brightness</b>."]}
         (images / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
@@ -190,7 +190,7 @@ class TestOddSets:
         self, images: Path, show: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(report_module, "_EMBEDDED", 12)
-        imgcluster.cluster(workspace=images, k=3, place_by="none")
+        imgcluster.cluster(workspace=images, k=3, place="none")
         assert sum(len(tier["missing"]) for tier in pages.read(images / "report.html").document["thumbnails"]) == 0
         page = show(images / "report.html")
         page.tab.locator("#cluster0 .open").click()
@@ -206,7 +206,7 @@ class TestOddSets:
         assert page.console == []
 
     def test_originals_that_are_gone_leave_the_small_pictures(self, images: Path, show: Callable[..., Any]) -> None:
-        imgcluster.cluster(workspace=images, k=3, place_by="none")
+        imgcluster.cluster(workspace=images, k=3, place="none")
         shutil.copy(images / "report.html", images.parent / "alone.html")
         (images.parent / "far/away").mkdir(parents=True)
         page = show((images.parent / "alone.html").rename(images.parent / "far/away/alone.html"))

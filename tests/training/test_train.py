@@ -12,9 +12,9 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
-from imgcluster.encoders.info import EncoderInfo  # noqa: E402
+from imgcluster.encoders.metadata import EncoderInfo  # noqa: E402
 from imgcluster.errors import UsageError  # noqa: E402
-from imgcluster.training_options import TrainingOptions  # noqa: E402
+from imgcluster.options import TrainingOptions  # noqa: E402
 from imgcluster_training.data.datasets import load_dataset  # noqa: E402
 from imgcluster_training.errors import TrainingError  # noqa: E402
 from imgcluster_training.export.to_onnx import run_onnx  # noqa: E402
@@ -267,8 +267,8 @@ def test_resuming_with_other_images_of_the_same_number_is_refused(photos, recipe
 
 @pytest.mark.parametrize("count", [20, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_png_files_of_digits_get_the_same_codes_as_the_arrays(data_dir, tmp_path, count):
-    from imgcluster.pipeline.embed import embed
-    from imgcluster.store.shards import list_shards, load
+    from imgcluster.commands.embed import embed
+    from imgcluster.workspace.shards import list_shards, load
     from imgcluster_training.data.images import ArrayImages
     from imgcluster_training.models.autoencoder import model_for
     from imgcluster_training.models.encode import encode

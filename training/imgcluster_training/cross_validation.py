@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from imgcluster.errors import UsageError
-from imgcluster.store.atomic import write_json
+from imgcluster.fileio.atomic import write_json
 from imgcluster_training.data.datasets import ImageSet
 from imgcluster_training.data.splits import fold_split
 from imgcluster_training.deep_clustering.refine import Refinement

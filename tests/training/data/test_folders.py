@@ -9,8 +9,8 @@ from PIL import Image
 pytest.importorskip("torch")
 
 from imgcluster.errors import NoImagesError, UsageError
-from imgcluster.images import decode
-from imgcluster.preprocessing import InputSpec
+from imgcluster.images.decode import decode
+from imgcluster.types import InputSpec
 from imgcluster_training.data.folders import FileImages, load_folder
 from imgcluster_training.data.images import ArrayImages, images_digest
 

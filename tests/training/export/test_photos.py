@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from imgcluster import Encoder, EncoderError
-from imgcluster.images import decode
-from imgcluster.reduction import Vectors
+from imgcluster.images.decode import decode
+from imgcluster.types import Vectors
 
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
 
-from imgcluster.encoders.info import EncoderInfo  # noqa: E402
+from imgcluster.encoders.metadata import EncoderInfo  # noqa: E402
 from imgcluster_training.export.to_onnx import export_encoder  # noqa: E402
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "photos"

@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pytest
 
-from imgcluster.encoders.catalogue import bundled_folder
 from imgcluster.encoders.decoder import Decoder
-from imgcluster.encoders.session import Encoder
+from imgcluster.encoders.encoder import Encoder
+from imgcluster.encoders.registry import bundled_folder
 
 TRAINED = sorted(path.stem for path in bundled_folder().glob("*.onnx") if ".decoder" not in path.name)
 TRAINED.remove("photos")

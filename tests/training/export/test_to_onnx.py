@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
 from imgcluster.encoders.decoder import DecoderInfo  # noqa: E402
-from imgcluster.encoders.info import EncoderInfo  # noqa: E402
+from imgcluster.encoders.metadata import EncoderInfo  # noqa: E402
 from imgcluster.errors import EncoderError  # noqa: E402
 from imgcluster_training.export.to_onnx import export_decoder, export_encoder, run_onnx  # noqa: E402
 from imgcluster_training.models.autoencoder import model_for  # noqa: E402

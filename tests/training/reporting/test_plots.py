@@ -8,7 +8,7 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
-from imgcluster.pictures import merge_chrominance  # noqa: E402
+from imgcluster.images.arrays import merge_chrominance  # noqa: E402
 from imgcluster_training.data.batches import to_input, to_target  # noqa: E402
 from imgcluster_training.progress import EpochRecord  # noqa: E402
 from imgcluster_training.recipe.schema import DataSettings  # noqa: E402

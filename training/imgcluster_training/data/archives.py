@@ -20,8 +20,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.images import UnreadableImage, decode, quiet_decoders
-from imgcluster.preprocessing import InputSpec, Pixels
+from imgcluster.images.decode import UnreadableImage, decode, quiet_decoders
+from imgcluster.types import InputSpec, Pixels
 from imgcluster_training.errors import DatasetError
 
 __all__ = ["Labels", "read_cifar_binary", "read_cifar_python", "read_idx", "read_image_zip"]

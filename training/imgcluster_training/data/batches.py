@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imgcluster.preprocessing import Pixels
+from imgcluster.types import Pixels
 from imgcluster_training.data.augmentation import apply_transforms
 from imgcluster_training.data.images import Images, Indices
 from imgcluster_training.recipe.schema import DataSettings, Recipe

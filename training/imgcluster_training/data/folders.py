@@ -13,10 +13,10 @@ from typing import Final
 import numpy as np
 
 from imgcluster.errors import NoImagesError, UsageError
-from imgcluster.files import Finder, FoundFile
-from imgcluster.images import quiet_decoders
-from imgcluster.preprocessing import InputSpec, Pixels
-from imgcluster.reading import Loaded, NotAnImage, default_workers, in_order, read_image
+from imgcluster.images.decode import quiet_decoders
+from imgcluster.images.find import Finder, FoundFile
+from imgcluster.images.load import Loaded, NotAnImage, default_workers, in_order, read_image
+from imgcluster.types import InputSpec, Pixels
 from imgcluster_training.data.datasets import ImageSet
 from imgcluster_training.data.images import ArrayImages, Indices, pixel_digest
 

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.preprocessing import Pixels
+from imgcluster.types import Pixels
 
 __all__ = ["ArrayImages", "Concatenated", "Images", "Indices", "Subset", "images_digest", "pixel_digest"]
 

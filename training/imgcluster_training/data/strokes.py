@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from imgcluster.preprocessing import Pixels
+from imgcluster.types import Pixels
 
 __all__ = ["SIDE", "draw_strokes"]
 

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from imgcluster.clustering import Settings
-from imgcluster.clustering.hierarchy import FEWEST_TO_COUNT, find_count
-from imgcluster.clustering.partition import divide, divide_thoroughly
-from imgcluster.distinct import count_distinct
-from imgcluster.encoders.info import Metric
-from imgcluster.graph import nearest
-from imgcluster.reduction import Reduced, Vectors, comparable, normalise, reduce
+from imgcluster.clustering.kmeans import divide, divide_thoroughly
+from imgcluster.clustering.num_clusters import FEWEST_TO_COUNT, find_count
+from imgcluster.features.duplicate_vectors import count_distinct
+from imgcluster.features.neighbors import nearest
+from imgcluster.features.normalize import comparable, normalise
+from imgcluster.features.reduce import Reduced, reduce
+from imgcluster.types import Metric, Vectors
 from imgcluster_training.errors import TrainingError
 
 __all__ = [

@@ -15,7 +15,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from imgcluster.encoders.info import EncoderInfo
+from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster_training.export.to_onnx import export_encoder
 
 __all__ = ["PHOTOS", "WINDOWS", "PhotoFeatures", "main"]

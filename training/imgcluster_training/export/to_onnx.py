@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from imgcluster.encoders.decoder import DecoderInfo
-from imgcluster.encoders.info import EncoderInfo
+from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.errors import EncoderError
 from imgcluster_training.models.autoencoder import Autoencoder
 from imgcluster_training.recipe.schema import Recipe

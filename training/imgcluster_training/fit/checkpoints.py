@@ -9,7 +9,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from imgcluster.store.atomic import atomic_path
+from imgcluster.fileio.atomic import atomic_path
 from imgcluster_training.errors import TrainingError
 
 __all__ = ["load_checkpoint", "save_checkpoint", "state_digest"]

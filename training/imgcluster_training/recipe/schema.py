@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from imgcluster.preprocessing import ResizeRule
+from imgcluster.types import ResizeRule
 from imgcluster_training.recipe.blocks import Blocks
 from imgcluster_training.recipe.section import Section
 from imgcluster_training.recipe.stages import Contrastive, Dec, Neighbors, Stages

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgcluster.encoders.info import EncoderInfo
-from imgcluster.store.atomic import write_text
+from imgcluster.encoders.metadata import EncoderInfo
+from imgcluster.fileio.atomic import write_text
 from imgcluster_training.cross_validation import FoldSummary
 from imgcluster_training.models.autoencoder import ParameterCounts
 from imgcluster_training.progress import FitResult

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 import torch
 
-from imgcluster.pictures import merge_chrominance
-from imgcluster.reduction import normalise
+from imgcluster.features.normalize import normalise
+from imgcluster.images.arrays import merge_chrominance
 from imgcluster_training.data.archives import Labels
 from imgcluster_training.data.datasets import ImageSet
 from imgcluster_training.data.images import Images, Subset

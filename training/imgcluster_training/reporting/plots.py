@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.figures import save
-from imgcluster.pictures import tile, to_pixels, write_png
-from imgcluster.preprocessing import Pixels
+from imgcluster.images.arrays import tile, to_pixels, write_png
+from imgcluster.report.plots import save
+from imgcluster.types import Pixels
 from imgcluster_training.data.archives import Labels
 from imgcluster_training.progress import EpochRecord
 from imgcluster_training.reporting.metrics import Floats

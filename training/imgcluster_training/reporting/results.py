@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from imgcluster.encoders.info import EncoderInfo
-from imgcluster.store.atomic import write_json, write_text
+from imgcluster.encoders.metadata import EncoderInfo
+from imgcluster.fileio.atomic import write_json, write_text
 from imgcluster_training.data.datasets import ImageSet
 from imgcluster_training.fit.checkpoints import state_digest
 from imgcluster_training.progress import EpochRecord

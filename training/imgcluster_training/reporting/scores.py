@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 import torch
 
-from imgcluster.reduction import Vectors, normalise
+from imgcluster.features.normalize import normalise
+from imgcluster.types import Vectors
 from imgcluster_training.data.archives import Labels
 from imgcluster_training.data.batches import ordered_batches
 from imgcluster_training.data.images import Images
@@ -177,7 +178,7 @@ def cluster_scores(codes: Vectors, labels: Labels, *, cosine: bool = False, seed
     The labels are used for their number and for scoring, as in the references. With `cosine` only the directions of
     the codes count.
     """
-    from imgcluster.scoring import score as score_clusters
+    from imgcluster.evaluation.external import score as score_clusters
 
     vectors = normalise(codes) if cosine else codes
     clusters = kmeans(vectors, len(np.unique(labels)), seed=seed)

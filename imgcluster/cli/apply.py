@@ -1,0 +1,52 @@
+"""The command `apply`."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgcluster.cli.command import DryRun, Workspace, command
+from imgcluster.cli.console import counted, say, show_clusters
+from imgcluster.cli.screen import Screen
+from imgcluster.options import DEFAULT_WORKSPACE
+
+if TYPE_CHECKING:
+    from imgcluster.commands.apply import ApplySummary
+
+__all__ = ["apply_command"]
+
+
+@command()
+def apply_command(
+    screen: Screen,
+    plan: Annotated[Path, typer.Argument(metavar="PLAN.json", help="A plan saved on the page.")],
+    dry_run: DryRun = False,
+    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+) -> None:
+    """Apply a plan saved on the page: names, merges, corrections."""
+    from imgcluster.commands.apply import apply
+
+    with screen.progress() as on_progress:
+        summary = apply(plan, workspace=workspace, dry_run=dry_run, on_progress=on_progress)
+    screen.show(summary, _show)
+
+
+def _show(summary: ApplySummary) -> None:
+    parts = (
+        (summary.named, "cluster", "renamed"),
+        (summary.merged, "cluster", "merged"),
+        (summary.misplaced, "image", "corrected"),
+    )
+    changes = ", ".join(f"{counted(count, noun)} {verb}" for count, noun, verb in parts if count)
+    say(f"{'The plan would change' if summary.dry_run else 'Applied the plan'}: {changes or 'nothing to change'}.")
+    show_clusters(summary.clusters, summary.workspace)
+    if summary.dry_run:
+        say("Nothing was written.")
+        return
+    if summary.moved:
+        say(f"Moved {counted(summary.moved, 'placed file')} in {summary.workspace}/clusters.")
+    say(f"To undo the plan: imgcluster undo -w {shlex.quote(summary.workspace)}")
+    say(f"Page: {summary.report}")

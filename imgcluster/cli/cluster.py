@@ -1,0 +1,93 @@
+"""The command `cluster`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgcluster.cli.command import DryRun, Workspace, command
+from imgcluster.cli.console import counted, new_table, print_table, say, show_clusters
+from imgcluster.cli.screen import Screen
+from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions
+
+if TYPE_CHECKING:
+    from imgcluster.commands.cluster import ClusterSummary
+    from imgcluster.types import Candidate
+
+__all__ = ["cluster_command", "show_cluster"]
+
+
+@command(options=ClusterOptions)
+def cluster_command(
+    screen: Screen, options: ClusterOptions, dry_run: DryRun = False, workspace: Workspace = Path(DEFAULT_WORKSPACE)
+) -> None:
+    """Cluster the embeddings: folders, CSV tables and a page to look at."""
+    from imgcluster.commands.cluster import cluster
+
+    with screen.progress() as on_progress:
+        summary = cluster(workspace=workspace, options=options, dry_run=dry_run, on_progress=on_progress)
+    screen.show(summary, lambda done: show_cluster(done, verbose=screen.verbose))
+
+
+def show_cluster(summary: ClusterSummary, *, verbose: bool) -> None:
+    """Print the clusters, how far they can be trusted, and where the results are."""
+    noise = f"; {counted(summary.noise, 'image')} in no cluster (noise)" if summary.noise else ""
+    found = f"{counted(len(summary.clusters), 'cluster')} in {counted(summary.images, 'image')}{noise}"
+    say(f"Found {found} ({summary.seconds:.1f} s).")
+    show_clusters(summary.clusters, summary.workspace)
+    say(summary.quality)
+    levels = ", ".join(_other_levels(summary.layers, summary.layer))
+    if levels:
+        say(f"Other levels: {levels}. Use --level to switch.")
+    if verbose:
+        _show_details(summary)
+    _show_candidates(summary.candidates, verbose=verbose)
+    for warning in summary.warnings:
+        say(f"Note: {warning}")
+    _show_files(summary)
+
+
+def _other_levels(layers: Sequence[int], picked: int) -> Iterator[str]:
+    for number, count in enumerate(layers):
+        if number == picked:
+            continue
+        name = "fine" if number == 0 else "coarse" if number == len(layers) - 1 else f"level {number}"
+        yield f"{name} ({counted(count, 'cluster')})"
+
+
+def _show_details(summary: ClusterSummary) -> None:
+    parameters = ", ".join(f"{name} {value}" for name, value in summary.parameters.items())
+    say(f"Method: {summary.method}. Reduction: {summary.reduction}. Parameters: {parameters or 'none'}.")
+    if summary.silhouette is not None:
+        say(f"Mean silhouette: {summary.silhouette:.3f}.")
+
+
+def _show_candidates(candidates: Sequence[Candidate], *, verbose: bool) -> None:
+    if not candidates:
+        return
+    names = ("clusters", "stability", *(("silhouette", "persistence") if verbose else ()))
+    table = new_table(*names, "", right=names)
+    for candidate in candidates:
+        scores = [candidate.stability, *((candidate.silhouette, candidate.persistence) if verbose else ())]
+        table.add_row(str(candidate.k), *(f"{score:.2f}" for score in scores), "chosen" if candidate.chosen else "")
+    say("Scores of other numbers of clusters, computed without labels:")
+    print_table(table)
+
+
+def _show_files(summary: ClusterSummary) -> None:
+    placed = ", ".join(f"{count:,} by {mode}" for mode, count in summary.placed.items())
+    folder, undo = f"{summary.workspace}/clusters", f"imgcluster undo -w {shlex.quote(summary.workspace)}"
+    if summary.dry_run:
+        say(
+            "Nothing was written. Without --dry-run, this command writes assignments.csv, clusters.csv, metrics.json "
+            f"and report.html into {summary.workspace}"
+            + (f", and places files ({placed}) in {folder}." if placed else ".")
+        )
+        return
+    if placed and summary.place == "move":
+        say(f"The originals are now in {folder}: do not delete it. To move them back: {undo}")
+    elif placed:
+        say(f"Placed files ({placed}) in {folder}. To undo: {undo}")
+    say(f"Page: {summary.report}")

@@ -1,0 +1,249 @@
+"""Commands from options dataclasses: every field becomes an option with its flag, environment variable and help."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from typer.models import OptionInfo
+
+from imgcluster.cli.screen import Screen, boundary
+from imgcluster.errors import UsageError
+from imgcluster.options import option
+
+__all__ = ["DryRun", "FilesFrom", "Paths", "Strict", "Workspace", "command", "from_field", "listed"]
+
+_GENERAL: Final = "General"
+
+Paths = Annotated[
+    list[Path] | None, typer.Argument(metavar="PATH…", help="Folders of images, or images.", show_default=False)
+]
+Workspace = Annotated[
+    Path,
+    typer.Option(
+        "-w",
+        "--workspace",
+        metavar="DIR",
+        help="The folder for all results.",
+        rich_help_panel=_GENERAL,
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]
+FilesFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--files-from",
+        metavar="FILE|-",
+        help="Read more paths from a file or standard input: one per line, or separated by NUL.",
+        rich_help_panel="Which files",
+    ),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit with code 3 if images were skipped.", rich_help_panel="Which files")
+]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Output:
+    as_json: bool = option(False, "Print one JSON object on standard output.", flags=("--json",), group=_GENERAL)
+    quiet: bool = option(False, "Print errors only.", flags=("-q", "--quiet"), group=_GENERAL)
+    verbose: bool = option(False, "Print details, too.", flags=("-v", "--verbose"), group=_GENERAL)
+
+
+def command(**groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Turn a function into a command for Typer.
+
+    The function's first parameter is the `Screen`, which ``--json``, ``-q`` and ``-v`` decide on. A parameter that
+    `groups` names is an options dataclass: its fields, and those of a dataclass among them, become options. Errors
+    that the function raises end as one line and an exit code.
+    """
+    everything = {**groups, "output": _Output}
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+        fields = {name: list(_fields(group)) for name, group in everything.items()}
+        parameters: list[inspect.Parameter] = []
+        for parameter in own:
+            if parameter.name in groups:
+                parameters += [_parameter(entry, annotation) for entry, annotation in fields[parameter.name]]
+            else:
+                parameters.append(_with_environment_variable(parameter))
+        parameters += [_parameter(entry, annotation) for entry, annotation in fields["output"]]
+
+        @functools.wraps(function)
+        def run(**values: Any) -> None:
+            output = {entry.name: values.pop(entry.name) for entry, _ in fields["output"]}
+            screen = Screen(**output)
+            with boundary(screen):
+                options = {name: _build(group, values) for name, group in groups.items()}
+                function(screen, **options, **values)
+
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return run
+
+    return decorate
+
+
+def from_field(group: type, name: str) -> Any:
+    """Return the annotation of one field of an options dataclass, for a command that has only this option of it."""
+    entry, annotation = next((entry, hint) for entry, hint in _fields(group) if entry.name == name)
+    return _parameter(entry, annotation).annotation
+
+
+def _fields(group: type) -> Iterator[tuple[dataclasses.Field[Any], Any]]:
+    """Yield every option of a dataclass with its type, those of dataclasses among its fields in their place."""
+    hints = typing.get_type_hints(group)
+    for entry in dataclasses.fields(group):
+        if dataclasses.is_dataclass(hints[entry.name]):
+            yield from _fields(hints[entry.name])
+        else:
+            yield entry, hints[entry.name]
+
+
+def _parameter(entry: dataclasses.Field[Any], annotation: Any) -> inspect.Parameter:
+    facts, default = entry.metadata, entry.default
+    kind = _kind(entry.name, annotation)
+    negated = default is True
+    flags = facts["flags"] or ("--" + entry.name.replace("_", "-"),)
+    information = typer.Option(
+        *flags,
+        help=facts["meaning"],
+        metavar=facts["metavar"] or None,
+        min=facts["minimum"],
+        rich_help_panel=facts["group"] or None,
+        show_default=default not in (None, False, True, ()),
+    )
+    parameter = inspect.Parameter(
+        entry.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=False if negated else None if default == () else default,
+        annotation=Annotated[kind, information],
+    )
+    return _with_environment_variable(parameter)
+
+
+def _with_environment_variable(parameter: inspect.Parameter) -> inspect.Parameter:
+    """Return the parameter as keyword-only; its option can be set by ``IMGCLUSTER_`` and the name of its flag."""
+    for information in getattr(parameter.annotation, "__metadata__", ()):
+        if isinstance(information, OptionInfo):
+            # In an annotation, Typer takes the first flag for the default.
+            flags = (information.default, *(information.param_decls or ()))
+            flag = next(
+                (flag for flag in reversed(flags) if isinstance(flag, str) and flag[:2] == "--"), parameter.name
+            )
+            information.envvar = "IMGCLUSTER_" + flag.lstrip("-").replace("-", "_").upper()
+    return parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+
+
+def _kind(name: str, annotation: Any) -> Any:
+    """Return the type that Typer reads an option as; `_PARSERS` turn texts into other values."""
+    if _parser(name, annotation):
+        return str | None
+    if annotation in (bool, int, float, str):
+        return annotation
+    choices = typing.get_args(annotation)
+    if type(None) in choices:
+        return next(kind for kind in (int, float, str, Path) if kind in choices) | None
+    return list[str] | None if "Sequence" in str(annotation) else str
+
+
+def _parser(name: str, annotation: Any) -> Callable[[str, str], Any] | None:
+    """Return the function that turns the text of an option into its value; None if Typer does."""
+    return None if annotation == int | None else _PARSERS.get(name)
+
+
+def _build(group: type, values: dict[str, Any]) -> Any:
+    """Return the options dataclass that the command line's `values` make, and take them out of there."""
+    hints = typing.get_type_hints(group)
+    fields = {}
+    for entry in dataclasses.fields(group):
+        if dataclasses.is_dataclass(hints[entry.name]):
+            fields[entry.name] = _build(typing.cast(type, hints[entry.name]), values)
+            continue
+        value = values.pop(entry.name)
+        parse = _parser(entry.name, hints[entry.name])
+        if parse is not None and value is not None:
+            value = parse(value, "--" + entry.name.replace("_", "-"))
+        elif entry.default is True:
+            value = not value
+        elif entry.default == ():
+            value = tuple(value or ())
+        fields[entry.name] = value
+    return group(**fields)
+
+
+def numbers(text: str, flag: str) -> tuple[float, ...]:
+    """Parse ``0.485,0.456,0.406``.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"{flag} {text!r} is not allowed; give one number, or one per channel: 0.5,0.5,0.5") from None
+
+
+def size(text: str, flag: str) -> tuple[int, int]:
+    """Parse ``224`` or ``320x240`` (width first).
+
+    Raises:
+        UsageError: It is something else.
+    """
+    parts = text.lower().replace("×", "x").split("x")
+    if len(parts) not in (1, 2) or not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise UsageError(f"{flag} {text!r} is not allowed; give 224, or 320x240 (width first)")
+    return int(parts[0]), int(parts[-1])
+
+
+def count(text: str, flag: str) -> int | str:
+    """Return a plain number as one; the command itself reads ``auto`` and ranges."""
+    return int(text) if text.strip().isdecimal() else text
+
+
+def clusters(text: str, flag: str) -> int | str:
+    """Return a positive number of clusters, or ``auto``.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if text == "auto":
+        return text
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise UsageError(f"{flag} {text!r} is not allowed; give the number of clusters, at least 1, or auto")
+
+
+_PARSERS: Final[dict[str, Callable[[str, str], Any]]] = {
+    "k": count,
+    "refine": clusters,
+    "mean": numbers,
+    "std": numbers,
+    "image_size": size,
+}
+
+
+def listed(source: str | None) -> list[Path]:
+    """Return the paths that ``--files-from`` lists.
+
+    Raises:
+        UsageError: There is no such file.
+    """
+    if source is None:
+        return []
+    from imgcluster.images.find import read_list
+
+    if source == "-":
+        return read_list(sys.stdin.buffer)
+    if not Path(source).is_file():
+        raise UsageError(f"there is no list of files {source}; give a file, or - for standard input")
+    with Path(source).open("rb") as file:
+        return read_list(file)

@@ -1,0 +1,67 @@
+"""The command `embed`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from imgcluster.cli.command import FilesFrom, Paths, Strict, Workspace, command, listed
+from imgcluster.cli.console import counted, say
+from imgcluster.cli.screen import SKIPPED, Screen
+from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions
+
+if TYPE_CHECKING:
+    from imgcluster.commands.embed import EmbedSummary
+
+__all__ = ["embed_command", "show_embed"]
+
+
+@command(options=EmbedOptions)
+def embed_command(
+    screen: Screen,
+    options: EmbedOptions,
+    paths: Paths = None,
+    files_from: FilesFrom = None,
+    strict: Strict = False,
+    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+) -> None:
+    """Turn every image into a vector; only new and changed images are computed."""
+    from imgcluster.commands.embed import embed
+
+    with screen.progress() as on_progress:
+        summary = embed(
+            paths or (), workspace=workspace, files=listed(files_from), options=options, on_progress=on_progress
+        )
+    screen.show(summary, show_embed)
+    if strict and summary.skipped:
+        raise typer.Exit(SKIPPED)
+
+
+def show_embed(summary: EmbedSummary) -> None:
+    """Print what `embed` did."""
+    done = summary.new + summary.changed
+    rate = f", {summary.images_per_second:,.0f} images/s" if summary.images_per_second else ""
+    say(
+        f"Embedded {counted(done, 'image')} with encoder {summary.encoder} on {summary.device.upper()} "
+        f"({summary.seconds:.1f} s{rate})."
+    )
+    if summary.embedded != done or summary.vanished:
+        parts = (
+            (summary.new, "new"),
+            (summary.changed, "changed"),
+            (summary.unchanged, "unchanged"),
+            (summary.vanished, "removed because they are gone or excluded now"),
+        )
+        counts = ", ".join(f"{count:,} {word}" for count, word in parts if count)
+        say(f"The workspace now holds {counted(summary.embedded, 'image')}: {counts}.")
+    if len(summary.roots) > 1:
+        say(f"The images come from {len(summary.roots)} folders; --fresh keeps only the folders named now.")
+    if summary.skipped:
+        say(f"Skipped {counted(summary.skipped, 'image')} that could not be read; see {summary.workspace}/skipped.csv.")
+    if summary.ignored:
+        files = (
+            "1 file that is not an image" if summary.ignored == 1 else f"{summary.ignored:,} files that are not images"
+        )
+        say(f"Ignored {files}.")

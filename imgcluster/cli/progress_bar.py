@@ -1,0 +1,94 @@
+"""Progress bars on standard error, with Rich."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from imgcluster import progress
+from imgcluster.cli.progress_lines import STAGES
+
+if TYPE_CHECKING:
+    from imgcluster_training.progress import TrainingProgress
+
+__all__ = ["bar", "training_bar"]
+
+
+class _Time(TimeRemainingColumn):
+    """The time left; while that is unknown, the elapsed time."""
+
+    def render(self, task: Task) -> Text:
+        return super().render(task) if task.total else TimeElapsedColumn().render(task)
+
+
+@contextmanager
+def bar() -> Iterator[progress.OnProgress]:
+    """Yield a function that displays each step as a bar; the rate is Rich's moving average."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[count]}"),
+        _Time(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def on_progress(step: progress.Progress) -> None:
+            if step.stage not in tasks:
+                for earlier in tasks.values():
+                    bars.update(earlier, visible=False)
+                tasks[step.stage] = bars.add_task(
+                    STAGES.get(step.stage, (step.stage, ""))[0], total=step.total, count=""
+                )
+            task = tasks[step.stage]
+            speed = bars.tasks[task].speed
+            count = f"{step.done:,}" + (f" of {step.total:,}" if step.total else "") if step.done else ""
+            noun = STAGES.get(step.stage, ("", ""))[1]
+            rate = f" {noun}  {speed:,.0f}/s" if speed and step.total else ""
+            bars.update(task, completed=step.done, total=step.total, count=count + rate)
+
+        yield on_progress
+
+
+@contextmanager
+def training_bar() -> Iterator[Callable[[TrainingProgress], None]]:
+    """Yield a function that shows how a training goes as a bar on standard error."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[count]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("Training", total=None, count="")
+
+        def on_progress(step: TrainingProgress) -> None:
+            fold = f"fold {step.fold}/{step.folds}, " if step.folds else ""
+            validated = "" if math.isnan(step.validation_loss) else f", validation {step.validation_loss:.5f}"
+            left = timedelta(seconds=round(step.seconds_left))
+            bars.update(
+                task,
+                description=f"{step.stage.capitalize() or 'Training'} {fold}epoch {step.epoch}/{step.epochs}",
+                completed=(step.epoch - 1) * step.steps + step.step,
+                total=step.epochs * step.steps,
+                count=f"loss {step.loss:.5f}{validated}  {step.images_per_second:,.0f} images/s  {left} left",
+            )
+
+        yield on_progress

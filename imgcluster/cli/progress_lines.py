@@ -1,0 +1,94 @@
+"""Progress as lines on standard error, where that is no terminal: a log of a run of hours is not empty."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from imgcluster.progress import Progress
+
+if TYPE_CHECKING:
+    from imgcluster_training.progress import TrainingProgress
+
+__all__ = ["STAGES", "ProgressLines", "TrainingLines"]
+
+SECONDS: Final = 30.0
+
+STAGES: Final = {
+    "find": ("Searching", "files"),
+    "embed": ("Embedding", "files"),
+    "load": ("Loading embeddings", ""),
+    "cluster": ("Clustering", ""),
+    "compare": ("Clustering", "methods"),
+    "measure": ("Evaluating", ""),
+    "place": ("Placing", "files"),
+    "layout": ("Computing the map", ""),
+    "thumbnails": ("Making thumbnails", "images"),
+    "figures": ("Drawing", "figures"),
+    "report": ("Writing the page", ""),
+    "undo": ("Undoing", "files"),
+    "reconstruct": ("Reconstructing", "images"),
+    "generate": ("Generating", "images"),
+}
+"""Title of each stage, and what its counts are of."""
+
+
+class ProgressLines:
+    """Prints the current stage at most every 30 seconds.
+
+    Args:
+        clock: Returns the time in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._stage = ""
+        self._printed = clock()
+        self._counted = 0
+
+    def __call__(self, step: Progress) -> None:
+        """Print `step` if the last line is 30 seconds old."""
+        now = self._clock()
+        if step.stage != self._stage:
+            self._stage, self._counted = step.stage, 0
+        if now - self._printed < SECONDS:
+            return
+        title, noun = STAGES.get(step.stage, (step.stage, ""))
+        text = title
+        if step.done:
+            total = f" of {step.total:,}" if step.total else ""
+            rate = (step.done - self._counted) / (now - self._printed)
+            text += f": {step.done:,}{total} {noun}, {rate:,.0f}/s"
+        sys.stderr.write(f"imgcluster: {text}\n")
+        sys.stderr.flush()
+        self._printed, self._counted = now, step.done
+
+
+class TrainingLines:
+    """Prints the state of a training at most every 30 seconds.
+
+    Args:
+        clock: Returns the time in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._printed = clock()
+
+    def __call__(self, step: TrainingProgress) -> None:
+        """Print `step` if the last line is 30 seconds old."""
+        now = self._clock()
+        if now - self._printed < SECONDS:
+            return
+        fold = f"fold {step.fold}/{step.folds}, " if step.folds else ""
+        validated = "" if math.isnan(step.validation_loss) else f", validation {step.validation_loss:.5f}"
+        left = timedelta(seconds=round(step.seconds_left))
+        sys.stderr.write(
+            f"imgcluster: {fold}epoch {step.epoch}/{step.epochs}, loss {step.loss:.5f}{validated}, {left} left\n"
+        )
+        sys.stderr.flush()
+        self._printed = now

@@ -1,0 +1,40 @@
+"""The command `report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgcluster.cli.command import Workspace, command
+from imgcluster.cli.console import say
+from imgcluster.cli.screen import Screen
+from imgcluster.options import DEFAULT_WORKSPACE
+
+if TYPE_CHECKING:
+    from imgcluster.commands.report import ReportSummary
+
+__all__ = ["report_command"]
+
+
+@command()
+def report_command(
+    screen: Screen,
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Draw figures for papers, too: PNG and SVG in the folder figures.")
+    ] = False,
+    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+) -> None:
+    """Write the page again from the workspace."""
+    from imgcluster.commands.report import report_page
+
+    with screen.progress() as on_progress:
+        summary = report_page(workspace=workspace, figures=figures, on_progress=on_progress)
+    screen.show(summary, _show)
+
+
+def _show(summary: ReportSummary) -> None:
+    if summary.figures:
+        say(f"Figures: {summary.figures}")
+    say(f"Page: {summary.report}")

@@ -1,0 +1,49 @@
+"""The command `run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from imgcluster.cli.cluster import show_cluster
+from imgcluster.cli.command import DryRun, FilesFrom, Paths, Strict, Workspace, command, listed
+from imgcluster.cli.embed import show_embed
+from imgcluster.cli.screen import SKIPPED, Screen
+from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions
+
+__all__ = ["run_command"]
+
+
+@command(embedding=EmbedOptions, clustering=ClusterOptions)
+def run_command(
+    screen: Screen,
+    embedding: EmbedOptions,
+    clustering: ClusterOptions,
+    paths: Paths = None,
+    files_from: FilesFrom = None,
+    strict: Strict = False,
+    dry_run: DryRun = False,
+    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+) -> None:
+    """Embed, then cluster."""
+    from imgcluster.commands.run import RunSummary, run
+
+    with screen.progress() as on_progress:
+        summary = run(
+            paths or (),
+            workspace=workspace,
+            files=listed(files_from),
+            embedding=embedding,
+            clustering=clustering,
+            dry_run=dry_run,
+            on_progress=on_progress,
+        )
+
+    def show(done: RunSummary) -> None:
+        show_embed(done.embed)
+        show_cluster(done.cluster, verbose=screen.verbose)
+
+    screen.show(summary, show)
+    if strict and summary.embed.skipped:
+        raise typer.Exit(SKIPPED)

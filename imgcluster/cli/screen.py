@@ -1,0 +1,174 @@
+"""What a command prints (text, JSON or nothing), and how its errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import logging
+import math
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+import typer
+
+from imgcluster.errors import ImgclusterError, UsageError
+from imgcluster.fileio.path_text import printable, to_text
+from imgcluster.progress import OnProgress, ignore_progress
+
+__all__ = ["INTERRUPTED", "SKIPPED", "Screen", "boundary"]
+
+_Answer = TypeVar("_Answer")
+
+SKIPPED: Final = 3
+INTERRUPTED: Final = 130
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Screen:
+    """What a command prints.
+
+    Args:
+        as_json: One JSON object on standard output, and nothing else there.
+        quiet: Errors only.
+        verbose: Details, too.
+    """
+
+    as_json: bool
+    quiet: bool
+    verbose: bool
+
+    def show(self, answer: _Answer, text: Callable[[_Answer], None], *, as_json: Any = None) -> None:
+        """Print a command's result: as JSON (of `as_json`, where it is given), or by the function `text`."""
+        if self.as_json:
+            sys.stdout.write(
+                json.dumps(
+                    _plain(answer if as_json is None else as_json), indent=2, ensure_ascii=False, allow_nan=False
+                )
+                + "\n"
+            )
+        elif not self.quiet:
+            text(answer)
+        # Here, not at exit, so that a closed pipe is handled like one during printing.
+        sys.stdout.flush()
+
+    @contextmanager
+    def progress(self) -> Iterator[OnProgress]:
+        """Yield what displays progress on standard error: a bar on a terminal, else a line every 30 seconds."""
+        if self.quiet:
+            yield ignore_progress
+        elif sys.stderr.isatty():
+            from imgcluster.cli.progress_bar import bar
+
+            with bar() as on_progress:
+                yield on_progress
+        else:
+            from imgcluster.cli.progress_lines import ProgressLines
+
+            yield ProgressLines()
+
+    @contextmanager
+    def training_progress(self) -> Iterator[Callable[[Any], None] | None]:
+        """Yield what displays the progress of a training in the same two ways."""
+        if self.quiet:
+            yield None
+        elif sys.stderr.isatty():
+            from imgcluster.cli.progress_bar import training_bar
+
+            with training_bar() as on_progress:
+                yield on_progress
+        else:
+            from imgcluster.cli.progress_lines import TrainingLines
+
+            yield TrainingLines()
+
+
+@contextmanager
+def boundary(screen: Screen) -> Iterator[None]:
+    """Run a command's body; an error becomes one line on standard error and the right exit code."""
+    _set_up_streams()
+    _take_signals_as_interruptions()
+    _set_up_logging(screen)
+    try:
+        if screen.quiet and screen.verbose:
+            raise UsageError("-q and -v exclude each other; give one of them")
+        yield
+    except ImgclusterError as error:
+        _fail(screen, str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail(screen, "interrupted; run the same command again to continue", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader closed the pipe, as `head` does; this is not an error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+    except OSError as error:
+        _fail(screen, _describe(error), 1)
+    except MemoryError:
+        _fail(screen, "not enough memory; try fewer images, or --reduce pca", 1)
+
+
+def _fail(screen: Screen, message: str, code: int) -> None:
+    if screen.verbose:
+        logging.getLogger("imgcluster").debug("traceback:", exc_info=True)
+    line = printable(" ".join(message.split()))
+    if screen.as_json:
+        sys.stdout.write(json.dumps({"error": line, "exit_code": code}, ensure_ascii=False) + "\n")
+    sys.stderr.write(f"imgcluster: {line}\n")
+    raise typer.Exit(code)
+
+
+def _describe(error: OSError) -> str:
+    where = f": {error.filename}" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full{where}; free some space and run the same command again to continue"
+    return f"{error.strerror or error}{where}"
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON can hold it; NaN and infinity become null."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, os.PathLike):
+        return to_text(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _set_up_streams() -> None:
+    # File names must be printable on consoles that are not UTF-8, too.
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _take_signals_as_interruptions() -> None:
+    """Handle SIGTERM (`kill`) and SIGHUP (a closed terminal) like Ctrl-C."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), interrupt)
+
+
+def _set_up_logging(screen: Screen) -> None:
+    level = logging.DEBUG if screen.verbose else logging.ERROR if screen.quiet else logging.WARNING
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("imgcluster: %(message)s"))
+    logger = logging.getLogger("imgcluster")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
+    logger.propagate = False

@@ -1,1 +1,0 @@
-"""What is printed of each command's answer for people; where `--json` is given none of it is."""

@@ -1,0 +1,45 @@
+"""The command `undo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from imgcluster.cli.command import DryRun, Workspace, command
+from imgcluster.cli.console import ROWS, counted, say
+from imgcluster.cli.screen import Screen
+from imgcluster.options import DEFAULT_WORKSPACE
+
+if TYPE_CHECKING:
+    from imgcluster.commands.undo import UndoSummary
+
+__all__ = ["undo_command"]
+
+
+@command()
+def undo_command(screen: Screen, dry_run: DryRun = False, workspace: Workspace = Path(DEFAULT_WORKSPACE)) -> None:
+    """Undo the last plan or, without one, the last placement: moved images return, links and copies are removed."""
+    from imgcluster.commands.undo import undo
+
+    with screen.progress() as on_progress:
+        summary = undo(workspace=workspace, dry_run=dry_run, on_progress=on_progress)
+    screen.show(summary, _show)
+    if summary.place == "move" and summary.left:
+        raise typer.Exit(1)
+
+
+def _show(summary: UndoSummary) -> None:
+    prefix = "Would undo" if summary.dry_run else "Undone:"
+    if summary.what == "plan":
+        moved = f"; {counted(summary.taken_back, 'placed file')} moved back" if summary.taken_back else ""
+        say(f"{prefix} the last plan{moved}.")
+        return
+    total = summary.taken_back + len(summary.left)
+    done = f"{summary.taken_back:,} of {counted(total, 'file')}" if summary.left else counted(total, "file")
+    say(f"{prefix} the placement of {done} (by {summary.place}).")
+    for target, reason in summary.left[:ROWS]:
+        say(f"Stays: {target} ({reason})")
+    if len(summary.left) > ROWS:
+        say(f"… and {len(summary.left) - ROWS} more.")

@@ -1,0 +1,83 @@
+"""The settings of clustering methods, checked."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Final
+
+from imgcluster.errors import UsageError
+
+__all__ = [
+    "Settings",
+]
+
+_RANGE: Final = (2, 30)
+# So many numbers can be weighed within minutes.
+_HIGHEST: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a method may be told.
+
+    Attributes:
+        k: The number of clusters; None where it is to be found.
+        k_range: Between which numbers it is looked for.
+        score_k: Whether all numbers in that range are to be scored, for people to choose among.
+        min_cluster_size: The smallest cluster of HDBSCAN and EVoC; None for one that grows with the images.
+        seed: Of everything random.
+    """
+
+    k: int | None = None
+    k_range: tuple[int, int] = _RANGE
+    score_k: bool = False
+    min_cluster_size: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.k is not None and self.k < 1:
+            raise UsageError(f"--k {self.k} is not possible; at least 1 is needed")
+        low, high = self.k_range
+        if not 2 <= low <= high <= _HIGHEST:
+            raise UsageError(
+                f"--k {low}..{high} is not possible; the first is at least 2, the second not below it and at most "
+                f"{_HIGHEST}"
+            )
+        if self.min_cluster_size is not None and self.min_cluster_size < 2:
+            raise UsageError(f"--min-cluster-size {self.min_cluster_size} is not possible; at least 2 is needed")
+        if not 0 <= self.seed < 2**32:
+            raise UsageError(f"--seed {self.seed} is not possible; it lies between 0 and {2**32 - 1}")
+
+    @classmethod
+    def of(cls, k: int | str | None, *, min_cluster_size: int | None = None, seed: int = 0) -> Settings:
+        """Return the settings for `k` as people give it: a number, ``auto``, ``2..30``, or None.
+
+        Raises:
+            UsageError: It is something else, or a value is out of range.
+        """
+        settings = cls(min_cluster_size=min_cluster_size, seed=seed)
+        if k is None:
+            return settings
+        text = str(k).strip()
+        if text == "auto":
+            return dataclasses.replace(settings, score_k=True)
+        low, dots, high = text.partition("..")
+        try:
+            if dots:
+                return dataclasses.replace(settings, k_range=(int(low), int(high)), score_k=True)
+            return dataclasses.replace(settings, k=int(text))
+        except ValueError:
+            raise UsageError(f"--k {text!r} is not understood; give a number, a range as 2..30, or auto") from None
+
+    def check_for(self, method: str) -> None:
+        """Refuse what `method` would ignore.
+
+        Raises:
+            UsageError: k-means was told the smallest cluster.
+        """
+        if method == "kmeans" and self.min_cluster_size is not None:
+            raise UsageError(
+                "--min-cluster-size is for hdbscan and evoc; k-means has no smallest cluster: leave it out, or add "
+                "--method hdbscan"
+            )

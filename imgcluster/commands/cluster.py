@@ -1,0 +1,328 @@
+"""`cluster`: from the workspace's embeddings to folders of clusters, tables and the page."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from imgcluster._version import __version__
+from imgcluster.clustering import Settings, choose_method
+from imgcluster.clustering.run import divide_images
+from imgcluster.commands.advice import about_encoder, about_groups, about_looks, quality
+from imgcluster.commands.page import write_page
+from imgcluster.commands.retire import read_placement, replacing_results, require_not_moved
+from imgcluster.commands.stopwatch import Stopwatch
+from imgcluster.errors import WorkspaceError
+from imgcluster.evaluation.internal import measure
+from imgcluster.features.reduce import choose_reduction
+from imgcluster.fileio.csv_tables import write_table
+from imgcluster.fileio.path_text import to_text
+from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, with_changes
+from imgcluster.placement import Placed, PlaceMode, check_mode, place, plan
+from imgcluster.progress import OnProgress, Progress, ignore_progress
+from imgcluster.types import Candidate, Clustering, Kept, Measures, Metric, check_level
+from imgcluster.workspace.caches import read_kept, write_kept
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.result_tables import ClusteringTables, ClusterRow, rounded
+from imgcluster.workspace.results import encoder_identity
+from imgcluster.workspace.shards import Embeddings, load
+from imgcluster.workspace.tables import CANDIDATES
+
+__all__ = ["ClusterRequest", "ClusterRow", "ClusterSummary", "ClusteringFacts", "cluster", "resolve"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusteringFacts:
+    """What is on record of a clustering: in the summary, in ``metrics.json`` and in the manifest.
+
+    Attributes:
+        method: The method, as ``--method`` names it.
+        reduction: How the embeddings were reduced.
+        parameters: The values that the method used.
+        images: Clustered images, noise included.
+        layers: The numbers of clusters of the layers that ``--level`` can pick, the finest first.
+        layer: The index of the picked layer.
+        noise: Images in no cluster.
+        silhouette: Mean silhouette in [-1, 1]; None where it is not defined.
+        quality: How far the clusters can be trusted, in one sentence.
+    """
+
+    method: str
+    reduction: str
+    parameters: dict[str, Any]
+    images: int
+    layers: tuple[int, ...]
+    layer: int
+    noise: int
+    silhouette: float | None
+    quality: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSummary(ClusteringFacts):
+    """What `cluster` found and wrote.
+
+    Attributes:
+        workspace: The workspace folder.
+        clusters: The clusters, the largest first.
+        candidates: The numbers of clusters that were scored, under ``--k auto`` or a range.
+        seed: The seed.
+        place: The requested placement mode.
+        placed: Numbers of placed files by the mode that was used.
+        missing: Images that could not be placed because their file is gone.
+        report: The page; empty on a dry run.
+        dry_run: Whether nothing was written.
+        seconds: Wall-clock time.
+        warnings: What the user should know, in whole sentences.
+    """
+
+    workspace: str
+    clusters: tuple[ClusterRow, ...]
+    candidates: tuple[Candidate, ...]
+    seed: int
+    place: PlaceMode
+    placed: dict[str, int]
+    missing: int
+    report: str
+    dry_run: bool
+    seconds: float
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRequest:
+    """The options of a clustering, checked, with the method and the reduction that ``auto`` stands for."""
+
+    options: ClusterOptions
+    method: str
+    reduction: str
+    settings: Settings
+    mode: PlaceMode
+
+    @property
+    def fit_options(self) -> dict[str, Any]:
+        """The options that the fit depends on: all but the layer and the placement."""
+        values = dataclasses.asdict(self.options)
+        return {name: value for name, value in values.items() if name not in ("level", "place")}
+
+
+def resolve(options: ClusterOptions) -> ClusterRequest:
+    """Check options before anything is computed.
+
+    Raises:
+        UsageError: An option is not understood, or options contradict each other.
+    """
+    method = choose_method(options.method, options.k)
+    settings = Settings.of(options.k, min_cluster_size=options.min_cluster_size, seed=options.seed)
+    settings.check_for(method)
+    check_level(options.level)
+    return ClusterRequest(
+        options, method, choose_reduction(options.reduce, method), settings, check_mode(options.place)
+    )
+
+
+def cluster(
+    *,
+    workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
+    options: ClusterOptions | None = None,
+    dry_run: bool = False,
+    on_progress: OnProgress = ignore_progress,
+    **changes: Any,
+) -> ClusterSummary:
+    """Cluster the workspace's embeddings and write all results.
+
+    Folders, tables and page of an earlier clustering are replaced; files that imgcluster did not write stay. Where
+    the last clustering was of the same images under the same options, except for `level` and `place`, its fit is
+    reused.
+
+    Args:
+        workspace: The workspace folder.
+        options: See `ClusterOptions`.
+        dry_run: Only report what would be written.
+        on_progress: Called with each step.
+        **changes: Single fields of `ClusterOptions`, as in ``cluster(k=10)``.
+
+    Raises:
+        UsageError: An option is not understood, or options contradict each other.
+        WorkspaceError: Nothing is embedded, another process works here, or the originals were moved.
+        ClusteringError: The images cannot be clustered as requested.
+        PlacementError: A file could not be placed.
+    """
+    watch = Stopwatch()
+    request = resolve(with_changes(options or ClusterOptions(), changes))
+    space = Workspace(workspace)
+    identity = encoder_identity(space)
+    with space.locked(dry_run=dry_run):
+        note = require_not_moved(space, dry_run=dry_run)
+        manifest = space.manifest
+        on_progress(Progress("load", 0))
+        embeddings = load(space.embeddings, identity)
+        if not embeddings.locations:
+            raise WorkspaceError(f"{space.path} holds no embeddings yet: run imgcluster embed PATH first")
+        watch.lap("load")
+
+        on_progress(Progress("cluster", 0))
+        metric: Metric = manifest["encoder"].get("metric", "cosine")
+        fit = _fit(space, embeddings, metric, request, dry_run=dry_run)
+        clustering = fit.clustering.at(request.options.level)
+        watch.lap("cluster")
+
+        on_progress(Progress("measure", 0))
+        measures = measure(embeddings.vectors, clustering.labels, metric, seed=request.options.seed)
+        stability = fit.stability[clustering.chosen]
+        tables = ClusteringTables(space, manifest, embeddings, clustering, measures, stability)
+        watch.lap("measure")
+
+        facts = _facts(request, fit.how, clustering, measures, stability)
+        warnings = (*([note] if note else []), *_about_clusters(fit, request, embeddings, manifest))
+        if dry_run:
+            count = len(embeddings.locations)
+            placed = Placed({} if request.mode == "none" else {request.mode: count}, ())
+            warnings = (*warnings, *_about_files(placed, request.mode, manifest))
+        else:
+            placed, warnings = _publish(
+                space, request, facts, tables, measures.silhouette_sample, warnings, manifest, watch, on_progress
+            )
+    return ClusterSummary(
+        **_fields(facts),
+        workspace=to_text(space.path),
+        clusters=tables.rows,
+        candidates=clustering.candidates,
+        seed=request.options.seed,
+        place=request.mode,
+        placed=placed.counts,
+        missing=len(placed.missing),
+        report="" if dry_run else to_text(space.report),
+        dry_run=dry_run,
+        seconds=watch.seconds,
+        warnings=warnings,
+    )
+
+
+def _facts(
+    request: ClusterRequest,
+    reduction: str,
+    clustering: Clustering,
+    measures: Measures,
+    stability: Sequence[float | None],
+) -> ClusteringFacts:
+    images, noise = len(clustering.labels), int((clustering.labels < 0).sum())
+    return ClusteringFacts(
+        method=request.method,
+        reduction=reduction,
+        parameters=clustering.parameters,
+        images=images,
+        layers=tuple(layer.count for layer in clustering.layers),
+        layer=clustering.chosen,
+        noise=noise,
+        silhouette=rounded(measures.silhouette),
+        quality=quality(stability, images, noise),
+    )
+
+
+def _fit(space: Workspace, embeddings: Embeddings, metric: Metric, request: ClusterRequest, *, dry_run: bool) -> Kept:
+    """Return the cached fit of these embeddings under these options, or compute and cache it."""
+    key = {"imgcluster": __version__, "fingerprint": embeddings.fingerprint, "options": request.fit_options}
+    cached = read_kept(space.layers, key)
+    if cached is not None:
+        return cached
+    fit = divide_images(
+        embeddings.vectors,
+        metric,
+        method=request.method,
+        reduction=request.reduction,
+        settings=request.settings,
+        assign=request.options.assign_noise,
+    )
+    if not dry_run:
+        write_kept(space.layers, key, fit)
+    return fit
+
+
+def _publish(
+    space: Workspace,
+    request: ClusterRequest,
+    facts: ClusteringFacts,
+    tables: ClusteringTables,
+    silhouette_sample: int,
+    warnings: tuple[str, ...],
+    manifest: dict[str, Any],
+    watch: Stopwatch,
+    on_progress: OnProgress,
+) -> tuple[Placed, tuple[str, ...]]:
+    """Replace the results in the workspace, all or none, and return what was placed and all warnings."""
+    options = dataclasses.asdict(request.options)
+    metrics = {
+        "imgcluster": __version__,
+        "fingerprint": tables.embeddings.fingerprint,
+        "base": tables.base,
+        "options": options,
+        "clusters": len(tables.rows),
+        "silhouette_sample": silhouette_sample,
+        **_fields(facts),
+    }
+    with replacing_results(space, metrics):
+        placed = _place(space, tables, request.mode, on_progress)
+        tables.write()
+        _write_candidates(space, tables.clustering.candidates)
+        watch.lap("place")
+        warnings = (*warnings, *_about_files(placed, request.mode, manifest))
+        metrics["warnings"] = list(warnings)
+        write_page(
+            space, tables.results(metrics), tables.embeddings, manifest, read_placement(space), on_progress=on_progress
+        )
+        watch.lap("report")
+        record = {"options": options, "clusters": len(tables.rows), **_fields(facts)}
+        record |= {"placed": placed.counts, "seconds": watch.stages}
+        space.write_manifest(manifest | {"cluster": record})
+    return placed, warnings
+
+
+def _place(space: Workspace, tables: ClusteringTables, mode: PlaceMode, on_progress: OnProgress) -> Placed:
+    if mode == "none":
+        return Placed({}, ())
+    journal = plan(tables.embeddings.locations, tables.labels, space.clusters, mode, tables.names)
+    total = len(journal.entries)
+    return place(journal, space.journal, step=lambda done: on_progress(Progress("place", done, total)))
+
+
+def _write_candidates(space: Workspace, candidates: Sequence[Candidate]) -> None:
+    if not candidates:
+        return
+    from imgcluster.report.plots import candidates_figure, save
+
+    write_table(space.candidates_table, CANDIDATES, (dataclasses.astuple(candidate) for candidate in candidates))
+    save(candidates_figure(candidates), space.candidates_picture)
+
+
+def _about_clusters(
+    fit: Kept, request: ClusterRequest, embeddings: Embeddings, manifest: dict[str, Any]
+) -> Iterator[str]:
+    clustering = fit.clustering.at(request.options.level)
+    # The requested number of clusters is that of the layer that the method chose, not of another picked layer.
+    asked = request.settings.k is not None and clustering.chosen == fit.clustering.chosen
+    smallest = clustering.parameters.get("min_cluster_size")
+    yield from about_groups(clustering, fit.stability[clustering.chosen], asked=asked, min_cluster_size=smallest)
+    yield from about_looks(clustering.labels, embeddings)
+    yield from about_encoder(manifest["encoder"], embeddings)
+
+
+def _about_files(placed: Placed, mode: str, manifest: dict[str, Any]) -> Iterator[str]:
+    if manifest.get("state") != "embedded":
+        yield "The last embed was interrupted, so images are missing here; run the same embed command to complete it."
+    others = sorted(set(placed.counts) - {mode})
+    if others:
+        yield f"This file system does not allow every {mode}; some files were placed by {' and '.join(others)} instead."
+    if placed.missing:
+        yield (
+            f"The files of {len(placed.missing)} images no longer exist, so the folders lack them; the first is "
+            f"{placed.missing[0]}. Run imgcluster embed again on their folder or, where that was renamed or removed, "
+            "start over with --fresh."
+        )
+
+
+def _fields(facts: ClusteringFacts) -> dict[str, Any]:
+    return {field.name: getattr(facts, field.name) for field in dataclasses.fields(ClusteringFacts)}

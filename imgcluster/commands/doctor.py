@@ -1,0 +1,143 @@
+"""`doctor`: which device really runs, how fast, whether it computes the same, and what is missing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from imgcluster._version import __version__
+from imgcluster.encoders import DEFAULT_ENCODER, Encoder
+from imgcluster.encoders.devices import available_devices
+from imgcluster.errors import DeviceError, ImgclusterError
+from imgcluster.types import Pixels
+
+__all__ = ["DeviceCheck", "DoctorSummary", "doctor"]
+
+_BATCH: Final = 16
+_ROUNDS: Final = 3
+# Half-precision arithmetic, which some devices use inside, still keeps this; a broken driver does not.
+_TOLERANCE: Final = 1e-2
+_PACKAGES: Final = ("onnxruntime-gpu", "onnxruntime", "numpy", "pillow", "pyarrow", "scikit-learn", "hdbscan")
+_EXTRAS: Final = {
+    "heif": ("pillow-heif", "HEIC pictures"),
+    "umap": ("umap-learn", "--reduce umap"),
+    "evoc": ("evoc", "--method evoc"),
+    "train": ("torch", "train-encoder"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceCheck:
+    """One device: whether it `runs`, else the `problem`; images per second, and the largest difference of a vector's
+    value from the CPU's, relative to the largest value."""
+
+    device: str
+    runs: bool
+    problem: str = ""
+    images_per_second: float | None = None
+    difference: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoctorSummary:
+    """What runs here. `best` is the device that ``--device auto`` takes; `missing` are the extras that are not
+    installed, with what each is for and the command that brings it."""
+
+    imgcluster: str
+    python: str
+    platform: str
+    processors: int
+    encoder: str
+    best: str
+    devices: tuple[DeviceCheck, ...]
+    packages: dict[str, str]
+    formats: dict[str, bool]
+    missing: tuple[tuple[str, str], ...]
+
+
+def doctor(*, encoder: str | os.PathLike[str] = DEFAULT_ENCODER, device: str | None = None) -> DoctorSummary:
+    """Run a real batch on every device that ONNX Runtime has a provider for, or on `device` alone.
+
+    Raises:
+        DeviceError: `device` was given and does not run here.
+        EncoderError: The encoder does not even run on the CPU.
+    """
+    reference = Encoder(encoder, device="cpu")
+    spec = reference.info.input_spec
+    generator = np.random.default_rng(0)
+    images: Pixels = generator.integers(0, 256, (_BATCH, spec.height, spec.width, spec.channels), dtype=np.uint8)
+    expected = reference.encode(images)
+    best = Encoder(encoder, device=device or "auto").device
+    names = [device] if device and device != "auto" else available_devices()
+    return DoctorSummary(
+        imgcluster=__version__,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        processors=os.cpu_count() or 1,
+        encoder=reference.info.name,
+        best=best,
+        devices=tuple(_check(encoder, name, images, expected) for name in names),
+        packages={name: found for name in _PACKAGES if (found := _version(name))},
+        formats=_formats(),
+        missing=tuple(
+            (what, f"pip install 'imgcluster[{extra}]'")
+            for extra, (package, what) in _EXTRAS.items()
+            if not _version(package)
+        ),
+    )
+
+
+def _check(
+    encoder: str | os.PathLike[str], device: str, images: Pixels, expected: npt.NDArray[np.float32]
+) -> DeviceCheck:
+    try:
+        model = Encoder(encoder, device=device)
+        vectors = model.encode(images)
+        seconds = []
+        for _ in range(_ROUNDS):
+            start = time.perf_counter()
+            model.encode(images)
+            seconds.append(time.perf_counter() - start)
+    except DeviceError as error:
+        return DeviceCheck(device=device, runs=False, problem=str(error))
+    except ImgclusterError as error:
+        return DeviceCheck(device=device, runs=False, problem=f"it fails in use: {error}")
+    difference = float(np.abs(vectors - expected).max() / max(float(np.abs(expected).max()), 1e-12))
+    return DeviceCheck(
+        device=device,
+        runs=True,
+        problem="" if difference <= _TOLERANCE else "its results differ from the CPU's: do not use it",
+        images_per_second=round(len(images) / statistics.median(seconds), 1),
+        difference=difference,
+    )
+
+
+def _formats() -> dict[str, bool]:
+    from PIL import features
+
+    from imgcluster.images.decode import heif_available
+
+    return {
+        "JPEG": bool(features.check("jpg")),
+        "WebP": bool(features.check("webp")),
+        "TIFF (compressed)": bool(features.check("libtiff")),
+        "JPEG 2000": bool(features.check("jpg_2000")),
+        "AVIF": bool(features.check("avif")),
+        "HEIC": heif_available(),
+        "colour profiles": bool(features.check("littlecms2")),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,126 @@
+"""The figures of ``report --figures``: which there are, what goes into each, and their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from imgcluster.commands.confusion import draw_confusion, read_confusion
+from imgcluster.commands.page import current_paths, layout_of
+from imgcluster.evaluation.internal import silhouettes
+from imgcluster.features.normalize import comparable
+from imgcluster.features.reduce import choose_reduction, reduce
+from imgcluster.fileio.atomic import remove
+from imgcluster.images.decode import UnreadableImage, decode, quiet_decoders
+from imgcluster.images.load import default_workers, in_order
+from imgcluster.placement import Journal, folder_name
+from imgcluster.progress import OnProgress, Progress, ignore_progress
+from imgcluster.report.condensed_tree import condensed_tree
+from imgcluster.report.exemplars import representatives
+from imgcluster.report.plots import map_figure, montage_figure, save, silhouette_figure, sizes_figure, tree_figure
+from imgcluster.types import InputSpec, Metric, Pixels
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.results import Results
+from imgcluster.workspace.shards import Embeddings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["write_figures"]
+
+_MONTAGE: Final = 30
+_SIDE: Final = 128
+_DPI: Final = 160
+
+
+def write_figures(
+    space: Workspace,
+    results: Results,
+    embeddings: Embeddings,
+    manifest: dict[str, Any],
+    journal: Journal | None,
+    *,
+    on_progress: OnProgress = ignore_progress,
+) -> None:
+    """Draw every figure there is data for, as PNG and SVG, into the workspace's ``figures``; earlier ones are removed.
+
+    Raises:
+        WorkspaceError: A table is not as it was written.
+    """
+    metric: Metric = manifest["encoder"].get("metric", "cosine")
+    shown = representatives(
+        embeddings.vectors, metric, results.clusters, results.confidence, results.medoids, count=_MONTAGE
+    )
+    for path in space.drawn:
+        remove(path)
+    total = 5 + len(shown)
+    drawn = _figures(space, results, embeddings, metric, shown, journal, on_progress)
+    on_progress(Progress("figures", 0, total))
+    for done, (name, figure) in enumerate(drawn, start=1):
+        for kind in ("png", "svg"):
+            save(figure, space.figures / f"{name}.{kind}", dpi=_DPI)
+        on_progress(Progress("figures", done, total))
+
+
+def _figures(
+    space: Workspace,
+    results: Results,
+    embeddings: Embeddings,
+    metric: Metric,
+    shown: dict[int, list[int]],
+    journal: Journal | None,
+    on_progress: OnProgress,
+) -> Iterator[tuple[str, Figure]]:
+    seed = int(results.metrics["options"]["seed"])
+    titles = {number: results.names.get(number) or ("noise" if number < 0 else str(number)) for number in shown}
+    sizes = {number: int((results.clusters == number).sum()) for number in shown}
+    pictures = _pictures(
+        current_paths(results.locations, journal), [index for inside in shown.values() for index in inside]
+    )
+    layout = layout_of(space, embeddings, metric, seed, on_progress)
+    # The most typical of all clusters first, then the second of each, …: where room is short, each gets some.
+    waves = [inside[wave] for wave in range(_MONTAGE) for number, inside in shown.items() if wave < len(inside)]
+    on_map = [(index, pictures[index]) for index in waves if index in pictures]
+    yield "map", map_figure(layout.points, results.clusters, titles, on_map, layout.how)
+    yield "sizes", sizes_figure(sizes, titles)
+    values = silhouettes(embeddings.vectors, results.clusters, metric, seed=seed)
+    yield "silhouettes", silhouette_figure(values, results.clusters, titles)
+    tree = _tree(results, embeddings, metric, seed)
+    if tree is not None:
+        yield "tree", tree_figure(*tree, titles)
+    confusion = read_confusion(space)
+    if confusion is not None:
+        yield "confusion", draw_confusion(confusion, results.names)
+    for number, inside in shown.items():
+        tiles = [pictures[index] for index in inside if index in pictures]
+        if tiles:
+            name = folder_name(number, results.names.get(number, ""))
+            title = f"{titles[number]} ({sizes[number]:,})"
+            yield name, montage_figure(np.stack(tiles), number, title)
+
+
+def _pictures(files: list[Path], indices: list[int]) -> dict[int, Pixels]:
+    spec = InputSpec(width=_SIDE, height=_SIDE, channels=3, resize="crop")
+
+    def read(index: int) -> Pixels | None:
+        try:
+            return decode(files[index].read_bytes(), spec).pixels
+        except (OSError, UnreadableImage):
+            return None
+
+    with quiet_decoders():
+        found = list(in_order(read, indices, default_workers()))
+    return {index: pixels for index, pixels in found if pixels is not None}
+
+
+def _tree(
+    results: Results, embeddings: Embeddings, metric: Metric, seed: int
+) -> tuple[dict[str, object], dict[int, int]] | None:
+    if results.metrics["method"] != "hdbscan":
+        return None
+    how = choose_reduction(str(results.metrics["options"]["reduce"]), "hdbscan")
+    reduced = reduce(comparable(embeddings.vectors, metric), how, seed=seed).vectors
+    return condensed_tree(reduced, results.metrics.get("parameters", {}), results.clusters)

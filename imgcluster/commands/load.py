@@ -1,0 +1,62 @@
+"""`imgcluster.load`: the contents of a workspace as arrays and tables."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from imgcluster.fileio.path_text import relative_path
+from imgcluster.options import DEFAULT_WORKSPACE
+from imgcluster.types import Vectors
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.results import encoder_identity, read_results
+from imgcluster.workspace.shards import load as load_embeddings
+
+__all__ = ["Collection", "load"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collection:
+    """The images of a workspace. All arrays and lists have one entry per image, in the order of ``assignments.csv``.
+
+    Attributes:
+        base: The folder that `paths` are relative to.
+        paths: The key of every table: ``path`` in ``assignments.csv`` and in the Parquet files under ``embeddings/``.
+        files: The absolute paths of the originals, as texts.
+        vectors: The embeddings, ``float32 (n, embedding_size)``.
+        labels: The cluster of each image, ``int64 (n,)``; -1 is noise. None where nothing is clustered yet.
+        confidence: ``float64 (n,)`` in [0, 1]; None where nothing is clustered yet.
+        clusters: The rows of ``clusters.csv``, by column; empty where nothing is clustered yet.
+    """
+
+    base: str
+    paths: list[str]
+    files: list[str]
+    vectors: Vectors
+    labels: npt.NDArray[np.int64] | None
+    confidence: npt.NDArray[np.float64] | None
+    clusters: list[dict[str, str]]
+
+
+def load(workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> Collection:
+    """Return the images, vectors and clusters of a workspace.
+
+    Raises:
+        WorkspaceError: Nothing is embedded, the clusters are older than the embeddings, or a file is damaged.
+    """
+    space = Workspace(workspace)
+    embeddings = load_embeddings(space.embeddings, encoder_identity(space))
+    base = str(space.manifest.get("base", ""))
+    results = read_results(space) if space.metrics.exists() else None
+    return Collection(
+        base=base,
+        paths=[relative_path(location, base) for location in embeddings.locations],
+        files=embeddings.locations,
+        vectors=embeddings.vectors,
+        labels=None if results is None else results.clusters,
+        confidence=None if results is None else results.confidence,
+        clusters=[] if results is None else results.table,
+    )

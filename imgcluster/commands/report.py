@@ -1,0 +1,57 @@
+"""`report`: the page, written again from what the workspace holds, and the figures."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from imgcluster.commands.page import write_page
+from imgcluster.commands.retire import read_placement
+from imgcluster.fileio.path_text import to_text
+from imgcluster.options import DEFAULT_WORKSPACE
+from imgcluster.progress import OnProgress, Progress, ignore_progress
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.results import encoder_identity, read_results
+from imgcluster.workspace.shards import load
+
+__all__ = ["ReportSummary", "report_page"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSummary:
+    """The page, and the folder of the figures; None where none were drawn."""
+
+    report: str
+    figures: str | None
+
+
+def report_page(
+    *,
+    workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
+    figures: bool = False,
+    on_progress: OnProgress = ignore_progress,
+) -> ReportSummary:
+    """Write the page again from the workspace.
+
+    Args:
+        workspace: The workspace folder.
+        figures: Whether to draw figures, too: PNG and SVG files in the workspace's folder ``figures``.
+        on_progress: Called with each step.
+
+    Raises:
+        WorkspaceError: Nothing is clustered, the clusters are older than the embeddings, or another process works
+            in the workspace.
+    """
+    space = Workspace(workspace)
+    identity = encoder_identity(space)  # refuses a folder that is not there, which the lock would make
+    with space.locked():
+        results = read_results(space)
+        on_progress(Progress("load", 0))
+        embeddings = load(space.embeddings, identity)
+        journal, manifest = read_placement(space), space.manifest
+        write_page(space, results, embeddings, manifest, journal, on_progress=on_progress)
+        if figures:
+            from imgcluster.commands.figures import write_figures
+
+            write_figures(space, results, embeddings, manifest, journal, on_progress=on_progress)
+    return ReportSummary(to_text(space.report), to_text(space.figures) if figures else None)

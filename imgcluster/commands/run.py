@@ -1,0 +1,120 @@
+"""`run`: `embed`, then `cluster`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imgcluster.commands.cluster import ClusterSummary, cluster, resolve
+from imgcluster.commands.embed import EmbedSummary, embed, refuse_own_output
+from imgcluster.commands.retire import require_not_moved
+from imgcluster.errors import ImgclusterError, WorkspaceError
+from imgcluster.fileio.path_text import to_text
+from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions, with_changes
+from imgcluster.progress import OnProgress, ignore_progress
+from imgcluster.workspace.folder import Workspace
+
+__all__ = ["RunSummary", "run"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """What both halves of `run` did."""
+
+    embed: EmbedSummary
+    cluster: ClusterSummary
+
+
+def run(
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    *,
+    workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
+    files: Sequence[str | os.PathLike[str]] = (),
+    embedding: EmbedOptions | None = None,
+    clustering: ClusterOptions | None = None,
+    dry_run: bool = False,
+    on_progress: OnProgress = ignore_progress,
+    **changes: Any,
+) -> RunSummary:
+    """Embed, then cluster.
+
+    The options of `cluster` are checked first: an error should not appear after an hour of embedding. With `dry_run`
+    both work on a copy of the workspace, which is removed in the end, and nothing else is changed.
+
+    Args:
+        paths: As for `embed`.
+        workspace: The workspace folder.
+        files: As for `embed`.
+        embedding: The options of `embed`.
+        clustering: The options of `cluster`.
+        dry_run: Only report what would be written.
+        on_progress: Called with each step.
+        **changes: Single fields of either, as in ``run("photos", device="cpu", k=10)``.
+
+    Raises:
+        ImgclusterError: Whatever `embed` and `cluster` raise.
+        WorkspaceError: Moving images was interrupted, and this is a dry run, which leaves them where they are.
+    """
+    names = {field.name for field in dataclasses.fields(ClusterOptions)}
+    clustering = with_changes(
+        clustering or ClusterOptions(), {name: value for name, value in changes.items() if name in names}
+    )
+    embedding = with_changes(
+        embedding or EmbedOptions(), {name: value for name, value in changes.items() if name not in names}
+    )
+    resolve(clustering)
+    paths = [paths] if isinstance(paths, str | os.PathLike) else paths
+    with _rehearsal(workspace, paths) if dry_run else nullcontext(workspace) as folder:
+        embedded = embed(paths, workspace=folder, files=files, options=embedding, on_progress=on_progress)
+        clustered = cluster(workspace=folder, options=clustering, dry_run=dry_run, on_progress=on_progress)
+    shown = to_text(os.path.abspath(workspace))
+    embedded = dataclasses.replace(embedded, workspace=shown)
+    clustered = dataclasses.replace(clustered, workspace=shown)
+    return RunSummary(embed=embedded, cluster=clustered)
+
+
+@contextmanager
+def _rehearsal(workspace: str | os.PathLike[str], paths: Sequence[str | os.PathLike[str]]) -> Iterator[Path]:
+    """Yield a workspace that holds the same embeddings and names, and is thrown away afterwards.
+
+    Meanwhile no other command may change the real one, whose shards are only borrowed.
+    """
+    real = Workspace(workspace)
+    refuse_own_output([to_text(os.path.abspath(path)) for path in paths], real)
+    with (
+        tempfile.TemporaryDirectory(prefix="imgcluster-") as folder,
+        real.locked(dry_run=True) if real.is_made else nullcontext(),
+    ):
+        copy = Workspace(folder)
+        if real.is_made:
+            first = require_not_moved(real, dry_run=True)
+            if first:
+                # Where the images lie now `embed` would not find them.
+                raise WorkspaceError(f"{first} To see what comes then: {real.command('undo')}")
+            with copy.locked():
+                pass
+            for name in (real.path / "manifest.json", real.skipped, real.names):
+                if name.exists():
+                    shutil.copy(name, folder)
+            if real.embeddings.is_dir():
+                shutil.copytree(real.embeddings, copy.embeddings, copy_function=_borrow)
+        try:
+            yield copy.path
+        except ImgclusterError as error:
+            # Nobody has heard of the copy.
+            raise type(error)(str(error).replace(str(copy.path), str(real.path))) from error
+
+
+def _borrow(source: str, target: str) -> None:
+    """Link to a shard, whose bytes never change: all of them may be more than the disk for temporary files holds."""
+    try:
+        os.symlink(source, target)
+    except OSError:
+        shutil.copy2(source, target)

@@ -1,0 +1,1 @@
+"""From embeddings to the vectors that are clustered: normalization, nearest neighbors, reduction."""

@@ -1,0 +1,19 @@
+"""Limiting numeric libraries to one thread, so that results are the same on every machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = [
+    "one_thread",
+]
+
+
+@contextmanager
+def one_thread(library: str | None = None) -> Iterator[None]:
+    """Add up in one order: several threads share sums out by their number, and the last digits differ."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1, user_api=library):
+        yield

@@ -1,0 +1,1 @@
+"""Paths as text, atomic writes and CSV tables."""

@@ -1,0 +1,71 @@
+"""The CSV files of a workspace: their columns, and writing and reading them without ambiguity.
+
+UTF-8, comma, lines ending in ``\\n``; a path that holds commas, quotes or line breaks is quoted (RFC 4180).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from imgcluster.errors import WorkspaceError
+from imgcluster.fileio.atomic import atomic_path
+
+__all__ = [
+    "field",
+    "read_table",
+    "write_table",
+]
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Replace the CSV file at `path`; None becomes an empty field, True and False ``true`` and ``false``."""
+    with atomic_path(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        # Before Python 3.13 the csv module leaves a lone carriage return unquoted, and then reads two rows.
+        quoting_writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        writer.writerow(columns)
+        for row in rows:
+            fields = [field(value) for value in row]
+            (quoting_writer if any("\r" in field for field in fields) else writer).writerow(fields)
+
+
+def read_table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
+    """Yield the rows of a CSV file that has at least `columns`.
+
+    Raises:
+        WorkspaceError: The file cannot be read, lacks one of the columns, or has rows of another length.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = file.readline()
+            file.seek(0)
+            # Spreadsheets of other countries separate fields otherwise; ours is the comma.
+            delimiter = next((sign for sign in ",;\t" if set(columns) <= set(_split(header, sign))), ",")
+            reader = csv.DictReader(file, strict=True, delimiter=delimiter)
+            missing = [name for name in columns if name not in (reader.fieldnames or ())]
+            if missing:
+                raise WorkspaceError(f"{path} lacks the column {missing[0]!r}; needed are: {', '.join(columns)}")
+            for row in reader:
+                if None in row or None in row.values():
+                    raise WorkspaceError(
+                        f"{path}, line {reader.line_num}: this row has not as many fields as the first"
+                    )
+                yield row
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise WorkspaceError(f"{path} cannot be read: {error}") from None
+
+
+def _split(header: str, sign: str) -> list[str]:
+    return [name.strip('"') for name in header.lstrip("\ufeff").rstrip("\r\n").split(sign)]
+
+
+def field(value: Any) -> str:
+    """Return a value as the text of a field."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

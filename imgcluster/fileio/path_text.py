@@ -1,0 +1,114 @@
+"""Paths as text that any UTF-8 file can hold, and back again, without ambiguity.
+
+File names on Linux are bytes. Python carries the ones that are not UTF-8 as lone surrogates, which neither
+Parquet nor CSV nor HTML can store. Here such a byte is written ``\\xNN`` (a lone surrogate of Windows
+``\\uNNNN``). A name that really holds a backslash before such a sequence has that backslash written as
+``\\x5c``, so that every text stands for exactly one path. All other names stay as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+__all__ = ["absolute_path", "common_base", "from_text", "join", "printable", "relative_path", "relative_to", "to_text"]
+
+_NEEDS_ESCAPE = re.compile(r"[\ud800-\udfff]|\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_ESCAPED = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})")
+
+
+def to_text(path: str | os.PathLike[str]) -> str:
+    """Return `path` as valid Unicode with ``/`` between its parts; `from_text` is its inverse."""
+    text = os.fspath(path)
+    if os.sep != "/":
+        text = text.replace(os.sep, "/")
+    return _NEEDS_ESCAPE.sub(_escape, text)
+
+
+def from_text(text: str) -> Path:
+    """Return the path that `to_text` wrote as `text`."""
+    return Path(_ESCAPED.sub(_unescape, text))
+
+
+def printable(text: str) -> str:
+    """Return `text` with control characters as ``\\xNN``: a file's name must not give orders to a terminal."""
+    return _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", text)
+
+
+def join(root: str, path: str) -> str:
+    """Join two texts: an absolute `root` and a `path` relative to it."""
+    return f"{root}{path}" if root.endswith("/") else f"{root}/{path}"
+
+
+def common_base(roots: list[str]) -> str:
+    """Return the deepest folder that holds all `roots` (absolute texts); "" where there is none.
+
+    There is none for two drives of Windows; paths relative to "" are then absolute.
+    """
+    if not roots:
+        return ""
+    parts = [root.rstrip("/").split("/") for root in roots]
+    shared = []
+    for step in zip(*parts, strict=False):
+        if len(set(step)) > 1:
+            break
+        shared.append(step[0])
+    if shared == [""]:
+        return "/"
+    return "/".join(shared)
+
+
+def relative_to(path: str, base: str) -> str:
+    """Return the absolute text `path` relative to `base`, which must hold it; unchanged where base is ""."""
+    if not base:
+        return path
+    if path == base:
+        return "."
+    prefix = join(base, "")
+    if not path.startswith(prefix):
+        raise ValueError(f"{path!r} does not lie under {base!r}")
+    return path[len(prefix) :]
+
+
+def relative_path(location: str, base: str) -> str:
+    """Return the absolute text `location` as seen from `base`, with ``..`` where it lies outside.
+
+    It stays absolute where `base` is "" or lies on another drive of Windows. `absolute_path` is the inverse.
+    """
+    parts, ahead = location.split("/"), base.rstrip("/").split("/")
+    if not base or parts[0] != ahead[0]:
+        return location
+    shared = 0
+    while shared < min(len(parts) - 1, len(ahead)) and parts[shared] == ahead[shared]:
+        shared += 1
+    return "/".join([".."] * (len(ahead) - shared) + parts[shared:])
+
+
+def absolute_path(base: str, path: str) -> str:
+    """Return the absolute text of a `path` that `relative_path` wrote, or that lies below `base`."""
+    if not base or path.startswith("/") or path[1:3] == ":/":
+        return path
+    parts = base.rstrip("/").split("/")
+    while path.startswith("../"):
+        path = path[3:]
+        parts.pop()
+    return "/".join([*parts, path])
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match.group()
+    if character == "\\":
+        return "\\x5c"
+    code = ord(character)
+    # U+DC80 to U+DCFF are the bytes 0x80 to 0xFF under PEP 383's `surrogateescape`.
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
+
+
+def _unescape(match: re.Match[str]) -> str:
+    byte, surrogate = match.groups()
+    if surrogate is not None:
+        return chr(int(surrogate, 16))
+    value = int(byte, 16)
+    return chr(value) if value < 0x80 else chr(0xDC00 + value)

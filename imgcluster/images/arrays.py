@@ -1,0 +1,55 @@
+"""Images as arrays: bytes from values in [0, 1], tiles from many, PNG from either."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from imgcluster.fileio.atomic import atomic_path
+from imgcluster.types import Pixels, Values
+
+__all__ = [
+    "merge_chrominance",
+    "tile",
+    "to_pixels",
+    "write_png",
+]
+
+
+def to_pixels(images: Values) -> Pixels:
+    """Return images in [0, 1] as ``uint8`` of the same shape, rounded."""
+    return np.rint(images.clip(0.0, 1.0) * 255.0).astype(np.uint8)
+
+
+def tile(images: Pixels) -> Pixels:
+    """Return ``uint8 (n, height, width, channels)`` as one picture: rows from the top, as square as can be.
+
+    Places that are left over are white.
+    """
+    count, height, width, channels = images.shape
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    canvas = np.full((rows * columns, height, width, channels), 255, dtype=np.uint8)
+    canvas[:count] = images
+    ordered = canvas.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
+    return np.ascontiguousarray(ordered).reshape(rows * height, columns * width, channels)
+
+
+def merge_chrominance(grey: Values, chrominance: Values) -> Values:
+    """Return RGB images from luminance ``(n, h, w, 1)`` and chrominance (Cb, Cr) ``(n, h, w, 2)`` around ½.
+
+    ITU-R BT.601, as JPEG has it.
+    """
+    blue, red = chrominance[..., :1] - 0.5, chrominance[..., 1:] - 0.5
+    colour = np.concatenate([grey + 1.402 * red, grey - 0.344136 * blue - 0.714136 * red, grey + 1.772 * blue], axis=3)
+    return np.asarray(colour.clip(0.0, 1.0), dtype=np.float32)
+
+
+def write_png(path: Path, pixels: Pixels) -> None:
+    """Write one image, ``uint8 (height, width, channels)`` of 1 or 3 channels, to `path`."""
+    picture = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[:, :, 0])
+    with atomic_path(path) as draft:
+        picture.save(draft, format="PNG")

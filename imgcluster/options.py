@@ -1,0 +1,212 @@
+"""The options of the commands: each is one field with its default and its meaning.
+
+The Python functions take these dataclasses, the command line makes its options from them, and the manifest and the
+key of the cached clustering hold their values.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import operator
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+
+from imgcluster.errors import UsageError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = [
+    "DEFAULT_WORKSPACE",
+    "ClusterOptions",
+    "EmbedOptions",
+    "EncoderOptions",
+    "TrainingOptions",
+    "option",
+    "with_changes",
+]
+
+DEFAULT_WORKSPACE: Final = "imgcluster-out"
+
+_FILES: Final = "Which files"
+_MODEL: Final = "Foreign ONNX models"
+
+_Options = TypeVar("_Options", bound="DataclassInstance")
+
+
+def option(
+    default: Any,
+    meaning: str,
+    *,
+    flags: tuple[str, ...] = (),
+    metavar: str = "",
+    group: str = "",
+    minimum: int | None = None,
+) -> Any:
+    """Return a dataclass field that carries what the command line needs to know of an option.
+
+    Args:
+        default: The default.
+        meaning: What it does, as ``--help`` prints it.
+        flags: Its names on the command line, where they are not ``--field-name``.
+        metavar: What ``--help`` prints in the place of the value.
+        group: The heading that ``--help`` lists it under.
+        minimum: The smallest number allowed.
+    """
+    facts = {"meaning": meaning, "flags": flags, "metavar": metavar, "group": group, "minimum": minimum}
+    return field(default=default, metadata=facts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderOptions:
+    """What an ONNX file without imgcluster's metadata does not say about itself; None where the user says nothing.
+
+    Floating-point inputs get ``(pixel * scale - mean) / std``. `scale` is 1/255 by default, so `mean` and `std`, one
+    value or one per channel, are those usually quoted for pixels in [0, 1]. `image_size` is (width, height).
+    """
+
+    mean: tuple[float, ...] | None = option(
+        None, "Subtracted from scaled pixels: one value, or one per channel.", metavar="M[,M,M]", group=_MODEL
+    )
+    std: tuple[float, ...] | None = option(
+        None, "Then divided by this: one value, or one per channel.", metavar="S[,S,S]", group=_MODEL
+    )
+    scale: float | None = option(
+        None, "Pixels (0 to 255) are multiplied by this first; 1/255 by default.", group=_MODEL
+    )
+    resize: str | None = option(
+        None, "crop, stretch or pad images of another aspect ratio.", metavar="RULE", group=_MODEL
+    )
+    image_size: tuple[int, int] | None = option(
+        None, "The input size, where the graph does not fix it.", metavar="N|WxH", group=_MODEL
+    )
+    pool: str | None = option(None, "How tokens become one vector.", metavar="cls|mean", group=_MODEL)
+
+    def __post_init__(self) -> None:
+        if self.resize is not None or self.pool is not None:
+            from imgcluster.types import POOLINGS, RESIZE_RULES
+
+            if self.resize is not None and self.resize not in RESIZE_RULES:
+                raise UsageError(f"resize rule {self.resize!r} is unknown; allowed are {', '.join(RESIZE_RULES)}")
+            if self.pool is not None and self.pool not in POOLINGS:
+                raise UsageError(f"pooling {self.pool!r} is unknown; allowed are {', '.join(POOLINGS)}")
+        for value in (*(self.std or ()), *(() if self.scale is None else (self.scale,))):
+            if value == 0 or not math.isfinite(value):
+                raise UsageError(f"{value} is not allowed as scale or standard deviation; it is finite and not 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedOptions:
+    """How images are found and embedded."""
+
+    encoder: str | os.PathLike[str] = option(
+        "photos", "The encoder; see imgcluster encoders list.", metavar="NAME|FILE.onnx"
+    )
+    device: str = option("auto", "auto, cpu, cuda, directml, coreml, …; see imgcluster doctor.", metavar="DEVICE")
+    batch_size: int = option(32, "Images that the encoder processes at once.", minimum=1)
+    workers: int | None = option(None, "Threads that read and decode; one per processor by default.", minimum=1)
+    exclude: Sequence[str] = option(
+        (),
+        "Exclude files and folders, by a pattern as in .gitignore. Can be repeated.",
+        metavar="PATTERN",
+        group=_FILES,
+    )
+    recursive: bool = option(True, "Do not search the folders inside PATH.", flags=("--no-recursive",), group=_FILES)
+    fresh: bool = option(False, "Start over instead of adding to the workspace.", group=_FILES)
+    encoder_options: EncoderOptions = EncoderOptions()
+
+    def __post_init__(self) -> None:
+        _make_integers(self, "batch_size", "workers")
+        if self.batch_size < 1:
+            raise UsageError(f"--batch-size {self.batch_size} is not allowed; it is at least 1")
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(f"--workers {self.workers} is not allowed; it is at least 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterOptions:
+    """How embeddings are clustered, and how the images are placed into folders."""
+
+    k: int | str | None = option(
+        None,
+        "The number of clusters; estimated by default. auto and a range also print a score for each number.",
+        flags=("-k", "--k"),
+        metavar="N|auto|LOW..HIGH",
+    )
+    method: str = option("auto", "auto (kmeans), kmeans, hdbscan or evoc.", metavar="METHOD")
+    min_cluster_size: int | None = option(
+        None, "The size of the smallest cluster, for hdbscan and evoc; by default it grows with the number of images."
+    )
+    reduce: str = option(
+        "auto", "Dimensionality reduction: auto (graph; none before evoc), none, graph, pca or umap.", metavar="METHOD"
+    )
+    level: str | None = option(
+        None,
+        "Finer or coarser clusters: fine, medium, coarse, or a layer's number. Nothing is computed again.",
+        metavar="LEVEL",
+    )
+    assign_noise: bool = option(False, "Assign noise to the clusters of its nearest neighbors.")
+    place: str = option(
+        "symlink", "How images get into the folders: symlink, copy, hardlink, move or none.", metavar="MODE"
+    )
+    seed: int = option(0, "The same seed gives the same result.")
+
+    def __post_init__(self) -> None:
+        _make_integers(self, "k", "min_cluster_size", "seed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingOptions:
+    """How an encoder is built, trained and exported."""
+
+    recipe: str | None = option(
+        None, "What to build and how to train it; by default the data set's own recipe.", metavar="NAME|FILE.toml"
+    )
+    refine: int | Literal["auto"] | None = option(
+        None, "Train until the codes form K clusters; auto estimates their number.", metavar="K|auto"
+    )
+    folds: int = option(0, "Cross-validate with this many folds and export the best; 0 for none.")
+    epochs: int | None = option(None, "Replaces the recipe's number of epochs.")
+    steps_per_epoch: int | None = option(None, "Batches that count as one epoch; replaces the recipe's.")
+    limit: int | None = option(None, "Use at most this many images of each part, for a quick try.")
+    image_size: int | None = option(None, "Side in pixels to which images of a folder are resized.", metavar="N")
+    data_dir: Path | None = option(None, "The folder with the published files, instead of a download.", metavar="DIR")
+    name: str | None = option(
+        None, "The encoder's name; by default the recipe's or the folder's, with my- if a bundled encoder has it."
+    )
+    output: Path | None = option(None, "The folder for the files; by default your encoder folder.", metavar="DIR")
+    resume: bool = option(False, "Continue from the checkpoints of an interrupted training.")
+    seed: int | None = option(None, "Replaces the recipe's seed.")
+    device: str = option("auto", "auto, cpu, cuda or mps.", metavar="DEVICE")
+
+    def __post_init__(self) -> None:
+        _make_integers(self, "refine", "folds", "epochs", "steps_per_epoch", "limit", "image_size", "seed")
+
+
+def with_changes(options: _Options, changes: dict[str, Any]) -> _Options:
+    """Return `options` with some fields replaced.
+
+    Raises:
+        UsageError: There is no such field.
+    """
+    names = [entry.name for entry in dataclasses.fields(options)]
+    for name in changes:
+        if name not in names:
+            raise UsageError(f"there is no option {name!r}; allowed are: {', '.join(names)}")
+    return dataclasses.replace(options, **changes)
+
+
+def _make_integers(options: DataclassInstance, *names: str) -> None:
+    """Turn numbers of other libraries (NumPy's, say) into plain ones, which JSON can hold."""
+    for name in names:
+        value = getattr(options, name)
+        if value is None or isinstance(value, str):
+            continue
+        try:
+            object.__setattr__(options, name, operator.index(value))
+        except TypeError:
+            raise UsageError(f"{name} {value!r} is not allowed; it is a whole number") from None

@@ -1,0 +1,99 @@
+"""Which images stand for a cluster, and which clusters are neighbours: what a page needs to show, without labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from imgcluster.features.normalize import normalise
+from imgcluster.types import Metric, Vectors
+
+__all__ = ["nearest_clusters", "representatives"]
+
+# The most diverse of these are hardly others than the most diverse of all.
+_CANDIDATES: Final = 2048
+
+
+def representatives(
+    vectors: Vectors,
+    metric: Metric,
+    labels: npt.NDArray[np.int64],
+    confidence: npt.NDArray[np.float64],
+    medoids: npt.NDArray[np.bool_],
+    *,
+    count: int = 12,
+) -> dict[int, list[int]]:
+    """Choose up to `count` images of each cluster: its medoid, then members unlike those chosen before.
+
+    The others are chosen farthest first (Gonzalez 1985) among the more confident half of the members, so that they
+    show how wide the cluster is and not its errors. Noise (−1, last) begins with its first image.
+
+    Args:
+        vectors: ``float32 (n, d)``.
+        metric: For ``cosine`` they are compared at length 1.
+        labels: ``int64 (n,)``; −1 is noise.
+        confidence: ``float64 (n,)``; NaN counts as 0.
+        medoids: ``bool (n,)``.
+        count: How many of each.
+    """
+    chosen: dict[int, list[int]] = {}
+    for number in _in_order(labels):
+        inside = np.flatnonzero(labels == number)
+        order = np.lexsort((inside, -np.nan_to_num(confidence[inside]), ~medoids[inside]))
+        candidates = inside[order]
+        if number >= 0:
+            candidates = candidates[: max(count, len(candidates) // 2)]
+        if len(candidates) > _CANDIDATES:
+            even = np.linspace(0, len(candidates) - 1, _CANDIDATES).astype(np.int64)
+            candidates = candidates[even]
+        chosen[number] = candidates[_farthest_first(_prepared(vectors[candidates], metric), count)].tolist()
+    return chosen
+
+
+def nearest_clusters(
+    vectors: Vectors, metric: Metric, labels: npt.NDArray[np.int64], *, count: int = 3
+) -> dict[int, list[tuple[int, float]]]:
+    """Return the `count` nearest other clusters of each, with the distance between their centres, nearest first.
+
+    Noise has no centre. The distance is 1 − cosine, or Euclidean, by `metric`.
+    """
+    numbers = [number for number in _in_order(labels) if number >= 0]
+    centres = np.stack(
+        [_prepared(vectors[labels == number], metric).mean(axis=0, dtype=np.float64) for number in numbers]
+        or [np.zeros(vectors.shape[1])]
+    )
+    if metric == "cosine":
+        centres = normalise(centres.astype(np.float32)).astype(np.float64)
+    found = {}
+    for row, number in enumerate(numbers):
+        if metric == "cosine":
+            distances = np.clip(1.0 - centres @ centres[row], 0.0, 2.0)
+        else:
+            distances = np.linalg.norm(centres - centres[row], axis=1)
+        order = [other for other in np.argsort(distances, kind="stable")[: count + 1].tolist() if other != row]
+        found[number] = [(numbers[other], float(distances[other])) for other in order[:count]]
+    return found
+
+
+def _in_order(labels: npt.NDArray[np.int64]) -> Sequence[int]:
+    numbers = [int(number) for number in np.unique(labels)]
+    return [number for number in numbers if number >= 0] + [number for number in numbers if number < 0]
+
+
+def _prepared(vectors: Vectors, metric: Metric) -> Vectors:
+    return normalise(vectors) if metric == "cosine" else vectors
+
+
+def _farthest_first(points: Vectors, count: int) -> list[int]:
+    """Return up to `count` rows: the first, then again and again the one farthest from all chosen."""
+    chosen = [0]
+    distances = np.full(len(points), np.inf)
+    for _ in range(min(count, len(points)) - 1):
+        distances = np.minimum(distances, ((points - points[chosen[-1]]) ** 2).sum(axis=1))
+        # Never the same row again, also where all are the same picture.
+        distances[chosen] = -1.0
+        chosen.append(int(distances.argmax()))
+    return chosen

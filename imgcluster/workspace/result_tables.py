@@ -1,0 +1,170 @@
+"""A clustering as the rows of the workspace's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from imgcluster.errors import WorkspaceError
+from imgcluster.fileio.csv_tables import field, read_table, write_table
+from imgcluster.fileio.path_text import common_base, relative_path
+from imgcluster.types import Clustering, Measures
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.names import find_again, read_names
+from imgcluster.workspace.results import Results
+from imgcluster.workspace.shards import Embeddings
+from imgcluster.workspace.tables import ASSIGNMENTS, CLUSTERS
+
+__all__ = ["ClusterRow", "ClusteringTables", "rounded", "row_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRow:
+    """One row of ``clusters.csv``: number, images, share of all, path of the medoid (the most typical image), mean
+    distance of the members to it, silhouette in [−1, 1] and stability in [0, 1], None where they are not defined, mean
+    confidence of the members, and the name that somebody gave it, "" for none."""
+
+    cluster: int
+    size: int
+    share: float
+    medoid: str
+    mean_distance: float
+    silhouette: float | None
+    stability: float | None
+    mean_confidence: float
+    name: str
+
+
+def row_of(values: Mapping[str, str]) -> ClusterRow:
+    """Return a row of ``clusters.csv`` from its texts."""
+    return ClusterRow(
+        cluster=int(values["cluster"]),
+        size=int(values["size"]),
+        share=float(values["share"]),
+        medoid=values["medoid"],
+        mean_distance=float(values["mean_distance"]),
+        silhouette=float(values["silhouette"]) if values["silhouette"] else None,
+        stability=float(values["stability"]) if values.get("stability") else None,
+        mean_confidence=float(values.get("mean_confidence") or 0.0),
+        name=values.get("name", ""),
+    )
+
+
+class ClusteringTables:
+    """A clustering, the embeddings it was made from, and the rows of ``assignments.csv`` and ``clusters.csv``.
+
+    Attributes:
+        embeddings: The embeddings.
+        clustering: The clustering.
+        base: The folder that the tables' paths are relative to.
+        labels: The cluster of each image.
+        names: The names that users gave to clusters of an earlier clustering and that apply to these.
+        paths: Paths relative to `base`, as in the tables.
+        rows: The rows of ``clusters.csv``.
+    """
+
+    def __init__(
+        self,
+        space: Workspace,
+        manifest: dict[str, Any],
+        embeddings: Embeddings,
+        clustering: Clustering,
+        measures: Measures,
+        stability: Sequence[float | None],
+    ) -> None:
+        self.embeddings = embeddings
+        self.clustering = clustering
+        self.labels = clustering.labels.tolist()
+        self._space = space
+        self._measures = measures
+        # After an interrupted `embed` the manifest does not know the folders of the newest images yet.
+        self._complete = manifest.get("state") == "embedded"
+        self.base = str(manifest["base"]) if "base" in manifest else common_base(list(embeddings.roots))
+        self.paths = [relative_path(location, self.base) for location in embeddings.locations]
+        self.names = find_again(read_names(space), embeddings.locations, clustering.labels)
+        self.rows = tuple(
+            ClusterRow(
+                cluster=facts.cluster,
+                size=facts.size,
+                share=round(facts.share, 4),
+                medoid=self.paths[facts.medoid],
+                mean_distance=round(facts.mean_distance, 4),
+                silhouette=rounded(facts.silhouette),
+                stability=rounded(stability[facts.cluster]),
+                mean_confidence=round(float(clustering.confidence[clustering.labels == facts.cluster].mean()), 4),
+                name=self.names.get(facts.cluster, ""),
+            )
+            for facts in measures.clusters
+        )
+
+    def write(self) -> None:
+        """Write ``assignments.csv`` and ``clusters.csv``.
+
+        Raises:
+            WorkspaceError: An image is in no row, or in two, of ``assignments.csv`` and ``skipped.csv``.
+        """
+        self._check_every_image_has_one_row()
+        layers = [f"layer_{number}" for number in range(len(self.clustering.layers))]
+        write_table(self._space.assignments, (*ASSIGNMENTS, *layers), self._assignment_rows())
+        write_table(self._space.clusters_table, CLUSTERS, self._cluster_rows())
+
+    def results(self, metrics: dict[str, Any]) -> Results:
+        """Return what `read_tables` would read back of the tables."""
+        distances = self._measures.distances.astype(np.float64)
+        medoids = np.zeros(len(self.paths), dtype=bool)
+        medoids[[facts.medoid for facts in self._measures.clusters]] = True
+        return Results(
+            base=self.base,
+            paths=self.paths,
+            locations=self.embeddings.locations,
+            clusters=self.clustering.labels,
+            confidence=np.array([float(f"{value:.4f}") for value in self.clustering.confidence.tolist()]),
+            distances=np.array([float(f"{value:.4f}") for value in distances.tolist()]),
+            medoids=medoids,
+            table=[dict(zip(CLUSTERS, map(field, row), strict=True)) for row in self._cluster_rows()],
+            metrics=metrics,
+            runner_ups=self.clustering.runner_up.astype(np.int32),
+        )
+
+    def _assignment_rows(self) -> Iterator[Sequence[Any]]:
+        medoids = {facts.medoid for facts in self._measures.clusters}
+        columns = zip(
+            self.paths,
+            self.labels,
+            self.clustering.confidence.tolist(),
+            self._measures.distances.tolist(),
+            self.clustering.runner_up.tolist(),
+            zip(*(layer.labels.tolist() for layer in self.clustering.layers), strict=True),
+            strict=True,
+        )
+        for row, (path, label, confidence, distance, runner_up, layers) in enumerate(columns):
+            shown = None if np.isnan(distance) else f"{distance:.4f}"
+            second = None if runner_up < 0 else runner_up
+            yield path, label, f"{confidence:.4f}", shown, row in medoids, second, *layers
+
+    def _cluster_rows(self) -> Iterator[Sequence[Any]]:
+        for row in self.rows:
+            silhouette, stability = (
+                None if value is None else f"{value:.4f}" for value in (row.silhouette, row.stability)
+            )
+            measured = f"{row.mean_distance:.4f}", silhouette, stability, f"{row.mean_confidence:.4f}"
+            yield row.cluster, row.size, f"{row.share:.4f}", row.medoid, *measured, row.name
+
+    def _check_every_image_has_one_row(self) -> None:
+        # An interrupted `embed` leaves the table of the one before it, of files that may be readable by now.
+        known = self._complete and self._space.skipped.exists()
+        skipped = [row["path"] for row in read_table(self._space.skipped, ("path",))] if known else []
+        rows = len(self.paths) + len(skipped)
+        if len({*self.paths, *skipped}) != rows or len(self.labels) != len(self.paths):
+            raise WorkspaceError(
+                f"the tables in {self._space.path} would not hold every image exactly once; please report this, and "
+                "start over with: imgcluster embed PATH --fresh"
+            )
+
+
+def rounded(value: float | None) -> float | None:
+    """Round a measure to the four digits that the tables show."""
+    return None if value is None else round(value, 4)

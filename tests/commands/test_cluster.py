@@ -1,0 +1,462 @@
+"""`cluster`: tables that add up, folders, determinism, degenerate folders of images, stale results."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import imgcluster
+import pages
+from imgcluster import ClusteringError, UsageError, WorkspaceError
+from imgcluster.commands import cluster as cluster_module
+from imgcluster.workspace.tables import ASSIGNMENTS, CANDIDATES, CLUSTERS
+from interruptions import interrupt_at
+from samples import COLOURS, paint
+
+
+@pytest.fixture
+def workspace(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> Path:
+    out = tmp_path / "out"
+    imgcluster.embed([pictures], workspace=out, encoder=tiny_encoder, device="cpu")
+    return out
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_three_colours_are_three_clusters(workspace: Path) -> None:
+    summary = imgcluster.cluster(workspace=workspace, k=3)
+    assert [row.size for row in summary.clusters] == [8, 8, 8]
+    assert summary.silhouette is not None
+    assert summary.silhouette > 0.5
+    found = {row["path"]: row["cluster"] for row in rows(workspace / "assignments.csv")}
+    for name in COLOURS:
+        assert len({cluster for path, cluster in found.items() if path.startswith(name)}) == 1
+
+
+def test_without_k_the_colours_are_found(workspace: Path) -> None:
+    summary = imgcluster.cluster(workspace=workspace)
+    assert summary.method == "kmeans"
+    assert summary.reduction.startswith("random walks on the neighbour graph to ")
+    assert [row.size for row in summary.clusters] == [8, 8, 8]
+    assert imgcluster.evaluate(workspace=workspace).accuracy == 1
+    assert summary.quality == "All 3 clusters come out again when images are left out."
+
+
+def test_tables_have_the_designed_columns_and_add_up(workspace: Path) -> None:
+    summary = imgcluster.cluster(workspace=workspace)
+    layers = [f"layer_{number}" for number in range(len(summary.layers))]
+    with (workspace / "assignments.csv").open(encoding="utf-8") as file:
+        assert file.readline().strip() == ",".join([*ASSIGNMENTS, *layers])
+    with (workspace / "clusters.csv").open(encoding="utf-8") as file:
+        assert file.readline().strip() == ",".join(CLUSTERS)
+    assigned = rows(workspace / "assignments.csv")
+    clusters = rows(workspace / "clusters.csv")
+    assert [row["path"] for row in assigned] == sorted(row["path"] for row in assigned)
+    assert sum(int(row["size"]) for row in clusters) + summary.noise == len(assigned) == summary.images == 24
+    assert [int(row["cluster"]) for row in clusters] == list(range(len(clusters)))
+    sizes = [int(row["size"]) for row in clusters]
+    assert sizes == sorted(sizes, reverse=True)
+    medoids = {row["cluster"]: row["path"] for row in assigned if row["is_medoid"] == "true"}
+    assert medoids == {row["cluster"]: row["medoid"] for row in clusters}
+    for row in assigned:
+        assert 0 <= float(row["confidence"]) <= 1
+        assert float(row["distance"]) >= 0
+        assert row["runner_up"] in {str(number) for number in range(len(clusters))} - {row["cluster"]}
+        assert row[f"layer_{summary.layer}"] == row["cluster"]
+    for number, count in enumerate(summary.layers):
+        assert {row[f"layer_{number}"] for row in assigned} == {str(cluster) for cluster in range(count)}
+    for fine, coarse in itertools.pairwise(layers):
+        assert len({(row[fine], row[coarse]) for row in assigned}) == len({row[fine] for row in assigned})
+    assert all(0 <= float(row["stability"]) <= 1 for row in clusters)
+    metrics = json.loads((workspace / "metrics.json").read_text())
+    assert (metrics["images"], metrics["clusters"], metrics["noise"]) == (24, len(clusters), summary.noise)
+
+
+@pytest.mark.parametrize(
+    "options", [{"k": 3}, {}, {"k": "auto"}, {"method": "hdbscan", "assign_noise": True}, {"k": 5, "reduce": "pca"}]
+)
+def test_the_same_seed_gives_the_same_bytes(workspace: Path, options: dict[str, object]) -> None:
+    names = ("assignments.csv", "clusters.csv", "metrics.json", "report.html")
+    written = []
+    # The second time from kept layers, the third time computed again.
+    for time in range(3):
+        if time == 2:
+            (workspace / "layers.parquet").unlink()
+        imgcluster.cluster(workspace=workspace, **options)  # type: ignore[arg-type]
+        written.append([(workspace / name).read_bytes() for name in names])
+    assert written[0] == written[1] == written[2]
+
+
+def test_history_does_not_matter(pictures: Path, tmp_path: Path, tiny_encoder: Path, workspace: Path) -> None:
+    """Embedding folder by folder, with changes in between, ends as embedding all at once."""
+    slow = tmp_path / "slow"
+    for name in ("red", "blue", "green"):
+        imgcluster.embed([pictures / name], workspace=slow, encoder=tiny_encoder, device="cpu")
+    imgcluster.embed([pictures], workspace=slow, encoder=tiny_encoder, device="cpu")
+    for out in (workspace, slow):
+        imgcluster.cluster(workspace=out, k=3, place="none")
+    assert (workspace / "assignments.csv").read_bytes() == (slow / "assignments.csv").read_bytes()
+
+
+def test_dry_run_writes_nothing(workspace: Path) -> None:
+    before = {path: path.read_bytes() for path in workspace.rglob("*") if path.is_file()}
+    summary = imgcluster.cluster(workspace=workspace, k=3, dry_run=True)
+    assert summary.placed == {"symlink": 24}
+    assert {path: path.read_bytes() for path in workspace.rglob("*") if path.is_file()} == before
+
+
+def test_clustering_again_replaces_the_folders(workspace: Path) -> None:
+    imgcluster.cluster(workspace=workspace, k=6)
+    (workspace / "clusters/cluster_005/notes.txt").write_text("mine")
+    imgcluster.cluster(workspace=workspace, k=2, place="copy")
+    folders = sorted(path.name for path in (workspace / "clusters").iterdir())
+    assert folders == ["cluster_000", "cluster_001", "cluster_005"]
+    assert [path.name for path in (workspace / "clusters/cluster_005").iterdir()] == ["notes.txt"]
+    placed = list((workspace / "clusters").rglob("*.png"))
+    assert len(placed) == 24
+    assert not any(path.is_symlink() for path in placed)
+
+
+@pytest.mark.parametrize("mode", ["symlink", "copy", "hardlink", "move"])
+def test_every_way_of_placing_brings_every_image(workspace: Path, pictures: Path, mode: str) -> None:
+    before = {path.relative_to(pictures): path.read_bytes() for path in pictures.rglob("*.png")}
+    summary = imgcluster.cluster(workspace=workspace, k=3, place=mode)
+    assert summary.placed == {mode: 24}
+    placed = [path.read_bytes() for path in (workspace / "clusters").rglob("*.png")]
+    assert sorted(placed) == sorted(before.values())
+    undone = imgcluster.undo(workspace=workspace)
+    assert (undone.taken_back, undone.left) == (24, ())
+    assert {path.relative_to(pictures): path.read_bytes() for path in pictures.rglob("*.png")} == before
+    assert not (workspace / "clusters").exists()
+
+
+def test_moved_originals_block_what_would_lose_them(workspace: Path, pictures: Path, tiny_encoder: Path) -> None:
+    imgcluster.cluster(workspace=workspace, k=3, place="move")
+    assert not list(pictures.rglob("*.png"))
+    assert len(pages.read(workspace / "report.html").pictures()) == 24
+    imgcluster.report_page(workspace=workspace)
+    assert len(pages.read(workspace / "report.html").pictures()) == 24
+    for attempt in (
+        lambda: imgcluster.cluster(workspace=workspace, k=2),
+        lambda: imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, fresh=True),
+    ):
+        with pytest.raises(WorkspaceError, match="images were moved into .*imgcluster undo -w .* puts them back"):
+            attempt()
+    imgcluster.undo(workspace=workspace)
+    assert imgcluster.cluster(workspace=workspace, k=2).placed == {"symlink": 24}
+
+
+def test_results_older_than_the_embeddings_go(workspace: Path, pictures: Path, tiny_encoder: Path) -> None:
+    imgcluster.cluster(workspace=workspace, k=3)
+    Image.new("RGB", (9, 9), "white").save(pictures / "new.png")
+    imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, device="cpu")
+    for name in ("assignments.csv", "clusters.csv", "metrics.json", "report.html"):
+        assert not (workspace / name).exists()
+        assert (workspace / "outdated" / name).exists()
+    assert not (workspace / "clusters").exists()
+    for attempt in (imgcluster.evaluate, imgcluster.report_page):
+        with pytest.raises(WorkspaceError, match=r"no metrics\.json yet: run imgcluster cluster first"):
+            attempt(workspace=workspace)
+
+
+def test_results_copied_back_from_before_are_noticed(workspace: Path, pictures: Path, tiny_encoder: Path) -> None:
+    imgcluster.cluster(workspace=workspace, k=3)
+    (pictures / "red/00.png").unlink()
+    imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, device="cpu")
+    for path in (workspace / "outdated").iterdir():
+        shutil.copy(path, workspace)
+    with pytest.raises(WorkspaceError, match="older than its embeddings: run imgcluster cluster again"):
+        imgcluster.evaluate(workspace=workspace)
+
+
+def test_an_edited_copy_is_put_aside_not_lost(workspace: Path) -> None:
+    imgcluster.cluster(workspace=workspace, k=3, place="copy")
+    edited = next((workspace / "clusters/cluster_000").iterdir())
+    edited.write_bytes(b"my own work")
+    imgcluster.cluster(workspace=workspace, k=2, place="copy")
+    kept = workspace / "outdated/clusters/cluster_000" / edited.name
+    assert kept.read_bytes() == b"my own work"
+
+
+def test_a_failure_while_placing_leaves_no_half_clustering(workspace: Path) -> None:
+    imgcluster.cluster(workspace=workspace, k=3)
+    with pytest.raises(KeyboardInterrupt):
+        imgcluster.cluster(workspace=workspace, k=2, on_progress=interrupt_at("report"))
+    with pytest.raises(WorkspaceError, match="run imgcluster cluster first"):
+        imgcluster.evaluate(workspace=workspace)
+    imgcluster.cluster(workspace=workspace, k=2)
+    assert len(list((workspace / "clusters").rglob("*.png"))) == 24
+
+
+def test_a_vanished_original_is_said(workspace: Path, pictures: Path) -> None:
+    (pictures / "red/00.png").unlink()
+    summary = imgcluster.cluster(workspace=workspace, k=3)
+    assert (summary.missing, summary.placed) == (1, {"symlink": 23})
+    assert "--fresh" in " ".join(summary.warnings)
+
+
+def test_nothing_embedded(tmp_path: Path, workspace: Path) -> None:
+    with pytest.raises(WorkspaceError, match="there is no workspace .*run imgcluster embed PATH first"):
+        imgcluster.cluster(workspace=tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_wrong_options_are_refused_before_an_hour_of_embedding(pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "unmade"
+    for options, message in (
+        ({"k": 0}, "--k 0 is not possible"),
+        ({"method": "dbscan"}, "'dbscan' is unknown; choose one of auto, kmeans"),
+        ({"k": "foo"}, "--k 'foo' is not understood; give a number, a range as 2..30, or auto"),
+        ({"k": "5..2"}, "--k 5..2 is not possible"),
+        ({"level": "finest"}, "--level 'finest' is not understood; choose fine, medium, coarse"),
+        ({"method": "hdbscan", "k": 3}, "finds the number of clusters itself"),
+        ({"reduce": "tsne"}, "'tsne' is unknown; choose one of auto, none, pca, umap, graph"),
+        ({"place": "teleport"}, "'teleport' is unknown; choose one of symlink"),
+        ({"min_cluster_size": 1}, "--min-cluster-size 1 is not possible"),
+        ({"seed": -1}, "--seed -1 is not possible"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            imgcluster.run([pictures], workspace=out, **options)  # type: ignore[arg-type]
+        assert not out.exists()
+
+
+def few(folder: Path, count: int, tiny_encoder: Path, *, same: bool) -> Path:
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    pictures = generator.integers(0, 256, (count, 5, 5, 3), dtype=np.uint8)
+    for number in range(count):
+        Image.fromarray(pictures[0 if same else number]).save(folder / f"{number}.png")
+    out = folder.parent / "few-out"
+    imgcluster.embed([folder], workspace=out, encoder=tiny_encoder, device="cpu")
+    return out
+
+
+@pytest.mark.parametrize("options", [{"k": 1}, {"k": 2}, {}])
+def test_one_image(tmp_path: Path, tiny_encoder: Path, options: dict[str, int]) -> None:
+    out = few(tmp_path / "in", 1, tiny_encoder, same=False)
+    with pytest.raises(ClusteringError, match="1 image cannot be clustered; embed more"):
+        imgcluster.cluster(workspace=out, **options)
+
+
+def test_fewer_images_than_k(tmp_path: Path, tiny_encoder: Path) -> None:
+    out = few(tmp_path / "in", 3, tiny_encoder, same=False)
+    with pytest.raises(ClusteringError, match="3 images cannot make 5 clusters.*ask for --k 3 or fewer"):
+        imgcluster.cluster(workspace=out, k=5)
+    assert [row.size for row in imgcluster.cluster(workspace=out, k=3).clusters] == [1, 1, 1]
+
+
+def test_all_images_the_same(tmp_path: Path, tiny_encoder: Path) -> None:
+    out = few(tmp_path / "in", 12, tiny_encoder, same=True)
+    with pytest.raises(ClusteringError, match="only 1 different ones are there; ask for --k 1"):
+        imgcluster.cluster(workspace=out, k=2)
+    summary = imgcluster.cluster(workspace=out)
+    assert [row.size for row in summary.clusters] == [12]
+    assert "All 12 images are the same to this encoder" in summary.warnings[0]
+
+
+def test_everything_noise_is_said_and_written(tmp_path: Path, tiny_encoder: Path) -> None:
+    out = few(tmp_path / "in", 3, tiny_encoder, same=False)
+    summary = imgcluster.cluster(workspace=out, method="hdbscan")
+    assert (len(summary.clusters), summary.noise) == (0, 3)
+    assert "all are noise; try --min-cluster-size 2, or leave out --method" in summary.warnings[0]
+    assert summary.quality == "There are no clusters."
+    assert [path.name for path in (out / "clusters").iterdir()] == ["noise"]
+    assert [row["distance"] for row in rows(out / "assignments.csv")] == ["", "", ""]
+    assert [cluster["number"] for cluster in pages.read(out / "report.html").document["clusters"]] == [-1]
+
+
+def test_sixty_photographs_give_clusters_and_not_only_noise(tmp_path: Path) -> None:
+    examples = Path(__file__).parents[2] / "examples/photos"
+    summary = imgcluster.run([examples], workspace=tmp_path / "out", device="cpu")
+    assert summary.embed.embedded == 60
+    assert len(summary.cluster.clusters) >= 3
+    assert summary.cluster.noise < 30
+
+
+def test_the_900_photographs(data: Path, tmp_path: Path) -> None:
+    """The default path, scored: k-means on these features, best of 50 starts, reaches 0.60."""
+    imgcluster.run([data / "photos"], workspace=tmp_path, k=10, place="none")
+    scores = imgcluster.evaluate(workspace=tmp_path)
+    assert scores.images == 900
+    assert scores.accuracy >= 0.57
+
+
+def test_evaluate_writes_the_confusion_matrix(workspace: Path) -> None:
+    imgcluster.cluster(workspace=workspace, k=3)
+    scores = imgcluster.evaluate(workspace=workspace)
+    assert (scores.accuracy, scores.nmi, scores.ari, scores.purity) == (1, 1, 1, 1)
+    table = rows(workspace / "confusion.csv")
+    assert [row["label"] for row in table] == ["blue", "green", "red"]
+    assert sorted(int(row[name]) for row in table for name in row if name != "label") == [0] * 6 + [8] * 3
+    with Image.open(workspace / "confusion.png") as picture:
+        assert picture.format == "PNG"
+    assert json.loads((workspace / "metrics.json").read_text())["scores"]["accuracy"] == 1
+    imgcluster.report_page(workspace=workspace)
+    assert "accuracy 1.000" in (workspace / "report.html").read_text(encoding="utf-8")
+
+
+def test_evaluate_against_a_table(workspace: Path, pictures: Path, tmp_path: Path) -> None:
+    imgcluster.cluster(workspace=workspace, k=3)
+    labels = tmp_path / "labels.csv"
+    for prefix in ("", f"{pictures}/", "./"):
+        lines = ["path,label", *(f"{prefix}{name}/{n:02d}.png,{name[0]}" for name in COLOURS for n in range(4))]
+        labels.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        scores = imgcluster.evaluate(workspace=workspace, labels=labels)
+        assert (scores.images, scores.unlabelled, scores.accuracy, scores.classes) == (12, 12, 1, 3)
+    labels.write_text("path,label\nelsewhere.png,x\n")
+    with pytest.raises(UsageError, match="names none of the 24 images"):
+        imgcluster.evaluate(workspace=workspace, labels=labels)
+    labels.write_text("file,kind\nelsewhere.png,x\n")
+    with pytest.raises(WorkspaceError, match="lacks the column 'path'"):
+        imgcluster.evaluate(workspace=workspace, labels=labels)
+    with pytest.raises(UsageError, match="there is no label file"):
+        imgcluster.evaluate(workspace=workspace, labels=tmp_path / "none.csv")
+
+
+def test_evaluate_counts_noise_as_a_cluster(tmp_path: Path, tiny_encoder: Path) -> None:
+    paint(tmp_path / "in", per_folder=8)
+    (tmp_path / "in/odd").mkdir()
+    for colour in ("white", "black", "yellow"):
+        Image.new("RGB", (4, 4), colour).save(tmp_path / f"in/odd/{colour}.png")
+    summary = imgcluster.run(
+        [tmp_path / "in"], workspace=tmp_path / "out", encoder=tiny_encoder, device="cpu", method="hdbscan"
+    )
+    scores = imgcluster.evaluate(workspace=tmp_path / "out")
+    table = rows(tmp_path / "out/confusion.csv")
+    assert scores.noise == summary.cluster.noise == sum(int(row["noise"]) for row in table) > 0
+    assert list(table[0])[:3] == ["label", "noise", "cluster_000"]
+
+
+class TestLevels:
+    """Another layer of the last clustering is picked; anything else is computed."""
+
+    @pytest.fixture
+    def broken(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+        def fail(*arguments: object, **options: object) -> None:
+            raise RuntimeError("computed again")
+
+        return lambda: monkeypatch.setattr(cluster_module, "divide_images", fail)
+
+    @pytest.mark.parametrize("options", [{}, {"k": 4}, {"k": "2..5"}, {"method": "hdbscan", "min_cluster_size": 2}])
+    def test_picking_computes_nothing(
+        self, workspace: Path, broken: Callable[[], None], options: dict[str, Any]
+    ) -> None:
+        first = imgcluster.cluster(workspace=workspace, **options)
+        middle = (workspace / "assignments.csv").read_bytes()
+        broken()
+        for number, count in enumerate(first.layers):
+            summary = imgcluster.cluster(workspace=workspace, level=str(number), place="copy", **options)
+            assert (summary.layer, len(summary.clusters), summary.layers) == (number, count, first.layers)
+            assigned = rows(workspace / "assignments.csv")
+            assert all(row["cluster"] == row[f"layer_{number}"] for row in assigned)
+            folders = {path.name for path in (workspace / "clusters").iterdir()} - {"noise"}
+            assert len(folders) == count
+        fine = imgcluster.cluster(workspace=workspace, level="fine", **options)
+        coarse = imgcluster.cluster(workspace=workspace, level="coarse", **options)
+        assert (fine.layer, coarse.layer) == (0, len(first.layers) - 1)
+        imgcluster.cluster(workspace=workspace, level="medium", **options)
+        assert (workspace / "assignments.csv").read_bytes() == middle
+
+    def test_a_first_clustering_can_be_fine(self, workspace: Path) -> None:
+        summary = imgcluster.cluster(workspace=workspace, k=2, level="fine")
+        assert summary.layer == 0
+        assert len(summary.clusters) == summary.layers[0] >= 4
+        assert json.loads((workspace / "metrics.json").read_text())["layer"] == 0
+
+    @pytest.mark.parametrize(
+        "change",
+        [{"seed": 1}, {"k": 3}, {"k": "auto"}, {"reduce": "pca"}, {"method": "hdbscan"}, {"assign_noise": True}],
+    )
+    def test_other_options_compute_again(
+        self, workspace: Path, broken: Callable[[], None], change: dict[str, Any]
+    ) -> None:
+        imgcluster.cluster(workspace=workspace)
+        broken()
+        with pytest.raises(RuntimeError, match="computed again"):
+            imgcluster.cluster(workspace=workspace, level="coarse", **change)
+
+    def test_other_images_compute_again(
+        self, workspace: Path, pictures: Path, tiny_encoder: Path, broken: Callable[[], None]
+    ) -> None:
+        imgcluster.cluster(workspace=workspace)
+        Image.new("RGB", (9, 9), "white").save(pictures / "new.png")
+        imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, device="cpu")
+        broken()
+        with pytest.raises(RuntimeError, match="computed again"):
+            imgcluster.cluster(workspace=workspace, level="coarse")
+
+    def test_a_damaged_file_is_computed_again(self, workspace: Path) -> None:
+        imgcluster.cluster(workspace=workspace)
+        expected = (workspace / "assignments.csv").read_bytes()
+        kept = workspace / "layers.parquet"
+        good = kept.read_bytes()
+        for damaged in (b"", b"PAR1", good[: len(good) // 2], good[::-1]):
+            kept.write_bytes(damaged)
+            imgcluster.cluster(workspace=workspace)
+            assert (workspace / "assignments.csv").read_bytes() == expected
+            assert kept.read_bytes() == good
+
+    def test_a_level_that_is_not_there(self, workspace: Path) -> None:
+        imgcluster.cluster(workspace=workspace)
+        before = (workspace / "assignments.csv").read_bytes()
+        with pytest.raises(UsageError, match=r"--level 9 is not there; choose fine.*: 0 \(\d+ clusters\)"):
+            imgcluster.cluster(workspace=workspace, level="9")
+        assert (workspace / "assignments.csv").read_bytes() == before, "the last clustering stays"
+
+
+class TestCandidates:
+    @pytest.mark.parametrize("k", ["auto", "2..5"])
+    def test_numbers_are_weighed_in_a_table_and_a_chart(self, workspace: Path, k: str) -> None:
+        summary = imgcluster.cluster(workspace=workspace, k=k)
+        table = rows(workspace / "candidates.csv")
+        assert list(table[0]) == list(CANDIDATES)
+        assert [int(row["k"]) for row in table] == [candidate.k for candidate in summary.candidates]
+        assert [row["k"] for row in table if row["chosen"] == "true"] == [str(len(summary.clusters))] == ["3"]
+        if k == "2..5":
+            assert [row["k"] for row in table] == ["2", "3", "4", "5"]
+        with Image.open(workspace / "candidates.png") as picture:
+            assert picture.format == "PNG"
+
+    def test_the_next_clustering_takes_them_away(self, workspace: Path) -> None:
+        imgcluster.cluster(workspace=workspace, k="auto")
+        assert imgcluster.cluster(workspace=workspace).candidates == ()
+        assert not list(workspace.glob("candidates.*"))
+
+    def test_picking_a_level_keeps_them(self, workspace: Path) -> None:
+        imgcluster.cluster(workspace=workspace, k="auto")
+        before = (workspace / "candidates.csv").read_bytes()
+        imgcluster.cluster(workspace=workspace, k="auto", level="fine")
+        assert (workspace / "candidates.csv").read_bytes() == before
+
+    def test_a_dry_run_shows_and_writes_nothing(self, workspace: Path) -> None:
+        assert imgcluster.cluster(workspace=workspace, k="auto", dry_run=True).candidates
+        assert not list(workspace.glob("candidates.*"))
+        assert not (workspace / "layers.parquet").exists()
+
+
+def test_too_large_a_k_is_warned_of(tmp_path: Path, tiny_encoder: Path) -> None:
+    paint(tmp_path / "in", per_folder=60)
+    out = tmp_path / "out"
+    imgcluster.embed([tmp_path / "in"], workspace=out, encoder=tiny_encoder, device="cpu")
+    for k, warned in (("12", True), (12, True), (3, False), (None, False)):
+        summary = imgcluster.cluster(workspace=out, k=k, reduce="none", place="none")
+        found = [text for text in summary.warnings if "is more than these images show" in text]
+        assert [text.startswith("--k 12 is more") for text in found] == [True] * warned
+
+
+def test_folders_that_the_clusters_repeat_are_said(tmp_path: Path, tiny_encoder: Path) -> None:
+    paint(tmp_path / "in", per_folder=12)
+    summary = imgcluster.run([tmp_path / "in"], workspace=tmp_path / "out", encoder=tiny_encoder, device="cpu", k=3)
+    assert any("repeat the folders that the images lie in" in warning for warning in summary.cluster.warnings)

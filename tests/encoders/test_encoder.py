@@ -1,0 +1,206 @@
+"""Encoders of ours and foreign ones: what goes in, what comes out, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tiny_models
+from imgcluster import Encoder, EncoderError, EncoderOptions, UsageError
+from imgcluster.encoders import encoder as session_module
+
+IMAGES = np.random.default_rng(0).integers(1, 256, (5, 4, 4, 3), dtype=np.uint8)
+
+
+def test_our_encoder_says_about_itself_what_was_stored(tiny_encoder: Path) -> None:
+    encoder = Encoder(tiny_encoder, device="cpu")
+    assert encoder.info == tiny_models.TINY
+    assert encoder.device == "cpu"
+
+
+def test_values_are_those_of_the_graph(tiny_encoder: Path) -> None:
+    vectors = Encoder(tiny_encoder, device="cpu").encode(IMAGES)
+    assert vectors.dtype == np.float32
+    np.testing.assert_array_equal(vectors, IMAGES.reshape(5, -1).astype(np.float32) - 100)
+
+
+def test_no_image_gives_no_vector(tiny_encoder: Path) -> None:
+    assert Encoder(tiny_encoder, device="cpu").encode(IMAGES[:0]).shape == (0, 48)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float16"])
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
+@pytest.mark.parametrize("batch", [1, 3, "n"])
+def test_foreign_models_of_every_layout_type_and_batch(
+    tmp_path: Path, dtype: str, layout: str, batch: int | str
+) -> None:
+    shape = [batch, 4, 4, 3] if layout == "NHWC" else [batch, 3, 4, 4]
+    path = tiny_models.identity(tmp_path / "model.onnx", shape, dtype=dtype)
+    vectors = Encoder(path, device="cpu").encode(IMAGES)
+    expected = IMAGES if layout == "NHWC" else IMAGES.transpose(0, 3, 1, 2)
+    scale = 1 if dtype == "uint8" else 255
+    tolerance = 1e-3 if dtype == "float16" else 1e-6
+    np.testing.assert_allclose(vectors, expected.reshape(5, -1) / np.float32(scale), rtol=tolerance, atol=tolerance)
+
+
+def test_grey_model_takes_one_channel(tmp_path: Path) -> None:
+    path = tiny_models.identity(tmp_path / "grey.onnx", ["n", 1, 6, 5])
+    info = Encoder(path, device="cpu").info
+    assert (info.width, info.height, info.channels, info.embedding_size) == (5, 6, 1, 30)
+
+
+def test_scale_mean_and_std_are_applied_per_channel(tmp_path: Path) -> None:
+    path = tiny_models.identity(tmp_path / "model.onnx", ["n", 4, 4, 3])
+    options = EncoderOptions(scale=0.5, mean=(1.0, 2.0, 3.0), std=(2.0, 4.0, 8.0))
+    vectors = Encoder(path, device="cpu", options=options).encode(IMAGES)
+    expected = (IMAGES * 0.5 - np.array([1.0, 2.0, 3.0])) / np.array([2.0, 4.0, 8.0])
+    np.testing.assert_allclose(vectors, expected.reshape(5, -1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
+def test_feature_maps_are_averaged_over_space(tmp_path: Path, layout: str) -> None:
+    shape = ["n", 4, 4, 3] if layout == "NHWC" else ["n", 3, 4, 4]
+    path = tiny_models.identity(tmp_path / "map.onnx", shape, dtype="uint8", output_rank=4)
+    vectors = Encoder(path, device="cpu").encode(IMAGES)
+    np.testing.assert_allclose(vectors, IMAGES.mean(axis=(1, 2)), rtol=1e-6)
+
+
+def test_tokens_are_pooled_as_told(tmp_path: Path) -> None:
+    path = tiny_models.identity(tmp_path / "tokens.onnx", ["n", 4, 4, 3], dtype="uint8", output_rank=3)
+    tokens = IMAGES.reshape(5, 4, 12).astype(np.float32)
+    for pooling, expected in (("cls", tokens[:, 0]), ("mean", tokens.mean(axis=1))):
+        vectors = Encoder(path, device="cpu", options=EncoderOptions(pool=pooling)).encode(IMAGES)
+        np.testing.assert_allclose(vectors, expected, rtol=1e-6)
+    with pytest.raises(EncoderError, match=r"tokens, shape \(2, 4, 12\).*--pool cls or --pool mean"):
+        Encoder(path, device="cpu")
+
+
+def test_open_size_needs_the_option(tmp_path: Path) -> None:
+    path = tiny_models.identity(tmp_path / "open.onnx", ["batch", "num_channels", "height", "width"])
+    with pytest.raises(EncoderError, match="leaves its width open.*--image-size"):
+        Encoder(path, device="cpu")
+    info = Encoder(path, device="cpu", options=EncoderOptions(image_size=(6, 5))).info
+    assert (info.width, info.height, info.channels) == (6, 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "message"),
+    [
+        (["n", 48], "float32", r"'pixel_values' has shape \(n, 48\).*\(n, height, width, channels\)"),
+        (["n", 5, 4, 4], "float32", r"shape \(n, 5, 4, 4\).*1 or 3 channels"),
+    ],
+)
+def test_what_does_not_fit_is_named(tmp_path: Path, shape: list[int | str], dtype: str, message: str) -> None:
+    path = tiny_models.identity(tmp_path / "model.onnx", shape, dtype=dtype)
+    with pytest.raises(EncoderError, match=message):
+        Encoder(path, device="cpu")
+
+
+def test_two_inputs_are_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match=r"takes 2 inputs \(image\(1, 3, 4, 4\), text"):
+        Encoder(tiny_models.two_inputs(tmp_path / "two.onnx"), device="cpu")
+
+
+def test_options_that_do_not_fit_are_refused(tmp_path: Path, tiny_encoder: Path) -> None:
+    with pytest.raises(UsageError, match="takes bytes.*leave out --mean"):
+        Encoder(tiny_encoder, device="cpu", options=EncoderOptions(mean=(0.5,)))
+    path = tiny_models.identity(tmp_path / "model.onnx", ["n", 4, 4, 3])
+    with pytest.raises(UsageError, match="--mean has 2 values.*1 or 3"):
+        Encoder(path, device="cpu", options=EncoderOptions(mean=(0.5, 0.5)))
+    with pytest.raises(UsageError, match="fixed to 4"):
+        Encoder(path, device="cpu", options=EncoderOptions(image_size=(8, 8)))
+    with pytest.raises(UsageError, match="resize rule 'squash' is unknown; choose one of crop, stretch, pad"):
+        EncoderOptions(resize="squash")
+    with pytest.raises(UsageError, match="not allowed as scale or standard deviation"):
+        EncoderOptions(std=(0.0,))
+
+
+def test_no_model_at_all(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"this is no model")
+    with pytest.raises(EncoderError, match=r"broken\.onnx is no ONNX model"):
+        Encoder(broken, device="cpu")
+    with pytest.raises(UsageError, match="there is no encoder file"):
+        Encoder(tmp_path / "missing.onnx", device="cpu")
+    with pytest.raises(UsageError, match="'nothing' is unknown; there are: .*photos"):
+        Encoder("nothing", device="cpu")
+
+
+def test_metadata_that_contradicts_the_graph_is_refused(tmp_path: Path) -> None:
+    lying = dataclasses.replace(tiny_models.TINY, embedding_size=7)
+    with pytest.raises(EncoderError, match="says of itself.*but its graph has"):
+        Encoder(tiny_models.mean_colour(tmp_path / "lying.onnx", lying), device="cpu")
+
+
+def test_identity_follows_weights_and_options(tmp_path: Path) -> None:
+    first = tiny_models.identity(tmp_path / "a.onnx", ["n", 4, 4, 3])
+    second = tiny_models.identity(tmp_path / "b.onnx", ["n", 4, 4, 1])
+    plain = Encoder(first, device="cpu").identity
+    assert plain == Encoder(first, device="cpu").identity
+    assert plain != Encoder(second, device="cpu").identity
+    assert plain != Encoder(first, device="cpu", options=EncoderOptions(mean=(0.5,))).identity
+
+
+class OutOfMemory:
+    """A session with room for batches of `room` images; stands in for a GPU's."""
+
+    def __init__(self, session: object, room: int) -> None:
+        self.session = session
+        self.room = room
+        self.batches: list[int] = []
+
+    def run(self, outputs: list[str], feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+        (batch,) = feed.values()
+        self.batches.append(len(batch))
+        if len(batch) > self.room:
+            raise RuntimeError(
+                "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Failed to allocate memory for requested buffer"
+            )
+        return self.session.run(outputs, feed)  # type: ignore[attr-defined]
+
+
+def test_out_of_memory_halves_the_batch_and_stays_there(tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = Encoder(tiny_encoder, device="cpu")
+    expected = encoder.encode(IMAGES)
+    small = OutOfMemory(encoder._session, room=2)
+    monkeypatch.setattr(encoder, "_session", small)
+    np.testing.assert_array_equal(encoder.encode(IMAGES), expected)
+    assert small.batches == [5, 2, 2, 1]
+    np.testing.assert_array_equal(encoder.encode(IMAGES), expected)
+    assert small.batches[4:] == [2, 2, 1]
+
+
+def test_no_memory_for_a_single_image_is_an_error(tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = Encoder(tiny_encoder, device="cpu")
+    monkeypatch.setattr(encoder, "_session", OutOfMemory(encoder._session, room=0))
+    with pytest.raises(EncoderError, match="no memory on cpu for a batch of 1; try --device cpu"):
+        encoder.encode(IMAGES)
+
+
+def test_another_failure_in_use_is_an_error_and_not_halved(tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def run(self, outputs: list[str], feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+            raise RuntimeError("CUDA error 719: unspecified launch failure")
+
+    encoder = Encoder(tiny_encoder, device="cpu")
+    monkeypatch.setattr(encoder, "_session", Broken())
+    with pytest.raises(EncoderError, match="encoder tiny failed on cpu: CUDA error 719"):
+        encoder.encode(IMAGES)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_photos_gives_the_same_vectors_in_any_batch(size: int) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (7, 224, 224, 3), dtype=np.uint8)
+    encoder = Encoder("photos", device="cpu")
+    together = encoder.encode(images)
+    assert together.shape == (7, 1280)
+    parts = np.concatenate([encoder.encode(images[i : i + size]) for i in range(0, 7, size)])
+    np.testing.assert_array_equal(parts, together)
+
+
+def test_describe_reads_a_foreign_model(tmp_path: Path) -> None:
+    info = session_module.describe(tiny_models.identity(tmp_path / "foreign.onnx", ["n", 3, 8, 9]))
+    assert (info.name, info.width, info.height, info.metric) == ("foreign", 9, 8, "cosine")

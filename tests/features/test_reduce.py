@@ -1,0 +1,317 @@
+"""Reduction: normalising, choosing, and walks on the graph, PCA and UMAP on inputs down to nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from imgcluster.clustering.kmeans import divide
+from imgcluster.errors import ClusteringError, UsageError
+from imgcluster.features import normalize
+from imgcluster.features import reduce as reduce_module
+from imgcluster.features.diffusion import diffusion_map
+from imgcluster.features.neighbors import count_pieces, neighbour_graph, walk_graph
+from imgcluster.features.normalize import comparable, normalise
+from imgcluster.features.reduce import REDUCTIONS, choose_reduction, reduce
+from vectors import blobs, same_partition, scattered
+
+
+def noise(count: int, dimensions: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(count, dimensions)).astype(np.float32)
+
+
+class TestNormalise:
+    def test_vectors_have_length_one_and_keep_their_direction(self) -> None:
+        vectors = noise(50, 7) * 1000
+        unit = normalise(vectors)
+        assert unit.dtype == np.float32
+        assert np.linalg.norm(unit, axis=1) == pytest.approx(np.ones(50), abs=1e-6)
+        assert np.sum(unit * vectors, axis=1) == pytest.approx(np.linalg.norm(vectors, axis=1), rel=1e-5)
+
+    def test_a_known_one(self) -> None:
+        assert normalise(np.array([[3, 4]], np.float32))[0].tolist() == pytest.approx([0.6, 0.8])
+
+    def test_zero_vectors_stay(self) -> None:
+        assert normalise(np.zeros((3, 4), np.float32)).tolist() == [[0.0] * 4] * 3
+
+    def test_no_vectors(self) -> None:
+        assert normalise(np.zeros((0, 4), np.float32)).shape == (0, 4)
+
+    def test_the_input_is_not_changed(self) -> None:
+        vectors = noise(5, 3)
+        before = vectors.copy()
+        normalise(vectors)
+        assert np.array_equal(vectors, before)
+
+
+class TestComparable:
+    def test_euclidean_vectors_stay(self) -> None:
+        vectors = noise(20, 5)
+        assert comparable(vectors, "euclidean") is vectors
+
+    def test_of_features_without_negative_ones_the_roots_are_centred(self) -> None:
+        vectors = np.abs(noise(30, 6))
+        centred = np.sqrt(vectors.astype(np.float64))
+        centred -= centred.mean(axis=0)
+        expected = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+        answer = comparable(vectors, "cosine")
+        assert answer.dtype == np.float32
+        assert answer == pytest.approx(expected, abs=1e-5)
+
+    def test_of_others_the_directions_are_centred(self) -> None:
+        vectors = noise(30, 6)
+        centred = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).astype(np.float64)
+        centred -= centred.mean(axis=0)
+        expected = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+        assert comparable(vectors, "cosine") == pytest.approx(expected, abs=1e-5)
+        # Their lengths say nothing under the cosine.
+        longer = vectors * np.arange(1, 31, dtype=np.float32)[:, None]
+        assert comparable(longer, "cosine") == pytest.approx(expected, abs=1e-5)
+
+    @pytest.mark.parametrize("sign", [1, -1])
+    @pytest.mark.parametrize("count", [1, 2, 40])
+    def test_equal_vectors_stay_equal_and_are_not_lost(self, count: int, sign: int) -> None:
+        answer = comparable(np.tile(sign * np.abs(noise(1, 7)), (count, 1)), "cosine")
+        assert len(np.unique(answer, axis=0)) == 1
+        assert np.linalg.norm(answer, axis=1) == pytest.approx(np.ones(count), abs=1e-6)
+
+    @pytest.mark.parametrize("sign", [1, -1])
+    def test_copies_stay_copies(self, sign: int) -> None:
+        vectors = noise(7, 33) if sign < 0 else np.abs(noise(7, 33))
+        answer = comparable(vectors[np.arange(70) % 7], "cosine")
+        assert len(np.unique(answer, axis=0)) == 7
+
+    def test_vectors_of_one_direction_are_no_rounding_errors(self) -> None:
+        # Under the cosine these are all alike; what is left of them, less their mean, is not to be blown up.
+        vectors = noise(1, 16) * np.arange(1, 41, dtype=np.float32)[:, None]
+        assert np.abs(comparable(vectors, "cosine")).max() <= 1e-5
+
+    @pytest.mark.parametrize("sign", [1, -1])
+    def test_in_parts_it_is_the_same_and_what_is_given_stays(self, sign: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        vectors = noise(40, 6) if sign < 0 else np.abs(noise(40, 6))
+        given = vectors.copy()
+        whole = comparable(vectors, "cosine")
+        monkeypatch.setattr(normalize, "_ROWS_AT_ONCE", 7)
+        assert np.array_equal(comparable(vectors, "cosine"), whole)
+        assert np.array_equal(normalise(vectors[::2]), normalise(vectors)[::2])
+        assert np.array_equal(vectors, given)
+
+    def test_zero_vectors_give_numbers(self) -> None:
+        for vectors in (np.zeros((5, 4), np.float32), np.vstack([np.zeros((3, 4), np.float32), noise(3, 4)])):
+            answer = comparable(vectors, "cosine")
+            assert np.all(np.isfinite(answer))
+            assert len(np.unique(answer[:3], axis=0)) == 1
+
+    def test_no_vectors(self) -> None:
+        assert comparable(np.empty((0, 4), np.float32), "cosine").shape == (0, 4)
+
+    def test_the_input_is_not_changed(self) -> None:
+        vectors = np.abs(noise(9, 4))
+        before = vectors.copy()
+        comparable(vectors, "cosine")
+        assert np.array_equal(vectors, before)
+
+
+class TestChooseReduction:
+    def test_auto_is_the_graph_but_before_evoc_which_builds_its_own(self) -> None:
+        assert choose_reduction("auto", "hdbscan") == "graph"
+        assert choose_reduction("auto", "kmeans") == "graph"
+        assert choose_reduction("auto", "evoc") == "none"
+
+    @pytest.mark.parametrize("method", ["kmeans", "hdbscan"])
+    @pytest.mark.parametrize("reduction", ["none", "graph", "pca"])
+    def test_what_is_named_stays(self, reduction: str, method: str) -> None:
+        assert choose_reduction(reduction, method) == reduction
+
+    def test_an_unknown_one_is_wrong_usage(self) -> None:
+        with pytest.raises(UsageError, match="reduction 'tsne' is unknown; choose one of auto, none, pca, umap, graph"):
+            choose_reduction("tsne", "kmeans")
+        assert REDUCTIONS == ("auto", "none", "pca", "umap", "graph")
+
+    def test_a_missing_package_is_named_with_its_extra(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+        with pytest.raises(UsageError, match=r"pip install 'imgcluster\[umap\]'"):
+            choose_reduction("umap", "hdbscan")
+
+
+class TestReduce:
+    def test_none_leaves_the_vectors(self) -> None:
+        vectors = noise(30, 40)
+        answer = reduce(vectors, "none", seed=0)
+        assert answer.vectors is vectors
+        assert answer.how == "none"
+
+    @pytest.mark.parametrize(("count", "dimensions"), [(60, 1280), (300, 400)])
+    def test_pca_gives_ten_dimensions(self, count: int, dimensions: int) -> None:
+        answer = reduce(noise(count, dimensions), "pca", seed=0)
+        assert answer.vectors.shape == (count, 10)
+        assert answer.vectors.dtype == np.float32
+        assert answer.how == "PCA to 10 dimensions"
+
+    def test_pca_keeps_distances_of_data_that_have_only_few_dimensions(self) -> None:
+        flat = noise(80, 3)
+        turned = flat @ np.linalg.qr(noise(40, 40).astype(np.float64))[0][:3].astype(np.float32)
+        reduced = reduce(turned, "pca", seed=0).vectors
+        before = np.linalg.norm(flat[:, None] - flat[None], axis=2)
+        after = np.linalg.norm(reduced[:, None] - reduced[None], axis=2)
+        assert after == pytest.approx(before, abs=1e-4)
+
+    @pytest.mark.parametrize(("count", "dimensions"), [(60, 1280), (300, 400)])
+    def test_one_seed_gives_one_answer(self, count: int, dimensions: int) -> None:
+        vectors = noise(count, dimensions)
+        first, second = (reduce(vectors, "pca", seed=7).vectors for _ in range(2))
+        assert np.array_equal(first, second)
+
+    @pytest.mark.parametrize("dimensions", [1, 2, 10])
+    def test_few_dimensions_are_left_as_they_are(self, dimensions: int) -> None:
+        vectors = noise(50, dimensions)
+        answer = reduce(vectors, "pca", seed=0)
+        assert answer.vectors is vectors
+        assert answer.how == "none"
+
+    @pytest.mark.parametrize(("count", "target"), [(2, 1), (3, 2), (6, 5)])
+    def test_few_images_give_as_many_dimensions_as_they_span(self, count: int, target: int) -> None:
+        answer = reduce(noise(count, 1280), "pca", seed=0)
+        assert answer.vectors.shape == (count, target)
+
+    @pytest.mark.parametrize("count", [0, 1])
+    def test_no_or_one_image(self, count: int) -> None:
+        vectors = noise(count, 20)
+        assert reduce(vectors, "pca", seed=0).vectors is vectors
+
+    @pytest.mark.parametrize("value", [0.0, 0.1])
+    @pytest.mark.parametrize("count", [2, 20, 300])
+    def test_identical_images_stay_identical(self, count: int, value: float) -> None:
+        vectors = np.tile(noise(1, 400) * value, (count, 1))
+        reduced = reduce(vectors, "pca", seed=0).vectors
+        assert np.all(np.isfinite(reduced))
+        assert len(np.unique(reduced, axis=0)) == 1
+
+    @pytest.mark.parametrize(("different", "times"), [(6, 10), (150, 2)])
+    def test_copies_of_one_image_stay_copies(self, different: int, times: int) -> None:
+        which = np.arange(different * times) % different
+        reduced = reduce(noise(different, 400)[which], "pca", seed=0).vectors
+        assert np.array_equal(reduced, reduced[:different][which])
+
+
+class TestGraph:
+    def test_groups_come_apart_and_the_graph_is_kept(self) -> None:
+        vectors, truth = blobs([30, 40, 50], spread=0.5)
+        answer = reduce(vectors, "graph", seed=0)
+        assert answer.how == f"random walks on the neighbour graph to {answer.vectors.shape[1]} dimensions"
+        assert answer.vectors.dtype == np.float32
+        assert answer.graph is not None
+        assert answer.graph.shape == (120, 120)
+        assert answer.rows is not None
+        assert answer.rows.tolist() == list(range(120))
+        assert same_partition(divide(answer.vectors, 3, seed=0, starts=8)[0], truth)
+
+    @pytest.mark.parametrize(("different", "times"), [(20, 2), (40, 9), (500, 2)])
+    def test_copies_of_one_image_stay_copies(self, different: int, times: int) -> None:
+        which = np.arange(different * times) % different
+        answer = reduce(scattered(different)[which], "graph", seed=0)
+        assert np.array_equal(answer.vectors, answer.vectors[:different][which])
+        assert np.array_equal(answer.vectors[:different], reduce(scattered(different), "graph", seed=0).vectors)
+        assert answer.rows is not None
+        assert answer.rows.tolist() == list(range(different))
+
+    @pytest.mark.parametrize("count", [0, 1, 2, 3, 15])
+    @pytest.mark.parametrize("times", [1, 10])
+    def test_few_different_images_stay_as_they_are(self, count: int, times: int) -> None:
+        vectors = np.repeat(scattered(count), times, axis=0)
+        answer = reduce(vectors, "graph", seed=0)
+        assert answer.vectors is vectors
+        assert (answer.how, answer.graph) == ("none", None)
+
+    def test_sixteen_are_enough(self) -> None:
+        assert reduce(scattered(16), "graph", seed=0).graph is not None
+
+    def test_zero_and_minus_zero_are_one(self) -> None:
+        vectors = np.zeros((40, 3), np.float32)
+        vectors[20:] = -0.0
+        assert reduce(vectors, "graph", seed=0).vectors is vectors
+
+    def test_many_pieces_say_nothing_of_each_other(self) -> None:
+        # Each of more images than there are neighbours, so that no neighbours join them.
+        apart, _ = blobs([70] * 11, dimensions=12, spread=0.01)
+        answer = reduce(apart, "graph", seed=0)
+        assert answer.vectors is apart
+        assert answer.how == "none: the neighbour graph falls into many pieces"
+
+    def test_above_the_limit_the_others_are_placed_by_a_sample(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        vectors, truth = blobs([100, 150, 200], spread=0.5)
+        monkeypatch.setattr(reduce_module, "_GRAPH_SAMPLE", 120)
+        answer = reduce(vectors, "graph", seed=3)
+        assert answer.how.endswith(", from 120 images")
+        assert answer.vectors.shape[0] == 450
+        assert answer.graph is not None
+        assert answer.rows is not None
+        assert answer.graph.shape == (120, 120)
+        assert len(set(answer.rows.tolist())) == 120
+        assert np.linalg.norm(answer.vectors, axis=1) == pytest.approx(np.ones(450), abs=1e-5)
+        assert same_partition(divide(answer.vectors, 3, seed=0, starts=8)[0], truth)
+        again = reduce(vectors, "graph", seed=3)
+        assert again.vectors.tobytes() == answer.vectors.tobytes()
+        assert reduce(vectors, "graph", seed=4).vectors.tobytes() != answer.vectors.tobytes()
+
+    def test_the_graph_that_shows_the_clusters_has_more_neighbours_and_is_every_seeds(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        vectors = scattered(900, 4)
+        answer = reduce(vectors, "graph", seed=0)
+        assert answer.graph is not None
+        assert (answer.graph != neighbour_graph(vectors)).nnz == 0
+        assert np.array_equal(answer.vectors, diffusion_map(walk_graph(vectors)))
+        monkeypatch.setattr("imgcluster.features.neighbors._SHOWN", 300)
+        first, second = (reduce(vectors, "graph", seed=seed) for seed in (0, 1))
+        assert first.graph is not None
+        assert first.graph.shape == (900, 900)
+        assert count_pieces(first.graph) >= 3
+        assert np.array_equal(first.rows, second.rows)
+        assert (first.graph != second.graph).nnz == 0
+
+    def test_the_graph_that_shows_the_clusters_is_in_few_pieces(self) -> None:
+        # Groups of 40: with √n neighbours each is alone, and nothing would say which lie near each other.
+        vectors, _ = blobs([40] * 12, dimensions=12, spread=0.5)
+        answer = reduce(vectors, "graph", seed=0)
+        assert answer.graph is not None
+        assert count_pieces(neighbour_graph(vectors)) == 12
+        assert count_pieces(answer.graph) == 1
+
+    def test_a_sample_and_copies(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        vectors, _ = blobs([60, 60], spread=0.5)
+        monkeypatch.setattr(reduce_module, "_GRAPH_SAMPLE", 50)
+        answer = reduce(np.repeat(vectors, 2, axis=0), "graph", seed=0)
+        assert np.array_equal(answer.vectors[::2], answer.vectors[1::2])
+        assert answer.rows is not None
+        assert np.all(answer.rows % 2 == 0), "the first of the copies stands for both"
+
+    def test_many_dimensions_of_many_images_are_reduced_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        vectors, truth = blobs([60, 60, 60], dimensions=150, spread=0.5)
+        monkeypatch.setattr(reduce_module, "_PAIR_BUDGET", 1000)
+        answer = reduce(vectors, "graph", seed=0)
+        assert same_partition(divide(answer.vectors, 3, seed=0, starts=8)[0], truth)
+
+    @pytest.mark.parametrize("count", [100, 500])
+    def test_twice_the_same_bytes(self, count: int) -> None:
+        first, second = (reduce(scattered(count), "graph", seed=5).vectors for _ in range(2))
+        assert first.tobytes() == second.tobytes()
+
+
+class TestUmap:
+    @pytest.mark.slow
+    def test_groups_stay_apart_alike_in_two_runs(self) -> None:
+        pytest.importorskip("umap", exc_type=ImportError)
+        vectors = noise(80, 40, seed=1) * 0.1
+        vectors[:40, 0] += 10
+        first, second = (reduce(vectors, "umap", seed=3) for _ in range(2))
+        assert first.how == "UMAP to 10 dimensions"
+        assert first.vectors.shape == (80, 10)
+        assert np.array_equal(first.vectors, second.vectors)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("count", [2, 3, 12])
+    def test_too_few_images_say_what_to_do(self, count: int) -> None:
+        pytest.importorskip("umap", exc_type=ImportError)
+        with pytest.raises(ClusteringError, match=f"{count} images are too few for UMAP; use --reduce pca"):
+            reduce(noise(count, 40), "umap", seed=0)

@@ -1,0 +1,146 @@
+"""Atomic writing: the old file or the new one, and nothing left over."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import imgcluster
+from imgcluster.fileio.atomic import atomic_path, remove, sync_folder, write_json, write_text
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(os.listdir(folder))
+
+
+def test_a_new_file_arrives_with_its_folders(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "new.txt"
+    with atomic_path(path) as draft:
+        assert draft.parent == path.parent
+        draft.write_bytes(b"new")
+        assert not path.exists()
+    assert path.read_bytes() == b"new"
+    assert names(path.parent) == ["new.txt"]
+
+
+def test_the_old_file_is_replaced_only_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with atomic_path(path) as draft:
+        draft.write_bytes(b"new")
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+@pytest.mark.parametrize("written", [True, False])
+def test_an_error_inside_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, error: BaseException, written: bool
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def write() -> None:
+        with atomic_path(path) as draft:
+            if written:
+                draft.write_bytes(b"half of the n")
+            raise error
+
+    with pytest.raises(type(error)):
+        write()
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_an_error_in_the_renaming_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def refuse(source: object, target: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(PermissionError), atomic_path(path) as draft:
+        draft.write_bytes(b"new")
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_kill_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    script = (
+        "import os, pathlib, sys\n"
+        "from imgcluster.fileio.atomic import atomic_path\n"
+        "with atomic_path(pathlib.Path(sys.argv[1])) as draft:\n"
+        "    draft.write_bytes(b'half')\n"
+        "    os._exit(9)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(imgcluster.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", script, str(path)], env=environment, timeout=60, check=False)
+    assert done.returncode == 9
+    assert path.read_bytes() == b"old"
+    # What is left is hidden.
+    assert [name for name in names(tmp_path) if not name.startswith(".")] == ["file"]
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with atomic_path(path) as first, atomic_path(path) as second:
+        assert first != second
+        first.write_bytes(b"outer")
+        second.write_bytes(b"inner")
+    assert path.read_bytes() == b"outer"
+    assert names(tmp_path) == ["file"]
+
+
+def test_the_longest_name_a_file_system_takes(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 255)
+    write_text(path, "text")
+    assert names(tmp_path) == ["n" * 255]
+
+
+def test_a_file_that_was_never_written_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "file"):
+        pass
+    assert names(tmp_path) == []
+
+
+def test_text_keeps_its_line_ends_and_characters(tmp_path: Path) -> None:
+    text = "a\r\nb\nc\rÄ日本😀\ufeff"
+    write_text(tmp_path / "file", text)
+    assert (tmp_path / "file").read_bytes() == text.encode()
+
+
+def test_json_reads_back(tmp_path: Path) -> None:
+    value = {"path": 'ä "quoted"\n', "numbers": [1, 2.5, None, True], "nested": {"a": {}}}
+    write_json(tmp_path / "file.json", value)
+    data = (tmp_path / "file.json").read_bytes()
+    assert json.loads(data) == value
+    assert data.endswith(b"}\n")
+    assert "ä".encode() in data
+
+
+def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> None:
+    write_json(tmp_path / "file.json", {"old": 1})
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "file.json", {"new": object()})
+    assert json.loads((tmp_path / "file.json").read_bytes()) == {"old": 1}
+    assert names(tmp_path) == ["file.json"]
+
+
+def test_removing_what_is_there_and_what_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    remove(path)
+    assert not path.exists()
+    remove(path)
+
+
+def test_a_folder_can_be_flushed(tmp_path: Path) -> None:
+    sync_folder(tmp_path)

@@ -1,0 +1,124 @@
+"""Tables: any text comes back as it was, and what is no such table is refused in plain words."""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from imgcluster.errors import WorkspaceError
+from imgcluster.fileio.csv_tables import read_table, write_table
+from imgcluster.workspace.tables import ASSIGNMENTS, CLUSTERS, SKIPPED
+
+# What a path as text can hold: anything but NUL, which no file system takes, and lone surrogates.
+texts = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=12) | st.text(
+    st.sampled_from(list(",\"'\r\n\ufeff;\t \\=é")), max_size=8
+)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(st.lists(st.tuples(texts, texts), max_size=6))
+@example([("\ufeffa", "b\r"), ("", ""), ("\n", '"'), ("a\r\nb", "\r"), (" a ", ",")])
+def test_any_text_comes_back(rows: list[tuple[str, str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "skipped.csv"
+        write_table(path, SKIPPED, rows)
+        assert [(row["path"], row["reason"]) for row in read_table(path, SKIPPED)] == rows
+        # Another reader of RFC 4180 sees the same.
+        with path.open(encoding="utf-8", newline="") as file:
+            assert list(csv.reader(file)) == [list(SKIPPED), *map(list, rows)]
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(st.lists(texts, max_size=6))
+def test_a_table_of_one_column_keeps_empty_fields(values: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "one.csv"
+        write_table(path, ["path"], [[value] for value in values])
+        assert [row["path"] for row in read_table(path, ["path"])] == values
+
+
+def test_values_are_written_as_the_design_says(tmp_path: Path) -> None:
+    path = tmp_path / "assignments.csv"
+    write_table(path, ASSIGNMENTS, [("a.jpg", -1, 0.5, None, False, 0), ("b,c.jpg", 0, 1, 0.25, True, None)])
+    assert path.read_bytes() == (
+        b'path,cluster,confidence,distance,is_medoid,runner_up\na.jpg,-1,0.5,,false,0\n"b,c.jpg",0,1,0.25,true,\n'
+    )
+    columns = "cluster size share medoid mean_distance silhouette stability mean_confidence name"
+    assert columns.split() == list(CLUSTERS)
+
+
+def test_a_table_without_rows(tmp_path: Path) -> None:
+    path = tmp_path / "skipped.csv"
+    write_table(path, SKIPPED, [])
+    assert path.read_bytes() == b"path,reason\n"
+    assert list(read_table(path, SKIPPED)) == []
+
+
+def test_a_failing_source_of_rows_leaves_the_old_table(tmp_path: Path) -> None:
+    path = tmp_path / "skipped.csv"
+    write_table(path, SKIPPED, [("old", "why")])
+
+    def rows():  # type: ignore[no-untyped-def]
+        yield ("new", "why")
+        raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        write_table(path, SKIPPED, rows())
+    assert [row["path"] for row in read_table(path, SKIPPED)] == ["old"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["skipped.csv"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xef\xbb\xbfpath,label\r\na.jpg,cat\r\n",
+        b'"label","path"\n"cat","a.jpg"',
+        b"extra,path,label\n1,a.jpg,cat\n\n",
+    ],
+    ids=["byte order mark and CRLF", "other order, no last line end", "more columns, an empty line"],
+)
+def test_tables_of_other_programs_are_read(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_bytes(data)
+    assert [(row["path"], row["label"]) for row in read_table(path, ("path", "label"))] == [("a.jpg", "cat")]
+
+
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+def test_spreadsheets_of_all_countries_are_read(tmp_path: Path, sign: str) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text(f'\ufeff"path"{sign}label\r\n"a{sign}b.jpg"{sign}cat\r\n', encoding="utf-8", newline="")
+    assert [(row["path"], row["label"]) for row in read_table(path, ("path", "label"))] == [(f"a{sign}b.jpg", "cat")]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "lacks the column 'path'; needed are: path, reason"),
+        (b"path,why\na,b\n", "lacks the column 'reason'"),
+        (b"path,reason\na\n", "line 2: this row has not as many fields as the first"),
+        (b"path,reason\na,b\nc,d,e\n", "line 3: this row has not as many fields as the first"),
+        (b'path,reason\n"a,b\n', "cannot be read: unexpected end of data"),
+        (b'path,reason\n"a"x,b\n', "cannot be read: "),
+        ("path,reason\nä,b\n".encode("latin-1"), "cannot be read: .*utf-8"),
+        ("path,reason\nä,b\n".encode("utf-16"), "cannot be read: .*utf-8"),
+        (b"path,reason\n" + b"x" * 200_000 + b",b\n", "cannot be read: field larger"),
+    ],
+)
+def test_what_is_no_such_table_is_refused(tmp_path: Path, data: bytes, message: str) -> None:
+    path = tmp_path / "skipped.csv"
+    path.write_bytes(data)
+    with pytest.raises(WorkspaceError, match=message) as caught:
+        list(read_table(path, SKIPPED))
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(WorkspaceError, match=r"nowhere\.csv cannot be read: .*No such file"):
+        list(read_table(tmp_path / "nowhere.csv", SKIPPED))
+    with pytest.raises(WorkspaceError, match="cannot be read: "):
+        list(read_table(tmp_path, SKIPPED))

@@ -1,0 +1,155 @@
+"""Paths as text: valid Unicode, one text for one path, and back."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path, PurePosixPath
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from imgcluster.fileio.path_text import common_base, from_text, join, relative_to, to_text
+
+QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=300)
+
+posix_only = pytest.mark.skipif(os.name == "nt", reason="file names of Windows are no bytes, and \\ separates them")
+
+# Backslashes, the letters of the escapes and hexadecimal digits are where an escape could be mistaken.
+_TRICKY = st.lists(st.sampled_from([b"\\", b"x", b"u", b"5", b"c", b"d", b"8", b"\xff", b"\x80", b"a"])).map(b"".join)
+NAMES = (st.binary(min_size=1) | _TRICKY).map(lambda name: name.replace(b"/", b"_").replace(b"\0", b"_"))
+NAMES = NAMES.filter(lambda name: name not in (b"", b".", b".."))
+PARTS = st.text("abc \\", min_size=1, max_size=3)
+
+
+@posix_only
+class TestRoundTrip:
+    @QUICK
+    @given(st.lists(NAMES, min_size=1, max_size=4))
+    @example([b"\\xff"])
+    @example([b"\xff"])
+    @example([b"\\\xff"])
+    @example([b"\\x5cx41"])
+    @example([b"caf\xe9 \\u00e9"])
+    def test_any_bytes_come_back(self, names: list[bytes]) -> None:
+        path = os.fsdecode(b"/".join(names))
+
+        assert os.fsencode(from_text(to_text(path))) == os.fsencode(path)
+
+    @QUICK
+    @given(NAMES)
+    def test_the_text_is_valid_unicode(self, name: bytes) -> None:
+        assert to_text(os.fsdecode(name)).encode("utf-8")
+
+    @QUICK
+    @given(NAMES, NAMES)
+    def test_two_paths_never_share_a_text(self, one: bytes, other: bytes) -> None:
+        assert (to_text(os.fsdecode(one)) == to_text(os.fsdecode(other))) == (one == other)
+
+    @QUICK
+    @given(st.text().filter(lambda text: text not in ("", ".", "..") and not set(text) & {"/", "\0"}))
+    def test_lone_surrogates_of_windows_come_back(self, name: str) -> None:
+        assert str(from_text(to_text(name))) == name
+
+    @QUICK
+    @given(st.characters(min_codepoint=0xD800, max_codepoint=0xDFFF, categories=["Cs"]))
+    def test_every_surrogate_comes_back(self, character: str) -> None:
+        text = to_text(character)
+
+        assert text.isascii()
+        assert str(from_text(text)) == character
+
+
+class TestToText:
+    @pytest.mark.parametrize(
+        "name",
+        ["plain.jpg", "with space.jpg", 'quote".jpg', "comma,.jpg", "line\nbreak.jpg", "<script>.jpg", "ü漢🙂.jpg"],
+    )
+    def test_ordinary_names_stay_as_they_are(self, name: str) -> None:
+        assert to_text(name) == name
+
+    @posix_only
+    @pytest.mark.parametrize(
+        ("path", "text"),
+        [
+            (b"caf\xe9.jpg", "caf\\xe9.jpg"),
+            (b"\\xe9.jpg", "\\x5cxe9.jpg"),
+            (b"\\u12ab", "\\x5cu12ab"),
+            (b"a\\b", "a\\b"),
+            (b"\\xE9", "\\xE9"),
+            (b"\\x", "\\x"),
+        ],
+    )
+    def test_escapes(self, path: bytes, text: str) -> None:
+        assert to_text(os.fsdecode(path)) == text
+
+    def test_a_lone_surrogate_that_is_no_byte(self) -> None:
+        assert to_text("a\ud800b") == "a\\ud800b"
+
+    def test_takes_path_objects(self) -> None:
+        assert to_text(Path("a") / "b.jpg") == "a/b.jpg"
+
+    @pytest.mark.skipif(sys.platform != "win32", reason="only Windows separates with backslashes")
+    def test_separators_of_windows_become_slashes(self) -> None:
+        assert to_text("C:\\a\\b.jpg") == "C:/a/b.jpg"
+
+
+class TestJoin:
+    @pytest.mark.parametrize(
+        ("root", "path", "whole"), [("/a", "b/c", "/a/b/c"), ("/", "b", "/b"), ("C:/", "b", "C:/b"), ("/a", "", "/a/")]
+    )
+    def test_join(self, root: str, path: str, whole: str) -> None:
+        assert join(root, path) == whole
+
+
+class TestCommonBase:
+    @pytest.mark.parametrize(
+        ("roots", "base"),
+        [
+            ([], ""),
+            (["/a/b"], "/a/b"),
+            (["/a/b", "/a/c"], "/a"),
+            (["/a/b", "/a/b/c"], "/a/b"),
+            (["/a/bc", "/a/b"], "/a"),
+            (["/a", "/b"], "/"),
+            (["/", "/a"], "/"),
+            (["/"], "/"),
+            (["C:/a", "D:/a"], ""),
+            (["C:/a/b", "C:/a/c"], "C:/a"),
+        ],
+    )
+    def test_known(self, roots: list[str], base: str) -> None:
+        assert common_base(roots) == base
+
+    @QUICK
+    @given(st.lists(st.lists(PARTS, max_size=4), min_size=1, max_size=4))
+    def test_holds_every_root_and_is_the_deepest_that_does(self, parts: list[list[str]]) -> None:
+        roots = ["/" + "/".join(names) for names in parts]
+
+        base = PurePosixPath(common_base(roots))
+
+        assert all(PurePosixPath(root).is_relative_to(base) for root in roots)
+        deeper = {base.joinpath(*PurePosixPath(root).relative_to(base).parts[:1]) for root in roots}
+        assert len(deeper) > 1 or deeper == {base}
+
+
+class TestRelativeTo:
+    @QUICK
+    @given(st.lists(PARTS, max_size=3), st.lists(PARTS, min_size=1, max_size=3))
+    def test_undoes_join(self, base: list[str], path: list[str]) -> None:
+        root = "/" + "/".join(base)
+
+        assert relative_to(join(root, "/".join(path)), root) == "/".join(path)
+
+    def test_unchanged_where_there_is_no_common_base(self) -> None:
+        assert relative_to("D:/a/b.jpg", "") == "D:/a/b.jpg"
+
+    @pytest.mark.parametrize("path", ["/a", "/"])
+    def test_the_base_itself(self, path: str) -> None:
+        assert relative_to(path, path) == "."
+
+    @pytest.mark.parametrize("path", ["/ab/c", "/b", "/"])
+    def test_what_lies_elsewhere_is_refused(self, path: str) -> None:
+        with pytest.raises(ValueError, match=f"'{path}' does not lie under '/a'"):
+            relative_to(path, "/a")

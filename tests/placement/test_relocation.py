@@ -1,0 +1,164 @@
+"""Relocating: placed files follow their clusters, under every kill and whatever lies in the way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from imgcluster.fileio.path_text import to_text
+from imgcluster.placement import (
+    Journal,
+    UndoResult,
+    folder_name,
+    place,
+    plan,
+    read_journal,
+    relocate,
+    undo_placement,
+)
+from imgcluster.placement import relocation as module
+
+MODES = ["symlink", "copy", "hardlink", "move"]
+
+
+class Placed:
+    """Six pictures, of two folders with the same names, placed in three clusters."""
+
+    def __init__(self, folder: Path, mode: str) -> None:
+        self.folder, self.journal = folder / "out/clusters", folder / "out/placed.jsonl"
+        self.folder.parent.mkdir()
+        self.sources = []
+        for home in ("x", "y"):
+            (folder / home).mkdir()
+            for name in ("1.jpg", "2.jpg", "3.jpg"):
+                path = folder / home / name
+                path.write_text(f"{home} {name}", encoding="utf-8")
+                self.sources.append(path)
+        self.locations = [to_text(path) for path in self.sources]
+        place(plan(self.locations, [0, 0, 1, 1, 2, -1], self.folder, mode), self.journal)  # type: ignore[arg-type]
+
+    def relocate(self, clusters: Sequence[int], names: Mapping[int, str] | None = None) -> int:
+        journal = self.read()
+        assert journal is not None
+        return relocate(journal, self.journal, self.locations, clusters, names or {})
+
+    def read(self) -> Journal | None:
+        return read_journal(self.journal, self.locations)
+
+    def undo(self) -> UndoResult:
+        journal = self.read()
+        assert journal is not None
+        return undo_placement(journal, self.journal)
+
+    @property
+    def found(self) -> dict[str, str]:
+        """The content of each placed file."""
+        return {
+            path.relative_to(self.folder).as_posix(): path.read_text(encoding="utf-8")
+            for path in sorted(self.folder.rglob("*"))
+            if not path.is_dir()
+        }
+
+
+@pytest.fixture(params=MODES)
+def placed(request: pytest.FixtureRequest, tmp_path: Path) -> Placed:
+    return Placed(tmp_path, request.param)
+
+
+def test_names_merges_and_moves(placed: Placed) -> None:
+    before = placed.found
+    assert placed.relocate([0, 0, 2, 2, 2, 0], {0: "Sea & Söhne"}) == 5
+    assert placed.found == {
+        "cluster_000_sea_söhne/1.jpg": "x 1.jpg",
+        "cluster_000_sea_söhne/2.jpg": "x 2.jpg",
+        "cluster_000_sea_söhne/3.jpg": "y 3.jpg",
+        "cluster_002/1.jpg": "y 1.jpg",
+        "cluster_002/2.jpg": "y 2.jpg",
+        "cluster_002/3.jpg": "x 3.jpg",
+    }
+    assert placed.relocate([0, 0, 1, 1, 2, -1]) == 5
+    assert placed.found == before
+    assert placed.undo().done == 6
+    assert not placed.folder.exists()
+    assert all(source.exists() for source in placed.sources)
+
+
+def test_nothing_to_do_moves_nothing(placed: Placed) -> None:
+    before = placed.journal.read_bytes()
+    assert placed.relocate([0, 0, 1, 1, 2, -1]) == 0
+    assert placed.journal.read_bytes() == before
+
+
+def test_equal_names_and_strangers_are_not_overwritten(placed: Placed) -> None:
+    (placed.folder / "cluster_001/1.jpg").rename(placed.folder / "cluster_001/mine.txt")
+    (placed.folder / "cluster_000/3.jpg").write_text("a stranger's", encoding="utf-8")
+    placed.relocate([0, 0, 0, 0, 0, 0])
+    found = placed.found
+    assert found["cluster_000/3.jpg"] == "a stranger's"
+    assert found["cluster_001/mine.txt"] == "y 1.jpg"
+    assert sorted(found.values()) == sorted(
+        ["a stranger's", "x 1.jpg", "x 2.jpg", "x 3.jpg", "y 1.jpg", "y 2.jpg", "y 3.jpg"]
+    )
+    journal = placed.read()
+    assert journal is not None
+    # What its owner renamed is not ours any more.
+    assert len(journal.entries) == 5
+
+
+@pytest.mark.parametrize("at", range(5))
+@pytest.mark.parametrize("then", ["again", "back", "undo"])
+def test_a_kill_at_any_file_loses_none(placed: Placed, monkeypatch: pytest.MonkeyPatch, at: int, then: str) -> None:
+    before, real, calls = placed.found, module._rename, []
+
+    def dying(first: Path, second: Path) -> None:
+        if len(calls) == at:
+            raise KeyboardInterrupt
+        calls.append(first)
+        real(first, second)
+
+    monkeypatch.setattr(module, "_rename", dying)
+    after = ([1, 1, 1, 1, 1, -1], {1: "all"})
+    with pytest.raises(KeyboardInterrupt):
+        placed.relocate(*after)
+    monkeypatch.setattr(module, "_rename", real)
+    if then == "again":
+        placed.relocate(*after)
+        assert sorted(placed.found.values()) == sorted(before.values())
+        assert {name.split("/")[0] for name in placed.found} == {"cluster_001_all", "noise"}
+    elif then == "back":
+        placed.relocate([0, 0, 1, 1, 2, -1])
+        assert placed.found == before
+    taken = placed.undo()
+    assert (taken.done, taken.left) == (6, ())
+    assert not placed.folder.exists()
+    assert [source.read_text(encoding="utf-8") for source in placed.sources] == [
+        f"{home} {name}.jpg" for home in "xy" for name in "123"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("", "cluster_003"),
+        ("Beach", "cluster_003_beach"),
+        ("  Sea & Sun!  ", "cluster_003_sea_sun"),
+        ("../../etc/passwd", "cluster_003_etc_passwd"),
+        ("<img src=x>", "cluster_003_img_src_x"),
+        ("日本 の 海", "cluster_003_日本_の_海"),
+        ("ＡＢＣ①", "cluster_003_abc1"),
+        ("CON", "cluster_003_con"),
+        ("???", "cluster_003"),
+        ("x" * 80, "cluster_003_" + "x" * 40),
+        ("é" * 80, "cluster_003_" + "é" * 20),
+        ("snake_case name", "cluster_003_snake_case_name"),
+        ("हिन्दी फ़ोटो", "cluster_003_हिन्दी_फ़ोटो"),
+        ("ชายหาดที่สวย", "cluster_003_ชายหาดที่สวย"),
+    ],
+)
+def test_folders_take_what_any_file_system_takes_of_a_name(name: str, folder: str) -> None:
+    assert folder_name(3, name) == folder
+    assert folder_name(-1, name) == "noise"
+    assert len(os.fsencode(folder_name(3, name))) < 60

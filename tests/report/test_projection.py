@@ -1,0 +1,79 @@
+"""The map's layout: similar images side by side, the same every time, whatever the vectors are."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from imgcluster.report import projection as layout
+from imgcluster.report.projection import choose_layout, lay_out
+
+METHODS = [
+    "pca",
+    pytest.param("umap", marks=pytest.mark.skipif(importlib.util.find_spec("umap") is None, reason="no umap")),
+]
+
+
+def groups(each: int = 40, dimensions: int = 12) -> np.ndarray:
+    generator = np.random.default_rng(0)
+    centres = np.zeros((3, dimensions))
+    centres[np.arange(3), np.arange(3)] = 5
+    return (np.repeat(centres, each, axis=0) + generator.normal(0, 0.3, (3 * each, dimensions))).astype(np.float32)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_groups_are_apart_and_the_map_is_framed(method: str) -> None:
+    found = lay_out(groups(), "euclidean", method, seed=1)
+    assert found.points.shape == (120, 2)
+    assert found.points.dtype == np.float32
+    assert np.abs(found.points).max() == pytest.approx(1, abs=1e-5)
+    centres = found.points.reshape(3, 40, 2).mean(axis=1)
+    spread = found.points.reshape(3, 40, 2).std(axis=1).max()
+    distances = [np.linalg.norm(centres[a] - centres[b]) for a, b in ((0, 1), (0, 2), (1, 2))]
+    assert min(distances) > 2 * spread
+    assert found.how == {"pca": "PCA", "umap": "UMAP"}[method]
+    again = lay_out(groups(), "euclidean", method, seed=1)
+    assert (again.points == found.points).all()
+
+
+@pytest.mark.parametrize(
+    "vectors",
+    [
+        np.zeros((0, 4)),
+        np.ones((1, 4)),
+        np.eye(2),
+        np.ones((300, 5)),
+        np.full((20, 3), np.nan),
+        np.arange(30.0).reshape(30, 1),
+        np.eye(3),
+    ],
+    ids=["none", "one", "two", "the same", "no numbers", "one dimension", "three"],
+)
+def test_degenerate_sets_have_places(vectors: np.ndarray) -> None:
+    for method in ("pca", choose_layout(len(vectors))):
+        found = lay_out(vectors.astype(np.float32), "cosine", method)
+        assert found.points.shape == (len(vectors), 2)
+        assert np.isfinite(found.points).all()
+        assert np.abs(found.points).max(initial=0) <= 1.0001
+
+
+@pytest.mark.skipif(importlib.util.find_spec("umap") is None, reason="no umap")
+def test_of_many_some_are_laid_out_and_the_others_put_among_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "_UMAP_UP_TO", 150)
+    found = lay_out(groups(100), "euclidean", "umap")
+    assert found.how.startswith("UMAP of 150, ")
+    centres = np.median(found.points.reshape(3, 100, 2), axis=1)
+    nearest = ((found.points[:, None] - centres[None]) ** 2).sum(axis=2).argmin(axis=1)
+    assert (nearest == np.repeat(np.arange(3), 100)).mean() > 0.95
+
+
+def test_large_sets_are_projected_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = lay_out(groups(), "cosine", "pca").points
+    monkeypatch.setattr(layout, "_CHUNK", 7)
+    assert lay_out(groups(), "cosine", "pca").points == pytest.approx(whole, abs=1e-4)
+
+
+def test_few_images_are_laid_out_by_pca() -> None:
+    assert choose_layout(10) == "pca"

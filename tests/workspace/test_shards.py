@@ -1,0 +1,345 @@
+"""Shards: what goes in comes out bit by bit, the newest row counts, and damage is named."""
+
+from __future__ import annotations
+
+import math
+import random
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgcluster.errors import WorkspaceError
+from imgcluster.workspace.index import Index
+from imgcluster.workspace.shards import (
+    DIGEST_BYTES,
+    Row,
+    ShardWriter,
+    all_shards,
+    contents,
+    discard,
+    list_shards,
+    load,
+    read_keys,
+    read_rows,
+    rows_of,
+)
+
+ENCODER = "photos 1 0123456789abcdef"
+
+NAMES = ["plain.jpg", "日本/写真.jpg", "e\u0301.png", "\u00e9.png", r"bytes\xff.jpg", "a,b 'c' \"d\"\n.gif", "<b>.jpg"]
+
+
+def make_row(path: str, *, content: int = 0, root: str = "/photos", size: int = 4) -> Row:
+    """Return the row of an image whose bytes, and so everything but its place, follow from `content`."""
+    generator = np.random.default_rng(content)
+    return Row(
+        path=path,
+        root=root,
+        size=1000 + content,
+        mtime_ns=1_700_000_000_000_000_000 + content,
+        digest=generator.bytes(DIGEST_BYTES),
+        width=640 + content,
+        height=480 + content,
+        embedding=generator.normal(size=size).astype(np.float32),
+        brightness=float(np.float32(content % 10 / 10)),
+        colour=float(np.float32(content % 7 / 7)),
+    )
+
+
+def as_before_looks(shard: Path) -> None:
+    """Write a shard as imgcluster did when it did not measure brightness and colour."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(shard, partitioning=None)
+    pq.write_table(table.drop_columns(["brightness", "colour"]), shard, compression="zstd")
+
+
+def write(folder: Path, rows: list[Row], *, identity: str = ENCODER, rows_per_shard: int = 100) -> None:
+    writer = ShardWriter(folder, identity, rows_per_shard=rows_per_shard)
+    writer.add(rows)
+    writer.flush()
+
+
+class TestRoundTrip:
+    @pytest.mark.parametrize("rows_per_shard", [1, 3, 100])
+    def test_everything_comes_back_sorted_by_location(self, tmp_path: Path, rows_per_shard: int) -> None:
+        rows = [make_row(name, content=number) for number, name in enumerate(NAMES)]
+        write(tmp_path, rows, rows_per_shard=rows_per_shard)
+        answer = load(tmp_path, ENCODER)
+        expected = sorted(rows, key=lambda row: f"/photos/{row.path}")
+        assert answer.locations == [f"/photos/{row.path}" for row in expected]
+        assert answer.vectors.dtype == np.float32
+        assert answer.vectors.tobytes() == np.stack([row.embedding for row in expected]).tobytes()
+        assert answer.sizes.dtype == np.int32
+        assert answer.sizes.tolist() == [[row.width, row.height] for row in expected]
+        assert answer.looks.dtype == np.float32
+        assert answer.looks.tolist() == [[row.brightness, row.colour] for row in expected]
+        assert answer.roots == ("/photos",)
+
+    def test_odd_numbers_come_back_bit_by_bit(self, tmp_path: Path) -> None:
+        odd = np.array([-0.0, np.finfo(np.float32).tiny / 4, np.finfo(np.float32).max, 1 / 3], np.float32)
+        row = Row("a", "/r", 2**40, -1, bytes(range(16)), 2**31 - 1, 1, odd)
+        write(tmp_path, [row])
+        (back,) = rows_of(read_rows(all_shards(tmp_path)[0]))
+        assert back.embedding.tobytes() == odd.tobytes()
+        assert (back.path, back.root, back.size, back.mtime_ns, back.digest, back.width, back.height) == (
+            ("a", "/r", 2**40, -1, bytes(range(16)), 2**31 - 1, 1)
+        )
+
+    def test_keys_leave_the_vectors_out(self, tmp_path: Path) -> None:
+        row = make_row(NAMES[1], content=3)
+        write(tmp_path, [row])
+        table = read_keys(all_shards(tmp_path)[0])
+        assert table.to_pylist() == [
+            {
+                "path": row.path,
+                "root": "/photos",
+                "size": row.size,
+                "mtime_ns": row.mtime_ns,
+                "digest": row.digest,
+            }
+        ]
+
+    def test_the_columns_are_those_of_the_design(self, tmp_path: Path) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        write(tmp_path, [make_row("a")])
+        schema = pq.read_schema(all_shards(tmp_path)[0])
+        facts = ["path", "root", "size", "mtime_ns", "digest", "width", "height", "brightness", "colour", "source"]
+        assert schema.names == [*facts, "embedding"]
+        assert schema.field("brightness").type == schema.field("colour").type == pa.float32()
+        assert schema.field("embedding").type == pa.list_(pa.float32(), 4)
+        assert schema.field("digest").type == pa.binary(16)
+
+    def test_shards_are_written_as_they_fill(self, tmp_path: Path) -> None:
+        writer = ShardWriter(tmp_path, ENCODER, rows_per_shard=3)
+        writer.add([make_row("a"), make_row("b")])
+        assert all_shards(tmp_path) == []
+        writer.add([make_row(str(number)) for number in range(6)])
+        assert [path.name for path in all_shards(tmp_path)] == ["shard-000000.parquet", "shard-000001.parquet"]
+        assert len(load(tmp_path, ENCODER).locations) == 6
+        writer.flush()
+        writer.flush()
+        assert [len(read_keys(path)) for path in all_shards(tmp_path)] == [3, 3, 2]
+        assert sorted(entry.name for entry in tmp_path.iterdir()) == [path.name for path in all_shards(tmp_path)]
+
+    def test_a_later_writer_goes_on_counting(self, tmp_path: Path) -> None:
+        write(tmp_path, [make_row("a")])
+        write(tmp_path, [make_row("b")])
+        discard(all_shards(tmp_path)[:1])
+        write(tmp_path, [make_row("c")])
+        assert [path.name for path in all_shards(tmp_path)] == ["shard-000001.parquet", "shard-000002.parquet"]
+
+    def test_shards_are_ordered_by_number_beyond_a_million(self, tmp_path: Path) -> None:
+        write(tmp_path, [make_row("a", content=1)])
+        (tmp_path / "shard-000000.parquet").rename(tmp_path / "shard-999999.parquet")
+        write(tmp_path, [make_row("a", content=2)])
+        assert [path.name for path in all_shards(tmp_path)] == ["shard-999999.parquet", "shard-1000000.parquet"]
+        assert load(tmp_path, ENCODER).sizes.tolist() == [[642, 482]]
+
+    def test_files_of_others_are_passed_over(self, tmp_path: Path) -> None:
+        write(tmp_path, [make_row("a")])
+        (tmp_path / "notes.txt").write_text("mine")
+        (tmp_path / ".imgcluster-1-0.tmp").write_bytes(b"half a shard")
+        assert load(tmp_path, ENCODER).locations == ["/photos/a"]
+        assert len(all_shards(tmp_path)) == 1
+
+    def test_an_empty_or_missing_folder(self, tmp_path: Path) -> None:
+        for folder in (tmp_path, tmp_path / "missing"):
+            answer = load(folder, ENCODER)
+            assert answer.locations == []
+            assert answer.roots == ()
+            assert answer.vectors.shape == (0, 0)
+            assert answer.sizes.shape == (0, 2)
+            assert contents(folder, ENCODER).images == 0
+            assert contents(folder, ENCODER).fingerprint == answer.fingerprint
+
+
+class TestNewestCounts:
+    def test_the_higher_shard_wins(self, tmp_path: Path) -> None:
+        write(tmp_path, [make_row("a", content=1), make_row("b", content=2)])
+        write(tmp_path, [make_row("a", content=3)])
+        answer = load(tmp_path, ENCODER)
+        assert answer.locations == ["/photos/a", "/photos/b"]
+        assert np.array_equal(answer.vectors[0], make_row("a", content=3).embedding)
+        assert np.array_equal(answer.vectors[1], make_row("b", content=2).embedding)
+        assert answer.sizes.tolist() == [[643, 483], [642, 482]]
+
+    def test_the_later_row_of_one_shard_wins(self, tmp_path: Path) -> None:
+        write(tmp_path, [make_row("a", content=1), make_row("a", content=2)])
+        assert load(tmp_path, ENCODER).sizes.tolist() == [[642, 482]]
+
+    def test_one_file_under_two_roots_is_one_image(self, tmp_path: Path) -> None:
+        write(tmp_path, [make_row("sub/a", content=1), make_row("a", content=2, root="/photos/sub")])
+        answer = load(tmp_path, ENCODER)
+        assert answer.locations == ["/photos/sub/a"]
+        assert answer.roots == ("/photos/sub",)
+        assert answer.sizes.tolist() == [[642, 482]]
+
+    @settings(max_examples=12, deadline=None, derandomize=True)
+    @given(st.data())
+    def test_the_order_of_adding_does_not_matter(self, data: st.DataObject) -> None:
+        rows = [make_row(name, content=number) for number, name in enumerate(NAMES)]
+        shuffled = data.draw(st.permutations(rows))
+        size, other_size = data.draw(st.integers(1, 8)), data.draw(st.integers(1, 8))
+        with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
+            write(Path(first), rows, rows_per_shard=size)
+            write(Path(second), shuffled, rows_per_shard=other_size)
+            one, other = load(Path(first), ENCODER), load(Path(second), ENCODER)
+            assert contents(Path(second), ENCODER).fingerprint == one.fingerprint
+        assert one.locations == other.locations
+        assert one.vectors.tobytes() == other.vectors.tobytes()
+        assert one.sizes.tobytes() == other.sizes.tobytes()
+        assert one.roots == other.roots
+        assert one.fingerprint == other.fingerprint
+
+
+class TestFingerprint:
+    def of(self, folder: Path, rows: list[Row], identity: str = ENCODER) -> str:
+        write(folder, rows, identity=identity)
+        answer = load(folder, identity)
+        holdings = contents(folder, identity)
+        assert (holdings.images, holdings.roots, holdings.fingerprint) == (
+            len(answer.locations),
+            answer.roots,
+            answer.fingerprint,
+        )
+        return answer.fingerprint
+
+    def test_it_changes_with_the_images_and_the_encoder(self, tmp_path: Path) -> None:
+        a, b = make_row("a", content=1), make_row("b", content=2)
+        swapped = [make_row("a", content=2), make_row("b", content=1)]
+        seen = [
+            self.of(tmp_path / "both", [a, b]),
+            self.of(tmp_path / "one", [a]),
+            self.of(tmp_path / "swapped", swapped),
+            self.of(tmp_path / "content", [a, make_row("b", content=3)]),
+            self.of(tmp_path / "name", [a, make_row("c", content=2)]),
+            self.of(tmp_path / "root", [a, make_row("b", content=2, root="/other")]),
+            self.of(tmp_path / "encoder", [a, b], identity="another"),
+        ]
+        assert len(set(seen)) == len(seen)
+
+    def test_a_superseded_row_does_not_count(self, tmp_path: Path) -> None:
+        a, b = make_row("a", content=1), make_row("b", content=2)
+        write(tmp_path / "long", [make_row("a", content=7), b])
+        assert self.of(tmp_path / "long", [a]) == self.of(tmp_path / "short", [a, b])
+
+
+class TestOtherEncoders:
+    def test_their_shards_are_passed_over(self, tmp_path: Path) -> None:
+        write(tmp_path, [make_row("a", content=1, size=4)])
+        write(tmp_path, [make_row("a", content=2, size=9), make_row("b", size=9)], identity="another")
+        assert load(tmp_path, ENCODER).vectors.shape == (1, 4)
+        assert load(tmp_path, "another").vectors.shape == (2, 9)
+        assert contents(tmp_path, ENCODER).images == 1
+        assert [path.name for path in list_shards(tmp_path, "another")] == ["shard-000001.parquet"]
+        assert len(all_shards(tmp_path)) == 2
+        assert load(tmp_path, "a third").locations == []
+
+    def test_parquet_files_of_other_programs_are_passed_over(self, tmp_path: Path) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        pq.write_table(pa.table({"x": [1]}), tmp_path / "shard-000000.parquet")
+        assert load(tmp_path, ENCODER).locations == []
+
+
+class TestOlderShards:
+    def test_what_was_not_measured_is_unknown(self, tmp_path: Path) -> None:
+        write(tmp_path, [make_row("a", content=1), make_row("c", content=3)])
+        as_before_looks(all_shards(tmp_path)[0])
+        write(tmp_path, [make_row("b", content=2)])
+        answer = load(tmp_path, ENCODER)
+        assert answer.locations == ["/photos/a", "/photos/b", "/photos/c"]
+        assert np.isnan(answer.looks[[0, 2]]).all()
+        assert answer.looks[1].tolist() == pytest.approx([0.2, 2 / 7])
+        assert answer.sizes.tolist() == [[641, 481], [642, 482], [643, 483]]
+        assert np.isfinite(answer.vectors).all()
+
+    def test_they_are_the_same_images(self, tmp_path: Path) -> None:
+        write(tmp_path, [make_row("a", content=1)])
+        before = load(tmp_path, ENCODER).fingerprint
+        as_before_looks(all_shards(tmp_path)[0])
+        assert load(tmp_path, ENCODER).fingerprint == contents(tmp_path, ENCODER).fingerprint == before
+
+    def test_rows_of_both_kinds_are_written_together(self, tmp_path: Path) -> None:
+        write(tmp_path, [make_row("a", content=1)])
+        as_before_looks(all_shards(tmp_path)[0])
+        write(tmp_path, [make_row("b", content=2)])
+        rows = [row for shard in all_shards(tmp_path) for row in rows_of(read_rows(shard))]
+        assert math.isnan(rows[0].brightness)
+        assert math.isnan(rows[0].colour)
+        write(tmp_path / "new", rows)
+        answer = load(tmp_path / "new", ENCODER)
+        assert np.isnan(answer.looks[0]).all()
+        assert answer.looks[1].tolist() == pytest.approx([0.2, 2 / 7])
+
+    def test_one_of_the_two_alone_is_not_used(self, tmp_path: Path) -> None:
+        import pyarrow.parquet as pq
+
+        write(tmp_path, [make_row("a", content=1)])
+        (shard,) = all_shards(tmp_path)
+        pq.write_table(pq.read_table(shard, partitioning=None).drop_columns(["colour"]), shard)
+        assert np.isnan(load(tmp_path, ENCODER).looks).all()
+
+
+READERS: list[Callable[[Path], object]] = [
+    lambda folder: load(folder, ENCODER),
+    lambda folder: contents(folder, ENCODER),
+    lambda folder: Index(folder, ENCODER),
+]
+
+
+class TestDamage:
+    @pytest.mark.parametrize("reader", READERS, ids=["load", "contents", "index"])
+    @pytest.mark.parametrize("keep", [0, 3, 0.5, 0.99], ids=["empty", "magic only", "half", "without its end"])
+    def test_a_truncated_shard_is_named_with_what_to_do(
+        self, tmp_path: Path, keep: float, reader: Callable[[Path], object]
+    ) -> None:
+        write(tmp_path, [make_row(name) for name in NAMES], rows_per_shard=4)
+        shard = all_shards(tmp_path)[1]
+        data = shard.read_bytes()
+        shard.write_bytes(data[: keep if isinstance(keep, int) else int(len(data) * keep)])
+        with pytest.raises(WorkspaceError, match=r"is damaged .*; delete that file, then run the same embed") as caught:
+            reader(tmp_path)
+        assert str(caught.value).startswith(str(shard))
+        assert "\n" not in str(caught.value)
+
+    def test_a_folder_in_its_place(self, tmp_path: Path) -> None:
+        (tmp_path / "shard-000000.parquet").mkdir()
+        with pytest.raises(WorkspaceError, match=r"shard-000000\.parquet is damaged"):
+            load(tmp_path, ENCODER)
+
+    def test_deleting_the_damaged_shard_helps(self, tmp_path: Path) -> None:
+        write(tmp_path, [make_row(name) for name in "abcd"], rows_per_shard=2)
+        all_shards(tmp_path)[0].write_bytes(b"garbage")
+        with pytest.raises(WorkspaceError, match=r"shard-000000\.parquet is damaged"):
+            load(tmp_path, ENCODER)
+        all_shards(tmp_path)[0].unlink()
+        assert load(tmp_path, ENCODER).locations == ["/photos/c", "/photos/d"]
+
+    def test_a_wrong_bit_anywhere_is_never_a_traceback(self, tmp_path: Path) -> None:
+        write(tmp_path, [make_row(f"é{number}.jpg", content=number) for number in range(5)])
+        (shard,) = all_shards(tmp_path)
+        good = shard.read_bytes()
+        generator = random.Random(0)
+        unexpected = []
+        for position in range(0, len(good), 5):
+            data = bytearray(good)
+            data[position] ^= generator.randrange(1, 256)
+            shard.write_bytes(data)
+            for reader in READERS:
+                try:
+                    reader(tmp_path)
+                except WorkspaceError:
+                    pass
+                except Exception as error:
+                    unexpected.append(f"byte {position} of {len(good)}: {type(error).__name__}: {error}")
+        assert unexpected == []
