@@ -34,6 +34,8 @@ lint: $(TEST_ENV)/done
 types: $(TEST_ENV)/done
 	$(TEST_ENV)/$(BIN)/mypy
 
+# Without Chromium the tests of the page fail instead of being skipped.
+unit: export IMGCLUSTER_REQUIRE_BROWSER := 1
 unit: $(TEST_ENV)/done
 	$(TEST_ENV)/$(BIN)/python -m pytest
 
