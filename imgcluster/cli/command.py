@@ -166,7 +166,7 @@ def _with_environment_variable(parameter: inspect.Parameter) -> inspect.Paramete
 
 def _kind(name: str, annotation: Any) -> Any:
     """Return the type that Typer reads an option as; `_PARSERS` turn texts into other values."""
-    if name in _PARSERS:
+    if _parser(name, annotation):
         return str | None
     if annotation in (bool, int, float, str):
         return annotation
@@ -174,6 +174,11 @@ def _kind(name: str, annotation: Any) -> Any:
     if type(None) in choices:
         return next(kind for kind in (int, float, str, Path) if kind in choices) | None
     return list[str] | None if "Sequence" in str(annotation) else str
+
+
+def _parser(name: str, annotation: Any) -> Callable[[str, str], Any] | None:
+    """Return the function that turns the text of an option into its value; None if Typer does."""
+    return None if annotation == int | None else _PARSERS.get(name)
 
 
 def _build(group: type, values: dict[str, Any]) -> Any:
@@ -185,8 +190,9 @@ def _build(group: type, values: dict[str, Any]) -> Any:
             fields[entry.name] = _build(typing.cast(type, hints[entry.name]), values)
             continue
         value = values.pop(entry.name)
-        if entry.name in _PARSERS and value is not None:
-            value = _PARSERS[entry.name](value, "--" + entry.name.replace("_", "-"))
+        parse = _parser(entry.name, hints[entry.name])
+        if parse is not None and value is not None:
+            value = parse(value, "--" + entry.name.replace("_", "-"))
         elif entry.default is True:
             value = not value
         elif entry.default == ():
@@ -224,8 +230,22 @@ def count(text: str, flag: str) -> int | str:
     return int(text) if text.strip().isdecimal() else text
 
 
+def clusters(text: str, flag: str) -> int | str:
+    """Return a positive number of clusters, or ``auto``.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if text == "auto":
+        return text
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise UsageError(f"{flag} {text!r} is not allowed; give the number of clusters, at least 1, or auto")
+
+
 _PARSERS: Final[dict[str, Callable[[str, str], Any]]] = {
     "k": count,
+    "refine": clusters,
     "mean": numbers,
     "std": numbers,
     "image_size": size,
