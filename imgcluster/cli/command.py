@@ -134,7 +134,11 @@ def _with_environment_variable(parameter: inspect.Parameter) -> inspect.Paramete
     """Return the parameter as keyword-only; its option can be set by ``IMGCLUSTER_`` and the name of its flag."""
     for information in getattr(parameter.annotation, "__metadata__", ()):
         if isinstance(information, OptionInfo):
-            flag = (information.param_decls or ("--" + parameter.name,))[-1]
+            # In an annotation, Typer takes the first flag for the default.
+            flags = (information.default, *(information.param_decls or ()))
+            flag = next(
+                (flag for flag in reversed(flags) if isinstance(flag, str) and flag[:2] == "--"), parameter.name
+            )
             information.envvar = "IMGCLUSTER_" + flag.lstrip("-").replace("-", "_").upper()
     return parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
 
