@@ -20,7 +20,7 @@ from benchmarks.common import machine
 from imgcluster.features.normalize import comparable
 from imgcluster.features.reduce import reduce
 from imgcluster.types import Pixels
-from training.export_photos import MEAN, PHOTOS, SCALE, WINDOWS, PhotoFeatures
+from imgcluster_training.export.photos import MEAN, PHOTOS, SCALE, WINDOWS, PhotoFeatures
 
 COUNT = 9000
 PARTS = ((300, 15), (900, 10), (3000, 3))

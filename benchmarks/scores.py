@@ -27,7 +27,7 @@ from imgcluster.evaluation.external import score
 from imgcluster.features.normalize import comparable
 from imgcluster.features.reduce import Reduced, reduce
 from imgcluster.workspace.shards import load
-from training.datasets import load_dataset
+from imgcluster_training.data.datasets import load_dataset
 
 SEEDS = 5
 RESULTS = Path(__file__).with_suffix(".json")

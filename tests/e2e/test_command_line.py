@@ -62,7 +62,9 @@ class Tool:
         )
 
     def environment(self, **more: str) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2]), "COLUMNS": "200", **more}
+        top = Path(cli.__file__).parents[2]
+        path = os.pathsep.join([str(top), str(top / "training")])
+        return {**os.environ, "PYTHONPATH": path, "COLUMNS": "200", **more}
 
     def embed(self, *words: str | Path) -> Run:
         return self("embed", *words, "--encoder", self.encoder, "--device", "cpu")
@@ -131,7 +133,7 @@ def test_the_tool_needs_no_torch(tool: Tool, pictures: Path) -> None:
         "sys.meta_path.insert(0, Absent())\n"
         f"import imgcluster; imgcluster.run([{str(pictures)!r}], encoder={str(tool.encoder)!r}, workspace='o', k=3)\n"
         "imgcluster.evaluate(workspace='o'); imgcluster.doctor(); imgcluster.encoder_list()\n"
-        "print('training' in sys.modules)"
+        "print('imgcluster_training' in sys.modules)"
     )
     run = tool.python(program)
     assert run.stdout == "False\n", run.stderr
