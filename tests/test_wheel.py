@@ -55,8 +55,12 @@ def test_contents(wheel: Path) -> None:
         for path in _files(TOP / folder)
     }
     assert packaged == expected
-    assert {"imgcluster/py.typed", "imgcluster/exported/photos.onnx", "imgcluster/report/page.html"} <= packaged
-    assert {f"imgcluster/report/vendor/{name}" for name in ("pixi.min.js", "LICENSE", "README.md")} <= packaged
+    assert {
+        "imgcluster/py.typed",
+        "imgcluster/exported/photos.onnx",
+        "imgcluster/report/page.html",
+        "imgcluster/report/scripts/map.js",
+    } <= packaged
     metadata = {name.split("/", 1)[1] for name in names - packaged}
     assert metadata == {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", "licenses/NOTICE"}
 

@@ -1,4 +1,4 @@
-// What happens when the page opens: the words and clusters first, then the map, which may not be possible.
+// Texts and clusters are shown first; the map, which takes longer, comes after the first frame.
 
 setUpSearch();
 showOverview();
