@@ -18,9 +18,9 @@ __all__ = [
     "Candidate",
     "ClusterFacts",
     "Clustering",
+    "ClusteringResult",
     "Confidence",
     "InputSpec",
-    "Kept",
     "Labels",
     "Layer",
     "Measures",
@@ -177,7 +177,7 @@ def check_level(level: str | None) -> None:
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One number of clusters: its mean silhouette in [−1, 1], its stability in [−0.5, 1], its persistence (1 and
-    more), and whether it was chosen; see `score_counts`."""
+    more), and whether it was chosen; see `score_candidates`."""
 
     k: int
     silhouette: float
@@ -187,12 +187,12 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A clustering with all its layers, how its vectors were reduced, in words, and the stability of the clusters of
+class ClusteringResult:
+    """A clustering with all its layers, a note on how its vectors were reduced, and the stability of the clusters of
     each layer."""
 
     clustering: Clustering
-    how: str
+    note: str
     stability: tuple[tuple[float | None, ...], ...]
 
 

@@ -209,8 +209,7 @@ class _Tables:
             self._confidence[decided.moved] = 1.0
             self._confidence[decided.clusters < 0] = 0.0
             metric: Metric = space.manifest["encoder"].get("metric", "cosine")
-            seed = int(results.metrics["options"]["seed"])
-            self.measures = measure(embeddings.vectors, self._compact(), metric, seed=seed)
+            self.measures = measure(embeddings.vectors, self._compact(), metric, order=embeddings.content_order)
         else:
             self.confusion = read_confusion(space)
         self.clusters = list(self._cluster_rows())

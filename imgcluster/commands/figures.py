@@ -11,8 +11,8 @@ import numpy as np
 from imgcluster.commands.confusion import draw_confusion, read_confusion
 from imgcluster.commands.page import current_paths, layout_of
 from imgcluster.commands.thumbnails import read_tiles
-from imgcluster.evaluation.internal import silhouettes
-from imgcluster.features.normalize import comparable
+from imgcluster.features.centroids import silhouettes
+from imgcluster.features.normalize import normalize_features
 from imgcluster.features.reduce import choose_reduction, reduce
 from imgcluster.fileio.atomic import remove
 from imgcluster.images.arrays import tile
@@ -86,7 +86,7 @@ def _figures(
     on_map = [(index, pictures[index]) for index in waves if index in pictures]
     yield "map", map_figure(layout.points, results.clusters, titles, on_map, layout.how)
     yield "sizes", sizes_figure(sizes, titles)
-    values = silhouettes(embeddings.vectors, results.clusters, metric, seed=seed)
+    values = silhouettes(embeddings.vectors, results.clusters, metric, order=embeddings.content_order)
     yield "silhouettes", silhouette_figure(values, results.clusters, titles)
     tree = _tree(results, embeddings, metric, seed)
     if tree is not None:
@@ -118,5 +118,6 @@ def _tree(
     if results.metrics["method"] != "hdbscan":
         return None
     how = choose_reduction(str(results.metrics["options"]["reduce"]), "hdbscan")
-    reduced = reduce(comparable(embeddings.vectors, metric), how, seed=seed).vectors
-    return condensed_tree(reduced, results.metrics.get("parameters", {}), results.clusters)
+    order = embeddings.content_order
+    reduced = reduce(normalize_features(embeddings.vectors[order], metric), how, seed=seed).vectors
+    return condensed_tree(reduced, results.metrics.get("parameters", {}), results.clusters[order])

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.features.normalize import normalise
+from imgcluster.features.normalize import l2_normalize
 from imgcluster.types import Metric, Vectors
 
 __all__ = ["Layout", "choose_layout", "lay_out"]
@@ -86,7 +86,7 @@ def _project(vectors: Vectors, metric: Metric, wanted: int, seed: int) -> Vector
         rows = np.sort(np.random.default_rng(seed).choice(count, _PCA_SAMPLE, replace=False))
 
     def prepared(part: Any) -> Vectors:
-        return normalise(vectors[part]) if metric == "cosine" else vectors[part]
+        return l2_normalize(vectors[part]) if metric == "cosine" else vectors[part]
 
     # Sums depend on how many threads add them up; the same images are to make the same map.
     with threadpool_limits(limits=1), warnings.catch_warnings():

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.fileio.atomic import atomic_path
-from imgcluster.types import Candidate, Clustering, Kept, Layer
+from imgcluster.types import Candidate, Clustering, ClusteringResult, Layer
 
 __all__ = [
     "read_kept",
@@ -26,7 +26,7 @@ _LAYOUT_KEY: Final = b"imgcluster.layout"
 _LAYOUT_HOW: Final = b"imgcluster.how"
 
 
-def write_kept(path: Path, key: dict[str, Any], kept: Kept) -> None:
+def write_kept(path: Path, key: dict[str, Any], kept: ClusteringResult) -> None:
     """Replace the file at `path`; `key` says what the clustering was made of and how."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -41,7 +41,7 @@ def write_kept(path: Path, key: dict[str, Any], kept: Kept) -> None:
         "chosen": kept.clustering.chosen,
         "parameters": kept.clustering.parameters,
         "candidates": [asdict(candidate) for candidate in kept.clustering.candidates],
-        "how": kept.how,
+        "note": kept.note,
         "stability": kept.stability,
     }
     table = pa.table(columns).replace_schema_metadata({_CLUSTERING_KEY: json.dumps(facts).encode()})
@@ -49,7 +49,7 @@ def write_kept(path: Path, key: dict[str, Any], kept: Kept) -> None:
         pq.write_table(table, draft, compression="zstd")
 
 
-def read_kept(path: Path, key: dict[str, Any]) -> Kept | None:
+def read_kept(path: Path, key: dict[str, Any]) -> ClusteringResult | None:
     """Return what `write_kept` wrote under an equal `key`; None where there is nothing that can be used."""
     import pyarrow.parquet as pq
 
@@ -68,7 +68,7 @@ def read_kept(path: Path, key: dict[str, Any]) -> Kept | None:
         )
         candidates = tuple(Candidate(**candidate) for candidate in facts["candidates"])
         clustering = Clustering(layers, facts["chosen"], facts["parameters"], candidates)
-        return Kept(clustering, facts["how"], tuple(map(tuple, facts["stability"])))
+        return ClusteringResult(clustering, facts["note"], tuple(map(tuple, facts["stability"])))
     # Missing, damaged or of another version: then it is computed again.
     except Exception:
         return None

@@ -90,6 +90,7 @@ class Embeddings:
         looks: Brightness and colour, ``float32 (n, 2)``; NaN where they were not measured.
         vectors: ``float32 (n, embedding_size)``.
         fingerprint: Changes whenever an image or the encoder does.
+        content_order: The rows sorted by the digests of the files, ``int64 (n,)``; it does not depend on file names.
     """
 
     locations: list[str]
@@ -98,6 +99,7 @@ class Embeddings:
     looks: npt.NDArray[np.float32]
     vectors: npt.NDArray[np.float32]
     fingerprint: str
+    content_order: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,16 @@ def load(folder: Path, identity: str) -> Embeddings:
         vectors = np.empty((0, 0), dtype=np.float32)
     total = sum(_row_hash(location, digest) for location, (_, _, digest, _) in newest)
     roots = tuple(sorted({root for _, (_, _, _, root) in newest}))
-    return Embeddings([location for location, _ in newest], roots, sizes, looks, vectors, _seal(total, identity))
+    digests = [digest for _, (_, _, digest, _) in newest]
+    return Embeddings(
+        locations=[location for location, _ in newest],
+        roots=roots,
+        sizes=sizes,
+        looks=looks,
+        vectors=vectors,
+        fingerprint=_seal(total, identity),
+        content_order=np.array(sorted(range(len(digests)), key=digests.__getitem__), dtype=np.int64),
+    )
 
 
 class ShardWriter:

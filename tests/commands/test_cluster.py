@@ -48,10 +48,10 @@ def test_three_colours_are_three_clusters(workspace: Path) -> None:
 def test_without_k_the_colours_are_found(workspace: Path) -> None:
     summary = imgcluster.cluster(workspace=workspace)
     assert summary.method == "kmeans"
-    assert summary.reduction.startswith("random walks on the neighbour graph to ")
+    assert summary.reduction.startswith("diffusion map")
     assert [row.size for row in summary.clusters] == [8, 8, 8]
     assert imgcluster.evaluate(workspace=workspace).accuracy == 1
-    assert summary.quality == "All 3 clusters come out again when images are left out."
+    assert "All 3 clusters are stable" in summary.quality
 
 
 def test_tables_have_the_designed_columns_and_add_up(workspace: Path) -> None:
@@ -108,6 +108,28 @@ def test_history_does_not_matter(pictures: Path, tmp_path: Path, tiny_encoder: P
     for out in (workspace, slow):
         imgcluster.cluster(workspace=out, k=3, place="none")
     assert (workspace / "assignments.csv").read_bytes() == (slow / "assignments.csv").read_bytes()
+
+
+@pytest.mark.parametrize("options", [{}, {"k": 5}, {"method": "hdbscan"}])
+def test_file_names_do_not_matter(
+    pictures: Path, tmp_path: Path, tiny_encoder: Path, workspace: Path, options: dict[str, Any]
+) -> None:
+    """The same images under other names, in another order and in other folders, are in the same clusters."""
+    renamed = tmp_path / "renamed"
+    images = sorted(pictures.rglob("*.png"))
+    for number, index in enumerate(np.random.default_rng(0).permutation(len(images))):
+        target = renamed / f"{number % 2}" / f"{number:03d}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(images[index], target)
+    other = tmp_path / "other"
+    imgcluster.embed([renamed], workspace=other, encoder=tiny_encoder, device="cpu")
+    found = []
+    for out, folder in ((workspace, pictures), (other, renamed)):
+        imgcluster.cluster(workspace=out, place_by="none", **options)
+        assigned = rows(out / "assignments.csv")
+        contents = [(folder / row.pop("path")).read_bytes() for row in assigned]
+        found.append(sorted((content, sorted(row.items())) for content, row in zip(contents, assigned, strict=True)))
+    assert found[0] == found[1]
 
 
 def test_dry_run_writes_nothing(workspace: Path) -> None:
@@ -263,7 +285,7 @@ def test_all_images_the_same(tmp_path: Path, tiny_encoder: Path) -> None:
         imgcluster.cluster(workspace=out, k=2)
     summary = imgcluster.cluster(workspace=out)
     assert [row.size for row in summary.clusters] == [12]
-    assert "All 12 images are the same to this encoder" in summary.warnings[0]
+    assert "All 12 images" in summary.warnings[0]
 
 
 def test_everything_noise_is_said_and_written(tmp_path: Path, tiny_encoder: Path) -> None:
@@ -349,7 +371,7 @@ class TestLevels:
         def fail(*arguments: object, **options: object) -> None:
             raise RuntimeError("computed again")
 
-        return lambda: monkeypatch.setattr(cluster_module, "divide_images", fail)
+        return lambda: monkeypatch.setattr(cluster_module, "cluster_embeddings", fail)
 
     @pytest.mark.parametrize("options", [{}, {"k": 4}, {"k": "2..5"}, {"method": "hdbscan", "min_cluster_size": 2}])
     def test_picking_computes_nothing(

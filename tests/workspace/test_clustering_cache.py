@@ -1,4 +1,4 @@
-"""Kept layers: they come back as they were, under the same key only, and a damaged file is no clustering."""
+"""Cached layers: they come back as they were, under the same key only, and a damaged file is no clustering."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgcluster.types import Candidate, Clustering, Kept, Layer
+from imgcluster.types import Candidate, Clustering, ClusteringResult, Layer
 from imgcluster.workspace.caches import read_kept, write_kept
 
 KEY = {"imgcluster": "1", "fingerprint": "ab", "options": {"k": None, "seed": 0}}
 
 
-def kept() -> Kept:
+def kept() -> ClusteringResult:
     generator = np.random.default_rng(0)
     layers = tuple(
         Layer(
@@ -26,7 +26,7 @@ def kept() -> Kept:
     )
     candidates = (Candidate(2, 0.5, 0.25, 1.5, False), Candidate(3, 0.75, 1.0, 2.5, True))
     parameters = {"starts": 8, "k": 3, "k_range": [2, 30], "inertia": 1 / 3}
-    return Kept(Clustering(layers, 1, parameters, candidates), "some way", ((0.5, None, 1.0), (1.0,)))
+    return ClusteringResult(Clustering(layers, 1, parameters, candidates), "some way", ((0.5, None, 1.0), (1.0,)))
 
 
 def test_everything_comes_back(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     write_kept(tmp_path / "layers.parquet", KEY, before)
     after = read_kept(tmp_path / "layers.parquet", KEY)
     assert after is not None
-    assert (after.how, after.stability) == (before.how, before.stability)
+    assert (after.note, after.stability) == (before.how, before.stability)
     assert (after.clustering.chosen, after.clustering.candidates) == (1, before.clustering.candidates)
     # In their order too: metrics.json shows them.
     assert list(after.clustering.parameters.items()) == list(before.clustering.parameters.items())

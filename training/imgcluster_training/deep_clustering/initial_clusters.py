@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from imgcluster.clustering import Settings
-from imgcluster.clustering.kmeans import divide, divide_thoroughly
-from imgcluster.clustering.num_clusters import FEWEST_TO_COUNT, find_count
+from imgcluster.clustering.kmeans import fit_kmeans, fit_kmeans_with_restarts
+from imgcluster.clustering.num_clusters import MIN_DISTINCT, estimate_num_clusters
+from imgcluster.features import neighbors
 from imgcluster.features.duplicate_vectors import count_distinct
-from imgcluster.features.neighbors import nearest
-from imgcluster.features.normalize import comparable, normalise
+from imgcluster.features.normalize import l2_normalize, normalize_features
 from imgcluster.features.reduce import Reduced, reduce
 from imgcluster.types import Metric, Vectors
 from imgcluster_training.errors import TrainingError
@@ -45,7 +45,7 @@ def neighbor_count(images: int, requested: int) -> int:
 
 def nearest_neighbors(codes: Tensor, count: int) -> Tensor:
     """Return the indices of the `count` other codes most similar to each of ``(n, d)`` by cosine, ``(n, count)``."""
-    return torch.from_numpy(nearest(normalise(_array(codes)), count)[1]).to(codes.device)
+    return torch.from_numpy(neighbors.nearest_neighbors(l2_normalize(_array(codes)), count)[1]).to(codes.device)
 
 
 def kmeans(vectors: Vectors, clusters: int, *, seed: int) -> Labels:
@@ -53,7 +53,7 @@ def kmeans(vectors: Vectors, clusters: int, *, seed: int) -> Labels:
 
     There are fewer than `clusters` if fewer vectors are different.
     """
-    return divide(vectors, clusters, seed=seed, starts=_KMEANS_RUNS)[0]
+    return fit_kmeans(vectors, clusters, seed=seed, starts=_KMEANS_RUNS)[0]
 
 
 def graph_clusters(codes: Tensor, clusters: int, metric: Metric, *, seed: int) -> Tensor:
@@ -66,7 +66,7 @@ def graph_clusters(codes: Tensor, clusters: int, metric: Metric, *, seed: int) -
     """
     space = _diffusion_space(codes, metric, seed)
     require_distinct(space.vectors, clusters)
-    return torch.from_numpy(divide_thoroughly(space.vectors, clusters, seed=seed)[0]).to(codes.device)
+    return torch.from_numpy(fit_kmeans_with_restarts(space.vectors, clusters, seed=seed)[0]).to(codes.device)
 
 
 def count_clusters(codes: Tensor, metric: Metric, *, seed: int) -> int:
@@ -76,13 +76,13 @@ def count_clusters(codes: Tensor, metric: Metric, *, seed: int) -> int:
         TrainingError: The codes are not finite, or too few of them are different.
     """
     space = _diffusion_space(codes, metric, seed)
-    distinct = count_distinct(space.vectors, FEWEST_TO_COUNT)
-    if distinct < FEWEST_TO_COUNT:
+    distinct = count_distinct(space.vectors, MIN_DISTINCT)
+    if distinct < MIN_DISTINCT:
         raise TrainingError(
             f"{len(codes)} images have only {distinct} different codes, too few to estimate the number of clusters; "
             "give it with --refine K, or add images"
         )
-    return find_count(space, Settings.of(None, seed=seed).k_range, seed=seed).k
+    return estimate_num_clusters(space, Settings.of(None, seed=seed).k_range, seed=seed).k
 
 
 def centroids(codes: Tensor, labels: Tensor, clusters: int) -> Tensor:
@@ -108,7 +108,7 @@ def require_distinct(vectors: Vectors, clusters: int) -> None:
 def _diffusion_space(codes: Tensor, metric: Metric, seed: int) -> Reduced:
     if not torch.isfinite(codes).all():
         raise TrainingError("the codes are not finite: the training diverged; set training.learning_rate lower")
-    return reduce(comparable(_array(codes), metric), "graph", seed=seed)
+    return reduce(normalize_features(_array(codes), metric), "graph", seed=seed)
 
 
 def _array(codes: Tensor) -> Vectors:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from imgcluster.features.normalize import normalise
+from imgcluster.features.normalize import l2_normalize
 from imgcluster.images.arrays import merge_chrominance
 from imgcluster_training.data.archives import Labels
 from imgcluster_training.data.datasets import ImageSet
@@ -88,7 +88,7 @@ def _draw_clusters(
     shown = _first(images, _SCATTERED)
     codes = encode(model, shown, recipe, device).cpu().numpy()
     if recipe.metric == "cosine":
-        codes = normalise(codes)
+        codes = l2_normalize(codes)
     labels = kmeans(codes, min(clusters, len(shown)), seed=0)
     width = min(_ROW, len(shown))
     rows = []

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from imgcluster.features.normalize import normalise
+from imgcluster.features.normalize import l2_normalize
 from imgcluster.types import Vectors
 from imgcluster_training.data.archives import Labels
 from imgcluster_training.data.batches import ordered_batches
@@ -180,7 +180,7 @@ def cluster_scores(codes: Vectors, labels: Labels, *, cosine: bool = False, seed
     """
     from imgcluster.evaluation.external import score as score_clusters
 
-    vectors = normalise(codes) if cosine else codes
+    vectors = l2_normalize(codes) if cosine else codes
     clusters = kmeans(vectors, len(np.unique(labels)), seed=seed)
     scores = score_clusters(clusters, [str(label) for label in labels])
     return ClusterScores(
