@@ -58,11 +58,19 @@ Confidence = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputSpec:
-    """The picture an encoder wants.
+    """The input image of an encoder, and how other images are resized to it.
 
-    `width` and `height` are in pixels; `channels` is 1 (grey) or 3 (RGB). `resize` says how a picture of another
-    shape gets there: ``crop`` takes the largest centred rectangle of the right aspect ratio, shrunk to
-    `crop_fraction` of its sides; ``stretch`` ignores the aspect ratio; ``pad`` keeps the whole picture on grey.
+    Attributes:
+        width: In pixels.
+        height: In pixels.
+        channels: 1 (gray) or 3 (RGB).
+        resize: ``crop`` takes the largest centered rectangle of the input's aspect ratio, with its sides multiplied by
+            `crop_fraction`; ``stretch`` ignores the aspect ratio; ``pad`` puts the whole image on a gray background.
+        filter: Resampling filter, one of `FILTERS`.
+        crop_fraction: In (0, 1].
+
+    Raises:
+        UsageError: A value is not allowed.
     """
 
     width: int
@@ -76,7 +84,7 @@ class InputSpec:
         if self.width < 1 or self.height < 1:
             raise UsageError(f"an input of {self.width}×{self.height} px is not possible; both must be at least 1")
         if self.channels not in (1, 3):
-            raise UsageError(f"an input of {self.channels} channels is not supported; 1 (grey) or 3 (RGB) are")
+            raise UsageError(f"an input of {self.channels} channels is not supported; 1 (gray) or 3 (RGB) are")
         if self.resize not in RESIZE_RULES:
             raise UsageError(f"resize rule {self.resize!r} is unknown; choose one of {', '.join(RESIZE_RULES)}")
         if self.filter not in FILTERS:
@@ -86,11 +94,11 @@ class InputSpec:
 
     @property
     def mode(self) -> str:
-        """The Pillow mode of a picture with these channels."""
+        """The Pillow mode of an image with these channels."""
         return "L" if self.channels == 1 else "RGB"
 
     def source_box(self, width: int, height: int) -> tuple[float, float, float, float]:
-        """Return the part (left, upper, right, lower) of a `width`×`height` picture that the encoder sees."""
+        """Return the box (left, upper, right, lower) of a `width`×`height` image that the encoder sees."""
         if self.resize != "crop":
             return (0.0, 0.0, float(width), float(height))
         scale = min(width / self.width, height / self.height) * self.crop_fraction

@@ -18,7 +18,18 @@ from imgcluster.cli.screen import Screen, boundary
 from imgcluster.errors import UsageError
 from imgcluster.options import option
 
-__all__ = ["DryRun", "FilesFrom", "Paths", "Strict", "Workspace", "command", "from_field", "listed"]
+__all__ = [
+    "AnyWorkspace",
+    "DryRun",
+    "FilesFrom",
+    "OutputFolder",
+    "Paths",
+    "Strict",
+    "Workspace",
+    "command",
+    "from_field",
+    "listed",
+]
 
 _GENERAL: Final = "General"
 
@@ -35,6 +46,9 @@ Workspace = Annotated[
         rich_help_panel=_GENERAL,
     ),
 ]
+AnyWorkspace = Annotated[
+    Path, typer.Option("-w", "--workspace", hidden=True, help="Accepted by every command; this one does not use it.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]
 FilesFrom = Annotated[
     str | None,
@@ -44,6 +58,10 @@ FilesFrom = Annotated[
         help="Read more paths from a file or standard input: one per line, or separated by NUL.",
         rich_help_panel="Which files",
     ),
+]
+OutputFolder = Annotated[
+    Path,
+    typer.Option("--output", metavar="DIR", envvar="IMGCLUSTER_OUTPUT_FOLDER", help="The folder for the results."),
 ]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Exit with code 3 if images were skipped.", rich_help_panel="Which files")
@@ -131,7 +149,10 @@ def _parameter(entry: dataclasses.Field[Any], annotation: Any) -> inspect.Parame
 
 
 def _with_environment_variable(parameter: inspect.Parameter) -> inspect.Parameter:
-    """Return the parameter as keyword-only; its option can be set by ``IMGCLUSTER_`` and the name of its flag."""
+    """Return the parameter as keyword-only; its option can be set by ``IMGCLUSTER_`` and the name of its flag.
+
+    An option that names its variable keeps it: ``--output`` is not the same in all commands.
+    """
     for information in getattr(parameter.annotation, "__metadata__", ()):
         if isinstance(information, OptionInfo):
             # In an annotation, Typer takes the first flag for the default.
@@ -139,7 +160,7 @@ def _with_environment_variable(parameter: inspect.Parameter) -> inspect.Paramete
             flag = next(
                 (flag for flag in reversed(flags) if isinstance(flag, str) and flag[:2] == "--"), parameter.name
             )
-            information.envvar = "IMGCLUSTER_" + flag.lstrip("-").replace("-", "_").upper()
+            information.envvar = information.envvar or "IMGCLUSTER_" + flag.lstrip("-").replace("-", "_").upper()
     return parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
 
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from imgcluster.cli import options as o
+from imgcluster.cli.command import AnyWorkspace, command
 from imgcluster.cli.console import images, new_table, print_table, say
-from imgcluster.cli.screen import Screen, boundary
+from imgcluster.cli.screen import Screen
 from imgcluster.fileio.path_text import to_text
+from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.training_options import TrainingOptions, meaning_of
 
 if TYPE_CHECKING:
@@ -26,12 +27,14 @@ __all__ = [
 _DEFAULTS: Final = TrainingOptions()
 
 
-def _training(option: str, metavar: str | None = None) -> Any:
+def _training(option: str, metavar: str | None = None, variable: str | None = None) -> Any:
     """Return the command-line option of a field of `TrainingOptions`."""
-    return typer.Option("--" + option.replace("_", "-"), metavar=metavar, help=meaning_of(option))
+    return typer.Option("--" + option.replace("_", "-"), metavar=metavar, envvar=variable, help=meaning_of(option))
 
 
+@command()
 def train_encoder_command(
+    screen: Screen,
     dataset: Annotated[
         str,
         typer.Option("--dataset", metavar="NAME|FOLDER", help="mnist, fashion-mnist, cifar10, strokes, or a folder."),
@@ -45,39 +48,34 @@ def train_encoder_command(
     image_size: Annotated[int | None, _training("image_size", "N")] = _DEFAULTS.image_size,
     data_dir: Annotated[Path | None, _training("data_dir", "DIR")] = _DEFAULTS.data_dir,
     name: Annotated[str | None, _training("name")] = _DEFAULTS.name,
-    output: Annotated[Path | None, _training("output", "DIR")] = _DEFAULTS.output,
+    output: Annotated[Path | None, _training("output", "DIR", "IMGCLUSTER_OUTPUT_FOLDER")] = _DEFAULTS.output,
     resume: Annotated[bool, _training("resume")] = _DEFAULTS.resume,
     seed: Annotated[int | None, _training("seed")] = _DEFAULTS.seed,
     device: Annotated[str, _training("device", "DEVICE")] = _DEFAULTS.device,
-    workspace: o.AnyWorkspace = o.WORKSPACE,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    workspace: AnyWorkspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Build, train, cross-validate and export an encoder (PyTorch → ONNX)."""
-    screen = Screen(as_json, quiet, verbose)
-    with boundary(screen):
-        require_training()
-        from imgcluster_training.train import train_encoder
+    require_training()
+    from imgcluster_training.train import train_encoder
 
-        options = TrainingOptions(
-            recipe=recipe,
-            refine=_clusters(refine),
-            folds=folds,
-            epochs=epochs,
-            steps_per_epoch=steps_per_epoch,
-            limit=limit,
-            image_size=image_size,
-            data_dir=data_dir,
-            name=name,
-            output=output,
-            resume=resume,
-            seed=seed,
-            device=device,
-        )
-        with screen.training_progress() as on_progress:
-            result = train_encoder(dataset, options, on_progress=on_progress)
-        screen.show(result, show_training)
+    options = TrainingOptions(
+        recipe=recipe,
+        refine=_clusters(refine),
+        folds=folds,
+        epochs=epochs,
+        steps_per_epoch=steps_per_epoch,
+        limit=limit,
+        image_size=image_size,
+        data_dir=data_dir,
+        name=name,
+        output=output,
+        resume=resume,
+        seed=seed,
+        device=device,
+    )
+    with screen.training_progress() as on_progress:
+        result = train_encoder(dataset, options, on_progress=on_progress)
+    screen.show(result, show_training)
 
 
 def _clusters(text: str | None) -> int | Literal["auto"] | None:
@@ -98,20 +96,19 @@ def _clusters(text: str | None) -> int | Literal["auto"] | None:
 
 
 def require_training() -> None:
-    """Refuse to train where PyTorch, or what else the extra brings, is not installed.
+    """Refuse to train if a package of the extra ``train`` is missing or broken.
 
     Raises:
-        ImgclusterError: One of the packages is missing.
+        ImgclusterError: Names the package and how to install it.
     """
-    from importlib.util import find_spec
-
     from imgcluster.errors import ImgclusterError
+    from imgcluster.optional import EXTRAS, UnavailablePackage, import_optional
 
-    missing = [name for name in ("torch", "onnx", "onnxscript", "pooch", "pydantic") if find_spec(name) is None]
-    if missing:
-        raise ImgclusterError(
-            f"train-encoder needs {' and '.join(missing)}, which only the extra brings: pip install 'imgcluster[train]'"
-        )
+    for package in EXTRAS["train"]:
+        try:
+            import_optional(package)
+        except UnavailablePackage as error:
+            raise ImgclusterError(f"train-encoder is not possible: {error}") from None
 
 
 def show_training(result: TrainResult) -> None:

@@ -12,6 +12,7 @@ from imgcluster.clustering.types import MethodResult
 from imgcluster.errors import ClusteringError
 from imgcluster.features.centroids import silhouettes
 from imgcluster.features.reduce import Reduced
+from imgcluster.optional import import_optional
 from imgcluster.types import Confidence, Labels, Vectors
 
 __all__ = ["evoc", "hdbscan"]
@@ -75,10 +76,9 @@ def evoc(space: Reduced, settings: Settings) -> MethodResult:
     smallest = _smallest_cluster(len(vectors), settings)
     if len(vectors) < 2 * smallest or len(vectors) < _FEWEST_FOR_EVOC:
         raise ClusteringError(f"{len(vectors)} images are too few for EVoC; use --method hdbscan")
+    library = import_optional("evoc")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import evoc as library
-
         # Without a seed its result changes from run to run.
         model = library.EVoC(base_min_cluster_size=smallest, random_state=settings.seed)
         model.fit(np.ascontiguousarray(vectors))

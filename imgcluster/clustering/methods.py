@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ from imgcluster.clustering.types import MethodResult
 from imgcluster.errors import ClusteringError, UsageError
 from imgcluster.features.duplicate_vectors import count_distinct
 from imgcluster.features.reduce import Reduced
+from imgcluster.optional import UnavailablePackage, import_optional
 from imgcluster.types import Candidate, Clustering, Layer, Vectors
 
 __all__ = [
@@ -92,8 +92,12 @@ def choose_method(method: str, k: int | str | None) -> str:
         raise UsageError(f"method {method!r} is unknown; choose one of auto, {', '.join(METHODS)}")
     if method != "kmeans" and k is not None:
         raise UsageError(f"{method} finds the number of clusters itself: leave out --k, or use --method kmeans")
-    if method == "evoc" and importlib.util.find_spec("evoc") is None:
-        raise UsageError("--method evoc needs another package: pip install 'imgcluster[evoc]'")
+    if method == "evoc":
+        # Imported now, so that a missing or broken package shows before the images are embedded.
+        try:
+            import_optional("evoc")
+        except UnavailablePackage as error:
+            raise UsageError(f"--method evoc is not possible: {error}") from None
     return method
 
 

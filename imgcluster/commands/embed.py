@@ -51,6 +51,7 @@ class EmbedSummary:
         seconds: Wall-clock time.
         images_per_second: Images embedded now, per second; 0 where none was.
         passed_over: Better devices that do not run here, with the reason.
+        notes: What the user should know of choices made by default, in sentences.
     """
 
     workspace: str
@@ -68,6 +69,7 @@ class EmbedSummary:
     seconds: float
     images_per_second: float
     passed_over: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def embed(
@@ -232,7 +234,8 @@ class _Job:
             roots=tuple(roots),
             seconds=seconds,
             images_per_second=round(done_now / seconds, 1) if done_now else 0.0,
-            passed_over=self._model.passed_over,
+            passed_over=self._model.rejected_devices,
+            notes=self._model.notes,
         )
         kept = ("device", "new", "changed", "unchanged", "vanished", "ignored")
         record = {

@@ -128,7 +128,7 @@ class Intake:
                     height=loaded.image.height,
                     embedding=vector,
                     brightness=loaded.image.brightness,
-                    colour=loaded.image.colour,
+                    colour=loaded.image.color,
                 )
             )
         self._batch.clear()

@@ -114,10 +114,11 @@ def layout_of(
     key = f"{embeddings.fingerprint} {method} {seed}"
     stored = read_layout(space.layout, key)
     if stored is not None and len(stored[0]) == len(embeddings.locations):
-        return Layout(*stored)
+        return Layout(*stored, method)
     on_progress(Progress("layout", 0))
     layout = lay_out(embeddings.vectors, metric, method, seed=seed)
-    write_layout(space.layout, key, layout.points, layout.how)
+    # Under the method that was used: if UMAP failed, the next command tries it again.
+    write_layout(space.layout, f"{embeddings.fingerprint} {layout.method} {seed}", layout.points, layout.how)
     return layout
 
 

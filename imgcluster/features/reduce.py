@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import warnings
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
@@ -24,6 +23,7 @@ from imgcluster.features.neighbors import (
 )
 from imgcluster.features.normalize import l2_normalize
 from imgcluster.features.threads import one_thread
+from imgcluster.optional import UnavailablePackage, import_optional
 from imgcluster.types import Vectors
 
 __all__ = [
@@ -77,8 +77,12 @@ def choose_reduction(reduction: str, method: str) -> str:
     """
     if reduction not in REDUCTIONS:
         raise UsageError(f"reduction {reduction!r} is unknown; choose one of {', '.join(REDUCTIONS)}")
-    if reduction == "umap" and importlib.util.find_spec("umap") is None:
-        raise UsageError("--reduce umap needs another package: pip install 'imgcluster[umap]'")
+    if reduction == "umap":
+        # Imported now, so that a missing or broken package shows before the images are embedded.
+        try:
+            import_optional("umap")
+        except UnavailablePackage as error:
+            raise UsageError(f"--reduce umap is not possible: {error}") from None
     if reduction == "auto":
         # EVoC builds a graph of its own.
         return "none" if method == "evoc" else "graph"
@@ -168,9 +172,7 @@ def _project(vectors: Vectors, queries: Vectors, target: int, seed: int) -> Vect
 
 
 def _umap(vectors: Vectors, target: int, seed: int) -> Vectors:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import umap
+    umap = import_optional("umap")
     neighbours = min(_UMAP_NEIGHBOURS, len(vectors) - 1)
     if len(vectors) <= target + 2 or neighbours < 2:
         raise ClusteringError(f"{len(vectors)} images are too few for UMAP; use --reduce pca")

@@ -1,9 +1,9 @@
-"""Paths as text that any UTF-8 file can hold, and back again, without ambiguity.
+"""Conversion of paths to text that any UTF-8 file can store, and back, without ambiguity.
 
-File names on Linux are bytes. Python carries the ones that are not UTF-8 as lone surrogates, which neither
-Parquet nor CSV nor HTML can store. Here such a byte is written ``\\xNN`` (a lone surrogate of Windows
-``\\uNNNN``). A name that really holds a backslash before such a sequence has that backslash written as
-``\\x5c``, so that every text stands for exactly one path. All other names stay as they are.
+File names on Linux are bytes. Python represents bytes that are not UTF-8 as lone surrogates, which Parquet, CSV and
+HTML cannot store. `to_text` writes such a byte as ``\\xNN`` (a lone surrogate on Windows as ``\\uNNNN``). A backslash
+that precedes such a sequence in a name is written as ``\\x5c``, so that every text stands for exactly one path. All
+other names do not change.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def from_text(text: str) -> Path:
 
 
 def printable(text: str) -> str:
-    """Return `text` with control characters as ``\\xNN``: a file's name must not give orders to a terminal."""
+    """Return `text` with control characters as ``\\xNN``, so that a file name cannot control a terminal."""
     return _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", text)
 
 
@@ -43,9 +43,9 @@ def join(root: str, path: str) -> str:
 
 
 def common_base(roots: list[str]) -> str:
-    """Return the deepest folder that holds all `roots` (absolute texts); "" where there is none.
+    """Return the deepest folder that contains all `roots` (absolute texts).
 
-    There is none for two drives of Windows; paths relative to "" are then absolute.
+    Folders on two Windows drives have none; the result is then "", and paths relative to it are absolute.
     """
     if not roots:
         return ""
@@ -61,14 +61,14 @@ def common_base(roots: list[str]) -> str:
 
 
 def relative_to(path: str, base: str) -> str:
-    """Return the absolute text `path` relative to `base`, which must hold it; unchanged where base is ""."""
+    """Return the absolute text `path` relative to `base`, which must contain it; unchanged if `base` is ""."""
     if not base:
         return path
     if path == base:
         return "."
     prefix = join(base, "")
     if not path.startswith(prefix):
-        raise ValueError(f"{path!r} does not lie under {base!r}")
+        raise ValueError(f"{path!r} is not inside {base!r}")
     return path[len(prefix) :]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -57,8 +59,12 @@ class TestChooseMethod:
         with pytest.raises(UsageError, match=message):
             choose_method(method, k)
 
-    def test_a_missing_package_is_named_with_its_extra(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    # Missing, or a folder left by an uninstallation, which imports as an empty module.
+    @pytest.mark.parametrize("module", [None, ModuleType("evoc")])
+    def test_an_unusable_package_is_named_with_its_extra(
+        self, monkeypatch: pytest.MonkeyPatch, module: ModuleType | None
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "evoc", module)
         with pytest.raises(UsageError, match=r"pip install 'imgcluster\[evoc\]'"):
             choose_method("evoc", None)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
 import numpy as np
 import pytest
 
@@ -134,8 +137,12 @@ class TestChooseReduction:
             choose_reduction("tsne", "kmeans")
         assert REDUCTIONS == ("auto", "none", "pca", "umap", "graph")
 
-    def test_a_missing_package_is_named_with_its_extra(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    # Missing, or a folder left by an uninstallation, which imports as an empty module.
+    @pytest.mark.parametrize("module", [None, ModuleType("umap")])
+    def test_an_unusable_package_is_named_with_its_extra(
+        self, monkeypatch: pytest.MonkeyPatch, module: ModuleType | None
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "umap", module)
         with pytest.raises(UsageError, match=r"pip install 'imgcluster\[umap\]'"):
             choose_reduction("umap", "hdbscan")
 

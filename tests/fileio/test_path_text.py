@@ -151,5 +151,5 @@ class TestRelativeTo:
 
     @pytest.mark.parametrize("path", ["/ab/c", "/b", "/"])
     def test_what_lies_elsewhere_is_refused(self, path: str) -> None:
-        with pytest.raises(ValueError, match=f"'{path}' does not lie under '/a'"):
+        with pytest.raises(ValueError, match=f"'{path}' is not inside '/a'"):
             relative_to(path, "/a")

@@ -347,6 +347,19 @@ class TestMap:
         page.tab.mouse.click(*middle)
         assert page.tab.locator("#image-title").inner_text() == "00.png"
 
+    def test_labels_at_the_edges_are_inside_the_map_and_cover_no_other(self, show_example: Callable[..., Any]) -> None:
+        points = [[-1, -1], [1, -1], [1, 1], [-1, 1], [0, 0], [0.05, 0]]
+        page = show_example([0, 1, 2, 3, 4, 5], {"viewport": {"width": 390, "height": 844}}, points=points)
+        page.tab.click("#map-in")
+        page.tab.click("#map-out")
+        view = page.tab.locator("#map-view").bounding_box()
+        labels = page.tab.locator("#map-labels span:not([hidden])")
+        assert labels.count() == 5
+        for label in labels.all():
+            box = label.bounding_box()
+            assert view["x"] <= box["x"] <= view["x"] + view["width"] - box["width"]
+            assert view["y"] <= box["y"] <= view["y"] + view["height"] - box["height"]
+
     def test_zooming_with_keys_keeps_the_selected_image_in_view(self, show_example: Callable[..., Any]) -> None:
         page = show_example([0, 0, 1], points=[[0.6, 0.1], [-1, -1], [-1, 1]])
         page.tab.focus("#map-view")

@@ -34,7 +34,7 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     write_kept(tmp_path / "layers.parquet", KEY, before)
     after = read_kept(tmp_path / "layers.parquet", KEY)
     assert after is not None
-    assert (after.note, after.stability) == (before.how, before.stability)
+    assert (after.note, after.stability) == (before.note, before.stability)
     assert (after.clustering.chosen, after.clustering.candidates) == (1, before.clustering.candidates)
     # In their order too: metrics.json shows them.
     assert list(after.clustering.parameters.items()) == list(before.clustering.parameters.items())

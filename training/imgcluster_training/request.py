@@ -78,10 +78,10 @@ def _check_name(name: str | None, output: Path) -> None:
         return
     if not name or name != Path(name).name or name.startswith("."):
         raise UsageError(f"--name {name!r} is not allowed; give a plain name, and the folder with --output")
-    # In another folder the file does not hide the bundled encoder.
+    # In the user's folder the bundled encoder would hide it; other folders are given as a path anyway.
     if _is_bundled(name) and output.resolve() == user_folder().resolve():
         raise UsageError(
-            f"--name {name} is the name of a bundled encoder, which the new one would hide; use another name, such as "
+            f"--name {name} is the name of a bundled encoder, which would hide the new one; use another name, such as "
             f"{_OWN_PREFIX}{name}, or another folder with --output"
         )
 

@@ -27,3 +27,4 @@ const formatInteger = (value) => value.toLocaleString("en");
 const formatPercent = (share) => `${(share * 100).toFixed(share < 0.0995 ? 1 : 0)}%`;
 const formatCount = (count, noun) => `${formatInteger(count)} ${noun}${count === 1 ? "" : "s"}`;
 const formatNumber = (value) => (Math.round(value * 100) === 0 ? "0.00" : value.toFixed(2).replace("-", "−"));
+const clamp = (value, least, most) => Math.max(least, Math.min(most, value));

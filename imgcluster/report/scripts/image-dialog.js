@@ -67,7 +67,8 @@ function openImage(index, list = [index], opener = null) {
     else return;
     event.preventDefault();
   };
-  dialog.onclose = () => opener?.isConnected && opener.focus();
+  // Browsers restore the focus themselves, unless the opener did not have it: Safari does not focus clicked buttons.
+  dialog.onclose = () => document.activeElement === document.body && opener?.isConnected && opener.focus();
   show();
   if (!dialog.open) dialog.showModal();
 }

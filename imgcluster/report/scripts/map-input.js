@@ -107,7 +107,7 @@ function zoomWithWheel(event) {
   event.preventDefault();
   const box = byId("map-view").getBoundingClientRect();
   const pixels = event.deltaY * [1, 20, 400][event.deltaMode];
-  const factor = Math.exp(-Math.max(-240, Math.min(240, pixels)) / (event.ctrlKey ? 90 : 320));
+  const factor = Math.exp(-clamp(pixels, -240, 240) / (event.ctrlKey ? 90 : 320));
   zoomMap(factor, event.clientX - box.left, event.clientY - box.top);
 }
 

@@ -18,16 +18,25 @@ function placePictures() {
   const taken = new Set();
   for (const { cluster } of map.labels) placePicture(cluster.medoid, taken);
   if (!all) return;
-  for (const cluster of clusters.values()) for (const index of cluster.representatives) placePicture(index, taken);
-  for (let at = images.count - 1; at >= 0 && map.pictures.length < MOST_PICTURES; at--)
-    placePicture(map.order[at], taken);
+  map.candidates ??= pictureCandidates();
+  for (const index of map.candidates) {
+    if (map.pictures.length >= MOST_PICTURES) break;
+    placePicture(index, taken);
+  }
+}
+
+// All images with a thumbnail, typical ones first.
+function pictureCandidates() {
+  const typical = [...clusters.values()].flatMap((cluster) => cluster.representatives);
+  const all = new Set([...typical, ...map.order.toReversed()]);
+  return Int32Array.from(all).filter((index) => findTile(index));
 }
 
 // Adds the picture of an image that is visible, matches the search, has a thumbnail, and has room.
 function placePicture(index, taken) {
   const size = map.pictureSize;
   const x = toScreenX(index);
-  if (x < -size || x > map.width + size || map.pictures.length >= MOST_PICTURES) return;
+  if (x < -size || x > map.width + size) return;
   const y = toScreenY(index);
   if (y < -size || y > map.height + size || (search.matches && !search.matches[index])) return;
   const gap = size * LEAST_DISTANCE;
@@ -64,17 +73,19 @@ function placeLabels() {
   const placed = [];
   for (const { cluster, label, width, height } of map.labels) {
     const x = toScreenX(cluster.medoid);
-    const y = toScreenY(cluster.medoid) + map.pictureSize / 2 - height / 4;
-    const box = { left: x - width / 2 - 2, right: x + width / 2 + 2, top: y, bottom: y + height + 2 };
-    const outside = box.left < 0 || box.top < 0 || box.right > map.width || box.bottom > map.height;
+    const y = toScreenY(cluster.medoid);
+    const left = clamp(x - width / 2, 2, map.width - width - 2);
+    const top = clamp(y + map.pictureSize / 2 - height / 4, 2, map.height - height - 2);
+    const outside = x < 0 || y < 0 || x > map.width || y > map.height;
     const filtered = search.matches && !cluster.found?.length;
     const covers = (other) =>
-      box.left < other.right && box.right > other.left && box.top < other.bottom && box.bottom > other.top;
+      Math.abs(left - other.left) < (left < other.left ? width : other.width) + 2 &&
+      Math.abs(top - other.top) < height + 2;
     const hidden = outside || filtered || placed.some(covers);
     if (label.hidden !== hidden) label.hidden = hidden;
     if (hidden) continue;
-    placed.push(box);
-    label.style.transform = `translate(${Math.round(x - width / 2)}px, ${Math.round(y)}px)`;
+    placed.push({ left, top, width });
+    label.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
   }
 }
 
@@ -114,6 +125,6 @@ function placeCard(card, x, y) {
   const [width, height] = [card.offsetWidth, card.offsetHeight];
   const distance = map.pictureSize / 2 + 16;
   const left = x > map.width / 2 ? x - width - distance : x + distance;
-  card.style.left = `${Math.max(4, Math.min(map.width - width - 4, left))}px`;
-  card.style.top = `${Math.max(4, Math.min(map.height - height - 4, y - height / 2))}px`;
+  card.style.left = `${clamp(left, 4, map.width - width - 4)}px`;
+  card.style.top = `${clamp(y - height / 2, 4, map.height - height - 4)}px`;
 }

@@ -39,7 +39,7 @@ function showWholeMap() {
 
 // Zooms about a position of the screen, which stays where it is.
 function zoomMap(factor, x = map.width / 2, y = map.height / 2) {
-  const scale = Math.max(map.fit * SMALLEST_ZOOM, Math.min(map.fit * LARGEST_ZOOM, map.scale * factor));
+  const scale = clamp(map.scale * factor, map.fit * SMALLEST_ZOOM, map.fit * LARGEST_ZOOM);
   map.x += (x - map.width / 2) * (1 / map.scale - 1 / scale);
   map.y -= (y - map.height / 2) * (1 / map.scale - 1 / scale);
   map.scale = scale;
@@ -47,9 +47,8 @@ function zoomMap(factor, x = map.width / 2, y = map.height / 2) {
 }
 
 function panMap(dx, dy) {
-  const clamp = (value) => Math.max(-1.2, Math.min(1.2, value));
-  map.x = clamp(map.x - dx / map.scale);
-  map.y = clamp(map.y + dy / map.scale);
+  map.x = clamp(map.x - dx / map.scale, -1.2, 1.2);
+  map.y = clamp(map.y + dy / map.scale, -1.2, 1.2);
   requestDraw();
 }
 
