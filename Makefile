@@ -1,5 +1,6 @@
 # make demo   sets up what it needs and clusters the bundled photographs
 # make test   sets up what it needs and checks everything
+# make docs   builds the documentation in build/site
 # make scores prints the scores that the README and the cards quote (an hour; needs the data sets)
 # make clean  removes what these made
 #
@@ -20,12 +21,12 @@ endif
 SETUP := pyproject.toml constraints.txt
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint types unit scores clean
+.PHONY: demo test lint types docs unit scores clean
 
 demo: $(DEMO_ENV)/done
 	$(DEMO_ENV)/$(BIN)/imgcluster run examples/photos --workspace $(DEMO_OUT)
 
-test: lint types unit
+test: lint types docs unit
 
 lint: $(TEST_ENV)/done
 	$(TEST_ENV)/$(BIN)/ruff check .
@@ -34,6 +35,11 @@ lint: $(TEST_ENV)/done
 types: $(TEST_ENV)/done
 	$(TEST_ENV)/$(BIN)/mypy
 
+docs: $(TEST_ENV)/done
+	$(TEST_ENV)/$(BIN)/mkdocs build --strict --quiet
+
+# Without Chromium the tests of the page fail instead of being skipped.
+unit: export IMGCLUSTER_REQUIRE_BROWSER := 1
 unit: $(TEST_ENV)/done
 	$(TEST_ENV)/$(BIN)/python -m pytest
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from benchmarks.common import data_folder
 from imgcluster import Encoder
-from imgcluster.clustering.kmeans import divide
+from imgcluster.clustering.kmeans import fit_kmeans
 from imgcluster.evaluation.external import score
 from imgcluster.images.decode import decode
 from imgcluster.types import InputSpec, Pixels
@@ -47,7 +47,7 @@ def pictures(count: int, spec: InputSpec) -> tuple[Pixels, npt.NDArray[np.str_]]
 def scored(space: npt.NDArray[np.float32], labels: npt.NDArray[np.str_]) -> tuple[float, float]:
     """Return accuracy and NMI of k-means in this space with the true number of clusters."""
     told = labels.tolist()
-    found, _ = divide(space, len(set(told)), seed=0, starts=STARTS)
+    found, _ = fit_kmeans(space, len(set(told)), seed=0, starts=STARTS)
     scores = score(found, told)
     return scores.accuracy, scores.nmi
 

@@ -1,4 +1,4 @@
-"""The choice of the graph's defaults, and of the rule that finds the number of clusters.
+"""The choice of the graph's defaults, and of the rule that estimates the number of clusters.
 
 On `photos` features of CIFAR-10 test images in sets of 60 to 9,000, and on scikit-learn's own digits (8×8 pixels,
 not MNIST). Prints accuracy and NMI of k-means with the true number for each setting, then the numbers found, also
@@ -8,22 +8,27 @@ where only some of the classes are there. What the README reports on is not look
 from __future__ import annotations
 
 import dataclasses
+import json
+import tempfile
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
+import imgcluster
 from benchmarks.cifar import STARTS, features, scored
-from benchmarks.common import machine
-from imgcluster.clustering import num_clusters as hierarchy
-from imgcluster.clustering.kmeans import divide
+from benchmarks.common import data_folder, machine
+from imgcluster.clustering import num_clusters
+from imgcluster.clustering.kmeans import fit_kmeans
 from imgcluster.evaluation.external import score
 from imgcluster.features import diffusion, neighbors
-from imgcluster.features.normalize import comparable, normalise
+from imgcluster.features.normalize import l2_normalize, normalize_features
 from imgcluster.features.reduce import reduce
+from imgcluster.workspace.shards import load
 
 Set = tuple[str, npt.NDArray[np.float32], npt.NDArray[np.str_]]
 
@@ -32,45 +37,47 @@ def main() -> None:
     warnings.simplefilter("ignore")
     print(machine())
     vectors, labels = features(3000)
-    print("\nvectors made comparable (walks of 8 steps, 20 dimensions)")
+    print("\nnormalization of the features")
     for name, change in (
-        ("length 1", normalise),
-        ("roots, length 1", lambda values: normalise(roots(values))),
-        ("length 1, centred, length 1", lambda values: comparable(values, "cosine")),
-        ("roots, centred, length 1", lambda values: normalise(roots(values) - roots(values).mean(axis=0))),
+        ("length 1", l2_normalize),
+        ("roots, length 1", lambda values: l2_normalize(roots(values))),
+        ("length 1, centered, length 1", lambda values: normalize_features(values, "cosine")),
+        ("roots, centered, length 1", lambda values: l2_normalize(roots(values) - roots(values).mean(axis=0))),
     ):
         show(name, [(title, change(part), told) for title, part, told in subsets(vectors, labels)])
-    sets = [(title, comparable(part, "cosine"), told) for title, part, told in subsets(vectors, labels)]
+    sets = [(title, normalize_features(part, "cosine"), told) for title, part, told in subsets(vectors, labels)]
     sets.append(digits())
-    print("\nneighbours of the graph that is walked on, in sets of each size")
+    print("\nneighbors in the graph of the diffusion map, in sets of each size")
     for name, group in by_size(*features(9000)).items():
-        for neighbours in (5, 10, 15, 20, 30, 60, None):
-            if neighbours is None or neighbours < len(group[0][1]) // 3:
-                mapped = [(title, mapped_by(part, neighbours), told) for title, part, told in group]
-                show(f"{name}: {neighbours or 'root / 2, 5 to 30'}", mapped, reduced=True)
-    for name, values in (("_STEPS", (0, 1, 2, 4, 8, 16)), ("_WALKS", (10, 15, 20, 30, 50))):
-        print(f"\n{name}")
-        usual = getattr(diffusion, name)
-        for value in values:
-            setattr(diffusion, name, value)
-            show(str(value), sets)
-        setattr(diffusion, name, usual)
-    print("\nprincipal directions before neighbours are looked for")
+        for size in (5, 10, 15, 20, 30, 60, None):
+            if size is None or size < len(group[0][1]) // 3:
+                mapped = [(title, mapped_by(part, size), told) for title, part, told in group]
+                show(f"{name}: {size or 'root / 2, 5 to 30'}", mapped, reduced=True)
+    print("\ndiffusion map: components and exponent of the weights, also on sets of photographs")
+    photographed = [*sets, *photo_sets()]
+    for components in (20, 25, 30, 40):
+        for exponent in (0.5, 1.0, 2.0, 3.0):
+            mapped = [
+                (title, diffusion.diffusion_map(neighbors.diffusion_graph(part), components, exponent=exponent), told)
+                for title, part, told in photographed
+            ]
+            show(f"{components}, {exponent}", mapped, reduced=True)
+    print("\nprincipal components before the neighbor search")
     for dimensions in (20, 50, 100, 200):
         show(str(dimensions), [(*sets[0][:1], PCA(dimensions, random_state=0).fit_transform(sets[0][1]), sets[0][2])])
     counted = [*sets, *some_classes(vectors, labels)]
-    print("\nneighbours of the graph that is counted on: mean NMI with the numbers found")
+    print("\nneighbors in the cluster-count graph: mean NMI with the estimated numbers")
     for name, part_of_root, most in (("root / 2, 5 to 15", 2, 15), ("root, 5 to 20", 1, 20), ("root, 5 to 30", 1, 30)):
         nmi = [score(counted_on(part, part_of_root, most), told.tolist()).nmi for _, part, told in counted]
         print(f"  {name:20} {np.mean(nmi):.3f}", flush=True)
-    print("\ndivisions into cells: sets where three seeds find different numbers of clusters")
-    usual = hierarchy._DIVISIONS
+    print("\ndivisions into cells: sets where three seeds estimate different numbers of clusters")
+    usual = num_clusters._DIVISIONS
     for divisions in (5, 10, 20):
-        hierarchy._DIVISIONS = divisions
+        num_clusters._DIVISIONS = divisions
         unsure = [title for title, part, _ in counted if len({each.k for each in count(part)}) > 1]
         print(f"  {divisions:2}: {len(unsure)} of {len(counted)}: {', '.join(unsure) or 'none'}")
-    hierarchy._DIVISIONS = usual
-    print("\nnumbers of clusters found (three seeds), and how long the three clearest last")
+    num_clusters._DIVISIONS = usual
+    print("\nestimated numbers of clusters (three seeds), and the persistence of the three clearest")
     for title, part, told in counted:
         found = count(part)
         factors = found[0].factors
@@ -79,20 +86,22 @@ def main() -> None:
         print(f"  {title:20} {len(set(told.tolist())):2} classes, found {[each.k for each in found]}; {lasting}")
 
 
-def count(vectors: npt.NDArray[np.float32]) -> list[hierarchy.Found]:
-    """Return the numbers of clusters that three seeds find."""
+def count(vectors: npt.NDArray[np.float32]) -> list[num_clusters.ClusterCount]:
+    """Return the numbers of clusters that three seeds estimate."""
     space = reduce(vectors, "graph", seed=0)
-    return [hierarchy.find_count(space, (2, 30), seed=seed) for seed in range(3)]
+    return [num_clusters.estimate_num_clusters(space, (2, 30), seed=seed) for seed in range(3)]
 
 
 def counted_on(vectors: npt.NDArray[np.float32], part_of_root: int, most: int) -> npt.NDArray[np.int64]:
-    """Return clusters, their number read from a graph of √n / `part_of_root` neighbours, from 5 to `most`."""
+    """Return clusters, their number estimated from a graph of √n / `part_of_root` neighbors, from 5 to `most`."""
     space = reduce(vectors, "graph", seed=0)
-    if space.rows is not None:
-        neighbours = int(np.clip(round(np.sqrt(len(space.rows)) / part_of_root), 5, most))
-        space = dataclasses.replace(space, graph=neighbors.neighbour_graph(vectors[space.rows], neighbours))
-    number = hierarchy.find_count(space, (2, 30), seed=0).k
-    return divide(space.vectors, number, seed=0, starts=STARTS)[0]
+    if space.graph is not None:
+        rows = space.graph.rows
+        count = int(np.clip(round(np.sqrt(len(rows)) / part_of_root), 5, most))
+        weights = neighbors.neighbor_graph(vectors[rows], count)
+        space = dataclasses.replace(space, graph=dataclasses.replace(space.graph, weights=weights))
+    number = num_clusters.estimate_num_clusters(space, (2, 30), seed=0).k
+    return fit_kmeans(space.vectors, number, seed=0, starts=STARTS)[0]
 
 
 def subsets(vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.str_]) -> Iterator[Set]:
@@ -109,7 +118,9 @@ def by_size(vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.str_]) -> d
     groups: dict[str, list[Set]] = {}
     for size, parts in ((60, 30), (150, 20), (300, 15), (900, 10), (1800, 5), (3000, 3), (9000, 1)):
         insides = [slice(part * size, (part + 1) * size) for part in range(parts)]
-        groups[f"CIFAR-10, {size}"] = [("", comparable(vectors[each], "cosine"), labels[each]) for each in insides]
+        groups[f"CIFAR-10, {size}"] = [
+            ("", normalize_features(vectors[each], "cosine"), labels[each]) for each in insides
+        ]
     _, images, numbers = digits()
     order = np.random.default_rng(0).permutation(len(images))
     groups["digits, 300"] = [("", images[part], numbers[part]) for part in np.split(order[:1500], 5)]
@@ -124,15 +135,26 @@ def some_classes(vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.str_])
     for count in (3, 5, 7):
         chosen = generator.permutation(10)[:count]
         inside = np.isin(labels, np.unique(labels)[chosen])
-        yield f"CIFAR-10, {count}", comparable(vectors[inside], "cosine"), labels[inside]
+        yield f"CIFAR-10, {count}", normalize_features(vectors[inside], "cosine"), labels[inside]
         inside = np.isin(numbers, [str(number) for number in chosen])
         yield f"digits, {count}", images[inside], numbers[inside]
+
+
+def photo_sets() -> Iterator[Set]:
+    """Yield the sets of photographs to tune on, where the test data have them."""
+    for folder in sorted((data_folder() / "photo-sets").glob("*")):
+        with tempfile.TemporaryDirectory() as workspace:
+            imgcluster.embed([folder], workspace=workspace)
+            manifest = json.loads((Path(workspace) / "manifest.json").read_text(encoding="utf-8"))
+            found = load(Path(workspace) / "embeddings", manifest["encoder"]["identity"])
+        labels = np.array([location.split("/")[-2] for location in found.locations])
+        yield folder.name, normalize_features(found.vectors, "cosine"), labels
 
 
 def digits() -> Set:
     """Return scikit-learn's digits."""
     found = load_digits()
-    return "digits", normalise(found.data.astype(np.float32)), found.target.astype(np.str_)
+    return "digits", l2_normalize(found.data.astype(np.float32)), found.target.astype(np.str_)
 
 
 def roots(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -140,10 +162,10 @@ def roots(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.sign(vectors) * np.sqrt(np.abs(vectors))
 
 
-def mapped_by(vectors: npt.NDArray[np.float32], neighbours: int | None) -> npt.NDArray[np.float32]:
-    """Return the diffusion map of the graph with so many neighbours."""
-    walked = neighbors.walk_graph(vectors) if neighbours is None else neighbors.neighbour_graph(vectors, neighbours)
-    return diffusion.diffusion_map(walked)
+def mapped_by(vectors: npt.NDArray[np.float32], count: int | None) -> npt.NDArray[np.float32]:
+    """Return the diffusion map of the graph with `count` neighbors, by default those of `diffusion_graph`."""
+    graph = neighbors.diffusion_graph(vectors) if count is None else neighbors.neighbor_graph(vectors, count)
+    return diffusion.diffusion_map(graph)
 
 
 def show(name: str, sets: list[Set], *, reduced: bool = False) -> None:

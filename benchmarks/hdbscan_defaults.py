@@ -15,7 +15,7 @@ from sklearn.metrics import normalized_mutual_info_score, silhouette_samples
 
 from benchmarks.cifar import features
 from benchmarks.common import machine
-from imgcluster.features.normalize import comparable
+from imgcluster.features.normalize import normalize_features
 from imgcluster.features.reduce import reduce
 
 COUNTS = (60, 300, 1000, 3000)
@@ -30,7 +30,7 @@ def main() -> None:
     print("images   space  min_cluster  min_samples  selection  clusters  noise  silhouette   NMI")
     for count, space, samples in itertools.product(COUNTS, SPACES, MIN_SAMPLES):
         smallest = max(4, round(np.sqrt(count) / 2))
-        points = comparable(vectors[:count], "cosine")
+        points = normalize_features(vectors[:count], "cosine")
         if space.startswith("PCA"):
             points = PCA(int(space.split()[1]), random_state=0).fit_transform(points)
         else:

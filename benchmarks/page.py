@@ -1,9 +1,10 @@
 """How large the page is and how fast it opens and moves, at 10,000 and 100,000 images, in headless Chromium.
 
 Half of the images are links to the 900 photographs of the test data, half are MNIST digits; their vectors are drawn at
-random around 30 centres, because what is measured does not depend on an encoder. Needs a Chromium and playwright.
+random around 30 centers, because the result does not depend on an encoder. Needs Chromium and Playwright.
 
-    python -m benchmarks.page [--images 10000 --images 100000] [--keep DIR]
+    python -m benchmarks.page [--images 10000 --images 100000] [--keep DIR] [--runs 5]
+    python -m benchmarks.page OLD.html NEW.html    # compares pages, written by two versions for example
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +32,25 @@ from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import Row, ShardWriter, contents
 
 _IDENTITY = "benchmark"
-_COUNTER = """
-for (const name of ["drawArrays", "drawElements"]) {
-  const real = WebGL2RenderingContext.prototype[name];
-  WebGL2RenderingContext.prototype[name] = function (mode, ...rest) {
-    if (mode === 0) window.drawn = (window.drawn ?? 0) + 1;
-    return real.call(this, mode, ...rest);
+# Swings the map, or zooms it in and out, once per frame, and returns the frames per second.
+_MOVE = """([action, frames]) => new Promise((resolve) => {
+  const view = document.getElementById("map-view"), box = view.getBoundingClientRect();
+  const x = box.left + box.width / 2, y = box.top + box.height / 2, start = performance.now();
+  let frame = 0;
+  const step = () => {
+    if (frame === frames) return resolve((1000 * frames) / (performance.now() - start));
+    frame++;
+    const place = { bubbles: true, pointerId: 1, clientX: x + 80 * Math.sin(frame / 10), clientY: y + frame / 3 };
+    if (action === "drag") view.dispatchEvent(new PointerEvent("pointermove", place));
+    else view.dispatchEvent(new WheelEvent("wheel", { ...place, deltaY: Math.sin(frame / 10) > 0 ? -8 : 8 }));
+    requestAnimationFrame(step);
   };
-}
-"""
+  requestAnimationFrame(step);
+})"""
+_FRAMES = 100
+_DECODING_MS = 1500  # until the thumbnails in view are decoded
+_FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+_UNLIMITED = ["--disable-gpu-vsync", "--disable-frame-rate-limit"]
 
 
 def build(folder: Path, count: int) -> Path:
@@ -53,7 +65,7 @@ def build(folder: Path, count: int) -> Path:
     sources = [photos[number % len(photos)] for number in range(count - count // 2)]
     sources += [digits / f"{number % len(pixels):05d}.png" for number in range(count // 2)]
     generator = np.random.default_rng(0)
-    centres = generator.normal(size=(30, 64))
+    centers = generator.normal(size=(30, 64))
     space = Workspace(folder / "out")
     with space.locked():
         writer = ShardWriter(space.embeddings, _IDENTITY)
@@ -62,7 +74,7 @@ def build(folder: Path, count: int) -> Path:
             path = f"folder-{number % 25:02d}/a picture with a name of usual length {number:06d}{source.suffix}"
             (folder / "in" / path).parent.mkdir(parents=True, exist_ok=True)
             os.symlink(source.resolve(), folder / "in" / path)
-            vector = centres[number % 30] + generator.normal(0, 0.9, 64)
+            vector = centers[number % 30] + generator.normal(0, 0.9, 64)
             digest = number.to_bytes(16, "big")
             writer.add([Row(path, root, 1, 1, digest, 400, 533, vector.astype(np.float32))])
         writer.flush()
@@ -93,38 +105,111 @@ def stages(space: Path) -> dict[str, float]:
     return dict(seconds)
 
 
-def look(browser: Any, page: Path, runs: int) -> tuple[float, float, float, float]:
-    """Return the median seconds until the page is ready and until its map is, and the map's frames a second while it is
-    dragged and while it is zoomed."""
-    ready, mapped = [], []
-    for _ in range(runs):
-        tab = browser.new_page(viewport={"width": 1280, "height": 900})
-        tab.add_init_script(_COUNTER)
-        start = time.monotonic()
-        tab.goto(page.as_uri())
-        tab.wait_for_selector("html[data-state=ready]")
-        ready.append(time.monotonic() - start)
-        tab.wait_for_selector("#map[data-state=ready]", timeout=60_000)
-        mapped.append(time.monotonic() - start)
-        if len(ready) < runs:
-            tab.close()
+def cpu_seconds() -> dict[int, float]:
+    """Return the processor time of each process that this one started; it depends less on other programs than time.
+
+    Needs Linux.
+    """
+    children: dict[int, list[int]] = defaultdict(list)
+    seconds = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # a process that has ended since
+            fields = stat.read_text().rpartition(")")[2].split()
+            children[int(fields[1])].append(int(stat.parent.name))
+            seconds[int(stat.parent.name)] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    found, waiting = {}, list(children[os.getpid()])
+    while waiting:
+        process = waiting.pop()
+        found[process] = seconds[process]
+        waiting += children[process]
+    return found
+
+
+def cpu_since(before: dict[int, float]) -> float:
+    """Return the processor time since `cpu_seconds` returned `before`."""
+    return sum(seconds - before.get(process, 0.0) for process, seconds in cpu_seconds().items())
+
+
+def open_page(browser: Any, page: Path) -> tuple[Any, dict[str, float]]:
+    """Open a page; return its tab, and the seconds until the page and its map were ready."""
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    tab.set_default_timeout(300_000)
+    tab.goto("about:blank")
+    start, cpu = time.monotonic(), cpu_seconds()
+    tab.goto(page.as_uri(), wait_until="commit")
+    tab.wait_for_selector("html[data-state=ready]")
+    ready = time.monotonic() - start
+    tab.wait_for_selector("#map[data-state=ready]")
+    return tab, {
+        "seconds until the page is ready": ready,
+        "seconds until the map is ready": time.monotonic() - start,
+        "CPU seconds until the map is ready": cpu_since(cpu),
+    }
+
+
+def frame_rates(tab: Any) -> dict[str, float]:
+    """Move and zoom a page's map; return frames per second and processor time per frame."""
+    values = {}
     box = tab.locator("#map-view").bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    rates = []
-    for act in ("drag", "zoom"):
-        tab.mouse.move(x, y)
-        before, start = tab.evaluate("window.drawn"), time.monotonic()
-        if act == "drag":
+    tab.wait_for_timeout(_DECODING_MS)
+
+    def move(action: str, name: str) -> None:
+        tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        if action == "drag":
             tab.mouse.down()
-            tab.mouse.move(x + 150, y + 80, steps=60)
+        tab.evaluate(_MOVE, [action, 10])
+        cpu = cpu_seconds()
+        values[f"frames/s {name}"] = tab.evaluate(_MOVE, [action, _FRAMES])
+        values[f"CPU ms per frame {name}"] = 1000 * cpu_since(cpu) / _FRAMES
+        if action == "drag":
             tab.mouse.up()
-        else:
-            for _ in range(40):
-                tab.mouse.wheel(0, -20)
-        tab.wait_for_timeout(200)
-        rates.append((tab.evaluate("window.drawn") - before) / (time.monotonic() - start))
-    tab.close()
-    return statistics.median(ready), statistics.median(mapped), rates[0], rates[1]
+
+    move("drag", "dragged")
+    move("wheel", "zoomed")
+    tab.click("#map-all")
+    for _ in range(3):
+        tab.click("#map-in")
+    tab.wait_for_timeout(_DECODING_MS)
+    move("drag", "dragged close up")
+    return values
+
+
+def measure(driver: Any, pages: list[Path], runs: int) -> None:
+    """Measure pages, one after the other in each run, and print median, smallest and largest values of each."""
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    usual = driver.chromium.launch(executable_path=found, args=_FLAGS)
+    # Without a limit the frame rate shows what a frame costs; opened with it, because it costs time when idle too.
+    unlimited = driver.chromium.launch(executable_path=found, args=[*_FLAGS, *_UNLIMITED])
+    seen: dict[Path, list[dict[str, float]]] = defaultdict(list)
+    for _ in range(runs):
+        for page in pages:
+            tab, values = open_page(usual, page)
+            tab.close()
+            tab, _ = open_page(unlimited, page)
+            seen[page].append(values | frame_rates(tab))
+            tab.close()
+    print(f"Chromium {usual.version}, headless, WebGL in software; median of {runs} runs (smallest to largest)")
+    for page, rows in seen.items():
+        print(f"{page}: {page.stat().st_size / 1e6:.2f} MB")
+        for name in rows[0]:
+            values_of_runs = [row[name] for row in rows]
+            print(
+                f"  {statistics.median(values_of_runs):8.2f} ({min(values_of_runs):.2f} to {max(values_of_runs):.2f}) "
+                f"{name}"
+            )
+    usual.close()
+    unlimited.close()
+
+
+def built(folder: Path, count: int) -> Path:
+    """Return the page of `count` images, made in `folder` unless it is there, after printing the time of each stage."""
+    space = folder / "out"
+    if not space.exists():
+        space = build(folder, count)
+        imgcluster.cluster(workspace=space, k=30, place="none")
+    took = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages(space).items())
+    print(f"page of {count:,} images written in {took}")
+    return space / "report.html"
 
 
 def main() -> None:
@@ -132,32 +217,20 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
 
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pages", type=Path, nargs="*", help="measure these pages, alternating, instead of building any")
     parser.add_argument("--images", type=int, action="append")
     parser.add_argument("--keep", type=Path)
+    parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
     print(machine())
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    flags = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
     home = arguments.keep or Path(tempfile.mkdtemp(prefix="imgcluster-page-"))
     try:
         with sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=found, args=flags)
-            print(f"Chromium {browser.version}, headless, WebGL in software; median of 5 openings")
-            for count in arguments.images or [10_000, 100_000]:
-                folder = home / str(count)
-                space = folder / "out"
-                if not space.exists():
-                    space = build(folder, count)
-                    imgcluster.cluster(workspace=space, k=30, place="none")
-                took = stages(space)
-                page = space / "report.html"
-                ready, mapped, dragged, zoomed = look(browser, page, 5)
-                print(
-                    f"{count:,} images: {page.stat().st_size / 1e6:.1f} MB, open after {ready:.2f} s, map after "
-                    f"{mapped:.2f} s, {dragged:.0f} frames/s dragged, {zoomed:.0f} zoomed; written in "
-                    + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in took.items())
-                )
-            browser.close()
+            if arguments.pages:
+                measure(driver, [page.resolve() for page in arguments.pages], arguments.runs)
+            else:
+                for count in arguments.images or [10_000, 100_000]:
+                    measure(driver, [built(home / str(count), count)], arguments.runs)
     finally:
         if arguments.keep is None:
             shutil.rmtree(home)

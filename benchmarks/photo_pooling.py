@@ -17,10 +17,10 @@ import torch
 
 from benchmarks.cifar import gains, pictures, scored
 from benchmarks.common import machine
-from imgcluster.features.normalize import comparable
+from imgcluster.features.normalize import normalize_features
 from imgcluster.features.reduce import reduce
 from imgcluster.types import Pixels
-from training.export_photos import MEAN, PHOTOS, SCALE, WINDOWS, PhotoFeatures
+from imgcluster_training.export.photos import MEAN, PHOTOS, SCALE, WINDOWS, PhotoFeatures
 
 COUNT = 9000
 PARTS = ((300, 15), (900, 10), (3000, 3))
@@ -80,7 +80,7 @@ def computed(pixels: Pixels) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.fl
 
 def clustered(vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.str_], part: slice) -> tuple[float, float]:
     """Return accuracy and NMI of some of the images."""
-    return scored(reduce(comparable(vectors[part], "cosine"), "graph", seed=0).vectors, labels[part])
+    return scored(reduce(normalize_features(vectors[part], "cosine"), "graph", seed=0).vectors, labels[part])
 
 
 if __name__ == "__main__":

@@ -15,13 +15,15 @@ from collections.abc import Iterator
 import torch
 
 from benchmarks.common import data_folder, machine
-from training.batches import Batches, split_images
-from training.datasets import load_dataset
-from training.evaluation import score
-from training.losses import LOSSES
-from training.models import Autoencoder, model_for
-from training.recipes import Recipe, load_recipe, with_changes
-from training.schedules import learning_rate
+from imgcluster_training.data.batches import Batches
+from imgcluster_training.data.datasets import load_dataset
+from imgcluster_training.data.splits import split_images
+from imgcluster_training.fit.losses import LOSSES
+from imgcluster_training.fit.schedules import learning_rate
+from imgcluster_training.models.autoencoder import Autoencoder, model_for
+from imgcluster_training.recipe.parser import load_recipe, with_changes
+from imgcluster_training.recipe.schema import Recipe
+from imgcluster_training.reporting.scores import score
 
 GOAL = 0.0106
 SLICE = 60  # batches of A after each epoch's eighth of ours
@@ -81,7 +83,9 @@ def steps_of(model: Autoencoder, recipe: Recipe, batches: Batches) -> Iterator[N
         for inputs, target in batches.epoch(epoch):
             model.train()
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(settings, done, settings.epochs * batches.steps)
+                group["lr"] = learning_rate(
+                    settings.schedule, settings.learning_rate, done, settings.epochs * batches.steps
+                )
             optimizer.zero_grad(set_to_none=True)
             objective(model(inputs), target).backward()  # type: ignore[no-untyped-call]
             optimizer.step()

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.common import machine
-from training.losses import LOSSES
-from training.models import Autoencoder, model_for
-from training.recipes import Recipe, load_recipe, recipe_names
+from imgcluster_training.fit.losses import LOSSES
+from imgcluster_training.models.autoencoder import Autoencoder, model_for
+from imgcluster_training.recipe.parser import load_recipe, recipe_names
+from imgcluster_training.recipe.schema import Recipe
 
 SHAPES = {"mnist": (28, 28, 1), "fashion-mnist": (28, 28, 1), "cifar10": (32, 32, 3), "strokes": (224, 224, 1)}
 ROUNDS = 5

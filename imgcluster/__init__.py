@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from imgcluster.commands.compare import Comparison, compare
     from imgcluster.commands.doctor import DoctorSummary, doctor
     from imgcluster.commands.embed import EmbedSummary, embed
+    from imgcluster.commands.encode import Encoder
     from imgcluster.commands.encoders import EncoderEntry, encoder_info, encoder_list
     from imgcluster.commands.evaluate import EvaluateSummary, evaluate
     from imgcluster.commands.load import Collection, load
     from imgcluster.commands.report import ReportSummary, report_page
     from imgcluster.commands.run import RunSummary, run
     from imgcluster.commands.undo import UndoSummary, undo
-    from imgcluster.encoders import Encoder, EncoderInfo
+    from imgcluster.encoders import EncoderInfo
     from imgcluster.errors import (
         ClusteringError,
         DeviceError,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 _HOME: Final = {
     "__version__": "_version",
-    "Encoder": "encoders",
+    "Encoder": "commands.encode",
     "EncoderInfo": "encoders",
     "ClusterOptions": "options",
     "EmbedOptions": "options",

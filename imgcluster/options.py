@@ -10,21 +10,30 @@ import dataclasses
 import math
 import operator
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from imgcluster.errors import UsageError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["DEFAULT_WORKSPACE", "ClusterOptions", "EmbedOptions", "EncoderOptions", "option", "with_changes"]
+__all__ = [
+    "DEFAULT_WORKSPACE",
+    "ClusterOptions",
+    "EmbedOptions",
+    "EncoderOptions",
+    "TrainingOptions",
+    "option",
+    "with_changes",
+]
 
 DEFAULT_WORKSPACE: Final = "imgcluster-out"
 
 _FILES: Final = "Which files"
-_MODEL: Final = "Foreign ONNX models"
+_MODEL: Final = "Other ONNX models"
 
 _Options = TypeVar("_Options", bound="DataclassInstance")
 
@@ -54,10 +63,13 @@ def option(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderOptions:
-    """What an ONNX file without imgcluster's metadata does not say about itself; None where the user says nothing.
+    """What an ONNX file without imgcluster's metadata does not say about itself; None if it is not given.
 
-    Floating-point inputs get ``(pixel * scale - mean) / std``. `scale` is 1/255 by default, so `mean` and `std`, one
-    value or one per channel, are those usually quoted for pixels in [0, 1]. `image_size` is (width, height).
+    Floating-point inputs get ``(pixel * scale - mean) / std``; the defaults are a scale of 1/255, mean 0 and standard
+    deviation 1. `image_size` is (width, height). `encoders.onnx_io.choose_output` chooses the default `output`.
+
+    Raises:
+        UsageError: A value is not allowed, or `mean` or `std` are for pixels from 0 to 255 but `scale` is not.
     """
 
     mean: tuple[float, ...] | None = option(
@@ -76,8 +88,24 @@ class EncoderOptions:
         None, "The input size, where the graph does not fix it.", metavar="N|WxH", group=_MODEL
     )
     pool: str | None = option(None, "How tokens become one vector.", metavar="cls|mean", group=_MODEL)
+    output: str | None = option(
+        None,
+        "The output to use, if the model has several; by default embeddings are preferred to class scores.",
+        metavar="NAME",
+        group=_MODEL,
+    )
 
     def __post_init__(self) -> None:
+        # Numbers of other libraries (NumPy's, say) become plain ones, which JSON can hold.
+        for name in ("mean", "std"):
+            values = getattr(self, name)
+            if values is not None:
+                numbers = tuple(map(float, values if isinstance(values, Iterable) else (values,)))
+                object.__setattr__(self, name, numbers)
+        if self.scale is not None:
+            object.__setattr__(self, "scale", float(self.scale))
+        if self.image_size is not None:
+            object.__setattr__(self, "image_size", tuple(map(operator.index, self.image_size)))
         if self.resize is not None or self.pool is not None:
             from imgcluster.types import POOLINGS, RESIZE_RULES
 
@@ -85,9 +113,25 @@ class EncoderOptions:
                 raise UsageError(f"resize rule {self.resize!r} is unknown; allowed are {', '.join(RESIZE_RULES)}")
             if self.pool is not None and self.pool not in POOLINGS:
                 raise UsageError(f"pooling {self.pool!r} is unknown; allowed are {', '.join(POOLINGS)}")
-        for value in (*(self.std or ()), *(() if self.scale is None else (self.scale,))):
-            if value == 0 or not math.isfinite(value):
-                raise UsageError(f"{value} is not allowed as scale or standard deviation; it is finite and not 0")
+        for value in (*(self.mean or ()), *(self.std or ()), *(() if self.scale is None else (self.scale,))):
+            if not math.isfinite(value):
+                raise UsageError(f"{value} is not allowed in --mean, --std and --scale; give finite numbers")
+        if 0 in (self.std or ()) or self.scale == 0:
+            raise UsageError("0 is not allowed in --std and --scale; give other numbers")
+        self._refuse_pixel_scale()
+
+    def _refuse_pixel_scale(self) -> None:
+        """Refuse a mean or standard deviation for pixels from 0 to 255 if the pixels are scaled to a smaller range."""
+        largest = 1.0 if self.scale is None else 255 * abs(self.scale)
+        for name, values in (("--mean", self.mean), ("--std", self.std)):
+            # Twice, to allow for unusual but possible values such as 1 for pixels up to 0.99.
+            if values and largest < 255 and max(map(abs, values)) > 2 * largest:
+                given = ",".join(f"{value:.4g}" for value in values)
+                divided = ",".join(f"{value / 255:.3g}" for value in values)
+                raise UsageError(
+                    f"{name} {given} is for pixels from 0 to 255, but they are scaled to at most {largest:.3g}; "
+                    f"add --scale 1, or give {name} {divided}"
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +146,7 @@ class EmbedOptions:
     workers: int | None = option(None, "Threads that read and decode; one per processor by default.", minimum=1)
     exclude: Sequence[str] = option(
         (),
-        "Exclude files and folders, by a pattern as in .gitignore. Can be repeated.",
+        "Exclude files and folders, by a pattern as in .gitignore: *.png, raw/, 2019/*.tif. Can be repeated.",
         metavar="PATTERN",
         group=_FILES,
     )
@@ -112,6 +156,8 @@ class EmbedOptions:
 
     def __post_init__(self) -> None:
         _make_integers(self, "batch_size", "workers")
+        if isinstance(self.exclude, str):
+            object.__setattr__(self, "exclude", (self.exclude,))
         if self.batch_size < 1:
             raise UsageError(f"--batch-size {self.batch_size} is not allowed; it is at least 1")
         if self.workers is not None and self.workers < 1:
@@ -148,6 +194,34 @@ class ClusterOptions:
 
     def __post_init__(self) -> None:
         _make_integers(self, "k", "min_cluster_size", "seed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingOptions:
+    """How an encoder is built, trained and exported."""
+
+    recipe: str | None = option(
+        None, "What to build and how to train it; by default the data set's own recipe.", metavar="NAME|FILE.toml"
+    )
+    refine: int | Literal["auto"] | None = option(
+        None, "Train until the codes form K clusters; auto estimates their number.", metavar="K|auto"
+    )
+    folds: int = option(0, "Cross-validate with this many folds and export the best; 0 for none.")
+    epochs: int | None = option(None, "Replaces the recipe's number of epochs.")
+    steps_per_epoch: int | None = option(None, "Batches that count as one epoch; replaces the recipe's.")
+    limit: int | None = option(None, "Use at most this many images of each part, for a quick try.")
+    image_size: int | None = option(None, "Side in pixels to which images of a folder are resized.", metavar="N")
+    data_dir: Path | None = option(None, "The folder with the published files, instead of a download.", metavar="DIR")
+    name: str | None = option(
+        None, "The encoder's name; by default the recipe's or the folder's, with my- if a bundled encoder has it."
+    )
+    output: Path | None = option(None, "The folder for the files; by default your encoder folder.", metavar="DIR")
+    resume: bool = option(False, "Continue from the checkpoints of an interrupted training.")
+    seed: int | None = option(None, "Replaces the recipe's seed.")
+    device: str = option("auto", "auto, cpu, cuda or mps.", metavar="DEVICE")
+
+    def __post_init__(self) -> None:
+        _make_integers(self, "refine", "folds", "epochs", "steps_per_epoch", "limit", "image_size", "seed")
 
 
 def with_changes(options: _Options, changes: dict[str, Any]) -> _Options:

@@ -43,15 +43,24 @@ def test_contents(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     packaged = {name for name in names if ".dist-info/" not in name}
-    expected = {
-        path.relative_to(TOP).as_posix() for package in ("imgcluster", "training") for path in _files(TOP / package)
+    sources = {
+        "imgcluster": "imgcluster",
+        "imgcluster/exported": "exported",
+        "imgcluster_training": "training/imgcluster_training",
+        "imgcluster_training/recipes": "training/recipes",
     }
-    expected |= {
-        f"imgcluster/exported/{path.relative_to(TOP / 'exported').as_posix()}" for path in _files(TOP / "exported")
+    expected = {
+        f"{target}/{path.relative_to(TOP / folder).as_posix()}"
+        for target, folder in sources.items()
+        for path in _files(TOP / folder)
     }
     assert packaged == expected
-    assert {"imgcluster/py.typed", "imgcluster/exported/photos.onnx", "imgcluster/report/page.html"} <= packaged
-    assert {f"imgcluster/report/vendor/{name}" for name in ("pixi.min.js", "LICENSE", "README.md")} <= packaged
+    assert {
+        "imgcluster/py.typed",
+        "imgcluster/exported/photos.onnx",
+        "imgcluster/report/page.html",
+        "imgcluster/report/scripts/map.js",
+    } <= packaged
     metadata = {name.split("/", 1)[1] for name in names - packaged}
     assert metadata == {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", "licenses/NOTICE"}
 

@@ -67,6 +67,25 @@ def identity(
     return _save(path, nodes, [(name, dtype, list(shape))], [("output", [None] * output_rank)], constants, {})
 
 
+def several_outputs(path: Path, outputs: dict[str, list[int | str]], info: EncoderInfo | None = None) -> Path:
+    """Write a model of 4×4 px whose outputs, of the shapes ``[n, …]``, hold 1, 2, 3, … in their order."""
+    nodes, constants = [], {}
+    for number, (name, shape) in enumerate(outputs.items(), start=1):
+        # The mean over everything but the batch is multiplied by 0, so that each value is the output's number.
+        nodes += [
+            helper.make_node("Cast", ["images"], [f"{name}.float"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMean", [f"{name}.float", "axes"], [f"{name}.mean"], keepdims=0),
+            helper.make_node("Mul", [f"{name}.mean", "zero"], [f"{name}.zero"]),
+            helper.make_node("Reshape", [f"{name}.zero", f"{name}.flat"], [f"{name}.column"]),
+            helper.make_node("Add", [f"{name}.column", f"{name}.values"], [name]),
+        ]
+        constants[f"{name}.flat"] = np.array([-1] + [1] * (len(shape) - 1), dtype=np.int64)
+        constants[f"{name}.values"] = np.full([1, *shape[1:]], number, dtype=np.float32)
+    constants |= {"axes": np.array([1, 2, 3], dtype=np.int64), "zero": np.float32(0.0)}
+    inputs = [("images", "uint8", ["n", 4, 4, 3])]
+    return _save(path, nodes, inputs, list(outputs.items()), constants, info.to_metadata() if info else {})
+
+
 def two_inputs(path: Path) -> Path:
     """Write a model that takes an image and something else."""
     nodes = [helper.make_node("Add", ["image", "text"], ["output"])]

@@ -11,7 +11,7 @@ import numpy as np
 
 import imgcluster
 from imgcluster.clustering import Settings
-from imgcluster.features.normalize import normalise
+from imgcluster.features.normalize import l2_normalize
 from imgcluster.features.reduce import Reduced
 from imgcluster.types import Clustering, Layer, Vectors
 
@@ -30,10 +30,10 @@ def blobs(sizes: list[int], *, dimensions: int = 16, spread: float = 0.1, seed: 
 def loose_groups(count: int, each: int, *, dimensions: int, spread: float, seed: int) -> tuple[Vectors, np.ndarray]:
     """Return vectors of length 1 around `count` random directions; noise of length `spread` is added to each."""
     generator = np.random.default_rng(seed)
-    centres = normalise(generator.normal(size=(count, dimensions)).astype(np.float32))
+    centres = l2_normalize(generator.normal(size=(count, dimensions)).astype(np.float32))
     truth = np.repeat(np.arange(count), each)
     noise = generator.normal(size=(len(truth), dimensions)) * spread / np.sqrt(dimensions)
-    return normalise((centres[truth] + noise).astype(np.float32)), truth
+    return l2_normalize((centres[truth] + noise).astype(np.float32)), truth
 
 
 def scattered(count: int, dimensions: int = 8, *, seed: int = 0) -> Vectors:

@@ -18,7 +18,18 @@ from imgcluster.cli.screen import Screen, boundary
 from imgcluster.errors import UsageError
 from imgcluster.options import option
 
-__all__ = ["DryRun", "FilesFrom", "Paths", "Strict", "Workspace", "command", "from_field", "listed"]
+__all__ = [
+    "AnyWorkspace",
+    "DryRun",
+    "FilesFrom",
+    "OutputFolder",
+    "Paths",
+    "Strict",
+    "Workspace",
+    "command",
+    "from_field",
+    "listed",
+]
 
 _GENERAL: Final = "General"
 
@@ -35,6 +46,9 @@ Workspace = Annotated[
         rich_help_panel=_GENERAL,
     ),
 ]
+AnyWorkspace = Annotated[
+    Path, typer.Option("-w", "--workspace", hidden=True, help="Accepted by every command; this one does not use it.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]
 FilesFrom = Annotated[
     str | None,
@@ -44,6 +58,10 @@ FilesFrom = Annotated[
         help="Read more paths from a file or standard input: one per line, or separated by NUL.",
         rich_help_panel="Which files",
     ),
+]
+OutputFolder = Annotated[
+    Path,
+    typer.Option("--output", metavar="DIR", envvar="IMGCLUSTER_OUTPUT_FOLDER", help="The folder for the results."),
 ]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Exit with code 3 if images were skipped.", rich_help_panel="Which files")
@@ -131,17 +149,24 @@ def _parameter(entry: dataclasses.Field[Any], annotation: Any) -> inspect.Parame
 
 
 def _with_environment_variable(parameter: inspect.Parameter) -> inspect.Parameter:
-    """Return the parameter as keyword-only, with the environment variable ``IMGCLUSTER_`` plus its flag."""
+    """Return the parameter as keyword-only, with the environment variable ``IMGCLUSTER_`` plus its flag.
+
+    An option that names its variable keeps it: ``--output`` differs between commands.
+    """
     for information in getattr(parameter.annotation, "__metadata__", ()):
         if isinstance(information, OptionInfo):
-            flag = (information.param_decls or ("--" + parameter.name,))[-1]
-            information.envvar = "IMGCLUSTER_" + flag.lstrip("-").replace("-", "_").upper()
+            # In an annotation, Typer takes the first flag for the default.
+            flags = (information.default, *(information.param_decls or ()))
+            flag = next(
+                (flag for flag in reversed(flags) if isinstance(flag, str) and flag[:2] == "--"), parameter.name
+            )
+            information.envvar = information.envvar or "IMGCLUSTER_" + flag.lstrip("-").replace("-", "_").upper()
     return parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
 
 
 def _kind(name: str, annotation: Any) -> Any:
     """Return the type that Typer parses; options in `_PARSERS` are parsed from text."""
-    if name in _PARSERS:
+    if _parser(name, annotation):
         return str | None
     if annotation in (bool, int, float, str):
         return annotation
@@ -149,6 +174,11 @@ def _kind(name: str, annotation: Any) -> Any:
     if type(None) in choices:
         return next(kind for kind in (int, float, str, Path) if kind in choices) | None
     return list[str] | None if "Sequence" in str(annotation) else str
+
+
+def _parser(name: str, annotation: Any) -> Callable[[str, str], Any] | None:
+    """Return the function that turns the text of an option into its value; None if Typer does."""
+    return None if annotation == int | None else _PARSERS.get(name)
 
 
 def _build(group: type, values: dict[str, Any]) -> Any:
@@ -160,8 +190,9 @@ def _build(group: type, values: dict[str, Any]) -> Any:
             fields[entry.name] = _build(typing.cast(type, hints[entry.name]), values)
             continue
         value = values.pop(entry.name)
-        if entry.name in _PARSERS and value is not None:
-            value = _PARSERS[entry.name](value, "--" + entry.name.replace("_", "-"))
+        parse = _parser(entry.name, hints[entry.name])
+        if parse is not None and value is not None:
+            value = parse(value, "--" + entry.name.replace("_", "-"))
         elif entry.default is True:
             value = not value
         elif entry.default == ():
@@ -199,8 +230,22 @@ def count(text: str, flag: str) -> int | str:
     return int(text) if text.strip().isdecimal() else text
 
 
+def clusters(text: str, flag: str) -> int | str:
+    """Return a positive number of clusters, or ``auto``.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if text == "auto":
+        return text
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise UsageError(f"{flag} {text!r} is not allowed; give the number of clusters, at least 1, or auto")
+
+
 _PARSERS: Final[dict[str, Callable[[str, str], Any]]] = {
     "k": count,
+    "refine": clusters,
     "mean": numbers,
     "std": numbers,
     "image_size": size,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli import options as o
+from imgcluster.cli.command import AnyWorkspace, command, from_field
 from imgcluster.cli.console import new_table, plain, print_table, say
-from imgcluster.cli.screen import Screen, boundary
+from imgcluster.cli.screen import Screen
+from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions
 
 if TYPE_CHECKING:
     from imgcluster.commands.doctor import DoctorSummary
@@ -19,28 +21,24 @@ __all__ = [
 ]
 
 
+@command()
 def doctor_command(
-    encoder: o.EncoderName = o.ENCODER,
+    screen: Screen,
+    encoder: from_field(EmbedOptions, "encoder") = "photos",  # type: ignore[valid-type]
     device: Annotated[
         str | None,
         typer.Option("--device", metavar="DEVICE", help="Check this device only; exit code 5 if it does not run."),
     ] = None,
-    workspace: o.AnyWorkspace = o.WORKSPACE,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    workspace: AnyWorkspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
-    """Say which device really runs, how fast, and what is missing."""
-    screen = Screen(as_json, quiet, verbose)
-    with boundary(screen):
-        from imgcluster.commands.doctor import doctor
+    """Check which devices work, how fast they are, and what is missing."""
+    from imgcluster.commands.doctor import doctor
 
-        summary = doctor(encoder=encoder, device=device)
-        screen.show(summary, show_doctor)
+    screen.show(doctor(encoder=encoder, device=device), show_doctor)
 
 
 def show_doctor(summary: DoctorSummary) -> None:
-    """Print what runs here and what is missing."""
+    """Print which devices work, and what is missing."""
     say(
         f"imgcluster {summary.imgcluster}, Python {summary.python}, {summary.platform}, {summary.processors} processors"
     )
@@ -57,6 +55,6 @@ def show_doctor(summary: DoctorSummary) -> None:
     print_table(table)
     say(f"Encoder {summary.encoder} runs on {summary.best.upper()} under --device auto.")
     missing = [name for name, present in summary.formats.items() if not present]
-    say("All picture formats can be read." if not missing else f"Cannot be read here: {', '.join(missing)}.")
-    for what, command in summary.missing:
-        say(f"For {what}: {command}")
+    say("All image formats can be read." if not missing else f"Not available here: {', '.join(missing)}.")
+    for purpose, remedy in summary.missing:
+        say(f"For {purpose}: {remedy}")

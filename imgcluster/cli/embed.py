@@ -65,3 +65,5 @@ def show_embed(summary: EmbedSummary) -> None:
             "1 file that is not an image" if summary.ignored == 1 else f"{summary.ignored:,} files that are not images"
         )
         say(f"Ignored {files}.")
+    for note in summary.notes:
+        say(f"Note: {note}")

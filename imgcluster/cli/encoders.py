@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli import options as o
+from imgcluster.cli.command import AnyWorkspace, command
 from imgcluster.cli.console import new_table, plain, print_table, say
-from imgcluster.cli.screen import Screen, boundary
+from imgcluster.cli.screen import Screen
+from imgcluster.options import DEFAULT_WORKSPACE
 
 if TYPE_CHECKING:
     from imgcluster.commands.encoders import EncoderEntry
@@ -22,76 +26,80 @@ __all__ = [
 ]
 
 
-def encoders_list_command(
-    workspace: o.AnyWorkspace = o.WORKSPACE,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
-) -> None:
-    """List the encoders: the bundled ones and your own."""
-    screen = Screen(as_json, quiet, verbose)
-    with boundary(screen):
-        from imgcluster.commands.encoders import encoder_list
+@command()
+def encoders_list_command(screen: Screen, workspace: AnyWorkspace = Path(DEFAULT_WORKSPACE)) -> None:
+    """List the available encoders: the bundled ones and your own."""
+    from imgcluster.commands.encoders import encoder_list
 
-        entries = encoder_list()
-        screen.show(entries, show_encoders, as_json={"encoders": entries})
+    entries = encoder_list()
+    screen.show(entries, show_encoders, as_json={"encoders": entries})
 
 
+@command()
 def encoders_info_command(
+    screen: Screen,
     name: Annotated[str, typer.Argument(metavar="NAME|FILE.onnx", help="The encoder.")],
-    workspace: o.AnyWorkspace = o.WORKSPACE,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    workspace: AnyWorkspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
-    """Say what an encoder is, where it comes from and how it scores."""
-    screen = Screen(as_json, quiet, verbose)
-    with boundary(screen):
-        from imgcluster.commands.encoders import encoder_info
+    """Describe an encoder: input, training data, score, license, model card."""
+    from imgcluster.commands.encoders import encoder_info
 
-        entry = encoder_info(name)
-        screen.show(entry, show_encoder)
+    screen.show(encoder_info(name), show_encoder)
 
 
 def show_encoders(entries: Sequence[EncoderEntry]) -> None:
-    """Print all encoders as a table."""
-    table = new_table("name", "values", "input", "trained on", "score", "licence", "from", right=("values",))
+    """Print all encoders as a table with one line each, then those that the name does not find, or that do not work."""
+    table = new_table("name", "values", "input", "score", "trained on", right=("values",))
+    for column in table.columns:
+        column.no_wrap, column.overflow = True, "ellipsis"
     for entry in entries:
-        origin = "imgcluster" if entry.bundled else entry.file
-        if entry.info is None:
-            table.add_row(plain(entry.name), "", "", plain(entry.problem), "", "", plain(origin))
-            continue
-        info = entry.info
-        table.add_row(
-            plain(entry.name),
-            f"{info.embedding_size:,}",
-            f"{info.width}×{info.height}×{info.channels}",
-            plain(info.trained_on),
-            plain(info.score),
-            plain(info.licence),
-            plain(origin),
-        )
+        if entry.info and not entry.shadowed:
+            table.add_row(
+                plain(entry.name),
+                f"{entry.info.embedding_size:,}",
+                f"{entry.info.width}×{entry.info.height}×{entry.info.channels}",
+                plain(_shorten(_accuracy(entry.info.score))),
+                plain(_shorten(entry.info.trained_on)),
+            )
     print_table(table)
+    for entry in entries:
+        if entry.shadowed:
+            say(f"{entry.name} is the bundled encoder; your own of that name needs its path: --encoder {entry.file}")
+        if entry.problem:
+            say(f"{entry.file} cannot be used: {entry.problem}")
+
+
+def _accuracy(score: str) -> str:
+    """Return the accuracy in the description of a score; the whole description if it has none."""
+    accuracy = re.search(r"accuracy [\d.]+\d", score)
+    return accuracy.group() if accuracy else score
+
+
+def _shorten(text: str) -> str:
+    """Return the first part of a description, so short that a table of encoders fits into 100 columns."""
+    return textwrap.shorten(re.split(r", | \(|; ", text)[0], 28, placeholder=" …")
 
 
 def show_encoder(entry: EncoderEntry) -> None:
-    """Print one encoder: its card where it has one, and what it says about itself."""
+    """Print the description of one encoder, and its model card if it has one."""
     assert entry.info is not None
+    info = entry.info
     table = new_table("", "")
     table.show_header = False
     rows = {
-        "name": entry.name,
-        "version": entry.info.version,
+        "name": entry.name + (" (shadowed by the bundled encoder; give the file)" if entry.shadowed else ""),
+        "version": info.version,
         "file": entry.file,
-        "values per image": f"{entry.info.embedding_size:,}, compared by {entry.info.metric}",
-        "input": f"{entry.info.width}×{entry.info.height} px, {'grey' if entry.info.channels == 1 else 'RGB'}",
-        "resize": f"{entry.info.resize} {entry.info.crop_fraction:g}, {entry.info.filter}",
-        "trained on": entry.info.trained_on,
-        "score": entry.info.score,
-        "licence": entry.info.licence,
-        "source": entry.info.source,
-        "decoder": entry.info.decoder,
-        "refined": entry.info.refined,
+        "values per image": f"{info.embedding_size:,}, compared by {info.metric} distance",
+        "input": f"{info.width}×{info.height} px, {'gray' if info.channels == 1 else 'RGB'}",
+        "resize": f"{info.resize} {info.crop_fraction:g}, {info.filter}",
+        "output": info.output and f"{info.output}, of {', '.join(entry.outputs)}",
+        "trained on": info.trained_on,
+        "score": info.score,
+        "license": info.licence,
+        "source": info.source,
+        "decoder": info.decoder,
+        "refined": info.refined,
     }
     for name, value in rows.items():
         if value:

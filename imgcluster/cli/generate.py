@@ -7,59 +7,55 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli import options as o
+from imgcluster.cli.command import AnyWorkspace, OutputFolder, command, from_field
 from imgcluster.cli.console import images, say
-from imgcluster.cli.screen import Screen, boundary
+from imgcluster.cli.screen import Screen
+from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions
 
 if TYPE_CHECKING:
     from imgcluster.commands.generate import GenerateSummary
 
-__all__ = [
-    "generate_command",
-    "show_generate",
-]
+__all__ = ["generate_command", "show_generate"]
 
 
+@command()
 def generate_command(
+    screen: Screen,
     encoder: Annotated[
         str, typer.Option("--encoder", metavar="NAME|FILE.onnx", help="A variational encoder with its decoder.")
     ],
-    count: Annotated[int, typer.Option("-n", "--count", help="How many images.")] = 64,
-    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Where the images go.")] = Path(
-        "imgcluster-generated"
-    ),
+    count: Annotated[int, typer.Option("-n", "--count", help="The number of images.")] = 64,
+    output: OutputFolder = Path("imgcluster-generated"),
     around: Annotated[
-        Path | None, typer.Option("--around", metavar="IMAGE", help="Make images similar to this one.")
+        Path | None, typer.Option("--around", metavar="IMAGE", help="Generate images similar to this one.")
     ] = None,
-    spread: Annotated[float, typer.Option("--spread", help="How far from it; all images together have about 1.")] = 0.2,
-    seed: o.Seed = 0,
-    device: o.Device = "auto",
-    workspace: o.AnyWorkspace = o.WORKSPACE,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    spread: Annotated[
+        float,
+        typer.Option("--spread", help="Standard deviation of the embeddings around it; that of all images is about 1."),
+    ] = 0.2,
+    seed: from_field(ClusterOptions, "seed") = 0,  # type: ignore[valid-type]
+    device: from_field(EmbedOptions, "device") = "auto",  # type: ignore[valid-type]
+    workspace: AnyWorkspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
-    """New images from the decoder of a variational autoencoder."""
-    screen = Screen(as_json, quiet, verbose)
-    with boundary(screen):
-        from imgcluster.commands.generate import generate
+    """Generate new images with the decoder of a variational autoencoder."""
+    from imgcluster.commands.generate import generate
 
-        with screen.progress() as on_progress:
-            summary = generate(
-                encoder=encoder,
-                count=count,
-                output=output,
-                seed=seed,
-                around=around,
-                spread=spread,
-                device=device,
-                on_progress=on_progress,
-            )
-        screen.show(summary, show_generate)
+    with screen.progress() as on_progress:
+        summary = generate(
+            encoder=encoder,
+            count=count,
+            output=output,
+            seed=seed,
+            around=around,
+            spread=spread,
+            device=device,
+            on_progress=on_progress,
+        )
+    screen.show(summary, show_generate)
 
 
 def show_generate(summary: GenerateSummary) -> None:
-    """Print what was generated."""
+    """Print the result of generate."""
     around = f" around {summary.around}" if summary.around else ""
     say(f"Generated {images(summary.images)}{around} with {summary.encoder}, seed {summary.seed}.")
     say(f"Grid: {summary.output}/grid.png")

@@ -25,7 +25,7 @@ from imgcluster import progress
 from imgcluster.cli.progress_lines import STAGES
 
 if TYPE_CHECKING:
-    from training.progress import Progress as TrainingProgress
+    from imgcluster_training.progress import TrainingProgress
 
 __all__ = ["bar", "training_bar"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from imgcluster.progress import Progress
 
 if TYPE_CHECKING:
-    from training.progress import Progress as TrainingProgress
+    from imgcluster_training.progress import TrainingProgress
 
 __all__ = ["STAGES", "ProgressLines", "TrainingLines"]
 

@@ -7,70 +7,64 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli import options as o
+from imgcluster.cli.command import AnyWorkspace, OutputFolder, Paths, Strict, command, from_field
 from imgcluster.cli.console import images, say
-from imgcluster.cli.screen import SKIPPED, Screen, boundary
+from imgcluster.cli.screen import SKIPPED, Screen
+from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions
 
 if TYPE_CHECKING:
     from imgcluster.commands.reconstruct import ReconstructSummary
 
-__all__ = [
-    "reconstruct_command",
-    "show_reconstruct",
-]
+__all__ = ["reconstruct_command", "show_reconstruct"]
 
 
+@command()
 def reconstruct_command(
-    paths: o.Paths,
+    screen: Screen,
     encoder: Annotated[str, typer.Option("--encoder", metavar="NAME|FILE.onnx", help="An encoder with a decoder.")],
-    output: Annotated[
-        Path, typer.Option("--output", metavar="DIR", help="Where pairs/ and reconstruction.csv go.")
-    ] = Path("imgcluster-reconstructed"),
+    paths: Paths = None,
+    output: OutputFolder = Path("imgcluster-reconstructed"),
     denoised: Annotated[
-        Path | None, typer.Option("--denoised", metavar="DIR", help="Write the reconstructions alone here, too.")
+        Path | None,
+        typer.Option("--denoised", metavar="DIR", help="Also write the reconstructions alone to this folder."),
     ] = None,
-    device: o.Device = "auto",
-    workers: o.Workers = None,
-    exclude: o.Exclude = None,
-    no_recursive: o.NoRecursive = False,
-    strict: o.Strict = False,
-    workspace: o.AnyWorkspace = o.WORKSPACE,
-    as_json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    device: from_field(EmbedOptions, "device") = "auto",  # type: ignore[valid-type]
+    workers: from_field(EmbedOptions, "workers") = None,  # type: ignore[valid-type]
+    exclude: from_field(EmbedOptions, "exclude") = None,  # type: ignore[valid-type]
+    no_recursive: from_field(EmbedOptions, "recursive") = False,  # type: ignore[valid-type]
+    strict: Strict = False,
+    workspace: AnyWorkspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
-    """Originals beside reconstructions, and the error of each: what was not learned is reconstructed badly."""
-    screen = Screen(as_json, quiet, verbose)
-    with boundary(screen):
-        from imgcluster.commands.reconstruct import reconstruct
+    """Reconstruct images with an autoencoder and rank them by error; outliers have large errors."""
+    from imgcluster.commands.reconstruct import reconstruct
 
-        with screen.progress() as on_progress:
-            summary = reconstruct(
-                paths or (),
-                encoder=encoder,
-                output=output,
-                denoised=denoised,
-                device=device,
-                workers=workers,
-                exclude=exclude or (),
-                recursive=not no_recursive,
-                on_progress=on_progress,
-            )
-        screen.show(summary, show_reconstruct)
-        if strict and summary.skipped:
-            raise typer.Exit(SKIPPED)
+    with screen.progress() as on_progress:
+        summary = reconstruct(
+            paths or (),
+            encoder=encoder,
+            output=output,
+            denoised=denoised,
+            device=device,
+            workers=workers,
+            exclude=exclude or (),
+            recursive=not no_recursive,
+            on_progress=on_progress,
+        )
+    screen.show(summary, show_reconstruct)
+    if strict and summary.skipped:
+        raise typer.Exit(SKIPPED)
 
 
 def show_reconstruct(summary: ReconstructSummary) -> None:
-    """Print what was reconstructed."""
+    """Print the result of reconstruct."""
     say(
         f"Reconstructed {images(summary.images)} with {summary.encoder} on {summary.device.upper()}: "
         f"mean squared error {summary.mean_mse:.5f} ({summary.seconds:.1f} s)."
     )
-    say(f"Worst: {summary.worst}")
+    say(f"Largest error: {summary.worst}")
     if summary.skipped:
-        say(f"Skipped {images(summary.skipped)} that could not be read; {summary.output}/skipped.csv says why.")
+        say(f"Skipped {images(summary.skipped)} that could not be read; reasons: {summary.output}/skipped.csv")
     if summary.denoised:
-        say(f"Reconstructions alone: {summary.denoised}")
-    say(f"Ranked by error: {summary.output}/reconstruction.csv")
+        say(f"Reconstructions: {summary.denoised}")
+    say(f"Ranking by error: {summary.output}/reconstruction.csv")
     say(f"Originals beside reconstructions: {summary.output}/pairs")

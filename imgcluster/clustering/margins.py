@@ -1,4 +1,4 @@
-"""How clearly an image belongs to its cluster, and which cluster comes next."""
+"""Confidence and runner-up: how clearly an image belongs to its cluster, and which cluster is next."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ from typing import Final
 
 import numpy as np
 
+from imgcluster.features.centroids import centroids
 from imgcluster.types import Confidence, Labels, Vectors
 
 __all__ = ["margins"]
 
-_ROWS_AT_ONCE: Final = 8192
+_CHUNK_ROWS: Final = 8192
 
 
 def margins(vectors: Vectors, labels: Labels) -> tuple[Confidence, Labels]:
-    """Compare each image's distance to the centre of its own cluster with that to the nearest other one.
+    """Compare each image's distance to the centroid of its own cluster with that to the nearest other one.
 
     Args:
         vectors: ``float32 (n, d)``.
         labels: ``int64 (n,)``; −1 is noise.
 
     Returns:
-        Confidence ``float32 (n,)``: 1 − (own / other), 0 on the border of two clusters and for noise, 1 where there
-        is no other cluster. And the nearest other cluster ``int64 (n,)``; of noise the nearest of all, and −1
+        Confidence ``float32 (n,)``: 1 − (own / other), 0 on the border of two clusters and for noise, 1 where there is
+        no other cluster. And the runner-up ``int64 (n,)``: the nearest other cluster, for noise the nearest of all, −1
         where there is none.
     """
     count = int(labels.max(initial=-1)) + 1
@@ -30,24 +31,21 @@ def margins(vectors: Vectors, labels: Labels) -> tuple[Confidence, Labels]:
     runner_up = np.full(len(labels), -1, dtype=np.int64)
     if count == 0:
         return confidence, runner_up
-    inside = labels >= 0
-    sums = np.zeros((count, vectors.shape[1]))
-    np.add.at(sums, labels[inside], vectors[inside])
-    centres = sums / np.bincount(labels[inside], minlength=count)[:, None]
-    lengths = (centres * centres).sum(axis=1)
-    for start in range(0, len(labels), _ROWS_AT_ONCE):
-        part = slice(start, start + _ROWS_AT_ONCE)
+    centers = centroids(vectors, labels, count)
+    lengths = (centers * centers).sum(axis=1)
+    for start in range(0, len(labels), _CHUNK_ROWS):
+        part = slice(start, start + _CHUNK_ROWS)
         points = vectors[part].astype(np.float64)
-        squares = (points * points).sum(axis=1)[:, None] - 2 * (points @ centres.T) + lengths[None, :]
+        squares = (points * points).sum(axis=1)[:, None] - 2 * (points @ centers.T) + lengths[None, :]
         distances = np.sqrt(np.maximum(squares, 0.0))
         own, rows = labels[part], np.arange(len(points))
-        has_own = own >= 0
-        own_distance = np.where(has_own, distances[rows, own], 0.0)
-        distances[rows[has_own], own[has_own]] = np.inf
+        clustered = own >= 0
+        own_distance = np.where(clustered, distances[rows, own], 0.0)
+        distances[rows[clustered], own[clustered]] = np.inf
         other = distances.argmin(axis=1)
         other_distance = distances[rows, other]
-        there = np.isfinite(other_distance)
-        runner_up[part] = np.where(there, other, -1)
+        exists = np.isfinite(other_distance)
+        runner_up[part] = np.where(exists, other, -1)
         ratio = np.divide(own_distance, other_distance, out=np.ones_like(own_distance), where=other_distance > 0)
-        confidence[part] = np.where(has_own, np.clip(1 - np.where(there, ratio, 0.0), 0, 1), 0.0)
+        confidence[part] = np.where(clustered, np.clip(1 - np.where(exists, ratio, 0.0), 0, 1), 0.0)
     return confidence, runner_up

@@ -1,10 +1,10 @@
-"""How many clusters there are, and coarser and finer ones: the merge tree that shows both.
+"""The tree that merges small cells of images into clusters; it shows the number of clusters, coarser and finer ones.
 
-Both follow from one tree. Of all pairs of clusters the pair is merged next whose weights to each other exceed most
-what chance would give them: the ratio is the *resolution* up to which modularity prefers the pair as one cluster
-(Reichardt & Bornholdt 2006, https://arxiv.org/abs/cond-mat/0603718; the tree is that of Bonald et al. 2018,
-https://arxiv.org/abs/1806.01664, over groups instead of single nodes). It falls from merge to merge: 1 is what
-chance gives, and clusters that are well apart are merged far below it.
+The next pair to be merged is the one whose weights to each other exceed most what chance would give: this ratio is the
+*resolution* up to which modularity prefers the pair as one cluster (Reichardt & Bornholdt 2006,
+https://arxiv.org/abs/cond-mat/0603718; the tree is that of Bonald et al. 2018, https://arxiv.org/abs/1806.01664, of
+groups instead of single nodes). Resolutions fall from merge to merge: 1 is what chance gives, and separate clusters are
+merged far below it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.features.neighbors import shown_graph
+from imgcluster.features.neighbors import CountGraph, cluster_count_graph
 from imgcluster.features.reduce import Reduced
 from imgcluster.types import Labels
 
@@ -25,26 +25,37 @@ if TYPE_CHECKING:
 __all__ = [
     "CELLS",
     "CELL_SAMPLE",
+    "CLEAR",
     "IMAGES_PER_CELL",
     "MergeTree",
     "graph_of",
     "merge_cells",
+    "persistence",
     "weights_between",
 ]
 
 _Floats = npt.NDArray[np.float64]
 
-# Small cells, each surely of one cluster; the tree starts from them. Many divisions, so that chance evens out: from
-# five, 4 of 17 sets had another number with another seed, from twenty 1 (benchmarks/graph_defaults.py).
+# Cells so small that each lies in one cluster.
 CELLS: Final = 60
 IMAGES_PER_CELL: Final = 4
 CELL_SAMPLE: Final = 10_000
 
+# Chosen on features of CIFAR-10 and on scikit-learn's digits (benchmarks/graph_defaults.py): a number of clusters is
+# clear if it lasts while the resolution grows by a factor of 2.4 between 0.2 and 1, the resolution of modularity.
+_LOWEST: Final = 0.2
+CLEAR: Final = 2.4
+
 
 @dataclass(frozen=True, slots=True)
 class MergeTree:
-    """`steps` are pairs of cells' numbers in the order of merging, the second of which is gone afterwards;
-    `resolutions` ``float64``, one for each step."""
+    """The merges of `cells` cells into one.
+
+    Attributes:
+        cells: The number of cells.
+        steps: Pairs of cell numbers in the order of merging; the second number is not used after that.
+        resolutions: ``float64``, one for each step.
+    """
 
     cells: int
     steps: list[tuple[int, int]]
@@ -58,20 +69,28 @@ class MergeTree:
         return np.unique(group, return_inverse=True)[1].astype(np.int64)
 
     def bounds(self) -> dict[int, float]:
-        """Return for each number of clusters the resolution below which two of them are one."""
-        lasting = np.minimum.accumulate(self.resolutions)
-        return {self.cells - step: float(lasting[step]) for step in range(len(self.steps))}
+        """Return for each number of clusters the resolution below which two of them are merged."""
+        lowest = np.minimum.accumulate(self.resolutions)
+        return {self.cells - step: float(lowest[step]) for step in range(len(self.steps))}
 
 
-def graph_of(space: Reduced) -> tuple[csr_matrix, npt.NDArray[np.int64]]:
-    """Return the graph, and the indices of the images that it is about."""
-    if space.graph is not None and space.rows is not None:
-        return space.graph, space.rows
-    return shown_graph(space.vectors)
+def persistence(lower: float, upper: float) -> float:
+    """Return the factor, from 1 to 5, by which the resolution grows while a number of clusters lasts.
+
+    Args:
+        lower: The resolution below which two of the clusters are merged.
+        upper: The resolution above which one of them is split.
+    """
+    return float(np.clip(upper, _LOWEST, 1) / np.clip(lower, _LOWEST, 1))
+
+
+def graph_of(space: Reduced) -> CountGraph:
+    """Return the cluster-count graph of the reduction, or else that of the vectors."""
+    return space.graph or cluster_count_graph(space.vectors)
 
 
 def weights_between(graph: csr_matrix, cells: Labels, count: int) -> _Floats:
-    """Return the sums of weights ``float64 (count, count)`` inside and between cells."""
+    """Return the sums of the weights within and between cells, ``float64 (count, count)``."""
     from scipy.sparse import csr_matrix as sparse
 
     member = sparse((np.ones(len(cells)), (np.arange(len(cells)), cells)), shape=(len(cells), count))
@@ -79,7 +98,7 @@ def weights_between(graph: csr_matrix, cells: Labels, count: int) -> _Floats:
 
 
 def merge_cells(weights: _Floats, owner: Labels | None = None) -> MergeTree:
-    """Merge cells until one is left; those of one `owner` first."""
+    """Merge cells with these `weights_between` until one is left; those of the same `owner` first."""
     count = len(weights)
     ratios = _Ratios(weights)
     steps: list[tuple[int, int]] = []
@@ -98,8 +117,8 @@ def merge_cells(weights: _Floats, owner: Labels | None = None) -> MergeTree:
 
 
 class _Ratios:
-    """How far the weights between clusters exceed what chance would give them; the largest of each row is kept, so
-    that a merge need not look through all pairs again."""
+    """The ratios of the weights between clusters to what chance would give; the largest of each row is stored, so that
+    a merge need not compare all pairs again."""
 
     def __init__(self, weights: _Floats) -> None:
         self._weights = weights.copy()
@@ -107,13 +126,13 @@ class _Ratios:
         self._alive = np.ones(len(weights), dtype=bool)
 
     def allow(self, allowed: npt.NDArray[np.bool_]) -> None:
-        """Look only among the pairs of clusters that are `allowed`, ``bool (cells, cells)``."""
+        """Restrict the search to the `allowed` pairs of clusters, ``bool (cells, cells)``."""
         self._allowed = allowed & ~np.eye(len(allowed), dtype=bool)
         self._ratios = np.array([self._row(number) for number in range(len(allowed))])
         self._best = self._ratios.argmax(axis=1)
 
     def largest(self) -> tuple[int, int, float] | None:
-        """Return the pair to merge, the smaller number first, and its ratio; None where none is allowed."""
+        """Return the next pair to merge, the smaller number first, and its ratio; None where no pair is allowed."""
         values = self._ratios[np.arange(len(self._best)), self._best]
         row = int(values.argmax())
         if values[row] < 0:
@@ -131,11 +150,11 @@ class _Ratios:
         stale = np.flatnonzero((self._best == kept) | (self._best == gone))
         self._best[stale] = self._ratios[stale].argmax(axis=1)
         self._best[[kept, gone]] = self._ratios[[kept, gone]].argmax(axis=1)
-        # Elsewhere only the merged cluster can be nearer than before; of equal ones the first, as ever.
+        # In other rows only the merged cluster can have a larger ratio; of equal ones the first is taken.
         rows = np.arange(len(self._best))
         old, new = self._ratios[rows, self._best], self._ratios[:, kept]
-        nearer = (new > old) | ((new == old) & (kept < self._best))
-        self._best[nearer] = kept
+        larger = (new > old) | ((new == old) & (kept < self._best))
+        self._best[larger] = kept
 
     def _row(self, number: int) -> _Floats:
         chance = np.maximum(self._degrees[number] * self._degrees, np.finfo(np.float64).tiny)

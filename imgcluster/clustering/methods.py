@@ -1,25 +1,27 @@
-"""The methods by name: each one function from vectors to an answer, and one line in a table."""
+"""The clustering methods by name: each is a function and a line in a table."""
 
 from __future__ import annotations
 
-import importlib.util
+import dataclasses
 from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 
-from imgcluster.clustering.candidates import score_counts
+from imgcluster.clustering.candidates import score_candidates
 from imgcluster.clustering.density import evoc, hdbscan
-from imgcluster.clustering.kmeans import divide_thoroughly
-from imgcluster.clustering.layers import layers_around
+from imgcluster.clustering.kmeans import fit_kmeans_with_restarts
+from imgcluster.clustering.layers import coarser_and_finer
 from imgcluster.clustering.margins import margins
-from imgcluster.clustering.num_clusters import FEWEST_TO_COUNT, find_count
-from imgcluster.clustering.numbering import by_size
+from imgcluster.clustering.merge_tree import graph_of
+from imgcluster.clustering.num_clusters import MIN_DISTINCT, estimate_num_clusters
+from imgcluster.clustering.numbering import number_by_size
 from imgcluster.clustering.settings import Settings
-from imgcluster.clustering.types import Answer
+from imgcluster.clustering.types import MethodResult
 from imgcluster.errors import ClusteringError, UsageError
 from imgcluster.features.duplicate_vectors import count_distinct
 from imgcluster.features.reduce import Reduced
+from imgcluster.optional import UnavailablePackage, import_optional
 from imgcluster.types import Candidate, Clustering, Layer, Vectors
 
 __all__ = [
@@ -31,38 +33,47 @@ __all__ = [
 ]
 
 # Among fewer images any number of clusters may be right.
-_FEWEST_TO_JUDGE: Final = 30
+_MIN_TO_COMPARE: Final = 30
+# The highest number that connected components raise the default range to; more would take minutes.
+_MAX_COMPONENTS: Final = 100
 
 
-def kmeans(space: Reduced, settings: Settings) -> Answer:
-    """k-means (Lloyd 1982) from k-means++ starts, the one with the smallest inertia.
+def kmeans(space: Reduced, settings: Settings) -> MethodResult:
+    """k-means (Lloyd 1982) from k-means++ starts, of which the one with the smallest inertia is taken.
 
-    Without a number of clusters the one is taken that the neighbour graph shows (`num_clusters.find_count`); beside a
-    given one, `parameters` say which number the graph shows where that is clear (``shown``). Finer and
-    coarser layers are made by splitting and merging its clusters along the same graph. Confidence is 1 − (distance
-    to the own centre / distance to the next).
+    Without a number of clusters it is estimated from the graph (`num_clusters.estimate_num_clusters`). Where a smaller
+    number than the requested one is clearly better, `parameters` name it (``shown``). Finer and coarser layers are made
+    by splitting and merging the clusters along the same graph. Confidence is 1 − (distance to the own centroid /
+    distance to the next).
     """
-    vectors = space.vectors
-    parameters: dict[str, Any] = {}
+    space = dataclasses.replace(space, graph=graph_of(space))
     k = settings.k
+    parameters: dict[str, Any] = {}
     candidates: tuple[Candidate, ...] = ()
     if k is None:
-        found = find_count(space, settings.k_range, seed=settings.seed)
-        k = found.k
-        parameters = {"found": True, "k_range": list(settings.k_range), "persistence": round(found.persistence, 2)}
+        k_range = _range_for(space, settings)
+        estimate = estimate_num_clusters(space, k_range, seed=settings.seed)
+        k = estimate.k
+        parameters = {"found": True, "k_range": list(k_range), "persistence": round(estimate.persistence, 2)}
         if settings.score_k:
-            candidates = score_counts(vectors, found, seed=settings.seed)
-    elif k > 2 and len(vectors) >= _FEWEST_TO_JUDGE:
-        found = find_count(space, settings.k_range, seed=settings.seed)
-        if found.clear:
-            parameters["shown"] = found.k
-    labels, inertia, starts = divide_thoroughly(vectors, k, seed=settings.seed)
+            candidates = score_candidates(space.vectors, estimate, seed=settings.seed)
+    labels, inertia, starts = fit_kmeans_with_restarts(space.vectors, k, seed=settings.seed)
+    layers = coarser_and_finer(space, labels, seed=settings.seed)
+    if settings.k is not None and layers.fewer is not None and len(labels) >= _MIN_TO_COMPARE:
+        parameters["shown"] = layers.fewer
     parameters = {"k": k, "starts": starts, "inertia": inertia, **parameters}
-    layers, chosen = layers_around(space, labels, seed=settings.seed)
-    return Answer([(layer, margins(vectors, layer)[0]) for layer in layers], chosen, parameters, candidates)
+    results = [(layer, margins(space.vectors, layer)[0]) for layer in layers.labels]
+    return MethodResult(results, layers.given, parameters, candidates)
 
 
-METHODS: Final[dict[str, Callable[[Reduced, Settings], Answer]]] = {
+def _range_for(space: Reduced, settings: Settings) -> tuple[int, int]:
+    """Return the range to search: that of the settings, but the default one reaches up to the connected components."""
+    low, high = settings.k_range
+    components = graph_of(space).components
+    return low, high if settings.score_k else max(high, min(components, _MAX_COMPONENTS))
+
+
+METHODS: Final[dict[str, Callable[[Reduced, Settings], MethodResult]]] = {
     "kmeans": kmeans,
     "hdbscan": hdbscan,
     "evoc": evoc,
@@ -70,10 +81,10 @@ METHODS: Final[dict[str, Callable[[Reduced, Settings], Answer]]] = {
 
 
 def choose_method(method: str, k: int | str | None) -> str:
-    """Return the method that ``auto`` stands for, and refuse options that do not go together.
+    """Return the method that ``auto`` stands for, and refuse options that exclude each other.
 
     Raises:
-        UsageError: The method is unknown, or finds the number of clusters itself and was told one.
+        UsageError: The method is unknown, or estimates the number of clusters itself and one was requested.
     """
     if method == "auto":
         return "kmeans"
@@ -81,36 +92,40 @@ def choose_method(method: str, k: int | str | None) -> str:
         raise UsageError(f"method {method!r} is unknown; choose one of auto, {', '.join(METHODS)}")
     if method != "kmeans" and k is not None:
         raise UsageError(f"{method} finds the number of clusters itself: leave out --k, or use --method kmeans")
-    if method == "evoc" and importlib.util.find_spec("evoc") is None:
-        raise UsageError("--method evoc needs another package: pip install 'imgcluster[evoc]'")
+    if method == "evoc":
+        # Imported now, so that a missing or broken package shows before the images are embedded.
+        try:
+            import_optional("evoc")
+        except UnavailablePackage as error:
+            raise UsageError(f"--method evoc is not possible: {error}") from None
     return method
 
 
 def cluster_degenerate(vectors: Vectors, settings: Settings) -> Clustering | None:
-    """Answer where no method is needed: all ``float32 (n, d)`` vectors are the same. None for all others.
+    """MethodResult where no method is needed: all ``float32 (n, d)`` vectors are the same. None for all others.
 
     To be asked before vectors are reduced: that makes equal ones differ by rounding errors.
 
     Raises:
-        ClusteringError: There are too few, or too few different, vectors for what was asked, or some that are not
-            numbers.
+        ClusteringError: There are too few, or too few distinct, vectors for the settings, or some values are not
+            finite.
     """
     count = len(vectors)
     broken = int((~np.isfinite(vectors).all(axis=1)).sum())
     if broken:
         raise ClusteringError(
-            f"{broken} of {count} vectors hold values that are no numbers (NaN or infinite): the encoder does not work "
-            "on these images; embed them with another --encoder and --fresh"
+            f"{broken} of {count} vectors have values that are NaN or infinite: the encoder does not work on these "
+            "images; embed them with another --encoder and --fresh"
         )
     if count < 2:
         raise ClusteringError(f"{count} {'image' if count == 1 else 'images'} cannot be clustered; embed more first")
-    distinct = count_distinct(vectors, max(settings.k or 1, FEWEST_TO_COUNT) + 1)
+    distinct = count_distinct(vectors, max(settings.k or 1, MIN_DISTINCT) + 1)
     if distinct == 1 and settings.k in (None, 1):
         return _one_cluster(count, {"identical": True})
     if settings.k is not None and distinct < settings.k:
-        what = f"there are only {count} images" if count < settings.k else f"only {distinct} different ones are there"
+        what = f"there are only {count} images" if count < settings.k else f"only {distinct} of them are distinct"
         raise ClusteringError(
-            f"{count} images cannot make {settings.k} clusters: {what}; ask for --k {distinct} or fewer, or embed more"
+            f"{count} images cannot make {settings.k} clusters: {what}; use --k {distinct} or fewer, or embed more"
         )
     return None
 
@@ -119,21 +134,21 @@ def cluster_vectors(space: Reduced, method: str, settings: Settings) -> Clusteri
     """Cluster by a method of `METHODS`.
 
     Raises:
-        ClusteringError: There are too few, or too few different, vectors for what was asked.
+        ClusteringError: There are too few, or too few distinct, vectors for the settings.
     """
     degenerate = cluster_degenerate(space.vectors, settings)
     if degenerate is not None:
         return degenerate
-    needed = max(FEWEST_TO_COUNT, settings.k_range[0] + 1)
+    needed = max(MIN_DISTINCT, settings.k_range[0] + 1)
     distinct = count_distinct(space.vectors, needed)
     if method == "kmeans" and settings.k is None and distinct < needed:
         return _one_cluster(len(space.vectors), {"too_few": True})
-    answer = METHODS[method](space, settings)
+    found = METHODS[method](space, settings)
     layers = []
-    for labels, confidence in answer.layers:
+    for labels, confidence in found.layers:
         _, runner_up = margins(space.vectors, labels)
-        layers.append(by_size(Layer(labels, confidence, runner_up)))
-    return Clustering(tuple(layers), answer.chosen, answer.parameters, answer.candidates)
+        layers.append(number_by_size(Layer(labels, confidence, runner_up)))
+    return Clustering(tuple(layers), found.chosen, found.parameters, found.candidates)
 
 
 def _one_cluster(count: int, parameters: dict[str, bool]) -> Clustering:

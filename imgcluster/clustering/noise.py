@@ -1,4 +1,4 @@
-"""Giving noise, the images of no cluster, to the clusters of their neighbours."""
+"""Assigning noise, the images of no cluster, to the clusters of their neighbors."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from imgcluster.clustering.numbering import by_size
-from imgcluster.features.neighbors import nearest
+from imgcluster.clustering.numbering import number_by_size
+from imgcluster.features.neighbors import nearest_neighbors
 from imgcluster.types import Clustering, Labels, Layer, Vectors
 
 __all__ = ["assign_noise"]
@@ -17,10 +17,10 @@ _VOTERS: Final = 15
 
 
 def assign_noise(vectors: Vectors, clustering: Clustering) -> Clustering:
-    """Give every noise image, in all layers, to the cluster that most of its 15 nearest clustered images belong to.
+    """Assign every noise image, in all layers, to the cluster of most of its 15 nearest clustered images.
 
-    Its confidence is the share of the 15 that agree, halved: less than that of any image that the method itself
-    was sure of. Nothing changes where there is no cluster, or no noise.
+    Its confidence is half the share of the 15 that agree: less than that of most images that the method clustered. The
+    clustering is returned unchanged where there is no cluster or no noise.
     """
     layers: list[Layer] = []
     # The coarsest first: in a finer layer an image stays inside its coarser cluster.
@@ -33,33 +33,33 @@ def assign_noise(vectors: Vectors, clustering: Clustering) -> Clustering:
     return dataclasses.replace(clustering, layers=tuple(layers), parameters=parameters)
 
 
-def _without_noise(vectors: Vectors, layer: Layer, around: Labels | None) -> Layer:
-    """Return the layer without noise; where `around`, the next coarser one, is given, only members of the same coarse
-    cluster vote."""
+def _without_noise(vectors: Vectors, layer: Layer, coarser: Labels | None) -> Layer:
+    """Return the layer without noise; where the next coarser one is given, only members of the same coarse cluster
+    vote."""
     noise = layer.labels < 0
     if not noise.any() or noise.all():
         return layer
     labels, confidence, runner_up = layer.labels.copy(), layer.confidence.copy(), layer.runner_up.copy()
-    parents = np.zeros(len(labels), dtype=np.int64) if around is None else around
+    parents = np.zeros(len(labels), dtype=np.int64) if coarser is None else coarser
     for parent in np.unique(parents[noise]):
         inside = parents == parent
-        voting, asking = np.flatnonzero(inside & ~noise), np.flatnonzero(inside & noise)
+        voting, assigned = np.flatnonzero(inside & ~noise), np.flatnonzero(inside & noise)
         if not len(voting):
-            # A coarse cluster of noise alone, to the finer layer, is a fine cluster, too.
-            labels[asking] = labels.max() + 1
+            # A coarse cluster that is all noise in the finer layer becomes a cluster there.
+            labels[assigned] = labels.max() + 1
             continue
         members, voters = layer.labels[voting], min(_VOTERS, len(voting))
-        _, neighbours = nearest(vectors[voting], voters, of=vectors[asking])
-        votes = np.zeros((len(asking), layer.count))
-        np.add.at(votes, (np.arange(len(asking))[:, None], members[neighbours]), 1.0)
-        labels[asking] = votes.argmax(axis=1)
-        confidence[asking] = votes.max(axis=1) / voters / 2
-        runner_up[asking] = _second(votes, runner_up[asking])
-    return by_size(Layer(labels, confidence, runner_up))
+        _, neighbors = nearest_neighbors(vectors[voting], voters, queries=vectors[assigned])
+        votes = np.zeros((len(assigned), layer.count))
+        np.add.at(votes, (np.arange(len(assigned))[:, None], members[neighbors]), 1.0)
+        labels[assigned] = votes.argmax(axis=1)
+        confidence[assigned] = votes.max(axis=1) / voters / 2
+        runner_up[assigned] = _second(votes, runner_up[assigned])
+    return number_by_size(Layer(labels, confidence, runner_up))
 
 
 def _second(votes: np.ndarray[tuple[int, int], np.dtype[np.float64]], nearest_cluster: Labels) -> Labels:
-    """Return the cluster with the second most votes; without a vote the one with the nearest centre, if another."""
+    """Return the cluster with the second most votes; without votes that with the nearest centroid, if it is another."""
     first = votes.argmax(axis=1)
     rest = votes.copy()
     rest[np.arange(len(rest)), first] = -1

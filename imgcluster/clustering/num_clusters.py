@@ -1,4 +1,4 @@
-"""The number of clusters that a nearest-neighbor graph shows."""
+"""Estimating the number of clusters from the nearest-neighbor graph."""
 
 from __future__ import annotations
 
@@ -7,35 +7,39 @@ from typing import Final
 
 import numpy as np
 
-from imgcluster.clustering.kmeans import divide_by_sample
-from imgcluster.clustering.merge_tree import CELL_SAMPLE, CELLS, IMAGES_PER_CELL, graph_of, merge_cells, weights_between
+from imgcluster.clustering.kmeans import fit_kmeans_on_sample
+from imgcluster.clustering.merge_tree import (
+    CELL_SAMPLE,
+    CELLS,
+    CLEAR,
+    IMAGES_PER_CELL,
+    graph_of,
+    merge_cells,
+    persistence,
+    weights_between,
+)
 from imgcluster.features.reduce import Reduced
 
-__all__ = [
-    "FEWEST_TO_COUNT",
-    "Found",
-    "find_count",
-]
+__all__ = ["MIN_DISTINCT", "ClusterCount", "estimate_num_clusters"]
 
-# Chosen on features of CIFAR-10 and on scikit-learn's digits (benchmarks/graph_defaults.py): a number of clusters is
-# taken for the data's own if it lasts while the resolution grows by 2.4 times, between 0.2 and modularity's own, 1;
-# where none does, as among photographs of everything, modularity's own number is taken.
-_LOWEST: Final = 0.2
-_CLEAR: Final = 2.4
+MIN_DISTINCT: Final = 4
+"""The number of distinct vectors below which no number of clusters is better than another."""
 
-FEWEST_TO_COUNT: Final = 4
-"""Different vectors: among three no number of clusters is better than another."""
-
-# Small cells, each surely of one cluster; the tree starts from them. Many divisions, so that chance evens out: from
-# five, 4 of 17 sets had another number with another seed, from twenty 1 (benchmarks/graph_defaults.py).
+# The mean over many divisions into cells: with five, 4 of 17 sets had another number with another seed, with twenty 1
+# (benchmarks/graph_defaults.py).
 _DIVISIONS: Final = 20
 _CELL_STARTS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The number of clusters that was found, `persistence`: the factor by which the resolution changes while it lasts
-    (1 and more), and that factor of every number in the range."""
+class ClusterCount:
+    """The estimated number of clusters.
+
+    Attributes:
+        k: The number.
+        persistence: The factor by which the resolution grows while that number lasts, from 1 to 5.
+        factors: That factor for every number in the range.
+    """
 
     k: int
     persistence: float
@@ -43,41 +47,39 @@ class Found:
 
     @property
     def clear(self) -> bool:
-        """Whether the number is the images' own, and not only the one where chance would join nothing more."""
-        return self.persistence >= _CLEAR
+        """Whether the number stands out, and is not only the one at which modularity is largest."""
+        return self.persistence >= CLEAR
 
 
-def find_count(space: Reduced, k_range: tuple[int, int], *, seed: int) -> Found:
-    """Find the number of clusters between the two ends of `k_range` that the neighbour graph shows.
+def estimate_num_clusters(space: Reduced, k_range: tuple[int, int], *, seed: int) -> ClusterCount:
+    """Estimate the number of clusters within `k_range` from the cluster-count graph.
+
+    The number that lasts longest is taken if it is clear, otherwise the number at which modularity is largest, as for
+    photographs of all kinds of things.
 
     Args:
-        space: At least `FEWEST_TO_COUNT` different vectors.
-        k_range: Lowest and highest number; the highest is lowered to what the images allow.
+        space: At least `MIN_DISTINCT` distinct vectors.
+        k_range: The lowest and the highest number; the highest is lowered to what the number of images allows.
         seed: For the cells.
     """
-    graph, rows = graph_of(space)
-    vectors = space.vectors[rows]
+    graph = graph_of(space)
+    vectors = space.vectors[graph.rows]
     low, high = k_range
     cells = max(min(max(CELLS, 2 * high), len(vectors) // IMAGES_PER_CELL), min(len(vectors) - 1, low + 1), 3)
     high = max(min(high, cells - 1), low)
     logs = np.zeros(high + 2)
     for division in range(_DIVISIONS):
-        labels = divide_by_sample(vectors, cells, seed=seed + division, starts=_CELL_STARTS, sample=CELL_SAMPLE)
-        # Where groups are single points to the walks, fewer cells than asked for have anything in them; an empty one
-        # would count as a cluster far from all others.
+        labels = fit_kmeans_on_sample(vectors, cells, seed=seed + division, starts=_CELL_STARTS, sample=CELL_SAMPLE)
+        # Where many vectors are equal some cells are empty; an empty one would count as a separate cluster.
         filled, labels = np.unique(labels, return_inverse=True)
-        bounds = merge_cells(weights_between(graph, labels.astype(np.int64), len(filled))).bounds()
-        # From below 2 clusters on there is one, which nothing parts; nor are cells parted.
+        bounds = merge_cells(weights_between(graph.weights, labels.astype(np.int64), len(filled))).bounds()
+        # One cluster is never split below a resolution, nor are cells.
         logs += [np.log(max(bounds.get(k, 0.0 if k < 2 else np.inf), 1e-9)) for k in range(high + 2)]
     resolutions = np.exp(logs / _DIVISIONS)
-    # k clusters last from the resolution that parts two of them to the one that parts one of them into two.
-    factors = {
-        k: float(np.clip(resolutions[k + 1], _LOWEST, 1) / np.clip(resolutions[k], _LOWEST, 1))
-        for k in range(low, high + 1)
-    }
-    clearest = max(factors, key=lambda k: factors[k])
-    found = Found(clearest, factors[clearest], factors)
-    if found.clear:
-        return found
-    whole = next((k for k in range(low, high) if resolutions[k + 1] > 1), high)
-    return Found(whole, factors[whole], factors)
+    factors = {k: persistence(resolutions[k], resolutions[k + 1]) for k in range(low, high + 1)}
+    longest = max(factors, key=lambda k: factors[k])
+    estimate = ClusterCount(longest, factors[longest], factors)
+    if estimate.clear:
+        return estimate
+    modular = next((k for k in range(low, high) if resolutions[k + 1] > 1), high)
+    return ClusterCount(modular, factors[modular], factors)

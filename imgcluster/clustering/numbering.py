@@ -1,4 +1,4 @@
-"""The numbers that clusters go by."""
+"""Numbering clusters."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import numpy as np
 
 from imgcluster.types import Layer
 
-__all__ = ["by_size"]
+__all__ = ["number_by_size"]
 
 
-def by_size(layer: Layer) -> Layer:
-    """Number the clusters by size, the largest first; equal ones by their first image."""
+def number_by_size(layer: Layer) -> Layer:
+    """Number the clusters by size, the largest first; clusters of equal size by their first image.
+
+    With images in content order ties, too, are broken by content.
+    """
     labels = layer.labels
-    names, first, sizes = np.unique(labels[labels >= 0], return_index=True, return_counts=True)
+    numbers, first, sizes = np.unique(labels[labels >= 0], return_index=True, return_counts=True)
     order = np.lexsort((first, -sizes))
-    # The last place is for −1, which is where Python's counting from the end finds it.
-    numbers = np.full(int(names.max(initial=-1)) + 2, -1, dtype=np.int64)
-    numbers[names[order]] = np.arange(len(names))
-    return Layer(numbers[labels], layer.confidence, numbers[layer.runner_up])
+    # The last entry is that of −1, noise.
+    renumbered = np.full(int(numbers.max(initial=-1)) + 2, -1, dtype=np.int64)
+    renumbered[numbers[order]] = np.arange(len(numbers))
+    return Layer(renumbered[labels], layer.confidence, renumbered[layer.runner_up])

@@ -1,63 +1,92 @@
-"""From embeddings to a clustering with all its layers: made comparable, reduced, clustered, judged."""
+"""From embeddings to a clustering with all its layers: normalized, reduced, clustered, with stability."""
 
 from __future__ import annotations
 
-from imgcluster.clustering import Settings, assign_noise, cluster_degenerate, cluster_vectors, stability
-from imgcluster.features.normalize import comparable
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from imgcluster.clustering.methods import cluster_degenerate, cluster_vectors
+from imgcluster.clustering.noise import assign_noise
+from imgcluster.clustering.settings import Settings
+from imgcluster.clustering.stability import stability
+from imgcluster.features.duplicate_vectors import content_order
+from imgcluster.features.normalize import normalize_features
 from imgcluster.features.reduce import Reduced, reduce
-from imgcluster.types import Clustering, Kept, Metric, Vectors
+from imgcluster.types import Clustering, ClusteringResult, Layer, Metric, Vectors
 
-__all__ = ["divide_images"]
+__all__ = ["cluster_embeddings"]
+
+_Stability = tuple[tuple[float | None, ...], ...]
 
 
-def divide_images(
-    embeddings: Vectors, metric: Metric, *, method: str, reduction: str, settings: Settings, assign: bool
-) -> Kept:
+def cluster_embeddings(
+    embeddings: Vectors,
+    metric: Metric,
+    *,
+    method: str,
+    reduction: str,
+    settings: Settings,
+    assign: bool,
+    order: npt.NDArray[np.int64] | None = None,
+) -> ClusteringResult:
     """Cluster ``float32 (n, d)`` embeddings.
 
+    They are clustered in the order of their content, so the result for an image does not depend on its position, and
+    thereby not on file names.
+
     Args:
-        embeddings: As the encoder made them.
+        embeddings: As the encoder returned them.
         metric: The encoder's.
         method: A method of `clustering.METHODS`.
-        reduction: One of `reduce.REDUCTIONS`, but not ``auto``.
-        settings: What the method is told.
-        assign: Whether noise goes to the clusters of its neighbours.
+        reduction: One of `features.reduce.REDUCTIONS`, but not ``auto``.
+        settings: Those of the method.
+        assign: Whether noise is assigned to the clusters of its neighbors.
+        order: ``int64 (n,)``, the rows in the order of their content; by default that of the embeddings themselves.
 
     Raises:
-        ClusteringError: The images cannot be clustered as asked.
+        ClusteringError: The images cannot be clustered with these settings.
     """
-    same = cluster_degenerate(embeddings, settings)
-    if same is not None:
-        return _judged(Reduced(embeddings, "none"), same, "", settings)
-    space = reduce(comparable(embeddings, metric), reduction, seed=settings.seed)
+    order = content_order(embeddings) if order is None else order
+    degenerate = cluster_degenerate(embeddings, settings)
+    if degenerate is not None:
+        return ClusteringResult(degenerate, "none", tuple((1.0,) for _ in degenerate.layers))
+    # A copy in the order of content, which may be overwritten.
+    vectors = normalize_features(embeddings[order], metric, in_place=True)
+    space = reduce(vectors, reduction, seed=settings.seed)
     clustering = cluster_vectors(space, method, settings)
-    # Judged before noise is given away: what was no group has nothing to come out again.
-    judged = _judged(space, clustering, method, settings)
-    if not assign:
-        return judged
-    assigned = assign_noise(space.vectors, clustering)
-    return Kept(assigned, judged.how, _renumbered(clustering, assigned, judged.stability))
+    # Before noise is assigned: images of no group have no stability.
+    values = _stability(space, clustering, method, settings)
+    if assign:
+        assigned = assign_noise(space.vectors, clustering)
+        clustering, values = assigned, _renumbered(clustering, assigned, values)
+    return ClusteringResult(_reordered(clustering, order), space.note, values)
 
 
-def _judged(space: Reduced, clustering: Clustering, method: str, settings: Settings) -> Kept:
-    found = tuple(
-        tuple(None if value is None else round(value, 4) for value in stability(space.vectors, layer, method, settings))
-        if method
-        else (1.0,)
-        for layer in clustering.layers
+def _stability(space: Reduced, clustering: Clustering, method: str, settings: Settings) -> _Stability:
+    if clustering.parameters.get("identical"):
+        return tuple((1.0,) for _ in clustering.layers)
+    return tuple(
+        tuple(None if value is None else round(value, 4) for value in values)
+        for values in stability(space.vectors, clustering.layers, method, settings)
     )
-    return Kept(clustering, space.how, found)
 
 
-def _renumbered(
-    before: Clustering, after: Clustering, values: tuple[tuple[float | None, ...], ...]
-) -> tuple[tuple[float | None, ...], ...]:
-    """Return the values by the numbers that the clusters have `after` noise was given to them."""
+def _reordered(clustering: Clustering, order: npt.NDArray[np.int64]) -> Clustering:
+    """Return the clustering of rows ``order[i]`` as one of rows ``i``."""
+    back = np.argsort(order)
+    layers = (Layer(each.labels[back], each.confidence[back], each.runner_up[back]) for each in clustering.layers)
+    return dataclasses.replace(clustering, layers=tuple(layers))
+
+
+def _renumbered(before: Clustering, after: Clustering, values: _Stability) -> _Stability:
+    """Return the stability by the numbers that the clusters have after noise was assigned."""
     result = []
     for old, new, stable in zip(before.layers, after.layers, values, strict=True):
-        moved: list[float | None] = [None] * new.count
+        renumbered: list[float | None] = [None] * new.count
         inside = old.labels >= 0
         for number, target in set(zip(old.labels[inside].tolist(), new.labels[inside].tolist(), strict=True)):
-            moved[target] = stable[number]
-        result.append(tuple(moved))
+            renumbered[target] = stable[number]
+        result.append(tuple(renumbered))
     return tuple(result)

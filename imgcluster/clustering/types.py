@@ -7,14 +7,19 @@ from typing import Any
 
 from imgcluster.types import Candidate, Confidence, Labels
 
-__all__ = [
-    "Answer",
-]
+__all__ = ["MethodResult"]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a method finds, its clusters numbered as it likes: labels and confidence of each layer, the finest first."""
+class MethodResult:
+    """The result of a method, its clusters in any numbering.
+
+    Attributes:
+        layers: Labels and confidence of each layer, the finest first.
+        chosen: The number of the layer that is the result.
+        parameters: The values that the method chose.
+        candidates: The scored numbers of clusters, where that was requested.
+    """
 
     layers: list[tuple[Labels, Confidence]]
     chosen: int = 0

@@ -1,4 +1,4 @@
-"""What people should know of a clustering, in plain words: how far it can be trusted, and what may be wrong with it."""
+"""What people should know about a clustering, in plain sentences: how far to trust it and what may be wrong."""
 
 from __future__ import annotations
 
@@ -7,134 +7,167 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from imgcluster.evaluation.confounders import agreement, explained
-from imgcluster.types import Clustering
+from imgcluster.evaluation.confounders import agreement, explained_variance
+from imgcluster.types import Clustering, Labels
 from imgcluster.workspace.shards import Embeddings
 
-__all__ = ["about_encoder", "about_groups", "about_looks", "quality"]
+__all__ = ["about_encoder", "about_groups", "about_statistics", "quality"]
 
-# Hennig (2007): above 0.75 a cluster is stable, below 0.5 it dissolves.
+# Hennig (2007): from 0.75 on a cluster is stable, below 0.5 it is unstable.
 _STABLE: Final = 0.75
-_DISSOLVED: Final = 0.5
-# So much of the variance, or of the information, leaves little for what the images show.
+_UNSTABLE: Final = 0.5
+# Above this share of the variance, or of the information, what the images show may count for less.
 _MOST: Final = 0.5
 _NAMED: Final = 5
+# Folders with fewer images in the mean are not sources.
+_IN_A_FOLDER: Final = 3
 
-# What the encoder sees beside what there is.
-_COLOURFUL: Final = 0.05
+# An image is in color above this colorfulness.
+_COLORFUL: Final = 0.05
 _MANY: Final = 0.5
 _SMALL_INPUT: Final = 64
-_SHRUNK: Final = 4
+_SCALED: Final = 4
 
 
 def quality(stability: Sequence[float | None], images: int, noise: int) -> str:
-    """Say in one sentence how far clusters of this stability can be trusted."""
+    """Return one sentence on how far clusters with this stability can be trusted."""
     count = len(stability)
     if not count:
         return "There are no clusters."
     if count == 1:
-        return "There is one cluster, so there is nothing to tell apart."
+        return "There is one cluster, so there is nothing to compare."
     stable = [number for number, value in enumerate(stability) if value is not None and value >= _STABLE]
-    weak = [number for number, value in enumerate(stability) if value is not None and value < _DISSOLVED]
-    outside = f" {noise:,} of {images:,} images are in none." if noise else ""
+    unstable = [number for number, value in enumerate(stability) if value is not None and value < _UNSTABLE]
+    outside = f" {noise:,} of {images:,} images are in no cluster." if noise else ""
     if len(stable) == count:
-        return f"All {count} clusters come out again when images are left out.{outside}"
-    told = f"{len(stable)} of {count} clusters come out again when images are left out"
-    if weak:
-        return f"{told}; {_clusters(weak)} dissolve{'s' if len(weak) == 1 else ''}, so look there first.{outside}"
-    return f"{told}, the others in part.{outside}"
+        return f"All {count} clusters are stable (bootstrap Jaccard ≥ {_STABLE}).{outside}"
+    summary = f"{len(stable)} of {count} clusters are stable (bootstrap Jaccard ≥ {_STABLE})"
+    if unstable:
+        verb = "is" if len(unstable) == 1 else "are"
+        return f"{summary}; {_clusters(unstable)} {verb} unstable, so look there first.{outside}"
+    return f"{summary}, the others partly.{outside}"
 
 
 def about_groups(
-    clustering: Clustering, stability: Sequence[float | None], *, asked: bool, min_cluster_size: object
+    clustering: Clustering, stability: Sequence[float | None], *, requested: bool, min_cluster_size: object
 ) -> Iterator[str]:
-    """Warn of noise that is most of the answer, and of more clusters than the images show."""
+    """Warn where most images are noise, and where more clusters were requested than there are.
+
+    Args:
+        clustering: The clustering.
+        stability: Of its clusters.
+        requested: Whether its number of clusters was requested.
+        min_cluster_size: The smallest cluster, where the method has one.
+    """
     labels, count = clustering.labels, len(clustering.labels)
     noise = int((labels < 0).sum())
     if clustering.parameters.get("identical"):
         yield (
-            f"All {count} images are the same to this encoder, so they are one cluster; if they look different, "
-            "try another --encoder."
+            f"All {count} images have the same embedding, so they are one cluster; if they look different, try another "
+            "--encoder."
         )
     elif clustering.parameters.get("too_few"):
-        yield f"{count} images are too few to find a number of clusters, so they are one; --k N asks for more."
+        yield f"{count} images are too few to estimate the number of clusters, so they are one; use --k N for more."
     elif noise == count:
         yield (
-            f"No group of {min_cluster_size} or more similar images was found, so all are noise; try "
-            "--min-cluster-size 2, or leave out --method: then every image gets a cluster."
+            f"There is no group of {min_cluster_size} or more similar images, so all are noise; try --min-cluster-size "
+            "2, or leave out --method: then every image gets a cluster."
         )
     elif noise > count / 2:
         yield (
-            f"More than half of the images ({noise} of {count}) are in no cluster: they lie too thinly for groups of "
-            f"{min_cluster_size}; --assign-noise gives each to its neighbours' cluster, and without --method every "
-            "image gets one."
+            f"More than half of the images ({noise} of {count}) are in no cluster: they are too few for groups of "
+            f"{min_cluster_size}; --assign-noise assigns each to the cluster of its neighbors, and without --method "
+            "every image gets a cluster."
         )
-    weak = sum(value is not None and value < _DISSOLVED for value in stability)
-    shown = clustering.parameters.get("shown", math.inf)
-    if asked and clustering.parameters.get("k", 0) > shown:
+    unstable = sum(value is not None and value < _UNSTABLE for value in stability)
+    better = clustering.parameters.get("shown", math.inf)
+    k = clustering.parameters.get("k", 0)
+    if requested and k > better:
         yield (
-            f"--k {clustering.parameters['k']} is more than these images show: they fall into {shown} groups that are "
-            "well apart, some of which are parted here; leave out --k to have the number found."
+            f"--k {k} is more than the number of clusters in these images: they form {better} well-separated groups, "
+            "some of which are split here; leave out --k to have the number estimated."
         )
-    elif asked and clustering.count > 2 and weak > clustering.count / 3:
+    elif requested and clustering.count > 2 and unstable > clustering.count / 3:
         yield (
-            f"--k {clustering.count} is more than these images show: {weak} of the clusters do not come out again when "
-            "images are left out; leave out --k to have the number found."
+            f"--k {clustering.count} may be more than the number of clusters in these images: {unstable} of the "
+            "clusters are unstable; leave out --k to have the number estimated."
         )
 
 
-def about_looks(labels: npt.NDArray[np.int64], embeddings: Embeddings) -> Iterator[str]:
-    """Warn of clusters that follow brightness, size, shape or folder."""
+def about_statistics(labels: Labels, embeddings: Embeddings) -> Iterator[str]:
+    """Warn of clusters that follow brightness, size, shape or folder.
+
+    Images are compared within their folders, so that folders of different sources do not look like an effect of size.
+    """
     width, height = embeddings.sizes[:, 0].astype(np.float64), embeddings.sizes[:, 1].astype(np.float64)
-    told = (
+    statistics = (
         ("brightness", embeddings.statistics[:, 0].astype(np.float64)),
         ("size", np.log(np.maximum(width * height, 1))),
         ("shape (width to height)", np.log(np.maximum(width, 1) / np.maximum(height, 1))),
     )
-    for name, values in told:
-        share = explained(labels, values)
+    folders = [location.rpartition("/")[0] for location in embeddings.locations]
+    sources = folders if len(set(folders)) <= len(folders) / _IN_A_FOLDER else _roots(embeddings)
+    for name, values in statistics:
+        share = explained_variance(labels, values, sources)
         if share > _MOST:
             yield (
-                f"The clusters follow the {name} of the images, of which they explain {share:.0%}; what the images "
-                "show may count less than that."
+                f"The clusters follow the {name} of the images: they explain {share:.0%} of its variance, so what the "
+                "images show may count for less."
             )
-    shared = agreement(labels, [location.rpartition("/")[0] for location in embeddings.locations])
+    shared = agreement(labels, folders)
     if shared > _MOST:
         yield (
-            f"The clusters largely repeat the folders that the images lie in (agreement {shared:.2f} of 1): good where "
-            "folders hold kinds of things, a warning where they hold sources, such as cameras, sites or days."
+            f"The clusters largely match the folders of the images (adjusted mutual information {shared:.2f}): this is "
+            "good where folders hold kinds of things, but not where they hold sources, such as cameras, sites or days."
         )
 
 
 def about_encoder(encoder: dict[str, Any], embeddings: Embeddings) -> Iterator[str]:
-    """Warn of an encoder that was not made for such images."""
+    """Warn of an encoder that was not made for such images.
+
+    Args:
+        encoder: The encoder's entry in the manifest.
+        embeddings: The images.
+    """
     name, trained_on = encoder.get("name", "the encoder"), encoder.get("trained_on", "")
-    colourful = embeddings.statistics[:, 1] > _COLOURFUL
-    grey = encoder.get("channels") == 1
-    width, height = int(encoder.get("width") or 0), int(encoder.get("height") or 0)
-    small = 0 < max(width, height) <= _SMALL_INPUT
-    sees = f"{name} sees {width}×{height} pixels{' of grey' if grey else ''}"
+    color = embeddings.statistics[:, 1]
+    gray = encoder.get("channels") == 1
+    input_side = max(int(encoder.get("width") or 0), int(encoder.get("height") or 0))
+    side = int(np.median(embeddings.sizes.max(axis=1)))
+    sees = f"{name} sees {encoder.get('width')}×{encoder.get('height')} pixels{' in gray' if gray else ''}"
     made_for = f" and was trained on {trained_on}" if trained_on else ""
-    if grey and np.mean(colourful) > _MANY:
+    colorful = np.mean(color > _COLORFUL)
+    if gray and colorful > _MANY:
         yield (
-            f"{sees}{made_for}, but {np.mean(colourful):.0%} of these images are in colour; for photographs use "
+            f"{sees}{made_for}, but {colorful:.0%} of these images are in color; for photographs use --encoder photos."
+        )
+    elif 0 < input_side <= _SMALL_INPUT and side > _SCALED * input_side:
+        yield (
+            f"{sees}{made_for}, but the median longer side of these images is {side} pixels; for photographs use "
             "--encoder photos."
         )
-    elif small and np.median(embeddings.sizes.max(axis=1)) > _SHRUNK * max(width, height):
-        side = int(np.median(embeddings.sizes.max(axis=1)))
+    elif not gray and side * _SCALED < input_side and np.mean(color <= _COLORFUL) > _MANY:
         yield (
-            f"{sees}{made_for}, but the longer side of these images is {side} pixels in the middle; for photographs "
-            "use --encoder photos."
+            f"{sees}{made_for}, but most of these images are gray and their median longer side is {side} pixels; for "
+            "digits use --encoder mnist, for clothes --encoder fashion-mnist (imgcluster encoders list shows all)."
         )
+
+
+def _roots(embeddings: Embeddings) -> list[str]:
+    """Return for each image the longest of the folders that the images were found under."""
+    roots = sorted(embeddings.roots, key=len, reverse=True)
+    return [
+        next((root for root in roots if location.startswith(f"{root.rstrip('/')}/")), "")
+        for location in embeddings.locations
+    ]
 
 
 def _clusters(numbers: Sequence[int]) -> str:
-    shown = [str(number) for number in numbers[:_NAMED]]
-    rest = len(numbers) - len(shown)
+    named = [str(number) for number in numbers[:_NAMED]]
+    rest = len(numbers) - len(named)
     if rest:
-        return f"clusters {', '.join(shown)} and {rest} more"
-    if len(shown) == 1:
-        return f"cluster {shown[0]}"
-    return f"clusters {', '.join(shown[:-1])} and {shown[-1]}"
+        return f"clusters {', '.join(named)} and {rest} more"
+    if len(named) == 1:
+        return f"cluster {named[0]}"
+    return f"clusters {', '.join(named[:-1])} and {named[-1]}"

@@ -206,8 +206,7 @@ class _Tables:
             self._confidence[after.moved] = 1.0
             self._confidence[after.clusters < 0] = 0.0
             metric: Metric = space.manifest["encoder"].get("metric", "cosine")
-            seed = int(before.metrics["options"]["seed"])
-            self.measures = measure(embeddings.vectors, self._compact_labels(), metric, seed=seed)
+            self.measures = measure(embeddings.vectors, self._compact_labels(), metric, order=embeddings.content_order)
         else:
             self.confusion = read_confusion(space)
         self.clusters = list(self._cluster_rows())

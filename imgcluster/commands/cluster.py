@@ -10,8 +10,8 @@ from typing import Any
 
 from imgcluster._version import __version__
 from imgcluster.clustering import Settings, choose_method
-from imgcluster.clustering.run import divide_images
-from imgcluster.commands.advice import about_encoder, about_groups, about_looks, quality
+from imgcluster.clustering.run import cluster_embeddings
+from imgcluster.commands.advice import about_encoder, about_groups, about_statistics, quality
 from imgcluster.commands.page import write_page
 from imgcluster.commands.retire import read_placement, replacing_results, require_not_moved
 from imgcluster.commands.stopwatch import Stopwatch
@@ -23,7 +23,7 @@ from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, with_changes
 from imgcluster.placement import PlacementResult, PlaceMode, check_mode, place, plan_placement
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.types import Candidate, Clustering, Kept, Measures, Metric, check_level
+from imgcluster.types import Candidate, Clustering, ClusteringResult, Measures, Metric, check_level
 from imgcluster.workspace.caches import read_clustering, write_clustering
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, ClusterRow, rounded
@@ -171,12 +171,12 @@ def cluster(
         watch.lap("cluster")
 
         on_progress(Progress("measure", 0))
-        measures = measure(embeddings.vectors, clustering.labels, metric, seed=request.options.seed)
+        measures = measure(embeddings.vectors, clustering.labels, metric, order=embeddings.content_order)
         stability = fit.stability[clustering.chosen]
         tables = ClusteringTables(space, manifest, embeddings, clustering, measures, stability)
         watch.lap("measure")
 
-        facts = _facts(request, fit.how, clustering, measures, stability)
+        facts = _facts(request, fit.note, clustering, measures, stability)
         warnings = (*([note] if note else []), *_about_clusters(fit, request, embeddings, manifest))
         if dry_run:
             count = len(embeddings.locations)
@@ -223,19 +223,22 @@ def _facts(
     )
 
 
-def _fit(space: Workspace, embeddings: Embeddings, metric: Metric, request: ClusterRequest, *, dry_run: bool) -> Kept:
+def _fit(
+    space: Workspace, embeddings: Embeddings, metric: Metric, request: ClusterRequest, *, dry_run: bool
+) -> ClusteringResult:
     """Return the cached fit of these embeddings under these options, or compute and cache it."""
     key = {"imgcluster": __version__, "fingerprint": embeddings.fingerprint, "options": request.fit_options}
     cached = read_clustering(space.layers, key)
     if cached is not None:
         return cached
-    fit = divide_images(
+    fit = cluster_embeddings(
         embeddings.vectors,
         metric,
         method=request.method,
         reduction=request.reduction,
         settings=request.settings,
         assign=request.options.assign_noise,
+        order=embeddings.content_order,
     )
     if not dry_run:
         write_clustering(space.layers, key, fit)
@@ -299,14 +302,16 @@ def _write_candidates(space: Workspace, candidates: Sequence[Candidate]) -> None
 
 
 def _about_clusters(
-    fit: Kept, request: ClusterRequest, embeddings: Embeddings, manifest: dict[str, Any]
+    fit: ClusteringResult, request: ClusterRequest, embeddings: Embeddings, manifest: dict[str, Any]
 ) -> Iterator[str]:
     clustering = fit.clustering.at(request.options.level)
     # The requested number of clusters is that of the layer that the method chose, not of another picked layer.
-    asked = request.settings.k is not None and clustering.chosen == fit.clustering.chosen
+    requested = request.settings.k is not None and clustering.chosen == fit.clustering.chosen
     smallest = clustering.parameters.get("min_cluster_size")
-    yield from about_groups(clustering, fit.stability[clustering.chosen], asked=asked, min_cluster_size=smallest)
-    yield from about_looks(clustering.labels, embeddings)
+    yield from about_groups(
+        clustering, fit.stability[clustering.chosen], requested=requested, min_cluster_size=smallest
+    )
+    yield from about_statistics(clustering.labels, embeddings)
     yield from about_encoder(manifest["encoder"], embeddings)
 
 

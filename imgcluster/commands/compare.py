@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.clustering import Settings, choose_method
-from imgcluster.clustering.run import divide_images
+from imgcluster.clustering.run import cluster_embeddings
 from imgcluster.commands.evaluate import FOLDERS, score_labeled
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.evaluation.external import Interval
@@ -115,12 +115,13 @@ def _clusterings(
         on_progress(Progress("compare", number, len(methods)))
         method_k = k if method in ("auto", "kmeans") else None
         chosen = choose_method(method, method_k)
-        result = divide_images(
+        result = cluster_embeddings(
             embeddings.vectors,
             metric,
             method=chosen,
             reduction=choose_reduction("auto", chosen),
             settings=Settings.of(method_k, seed=seed),
             assign=assign_noise,
+            order=embeddings.content_order,
         )
         yield method, embeddings.locations, str(manifest.get("base", "")), result.clustering.labels

@@ -1,4 +1,4 @@
-"""`doctor`: which device really runs, how fast, whether it computes the same, and what is missing."""
+"""`doctor`: which devices work, how fast they are, whether their results agree, and what is missing."""
 
 from __future__ import annotations
 
@@ -17,27 +17,35 @@ from imgcluster._version import __version__
 from imgcluster.encoders import DEFAULT_ENCODER, Encoder
 from imgcluster.encoders.devices import available_devices
 from imgcluster.errors import DeviceError, ImgclusterError
+from imgcluster.optional import EXTRAS, UnavailablePackage, import_optional
 from imgcluster.types import Pixels
 
 __all__ = ["DeviceCheck", "DoctorSummary", "doctor"]
 
 _BATCH: Final = 16
 _ROUNDS: Final = 3
-# Half-precision arithmetic, which some devices use inside, still keeps this; a broken driver does not.
+# Devices that compute in half precision stay below this; a broken driver does not.
 _TOLERANCE: Final = 1e-2
 _PACKAGES: Final = ("onnxruntime-gpu", "onnxruntime", "numpy", "pillow", "pyarrow", "scikit-learn", "hdbscan")
-_EXTRAS: Final = {
-    "heif": ("pillow-heif", "HEIC pictures"),
-    "umap": ("umap-learn", "--reduce umap"),
-    "evoc": ("evoc", "--method evoc"),
-    "train": ("torch", "train-encoder"),
+_PURPOSES: Final = {
+    "heif": "HEIC images",
+    "umap": "--reduce umap",
+    "evoc": "--method evoc",
+    "train": "train-encoder",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceCheck:
-    """One device: whether it `runs`, else the `problem`; images per second, and the largest difference of a vector's
-    value from the CPU's, relative to the largest value."""
+    """The check of one device.
+
+    Attributes:
+        device: A key of `devices.DEVICES`.
+        runs: Whether it ran a batch.
+        problem: Why it does not run, or must not be used; empty if it works.
+        images_per_second: Median of three batches of 16 images; None if it does not run.
+        difference: Largest difference from the CPU's values, relative to their largest; None if it does not run.
+    """
 
     device: str
     runs: bool
@@ -48,8 +56,20 @@ class DeviceCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorSummary:
-    """What runs here. `best` is the device that ``--device auto`` takes; `missing` are the extras that are not
-    installed, with what each is for and the command that brings it."""
+    """The result of `doctor`.
+
+    Attributes:
+        imgcluster: Version.
+        python: Version.
+        platform: Operating system and processor.
+        processors: Number of processors.
+        encoder: Name of the encoder that was run.
+        best: The device that ``--device auto`` chooses.
+        devices: The check of each device.
+        packages: Version of each installed core package.
+        formats: Whether each image format, or feature of formats, can be read.
+        missing: For each extra that is not installed or broken: its purpose and the command that installs it.
+    """
 
     imgcluster: str
     python: str
@@ -64,10 +84,14 @@ class DoctorSummary:
 
 
 def doctor(*, encoder: str | os.PathLike[str] = DEFAULT_ENCODER, device: str | None = None) -> DoctorSummary:
-    """Run a real batch on every device that ONNX Runtime has a provider for, or on `device` alone.
+    """Run a batch on every device that ONNX Runtime has a provider for, or on `device` alone.
+
+    Args:
+        encoder: Name or ``.onnx`` file of the encoder to run.
+        device: A key of `devices.DEVICES`, or None for all.
 
     Raises:
-        DeviceError: `device` was given and does not run here.
+        DeviceError: `device` does not run here.
         EncoderError: The encoder does not even run on the CPU.
     """
     reference = Encoder(encoder, device="cpu")
@@ -88,9 +112,9 @@ def doctor(*, encoder: str | os.PathLike[str] = DEFAULT_ENCODER, device: str | N
         packages={name: found for name in _PACKAGES if (found := _version(name))},
         formats=_formats(),
         missing=tuple(
-            (what, f"pip install 'imgcluster[{extra}]'")
-            for extra, (package, what) in _EXTRAS.items()
-            if not _version(package)
+            (purpose, f"pip install 'imgcluster[{extra}]'")
+            for extra, purpose in _PURPOSES.items()
+            if not all(_imports(package) for package in EXTRAS[extra])
         ),
     )
 
@@ -109,12 +133,12 @@ def _check(
     except DeviceError as error:
         return DeviceCheck(device=device, runs=False, problem=str(error))
     except ImgclusterError as error:
-        return DeviceCheck(device=device, runs=False, problem=f"it fails in use: {error}")
+        return DeviceCheck(device=device, runs=False, problem=f"it fails when used: {error}")
     difference = float(np.abs(vectors - expected).max() / max(float(np.abs(expected).max()), 1e-12))
     return DeviceCheck(
         device=device,
         runs=True,
-        problem="" if difference <= _TOLERANCE else "its results differ from the CPU's: do not use it",
+        problem="" if difference <= _TOLERANCE else "its results differ from those of the CPU: do not use it",
         images_per_second=round(len(images) / statistics.median(seconds), 1),
         difference=difference,
     )
@@ -132,8 +156,16 @@ def _formats() -> dict[str, bool]:
         "JPEG 2000": bool(features.check("jpg_2000")),
         "AVIF": bool(features.check("avif")),
         "HEIC": heif_available(),
-        "colour profiles": bool(features.check("littlecms2")),
+        "color profiles": bool(features.check("littlecms2")),
     }
+
+
+def _imports(package: str) -> bool:
+    try:
+        import_optional(package)
+    except UnavailablePackage:
+        return False
+    return True
 
 
 def _version(package: str) -> str:

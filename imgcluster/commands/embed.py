@@ -51,6 +51,7 @@ class EmbedSummary:
         seconds: Wall-clock time.
         images_per_second: Newly embedded images per second; 0 if there were none.
         passed_over: Preferred devices that are not available, each with the reason.
+        notes: Choices made by default that the user should know, in sentences.
     """
 
     workspace: str
@@ -68,6 +69,7 @@ class EmbedSummary:
     seconds: float
     images_per_second: float
     passed_over: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def embed(
@@ -240,7 +242,8 @@ class _WorkspaceUpdate:
             roots=tuple(roots),
             seconds=seconds,
             images_per_second=round(embedded_now / seconds, 1) if embedded_now else 0.0,
-            passed_over=self._model.passed_over,
+            passed_over=self._model.rejected_devices,
+            notes=self._model.notes,
         )
         recorded = ("device", "new", "changed", "unchanged", "vanished", "ignored")
         record = {

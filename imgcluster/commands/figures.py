@@ -10,18 +10,18 @@ import numpy as np
 
 from imgcluster.commands.confusion import draw_confusion, read_confusion
 from imgcluster.commands.page import current_paths, layout_of
-from imgcluster.evaluation.internal import silhouettes
-from imgcluster.features.normalize import comparable
+from imgcluster.commands.thumbnails import read_tiles
+from imgcluster.features.centroids import silhouettes
+from imgcluster.features.normalize import normalize_features
 from imgcluster.features.reduce import choose_reduction, reduce
 from imgcluster.fileio.atomic import remove
-from imgcluster.images.decode import UnreadableImage, decode, quiet_decoders
-from imgcluster.images.load import default_workers, in_order
+from imgcluster.images.arrays import tile
 from imgcluster.placement import Journal, folder_name
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.report.condensed_tree import condensed_tree
 from imgcluster.report.exemplars import representatives
 from imgcluster.report.plots import map_figure, montage_figure, save, silhouette_figure, sizes_figure, tree_figure
-from imgcluster.types import InputSpec, Metric, Pixels
+from imgcluster.types import Metric, Pixels
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import Results
 from imgcluster.workspace.shards import Embeddings
@@ -86,7 +86,7 @@ def _figures(
     on_map = [(index, pictures[index]) for index in waves if index in pictures]
     yield "map", map_figure(layout.points, results.clusters, titles, on_map, layout.how)
     yield "sizes", sizes_figure(sizes, titles)
-    values = silhouettes(embeddings.vectors, results.clusters, metric, seed=seed)
+    values = silhouettes(embeddings.vectors, results.clusters, metric, order=embeddings.content_order)
     yield "silhouettes", silhouette_figure(values, results.clusters, titles)
     tree = _tree(results, embeddings, metric, seed)
     if tree is not None:
@@ -99,21 +99,17 @@ def _figures(
         if tiles:
             name = folder_name(number, results.names.get(number, ""))
             title = f"{titles[number]} ({sizes[number]:,})"
-            yield name, montage_figure(np.stack(tiles), number, title)
+            yield name, montage_figure(tile(_with_gaps(np.stack(tiles))), number, title)
+
+
+def _with_gaps(pixels: Pixels) -> Pixels:
+    gap = max(1, pixels.shape[1] // 32)
+    return np.pad(pixels, ((0, 0), (gap, gap), (gap, gap), (0, 0)), constant_values=255)
 
 
 def _pictures(files: list[Path], indices: list[int]) -> dict[int, Pixels]:
-    spec = InputSpec(width=_SIDE, height=_SIDE, channels=3, resize="crop")
-
-    def read(index: int) -> Pixels | None:
-        try:
-            return decode(files[index].read_bytes(), spec).pixels
-        except (OSError, UnreadableImage):
-            return None
-
-    with quiet_decoders():
-        found = list(in_order(read, indices, default_workers()))
-    return {index: pixels for index, pixels in found if pixels is not None}
+    found = read_tiles([files[index] for index in indices], _SIDE)
+    return {index: pixels for index, pixels in zip(indices, found, strict=True) if pixels is not None}
 
 
 def _tree(
@@ -122,5 +118,6 @@ def _tree(
     if results.metrics["method"] != "hdbscan":
         return None
     how = choose_reduction(str(results.metrics["options"]["reduce"]), "hdbscan")
-    reduced = reduce(comparable(embeddings.vectors, metric), how, seed=seed).vectors
-    return condensed_tree(reduced, results.metrics.get("parameters", {}), results.clusters)
+    order = embeddings.content_order
+    reduced = reduce(normalize_features(embeddings.vectors[order], metric), how, seed=seed).vectors
+    return condensed_tree(reduced, results.metrics.get("parameters", {}), results.clusters[order])

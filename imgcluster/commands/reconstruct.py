@@ -1,11 +1,11 @@
-"""`reconstruct`: what an autoencoder makes of images again, beside the originals, and how far off each is."""
+"""`reconstruct`: reconstructions of images by an autoencoder, beside the originals and ranked by error."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -28,25 +28,25 @@ from imgcluster.workspace.tables import SKIPPED
 __all__ = ["COLUMNS", "ReconstructSummary", "reconstruct"]
 
 COLUMNS: Final = ("rank", "path", "mse", "psnr")
-"""The columns of ``reconstruction.csv``; the image that is worst reconstructed comes first."""
+"""The columns of ``reconstruction.csv``; the image with the largest error comes first."""
 
 _BATCH: Final = 32
-_PSNR_LIMIT: Final = 1e-10  # of a perfect copy: 100 dB instead of infinity
+_PSNR_LIMIT: Final = 1e-10  # a perfect copy has 100 dB instead of infinity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconstructSummary:
-    """What `reconstruct` did.
+    """The result of `reconstruct`.
 
     Attributes:
         encoder: Name of the encoder.
         device: The device it ran on.
         output: The folder with ``reconstruction.csv``, ``skipped.csv`` and ``pairs/``.
-        denoised: The folder with the reconstructions alone; None where none was asked for.
-        images: Images reconstructed.
-        skipped: Images that could not be read; ``skipped.csv`` says why.
-        mean_mse: Mean over images of the mean squared error, values in [0, 1].
-        worst: The image with the largest error; it is the likeliest outlier.
+        denoised: The folder with the reconstructions alone; None if it was not requested.
+        images: Number of reconstructed images.
+        skipped: Number of images that could not be read; ``skipped.csv`` has the reasons.
+        mean_mse: Mean over images of the mean squared error of values in [0, 1].
+        worst: The image with the largest error, the likeliest outlier.
         seconds: Wall-clock time.
     """
 
@@ -62,7 +62,7 @@ class ReconstructSummary:
 
 
 def reconstruct(
-    paths: Sequence[str | os.PathLike[str]],
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     encoder: str | os.PathLike[str],
     output: str | os.PathLike[str] = "imgcluster-reconstructed",
@@ -75,64 +75,65 @@ def reconstruct(
 ) -> ReconstructSummary:
     """Encode and decode the images under `paths`.
 
-    In `output`, ``pairs/PATH.png`` shows every original beside its reconstruction, both as large as the encoder's
-    input, and ``reconstruction.csv`` ranks the images by their error: what an encoder has not learned, it
-    reconstructs badly. A colouriser's original is in colour although the encoder sees it in grey.
+    In `output`, ``pairs/PATH.png`` shows each original beside its reconstruction, both in the encoder's input size, and
+    ``reconstruction.csv`` ranks the images by error: images unlike the training data have large errors. For a decoder
+    that adds color, the original is shown in color although the encoder sees it in gray.
 
     Args:
-        paths: Folders, walked recursively in sorted order, and files.
+        paths: A folder or file, or several. Folders are searched recursively, in sorted order.
         encoder: The name of an encoder with a decoder, or its ``.onnx`` file.
-        output: The folder to write to; made where it is missing.
+        output: The folder to write to; created if it does not exist.
         denoised: Another folder, for the reconstructions alone as ``PATH.png``.
         device: ``auto``, ``cpu``, ``cuda``, …; see `devices.DEVICES`.
-        workers: Threads that read and decode; all processors without it.
-        exclude: Globs of files and folders to leave out.
-        recursive: Whether folders inside `paths` count.
-        on_progress: Called with each step.
+        workers: Number of reading threads; by default the number of processors.
+        exclude: Patterns of a ``.gitignore`` file; see `Finder`.
+        recursive: Whether subfolders are searched.
+        on_progress: Called after each batch.
 
     Raises:
-        UsageError: A path is missing, or an image would be written over one of the originals.
-        NoImagesError: Nothing under `paths` is an image that can be read.
+        UsageError: A path does not exist, or a result would overwrite one of the originals.
+        NoImagesError: `paths` contain no readable image.
         EncoderError: The encoder cannot be used, or has no decoder.
-        DeviceError: The device asked for by name does not run here.
+        DeviceError: The named device does not run here.
     """
     started = time.monotonic()
+    paths = [paths] if isinstance(paths, str | os.PathLike) else paths
     model = Encoder(encoder, device=device)
     decoder = Decoder(model)
     found = list(Finder(paths=paths, exclude=exclude, recursive=recursive).find())
     base = common_base(sorted({item.root for item in found}))
-    target, clean = Path(output), None if denoised is None else Path(denoised)
+    folder, clean = Path(output), None if denoised is None else Path(denoised)
     originals = {os.path.realpath(from_text(item.location)) for item in found}
 
     rows: list[tuple[float, str]] = []
     skipped = [(relative_to(item.location, base), item.reason) for item in found if isinstance(item, UnreadablePath)]
     files = [item for item in found if isinstance(item, FoundFile)]
-    for batch in _batches(files, _wanted_spec(model, decoder), workers or default_workers(), skipped, base):
-        wanted = np.stack([pixels for _, pixels in batch])
-        made = _reconstructions(model, decoder, wanted)
-        errors = np.square(made - wanted.astype(np.float32) / 255.0).mean(axis=(1, 2, 3))
-        pixels = to_pixels(made)
+    for batch in _batches(files, _original_spec(model, decoder), workers or default_workers(), skipped, base):
+        images = np.stack([pixels for _, pixels in batch])
+        reconstructed = _reconstruct(model, decoder, images)
+        errors = np.square(reconstructed - images.astype(np.float32) / 255.0).mean(axis=(1, 2, 3))
+        pixels = to_pixels(reconstructed)
         for number, (file, original) in enumerate(batch):
             path = relative_to(file.location, base)
-            _write(target / "pairs", path, np.concatenate([original, pixels[number]], axis=1), originals)
+            _write(folder / "pairs", path, np.concatenate([original, pixels[number]], axis=1), originals)
             if clean is not None:
                 _write(clean, path, pixels[number], originals)
             rows.append((float(errors[number]), path))
         on_progress(Progress("reconstruct", len(rows) + len(skipped), len(files)))
     if not rows:
-        raise NoImagesError("nothing here is an image that can be read; give folders or files with images")
+        raise NoImagesError("no readable image was found; give folders with images, or image files")
     rows.sort(key=lambda row: (-row[0], row[1]))
     ranked = enumerate(rows, start=1)
     write_table(
-        target / "reconstruction.csv",
+        folder / "reconstruction.csv",
         COLUMNS,
         ((rank, path, f"{error:.6f}", f"{_psnr(error):.2f}") for rank, (error, path) in ranked),
     )
-    write_table(target / "skipped.csv", SKIPPED, skipped)
+    write_table(folder / "skipped.csv", SKIPPED, skipped)
     return ReconstructSummary(
         encoder=model.info.name,
         device=model.device,
-        output=to_text(target),
+        output=to_text(folder),
         denoised=None if clean is None else to_text(clean),
         images=len(rows),
         skipped=len(skipped),
@@ -142,18 +143,10 @@ def reconstruct(
     )
 
 
-def _wanted_spec(model: Encoder, decoder: Decoder) -> InputSpec:
-    """Return the input of the encoder, in colour where the decoder makes colours from grey."""
+def _original_spec(model: Encoder, decoder: Decoder) -> InputSpec:
+    """Return the encoder's input, but in color if the decoder adds color to gray images."""
     spec = model.info.input_spec
-    colours = decoder.shape[2] != spec.channels
-    return InputSpec(
-        width=spec.width,
-        height=spec.height,
-        channels=3 if colours else spec.channels,
-        resize=spec.resize,
-        filter=spec.filter,
-        crop_fraction=spec.crop_fraction,
-    )
+    return spec if decoder.shape[2] == spec.channels else replace(spec, channels=3)
 
 
 def _batches(
@@ -175,23 +168,23 @@ def _batches(
         yield batch
 
 
-def _reconstructions(model: Encoder, decoder: Decoder, wanted: Pixels) -> Values:
-    seen = wanted
-    if wanted.shape[3] != model.info.channels:
-        seen = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in wanted])[..., np.newaxis]
-    made = decoder.decode(model.encode(seen))
+def _reconstruct(model: Encoder, decoder: Decoder, images: Pixels) -> Values:
+    inputs = images
+    if images.shape[3] != model.info.channels:
+        inputs = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in images])[..., np.newaxis]
+    decoded = decoder.decode(model.encode(inputs))
     if decoder.info.content == "chrominance":
-        return merge_chrominance(seen.astype(np.float32) / 255.0, made)
-    return made
+        return merge_chrominance(inputs.astype(np.float32) / 255.0, decoded)
+    return decoded
 
 
 def _write(folder: Path, path: str, pixels: Pixels, originals: set[str]) -> None:
-    # Paths that start at a root or a drive must not lead out of the folder.
+    # Paths that start with a root or a drive must stay inside the folder.
     parts = [part.replace(":", "_") for part in path.split("/") if part not in ("", "..")]
-    target = folder / from_text("/".join(parts) + ".png")
-    if os.path.realpath(target) in originals:
-        raise UsageError(f"{to_text(target)} is one of the images; choose another folder to write to")
-    write_png(target, pixels)
+    file = folder / from_text("/".join(parts) + ".png")
+    if os.path.realpath(file) in originals:
+        raise UsageError(f"{to_text(file)} is one of the images; choose another folder to write to")
+    write_png(file, pixels)
 
 
 def _psnr(error: float) -> float:

@@ -1,4 +1,4 @@
-"""Encoders: finding them by name, reading what they say about themselves, and running them."""
+"""Encoders: finding them by name, reading their descriptions, and running them."""
 
 from imgcluster.encoders.encoder import Encoder, describe
 from imgcluster.encoders.metadata import EncoderInfo

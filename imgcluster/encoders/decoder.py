@@ -1,7 +1,7 @@
-"""The way back from an embedding to an image: the decoder that lies beside an encoder as ``NAME.decoder.onnx``.
+"""Decoders: from embeddings to images. The decoder of ``NAME.onnx`` is ``NAME.decoder.onnx`` in the same folder.
 
-It takes ``float32 (n, latent)`` and gives ``float32 (n, height, width, channels)`` in [0, 1]. Only autoencoders,
-which `training` builds, have one.
+It takes ``float32 (n, latent)`` and returns ``float32 (n, height, width, channels)`` in [0, 1]. Only autoencoders have
+one.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ DECODER_PREFIX: Final = "imgcluster.decoder."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecoderInfo:
-    """The description that travels inside a decoder's ONNX file.
+    """The description of a decoder, stored in the metadata of its ONNX file.
 
     Attributes:
         name: The encoder it belongs to.
-        version: That encoder's version; another one's embeddings mean nothing to it.
+        version: The version of that encoder; embeddings of other versions cannot be decoded.
         latent: Values per embedding.
-        prior: ``normal`` where standard normal embeddings make new images (a variational autoencoder).
-        content: ``image``, or ``chrominance`` where it makes the two colour channels (Cb, Cr around ½) alone.
+        prior: ``normal`` if embeddings drawn from a standard normal distribution decode to new images (a variational
+            autoencoder).
+        content: ``image``, or ``chrominance`` if it returns only the two color channels (Cb, Cr centered at ½).
     """
 
     name: str
@@ -52,12 +53,14 @@ class DecoderInfo:
         """Read what `to_metadata` wrote.
 
         Raises:
-            EncoderError: The metadata is not a decoder's, or not understood.
+            EncoderError: The metadata is not that of a decoder, or invalid.
         """
         texts = {key.removeprefix(DECODER_PREFIX): text for key, text in metadata.items()}
         prior, content = texts.get("prior", ""), texts.get("content", "")
         if prior not in ("none", "normal") or content not in ("image", "chrominance"):
-            raise EncoderError("this file is no decoder of imgcluster's: its metadata does not say so; export it again")
+            raise EncoderError(
+                "this file is not a decoder: its metadata lacks the prior or the content; export it again"
+            )
         try:
             name, version, latent = texts["name"], texts["version"], int(texts["latent"])
         except (KeyError, ValueError):
@@ -66,30 +69,30 @@ class DecoderInfo:
 
 
 class Decoder:
-    """The decoder of an encoder, ready to run on the same device, or an exception.
+    """The decoder of an encoder, ready to run on the encoder's device.
 
     Args:
-        encoder: Whose embeddings it is to decode.
+        encoder: The encoder whose embeddings it decodes.
 
     Attributes:
-        info: What it says about itself.
-        shape: ``(height, width, channels)`` of the images it makes.
+        info: Its description.
+        shape: ``(height, width, channels)`` of its images.
 
     Raises:
-        EncoderError: The encoder has no decoder, or one that cannot be read or does not fit it.
+        EncoderError: The encoder has no decoder, or its decoder cannot be read or belongs to another version.
     """
 
     def __init__(self, encoder: Encoder) -> None:
-        told = encoder.info
-        path = encoder.path.with_name(told.decoder) if told.decoder else None
+        info = encoder.info
+        path = encoder.path.with_name(info.decoder) if info.decoder else None
         if path is None or not path.is_file():
             raise EncoderError(
-                f"encoder {told.name} has no decoder, so nothing can be made from its embeddings; "
+                f"encoder {info.name} has no decoder, so its embeddings cannot become images; "
                 "use an autoencoder such as mnist-16, or train one with train-encoder"
             )
-        self._session = open_session(path, encoder.device, self._settle).session
-        if (self.info.latent, self.info.version) != (told.embedding_size, told.version):
-            raise EncoderError(f"{path.name} belongs to another version of encoder {told.name}; export both again")
+        self._session = open_session(path, encoder.device, self._inspect).session
+        if (self.info.latent, self.info.version) != (info.embedding_size, info.version):
+            raise EncoderError(f"{path.name} belongs to another version of encoder {info.name}; export both again")
 
     def decode(self, codes: Values) -> Values:
         """Return images ``float32 (n, height, width, channels)`` in [0, 1] for embeddings ``float32 (n, latent)``."""
@@ -97,10 +100,10 @@ class Decoder:
             return np.empty((0, *self.shape), dtype=np.float32)
         return np.asarray(self._session.run(None, {self._input: codes})[0], dtype=np.float32)
 
-    def _settle(self, session: Any) -> None:
-        """Read the description and run a trial, which tells the images' shape."""
+    def _inspect(self, session: Any) -> None:
+        """Read the description, and the shape of the images from a trial run."""
         self.info = DecoderInfo.from_metadata(session.get_modelmeta().custom_metadata_map)
         self._input = session.get_inputs()[0].name
-        (made,) = session.run(None, {self._input: np.zeros((1, self.info.latent), dtype=np.float32)})
-        height, width, channels = made.shape[1:]
+        (images,) = session.run(None, {self._input: np.zeros((1, self.info.latent), dtype=np.float32)})
+        height, width, channels = images.shape[1:]
         self.shape: tuple[int, int, int] = (height, width, channels)

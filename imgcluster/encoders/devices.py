@@ -1,8 +1,8 @@
-"""Where an encoder runs: from the word after ``--device`` to a session that has really run there.
+"""Devices: opening a session of ONNX Runtime on a device and checking that it really runs there.
 
-ONNX Runtime falls back to the CPU with red text on the screen when a library is missing. Here a session counts as
-running on a device only after it was made, names that device's provider first and has run a batch; what the
-runtime prints on the way is caught and becomes the reason.
+If a library is missing, ONNX Runtime falls back to the CPU and prints an error. A session counts as running on a device
+only if it names that device's provider first and has run a batch. What the runtime prints is captured and becomes the
+reason why a device is rejected.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ DEVICES: Final = {
     "openvino": "OpenVINOExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
-"""The words for ``--device`` and ONNX Runtime's provider for each."""
+"""The values of ``--device`` with ONNX Runtime's provider for each."""
 
-# TensorRT compiles for minutes at the first run and OpenVINO's gain depends on the model: on request only.
+# Not TensorRT, which compiles for minutes at the first run, nor OpenVINO, whose gain depends on the model.
 AUTO_ORDER: Final = ("cuda", "rocm", "migraphx", "directml", "coreml", "cpu")
 
 _MISSING_LIBRARY: Final = re.compile(
@@ -60,15 +60,21 @@ _OTHER_BUILDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A session that has run, the device it runs on, and why each better device does not."""
+    """A session that has run a batch.
+
+    Attributes:
+        session: An ``onnxruntime.InferenceSession``.
+        device: The device it runs on, a key of `DEVICES`.
+        rejected_devices: Each better device of ``auto`` with the reason why it does not run.
+    """
 
     session: Any
     device: str
-    passed_over: tuple[tuple[str, str], ...] = ()
+    rejected_devices: tuple[tuple[str, str], ...] = ()
 
 
-class _Unavailable(Exception):  # noqa: N818 - an answer about a device more than an error of the program
-    """A device that does not run here: why, and what to do about it."""
+class _Unavailable(Exception):  # noqa: N818 - a result about a device more than an error of the program
+    """A device that does not run here; the message is the reason."""
 
     def __init__(self, reason: str, remedy: str) -> None:
         super().__init__(reason)
@@ -76,47 +82,49 @@ class _Unavailable(Exception):  # noqa: N818 - an answer about a device more tha
 
 
 def available_devices() -> list[str]:
-    """Return the devices that this build of ONNX Runtime has a provider for, best first."""
+    """Return the devices that this build of ONNX Runtime has a provider for, in the order of `DEVICES`."""
     providers = _runtime().get_available_providers()
     return [name for name, provider in DEVICES.items() if provider in providers]
 
 
 def open_session(path: str | os.PathLike[str], device: str, run: Callable[[Any], None]) -> Opened:
-    """Open the ONNX file at `path` on `device` and prove it with a batch.
+    """Open the ONNX file at `path` on `device` and check the device by running a batch.
 
     Args:
         path: An ONNX file.
-        device: A key of `DEVICES`, or ``auto`` for the first of `AUTO_ORDER` that really runs.
-        run: Runs one batch through the session; what it raises counts against the device.
+        device: A key of `DEVICES`, or ``auto`` for the first of `AUTO_ORDER` that runs.
+        run: Runs one batch through the session. If it raises anything but an `ImgclusterError`, the device is rejected.
 
     Raises:
-        UsageError: No such device is known.
-        DeviceError: The device was asked for by name and does not run here.
+        UsageError: The device is unknown.
+        DeviceError: The named device does not run here.
         EncoderError: The file cannot be read, or does not even run on the CPU.
     """
     if device != "auto" and device not in DEVICES:
         raise UsageError(f"device {device!r} is unknown; choose one of auto, {', '.join(DEVICES)}")
-    passed_over: list[tuple[str, str]] = []
+    rejected: list[tuple[str, str]] = []
     present = available_devices()
     for name in AUTO_ORDER if device == "auto" else (device,):
         if device == "auto" and name not in present:
             continue
         try:
-            return Opened(_open(path, name, present, run), name, tuple(passed_over))
+            return Opened(_open(path, name, present, run), name, tuple(rejected))
         except _Unavailable as reason:
             if device != "auto":
                 raise DeviceError(f"device {name} does not run here: {reason}; {reason.remedy}") from None
-            _LOG.debug("device %s passed over: %s", name, reason)
-            passed_over.append((name, str(reason)))
-    raise DeviceError("ONNX Runtime has no provider that runs here, not even the CPU's; install onnxruntime again")
+            _LOG.debug("device %s rejected: %s", name, reason)
+            rejected.append((name, str(reason)))
+    raise DeviceError(
+        "ONNX Runtime has no provider that runs here, not even that of the CPU; install onnxruntime again"
+    )
 
 
 def _open(path: str | os.PathLike[str], name: str, present: list[str], run: Callable[[Any], None]) -> Any:
     if name not in present:
-        built_in = f"this build of ONNX Runtime has only {', '.join(present)}"
-        raise _Unavailable(built_in, _OTHER_BUILDS.get(name, _OTHER_REMEDY))
+        reason = f"this build of ONNX Runtime has only {', '.join(present)}"
+        raise _Unavailable(reason, _OTHER_BUILDS.get(name, _OTHER_REMEDY))
     if name in ("cuda", "tensorrt") and not _has_nvidia_driver():
-        raise _Unavailable("no NVIDIA driver (libcuda) was found", "install the driver of your graphics card")
+        raise _Unavailable("no NVIDIA driver (libcuda) was found", "install the driver of the graphics card")
     remedy = _REMEDIES.get(name, _OTHER_REMEDY)
     with _captured_output() as output:
         if name in ("cuda", "tensorrt"):
@@ -141,7 +149,7 @@ def _new_session(path: str | os.PathLike[str], provider: str) -> Any:
     runtime = _runtime()
     options = runtime.SessionOptions()
     options.log_severity_level = 4
-    # Idle compute threads that spin would take the cores that decode the next batch.
+    # Spinning idle threads would occupy the cores that decode the next batch.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers = [provider] if provider == DEVICES["cpu"] else [provider, DEVICES["cpu"]]
     try:
@@ -149,7 +157,7 @@ def _new_session(path: str | os.PathLike[str], provider: str) -> Any:
     except Exception as error:
         text = str(error)
         if any(word in text for word in ("INVALID_PROTOBUF", "INVALID_GRAPH", "NO_SUCHFILE", "NO_MODEL")):
-            raise EncoderError(f"{os.fspath(path)} is no ONNX model that can be read: {_one_line(text)}") from None
+            raise EncoderError(f"{os.fspath(path)} is not a readable ONNX model: {_one_line(text)}") from None
         raise
 
 
@@ -160,7 +168,7 @@ def _runtime() -> Any:
 
 
 def _preload_cuda() -> None:
-    """Make the CUDA libraries of pip's ``nvidia-…`` packages known, where ONNX Runtime can do that (1.21 on)."""
+    """Load the CUDA libraries of pip's ``nvidia-…`` packages, if ONNX Runtime supports that (since 1.21)."""
     preload = getattr(_runtime(), "preload_dlls", None)
     if preload is not None:
         with contextlib.suppress(OSError):
@@ -176,12 +184,12 @@ def _has_nvidia_driver() -> bool:
 
 
 def _reason(text: str) -> str:
-    """Say in a few words what the runtime's complaints come down to."""
+    """Return the cause behind the runtime's messages."""
     for pattern in (_MISSING_LIBRARY, _FAILED_LOAD):
         names = [name for name in pattern.findall(text) if "onnxruntime" not in name]
         if names:
             return f"the library {names[0]} is missing"
-    return _one_line(text) or "ONNX Runtime fell back to the CPU without a word"
+    return _one_line(text) or "ONNX Runtime fell back to the CPU without a message"
 
 
 def _one_line(text: str, limit: int = 300) -> str:
@@ -192,7 +200,7 @@ def _one_line(text: str, limit: int = 300) -> str:
 
 @contextlib.contextmanager
 def _captured_output() -> Iterator[Callable[[], str]]:
-    """Catch what C++ writes to descriptor 2 and Python to standard output; yields a function that returns it."""
+    """Capture what C++ writes to descriptor 2 and Python to its streams; yield a function that returns it."""
     printed = io.StringIO()
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.redirect_stdout(printed))
@@ -200,7 +208,7 @@ def _captured_output() -> Iterator[Callable[[], str]]:
         file = stack.enter_context(tempfile.TemporaryFile())
         try:
             saved = os.dup(2)
-        except OSError:  # no standard error at all, as under pythonw
+        except OSError:  # no standard error, as under pythonw
             saved = None
         if saved is not None:
             os.dup2(file.fileno(), 2)

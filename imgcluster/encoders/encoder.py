@@ -1,4 +1,4 @@
-"""Running an encoder: uint8 images in, float32 vectors out, whatever the ONNX file underneath looks like."""
+"""Running an encoder: uint8 images in, float32 embeddings out, for any ONNX image model."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -16,8 +16,15 @@ import numpy.typing as npt
 
 from imgcluster.encoders.devices import open_session
 from imgcluster.encoders.metadata import EncoderInfo
-from imgcluster.encoders.onnx_io import InputSignature, choose_output, pool, read_input
-from imgcluster.encoders.registry import find_encoder
+from imgcluster.encoders.onnx_io import (
+    InputSignature,
+    choose_output,
+    describe_output,
+    pool,
+    read_input,
+    usable_outputs,
+)
+from imgcluster.encoders.registry import find_encoder, shadowed_encoders
 from imgcluster.errors import EncoderError, UsageError, one_line
 from imgcluster.options import EncoderOptions
 from imgcluster.types import Pixels, Pooling, ResizeRule
@@ -38,26 +45,31 @@ _OUT_OF_MEMORY: Final = (
 )
 
 _DEFAULT_SCALE: Final = 1.0 / 255.0
+# Fields of the metadata that must agree with the graph.
+_GRAPH_FIELDS: Final = ("width", "height", "channels", "embedding_size")
 
 
 class Encoder:
-    """An encoder that has run a batch on its device, or an exception.
+    """An encoder that has run a batch on its device.
 
     Args:
         encoder: The name of an encoder, or an ``.onnx`` file.
         device: ``auto`` or a key of `devices.DEVICES`.
-        options: What the file cannot say about itself.
+        options: What the file does not say about itself.
 
     Attributes:
-        info: What it says about itself.
-        identity: Changes with the weights and with every option that changes the vectors.
+        info: Its description.
+        identity: Digest of the weights and of every option that changes the vectors.
         device: The device it runs on.
-        passed_over: Each better device of ``auto`` with the reason why it does not run.
+        rejected_devices: Each better device of ``auto`` with the reason why it does not run.
+        path: Its ONNX file.
+        outputs: The outputs of its graph with their shapes, as text.
+        notes: What the user should know of choices made by default, in sentences.
 
     Raises:
-        UsageError: An unknown name, device, or option that does not fit this encoder.
-        EncoderError: The file cannot be read or takes or gives what is not understood.
-        DeviceError: The device asked for by name does not run here.
+        UsageError: The name or device is unknown, or an option does not fit this encoder.
+        EncoderError: The file cannot be read, or its inputs or outputs are not supported.
+        DeviceError: The named device does not run here.
     """
 
     def __init__(
@@ -69,32 +81,47 @@ class Encoder:
     ) -> None:
         options = options or EncoderOptions()
         path = find_encoder(encoder)
-        # What the trial batch below finds out while `open_session` proves the device.
+        # Set by the trial batch with which `open_session` checks the device.
         self._pool = cast("Pooling | None", options.pool)
         self._limit: int | None = None
-        opened = open_session(path, device, lambda session: self._settle(session, path, options))
+        opened = open_session(path, device, lambda session: self._inspect(session, path, options))
         self._session = opened.session
         self.device = opened.device
-        self.passed_over = opened.passed_over
+        self.rejected_devices = opened.rejected_devices
         self.path = path
-        self.identity = _identity(path, options)
+        self.identity = _identity(path, options, self.info.output)
+        shadowed = shadowed_encoders().get(os.fspath(encoder))
+        if shadowed:
+            self.notes += (
+                f"{path.stem} is the bundled encoder; to use your own of that name, give its path: {shadowed}",
+            )
 
     def encode(self, images: Pixels) -> npt.NDArray[np.float32]:
-        """Return the vectors ``float32 (n, embedding_size)`` of ``uint8 (n, height, width, channels)`` images.
+        """Return the embeddings ``float32 (n, embedding_size)`` of images in the encoder's input size.
 
-        A batch that the device has no memory for is halved until it fits; the smaller size is kept from then on.
+        If the device has too little memory for a batch, the batch size is halved until it fits, and stays so.
+
+        Args:
+            images: ``uint8 (n, height, width, channels)``, with the height, width and channels of `info`.
 
         Raises:
-            EncoderError: The encoder fails, even on a single image where memory is short.
+            UsageError: `images` has another shape or type.
+            EncoderError: The encoder fails, or there is no memory even for one image.
         """
         if len(images) == 0:
             return np.empty((0, self.info.embedding_size), dtype=np.float32)
-        done: list[npt.NDArray[np.float32]] = []
+        expected = (self.info.height, self.info.width, self.info.channels)
+        if images.ndim != 4 or images.shape[1:] != expected or images.dtype != np.uint8:
+            raise UsageError(
+                f"images have shape {images.shape} and type {images.dtype}; encoder {self.info.name} takes uint8 of "
+                f"shape (n, {', '.join(map(str, expected))}); imgcluster.Encoder resizes other images"
+            )
+        vectors: list[npt.NDArray[np.float32]] = []
         start = 0
         while start < len(images):
             step = min(self._limit or len(images), len(images) - start)
             try:
-                done.append(self._run(self._session, images[start : start + step]))
+                vectors.append(self._run(self._session, images[start : start + step]))
             except Exception as error:
                 if not _is_out_of_memory(error):
                     raise EncoderError(
@@ -106,44 +133,44 @@ class Encoder:
                         "try --device cpu"
                     ) from None
                 self._limit = step // 2
-                _LOG.warning("out of memory on %s: going on with batches of %d", self.device, self._limit)
+                _LOG.warning("out of memory on %s: the batch size is now %d", self.device, self._limit)
                 continue
             start += step
-        return np.concatenate(done) if len(done) > 1 else done[0]
+        return np.concatenate(vectors) if len(vectors) > 1 else vectors[0]
 
-    def _settle(self, session: Any, path: Path, options: EncoderOptions) -> None:
-        """Read the graph, run a trial batch, and keep what they tell."""
-        told = EncoderInfo.from_metadata(session.get_modelmeta().custom_metadata_map)
-        # Encoders of ours are always NHWC; a tiny picture's shape alone would not tell.
-        signature = read_input(session.get_inputs(), layout="NHWC" if told else None)
+    def _inspect(self, session: Any, path: Path, options: EncoderOptions) -> None:
+        """Read the graph, run a trial batch, and set `info`, `outputs` and `notes`."""
+        stored = EncoderInfo.from_metadata(session.get_modelmeta().custom_metadata_map)
+        # The shape of a small image can be ambiguous; exported encoders are always NHWC.
+        signature = read_input(session.get_inputs(), layout="NHWC" if stored else None)
+        outputs = session.get_outputs()
         self._signature = signature
-        self._output = choose_output(session.get_outputs(), self._pool)
-        self._scale, self._mean, self._std = _normalisation(signature, options)
-        width, height = _size(signature, told, options)
+        self._output = choose_output(outputs, self._pool, options.output or (stored.output if stored else None))
+        self._scale, self._mean, self._std = _normalization(signature, options)
+        self.outputs = tuple(describe_output(output) for output in outputs)
+        self.notes = () if stored else tuple(_notes(signature, outputs, self._output, options))
+        width, height = _size(signature, stored, options)
         trial = np.zeros((2, height, width, signature.channels), dtype=np.uint8)
-        vectors = self._run(session, trial)
-        if told is None:
-            self.info = EncoderInfo(
-                name=path.stem,
-                version="",
-                embedding_size=vectors.shape[1],
-                metric="cosine",
-                width=width,
-                height=height,
-                channels=signature.channels,
-                resize=cast(ResizeRule, options.resize or "crop"),
+        info = EncoderInfo(
+            name=path.stem,
+            version="",
+            embedding_size=self._run(session, trial).shape[1],
+            metric="cosine",
+            width=width,
+            height=height,
+            channels=signature.channels,
+            resize=cast(ResizeRule, options.resize or "crop"),
+            output=self._output if len(outputs) > 1 else "",
+        )
+        if stored:
+            said, found = (
+                ", ".join(f"{name} {getattr(source, name)}" for name in _GRAPH_FIELDS) for source in (stored, info)
             )
-            return
-        expected = (told.width, told.height, told.channels, told.embedding_size)
-        if (width, height, signature.channels, vectors.shape[1]) != expected:
-            raise EncoderError(
-                f"{path} says of itself width, height, channels, embedding size {expected}, but its graph has "
-                f"{(width, height, signature.channels, vectors.shape[1])}; export it again"
-            )
-        values = asdict(told)
-        if options.resize:
-            values.update(resize=options.resize, crop_fraction=1.0)
-        self.info = EncoderInfo(**values)
+            if said != found:
+                raise EncoderError(f"the metadata of {path} has {said}; its graph has {found}; export it again")
+            stored = replace(stored, output=info.output)
+            info = replace(stored, resize=info.resize, crop_fraction=1.0) if options.resize else stored
+        self.info = info
 
     def _run(self, session: Any, images: Pixels) -> npt.NDArray[np.float32]:
         vectors = [self._run_once(session, part) for part in _parts(images, self._signature.batch)]
@@ -154,24 +181,29 @@ class Encoder:
         (output,) = session.run([self._output], {self._signature.name: batch})
         vectors = pool(output, self._signature.layout, self._pool)
         if len(vectors) != len(images):
-            raise EncoderError(f"the model gives {len(vectors)} vectors for {len(images)} images; needed is one each")
+            raise EncoderError(f"the model returns {len(vectors)} vectors for {len(images)} images; one each is needed")
         return vectors
 
 
 def describe(path: Path) -> EncoderInfo:
-    """Return what an encoder file says about itself; of a foreign model, what its graph shows.
+    """Return the description of an encoder: its metadata or, for other models, what the graph shows.
 
     Raises:
-        EncoderError: The file cannot be read or is no encoder of images.
+        EncoderError: The file cannot be read, or is not an encoder of images.
     """
     return Encoder(path, device="cpu").info
 
 
-def _normalisation(
+def _normalization(
     signature: InputSignature, options: EncoderOptions
 ) -> tuple[float, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return scale, mean and standard deviation.
+
+    Raises:
+        UsageError: The encoder normalizes pixels itself, or needs another number of values.
+    """
     if signature.takes_bytes and any(value is not None for value in (options.mean, options.std, options.scale)):
-        raise UsageError("this encoder takes bytes and normalises them itself; leave out --mean, --std and --scale")
+        raise UsageError("this encoder takes bytes and normalizes them itself; leave out --mean, --std and --scale")
     for name, values in (("--mean", options.mean), ("--std", options.std)):
         if values is not None and len(values) not in (1, signature.channels):
             raise UsageError(
@@ -184,25 +216,47 @@ def _normalisation(
     )
 
 
-def _size(signature: InputSignature, told: EncoderInfo | None, options: EncoderOptions) -> tuple[int, int]:
-    """Return the input's width and height: from the graph, else the metadata, else the options."""
-    asked = options.image_size or ((told.width, told.height) if told else (None, None))
-    for name, fixed, wanted in (("width", signature.width, asked[0]), ("height", signature.height, asked[1])):
-        if fixed is None and wanted is None:
+def _notes(signature: InputSignature, outputs: Sequence[Any], chosen: str, options: EncoderOptions) -> Iterator[str]:
+    """Yield what the user should know of defaults used for a model without imgcluster's metadata."""
+    usable = usable_outputs(outputs)
+    if len(usable) > 1 and options.output is None:
+        yield (
+            f"The model has {len(usable)} outputs ({', '.join(map(describe_output, usable))}); embeddings are taken "
+            f"from {chosen}. Use --output NAME for another."
+        )
+    if not signature.takes_bytes and options.mean is None and options.std is None:
+        largest = 255 * (_DEFAULT_SCALE if options.scale is None else options.scale)
+        yield (
+            f"The model takes floating-point pixels, and without --mean and --std they range from 0 to {largest:.4g}. "
+            "If it was trained on normalized pixels, give both; most models trained on ImageNet need --mean "
+            "0.485,0.456,0.406 --std 0.229,0.224,0.225."
+        )
+
+
+def _size(signature: InputSignature, stored: EncoderInfo | None, options: EncoderOptions) -> tuple[int, int]:
+    """Return the width and height of the input: from the graph, else the options, else the metadata.
+
+    Raises:
+        EncoderError: The graph accepts any size and none is given.
+        UsageError: The requested size is not that of the graph.
+    """
+    requested = options.image_size or ((stored.width, stored.height) if stored else (None, None))
+    for name, fixed, value in (("width", signature.width, requested[0]), ("height", signature.height, requested[1])):
+        if fixed is None and value is None:
             raise EncoderError(
-                f"the model's input {signature.name!r} leaves its {name} open; say the size it was trained at, "
+                f"the model's input {signature.name!r} accepts any {name}; give the size it was trained at, "
                 "for example --image-size 224"
             )
-        if fixed is not None and options.image_size and fixed != wanted:
-            raise UsageError(f"--image-size asks for a {name} of {wanted}, but the model's input is fixed to {fixed}")
-    width, height = signature.width or asked[0], signature.height or asked[1]
+        if fixed is not None and options.image_size and fixed != value:
+            raise UsageError(f"--image-size has a {name} of {value}, but the model's input is fixed to {fixed}")
+    width, height = signature.width or requested[0], signature.height or requested[1]
     assert width is not None
     assert height is not None
     return width, height
 
 
 def _parts(images: Pixels, batch: int | None) -> Iterator[Pixels]:
-    """Cut images into batches of a fixed size, the last one filled up with black; one batch where it is open."""
+    """Split images into batches of a fixed size, the last one padded with black images; one batch if any size fits."""
     if batch is None:
         yield images
         return
@@ -214,7 +268,8 @@ def _parts(images: Pixels, batch: int | None) -> Iterator[Pixels]:
         yield part
 
 
-def _identity(path: Path, options: EncoderOptions) -> str:
+def _identity(path: Path, options: EncoderOptions, output: str) -> str:
+    """Return a digest of the weights, the options, and the output if the graph has several."""
     digest = hashlib.sha256()
     # Large models keep their weights in a second file beside the graph.
     for file in (path, path.with_name(path.name + "_data"), path.with_name(path.name + ".data")):
@@ -222,9 +277,13 @@ def _identity(path: Path, options: EncoderOptions) -> str:
             with file.open("rb") as stream:
                 for block in iter(lambda: stream.read(1 << 20), b""):
                     digest.update(block)
-    told: dict[str, Any] = {key: value for key, value in asdict(options).items() if value is not None}
-    if told:
-        digest.update(json.dumps(told, sort_keys=True).encode())
+    given: dict[str, Any] = {key: value for key, value in asdict(options).items() if value is not None}
+    # The output that is used, whether it was requested or chosen by default.
+    given.pop("output", None)
+    if output:
+        given["output"] = output
+    if given:
+        digest.update(json.dumps(given, sort_keys=True).encode())
     return digest.hexdigest()
 
 

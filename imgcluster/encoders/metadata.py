@@ -1,7 +1,7 @@
-"""What an encoder says about itself, and how that is written into and read from an ONNX file's metadata.
+"""The description of an encoder, and how it is stored in the metadata of an ONNX file.
 
-The metadata of an exported encoder holds one text per field, under ``imgcluster.`` and the field's name, so that
-any ONNX viewer shows it. Foreign models have none of it: what the graph and the user say fills an `EncoderInfo`.
+The metadata of an exported encoder has one text per field, named ``imgcluster.`` and the field's name, so that any ONNX
+viewer shows it. Other models have none: their `EncoderInfo` is made from the graph and the user's options.
 """
 
 from __future__ import annotations
@@ -24,26 +24,27 @@ METADATA_PREFIX: Final = "imgcluster."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderInfo:
-    """The description that travels inside an encoder's ONNX file.
+    """The description of an encoder.
 
     Attributes:
         name: The name that ``--encoder`` finds it by.
         version: The version of the weights; another version means other embeddings.
         embedding_size: Values per image.
-        metric: ``cosine`` where only the direction of an embedding means something, else ``euclidean``.
+        metric: ``cosine`` if only the direction of an embedding has meaning, else ``euclidean``.
         width: Input width in pixels.
         height: Input height in pixels.
-        channels: 1 (grey) or 3 (RGB).
-        resize: How a picture of another shape is brought to the input's; see `InputSpec`.
-        filter: The resampling filter of that.
-        crop_fraction: The share of the sides that ``crop`` keeps.
+        channels: 1 (gray) or 3 (RGB).
+        resize: How images are resized to the input; see `InputSpec`.
+        filter: Resampling filter.
+        crop_fraction: The fraction of the sides that ``crop`` keeps, in (0, 1].
         trained_on: The data the weights were trained on, in words.
-        score: How well it does, in words, with the data it was measured on.
-        licence: The licence of the weights (SPDX).
+        score: Its score, in words, with the data it was measured on.
+        licence: The license of the weights (SPDX).
         source: Where the weights come from.
-        decoder: File name of the decoder that lies beside it; empty where there is none.
-        refined: The stages that made its embeddings fall into clusters, into how many, and how that number was
-            come by, in words; empty without any.
+        decoder: File name of the decoder in the same folder; empty if there is none.
+        refined: The deep clustering stages it was trained with, the number of clusters, and how that number was chosen,
+            in words; empty if there were none.
+        output: The output of the graph that embeddings are taken from; empty if the graph has only one.
     """
 
     name: str
@@ -62,15 +63,16 @@ class EncoderInfo:
     source: str = ""
     decoder: str = ""
     refined: str = ""
+    output: str = ""
 
     def __post_init__(self) -> None:
         if self.metric not in ("cosine", "euclidean"):
             raise UsageError(f"metric {self.metric!r} is unknown; choose cosine or euclidean")
-        _ = self.input_spec  # refuses what no picture can be brought to
+        _ = self.input_spec  # raises if the values are not possible
 
     @property
     def input_spec(self) -> InputSpec:
-        """The picture this encoder wants."""
+        """The input image of this encoder."""
         return InputSpec(
             width=self.width,
             height=self.height,
@@ -86,10 +88,10 @@ class EncoderInfo:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> EncoderInfo | None:
-        """Read what `to_metadata` wrote; None where the file is not one of ours.
+        """Read what `to_metadata` wrote; None if the model was not exported by imgcluster.
 
         Raises:
-            EncoderError: The metadata is ours but incomplete or not understood.
+            EncoderError: The metadata is incomplete or invalid.
         """
         if METADATA_PREFIX + "name" not in metadata:
             return None
@@ -107,9 +109,9 @@ class EncoderInfo:
                 values[field.name] = convert(text)
             except ValueError:
                 raise EncoderError(
-                    f"the encoder's metadata says {field.name} = {text!r}, which is no number; export it again"
+                    f"the encoder's metadata has {field.name} = {text!r}, which is not a number; export it again"
                 ) from None
         try:
             return cls(**values)
         except UsageError as error:
-            raise EncoderError(f"the encoder's metadata is not usable: {error}") from None
+            raise EncoderError(f"the encoder's metadata is invalid: {error}") from None

@@ -1,7 +1,8 @@
-"""What an ONNX graph takes and gives: layout, type and size of its input, and how its output becomes vectors."""
+"""Inputs and outputs of an ONNX graph: reading the image input, choosing the output, and pooling it to vectors."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -9,10 +10,17 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.errors import EncoderError
+from imgcluster.errors import EncoderError, UsageError
 from imgcluster.types import Pixels, Pooling
 
-__all__ = ["InputSignature", "choose_output", "pool", "read_input"]
+__all__ = [
+    "InputSignature",
+    "choose_output",
+    "describe_output",
+    "pool",
+    "read_input",
+    "usable_outputs",
+]
 
 
 _TYPES: Final[dict[str, type[np.uint8 | np.float32 | np.float16]]] = {
@@ -21,12 +29,24 @@ _TYPES: Final[dict[str, type[np.uint8 | np.float32 | np.float16]]] = {
     "tensor(float16)": np.float16,
 }
 
+# Outputs are told apart by the words in their names and, for class scores, by the number of classes of ImageNet.
+_EMBEDDING_WORDS: Final = ("embed", "feat", "pooler", "pooled", "hidden", "latent", "token", "representation")
+_CLASS_SCORE_WORDS: Final = ("logit", "score", "prob", "class", "softmax", "prediction")
+_IMAGENET_CLASSES: Final = (1000, 1001, 21841, 21843)
+
 
 @dataclass(frozen=True, slots=True)
 class InputSignature:
     """The image input of a graph.
 
-    `batch`, `height` and `width` are None where the graph leaves them open. `layout` is ``NHWC`` or ``NCHW``.
+    Attributes:
+        name: Name of the input.
+        layout: Order of the axes: batch (N), channels (C), height (H), width (W).
+        dtype: Type of the values.
+        batch: Batch size; None if any size is accepted.
+        channels: 1 (gray) or 3 (RGB).
+        height: In pixels; None if any height is accepted.
+        width: In pixels; None if any width is accepted.
     """
 
     name: str
@@ -39,15 +59,15 @@ class InputSignature:
 
     @property
     def takes_bytes(self) -> bool:
-        """Whether pixels go in as they are, the graph normalising them itself."""
+        """Whether the input takes pixels as they are, because the graph normalizes them."""
         return self.dtype is np.uint8
 
     def arrange(
         self, images: Pixels, *, scale: float, mean: npt.NDArray[Any], std: npt.NDArray[Any]
     ) -> npt.NDArray[Any]:
-        """Return ``uint8 (n, height, width, channels)`` images as this input takes them.
+        """Convert ``uint8 (n, height, width, channels)`` images to the layout and type of this input.
 
-        Floating-point inputs get ``(pixel · scale − mean) / std``, `mean` and `std` one value or one per channel.
+        Floating-point inputs get ``(pixel · scale − mean) / std``; `mean` and `std` have one value or one per channel.
         """
         batch: npt.NDArray[Any] = images
         if not self.takes_bytes:
@@ -56,27 +76,31 @@ class InputSignature:
 
 
 def read_input(inputs: Sequence[Any], *, layout: Literal["NHWC", "NCHW"] | None = None) -> InputSignature:
-    """Read the image input from what a session says of its inputs; `layout` where it is known.
+    """Return the image input among the inputs of a session.
+
+    Args:
+        inputs: What ``InferenceSession.get_inputs()`` returns.
+        layout: The order of the axes, if it is known; else it is derived from the shape.
 
     Raises:
-        EncoderError: The graph takes something else than one batch of images.
+        EncoderError: The graph does not take exactly one batch of images.
     """
     if len(inputs) != 1:
         names = ", ".join(f"{entry.name}{_shape_text(entry.shape)}" for entry in inputs)
         raise EncoderError(
-            f"the model takes {len(inputs)} inputs ({names}); needed is one, a batch of images: export its image part"
+            f"the model has {len(inputs)} inputs ({names}); needed is one, a batch of images: export its image part"
         )
     entry = inputs[0]
-    wanted = "needed is (n, height, width, channels) or (n, channels, height, width) with 1 or 3 channels"
+    required = "needed is (n, height, width, channels) or (n, channels, height, width) with 1 or 3 channels"
     shape = list(entry.shape)
     described = f"the model's input {entry.name!r} has shape {_shape_text(shape)} and type {entry.type}"
     if entry.type not in _TYPES:
         raise EncoderError(f"{described}; needed is uint8, float32 or float16")
     if len(shape) != 4:
-        raise EncoderError(f"{described}; {wanted}")
+        raise EncoderError(f"{described}; {required}")
     layout = layout or _layout(shape)
     if layout is None:
-        raise EncoderError(f"{described}; {wanted}")
+        raise EncoderError(f"{described}; {required}")
     channel_axis = 3 if layout == "NHWC" else 1
     height, width = (shape[1], shape[2]) if layout == "NHWC" else (shape[2], shape[3])
     return InputSignature(
@@ -84,38 +108,74 @@ def read_input(inputs: Sequence[Any], *, layout: Literal["NHWC", "NCHW"] | None 
         layout=layout,
         dtype=_TYPES[entry.type],
         batch=_fixed(shape[0]),
-        # A model that leaves even the channels open is a colour model: grey ones say so.
+        # Models for gray images fix their number of channels; those that leave it open are for color images.
         channels=_fixed(shape[channel_axis]) or 3,
         height=_fixed(height),
         width=_fixed(width),
     )
 
 
-def choose_output(outputs: Sequence[Any], pooling: Pooling | None) -> str:
-    """Return the name of the output to use: vectors before maps before tokens; tokens first where pooling is told.
+def usable_outputs(outputs: Sequence[Any]) -> list[Any]:
+    """Return the outputs of a session that can become vectors: those of 2, 3 or 4 axes, or of unknown shape."""
+    return [entry for entry in outputs if not entry.shape or len(entry.shape) in (2, 3, 4)]
+
+
+def describe_output(output: Any) -> str:
+    """Return the name and shape of an output as text, such as ``logits (n, 1000)``."""
+    return f"{output.name} {_shape_text(output.shape)}" if output.shape else str(output.name)
+
+
+def choose_output(outputs: Sequence[Any], pooling: Pooling | None, requested: str | None = None) -> str:
+    """Return the name of the output to make vectors from.
+
+    Embeddings are preferred to class scores, which are recognized by their name or by the number of classes of
+    ImageNet. Among the others, vectors are preferred to feature maps and those to tokens, but with a `pooling` tokens
+    come first; then outputs that are named as embeddings; then the order of the graph.
+
+    Args:
+        outputs: What ``InferenceSession.get_outputs()`` returns.
+        pooling: How tokens are pooled, if that was given.
+        requested: Name of the output to use.
 
     Raises:
-        EncoderError: No output has 2, 3 or 4 axes.
+        UsageError: There is no output of the requested name, or it cannot become vectors.
+        EncoderError: No output can become vectors.
     """
-    order = (3, 2, 4) if pooling else (2, 4, 3)
-    for rank in order:
-        for entry in outputs:
-            if entry.shape is not None and len(entry.shape) == rank:
-                return str(entry.name)
-    # Some exporters leave shapes out altogether: then the first output's real shape decides.
-    if outputs and not outputs[0].shape:
-        return str(outputs[0].name)
-    names = ", ".join(f"{entry.name}{_shape_text(entry.shape)}" for entry in outputs)
-    raise EncoderError(f"none of the model's outputs ({names}) is a batch of vectors, maps or tokens")
+    usable = usable_outputs(outputs)
+    described = ", ".join(map(describe_output, outputs)) or "none"
+    if requested:
+        if requested not in [entry.name for entry in usable]:
+            raise UsageError(
+                f"--output {requested} is not an output of the model that can become vectors; its outputs: {described}"
+            )
+        return requested
+    if not usable:
+        raise EncoderError(f"no output of the model has vectors, maps or tokens; its outputs: {described}")
+    ranks = (3, 2, 4) if pooling else (2, 4, 3)
+
+    def preference(output: Any) -> tuple[bool, bool, int, bool]:
+        rank = len(output.shape or ())
+        # Tokens without a pooling cannot be used; any other output is better.
+        return (
+            rank == 3 and not pooling,
+            _is_class_scores(output),
+            ranks.index(rank) if rank else len(ranks),
+            not _has_word(output.name, _EMBEDDING_WORDS),
+        )
+
+    return str(min(usable, key=preference).name)
 
 
 def pool(output: npt.NDArray[Any], layout: str, pooling: Pooling | None) -> npt.NDArray[np.float32]:
-    """Turn a graph's output into ``float32 (n, embedding_size)``.
+    """Convert an output to vectors, ``float32 (n, embedding_size)``.
 
-    Rank 2 stays, rank 4 is averaged over space (its axes lie as the input's), tokens of rank 3 are pooled as told.
+    Args:
+        output: Vectors ``(n, d)``; feature maps in `layout`, which are averaged over space; or tokens ``(n, t, d)``.
+        layout: ``NHWC`` or ``NCHW``, as that of the input.
+        pooling: ``cls`` takes the first token, ``mean`` the mean of all.
 
     Raises:
-        EncoderError: Tokens without a pooling, or an output of another rank.
+        EncoderError: Tokens without a pooling, or an output of another number of axes.
     """
     values = np.asarray(output, dtype=np.float32)
     if values.ndim == 2:
@@ -125,10 +185,24 @@ def pool(output: npt.NDArray[Any], layout: str, pooling: Pooling | None) -> npt.
     if values.ndim == 3:
         if pooling is None:
             raise EncoderError(
-                f"the model gives tokens, shape {values.shape}; say how to pool them: --pool cls or --pool mean"
+                f"the model returns tokens of shape {values.shape}; choose how to pool them: --pool cls or --pool mean"
             )
         return np.asarray(values[:, 0] if pooling == "cls" else values.mean(axis=1), dtype=np.float32)
-    raise EncoderError(f"the model's output has shape {values.shape}; needed are vectors, maps or tokens per image")
+    raise EncoderError(f"the model's output has shape {values.shape}; vectors, maps or tokens per image are needed")
+
+
+def _is_class_scores(output: Any) -> bool:
+    """Return whether an output seems to hold class scores instead of an embedding."""
+    if _has_word(output.name, _EMBEDDING_WORDS):
+        return False
+    shape: Sequence[Any] = output.shape or ()
+    return _has_word(output.name, _CLASS_SCORE_WORDS) or (len(shape) == 2 and shape[1] in _IMAGENET_CLASSES)
+
+
+def _has_word(name: str, prefixes: tuple[str, ...]) -> bool:
+    # "pooler_output", "imageEmbeds" and "LOGITS" are split into words.
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)
+    return any(word.lower().startswith(prefixes) for word in words)
 
 
 def _layout(shape: Sequence[Any]) -> Literal["NHWC", "NCHW"] | None:
@@ -139,7 +213,7 @@ def _layout(shape: Sequence[Any]) -> Literal["NHWC", "NCHW"] | None:
         return "NHWC"
     if _fixed(first) is not None and _fixed(last) is not None and _fixed(first) not in (1, 3):
         return None
-    # Nothing but names to go by; PyTorch's order is by far the most common.
+    # Only names are left; PyTorch's order is by far the most common.
     return "NHWC" if isinstance(last, str) and "chan" in last.lower() else "NCHW"
 
 

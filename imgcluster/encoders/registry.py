@@ -1,15 +1,26 @@
-"""Encoders by name: the bundled ones and the user's own, and what each says about itself."""
+"""The registry of encoders: the bundled ones and the user's own, by name.
+
+A bundled name always means the bundled encoder. A file of the same name in the user's folder is shadowed: it is used
+only if it is given as a path.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from imgcluster.errors import UsageError
 
-__all__ = ["DEFAULT_ENCODER", "bundled_folder", "card_of", "find_encoder", "list_encoders", "user_folder"]
+__all__ = [
+    "DEFAULT_ENCODER",
+    "bundled_folder",
+    "card_of",
+    "find_encoder",
+    "list_encoders",
+    "shadowed_encoders",
+    "user_folder",
+]
 
 DEFAULT_ENCODER: Final = "photos"
 
@@ -18,38 +29,40 @@ _DECODER_SUFFIX: Final = ".decoder.onnx"
 
 
 def bundled_folder() -> Path:
-    """Return the folder of the encoders that come with imgcluster.
-
-    It lies inside the package in a wheel, and beside it in a source tree or an editable install.
-    """
+    """Return the folder of the bundled encoders: inside the package in a wheel, beside it in a source tree."""
     inside = _PACKAGE / "exported"
     return inside if inside.is_dir() else _PACKAGE.parent / "exported"
 
 
 def user_folder() -> Path:
-    """Return the folder of the user's own encoders; ``IMGCLUSTER_ENCODERS`` names another. It may not exist."""
-    told = os.environ.get("IMGCLUSTER_ENCODERS")
-    if told:
-        return Path(told)
+    """Return the folder of the user's own encoders, ``IMGCLUSTER_ENCODERS`` if that is set. It may not exist."""
+    folder = os.environ.get("IMGCLUSTER_ENCODERS")
+    if folder:
+        return Path(folder)
     from platformdirs import user_data_path
 
     return user_data_path("imgcluster", appauthor=False) / "encoders"
 
 
 def list_encoders() -> dict[str, Path]:
-    """Return all encoders by name, sorted; one of the user's goes before a bundled one of the same name."""
-    found = dict(_in_folder(bundled_folder()))
-    found.update(_in_folder(user_folder()))
-    return dict(sorted(found.items()))
+    """Return the ONNX files of all encoders by name, sorted; for a name in both folders, the bundled file."""
+    return dict(sorted({**_in_folder(user_folder()), **_in_folder(bundled_folder())}.items()))
 
 
-def find_encoder(name: str | os.PathLike[str]) -> Path:
-    """Return the ONNX file of an encoder given by name or as a file.
+def shadowed_encoders() -> dict[str, Path]:
+    """Return the files in the user's folder that have the name of a bundled encoder, by that name."""
+    bundled = _in_folder(bundled_folder())
+    own = _in_folder(user_folder())
+    return {name: path for name, path in own.items() if name in bundled and not path.samefile(bundled[name])}
+
+
+def find_encoder(encoder: str | os.PathLike[str]) -> Path:
+    """Return the ONNX file of an encoder given by name or path.
 
     Raises:
-        UsageError: No encoder has this name, or the file is not there.
+        UsageError: No encoder has this name, or the file does not exist.
     """
-    text = os.fspath(name)
+    text = os.fspath(encoder)
     if text.lower().endswith(".onnx") or os.sep in text or (os.altsep and os.altsep in text):
         path = Path(text)
         if not path.is_file():
@@ -57,21 +70,18 @@ def find_encoder(name: str | os.PathLike[str]) -> Path:
         return path
     encoders = list_encoders()
     if text not in encoders:
-        raise UsageError(f"encoder {text!r} is unknown; there are: {_names()} (or give an .onnx file)")
+        raise UsageError(f"encoder {text!r} is unknown; choose one of: {_names()} (or give an .onnx file)")
     return encoders[text]
 
 
 def card_of(path: Path) -> str:
-    """Return the text of the card that lies beside an encoder; empty where there is none."""
+    """Return the text of the model card beside an encoder (Markdown); empty if there is none."""
     card = path.with_suffix(".md")
     return card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
 
 
-def _in_folder(folder: Path) -> Iterator[tuple[str, Path]]:
-    if folder.is_dir():
-        for path in folder.glob("*.onnx"):
-            if not path.name.endswith(_DECODER_SUFFIX):
-                yield path.stem, path
+def _in_folder(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in folder.glob("*.onnx") if not path.name.endswith(_DECODER_SUFFIX)}
 
 
 def _names() -> str:

@@ -1,4 +1,4 @@
-"""Whether clusters follow something else than what the images show; plain numbers, no words."""
+"""Confounders: whether clusters follow properties of the files instead of what the images show."""
 
 from __future__ import annotations
 
@@ -8,45 +8,72 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["agreement", "explained"]
+from imgcluster.types import Labels
+
+__all__ = ["agreement", "explained_variance"]
 
 # Of fewer images anything seems to explain anything.
 _FEWEST: Final = 30
 
 
-def explained(labels: npt.NDArray[np.int64], values: npt.NDArray[np.floating]) -> float:
-    """Return the share of the variance of `values` that the clusters explain, in [0, 1].
+def explained_variance(labels: Labels, values: npt.NDArray[np.floating], sources: Sequence[str] | None = None) -> float:
+    """Return the share of the variance of `values` within sources that clusters explain, in [0, 1].
 
-    The correlation ratio η², less what chance would explain with so many clusters (ε²; Kelley 1935). 0 where
-    nothing can be said: fewer than 30 images, one cluster, or equal values.
+    The correlation ratio η², reduced by what chance would explain with as many clusters (ε²; Kelley 1935). With sources
+    only images of the same source are compared: where photographs and scans are mixed, clusters that separate the two
+    differ in size, but this need not be the reason for the clusters.
 
     Args:
         labels: ``int64 (n,)``; −1 is noise, which is left out.
         values: ``float (n,)``; NaN is left out.
+        sources: The source of each image; by default all have the same.
+
+    Returns:
+        The share; 0 where nothing can be said: for fewer than 30 images, for one cluster or one image in each, or where
+        all values of each source are equal.
     """
     known = (labels >= 0) & np.isfinite(values)
-    groups, numbers = np.unique(labels[known], return_inverse=True)
-    told = values[known].astype(np.float64)
-    count = len(told)
-    if count < _FEWEST or len(groups) < 2 or np.ptp(told) == 0 or count <= len(groups):
+    numbers = np.unique(labels[known], return_inverse=True)[1]
+    origin = np.zeros(len(numbers), np.int64)
+    if sources is not None:
+        origin = np.unique(np.asarray(sources)[known], return_inverse=True)[1]
+    count = len(numbers)
+    if count < _FEWEST or numbers.max() == 0:
         return 0.0
-    means = np.bincount(numbers, told) / np.bincount(numbers)
-    within = float(((told - means[numbers]) ** 2).sum()) / (count - len(groups))
-    total = float(((told - told.mean()) ** 2).sum()) / (count - 1)
-    return max(0.0, 1.0 - within / total)
+    both = origin * (int(numbers.max()) + 1) + numbers
+    within, total = (_variance_within(values[known].astype(np.float64), groups) for groups in (both, origin))
+    return max(0.0, 1.0 - within / total) if total > 0 and np.isfinite(within) else 0.0
 
 
-def agreement(labels: npt.NDArray[np.int64], groups: Sequence[str]) -> float:
-    """Return how far clusters repeat groups, in [0, 1]: the adjusted mutual information (Vinh et al. 2010).
+def agreement(labels: Labels, groups: Sequence[str]) -> float:
+    """Return the adjusted mutual information (Vinh et al. 2010) of clusters and groups, in [0, 1].
 
-    0 where nothing can be said: fewer than 30 images, one cluster or group, or groups of one or two images each.
-    Noise is left out.
+    Noise is left out. It is 0 where nothing can be said: for fewer than 30 images, for one cluster or group, or where
+    groups have fewer than three images in the mean.
+
+    Args:
+        labels: ``int64 (n,)``; −1 is noise.
+        groups: The group of each image.
     """
     from sklearn.metrics import adjusted_mutual_info_score
 
-    inside = labels >= 0
-    names = [group for group, kept in zip(groups, inside.tolist(), strict=True) if kept]
+    clustered = labels >= 0
+    names = [group for group, inside in zip(groups, clustered.tolist(), strict=True) if inside]
     different = len(set(names))
-    if len(names) < _FEWEST or not 2 <= different <= len(names) / 3 or len(np.unique(labels[inside])) < 2:
+    if len(names) < _FEWEST or not 2 <= different <= len(names) / 3 or len(np.unique(labels[clustered])) < 2:
         return 0.0
-    return max(0.0, float(adjusted_mutual_info_score(names, labels[inside])))
+    return max(0.0, float(adjusted_mutual_info_score(names, labels[clustered])))
+
+
+def _variance_within(values: npt.NDArray[np.float64], groups: npt.NDArray[np.integer]) -> float:
+    """Return the unbiased variance within groups; infinity where each value is a group of its own."""
+    _, numbers, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    free = len(values) - len(sizes)
+    means = np.bincount(numbers, values) / sizes
+    squares = float(((values - means[numbers]) ** 2).sum())
+    highest, lowest = np.full(len(sizes), -np.inf), np.full(len(sizes), np.inf)
+    np.maximum.at(highest, numbers, values)
+    np.minimum.at(lowest, numbers, values)
+    if free < 1:
+        return float("inf")
+    return squares / free if (highest > lowest).any() else 0.0

@@ -1,4 +1,4 @@
-"""Scores of a clustering against labels: the only place where labels are looked at.
+"""Scores of a clustering against labels: the only place where labels are used.
 
 Noise counts as a cluster of its own.
 """
@@ -19,9 +19,13 @@ Interval = tuple[float, float]
 
 _Counts = npt.NDArray[np.int64]
 
+# Fewer for large tables: matching many clusters with many labels takes long.
 _DRAWS: Final = (100, 1000)
-_CELLS_IN_ALL: Final = 20_000_000
-_TAILS: Final = (2.5, 97.5)
+_MAX_CELLS: Final = 20_000_000
+
+# The 97.5 % quantile of the normal distribution, and the number of pseudo-images, z² ≈ 4 as in Agresti & Coull (1998).
+_Z: Final = 1.96
+_PSEUDO: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +35,14 @@ class Scores:
     Attributes:
         accuracy: Share of images in the right place under the best one-to-one matching of clusters and labels
             (Hungarian algorithm, Kuhn 1955).
-        nmi: Normalised mutual information (arithmetic mean), in [0, 1].
+        nmi: Normalized mutual information (arithmetic mean), in [0, 1].
         ari: Adjusted Rand index (Hubert & Arabie 1985), in [−0.5, 1].
         purity: Share of images that have the most common label of their cluster; it grows with the number of
             clusters.
         label_names: The labels, sorted.
         clusters: The clusters, −1 (noise) first where there is any.
         confusion: Images per label (rows) and cluster (columns); ``int64``.
-        matching: The cluster that the best matching gives each label; None for one left over.
+        matching: The cluster that the best matching gives each label; None where there are more labels than clusters.
     """
 
     accuracy: float
@@ -53,7 +57,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """95 % confidence intervals of `Scores`, for another draw of images like these."""
+    """95 % confidence intervals of `Scores`; see `intervals`."""
 
     accuracy: Interval
     nmi: Interval
@@ -84,33 +88,33 @@ def score(clusters: npt.NDArray[np.int64], labels: Sequence[str]) -> Scores:
 
 
 def intervals(scores: Scores, *, seed: int = 0) -> Intervals:
-    """Return bootstrap intervals (Efron & Tibshirani 1993): of 1,000 draws of as many images, with replacement (fewer,
-    down to 100, of tables of more than 20,000 cells).
+    """Return 95 % confidence intervals for the mean scores of other samples of as many images from the same source.
 
-    They are "basic" ones, reflected at the score: small draws make clusters and labels seem to agree better than they
-    do, and that shifts the draws, not the score. Another clustering of the same images may vary more.
+    An interval is the score ± 1.96 standard deviations, within the range of the score. The standard deviations are
+    those of 1,000 bootstrap samples (Efron & Tibshirani 1993), at least 100 for large tables, drawn from the table of
+    counts with four images added that agree by chance only: otherwise a perfect score would have an interval of width
+    0. With many clusters and labels for few images, scores of small samples are higher than those of large ones; the
+    intervals are about samples of this size (coverage: benchmarks/interval_coverage.py). Another clustering of the same
+    images may vary more.
     """
     counts = scores.confusion
-    filled = np.nonzero(counts)
-    shares = counts[filled] / counts.sum()
+    total = int(counts.sum())
+    chance = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / total**2
+    shares = ((counts + _PSEUDO * chance) / (total + _PSEUDO)).ravel()
     generator = np.random.default_rng(seed)
-    drawn = []
-    # Matching many clusters with many labels takes long.
-    for _ in range(int(np.clip(_CELLS_IN_ALL // counts.size, *_DRAWS))):
-        draw = np.zeros_like(counts)
-        draw[filled] = generator.multinomial(int(counts.sum()), shares)
-        drawn.append((_accuracy(draw), _nmi(draw), _ari(draw)))
-    accuracy, nmi, ari = zip(*drawn, strict=True)
+    draws = int(np.clip(_MAX_CELLS // counts.size, *_DRAWS))
+    samples = (generator.multinomial(total, shares / shares.sum()).reshape(counts.shape) for _ in range(draws))
+    deviations = np.std([(_accuracy(each), _nmi(each), _ari(each)) for each in samples], axis=0)
+    accuracy, nmi, ari = (float(deviation) for deviation in deviations)
     return Intervals(
-        accuracy=_basic(scores.accuracy, accuracy, 0.0),
-        nmi=_basic(scores.nmi, nmi, 0.0),
-        ari=_basic(scores.ari, ari, -0.5),
+        accuracy=_around(scores.accuracy, accuracy, 0.0),
+        nmi=_around(scores.nmi, nmi, 0.0),
+        ari=_around(scores.ari, ari, -0.5),
     )
 
 
-def _basic(value: float, drawn: Sequence[float], lowest: float) -> Interval:
-    low, high = np.percentile(drawn, _TAILS)
-    return max(lowest, 2 * value - float(high)), min(1.0, 2 * value - float(low))
+def _around(value: float, deviation: float, lowest: float) -> Interval:
+    return max(lowest, value - _Z * deviation), min(1.0, value + _Z * deviation)
 
 
 def _accuracy(counts: _Counts) -> float:
@@ -138,5 +142,5 @@ def _ari(counts: _Counts) -> float:
 
 
 def _entropy(shares: npt.NDArray[np.float64]) -> float:
-    there = shares[shares > 0]
-    return float(-(there * np.log(there)).sum())
+    positive = shares[shares > 0]
+    return float(-(positive * np.log(positive)).sum())

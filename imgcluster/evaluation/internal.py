@@ -1,4 +1,4 @@
-"""What is measured of a finished clustering without labels: medoids, distances, silhouettes."""
+"""Internal measures of a clustering, without labels: medoids, distances, silhouettes."""
 
 from __future__ import annotations
 
@@ -7,41 +7,40 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.features.normalize import normalise
-from imgcluster.types import ClusterFacts, Measures, Metric, Vectors
+from imgcluster.features.centroids import evenly_spaced, silhouettes
+from imgcluster.features.normalize import l2_normalize
+from imgcluster.types import ClusterFacts, Labels, Measures, Metric, Vectors
 
-__all__ = [
-    "measure",
-    "silhouettes",
-]
+__all__ = ["measure"]
 
-# The nearest to this many members is hardly another than the nearest to all.
+# The member nearest to this many others is hardly farther from all than the medoid.
 _MEDOID_SAMPLE: Final = 1024
-# The pairwise distances of so many images take about a second.
-_SILHOUETTE_SAMPLE: Final = 5000
-_CHUNK: Final = 2048
+_CHUNK_ROWS: Final = 2048
 _TIE: Final = 1e-9
 
 
-def measure(vectors: Vectors, labels: npt.NDArray[np.int64], metric: Metric, *, seed: int = 0) -> Measures:
+def measure(
+    vectors: Vectors, labels: Labels, metric: Metric, *, order: npt.NDArray[np.int64] | None = None
+) -> Measures:
     """Measure a clustering in the space of the embeddings, before any reduction.
 
-    The medoid is the member with the smallest mean distance to the other members (to 1,024 of them, drawn at
-    random, in clusters larger than that). Silhouettes (Rousseeuw 1987) are computed on at most 5,000 images.
+    The medoid is the member with the smallest mean distance to the other members, in clusters of more than 1,024 to a
+    sample of that many. Silhouettes (Rousseeuw 1987) are computed on at most 5,000 images. Samples are evenly spaced.
 
     Args:
         vectors: ``float32 (n, d)`` embeddings.
         labels: ``int64 (n,)``; −1 is noise.
-        metric: ``cosine`` for the distance 1 − cos in [0, 2], ``euclidean`` for the plain one.
-        seed: For the samples.
+        metric: ``cosine`` for the distance 1 − cos in [0, 2], ``euclidean`` for the Euclidean distance.
+        order: ``int64 (n,)``, the rows in content order, so that samples and ties do not depend on file names; by
+            default as they are.
     """
-    generator = np.random.default_rng(seed)
-    points = normalise(vectors) if metric == "cosine" else vectors
+    points = l2_normalize(vectors) if metric == "cosine" else vectors
+    order = np.arange(len(labels)) if order is None else order
     count = int(labels.max(initial=-1)) + 1
-    members = [np.flatnonzero(labels == cluster) for cluster in range(count)]
-    medoids = [int(inside[_medoid(points[inside], metric, generator)]) for inside in members]
+    members = [order[labels[order] == cluster] for cluster in range(count)]
+    medoids = [int(inside[_medoid(points[inside], metric)]) for inside in members]
     distances = _to_medoids(points, labels, np.array(medoids, dtype=np.int64), metric)
-    silhouettes, sampled = _silhouettes(points, labels, metric, generator)
+    values = silhouettes(points, labels, metric, order=order)
     facts = tuple(
         ClusterFacts(
             cluster=cluster,
@@ -49,31 +48,20 @@ def measure(vectors: Vectors, labels: npt.NDArray[np.int64], metric: Metric, *, 
             share=len(inside) / len(labels),
             medoid=medoids[cluster],
             mean_distance=float(distances[inside].mean()),
-            silhouette=_mean(silhouettes[inside]),
+            silhouette=_mean(values[inside]),
         )
         for cluster, inside in enumerate(members)
     )
-    return Measures(distances, facts, _mean(silhouettes), sampled)
+    return Measures(distances, facts, _mean(values), int((~np.isnan(values)).sum()))
 
 
-def silhouettes(
-    vectors: Vectors, labels: npt.NDArray[np.int64], metric: Metric, *, seed: int = 0
-) -> npt.NDArray[np.float64]:
-    """Return the silhouette of each image, ``float64 (n,)`` in [−1, 1]; NaN for noise, where it is not defined, and for
-    all but 5,000 images of larger sets. Arguments are those of `measure`."""
-    points = normalise(vectors) if metric == "cosine" else vectors
-    return _silhouettes(points, labels, metric, np.random.default_rng(seed))[0]
-
-
-def _medoid(points: Vectors, metric: Metric, generator: np.random.Generator) -> int:
+def _medoid(points: Vectors, metric: Metric) -> int:
     count = len(points)
-    others = points
-    if count > _MEDOID_SAMPLE:
-        others = points[np.sort(generator.choice(count, _MEDOID_SAMPLE, replace=False))]
+    others = points[evenly_spaced(count, _MEDOID_SAMPLE)] if count > _MEDOID_SAMPLE else points
     sums = np.concatenate(
-        [_pairwise(points[i : i + _CHUNK], others, metric).sum(axis=1) for i in range(0, count, _CHUNK)]
+        [_pairwise(points[i : i + _CHUNK_ROWS], others, metric).sum(axis=1) for i in range(0, count, _CHUNK_ROWS)]
     )
-    # Members that are the same picture tie but for rounding errors, and the first of them wins on every machine.
+    # Duplicates tie except for rounding errors; the first of them is taken on every machine.
     return int((sums <= sums.min() + _TIE * sums.max()).argmax())
 
 
@@ -83,33 +71,15 @@ def _to_medoids(
     result = np.full(len(points), np.nan, dtype=np.float32)
     if not len(medoids):
         return result
-    for start in range(0, len(points), _CHUNK):
-        part = slice(start, start + _CHUNK)
+    for start in range(0, len(points), _CHUNK_ROWS):
+        part = slice(start, start + _CHUNK_ROWS)
         all_distances = _pairwise(points[part], points[medoids], metric)
         own = labels[part]
         nearest = all_distances.min(axis=1)
         result[part] = np.where(own >= 0, all_distances[np.arange(len(own)), own], nearest)
-    # Exactly: rounding errors would give a medoid a distance to itself.
+    # Exactly 0, without rounding errors.
     result[medoids] = 0.0
     return result
-
-
-def _silhouettes(
-    points: Vectors, labels: npt.NDArray[np.int64], metric: Metric, generator: np.random.Generator
-) -> tuple[npt.NDArray[np.float64], int]:
-    """Return silhouettes ``float64 (n,)``, NaN where none was computed, and how many were."""
-    result = np.full(len(points), np.nan)
-    inside = np.flatnonzero(labels >= 0)
-    if len(inside) > _SILHOUETTE_SAMPLE:
-        inside = np.sort(generator.choice(inside, _SILHOUETTE_SAMPLE, replace=False))
-    clusters = len(np.unique(labels[inside]))
-    # Not defined for a single cluster, nor where every image is a cluster of its own.
-    if not 2 <= clusters < len(inside):
-        return result, 0
-    from sklearn.metrics import silhouette_samples
-
-    result[inside] = silhouette_samples(points[inside].astype(np.float64), labels[inside], metric=metric)
-    return result, len(inside)
 
 
 def _pairwise(first: Vectors, second: Vectors, metric: Metric) -> npt.NDArray[np.float64]:

@@ -1,40 +1,52 @@
-"""Vectors that are the same, bit by bit: how many different ones there are, and which are copies of which."""
+"""Vectors that are equal bit by bit, and an order of vectors that depends on their content only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from imgcluster.types import Vectors
+from imgcluster.types import Vectors
 
-__all__ = ["count_distinct", "find_copies"]
+__all__ = ["content_order", "count_distinct", "find_duplicates"]
+
+_Indices = npt.NDArray[np.int64]
 
 
-def count_distinct(vectors: Vectors, enough: int) -> int:
-    """Count the different ones of ``float32 (n, d)`` vectors, but stop where there are `enough`."""
+def content_order(vectors: Vectors, digests: Sequence[bytes] | None = None) -> _Indices:
+    """Return the row numbers sorted by content, ``int64 (n,)``.
+
+    Computations in this order do not depend on file names, and samples at equal distances are random ones. Rows with
+    equal digests keep their order, which does not matter where their vectors are equal.
+
+    Args:
+        vectors: ``float32 (n, d)``.
+        digests: A digest of each image's file; without them, digests of the vectors are used. Those of files are better
+            where vectors may differ in the last digit, as from one processor to another.
+    """
+    keys = list(_digests(vectors)) if digests is None else digests
+    return np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
+
+
+def count_distinct(vectors: Vectors, limit: int) -> int:
+    """Return the number of distinct ``float32 (n, d)`` vectors, at most `limit`; rows after that are not read."""
     seen: set[bytes] = set()
-    for key in _keys(vectors):
-        if len(seen) >= enough:
+    for digest in _digests(vectors):
+        if len(seen) >= limit:
             break
-        seen.add(key)
+        seen.add(digest)
     return len(seen)
 
 
-def find_copies(vectors: Vectors) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the index of the first of each of the different vectors, and for every vector which of them it is."""
+def find_duplicates(vectors: Vectors) -> tuple[_Indices, _Indices]:
+    """Return the first row of each distinct vector, ascending, and for every row the number of its distinct vector."""
     numbers: dict[bytes, int] = {}
-    copies = np.array([numbers.setdefault(key, len(numbers)) for key in _keys(vectors)], np.int64)
+    copies = np.array([numbers.setdefault(digest, len(numbers)) for digest in _digests(vectors)], np.int64)
     return np.unique(copies, return_index=True)[1], copies
 
 
-def _keys(vectors: Vectors) -> Iterator[bytes]:
-    """Yield what equal vectors, and no others, have in common; it is compared sooner than NumPy sorts rows.
-
-    Digests, so that to remember all of them takes little memory.
-    """
-    return (blake2b((vector + 0.0).tobytes(), digest_size=16).digest() for vector in vectors)  # −0 is 0
+def _digests(vectors: Vectors) -> Iterator[bytes]:
+    """Yield a digest of each vector: faster than sorting rows, and small enough to keep all of them in memory."""
+    return (blake2b((vector + 0.0).tobytes(), digest_size=16).digest() for vector in vectors)  # −0 equals 0

@@ -1,107 +1,139 @@
-"""The nearest neighbors of vectors, and the graphs of them.
+"""Nearest neighbors of vectors, and the weighted graphs built from them.
 
-Neighbours are what an encoder gets right even where its distances say little: in many dimensions all distances are
-alike, and the nearest images still are the similar ones.
+In many dimensions all distances are similar, so the distances of an encoder say little; the nearest images are still
+the similar ones.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.features.centroids import centroids, evenly_spaced
 from imgcluster.features.threads import one_thread
+from imgcluster.types import Labels, Vectors
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 __all__ = [
-    "MOST_PIECES",
-    "count_pieces",
-    "joined",
-    "nearest",
-    "neighbour_graph",
-    "shown_graph",
-    "walk_graph",
+    "CountGraph",
+    "cluster_count_graph",
+    "component_labels",
+    "connect_components",
+    "diffusion_graph",
+    "diffusion_neighbors",
+    "graph_neighbors",
+    "nearest_neighbors",
+    "neighbor_graph",
+    "weighted_graph",
 ]
 
 _Floats = npt.NDArray[np.float64]
-_Vectors = npt.NDArray[np.float32]
+_Indices = npt.NDArray[np.int64]
 
 # Chosen on features of CIFAR-10 and on scikit-learn's digits (benchmarks/graph_defaults.py).
-_NEIGHBOURS: Final = (5, 30)
+_NEIGHBORS: Final = (5, 30)
 
-# A graph in more pieces than this says nothing about how the pieces lie to each other; more neighbours may join them.
-MOST_PIECES: Final = 10
-_MORE_NEIGHBOURS: Final = 60
-
-# The graph that shows how many clusters there are is of so many: a vector has no more than 30 neighbours there, so
-# among more vectors it is made of ever smaller neighbourhoods, and what it shows would depend on how many there are.
-# Up to four such samples even out what each of them happens to hold.
-_SHOWN: Final = 5000
+# A vector has at most 30 neighbors, so in a larger graph neighborhoods shrink, and the number of clusters would depend
+# on the number of images. The mean over up to four samples of this size reduces the effect of chance.
+_SAMPLE_SIZE: Final = 5000
 _SAMPLES: Final = 4
 
-# Trees find neighbours fast in few dimensions only.
+# Only the order of merges may depend on the edges between components, not whether cells are merged.
+_LINK_WEIGHT: Final = 1e-3
+
+# k-d trees are fast in few dimensions only.
 _TREE_DIMENSIONS: Final = 20
-_ROWS_AT_ONCE: Final = 4096
+_CHUNK_ROWS: Final = 4096
 _BANDWIDTH_ROUNDS: Final = 40
 
 
-def nearest(vectors: _Vectors, count: int, *, of: _Vectors | None = None) -> tuple[_Floats, npt.NDArray[np.int64]]:
-    """Return the `count` nearest vectors of every vector, or of every one of `of`, by Euclidean distance.
+@dataclass(frozen=True, slots=True)
+class CountGraph:
+    """The graph from which the number of clusters is estimated.
+
+    Attributes:
+        weights: ``float64 (m, m)``, sparse and symmetric.
+        rows: ``int64 (m,)``, the index of the vector that each row and column stands for.
+        components: The number of connected components before they were connected, in the sample with the most.
+    """
+
+    weights: csr_matrix
+    rows: _Indices
+    components: int
+
+
+def nearest_neighbors(vectors: Vectors, count: int, *, queries: Vectors | None = None) -> tuple[_Floats, _Indices]:
+    """Return the `count` nearest vectors of every vector, or of every query, by Euclidean distance.
+
+    The search is exact and gives the same result on every run, whatever the number of processors. On vectors of length
+    1 the order is that of the cosine.
 
     Args:
-        vectors: ``float32 (n, d)``, among which to look.
-        count: Below n, or up to n with `of`.
-        of: ``float32 (m, d)``; without it each vector's neighbours are looked for, itself left out.
+        vectors: ``float32 (n, d)``, the vectors to search.
+        count: The number of neighbors: less than n, or at most n with `queries`.
+        queries: ``float32 (m, d)``; by default the vectors themselves, each of which is then not its own neighbor.
 
     Returns:
-        Distances ``float64 (m, count)``, ascending, and indices ``int64 (m, count)``. They are exact, and the
-        same on every run, however many processors there are.
+        Distances ``float64 (m, count)``, ascending, and indices ``int64 (m, count)``.
     """
     from sklearn.neighbors import NearestNeighbors
 
     algorithm = "kd_tree" if vectors.shape[1] <= _TREE_DIMENSIONS else "brute"
-    wanted = vectors if of is None else of
-    search = NearestNeighbors(n_neighbors=count + (of is None), algorithm=algorithm).fit(vectors)
+    targets = vectors if queries is None else queries
+    search = NearestNeighbors(n_neighbors=count + (queries is None), algorithm=algorithm).fit(vectors)
 
-    def part(start: int) -> tuple[Any, Any]:
-        # OpenMP's limit holds for the thread that sets it. Inside, several threads would share out the work by
-        # their number, and equal distances would come in another order on another machine.
+    def search_chunk(start: int) -> tuple[Any, Any]:
+        # OpenMP's limit applies to the thread that sets it. Several threads would split the work by their number, and
+        # equal distances would come in another order on another machine.
         with one_thread("openmp"):
-            found: tuple[Any, Any] = search.kneighbors(wanted[start : start + _ROWS_AT_ONCE])
+            found: tuple[Any, Any] = search.kneighbors(targets[start : start + _CHUNK_ROWS])
             return found
 
     with one_thread(), ThreadPoolExecutor(2) as pool:
-        parts = list(pool.map(part, range(0, len(wanted), _ROWS_AT_ONCE)))
-    distances = np.concatenate([found[0] for found in parts]).astype(np.float64)
-    indices = np.concatenate([found[1] for found in parts]).astype(np.int64)
-    if of is not None:
+        chunks = list(pool.map(search_chunk, range(0, len(targets), _CHUNK_ROWS)))
+    distances = np.concatenate([chunk[0] for chunk in chunks]).astype(np.float64)
+    indices = np.concatenate([chunk[1] for chunk in chunks]).astype(np.int64)
+    if queries is not None:
         return distances, indices
-    # Among equal vectors the first found need not be the vector itself.
-    own = indices == np.arange(len(wanted))[:, None]
+    # Among equal vectors the first result need not be the vector itself.
+    own = indices == np.arange(len(targets))[:, None]
     own[~own.any(axis=1), -1] = True
-    return distances[~own].reshape(len(wanted), count), indices[~own].reshape(len(wanted), count)
+    return distances[~own].reshape(len(targets), count), indices[~own].reshape(len(targets), count)
 
 
-def neighbour_graph(vectors: _Vectors, neighbours: int | None = None) -> csr_matrix:
-    """Return the weights ``float64 (n, n)``, sparse and symmetric, between ``float32 (n, d)`` vectors.
+def graph_neighbors(count: int) -> int:
+    """Return the number of neighbors in the cluster-count graph of `count` vectors: √n, from 5 to 30."""
+    return min(int(np.clip(round(np.sqrt(count)), *_NEIGHBORS)), count - 1)
 
-    Weights are UMAP's (McInnes et al. 2018, https://arxiv.org/abs/1802.03426): 1 to the nearest neighbour, and
-    falling off so that every vector has as many neighbours "in effect", however dense its surroundings are.
+
+def diffusion_neighbors(count: int) -> int:
+    """Return the number of neighbors in the graph of the diffusion map of `count` vectors: √n/2, from 5 to 30.
+
+    Fewer than in the cluster-count graph: a random walk of several steps reaches far by itself, and in a small set one
+    edge too many leads it into another cluster.
+    """
+    return min(int(np.clip(round(np.sqrt(count) / 2), *_NEIGHBORS)), count - 1)
+
+
+def weighted_graph(distances: _Floats, indices: _Indices) -> csr_matrix:
+    """Return the graph of a neighbor search as weights ``float64 (n, n)``, sparse and symmetric, in (0, 1].
+
+    The weights are those of UMAP (McInnes et al. 2018, https://arxiv.org/abs/1802.03426): 1 for the nearest neighbor,
+    falling off such that the weights of every vector have the same sum, whatever the density around it.
 
     Args:
-        vectors: At least three, different from each other.
-        neighbours: Of each vector; √n without it, but from 5 to 30: what the graph as a whole shows, such as how many
-            clusters there are, wants more of them than `walk_graph` has.
+        distances: ``float64 (n, neighbors)``, ascending, as returned by `nearest_neighbors`.
+        indices: ``int64 (n, neighbors)``.
     """
     from scipy.sparse import csr_matrix
 
-    count = len(vectors)
-    wanted = neighbours or int(np.clip(round(np.sqrt(count)), *_NEIGHBOURS))
-    distances, indices = nearest(vectors, min(wanted, count - 1))
+    count = len(distances)
     excess = distances - distances[:, :1]
     weights = np.exp(-excess / _bandwidths(excess)[:, None])
     rows = np.repeat(np.arange(count), indices.shape[1])
@@ -109,58 +141,110 @@ def neighbour_graph(vectors: _Vectors, neighbours: int | None = None) -> csr_mat
     return csr_matrix(directed + directed.T - directed.multiply(directed.T))
 
 
-def walk_graph(vectors: _Vectors) -> csr_matrix:
-    """Return the `neighbour_graph` for `diffusion_map`: of √n/2 neighbours, but from 5 to 30.
+def neighbor_graph(vectors: Vectors, neighbors: int | None = None) -> csr_matrix:
+    """Return the `weighted_graph` of ``float32 (n, d)`` vectors, at least three and all different.
 
-    A walk of several steps comes far by itself, and in a small set an edge too many leads it across a border.
+    Args:
+        vectors: The vectors.
+        neighbors: The number of neighbors of each; by default that of `graph_neighbors`.
     """
-    return neighbour_graph(vectors, int(np.clip(round(np.sqrt(len(vectors)) / 2), *_NEIGHBOURS)))
+    count = neighbors or graph_neighbors(len(vectors))
+    return weighted_graph(*nearest_neighbors(vectors, min(count, len(vectors) - 1)))
 
 
-def shown_graph(vectors: _Vectors) -> tuple[csr_matrix, npt.NDArray[np.int64]]:
-    """Return the `neighbour_graph` that shows how many clusters there are, and which vectors it is of.
+def diffusion_graph(vectors: Vectors) -> csr_matrix:
+    """Return the connected graph for the diffusion map of ``float32 (n, d)`` vectors, at least three, all different."""
+    return connect_components(neighbor_graph(vectors, diffusion_neighbors(len(vectors))), vectors)
 
-    Above 5,000 vectors it is of so many, or of up to four times so many in as many parts that nothing connects: sums of
-    weights between clusters, and what chance would give them, are then sums over the parts. The same vectors give the
-    same graph.
 
-    Returns:
-        Weights ``float64 (m, m)``, sparse and symmetric, and the indices ``int64 (m,)`` of the vectors in rows and
-        columns; all of them up to 5,000.
+def cluster_count_graph(vectors: Vectors, neighbors: tuple[_Floats, _Indices] | None = None) -> CountGraph:
+    """Return the graph from which the number of clusters is estimated.
+
+    Up to 5,000 vectors it is the `neighbor_graph` of all of them. Of more vectors, up to four samples of 5,000, evenly
+    spaced over the rows, are made into graphs side by side without edges between them; sums of weights between clusters
+    are then sums over the samples. The components of each graph are connected.
+
+    Args:
+        vectors: ``float32 (n, d)``.
+        neighbors: The result of `nearest_neighbors` on all vectors with at least `graph_neighbors` neighbors, to save
+            the search up to 5,000 vectors.
     """
     from scipy.sparse import block_diag, csr_matrix
 
     samples = [np.arange(len(vectors))]
-    if len(vectors) > _SHOWN:
-        count = min(len(vectors) // _SHOWN, _SAMPLES)
-        rows = np.linspace(0, len(vectors) - 1, count * _SHOWN).astype(np.int64)
+    if len(vectors) > _SAMPLE_SIZE:
+        count = min(len(vectors) // _SAMPLE_SIZE, _SAMPLES)
+        rows = evenly_spaced(len(vectors), count * _SAMPLE_SIZE)
         samples = [rows[number::count] for number in range(count)]
-    graphs = [joined(neighbour_graph(vectors[sample]), vectors[sample]) for sample in samples]
-    return csr_matrix(block_diag(graphs)), np.concatenate(samples)
+        neighbors = None
+    graphs, components = [], 1
+    for sample in samples:
+        part = vectors[sample] if len(samples) > 1 or len(sample) < len(vectors) else vectors
+        count = graph_neighbors(len(part))
+        distances, indices = neighbors or nearest_neighbors(part, count)
+        graph = weighted_graph(distances[:, :count], indices[:, :count])
+        components = max(components, int(component_labels(graph).max()) + 1)
+        graphs.append(connect_components(graph, part, _LINK_WEIGHT))
+    return CountGraph(csr_matrix(block_diag(graphs)), np.concatenate(samples), components)
 
 
-def joined(graph: csr_matrix, vectors: _Vectors) -> csr_matrix:
-    """Return the graph of `vectors`, or where it falls into many pieces one of more neighbours."""
-    if count_pieces(graph) > MOST_PIECES and len(vectors) > _MORE_NEIGHBOURS:
-        return neighbour_graph(vectors, _MORE_NEIGHBOURS)
+def component_labels(graph: csr_matrix) -> Labels:
+    """Return the connected component of every row of the graph, ``int64 (n,)`` from 0 on."""
+    from scipy.sparse.csgraph import connected_components
+
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
+def connect_components(graph: csr_matrix, vectors: Vectors, weight: float = 1.0) -> csr_matrix:
+    """Return the graph with as many edges added as connect its components, one fewer than there are.
+
+    As in Borůvka's algorithm each component is joined to the one with the nearest centroid, in rounds, until one is
+    left. The edge joins the members that lie nearest to the other's centroid. So large components stay apart in a
+    diffusion map, and small ones, such as a few near-duplicates, lie beside what they resemble most.
+
+    Args:
+        graph: Weights ``float64 (n, n)``, sparse and symmetric.
+        vectors: ``float32 (n, d)``, one for each row.
+        weight: That of the edges of the first round, by default that of a nearest neighbor. It is a tenth in each
+            following round, which joins larger and more distant groups.
+    """
+    from scipy.sparse import csr_matrix
+
+    labels = component_labels(graph)
+    while (count := int(labels.max()) + 1) > 1:
+        centers = centroids(vectors, labels, count)
+        _, nearest = nearest_neighbors(centers.astype(np.float32), 1)
+        members = _members(labels)
+        pairs = {tuple(sorted((number, int(other)))) for number, other in enumerate(nearest[:, 0])}
+        ends = np.array(
+            [
+                [_closest(vectors, members[first], centers[second]), _closest(vectors, members[second], centers[first])]
+                for first, second in sorted(pairs)
+            ]
+        )
+        links = csr_matrix((np.full(len(ends), weight), (ends[:, 0], ends[:, 1])), shape=graph.shape)
+        graph = csr_matrix(graph + links + links.T)
+        labels, weight = component_labels(graph), weight / 10
     return graph
 
 
-def count_pieces(graph: csr_matrix) -> int:
-    """Return the number of parts that no weight connects."""
-    from scipy.sparse.csgraph import connected_components
+def _members(labels: Labels) -> list[_Indices]:
+    order = np.argsort(labels, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(labels))[:-1])
 
-    return int(connected_components(graph, directed=False, return_labels=False))
+
+def _closest(vectors: Vectors, rows: _Indices, point: _Floats) -> int:
+    return int(rows[((vectors[rows] - point) ** 2).sum(axis=1).argmin()])
 
 
 def _bandwidths(excess: _Floats) -> _Floats:
-    """Return for each row the width at which its weights add up to the logarithm of their number, by bisection."""
+    """Return for each row the width with which its weights sum to the logarithm of their number, by bisection."""
     target = np.log2(max(excess.shape[1], 2))
     low, high = np.zeros(len(excess)), np.full(len(excess), np.inf)
     width = np.maximum(excess.mean(axis=1), np.finfo(np.float64).tiny)
     for _ in range(_BANDWIDTH_ROUNDS):
-        wide = np.exp(-excess / width[:, None]).sum(axis=1) > target
-        high, low = np.where(wide, width, high), np.where(wide, low, width)
+        too_wide = np.exp(-excess / width[:, None]).sum(axis=1) > target
+        high, low = np.where(too_wide, width, high), np.where(too_wide, low, width)
         width = np.where(np.isinf(high), width * 2, (low + high) / 2)
-    # As UMAP does: where all neighbours are equally near, the width would become 0.
+    # As in UMAP: where all neighbors are at the same distance, the width would become 0.
     return np.asarray(np.maximum(width, 1e-3 * np.maximum(excess.mean(), np.finfo(np.float64).tiny)))

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import importlib.util
+import dataclasses
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from imgcluster.errors import ClusteringError, UsageError
 from imgcluster.features.diffusion import diffusion_map
-from imgcluster.features.duplicate_vectors import find_copies
-from imgcluster.features.neighbors import MOST_PIECES, count_pieces, joined, nearest, shown_graph, walk_graph
-from imgcluster.features.normalize import normalise
+from imgcluster.features.duplicate_vectors import find_duplicates
+from imgcluster.features.neighbors import (
+    CountGraph,
+    cluster_count_graph,
+    connect_components,
+    diffusion_neighbors,
+    graph_neighbors,
+    nearest_neighbors,
+    weighted_graph,
+)
+from imgcluster.features.normalize import l2_normalize
 from imgcluster.features.threads import one_thread
+from imgcluster.optional import UnavailablePackage, import_optional
 from imgcluster.types import Vectors
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
 
 __all__ = [
     "REDUCTIONS",
@@ -31,20 +36,20 @@ __all__ = [
 Reduction = Literal["auto", "none", "pca", "umap", "graph"]
 REDUCTIONS: Final[tuple[str, ...]] = get_args(Reduction)
 
-# What PCA and UMAP reduce to. Density needs few dimensions: in ten, HDBSCAN finds several clusters in photographs of
-# 60 up to 3,000; in more, one huge cluster or noise only (benchmarks/hdbscan_defaults.py, on CIFAR-10).
+# The dimensions of PCA and UMAP. Density needs few: in ten, HDBSCAN finds several clusters in 60 to 3,000 photographs;
+# in more, one huge cluster or only noise (benchmarks/hdbscan_defaults.py, on CIFAR-10).
 _DIMENSIONS: Final = 10
 
 _UMAP_NEIGHBOURS: Final = 15
 _EXACT_UP_TO: Final = 256
 
-# Fewer images than this have hardly any neighbourhoods.
+# Fewer images hardly have neighborhoods.
 _SMALLEST_GRAPH: Final = 16
-# Neighbours are looked for among so many images; the others are placed by theirs among them.
+# The graph is built from at most this many images; the others are interpolated between their neighbors among them.
 _GRAPH_SAMPLE: Final = 100_000
-_PLACED_BY: Final = 5
-# Comparing all pairs takes longer than this many multiplications are worth: then in 100 principal directions, which
-# hardly change the clusters (benchmarks/graph_defaults.py).
+_INTERPOLATED_FROM: Final = 5
+# Where comparing all pairs takes more multiplications than this, they are compared in 100 principal components, which
+# hardly changes the clusters (benchmarks/graph_defaults.py).
 _PAIR_BUDGET: Final = 2e11
 _PAIR_DIMENSIONS: Final = 100
 
@@ -55,15 +60,13 @@ class Reduced:
 
     Attributes:
         vectors: ``float32 (n, dimensions)``.
-        how: How they were reduced, in words; ``none`` where they were not.
-        graph: The `shown_graph` of them, where the reduction makes one.
-        rows: Indices of the vectors that the graph's rows stand for, ``int64``.
+        note: The method of reduction, in words; ``none`` for vectors as they were.
+        graph: The graph from which the number of clusters is estimated, where the reduction builds one.
     """
 
     vectors: Vectors
-    how: str
-    graph: csr_matrix | None = None
-    rows: npt.NDArray[np.int64] | None = None
+    note: str
+    graph: CountGraph | None = None
 
 
 def choose_reduction(reduction: str, method: str) -> str:
@@ -74,8 +77,12 @@ def choose_reduction(reduction: str, method: str) -> str:
     """
     if reduction not in REDUCTIONS:
         raise UsageError(f"reduction {reduction!r} is unknown; choose one of {', '.join(REDUCTIONS)}")
-    if reduction == "umap" and importlib.util.find_spec("umap") is None:
-        raise UsageError("--reduce umap needs another package: pip install 'imgcluster[umap]'")
+    if reduction == "umap":
+        # Imported now, so that a missing or broken package shows before the images are embedded.
+        try:
+            import_optional("umap")
+        except UnavailablePackage as error:
+            raise UsageError(f"--reduce umap is not possible: {error}") from None
     if reduction == "auto":
         # EVoC builds a graph of its own.
         return "none" if method == "evoc" else "graph"
@@ -83,12 +90,17 @@ def choose_reduction(reduction: str, method: str) -> str:
 
 
 def reduce(vectors: Vectors, method: str, *, seed: int) -> Reduced:
-    """Reduce ``float32 (n, d)`` vectors; ``none`` leaves them as they are.
+    """Reduce ``float32 (n, d)`` vectors.
 
-    ``graph`` maps them by random walks on their neighbour graph (see `diffusion.diffusion_map`); where there are too
-    few different vectors for that, or the graph falls into many pieces, they stay as they are, and `how` says so.
-    ``pca`` projects on the ten directions of largest variance. ``umap`` (McInnes et al. 2018,
-    https://arxiv.org/abs/1802.03426) keeps neighbours together in ten dimensions and needs the extra of that name.
+    Vectors should come in content order (`duplicate_vectors.content_order`), since samples are taken by position.
+
+    Args:
+        vectors: ``float32 (n, d)``, normalized.
+        method: ``none`` leaves them as they are. ``graph`` is the diffusion map of their nearest-neighbor graph; fewer
+            than 16 distinct vectors stay as they are. ``pca`` projects on the ten directions of largest variance.
+            ``umap`` (McInnes et al. 2018, https://arxiv.org/abs/1802.03426) keeps neighbors together in ten dimensions
+            and needs the extra of that name.
+        seed: For samples, PCA and UMAP.
 
     Raises:
         ClusteringError: There are too few vectors for UMAP.
@@ -103,64 +115,64 @@ def reduce(vectors: Vectors, method: str, *, seed: int) -> Reduced:
         return Reduced(vectors, "none")
     if method == "umap":
         return Reduced(_umap(vectors, target, seed), f"UMAP to {target} dimensions")
-    # Equal images are projected once: row by row, rounding errors would make them different ones.
-    first, copies = find_copies(vectors)
+    # Duplicates are projected once; otherwise rounding errors would make them differ.
+    first, copies = find_duplicates(vectors)
     if len(first) == 1:
         return Reduced(vectors, "none")
     return Reduced(_project(vectors, vectors[first], target, seed)[copies], f"PCA to {target} dimensions")
 
 
 def _graph(vectors: Vectors, seed: int) -> Reduced:
-    # Copies of one picture would be each other's only neighbours.
-    first, copies = find_copies(vectors)
-    different = vectors[first] if len(first) < len(vectors) else vectors
-    if len(different) < _SMALLEST_GRAPH:
+    # Duplicates would be each other's only neighbors.
+    first, copies = find_duplicates(vectors)
+    distinct = vectors[first] if len(first) < len(vectors) else vectors
+    if len(distinct) < _SMALLEST_GRAPH:
         return Reduced(vectors, "none")
-    sample = np.arange(len(different))
-    if len(different) > _GRAPH_SAMPLE:
-        sample = np.sort(np.random.default_rng(seed).choice(len(different), _GRAPH_SAMPLE, replace=False))
-    space = different
-    if len(sample) * len(different) * different.shape[1] > _PAIR_BUDGET and different.shape[1] > _PAIR_DIMENSIONS:
-        space = _project(different[sample], different, _PAIR_DIMENSIONS, seed)
-    among = space[sample] if len(sample) < len(space) else space
-    graph = joined(walk_graph(among), among)
-    if count_pieces(graph) > MOST_PIECES:
-        return Reduced(vectors, "none: the neighbour graph falls into many pieces")
-    mapped = diffusion_map(graph)
-    how = f"random walks on the neighbour graph to {mapped.shape[1]} dimensions"
-    if len(sample) < len(different):
-        mapped = _place_among(mapped, among, space)
-        how += f", from {len(sample):,} images"
-    graph, rows = shown_graph(among)
-    return Reduced(mapped[copies], how, graph, first[sample[rows]])
+    sample = np.arange(len(distinct))
+    if len(distinct) > _GRAPH_SAMPLE:
+        sample = np.sort(np.random.default_rng(seed).choice(len(distinct), _GRAPH_SAMPLE, replace=False))
+    space = distinct
+    if len(sample) * len(distinct) * distinct.shape[1] > _PAIR_BUDGET and distinct.shape[1] > _PAIR_DIMENSIONS:
+        space = _project(distinct[sample], distinct, _PAIR_DIMENSIONS, seed)
+    sampled = space[sample] if len(sample) < len(space) else space
+    # One search for both graphs; the cluster-count graph of a large set is one of samples, which are searched there.
+    neighbors = diffusion_neighbors(len(sampled))
+    distances, indices = nearest_neighbors(sampled, graph_neighbors(len(sampled)))
+    graph = weighted_graph(distances[:, :neighbors], indices[:, :neighbors])
+    mapped = diffusion_map(connect_components(graph, sampled))
+    note = f"diffusion map ({mapped.shape[1]} components) of the {neighbors}-nearest-neighbor graph"
+    if len(sample) < len(distinct):
+        mapped = _interpolate(mapped, sampled, space)
+        note += f" of {len(sample):,} images"
+    count_graph = cluster_count_graph(sampled, (distances, indices))
+    rows = first[sample[count_graph.rows]]
+    return Reduced(mapped[copies], note, dataclasses.replace(count_graph, rows=rows))
 
 
-def _place_among(mapped: Vectors, sample: Vectors, vectors: Vectors) -> Vectors:
-    """Return where `vectors` lie, each in the middle of its nearest in `sample`, which lie at `mapped`."""
-    distances, indices = nearest(sample, _PLACED_BY, of=vectors)
+def _interpolate(mapped: Vectors, sample: Vectors, vectors: Vectors) -> Vectors:
+    """Return `vectors` in the space of `mapped`: the weighted mean of their nearest in `sample`, of length 1."""
+    distances, indices = nearest_neighbors(sample, _INTERPOLATED_FROM, queries=vectors)
     weights = 1 / np.maximum(distances, 1e-6 * max(float(distances.mean()), 1e-12))
     placed = np.zeros((len(vectors), mapped.shape[1]))
-    for column in range(_PLACED_BY):
+    for column in range(_INTERPOLATED_FROM):
         placed += weights[:, column, None] * mapped[indices[:, column]]
-    return normalise(placed.astype(np.float32))
+    return l2_normalize(placed.astype(np.float32))
 
 
-def _project(vectors: Vectors, wanted: Vectors, target: int, seed: int) -> Vectors:
-    """Return `wanted` in the principal directions of `vectors`."""
+def _project(vectors: Vectors, queries: Vectors, target: int, seed: int) -> Vectors:
+    """Return the queries in the first `target` principal components of `vectors`."""
     from sklearn.decomposition import PCA
 
-    # Exact where that is quick; else randomised (Halko et al. 2011), whose first directions are as good.
+    # Exact where that is fast, otherwise randomized (Halko et al. 2011), whose leading components are as good.
     solver = "full" if min(vectors.shape) <= _EXACT_UP_TO else "randomized"
     pca = PCA(target, svd_solver=solver, iterated_power=7, random_state=seed)
-    # Sums depend on how many threads add them up, and HDBSCAN's ties on the last digit.
+    # Sums depend on the number of threads, and HDBSCAN breaks ties by the last digit.
     with one_thread():
-        return np.asarray(pca.fit(vectors).transform(wanted), dtype=np.float32)
+        return np.asarray(pca.fit(vectors).transform(queries), dtype=np.float32)
 
 
 def _umap(vectors: Vectors, target: int, seed: int) -> Vectors:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import umap
+    umap = import_optional("umap")
     neighbours = min(_UMAP_NEIGHBOURS, len(vectors) - 1)
     if len(vectors) <= target + 2 or neighbours < 2:
         raise ClusteringError(f"{len(vectors)} images are too few for UMAP; use --reduce pca")

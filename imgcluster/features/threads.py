@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = [
-    "one_thread",
-]
+__all__ = ["one_thread"]
 
 
 @contextmanager
 def one_thread(library: str | None = None) -> Iterator[None]:
-    """Add up in one order: several threads share sums out by their number, and the last digits differ."""
+    """Limit numeric libraries, or one of ``openmp`` and ``blas``, to one thread.
+
+    Several threads split a sum by their number, and its last digits would depend on the machine.
+    """
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1, user_api=library):

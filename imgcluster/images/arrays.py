@@ -25,9 +25,9 @@ def to_pixels(images: Values) -> Pixels:
 
 
 def tile(images: Pixels) -> Pixels:
-    """Return ``uint8 (n, height, width, channels)`` as one picture: rows from the top, as square as can be.
+    """Arrange ``uint8 (n, height, width, channels)`` images row by row in one nearly square image.
 
-    Places that are left over are white.
+    Unused cells are white.
     """
     count, height, width, channels = images.shape
     columns = math.ceil(math.sqrt(count))
@@ -38,18 +38,18 @@ def tile(images: Pixels) -> Pixels:
     return np.ascontiguousarray(ordered).reshape(rows * height, columns * width, channels)
 
 
-def merge_chrominance(grey: Values, chrominance: Values) -> Values:
-    """Return RGB images from luminance ``(n, h, w, 1)`` and chrominance (Cb, Cr) ``(n, h, w, 2)`` around ½.
+def merge_chrominance(gray: Values, chrominance: Values) -> Values:
+    """Return RGB images from luminance ``(n, h, w, 1)`` and chrominance (Cb, Cr) ``(n, h, w, 2)`` centered at ½.
 
-    ITU-R BT.601, as JPEG has it.
+    The conversion is that of JPEG (ITU-R BT.601).
     """
     blue, red = chrominance[..., :1] - 0.5, chrominance[..., 1:] - 0.5
-    colour = np.concatenate([grey + 1.402 * red, grey - 0.344136 * blue - 0.714136 * red, grey + 1.772 * blue], axis=3)
-    return np.asarray(colour.clip(0.0, 1.0), dtype=np.float32)
+    color = np.concatenate([gray + 1.402 * red, gray - 0.344136 * blue - 0.714136 * red, gray + 1.772 * blue], axis=3)
+    return np.asarray(color.clip(0.0, 1.0), dtype=np.float32)
 
 
 def write_png(path: Path, pixels: Pixels) -> None:
     """Write one image, ``uint8 (height, width, channels)`` of 1 or 3 channels, to `path`."""
     picture = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[:, :, 0])
-    with atomic_path(path) as draft:
-        picture.save(draft, format="PNG")
+    with atomic_path(path) as temporary:
+        picture.save(temporary, format="PNG")

@@ -1,7 +1,7 @@
-"""Decoding: from the bytes of one file to upright sRGB or grey pixels of the size an encoder wants.
+"""Decoding: from the bytes of one file to upright sRGB or gray pixels of an encoder's input size.
 
-Whatever a file holds, the answer is `Decoded` or an `UnreadableImage` that says why in plain words; one bad file
-never costs another. Finding files and telling images from other files happen before, in `find` and `formats`.
+Whatever a file contains, the result is `Decoded` or an `UnreadableImage` with the reason. `files` finds files, and
+`formats` detects which of them are images.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from PIL import Image, ImageCms, UnidentifiedImageError, features
 from imgcluster.errors import one_line
 from imgcluster.images.formats import PILLOW_FORMATS
 from imgcluster.images.resize import prepare
+from imgcluster.optional import UnavailablePackage, import_optional
 from imgcluster.types import InputSpec, Pixels
 
-__all__ = ["Decoded", "UnreadableImage", "decode", "heif_available", "quiet_decoders"]
+__all__ = ["Decoded", "UnreadableImage", "decode", "decode_picture", "heif_available", "quiet_decoders"]
 
 _LOG = logging.getLogger(__name__)
 
-# A JPEG is decoded at the smallest of its reduced sizes that is still this many times larger than the target:
-# the last step then is a proper resampling, and the result hardly differs from that of a full decode
-# (benchmarks/decode.py measures both the difference and the time).
+# A JPEG is decoded at the smallest of its reduced sizes that is still this many times larger than the target, so that
+# the result hardly differs from that of a full decode (benchmarks/decode.py measures the difference and the time).
 _DRAFT_MARGIN: Final = 2.0
 
 _ORIENTATION_TAG: Final = 0x0112
@@ -45,12 +45,12 @@ _UPRIGHT: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 
-
+# Brightness and color are sampled on this grid.
 _GRID: Final = (32, 32)
 
 
-class UnreadableImage(Exception):  # noqa: N818 - an answer about a file more than an error of the program
-    """A file that is an image by its look but cannot be decoded; the message is the reason in plain words."""
+class UnreadableImage(Exception):  # noqa: N818 - a result about a file more than an error of the program
+    """An image file that cannot be decoded; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,44 +59,59 @@ class Decoded:
 
     Attributes:
         pixels: ``uint8 (height, width, channels)``, for the encoder.
-        width: Of the upright original, in pixels.
-        height: Of the upright original, in pixels.
-        brightness: Mean of the grey values, in [0, 1].
-        colour: Mean difference between the largest and the smallest of red, green and blue, in [0, 1]; 0 is grey.
+        width: Width of the upright original, in pixels.
+        height: Height of the upright original, in pixels.
+        brightness: Mean of the gray values, in [0, 1].
+        color: Mean difference between the largest and the smallest of red, green and blue, in [0, 1]; 0 is gray.
     """
 
     pixels: Pixels
     width: int
     height: int
     brightness: float
-    colour: float
+    color: float
 
 
 def decode(data: bytes, spec: InputSpec, *, kind: str | None = None) -> Decoded:
-    """Decode an image file's bytes to the pixels that `spec` asks for.
+    """Decode an image file's bytes to the pixels described by `spec`.
 
-    The first frame or page counts; EXIF orientation is applied; transparency is composited on white; 16-bit
-    values are scaled to 8 bits; an embedded colour profile is converted to sRGB (a broken one is ignored).
+    The first frame or page is used; EXIF orientation is applied; transparency is composited on white; 16-bit
+    values are scaled to 8 bits; an embedded color profile is converted to sRGB (a broken one is ignored).
 
     Args:
         data: The file's bytes.
         spec: The size, channels and resize rule of the result.
-        kind: The format that `formats.sniff` found; only used to explain a missing decoder.
+        kind: The format that `formats.sniff` detected; only used to explain a missing decoder.
 
     Raises:
-        UnreadableImage: The bytes are damaged, truncated, too large or in a format without decoder here.
+        UnreadableImage: The bytes are damaged, truncated, too large, or in a format without a decoder here.
     """
     with _explained(kind), Image.open(io.BytesIO(data), formats=_formats()) as image:
-        left, upper, right, lower = spec.source_box(*image.size)
-        # The picture may lie on its side: what holds for the longer side of the target is good for either way.
-        picture, width, height = _upright(image, max(spec.width, spec.height) / min(right - left, lower - upper))
-        pixels = _pixels(picture, spec, image.info.get("icc_profile"))
-        return Decoded(pixels, width, height, *_looks(picture))
+        return _decoded(image, spec)
+
+
+def decode_picture(picture: Image.Image, spec: InputSpec) -> Decoded:
+    """Convert a Pillow image of any mode and size to the pixels described by `spec`, as `decode` does for a file.
+
+    Raises:
+        UnreadableImage: Its data cannot be loaded.
+    """
+    with _explained(None):
+        # A copy, because loading a JPEG at a reduced size would change the caller's image.
+        return _decoded(picture.copy(), spec)
+
+
+def _decoded(image: Image.Image, spec: InputSpec) -> Decoded:
+    left, upper, right, lower = spec.source_box(*image.size)
+    # The longer side of the target, because the image may still be turned by 90 degrees.
+    picture, width, height = _upright(image, max(spec.width, spec.height) / min(right - left, lower - upper))
+    pixels = _pixels(picture, spec, image.info.get("icc_profile"))
+    return Decoded(pixels, width, height, *_statistics(picture))
 
 
 @functools.cache
 def _formats() -> tuple[str, ...]:
-    """Return the decoders that may be tried and are there."""
+    """Return the allowed decoders that are available."""
     Image.init()
     heif_available()
     return tuple(name for name in PILLOW_FORMATS if name in Image.OPEN)
@@ -104,9 +119,9 @@ def _formats() -> tuple[str, ...]:
 
 @contextmanager
 def _explained(kind: str | None) -> Iterator[None]:
-    """Turn whatever a decoder raises into `UnreadableImage` with a reason in plain words."""
+    """Turn whatever a decoder raises into `UnreadableImage` with the reason."""
     if not heif_available() and kind == "HEIF":
-        raise UnreadableImage("HEIC needs an extra decoder: pip install 'imgcluster[heif]'")
+        raise UnreadableImage("HEIC files need an additional decoder: pip install 'imgcluster[heif]'")
     if kind == "AVIF" and not features.check("avif"):
         raise UnreadableImage("this build of Pillow cannot read AVIF: pip install --upgrade pillow")
     try:
@@ -117,27 +132,27 @@ def _explained(kind: str | None) -> Iterator[None]:
         raise UnreadableImage(f"too large to decode safely: {_bomb(error)}") from None
     except MemoryError:
         raise UnreadableImage("too large for this machine's memory") from None
-    # Decoders meet hostile bytes here, and raise whatever they like (struct.error, KeyError, SyntaxError, …).
+    # On damaged or hostile bytes decoders raise anything (struct.error, KeyError, SyntaxError, …).
     except Exception as error:
         raise UnreadableImage(f"damaged or truncated: {one_line(error)}") from None
 
 
 @functools.cache
 def heif_available() -> bool:
-    """Say whether HEIC files can be read; registers the decoder with Pillow at the first call."""
+    """Return whether HEIC files can be read; registers the decoder with Pillow at the first call."""
     try:
-        import pillow_heif
-    except ImportError:
+        import_optional("pillow_heif").register_heif_opener()
+    except UnavailablePackage as error:
+        _LOG.debug("%s", error)
         return False
-    pillow_heif.register_heif_opener()
     return True
 
 
 @contextmanager
 def quiet_decoders() -> Iterator[None]:
-    """Keep decoders' warnings about odd files (corrupt EXIF, large pictures) from the user's screen.
+    """Suppress decoders' warnings about unusual files (corrupt EXIF, large images).
 
-    Wrap the whole work of all threads in one: the list of warning filters is shared by a process.
+    One context must cover the work of all threads, because warning filters are shared by the process.
     """
     with warnings.catch_warnings():
         for module in (r"PIL\.", r"pillow_heif\."):
@@ -147,9 +162,9 @@ def quiet_decoders() -> Iterator[None]:
 
 
 def _upright(image: Image.Image, scale: float) -> tuple[Image.Image, int, int]:
-    """Load an opened image, turned upright, in mode ``L``, ``RGB`` or ``CMYK``; with its original width and height.
+    """Load an image, turn it upright, and convert it to mode ``L``, ``RGB`` or ``CMYK``; also return its original size.
 
-    Where it will be shrunk to `scale` or less, a JPEG may come at a half, quarter or eighth of its size.
+    A JPEG that will be shrunk to `scale` or less may be loaded at a half, quarter or eighth of its size.
     """
     width, height = image.size
     if image.format in ("JPEG", "MPO") and scale * _DRAFT_MARGIN < 1.0:
@@ -170,19 +185,19 @@ def _pixels(picture: Image.Image, spec: InputSpec, profile: bytes | None) -> Pix
     return np.asarray(picture, dtype=np.uint8).reshape(spec.height, spec.width, spec.channels)
 
 
-def _looks(picture: Image.Image) -> tuple[float, float]:
-    """Return brightness and colour, from points on a grid: to average whole pictures takes as long as decoding."""
-    few = picture.resize(_GRID, Image.Resampling.NEAREST)
-    grey = np.asarray(few.convert("L"), dtype=np.float32)
-    colours = np.asarray(few.convert("RGB"), dtype=np.float32)
-    return float(grey.mean()) / 255, float((colours.max(axis=2) - colours.min(axis=2)).mean()) / 255
+def _statistics(picture: Image.Image) -> tuple[float, float]:
+    """Return brightness and color from points on a grid; averaging whole images takes as long as decoding."""
+    sample = picture.resize(_GRID, Image.Resampling.NEAREST)
+    gray = np.asarray(sample.convert("L"), dtype=np.float32)
+    colors = np.asarray(sample.convert("RGB"), dtype=np.float32)
+    return float(gray.mean()) / 255, float((colors.max(axis=2) - colors.min(axis=2)).mean()) / 255
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 to 8, of a loaded image; TIFF and AVIF files are upright by then."""
+    """Return the EXIF orientation, 1 to 8, of a loaded image; Pillow turns TIFF and AVIF files itself."""
     try:
         value = image.getexif().get(_ORIENTATION_TAG, 1)
-    # Damaged metadata is no reason to lose the picture.
+    # Damaged metadata is no reason to skip the image.
     except Exception as error:
         _LOG.debug("EXIF ignored: %s", error)
         return 1
@@ -190,7 +205,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _flatten(image: Image.Image) -> Image.Image:
-    """Return the picture in mode ``L``, ``RGB`` or ``CMYK``: 8 bits, no palette, no transparency."""
+    """Return the image in mode ``L``, ``RGB`` or ``CMYK``: 8 bits, no palette, no transparency."""
     mode = image.mode
     if mode in ("L", "RGB", "CMYK") and "transparency" not in image.info:
         return image
@@ -204,7 +219,7 @@ def _flatten(image: Image.Image) -> Image.Image:
 
 
 def _to_eight_bits(values: npt.NDArray[Any], mode: str) -> Pixels:
-    """Scale 16-bit values from their full range, 32-bit and floating-point ones from what the picture holds."""
+    """Scale 16-bit values from their full range, 32-bit and floating-point values from the range in the image."""
     numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(numbers.min()), float(numbers.max())
     if mode.startswith("I;16") or (mode == "I" and low >= 0 and 255 < high <= 65535):
@@ -213,7 +228,7 @@ def _to_eight_bits(values: npt.NDArray[Any], mode: str) -> Pixels:
         low, high = 0.0, 1.0
     elif low >= 0 and high <= 255:
         low, high = 0.0, 255.0
-    # A picture of one value outside the usual ranges has no range of its own.
+    # A constant image outside the usual ranges has an empty range.
     return np.rint((numbers - low) * (255.0 / ((high - low) or 1.0))).astype(np.uint8)
 
 
@@ -226,21 +241,21 @@ def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
     try:
         return ImageCms.applyTransform(picture, transform) or picture
     except (ImageCms.PyCMSError, ValueError) as error:
-        _LOG.debug("colour profile ignored: %s", error)
+        _LOG.debug("color profile ignored: %s", error)
         return picture
 
 
 @functools.lru_cache(maxsize=64)
 def _srgb_transform(profile: bytes, mode: str) -> Any | None:
-    """Return what converts `mode` pictures with this ICC `profile` to sRGB; None where nothing is to be done."""
+    """Return the transform from this ICC `profile` to sRGB for images in `mode`; None if none is needed."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "srgb" in ImageCms.getProfileDescription(source).casefold():
             return None
         return ImageCms.buildTransform(source, _srgb_profile(), mode, "RGB")
-    # A profile that does not fit the picture, or is damaged: the pixels are still worth more than a skipped file.
+    # A damaged profile, or one for another mode, is ignored: that is better than skipping the file.
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
-        _LOG.debug("colour profile ignored: %s", error)
+        _LOG.debug("color profile ignored: %s", error)
         return None
 
 
@@ -250,7 +265,7 @@ def _srgb_profile() -> Any:
 
 
 def _bomb(error: BaseException) -> str:
-    """Say how large, in megapixels; Pillow says it in pixels and in other words."""
+    """Return Pillow's message about a too large image with the sizes in megapixels."""
     numbers = [int(number) for number in re.findall(r"\d{7,}", str(error))]
     if len(numbers) != 2:
         return one_line(error)

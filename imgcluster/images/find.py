@@ -1,22 +1,24 @@
-"""Finding files: walking folders in sorted order, once each, without holding the list in memory.
+"""Finding files: folders are walked in sorted order, once each, without holding the list in memory.
 
-Nothing is opened here; whether a file is an image is decided from its content later on.
+No file is opened here; whether a file is an image is decided from its content later.
 """
 
 from __future__ import annotations
 
 import codecs
-import fnmatch
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from imgcluster.errors import UsageError
 from imgcluster.fileio.path_text import join, to_text
 from imgcluster.images.formats import has_image_extension
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 __all__ = ["Finder", "FoundFile", "Scope", "UnreadablePath", "read_list"]
 
@@ -25,7 +27,14 @@ _SYSTEM_FOLDERS: Final = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "Syste
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A regular file: `path` relative to `root` (both texts of `path_text`), bytes, and time of last change."""
+    """A regular file.
+
+    Attributes:
+        root: Absolute folder, as text (see `pathtext`).
+        path: Path below `root`, as text.
+        size: In bytes.
+        mtime_ns: Time of the last change, in nanoseconds.
+    """
 
     root: str
     path: str
@@ -34,15 +43,15 @@ class FoundFile:
 
     @property
     def location(self) -> str:
-        """The absolute path as text; it identifies the file in a workspace."""
+        """The absolute path as text; identifies the file in a workspace."""
         return join(self.root, self.path)
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadablePath:
-    """A folder or file that should have been looked at and could not be; `reason` in plain words.
+    """A requested folder or file that cannot be read, and the `reason`.
 
-    `is_folder` says that images inside it, if any, were not looked for.
+    With `is_folder`, images inside it were not searched for.
     """
 
     root: str
@@ -58,7 +67,7 @@ class UnreadablePath:
 
 @dataclass(frozen=True, slots=True)
 class _Link:
-    """A symbolic link, looked at after everything else so that the real file's name is the one that counts."""
+    """A symbolic link; resolved after everything else, so that a file is reported under its real name."""
 
     root: str
     path: str
@@ -67,15 +76,18 @@ class _Link:
 
 @dataclass(frozen=True, kw_only=True)
 class Finder:
-    """What to look for, and where.
+    """Which files to find.
 
     Attributes:
         paths: Folders and files, as the user gave them.
-        listed: More files, from a list; one that is missing is reported, not raised.
-        exclude: Globs. One without ``/`` leaves out files and folders of that name; one with ``/`` is matched
-            against the path relative to its root.
-        recursive: Whether folders inside the given ones count.
-        marker: Folders that hold a file of this name are left out (another program's, or our own, output).
+        listed: More files, from a list; a missing one is yielded as `UnreadablePath`, not raised.
+        exclude: Patterns of a ``.gitignore`` file, matched against paths relative to the folder in `paths`; of
+            several matching patterns the last one counts. They never exclude a path in `paths` or `listed`.
+        recursive: Whether subfolders are searched.
+        marker: Subfolders that contain a file of this name are skipped (another workspace).
+
+    Raises:
+        UsageError: A path does not exist, or a pattern is invalid.
     """
 
     paths: Sequence[str | os.PathLike[str]] = ()
@@ -83,17 +95,32 @@ class Finder:
     exclude: Sequence[str] = ()
     recursive: bool = True
     marker: str | None = None
+    _excluded: GitIgnoreSpec | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        # A single text would be taken for a sequence of letters.
+        for name in ("paths", "listed", "exclude"):
+            if isinstance(getattr(self, name), str):
+                object.__setattr__(self, name, (getattr(self, name),))
         for path in self.paths:
             if not os.path.lexists(path):
                 raise UsageError(f"no such file or folder: {to_text(path)}")
+        object.__setattr__(self, "_excluded", _compile(self.exclude) if self.exclude else None)
+
+    def includes(self, name: str, path: str, *, is_folder: bool = False) -> bool:
+        """Return whether the entry `name` at `path`, relative to its root, is neither hidden nor excluded."""
+        if name.startswith(".") or name in _SYSTEM_FOLDERS:
+            return False
+        if self._excluded is None:
+            return True
+        path = path.replace(os.sep, "/")
+        return not self._excluded.match_file(f"{path}/" if is_folder else path)
 
     def find(self) -> Iterator[FoundFile | UnreadablePath]:
-        """Yield every wanted file once: by folder in sorted order, then what only links and lists lead to.
+        """Yield every file once: by folder in sorted order, then files reached only through links and lists.
 
-        Loops of symbolic links end; a file that is reached by several ways (a link beside it, overlapping folders)
-        is yielded under its real name, or the first of its links.
+        Loops of symbolic links end. A file that is reached in several ways (a link beside it, overlapping folders)
+        is yielded under its real name, or else under the first of its links.
         """
         reported: set[str] = set()
         for entry in _Search(self).run():
@@ -105,51 +132,52 @@ class Finder:
 
     def roots(self) -> list[str]:
         """Return the folders, as absolute texts, that the paths of found files are relative to."""
-        here = os.path.realpath(os.getcwd())
+        current = os.path.realpath(os.getcwd())
         found = set()
         for path in (*self.paths, *self.listed):
-            native = _place(path)
-            found.add(to_text(native if os.path.isdir(native) else _root_of_file(native, here)))
+            native = _canonical(path)
+            found.add(to_text(native if os.path.isdir(native) else _root_of_file(native, current)))
         return sorted(found)
 
     def scope(self) -> Scope:
-        """Return what a later look-up needs to tell "vanished" from "not looked for"."""
+        """Return what was searched, which tells files that vanished from files that were not searched for."""
         folders: set[str] = set()
         files: set[str] = set()
         for path in self.paths:
-            (folders if os.path.isdir(path) else files).add(to_text(_place(path)))
-        files.update(to_text(_place(path)) for path in self.listed)
+            (folders if os.path.isdir(path) else files).add(to_text(_canonical(path)))
+        files.update(to_text(_canonical(path)) for path in self.listed)
         return Scope(frozenset(folders), frozenset(files))
 
 
 class _Search:
-    """One search of a `Finder`, and what it has come past."""
+    """One search of a `Finder`, and what it has visited."""
 
     def __init__(self, finder: Finder) -> None:
         self.finder = finder
-        self.folders: dict[tuple[int, int] | str, str] = {}  # walked folders, with their path below the root
-        self.files: set[str] = set()  # real paths of files that were reached by a link or by name
+        self.folders: dict[tuple[int, int] | str, str] = {}  # visited folders, with their path below the root
+        self.files: set[str] = set()  # real paths of files reached by a link or by name
         self.links: list[_Link] = []
 
     def run(self) -> Iterator[FoundFile | UnreadablePath]:
         singles: list[str] = []
         for path in self.finder.paths:
-            native = _place(path)
+            native = _canonical(path)
             if os.path.isdir(native):
                 yield from self._walk(to_text(native), "", native)
             else:
                 singles.append(native)
-        singles += [_place(path) for path in self.finder.listed]
-        here = os.path.realpath(os.getcwd())
+        singles += [_canonical(path) for path in self.finder.listed]
+        current = os.path.realpath(os.getcwd())
         for native in singles:
-            folder = _root_of_file(native, here)
+            # Files under the current folder keep their path relative to it.
+            folder = _root_of_file(native, current)
             yield from self._file(to_text(folder), os.path.relpath(native, folder), native)
-        # A linked folder may hold further links, which join the end of this list.
+        # A linked folder may contain further links, which are appended to this list.
         for link in self.links:
             yield from self._follow(link)
 
     def _walk(self, root: str, path: str, native: str) -> Iterator[FoundFile | UnreadablePath]:
-        # Depth-first with a stack of its own: folders nest deeper than Python's recursion limit allows.
+        # Depth-first with an explicit stack: folders can nest deeper than Python's recursion limit.
         stack: list[Iterator[os.DirEntry[str] | UnreadablePath]] = [self._entries(root, path, native)]
         prefixes = [path]
         while stack:
@@ -170,16 +198,16 @@ class _Search:
                         stack.append(self._entries(root, relative, entry.path))
                         prefixes.append(relative)
                 elif entry.is_file():
-                    # Only a folder behind a link can hold what a file's own link or a list came to before.
+                    # Only a folder behind a link can contain files that a link or list has yielded before.
                     if self.files and os.path.realpath(entry.path) in self.files:
                         continue
                     facts = entry.stat()
                     yield FoundFile(root, to_text(relative), facts.st_size, facts.st_mtime_ns)
             except OSError as error:
-                yield UnreadablePath(root, to_text(relative), _plain(error))
+                yield UnreadablePath(root, to_text(relative), _reason(error))
 
     def _entries(self, root: str, path: str, native: str) -> Iterator[os.DirEntry[str] | UnreadablePath]:
-        """Return the wanted entries of one folder, sorted by name; nothing where it was walked before."""
+        """Return the included entries of one folder, sorted by name; none if it was visited before."""
         try:
             key = _identity(native)
             if key in self.folders:
@@ -187,13 +215,13 @@ class _Search:
             with os.scandir(native) as entries:
                 found = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
-            return iter([UnreadablePath(root, to_text(path), f"the folder cannot be read: {_plain(error)}", True)])
+            return iter([UnreadablePath(root, to_text(path), f"the folder cannot be read: {_reason(error)}", True)])
         marker = self.finder.marker
-        # The folder the user named is wanted whatever it holds; only those inside it can be left out.
+        # A folder the user named is searched whatever it contains; only its subfolders can be skipped.
         if path and marker and any(entry.name == marker for entry in found):
             return iter(())
         self.folders[key] = path
-        return _handed_out([entry for entry in found if self._wanted(entry.name, _below(path, entry.name))])
+        return _consume([entry for entry in found if self._includes(entry, _below(path, entry.name))])
 
     def _follow(self, link: _Link) -> Iterator[FoundFile | UnreadablePath]:
         if os.path.isdir(link.native):
@@ -203,7 +231,7 @@ class _Search:
             yield from self._file(link.root, link.path, link.native)
 
     def _file(self, root: str, path: str, native: str) -> Iterator[FoundFile | UnreadablePath]:
-        """Yield a file that was reached by a link or by name, unless it was, or will be, found without."""
+        """Yield a file reached by a link or by name, unless the walk has yielded, or will yield, it itself."""
         try:
             facts = os.stat(native)
             if stat.S_ISDIR(facts.st_mode):
@@ -214,33 +242,49 @@ class _Search:
             real = os.path.realpath(native)
             folder, name = os.path.split(real)
             walked = self.folders.get(_identity(folder))
-            if real in self.files or (walked is not None and self._wanted(name, _below(walked, name))):
+            if real in self.files or (walked is not None and self.finder.includes(name, _below(walked, name))):
                 return
         except OSError as error:
             broken = os.path.islink(native) and isinstance(error, FileNotFoundError)
-            reason = "a symbolic link to a file that is not there" if broken else _plain(error)
+            reason = "a symbolic link to a file that does not exist" if broken else _reason(error)
             yield UnreadablePath(root, to_text(path), reason)
             return
         self.files.add(real)
         yield FoundFile(root, to_text(path), facts.st_size, facts.st_mtime_ns)
 
-    def _wanted(self, name: str, path: str) -> bool:
-        if name.startswith(".") or name in _SYSTEM_FOLDERS:
-            return False
-        path = path.replace(os.sep, "/")
-        return not any(
-            fnmatch.fnmatchcase(path if "/" in pattern else name, pattern.rstrip("/"))
-            for pattern in self.finder.exclude
-        )
+    def _includes(self, entry: os.DirEntry[str], path: str) -> bool:
+        try:
+            # A link to a folder counts as a folder, so that the pattern "raw/" keeps it from being followed.
+            is_folder = entry.is_dir()
+        except OSError:
+            is_folder = False
+        return self.finder.includes(entry.name, path, is_folder=is_folder)
 
 
-def _root_of_file(native: str, here: str) -> str:
+def _root_of_file(native: str, current: str) -> str:
     """Return the current folder for a file below it, else the file's own folder."""
-    return here if native.startswith(here.rstrip(os.sep) + os.sep) else os.path.dirname(native)
+    return current if native.startswith(current.rstrip(os.sep) + os.sep) else os.path.dirname(native)
 
 
-def _handed_out(entries: list[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
-    """Yield entries and let go of each, with all that it remembers: a folder may hold a million."""
+def _compile(patterns: Sequence[str]) -> GitIgnoreSpec:
+    from pathspec import GitIgnoreSpec
+
+    # In a file "#" starts a comment; on a command line it is a name.
+    lines = ["\\" + pattern if pattern.startswith("#") else pattern for pattern in patterns]
+    for line, pattern in zip(lines, patterns, strict=True):
+        try:
+            valid = all(entry.include is not None for entry in GitIgnoreSpec.from_lines([line]).patterns)
+        except ValueError:
+            valid = False
+        if not valid and pattern.strip():
+            raise UsageError(
+                f"--exclude {pattern!r} is not a valid pattern; use those of .gitignore: *.png, raw/ or 2019/*.tif"
+            )
+    return GitIgnoreSpec.from_lines(lines)
+
+
+def _consume(entries: list[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
+    """Yield entries and free each one after use: a folder may contain a million."""
     entries.reverse()
     while entries:
         yield entries.pop()
@@ -252,7 +296,7 @@ def _below(folder: str, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The folders and files that a walk looked at; a stored image in it that was not found has vanished."""
+    """The folders and files that were searched; a stored image inside it that was not found has vanished."""
 
     folders: frozenset[str]
     files: frozenset[str]
@@ -273,15 +317,15 @@ class Scope:
 
 
 def read_list(lines: Iterable[bytes]) -> list[Path]:
-    """Return the paths of a list of files: one a line, or separated by NUL bytes as ``find -print0`` writes."""
+    """Return the paths in a list of files: one per line, or separated by NUL bytes as ``find -print0`` writes."""
     data = b"".join(lines).removeprefix(codecs.BOM_UTF8)
     separator = b"\0" if b"\0" in data else b"\n"
     names = (name if separator == b"\0" else name.removesuffix(b"\r") for name in data.split(separator))
     return [Path(os.fsdecode(name)) for name in names if name]
 
 
-def _place(path: str | os.PathLike[str]) -> str:
-    """Return where a folder, or the folder of a file, really is: an image has one place by whatever way it is named."""
+def _canonical(path: str | os.PathLike[str]) -> str:
+    """Return the path with links in its folders resolved, so that each image has one path however it is named."""
     native = os.path.abspath(path)
     if os.path.isdir(native):
         return os.path.realpath(native)
@@ -289,17 +333,17 @@ def _place(path: str | os.PathLike[str]) -> str:
 
 
 def _identity(folder: str) -> tuple[int, int] | str:
-    """Return what tells two ways to one folder from two folders."""
+    """Return a key that is equal for all paths to one folder."""
     facts = os.stat(folder)
     # Some Windows file systems give no inode numbers; the resolved path serves there.
     return (facts.st_dev, facts.st_ino) if facts.st_ino else os.path.realpath(folder)
 
 
 def _is_junction(entry: os.DirEntry[str]) -> bool:
-    """Say whether an entry is a junction of Windows, which can loop as a symbolic link can."""
+    """Return whether an entry is a Windows junction, which can form loops as symbolic links can."""
     check = getattr(entry, "is_junction", None)  # Python 3.12
     return bool(check and check())
 
 
-def _plain(error: OSError) -> str:
+def _reason(error: OSError) -> str:
     return error.strerror or str(error)

@@ -1,7 +1,4 @@
-"""Telling images from other files by their first bytes, and naming what cannot be decoded.
-
-No decoding happens here: this module answers "is this an image, and of which kind?" for 64 bytes and a name.
-"""
+"""Detecting image formats from the first bytes of a file and its extension; nothing is decoded here."""
 
 from __future__ import annotations
 
@@ -12,12 +9,12 @@ from typing import Final
 __all__ = ["HEAD_BYTES", "PILLOW_FORMATS", "FileKind", "has_image_extension", "sniff"]
 
 HEAD_BYTES: Final = 64
-"""How many first bytes of a file `sniff` wants to see."""
+"""The number of bytes from the start of a file that `sniff` needs."""
 
 PILLOW_FORMATS: Final = (
     "JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM", "ICO", "PSD",
 )  # fmt: skip
-"""The decoders that may be tried on a file; formats that run programs (EPS) or fetch things are not among them."""
+"""Pillow's names of the decoders that may be tried; formats that run programs (EPS) or load files are left out."""
 
 _STRONG: Final = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -33,10 +30,10 @@ _STRONG: Final = (
     (b"8BPS", "PSD"),
 )
 
-# With one of these sizes at its place a BMP file shows what it is, without its extension.
+# A BMP file whose header has one of these sizes is recognized without its extension.
 _BMP_HEADER_SIZES: Final = {12, 40, 52, 56, 64, 108, 124}
 
-# Two or three bytes are too few to claim a file: these count only under the extension of an image.
+# Signatures of two or three bytes count only if the file has an image extension.
 _WEAK: Final = (
     (b"BM", "BMP"),
     (b"\x00\x00\x01\x00", "ICO"),
@@ -61,10 +58,11 @@ _HEIF_BRANDS: Final = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"h
 
 @dataclass(frozen=True, slots=True)
 class FileKind:
-    """What a file is, as far as its first bytes and its name tell.
+    """The kind of a file, detected from its first bytes and its name.
 
-    `format` is a name out of `PILLOW_FORMATS` where the file should be decoded, else None; then `problem` says
-    why an image file cannot be read, and None for it too means: not an image at all, nobody expected one.
+    Attributes:
+        format: A name in `PILLOW_FORMATS` if the file should be decoded, else None.
+        problem: Why an image file cannot be read. None, together with `format` None, if the file is not an image.
     """
 
     format: str | None
@@ -75,18 +73,18 @@ _RAW: Final = FileKind(None, "camera raw files are not supported; export it as J
 
 
 def has_image_extension(name: str) -> bool:
-    """Say whether a file of this name is expected to be an image."""
+    """Return whether the name has the extension of an image."""
     return os.path.splitext(name)[1].lower() in _IMAGE_EXTENSIONS
 
 
 def sniff(head: bytes, extension: str) -> FileKind:
-    """Tell what a file is from its first `HEAD_BYTES` bytes; `extension` is lower case with its dot."""
+    """Detect the kind of a file from its first `HEAD_BYTES` bytes; `extension` is lower case with its dot."""
     canon = head.startswith(b"II*\x00") and head[8:10] == b"CR"
     if canon or head.startswith(_RAW_MAGIC) or head[4:11] == b"ftypcrx":
         return _RAW
     for magic, name in _STRONG:
         if head.startswith(magic):
-            # Most makers' raw files are TIFF files inside.
+            # Most camera raw formats are based on TIFF.
             return _RAW if name == "TIFF" and extension in _RAW_EXTENSIONS else FileKind(name)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return FileKind("WEBP")
@@ -111,4 +109,4 @@ def sniff(head: bytes, extension: str) -> FileKind:
         return FileKind(None)
     if not head:
         return FileKind(None, "the file is empty")
-    return FileKind(None, f"named {extension} but its content is no image (it starts with {head[:8]!r})")
+    return FileKind(None, f"named {extension} but its content is not an image (it starts with {head[:8]!r})")

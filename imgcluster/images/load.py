@@ -1,6 +1,6 @@
-"""Reading found files, several at a time and in order: sniffed, digested, decoded.
+"""Reading files in parallel and in order: format detection, digest, decoding.
 
-Threads suffice: Pillow and the operating system let go of Python's lock for nearly all of the work.
+Threads are enough, because Pillow and the operating system release Python's lock for nearly all of the work.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["Loaded", "NotAnImage", "Skipped", "Unchanged", "default_workers", "i
 
 _MAX_FILE_BYTES: Final = 1 << 31
 _DIGEST_BYTES: Final = 16
-# Enough that the slowest of a few large pictures does not leave the other threads idle.
+# Read so far ahead that one large image does not leave the other threads idle.
 _AHEAD_PER_WORKER: Final = 8
 
 _Item = TypeVar("_Item")
@@ -41,27 +41,27 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """A file whose content is what was embedded before."""
+    """A file whose content was embedded before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An image file that cannot be read, and why, in plain words."""
+    """An image file that cannot be read, and the reason."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class NotAnImage:
-    """A file that neither is an image nor is named like one."""
+    """A file that is not an image and has no image extension."""
 
 
 def read_image(
     file: FoundFile, spec: InputSpec, known_digest: bytes | None = None
 ) -> Loaded | Unchanged | Skipped | NotAnImage:
-    """Read one file; whatever is wrong with it is in the answer.
+    """Read and decode one file; problems with it are returned, not raised.
 
-    With `known_digest`, a file that still has this content is not decoded.
+    A file whose content still has the `known_digest` is not decoded.
     """
     path = from_text(file.location)
     try:
@@ -87,7 +87,11 @@ def read_image(
 def in_order(
     function: Callable[[_Item], _Result], items: Iterable[_Item], workers: int
 ) -> Iterator[tuple[_Item, _Result]]:
-    """Yield each item with `function` of it, computed by `workers` threads a few items ahead, in the items' order."""
+    """Yield (item, function(item)) in the order of `items`, computed by `workers` threads a few items ahead.
+
+    Raises:
+        UsageError: `workers` is less than 1.
+    """
     if workers < 1:
         raise UsageError(f"{workers} workers are not possible; at least 1 is needed")
     pending: deque[tuple[_Item, Future[_Result]]] = deque()
@@ -106,7 +110,7 @@ def in_order(
 
 
 def default_workers() -> int:
-    """Return how many threads may decode: as many as there are processors for this process."""
+    """Return the default number of decoding threads: the number of processors available to this process."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,6 +1,6 @@
-"""From a decoded picture to the pixels an encoder takes: the one preprocessing of training and of use.
+"""Resizing a decoded image to an encoder's input; training and inference share this code.
 
-Reading files is the business of `imgcluster.images.decode`; normalisation (mean, scale) is in the encoder's graph.
+`images` decodes files. Normalization (scale, mean, standard deviation) is part of the encoder's graph.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ __all__ = [
     "prepare",
 ]
 
-# Close to the middle of every encoder's input range, so that a border means little to its first layer.
-_PAD_GREY: Final = 127
+# The middle of the value range, so that a border has little effect on an encoder's first layer.
+_PAD_GRAY: Final = 127
 
 
 def prepare(picture: Image.Image, spec: InputSpec) -> Image.Image:
-    """Resize an upright `picture` (mode ``L``, ``RGB`` or ``CMYK``) by `spec`; its mode stays.
+    """Resize an upright `picture` (mode ``L``, ``RGB`` or ``CMYK``) as `spec` says; its mode does not change.
 
-    A picture that has the encoder's size already comes back pixel for pixel under ``stretch``, ``pad`` and a
-    full ``crop``.
+    An image that already has the input's size is returned unchanged by ``stretch``, ``pad``, and ``crop`` with a
+    `crop_fraction` of 1.
     """
     size = (spec.width, spec.height)
     resample = Image.Resampling[spec.filter.upper()]
     if spec.resize == "pad":
         scale = min(spec.width / picture.width, spec.height / picture.height)
         inner = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-        grey = (0, 0, 0, 255 - _PAD_GREY) if picture.mode == "CMYK" else (_PAD_GREY,) * len(picture.getbands())
-        canvas = Image.new(picture.mode, size, grey)
+        gray = (0, 0, 0, 255 - _PAD_GRAY) if picture.mode == "CMYK" else (_PAD_GRAY,) * len(picture.getbands())
+        canvas = Image.new(picture.mode, size, gray)
         offset = ((spec.width - inner[0]) // 2, (spec.height - inner[1]) // 2)
         canvas.paste(picture.resize(inner, resample), offset)
         return canvas

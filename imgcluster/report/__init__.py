@@ -1,5 +1,5 @@
-"""The page: what it knows (`content`), its pictures (`sprites`), how it is written (`page`), and its own scripts, one
-noun each, which show it and let people judge.
+"""The page and the figures, made from plain values that the commands read from the workspace.
 
-It reads plain values and gives HTML; where the values come from is the commands' business.
+The page: positions on its map (`projection`), typical images (`exemplars`), content (`content`, `page_inputs`),
+thumbnails (`sprites`), HTML (`page`) and scripts (``scripts/``). Figures: `plots`, `condensed_tree`.
 """

@@ -1,4 +1,4 @@
-"""What the page knows, as plain values, and the sentences that say it in words."""
+"""The content of the page as plain values, and its sentences."""
 
 from __future__ import annotations
 
@@ -8,24 +8,31 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Cluster", "Images", "Page", "Thumbnails", "choose_embedded", "facts", "overview", "quality"]
+__all__ = ["Cluster", "Images", "Page", "Thumbnails", "facts", "headline", "quality", "sentences"]
 
 _METHODS: Final = {"kmeans": "k-means", "hdbscan": "HDBSCAN", "evoc": "EVoC"}
-_DEFAULTS: Final = {
-    "k": None,
-    "level": None,
-    "min_cluster_size": None,
-    "assign_noise": False,
-    "reduce": "auto",
-    "method": "auto",
-}
+# The bands of Kaufman & Rousseeuw (1990), one step lower: in many dimensions silhouettes are small.
+_SEPARATION: Final = (
+    (0.5, "The clusters are well separated."),
+    (0.25, "The clusters are separated, with some overlap."),
+    (0.05, "The clusters overlap: images near a border could also belong to the neighboring cluster."),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """One cluster; `number` is −1 for noise, whose other values are None or empty.
+    """One cluster.
 
-    `medoid` and `representatives` are places in `Images`; `nearest` are other clusters with their distances.
+    Attributes:
+        number: Its number; −1 is noise, whose scores and medoid are None.
+        name: Its name; "" without one.
+        size: Number of images.
+        silhouette: Mean silhouette, in [−1, 1].
+        stability: Bootstrap Jaccard index, in [0, 1].
+        mean_distance: Mean distance of its images to the medoid.
+        medoid: Row of its medoid in `Images`.
+        nearest: The nearest other clusters, with their distances.
+        representatives: Rows of typical images in `Images`.
     """
 
     number: int
@@ -41,18 +48,18 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """All images, row by row.
+    """All images, one per row.
 
     Attributes:
-        names: File names as text, without their folders.
-        folders: Each folder as its path relative to the images' common one, and as a link.
-        folder: Which of these an image lies in; ``int32 (n,)``.
-        links: Links of the images that do not lie under their folder's link and their own name.
+        names: File names as text, without folders.
+        folders: Path of each folder relative to the common folder of all images, and a link to it.
+        folder: Index of each image's folder in `folders`; ``int32 (n,)``.
+        links: Links of the images that cannot be reached by their folder's link and their name, by row.
         cluster: ``int32 (n,)``; −1 is noise.
-        runner_up: The next best cluster, ``int32 (n,)``, −1 for none; None where nobody computed it.
+        runner_up: The second-best cluster, ``int32 (n,)``, −1 for none; None if it was not computed.
         confidence: ``float64 (n,)`` in [0, 1].
-        distance: ``float32 (n,)``, NaN where there is none.
-        points: Places on the map, ``float32 (n, 2)`` in [−1, 1].
+        distance: Distance to the medoid, ``float32 (n,)``; NaN where it is not defined.
+        points: Positions on the map, ``float32 (n, 2)`` in [−1, 1].
     """
 
     names: list[str]
@@ -68,8 +75,15 @@ class Images:
 
 @dataclass(frozen=True, slots=True)
 class Thumbnails:
-    """Pictures of `images` (places in `Images`), tile by tile on WebP `sheets` of so many columns and rows; `missing`
-    are the tiles, counted over all sheets, that are blank."""
+    """Thumbnails of one size, as square tiles on WebP sheets.
+
+    Attributes:
+        side: Pixels of a tile.
+        columns: Tiles per row and per column of a full sheet.
+        images: The row in `Images` of each tile, counted over all sheets; ``int32``.
+        missing: The tiles that are blank because their file could not be read.
+        sheets: The WebP files.
+    """
 
     side: int
     columns: int
@@ -83,17 +97,16 @@ class Page:
     """The whole page.
 
     Attributes:
-        identity: Of the clustering, for plans made on the page.
-        title: The heading.
+        identity: Identity of the clustering, stored in plans that are saved on the page.
+        title: The heading: what was found.
         sentences: The overview in words.
-        warnings: What the reader should know first.
-        facts: Names and values for a table.
+        warnings: Problems to know before using the clusters.
+        facts: Names and values for the collapsed details.
         clusters: By number, noise last.
-        images: Every image.
-        thumbnails: Pictures, the largest first.
-        map_how: How the map was made, in words.
+        images: All images.
+        thumbnails: The largest first.
         skipped: Reasons and numbers of the images that could not be read.
-        command: What carries out a plan that was saved as ``imgcluster-plan.json``.
+        command: The command that applies a plan saved as ``imgcluster-plan.json``.
         made_by: The last line.
     """
 
@@ -105,122 +118,80 @@ class Page:
     clusters: tuple[Cluster, ...]
     images: Images
     thumbnails: tuple[Thumbnails, ...]
-    map_how: str
     skipped: tuple[tuple[str, int], ...]
     command: str
     made_by: str
 
 
-def choose_embedded(
-    clusters: npt.NDArray[np.int64],
-    confidence: npt.NDArray[np.float64],
-    representatives: dict[int, list[int]],
-    *,
-    most: int,
-) -> list[int]:
-    """Choose the images whose pictures are in the page: all, or `most` spread over the clusters.
-
-    Each cluster gets the same room, what small ones leave going to the larger. In it come first its representatives,
-    then its least confident members, then others evenly from sure to doubtful. The images of a cluster come together,
-    so that few sheets are looked at at a time.
-    """
-    numbers = list(representatives)
-    sizes = {number: int((clusters == number).sum()) for number in numbers}
-    room = _shared_out(sizes, most)
-    chosen = []
-    for number in numbers:
-        inside = np.flatnonzero(clusters == number)
-        order = inside[np.lexsort((inside, -np.nan_to_num(confidence[inside])))]
-        first = representatives[number][: room[number]]
-        if room[number] < len(order):
-            tail = order[::-1][: room[number] // 4].tolist()
-            rest = max(0, room[number] - len(first) - len(tail))
-            even = order[np.linspace(0, len(order) - 1, rest).astype(np.int64)].tolist()
-            wanted = list(dict.fromkeys([*first, *tail, *even, *order.tolist()]))[: room[number]]
-        else:
-            wanted = list(dict.fromkeys([*first, *order.tolist()]))
-        chosen.extend(wanted)
-    return chosen
+def headline(metrics: dict[str, Any]) -> str:
+    """Return the sentence that says what was found."""
+    images, clusters = _count(metrics["images"], "image"), metrics["clusters"]
+    if not clusters:
+        return f"No clusters were found in {images}."
+    if isinstance(metrics["options"].get("k"), int):
+        return f"{images} {_were(metrics['images'])} divided into {_count(clusters, 'cluster')}."
+    return f"{_count(clusters, 'cluster')} {_were(clusters)} found in {images}."
 
 
-def _shared_out(sizes: dict[int, int], most: int) -> dict[int, int]:
-    room: dict[int, int] = {}
-    left, waiting = most, sorted(sizes, key=lambda number: (sizes[number], number))
-    for position, number in enumerate(waiting):
-        room[number] = min(sizes[number], left // (len(waiting) - position))
-        left -= room[number]
-    return room
-
-
-def overview(metrics: dict[str, Any], manifest: dict[str, Any], noise: int) -> tuple[str, ...]:
-    """Return the sentences that say how sure the clustering is, first of all, and what it was made of."""
-    encoder = manifest.get("encoder", {})
-    count, clusters = metrics["images"], metrics["clusters"]
-    reduction = "" if metrics["reduction"] == "none" else f" after {metrics['reduction']}"
-    method = _METHODS.get(metrics["method"], metrics["method"])
-    asked = isinstance(metrics["options"].get("k"), int)
-    sentences = [quality(metrics)] if quality(metrics) else []
-    sentences.append(
-        f"The encoder {encoder.get('name', '?')} turned {_number(count, 'image')} into vectors; {method}{reduction} "
-        f"{'made' if asked else 'found'} {_number(clusters, 'cluster')} of them."
-    )
+def sentences(metrics: dict[str, Any]) -> tuple[str, ...]:
+    """Return the sentences below the headline: how reliable the clusters are, noise, and accuracy if it is known."""
+    found = [quality(metrics)]
+    noise = metrics.get("noise", 0)
     if noise:
-        sentences.append(
-            f"{_number(noise, 'image')} ({noise / count:.0%}) in no cluster: noise, like no group of others."
-        )
+        share = noise / metrics["images"]
+        found.append(f"{_count(noise, 'image')} ({share:.0%}) {_were(noise)} not assigned to any cluster (noise).")
     scores = metrics.get("scores")
     if scores:
-        sentences.append(
-            f"Against the labels ({scores['labels']}): accuracy {scores['accuracy']:.3f}, NMI {scores['nmi']:.3f}, "
-            f"ARI {scores['ari']:.3f}, purity {scores['purity']:.3f}."
-        )
-    return tuple(sentences)
+        found.append(f"Compared with the labels ({scores['labels']}), the accuracy is {scores['accuracy']:.3f}.")
+    return tuple(filter(None, found))
 
 
 def quality(metrics: dict[str, Any]) -> str:
-    """Return one sentence on how far the clusters can be trusted; "" where nothing is known of it."""
+    """Return one sentence on how reliable the clusters are; "" if nothing is known about it."""
     if metrics.get("quality"):
         return str(metrics["quality"])
     silhouette = metrics.get("silhouette")
-    return "" if silhouette is None else f"Mean silhouette {silhouette + 0.0:.2f}: {_in_words(silhouette)}."
+    if silhouette is None:
+        return ""
+    return next((words for least, words in _SEPARATION if silhouette >= least), "The clusters hardly differ.")
 
 
-def facts(metrics: dict[str, Any], manifest: dict[str, Any], how: str) -> tuple[tuple[str, str], ...]:
-    """Return names and values of everything that decided on the result; options only where they were given."""
-    encoder, options = manifest.get("encoder", {}), metrics["options"]
-    given = [
-        f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
-        for name, value in options.items()
-        if name in _DEFAULTS and value != _DEFAULTS[name]
-    ]
-    method = _METHODS.get(metrics["method"], str(metrics["method"]))
+def facts(
+    metrics: dict[str, Any], manifest: dict[str, Any], *, options: str, projection: str
+) -> tuple[tuple[str, str], ...]:
+    """Return names and values for the collapsed details: how the clusters were made, and expert scores.
+
+    Args:
+        metrics: The content of ``metrics.json``.
+        manifest: The content of ``manifest.json``.
+        options: The options that were given, as on the command line; "" for the defaults.
+        projection: How the map was computed.
+    """
+    scores = metrics.get("scores", {})
     rows = [
-        ("Encoder", str(encoder.get("name", "?"))),
-        ("Method", method if metrics["reduction"] == "none" else f"{method}, after {metrics['reduction']}"),
-        ("Options", " ".join(given) or "the defaults"),
-        ("Seed", str(options["seed"])),
-        ("Parameters", ", ".join(f"{name} {_short(value)}" for name, value in metrics.get("parameters", {}).items())),
-        ("Map", how),
+        ("Encoder", str(manifest.get("encoder", {}).get("name", ""))),
+        ("Method", _METHODS.get(metrics["method"], str(metrics["method"]))),
+        ("Reduction", str(metrics["reduction"])),
+        ("Options", options or "defaults"),
+        ("Seed", str(metrics["options"]["seed"])),
+        ("Mean silhouette", _short(metrics.get("silhouette"))),
+        ("Parameters", ", ".join(f"{name} = {_short(value)}" for name, value in metrics.get("parameters", {}).items())),
+        *((name, _short(scores.get(key))) for name, key in (("NMI", "nmi"), ("ARI", "ari"), ("Purity", "purity"))),
+        ("Map", projection),
         ("Version", str(metrics.get("imgcluster", ""))),
     ]
     return tuple((name, value) for name, value in rows if value)
 
 
 def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if value is None:
+        return ""
+    return f"{value + 0.0:.4g}" if isinstance(value, float) else str(value)
 
 
-def _in_words(silhouette: float) -> str:
-    # The bands that Kaufman & Rousseeuw (1990) give, less strict by one: features of photographs have hundreds
-    # of dimensions, in which silhouettes are small throughout.
-    if silhouette >= 0.5:
-        return "the clusters are well apart"
-    if silhouette >= 0.25:
-        return "the clusters are apart, with some overlap"
-    if silhouette >= 0.05:
-        return "the clusters overlap; images on their borders could as well be next door"
-    return "the clusters hardly differ from each other"
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"
 
 
-def _number(count: int, noun: str) -> str:
+def _count(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.features.normalize import normalise
+from imgcluster.features.normalize import l2_normalize
 from imgcluster.types import Metric, Vectors
 
 __all__ = ["nearest_clusters", "representatives"]
@@ -66,7 +66,7 @@ def nearest_clusters(
         or [np.zeros(vectors.shape[1])]
     )
     if metric == "cosine":
-        centres = normalise(centres.astype(np.float32)).astype(np.float64)
+        centres = l2_normalize(centres.astype(np.float32)).astype(np.float64)
     found = {}
     for row, number in enumerate(numbers):
         if metric == "cosine":
@@ -84,7 +84,7 @@ def _in_order(labels: npt.NDArray[np.int64]) -> Sequence[int]:
 
 
 def _prepared(vectors: Vectors, metric: Metric) -> Vectors:
-    return normalise(vectors) if metric == "cosine" else vectors
+    return l2_normalize(vectors) if metric == "cosine" else vectors
 
 
 def _farthest_first(points: Vectors, count: int) -> list[int]:

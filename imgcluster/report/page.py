@@ -1,7 +1,6 @@
-"""Writing the page: one HTML file with its styles, scripts, data and pictures inside, which asks the network for
-nothing.
+"""Writes the page: one HTML file that contains its style, scripts, data and thumbnails, and fetches nothing.
 
-Names of files and clusters come in as JSON in a block that browsers do not run, and the scripts show them as text.
+The names of files and clusters are stored as JSON, which browsers do not run, and shown as text by the scripts.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from importlib.resources import files
 from typing import Any, Final
 
@@ -22,43 +20,47 @@ from imgcluster.report.palette import colour, marker
 __all__ = ["SCRIPTS", "render"]
 
 SCRIPTS: Final = (
-    "document.js",
-    "pictures.js",
+    "dom.js",
+    "data.js",
+    "thumbnails.js",
     "plan.js",
-    "tiles.js",
-    "card.js",
+    "cluster-labels.js",
+    "dialogs.js",
+    "plan-dialog.js",
+    "tile-grid.js",
+    "image-dialog.js",
+    "cluster-dialog.js",
+    "search.js",
+    "overview.js",
     "gallery.js",
+    "map-view.js",
+    "map-renderer.js",
+    "map-overlay.js",
+    "map-input.js",
     "map.js",
-    "map-points.js",
-    "map-pictures.js",
-    "map-moves.js",
     "start.js",
 )
-"""The page's own scripts, in the order in which they are joined: each may use what stands before it."""
+"""The scripts in ``scripts/``, in the order in which they run."""
 
-_LIBRARY: Final = ("vendor/pixi.min.js", "vendor/pixi-unsafe-eval.min.js")
-_STEPS: Final = 32767
+_POINT_STEPS: Final = 32767
+_CONFIDENCE_STEPS: Final = 65535
 
 
 def render(page: Page) -> str:
     """Return the page as HTML."""
     from jinja2 import Environment, StrictUndefined
 
-    style = _text("page.css")
-    # Comments that name a source map would send a browser's tools looking for it.
-    library = [re.sub(r"\n//# sourceMappingURL=\S*\s*$", "\n", _text(name)) for name in _LIBRARY]
-    own = '"use strict";\n(() => {\n' + "\n".join(_text(name) for name in SCRIPTS) + "})();\n"
-    scripts = [*library, own]
-    # Nothing may be fetched or run but what is here, whatever a file's name or a mistake of ours puts into the page.
-    # Pictures come from the sheets inside (blob:) or, on demand, from the user's own files beside the page.
+    style = _read("page.css")
+    script = '"use strict";\n(() => {\n' + "\n".join(_read(f"scripts/{name}") for name in SCRIPTS) + "})();\n"
+    # Only this style and this script may run, and nothing may be fetched but images: thumbnails (blob:) and originals.
     policy = (
         f"default-src 'none'; img-src blob: data: file: 'self'; style-src {_hash(style)}; "
-        f"script-src {' '.join(map(_hash, scripts))}; base-uri 'none'; form-action 'none'"
+        f"script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
     )
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(_text("page.html"))
+    template = environment.from_string(_read("page.html"))
     data = json.dumps(_document(page), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return template.render(page=page, style=style, scripts=scripts, policy=policy, data=data.replace("<", "\\u003c"))
+    return template.render(page=page, style=style, script=script, policy=policy, data=data.replace("<", "\\u003c"))
 
 
 def _document(page: Page) -> dict[str, Any]:
@@ -70,11 +72,9 @@ def _document(page: Page) -> dict[str, Any]:
         "facts": page.facts,
         "skipped": page.skipped,
         "command": page.command,
-        "mapHow": page.map_how,
         "clusters": [_cluster(cluster) for cluster in page.clusters],
         "images": _images(page.images),
-        "thumbnails": [_thumbnails(pictures) for pictures in page.thumbnails],
-        "madeBy": page.made_by,
+        "thumbnails": [_thumbnails(thumbnails) for thumbnails in page.thumbnails],
     }
 
 
@@ -82,7 +82,7 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
     return {
         "number": cluster.number,
         "name": cluster.name,
-        "colour": colour(cluster.number),
+        "color": colour(cluster.number),
         "marker": marker(cluster.number),
         "size": cluster.size,
         "silhouette": cluster.silhouette,
@@ -95,38 +95,39 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
 
 
 def _images(images: Images) -> dict[str, Any]:
+    confidence = np.nan_to_num(images.confidence).clip(0, 1)
     return {
         "names": images.names,
         "folders": images.folders,
         "links": images.links,
-        "folder": _packed(images.folder, "<i4"),
-        "cluster": _packed(images.cluster, "<i4"),
-        "runnerUp": None if images.runner_up is None else _packed(images.runner_up, "<i4"),
-        "confidence": _packed(np.rint(np.nan_to_num(images.confidence).clip(0, 1) * 65535), "<u2"),
-        "distance": _packed(images.distance, "<f4"),
-        "points": _packed(np.rint(images.points.clip(-1, 1) * _STEPS), "<i2"),
+        "folder": _encode(images.folder, "<i4"),
+        "cluster": _encode(images.cluster, "<i4"),
+        "runnerUp": None if images.runner_up is None else _encode(images.runner_up, "<i4"),
+        "confidence": _encode(np.rint(confidence * _CONFIDENCE_STEPS), "<u2"),
+        "distance": _encode(images.distance, "<f4"),
+        "points": _encode(np.rint(images.points.clip(-1, 1) * _POINT_STEPS), "<i2"),
     }
 
 
-def _thumbnails(pictures: Thumbnails) -> dict[str, Any]:
+def _thumbnails(thumbnails: Thumbnails) -> dict[str, Any]:
     return {
-        "side": pictures.side,
-        "columns": pictures.columns,
-        "images": _packed(pictures.images, "<i4"),
-        "missing": pictures.missing,
-        "sheets": [base64.b64encode(sheet).decode("ascii") for sheet in pictures.sheets],
+        "side": thumbnails.side,
+        "columns": thumbnails.columns,
+        "images": _encode(thumbnails.images, "<i4"),
+        "missing": thumbnails.missing,
+        "sheets": [base64.b64encode(sheet).decode("ascii") for sheet in thumbnails.sheets],
     }
 
 
-def _packed(values: npt.NDArray[Any], kind: str) -> str:
-    """Return an array as base64 of little-endian numbers, which a browser reads as they are."""
-    return base64.b64encode(np.ascontiguousarray(values, dtype=np.dtype(kind)).tobytes()).decode("ascii")
+def _encode(values: npt.NDArray[Any], dtype: str) -> str:
+    """Return an array as base64 of little-endian numbers, which a browser reads as a typed array."""
+    return base64.b64encode(np.ascontiguousarray(values, dtype=np.dtype(dtype)).tobytes()).decode("ascii")
 
 
 def _hash(text: str) -> str:
-    """Return what a policy calls an inline script or style by."""
+    """Return the source expression of an inline script or style in a Content-Security-Policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
 
 
-def _text(name: str) -> str:
+def _read(name: str) -> str:
     return (files("imgcluster.report") / name).read_text(encoding="utf-8")

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.fileio.atomic import atomic_path
-from imgcluster.images.arrays import tile
 from imgcluster.report.palette import NOISE_COLOUR, colour, marker
 from imgcluster.types import Candidate, Pixels
 
@@ -116,9 +115,8 @@ def map_figure(
     return figure
 
 
-def montage_figure(pixels: Pixels, number: int, title: str) -> Figure:
-    """Draw pictures ``uint8 (n, side, side, 3)``, n at least 1, as tiles under a title in the cluster's colour."""
-    canvas = tile(_with_gaps(pixels))
+def montage_figure(canvas: Pixels, number: int, title: str) -> Figure:
+    """Draw a montage of images, ``uint8 (height, width, 3)``, under a title in the cluster's color."""
     scale = 6.0 / max(canvas.shape[:2])
     figure, axes = _axes(canvas.shape[1] * scale, canvas.shape[0] * scale + 0.4)
     axes.imshow(canvas)
@@ -236,11 +234,6 @@ def _label(setter: Any, places: Sequence[float], titles: Sequence[str]) -> None:
     """Put as many titles to their places as can be read."""
     every = -(-len(places) // _LABELLED_UP_TO) if places else 1
     setter(list(places)[::every], [_plain(title) for title in titles[::every]])
-
-
-def _with_gaps(pixels: Pixels) -> Pixels:
-    gap = max(1, pixels.shape[1] // 32)
-    return np.pad(pixels, ((0, 0), (gap, gap), (gap, gap), (0, 0)), constant_values=255)
 
 
 def _in_order(clusters: npt.NDArray[np.int64]) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import warnings
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,10 +11,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.features.normalize import normalise
+from imgcluster.features.normalize import l2_normalize
+from imgcluster.optional import UnavailablePackage, import_optional
 from imgcluster.types import Metric, Vectors
 
 __all__ = ["Layout", "choose_layout", "lay_out"]
+
+_LOG = logging.getLogger(__name__)
 
 # Below this many images UMAP's neighbourhoods are most of the set, and PCA says as much.
 _UMAP_FROM: Final = 100
@@ -32,14 +36,21 @@ _CHUNK: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """`points` ``float32 (n, 2)`` in [−1, 1], and `how` they were found, in words."""
+    """A two-dimensional projection of the images.
+
+    Attributes:
+        points: ``float32 (n, 2)`` in [−1, 1].
+        how: The method, in words.
+        method: The method that was used, ``umap`` or ``pca``.
+    """
 
     points: npt.NDArray[np.float32]
     how: str
+    method: str
 
 
 def choose_layout(count: int) -> str:
-    """Return ``umap`` where its package is installed and `count` images are enough for it, else ``pca``."""
+    """Return ``umap`` if its package seems installed and `count` images are enough for it, else ``pca``."""
     return "umap" if count >= _UMAP_FROM and importlib.util.find_spec("umap") is not None else "pca"
 
 
@@ -48,7 +59,8 @@ def lay_out(vectors: Vectors, metric: Metric, method: str, *, seed: int = 0) -> 
 
     ``umap`` (McInnes et al. 2018, https://arxiv.org/abs/1802.03426) keeps neighbours together; above 20,000 images it
     lays out that many, drawn at random, and puts each other one to the median place of its five nearest among them.
-    ``pca`` shows the two directions of largest variance: distances are true, but clusters overlap.
+    ``pca`` shows the two directions of largest variance: distances are true, but clusters overlap. It also replaces
+    ``umap`` if the package umap cannot be imported; a warning then says why.
 
     Args:
         vectors: ``float32 (n, d)``.
@@ -57,21 +69,28 @@ def lay_out(vectors: Vectors, metric: Metric, method: str, *, seed: int = 0) -> 
         seed: Of everything random.
     """
     count = len(vectors)
+    umap = None
+    if method == "umap":
+        try:
+            umap = import_optional("umap")
+        except UnavailablePackage as error:
+            _LOG.warning("the map uses PCA instead of UMAP: %s", error)
+            method = "pca"
     if count < 3 or vectors.shape[1] < 1 or not np.isfinite(vectors).all():
-        return Layout(_on_a_line(count), "in a row")
+        return Layout(_on_a_line(count), "in a row", method)
     wanted = 2 if method == "pca" else _DIRECTIONS
     directions = _project(vectors, metric, wanted, seed)
-    if method == "pca" or directions.shape[1] < 2:
-        return Layout(_framed(directions[:, :2]), "PCA")
+    if umap is None or directions.shape[1] < 2:
+        return Layout(_framed(directions[:, :2]), "PCA", method)
     generator = np.random.default_rng(seed)
     if count <= _UMAP_UP_TO:
-        return Layout(_framed(_umap(directions, seed), fill=True), "UMAP")
+        return Layout(_framed(_umap(umap, directions, seed), fill=True), "UMAP", method)
     chosen = np.sort(generator.choice(count, _UMAP_UP_TO, replace=False))
     points = np.empty((count, 2), dtype=np.float32)
-    points[chosen] = _umap(directions[chosen], seed)
+    points[chosen] = _umap(umap, directions[chosen], seed)
     others = np.setdiff1d(np.arange(count), chosen)
     points[others] = _among_neighbours(directions[others], directions[chosen], points[chosen])
-    return Layout(_framed(points, fill=True), f"UMAP of {_UMAP_UP_TO:,}, the others beside their nearest")
+    return Layout(_framed(points, fill=True), f"UMAP of {_UMAP_UP_TO:,}, the others beside their nearest", method)
 
 
 def _project(vectors: Vectors, metric: Metric, wanted: int, seed: int) -> Vectors:
@@ -86,7 +105,7 @@ def _project(vectors: Vectors, metric: Metric, wanted: int, seed: int) -> Vector
         rows = np.sort(np.random.default_rng(seed).choice(count, _PCA_SAMPLE, replace=False))
 
     def prepared(part: Any) -> Vectors:
-        return normalise(vectors[part]) if metric == "cosine" else vectors[part]
+        return l2_normalize(vectors[part]) if metric == "cosine" else vectors[part]
 
     # Sums depend on how many threads add them up; the same images are to make the same map.
     with threadpool_limits(limits=1), warnings.catch_warnings():
@@ -100,7 +119,7 @@ def _project(vectors: Vectors, metric: Metric, wanted: int, seed: int) -> Vector
     return projected
 
 
-def _umap(points: Vectors, seed: int) -> Vectors:
+def _umap(umap: Any, points: Vectors, seed: int) -> Vectors:
     from sklearn.neighbors import NearestNeighbors
     from threadpoolctl import threadpool_limits
 
@@ -110,8 +129,6 @@ def _umap(points: Vectors, seed: int) -> Vectors:
         distances, nearest = search.kneighbors(points)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import umap
-
         # A seed makes UMAP use one thread, and says so in a warning.
         model = umap.UMAP(
             n_neighbors=_NEIGHBOURS,

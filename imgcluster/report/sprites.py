@@ -1,39 +1,43 @@
-"""Small pictures for the page: many in one WebP sheet, made in one pass over the files, within a given size."""
+"""Thumbnails of the page: many tiles in one WebP sheet, within a number of bytes."""
 
 from __future__ import annotations
 
 import io
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
-from imgcluster.images.decode import UnreadableImage, decode, quiet_decoders
-from imgcluster.images.load import default_workers, in_order
-from imgcluster.types import InputSpec, Pixels
+__all__ = ["MAX_BYTES", "Sheet", "Tile", "make_sheets", "tile_side"]
 
-__all__ = ["Sheet", "sheets", "tile_side"]
+Tile = npt.NDArray[np.uint8]
+"""A square thumbnail, ``uint8 (side, side, 3)``."""
 
-_LOG = logging.getLogger(__name__)
+MAX_BYTES: Final = 7_500_000
+"""Bytes of all sheets together: with data and base64, a page of 10,000 thumbnails then has less than 15 MB."""
 
-# Larger textures than this are slow to upload on old graphics cards.
-_SHEET_PIXELS: Final = 1024
-# Tried from the first on until a sheet fits into its share of the page.
+# Larger textures are slow to upload on old graphics cards.
+_SHEET_SIDE: Final = 1024
+# Tried in this order until a sheet fits into its share of the bytes.
 _QUALITIES: Final = (72, 60, 48, 36, 24, 12, 4, 0)
-# What the pictures of the page may take together: with the library, the data and base64, 10,000 make less than 15 MB.
-_BUDGET: Final = 7_500_000
 _SIDES: Final = ((1_500, 128), (4_000, 96))
 _SMALLEST_SIDE: Final = 64
+_BLANK: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Square tiles of `side` pixels, `columns` in a row, as the bytes of a WebP file; `missing` are the tiles (by
-    their place) whose file could not be read, and which are blank."""
+    """A WebP image of square tiles.
+
+    Attributes:
+        side: Pixels of a tile.
+        columns: Tiles per row and per column of a full sheet.
+        webp: The file.
+        missing: Positions of the tiles that were None, which are blank.
+    """
 
     side: int
     columns: int
@@ -42,54 +46,41 @@ class Sheet:
 
 
 def tile_side(count: int, largest: int) -> int:
-    """Return the side of the tiles of `count` pictures, the largest of which has a longer side of `largest` pixels."""
+    """Return the pixels of a tile's side for `count` images, the largest of which has a longer side of `largest`."""
     side = next((side for most, side in _SIDES if count <= most), _SMALLEST_SIDE)
     return max(8, min(side, largest))
 
 
-def sheets(
-    paths: Sequence[Path], side: int, *, budget: int = _BUDGET, step: Callable[[int], None] = lambda done: None
-) -> Iterator[Sheet]:
-    """Yield sheets that hold the pictures of `paths` in order: their largest centred squares, upright, in sRGB.
+def make_sheets(tiles: Iterable[Tile | None], count: int, side: int, *, max_bytes: int = MAX_BYTES) -> Iterator[Sheet]:
+    """Yield sheets that contain `tiles` in order.
 
     Args:
-        paths: The files; what cannot be read is a blank tile.
-        side: Pixels of a tile.
-        budget: Bytes that all sheets together may take; the quality falls until each fits into its share.
-        step: Called with the number of files done.
+        tiles: `count` tiles of `side` pixels; None is a blank tile.
+        count: Number of tiles, which decides on each sheet's share of `max_bytes`.
+        side: Pixels of a tile's side.
+        max_bytes: Bytes of all sheets; the quality is reduced until each sheet fits into its share.
     """
-    columns = _SHEET_PIXELS // side
-    spec = InputSpec(width=side, height=side, channels=3, resize="crop")
-
-    def tile(path: Path) -> Pixels | None:
-        try:
-            return decode(path.read_bytes(), spec).pixels
-        except (OSError, UnreadableImage) as error:
-            _LOG.debug("no thumbnail of %s: %s", path, error)
-            return None
-
-    with quiet_decoders():
-        tiles: list[Pixels | None] = []
-        for done, (_, pixels) in enumerate(in_order(tile, paths, default_workers()), start=1):
-            tiles.append(pixels)
-            if len(tiles) == columns * columns or done == len(paths):
-                yield _sheet(tiles, side, columns, budget * len(tiles) // len(paths))
-                tiles = []
-            step(done)
+    columns = _SHEET_SIDE // side
+    collected: list[Tile | None] = []
+    for done, tile in enumerate(tiles, start=1):
+        collected.append(tile)
+        if len(collected) == columns * columns or done == count:
+            yield _make_sheet(collected, side, columns, max_bytes * len(collected) // count)
+            collected = []
 
 
-def _sheet(tiles: Sequence[Pixels | None], side: int, columns: int, most: int) -> Sheet:
+def _make_sheet(tiles: Sequence[Tile | None], side: int, columns: int, max_bytes: int) -> Sheet:
     rows = -(-len(tiles) // columns)
-    canvas = np.full((rows * side, min(columns, len(tiles)) * side, 3), 128, dtype=np.uint8)
-    for place, pixels in enumerate(tiles):
-        if pixels is not None:
-            top, left = place // columns * side, place % columns * side
-            canvas[top : top + side, left : left + side] = pixels
-    picture = Image.fromarray(canvas)
+    canvas = np.full((rows * side, min(columns, len(tiles)) * side, 3), _BLANK, dtype=np.uint8)
+    for position, tile in enumerate(tiles):
+        if tile is not None:
+            top, left = position // columns * side, position % columns * side
+            canvas[top : top + side, left : left + side] = tile
+    image = Image.fromarray(canvas)
     for quality in _QUALITIES:
         buffer = io.BytesIO()
-        picture.save(buffer, "WEBP", quality=quality, method=4)
-        if buffer.tell() <= most:
+        image.save(buffer, "WEBP", quality=quality, method=4)
+        if buffer.tell() <= max_bytes:
             break
-    missing = tuple(place for place, pixels in enumerate(tiles) if pixels is None)
+    missing = tuple(position for position, tile in enumerate(tiles) if tile is None)
     return Sheet(side, columns, buffer.getvalue(), missing)

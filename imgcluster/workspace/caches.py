@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.fileio.atomic import atomic_path
-from imgcluster.types import Candidate, Clustering, Kept, Layer
+from imgcluster.types import Candidate, Clustering, ClusteringResult, Layer
 
 __all__ = [
     "read_clustering",
@@ -26,7 +26,7 @@ _LAYOUT_KEY: Final = b"imgcluster.layout"
 _LAYOUT_METHOD_KEY: Final = b"imgcluster.how"
 
 
-def write_clustering(path: Path, key: dict[str, Any], result: Kept) -> None:
+def write_clustering(path: Path, key: dict[str, Any], result: ClusteringResult) -> None:
     """Replace the cached clustering; `key` (JSON) identifies its embeddings and options."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -41,7 +41,7 @@ def write_clustering(path: Path, key: dict[str, Any], result: Kept) -> None:
         "chosen": result.clustering.chosen,
         "parameters": result.clustering.parameters,
         "candidates": [asdict(candidate) for candidate in result.clustering.candidates],
-        "how": result.how,
+        "note": result.note,
         "stability": result.stability,
     }
     table = pa.table(columns).replace_schema_metadata({_CLUSTERING_KEY: json.dumps(facts).encode()})
@@ -49,7 +49,7 @@ def write_clustering(path: Path, key: dict[str, Any], result: Kept) -> None:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def read_clustering(path: Path, key: dict[str, Any]) -> Kept | None:
+def read_clustering(path: Path, key: dict[str, Any]) -> ClusteringResult | None:
     """Return the cached clustering for `key`; None if it is missing, damaged or was written for another key."""
     import pyarrow.parquet as pq
 
@@ -68,7 +68,7 @@ def read_clustering(path: Path, key: dict[str, Any]) -> Kept | None:
         )
         candidates = tuple(Candidate(**candidate) for candidate in facts["candidates"])
         clustering = Clustering(layers, facts["chosen"], facts["parameters"], candidates)
-        return Kept(clustering, facts["how"], tuple(map(tuple, facts["stability"])))
+        return ClusteringResult(clustering, facts["note"], tuple(map(tuple, facts["stability"])))
     # Any unusable file means that the clustering is computed again.
     except Exception:
         return None

@@ -98,6 +98,7 @@ class Embeddings:
         statistics: Brightness and colorfulness, ``float32 (n, 2)``; NaN if not measured.
         vectors: ``float32 (n, embedding_size)``.
         fingerprint: A digest of all paths, contents and the encoder.
+        content_order: The rows sorted by the digests of the files, ``int64 (n,)``; it does not depend on file names.
     """
 
     locations: list[str]
@@ -106,6 +107,7 @@ class Embeddings:
     statistics: npt.NDArray[np.float32]
     vectors: npt.NDArray[np.float32]
     fingerprint: str
+    content_order: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +239,15 @@ def load(folder: Path, identity: str) -> Embeddings:
         vectors = np.empty((0, 0), dtype=np.float32)
     total = sum(_row_hash(location, digest) for location, (_, _, digest, _) in newest)
     roots = tuple(sorted({root for _, (_, _, _, root) in newest}))
+    digests = [digest for _, (_, _, digest, _) in newest]
     return Embeddings(
-        [location for location, _ in newest], roots, sizes, statistics, vectors, _fingerprint(total, identity)
+        locations=[location for location, _ in newest],
+        roots=roots,
+        sizes=sizes,
+        statistics=statistics,
+        vectors=vectors,
+        fingerprint=_fingerprint(total, identity),
+        content_order=np.array(sorted(range(len(digests)), key=digests.__getitem__), dtype=np.int64),
     )
 
 

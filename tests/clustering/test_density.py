@@ -7,7 +7,7 @@ import pytest
 
 from imgcluster.clustering import Settings, cluster_vectors
 from imgcluster.errors import ClusteringError
-from imgcluster.features.normalize import normalise
+from imgcluster.features.normalize import l2_normalize
 from imgcluster.features.reduce import reduce
 from vectors import assert_well_formed, blobs, lies_within, loose_groups, plain
 
@@ -100,7 +100,7 @@ class TestEvoc:
 
     @pytest.mark.parametrize("count", [16, 17, 20, 30, 60])
     def test_small_sets_give_clusters_or_noise(self, count: int) -> None:
-        vectors = normalise(np.random.default_rng(count).normal(size=(count, 16)).astype(np.float32))
+        vectors = l2_normalize(np.random.default_rng(count).normal(size=(count, 16)).astype(np.float32))
         assert_well_formed(cluster_vectors(plain(vectors), "evoc", Settings()), count)
 
     def test_duplicates(self) -> None:

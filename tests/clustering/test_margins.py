@@ -48,7 +48,7 @@ def test_as_the_definition_says(labels: list[int], seed: int, dimensions: int) -
 def test_part_by_part_is_as_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, labels = scattered(100), np.arange(100) % 5 - 1
     whole = margins(vectors, labels)
-    monkeypatch.setattr(module, "_ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(module, "_CHUNK_ROWS", 7)
     parts = margins(vectors, labels)
     assert parts[0] == pytest.approx(whole[0], abs=1e-6)
     assert np.array_equal(parts[1], whole[1])

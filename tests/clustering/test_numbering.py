@@ -6,13 +6,15 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgcluster.clustering.numbering import by_size
+from imgcluster.clustering.numbering import number_by_size
 from imgcluster.types import Layer
 
 
 def numbered(labels: list[int], runner_up: list[int] | None = None) -> Layer:
     second = runner_up or [-1] * len(labels)
-    return by_size(Layer(np.array(labels, np.int64), np.ones(len(labels), np.float32), np.array(second, np.int64)))
+    return number_by_size(
+        Layer(np.array(labels, np.int64), np.ones(len(labels), np.float32), np.array(second, np.int64))
+    )
 
 
 def test_the_largest_is_0() -> None:

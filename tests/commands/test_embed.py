@@ -57,6 +57,18 @@ def test_every_image_becomes_a_row(pictures: Path, tmp_path: Path, tiny_encoder:
     assert all(0.5 < value < 0.9 for value in table["colour"].to_pylist())
 
 
+@pytest.mark.parametrize("kind", [str, Path])
+def test_one_folder_needs_no_list(pictures: Path, tmp_path: Path, tiny_encoder: Path, kind: type) -> None:
+    folder = kind(pictures)
+    options = {"encoder": tiny_encoder, "device": "cpu", "batch_size": np.int64(5), "workers": np.int32(2)}
+    summary = imgcluster.embed(folder, workspace=tmp_path / "out", exclude="*1.png", **options)
+    assert 0 < summary.embedded < 24
+    recorded = json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))["embed"]
+    assert (recorded["batch_size"], recorded["workers"], recorded["exclude"]) == (5, 2, ["*1.png"])
+    both = imgcluster.run(folder, workspace=tmp_path / "both", dry_run=True, k=np.int64(3), **options)
+    assert (both.embed.embedded, len(both.cluster.clusters)) == (24, 3)
+
+
 def test_unchanged_images_are_not_embedded_again(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     out = tmp_path / "out"
     embed(pictures, out=out, encoder=tiny_encoder)

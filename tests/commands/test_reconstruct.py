@@ -115,7 +115,7 @@ def test_no_original_is_written_over(tmp_path) -> None:
 
 def test_without_images_or_decoder_it_says_so(images, tmp_path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(NoImagesError, match="give folders or files with images"):
+    with pytest.raises(NoImagesError, match="no readable image"):
         reconstruct([tmp_path / "empty"], encoder=autoencoder(tmp_path), output=tmp_path / "out", device="cpu")
     plain = mean_colour(tmp_path / "plain.onnx")
     with pytest.raises(EncoderError, match="encoder tiny has no decoder"):

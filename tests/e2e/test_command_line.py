@@ -62,7 +62,9 @@ class Tool:
         )
 
     def environment(self, **more: str) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2]), "COLUMNS": "200", **more}
+        top = Path(cli.__file__).parents[2]
+        path = os.pathsep.join([str(top), str(top / "training")])
+        return {**os.environ, "PYTHONPATH": path, "COLUMNS": "200", **more}
 
     def embed(self, *words: str | Path) -> Run:
         return self("embed", *words, "--encoder", self.encoder, "--device", "cpu")
@@ -131,7 +133,7 @@ def test_the_tool_needs_no_torch(tool: Tool, pictures: Path) -> None:
         "sys.meta_path.insert(0, Absent())\n"
         f"import imgcluster; imgcluster.run([{str(pictures)!r}], encoder={str(tool.encoder)!r}, workspace='o', k=3)\n"
         "imgcluster.evaluate(workspace='o'); imgcluster.doctor(); imgcluster.encoder_list()\n"
-        "print('training' in sys.modules)"
+        "print('imgcluster_training' in sys.modules)"
     )
     run = tool.python(program)
     assert run.stdout == "False\n", run.stderr
@@ -145,7 +147,7 @@ def test_usage_errors_are_2(tool: Tool, pictures: Path) -> None:
     assert "missing-folder" in one_line(run)
     run = tool("embed", pictures, "--encoder", "nothing")
     assert run.returncode == 2
-    assert "encoder 'nothing'" in one_line(run)
+    assert "encoder 'nothing' is unknown" in one_line(run)
     run = tool.embed(pictures, "--mean", "a,b")
     assert run.returncode == 2
     assert "--mean 'a,b'" in one_line(run)
@@ -222,17 +224,41 @@ def test_encoders(tool: Tool) -> None:
     assert json.loads(tool("encoders", "list", "--json").stdout)["encoders"][0]["info"]["embedding_size"]
 
 
-def test_training_without_its_extra_names_the_command_to_install_it(tool: Tool) -> None:
+@pytest.mark.parametrize("module", ["None", "types.ModuleType('onnx')"])
+def test_training_without_its_extra_names_the_command_to_install_it(tool: Tool, module: str) -> None:
     program = (
-        "import importlib.util, sys\n"
-        "real = importlib.util.find_spec\n"
-        "importlib.util.find_spec = lambda name, *more: None if name in ('torch', 'onnx') else real(name, *more)\n"
+        f"import sys, types; sys.modules['onnx'] = {module}\n"
         "sys.argv = ['imgcluster', 'train-encoder', '--dataset', 'mnist']\n"
         "from imgcluster.cli.app import main; main()\n"
     )
     run = tool.python(program)
     assert run.returncode == 1
-    assert "pip install 'imgcluster[train]'" in one_line(run)
+    assert "package onnx " in one_line(run)
+    assert one_line(run).endswith("pip install 'imgcluster[train]'")
+
+
+@pytest.mark.parametrize("content", [None, "", "raise OSError('libsomething.so: cannot open shared object file')"])
+def test_a_broken_optional_package_costs_only_what_needs_it(tool: Tool, tmp_path: Path, content: str | None) -> None:
+    paint(tmp_path / "many", per_folder=40)
+    for package in ("umap", "pillow_heif", "evoc"):
+        (tool.folder / package).mkdir()
+        if content is not None:
+            (tool.folder / package / "__init__.py").write_text(content, encoding="utf-8")
+    run = tool("run", tmp_path / "many", "--k", "3", "--encoder", tool.encoder, "--json")
+    assert run.returncode == 0, run.stderr
+    assert len(json.loads(run.stdout)["cluster"]["clusters"]) == 3
+    assert (tool.folder / "imgcluster-out/metrics.json").exists()
+    assert (tool.folder / "imgcluster-out/report.html").exists()
+    if content is None:
+        return  # an installed package elsewhere goes before an empty folder
+    assert "imgcluster[umap]" in one_line(run)
+    run = tool("run", tmp_path / "many", "-w", "other", "--encoder", tool.encoder, "--reduce", "umap")
+    assert run.returncode == 2
+    assert "--reduce umap" in one_line(run)
+    assert "imgcluster[umap]" in one_line(run)
+    assert not (tool.folder / "other").exists()
+    missing = json.loads(tool("doctor", "--encoder", tool.encoder, "--json").stdout)["missing"]
+    assert {"HEIC images", "--reduce umap", "--method evoc"} <= {purpose for purpose, _ in missing}
 
 
 def test_a_folder_of_pictures_trains_an_encoder_that_clusters_it(tool: Tool, pictures: Path) -> None:
@@ -329,6 +355,7 @@ def test_number_of_clusters_and_levels(tool: Tool, pictures: Path) -> None:
     run = tool("cluster", "--k", "auto")
     assert run.returncode == 0, run.stderr
     assert "chosen" in run.stdout
+    assert "All 3 clusters are stable" in run.stdout
     assert (tool.folder / "imgcluster-out/candidates.png").exists()
     answer = json.loads(tool("cluster", "--k", "2..5", "--json").stdout)
     assert [candidate["k"] for candidate in answer["candidates"]] == [2, 3, 4, 5]

@@ -69,7 +69,7 @@ def test_auto_falls_back_with_the_missing_library_as_reason(
     machine(monkeypatch, present=["cuda", "cpu"], new_session=falls_back)
     opened = open_session("model.onnx", "auto", fine)
     assert opened.device == "cpu"
-    assert opened.passed_over == (("cuda", "the library libcublasLt.so.13 is missing"),)
+    assert opened.rejected_devices == (("cuda", "the library libcublasLt.so.13 is missing"),)
     assert capfd.readouterr() == ("", "")
 
 
@@ -104,7 +104,7 @@ def test_a_device_whose_first_batch_fails_is_passed_over(monkeypatch: pytest.Mon
     machine(monkeypatch, present=["cuda", "cpu"])
     opened = open_session("model.onnx", "auto", fails_on_cuda)
     assert opened.device == "cpu"
-    assert "no CUDA-capable device is detected" in opened.passed_over[0][1]
+    assert "no CUDA-capable device is detected" in opened.rejected_devices[0][1]
     with pytest.raises(DeviceError, match="no CUDA-capable device"):
         open_session("model.onnx", "cuda", fails_on_cuda)
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import re
+import sys
 from pathlib import Path
 
 import pytest
 
-from imgcluster import encoder_info, encoder_list
-from imgcluster.encoders.registry import find_encoder, list_encoders
+from imgcluster import Encoder, encoder_info, encoder_list
+from imgcluster.cli.encoders import show_encoders
+from imgcluster.encoders.registry import (
+    bundled_folder,
+    find_encoder,
+    list_encoders,
+    shadowed_encoders,
+)
 from tiny_models import mean_colour
 
 
@@ -19,14 +28,57 @@ def test_photos_is_bundled_and_has_a_card() -> None:
     assert "EfficientNet-Lite0" in entry.card
 
 
-def test_own_encoders_are_found_by_name_and_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_encoders_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMGCLUSTER_ENCODERS", str(tmp_path))
     mean_colour(tmp_path / "mine.onnx")
-    mean_colour(tmp_path / "photos.onnx")
     mean_colour(tmp_path / "mine.decoder.onnx")
     assert find_encoder("mine") == tmp_path / "mine.onnx"
-    assert find_encoder("photos") == tmp_path / "photos.onnx"
     assert "mine.decoder" not in list_encoders()
+    assert shadowed_encoders() == {}
+
+
+def test_a_bundled_name_always_means_the_bundled_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGCLUSTER_ENCODERS", str(tmp_path))
+    own = mean_colour(tmp_path / "mnist.onnx")
+    bundled = bundled_folder() / "mnist.onnx"
+    assert find_encoder("mnist") == bundled
+    assert find_encoder(own) == own
+    entries = [entry for entry in encoder_list() if entry.name == "mnist"]
+    assert [(entry.file, entry.bundled, entry.shadowed) for entry in entries] == [
+        (str(bundled), True, False),
+        (str(own), False, True),
+    ]
+    assert encoder_info(str(own)).shadowed
+    assert not encoder_info("mnist").shadowed
+    (note,) = Encoder("mnist", device="cpu").notes
+    assert str(own) in note
+    assert Encoder(own, device="cpu").notes == ()
+
+
+def test_the_bundled_folder_shadows_nothing_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGCLUSTER_ENCODERS", str(bundled_folder()))
+    assert shadowed_encoders() == {}
+
+
+def test_the_list_has_one_line_for_each_encoder_at_100_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    entries = encoder_list()
+    terminal = Terminal()
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    show_encoders(entries)
+    header, *lines = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()).splitlines()
+    assert header.split() == ["name", "values", "input", "score", "trained", "on"]
+    assert [line.split()[0] for line in lines] == [entry.name for entry in entries]
+    assert max(map(len, lines)) <= 100
+    photos = next(line for line in lines if line.startswith("photos"))
+    assert re.match(r"photos +1,280 +224×224×3 +75\.1 % top-1.* +ImageNet-1k$", photos.rstrip())
+    mnist = next(line for line in lines if line.startswith("mnist "))
+    assert re.match(r"mnist +32 +28×28×1 +accuracy 0\.98\d +MNIST$", mnist.rstrip())
 
 
 def test_a_broken_encoder_does_not_hide_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,5 +86,5 @@ def test_a_broken_encoder_does_not_hide_the_others(tmp_path: Path, monkeypatch: 
     (tmp_path / "broken.onnx").write_bytes(b"no model")
     entries = {entry.name: entry for entry in encoder_list()}
     assert entries["broken"].info is None
-    assert "no ONNX model" in entries["broken"].problem
+    assert "not a readable ONNX model" in entries["broken"].problem
     assert entries["photos"].info is not None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgcluster.evaluation.confounders import agreement, explained
+from imgcluster.evaluation.confounders import agreement, explained_variance
 
 
 class TestExplained:
@@ -16,25 +16,25 @@ class TestExplained:
         # In total, around 2.5: 15·(6.25 + 0.25 + 0.25 + 6.25) = 195, of which 59 are free.
         labels = np.repeat([0, 0, 1, 1], 15)
         values = np.repeat([0.0, 2.0, 3.0, 5.0], 15)
-        assert explained(labels, values) == pytest.approx(1 - (60 / 58) / (195 / 59))
+        assert explained_variance(labels, values) == pytest.approx(1 - (60 / 58) / (195 / 59))
 
     def test_all_of_it_and_nothing_of_it(self) -> None:
         labels = np.arange(60) % 3
-        assert explained(labels, labels.astype(np.float32)) == 1
-        assert explained(labels, np.repeat(np.arange(20.0), 3)) == 0
+        assert explained_variance(labels, labels.astype(np.float32)) == 1
+        assert explained_variance(labels, np.repeat(np.arange(20.0), 3)) == 0
 
     def test_what_chance_would_explain_is_taken_off(self) -> None:
         generator = np.random.default_rng(0)
-        shares = [explained(generator.integers(30, size=60), generator.normal(size=60)) for _ in range(40)]
+        shares = [explained_variance(generator.integers(30, size=60), generator.normal(size=60)) for _ in range(40)]
         # With 30 clusters of two images, η² alone would be one half.
         assert np.mean(shares) < 0.15
 
     def test_noise_and_unknown_values_are_left_out(self) -> None:
         labels, values = np.arange(60) % 2, np.arange(60) % 2 + np.arange(60) / 100
         more = np.concatenate([labels, [-1] * 20, [0] * 20])
-        assert explained(more, np.concatenate([values, np.full(20, 1e9), np.full(20, np.nan)])) == pytest.approx(
-            explained(labels, values)
-        )
+        assert explained_variance(
+            more, np.concatenate([values, np.full(20, 1e9), np.full(20, np.nan)])
+        ) == pytest.approx(explained_variance(labels, values))
 
     @pytest.mark.parametrize(
         ("labels", "values"),
@@ -50,13 +50,38 @@ class TestExplained:
         ids=["few", "one cluster", "equal", "noise", "one each", "unknown", "none"],
     )
     def test_where_nothing_can_be_said_it_is_0(self, labels: np.ndarray, values: np.ndarray) -> None:
-        assert explained(labels, values.astype(np.float64)) == 0
+        assert explained_variance(labels, values.astype(np.float64)) == 0
 
     @settings(max_examples=60, deadline=None, derandomize=True)
     @given(st.lists(st.tuples(st.integers(-1, 3), st.floats(-1e6, 1e6)), min_size=30, max_size=60))
     def test_it_lies_between_0_and_1(self, images: list[tuple[int, float]]) -> None:
         labels, values = np.array([label for label, _ in images]), np.array([value for _, value in images])
-        assert 0 <= explained(labels, values) <= 1
+        assert 0 <= explained_variance(labels, values) <= 1
+
+
+class TestWithinSources:
+    def test_by_hand(self) -> None:
+        # As in TestExplained by hand, but the second source is 1,000 more: only its difference from the first changes.
+        labels, values = np.repeat([0, 0, 1, 1], 15), np.repeat([0.0, 2.0, 3.0, 5.0], 15)
+        both, shifted = np.tile(labels, 2), np.concatenate([values, values + 1000])
+        sources = ["first"] * 60 + ["second"] * 60
+        # Within: 120 around four means, 116 free; in total 390 around two, 118 free.
+        assert explained_variance(both, shifted, sources) == pytest.approx(1 - (120 / 116) / (390 / 118))
+        assert explained_variance(both, shifted) < 0.01
+
+    def test_clusters_that_are_sources_explain_nothing_within_them(self) -> None:
+        labels = np.arange(60) % 2
+        values = 100 * labels + np.random.default_rng(0).normal(size=60)
+        assert explained_variance(labels, values) > 0.99
+        assert explained_variance(labels, values, [str(label) for label in labels]) == 0
+
+    def test_one_source_is_as_none(self) -> None:
+        labels, values = np.arange(60) % 3, np.random.default_rng(0).normal(size=60) + np.arange(60) % 3
+        assert explained_variance(labels, values, ["only"] * 60) == explained_variance(labels, values)
+
+    def test_a_source_for_each_image_says_nothing(self) -> None:
+        labels = np.arange(60) % 3
+        assert explained_variance(labels, labels.astype(float), [str(number) for number in range(60)]) == 0
 
 
 class TestAgreement:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imgcluster.features.duplicate_vectors import count_distinct, find_copies
+from imgcluster.features.duplicate_vectors import count_distinct, find_duplicates
 
 
 def vectors() -> np.ndarray:
@@ -32,7 +32,7 @@ def test_they_are_counted_as_numpy_counts_them(given: np.ndarray) -> None:
     expected = len(np.unique(given, axis=0))
     for enough in (0, 1, expected, expected + 1, len(given) + 1):
         assert count_distinct(given, enough) == min(enough, expected)
-    first, copies = find_copies(given)
+    first, copies = find_duplicates(given)
     assert len(first) == expected
     assert (given[first][copies] == given).all()
     assert all((given[:index] != given[index]).any(axis=1).all() for index in first)

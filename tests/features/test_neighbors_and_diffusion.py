@@ -1,4 +1,5 @@
-"""The neighbour graph: exact neighbours, symmetric weights, and a space in which a walk's parts lie apart."""
+"""Neighbors, graphs and diffusion maps: exact neighbors, symmetric weights, connected graphs, and a space in which
+clusters lie apart and which does not depend on the order of the vectors."""
 
 from __future__ import annotations
 
@@ -6,12 +7,32 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
 
-from imgcluster.clustering.kmeans import divide
+from imgcluster.clustering.kmeans import fit_kmeans
 from imgcluster.features import diffusion, neighbors
 from imgcluster.features.diffusion import diffusion_map
-from imgcluster.features.neighbors import count_pieces, nearest, neighbour_graph, shown_graph, walk_graph
+from imgcluster.features.neighbors import (
+    cluster_count_graph,
+    component_labels,
+    connect_components,
+    diffusion_neighbors,
+    graph_neighbors,
+    nearest_neighbors,
+    neighbor_graph,
+)
 from vectors import blobs, output_with_threads, same_partition, scattered
+
+
+def components(graph: csr_matrix) -> int:
+    return int(component_labels(graph).max()) + 1
+
+
+def ring(count: int) -> csr_matrix:
+    """Return a cycle, whose eigenvalues come in equal pairs."""
+    rows = np.arange(count)
+    one_way = csr_matrix((np.ones(count), (rows, (rows + 1) % count)), shape=(count, count))
+    return csr_matrix(one_way + one_way.T)
 
 
 def all_distances(vectors: np.ndarray, of: np.ndarray) -> np.ndarray:
@@ -38,7 +59,7 @@ class TestNearest:
     @pytest.mark.parametrize("dimensions", [1, 5, 20, 21, 64])
     def test_as_comparing_all_pairs(self, dimensions: int) -> None:
         vectors = scattered(150, dimensions)
-        distances, indices = nearest(vectors, 7)
+        distances, indices = nearest_neighbors(vectors, 7)
         apart = all_distances(vectors, vectors)
         np.fill_diagonal(apart, np.inf)
         assert (distances.dtype, indices.dtype) == (np.float64, np.int64)
@@ -48,7 +69,7 @@ class TestNearest:
     @pytest.mark.parametrize("dimensions", [3, 40])
     def test_of_others(self, dimensions: int) -> None:
         vectors, others = scattered(60, dimensions), scattered(25, dimensions, seed=1)
-        distances, indices = nearest(vectors, 60, of=others)
+        distances, indices = nearest_neighbors(vectors, 60, queries=others)
         apart = all_distances(vectors, others)
         assert np.array_equal(indices[:, :5], np.argsort(apart, axis=1)[:, :5])
         assert distances == pytest.approx(np.sort(apart, axis=1), rel=1e-4)
@@ -57,15 +78,15 @@ class TestNearest:
     @pytest.mark.parametrize("dimensions", [3, 40])
     def test_part_by_part_is_as_all_at_once(self, dimensions: int, monkeypatch: pytest.MonkeyPatch) -> None:
         vectors = scattered(101, dimensions)
-        whole = nearest(vectors, 4)
-        monkeypatch.setattr(neighbors, "_ROWS_AT_ONCE", 10)
-        parts = nearest(vectors, 4)
+        whole = nearest_neighbors(vectors, 4)
+        monkeypatch.setattr(neighbors, "_CHUNK_ROWS", 10)
+        parts = nearest_neighbors(vectors, 4)
         assert np.array_equal(parts[1], whole[1])
         assert parts[0] == pytest.approx(whole[0])
 
     @pytest.mark.parametrize("dimensions", [3, 40])
     def test_no_copy_is_its_own_neighbour(self, dimensions: int) -> None:
-        distances, indices = nearest(np.ones((50, dimensions), np.float32), 5)
+        distances, indices = nearest_neighbors(np.ones((50, dimensions), np.float32), 5)
         assert not np.any(indices == np.arange(50)[:, None])
         assert np.all(distances == 0)
         assert indices.shape == (50, 5)
@@ -75,7 +96,7 @@ class TestNearest:
     def test_any_vectors_with_copies(self, count: int, dimensions: int, seed: int, values: int) -> None:
         vectors = np.random.default_rng(seed).integers(values, size=(count, dimensions)).astype(np.float32)
         wanted = max(1, (count - 1) // 2)
-        distances, indices = nearest(vectors, wanted)
+        distances, indices = nearest_neighbors(vectors, wanted)
         apart = all_distances(vectors, vectors)
         assert distances == pytest.approx(np.take_along_axis(apart, indices, axis=1), abs=1e-3)
         np.fill_diagonal(apart, np.inf)
@@ -86,11 +107,11 @@ class TestNearest:
         program = (
             "import hashlib, numpy as np\n"
             "from imgcluster.features.diffusion import diffusion_map\n"
-            "from imgcluster.features.neighbors import nearest, neighbour_graph\n"
+            "from imgcluster.features.neighbors import nearest_neighbors, neighbor_graph\n"
             "for dimensions in (4, 200):\n"
             "    points = np.random.default_rng(0).normal(size=(900, dimensions)).astype(np.float32)\n"
-            "    graph = neighbour_graph(points)\n"
-            "    for values in (*nearest(points, 9), graph.data, graph.indices, diffusion_map(graph)):\n"
+            "    graph = neighbor_graph(points)\n"
+            "    for values in (*nearest_neighbors(points, 9), graph.data, graph.indices, diffusion_map(graph)):\n"
             "        print(hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest())\n"
         )
         assert output_with_threads(program, 1) == output_with_threads(program, 2) == output_with_threads(program, 5)
@@ -100,7 +121,7 @@ class TestNeighbourGraph:
     @settings(max_examples=40, deadline=None, derandomize=True)
     @given(st.integers(3, 60), st.integers(1, 8), st.integers(0, 99), st.sampled_from([1e-6, 1, 1e6]))
     def test_weights_are_symmetric_and_between_0_and_1(self, count: int, width: int, seed: int, scale: float) -> None:
-        graph = neighbour_graph((scattered(count, width, seed=seed) * scale).astype(np.float32))
+        graph = neighbor_graph((scattered(count, width, seed=seed) * scale).astype(np.float32))
         assert graph.shape == (count, count)
         assert graph.diagonal().tolist() == [0] * count
         assert np.all((graph.data > 0) & (graph.data <= 1))
@@ -111,93 +132,163 @@ class TestNeighbourGraph:
     def test_before_it_is_made_symmetric_each_has_as_many_neighbours_in_effect(self) -> None:
         # Around a point in the middle of a ring of its neighbours, all weights are 1 whatever the width.
         vectors = scattered(200, 3)
-        distances, _ = nearest(vectors, 14)
-        graph = neighbour_graph(vectors)
+        distances, _ = nearest_neighbors(vectors, 14)
+        graph = neighbor_graph(vectors)
         # √200 neighbours; a vector's own weights add up to log2(14), and others' come on top.
         assert np.asarray(graph.sum(axis=1)).min() >= np.log2(distances.shape[1]) - 1e-6
 
     @pytest.mark.parametrize(("count", "expected"), [(9, 5), (100, 10), (2500, 30)])
     def test_the_number_of_neighbours_grows_from_5_to_30(self, count: int, expected: int) -> None:
-        graph = neighbour_graph(scattered(count, 3))
+        graph = neighbor_graph(scattered(count, 3))
         near = np.diff(graph.indptr)
         # Far neighbours' weights may be too small to be seen, and others add theirs.
         assert expected <= np.median(near) <= 2 * expected
-        assert np.array_equal(neighbour_graph(scattered(count, 3), expected).toarray(), graph.toarray())
+        assert np.array_equal(neighbor_graph(scattered(count, 3), expected).toarray(), graph.toarray())
 
-    @pytest.mark.parametrize(("count", "expected"), [(9, 5), (100, 5), (900, 15), (3600, 30), (4900, 30)])
-    def test_a_graph_to_walk_on_has_half_as_many_but_no_fewer_than_5(self, count: int, expected: int) -> None:
-        vectors = scattered(count, 3)
-        assert (walk_graph(vectors) != neighbour_graph(vectors, expected)).nnz == 0
+    @pytest.mark.parametrize(
+        ("count", "for_map", "for_count"),
+        [(2, 1, 1), (5, 4, 4), (9, 5, 5), (100, 5, 10), (900, 15, 30), (3600, 30, 30), (4900, 30, 30)],
+    )
+    def test_the_diffusion_map_has_half_as_many_neighbors(self, count: int, for_map: int, for_count: int) -> None:
+        assert (diffusion_neighbors(count), graph_neighbors(count)) == (for_map, for_count)
 
-    def test_what_shows_the_clusters_of_many_is_several_graphs_beside_each_other(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_far_groups_are_components(self) -> None:
+        vectors, truth = blobs([40] * 4, spread=0.1)
+        assert same_partition(component_labels(neighbor_graph(vectors)), truth)
+        assert components(neighbor_graph(scattered(100))) == 1
+
+
+class TestClusterCountGraph:
+    def test_of_few_vectors_it_is_that_of_all(self) -> None:
+        vectors = scattered(200, 3)
+        graph = cluster_count_graph(vectors)
+        assert (graph.weights != neighbor_graph(vectors)).nnz == 0
+        assert graph.rows.tolist() == list(range(200))
+        assert graph.components == 1
+
+    def test_a_search_with_more_neighbors_can_be_reused(self) -> None:
+        vectors = scattered(200, 3)
+        graph = cluster_count_graph(vectors, nearest_neighbors(vectors, 50))
+        assert (graph.weights != cluster_count_graph(vectors).weights).nnz == 0
+
+    def test_of_many_it_is_graphs_of_samples_side_by_side(self, monkeypatch: pytest.MonkeyPatch) -> None:
         vectors = scattered(1000, 3)
-        monkeypatch.setattr("imgcluster.features.neighbors._SHOWN", 300)
-        graph, rows = shown_graph(vectors)
-        assert graph.shape == (900, 900)
-        assert len(set(rows.tolist())) == 900
+        monkeypatch.setattr(neighbors, "_SAMPLE_SIZE", 300)
+        graph = cluster_count_graph(vectors)
+        assert graph.weights.shape == (900, 900)
+        assert len(set(graph.rows.tolist())) == 900
         for part in (slice(0, 300), slice(300, 600), slice(600, 900)):
-            assert (graph[part, part] != neighbour_graph(vectors[rows[part]])).nnz == 0
-            assert graph[part].nnz == graph[part, part].nnz
-            # Each part is spread over all.
-            assert rows[part].min() < 10
-            assert rows[part].max() >= 990
+            assert (graph.weights[part, part] != neighbor_graph(vectors[graph.rows[part]])).nnz == 0
+            assert graph.weights[part].nnz == graph.weights[part, part].nnz
+            # Each sample is spread over all.
+            assert graph.rows[part].min() < 10
+            assert graph.rows[part].max() >= 990
 
-    def test_far_groups_are_pieces(self) -> None:
-        vectors, _ = blobs([40] * 4, spread=0.1)
-        assert count_pieces(neighbour_graph(vectors)) == 4
-        assert count_pieces(neighbour_graph(scattered(100))) == 1
+    def test_components_are_counted_and_connected(self) -> None:
+        vectors, _ = blobs([40] * 12, spread=0.1)
+        graph = cluster_count_graph(vectors)
+        assert graph.components == 12
+        assert components(graph.weights) == 1
+
+
+class TestConnectComponents:
+    @pytest.mark.parametrize("sizes", [[40, 40], [40] * 12, [8] * 90, [300, 7, 7, 7]])
+    def test_as_few_edges_as_possible_connect_all(self, sizes: list[int]) -> None:
+        vectors, _ = blobs(sizes, dimensions=len(sizes), spread=0.1)
+        graph = neighbor_graph(vectors, 5)
+        found = components(graph)
+        assert found >= len(sizes)
+        connected = connect_components(graph, vectors)
+        assert components(connected) == 1
+        assert connected.nnz == graph.nnz + 2 * (found - 1)
+        assert abs(connected - connected.T).max() == 0
+
+    def test_a_connected_graph_stays(self) -> None:
+        graph = neighbor_graph(scattered(100))
+        assert (connect_components(graph, scattered(100)) != graph).nnz == 0
+
+    def test_nearest_components_are_joined_by_near_members(self) -> None:
+        groups = [np.array([place, 0.0]) + 0.1 * scattered(20, 2, seed=place) for place in (0, 5, 50, 54)]
+        vectors = np.concatenate(groups).astype(np.float32)
+        graph = neighbor_graph(vectors)
+        first, second = (connect_components(graph, vectors) - graph).nonzero()
+        joined = {tuple(sorted((a // 20, b // 20))) for a, b in zip(first.tolist(), second.tolist(), strict=True)}
+        assert joined == {(0, 1), (2, 3), (1, 2)}
+        # Of the second group the member farthest to the left, but for a few.
+        end = next(b for a, b in zip(first.tolist(), second.tolist(), strict=True) if a < 20 <= b < 40)
+        assert (vectors[20:40, 0] < vectors[end, 0]).sum() <= 3
 
 
 class TestDiffusionMap:
     @pytest.mark.parametrize("dense", [True, False])
-    @pytest.mark.parametrize("shape", [moons, rings], ids=["moons", "rings"])
-    def test_winding_shapes_come_apart(self, shape: object, dense: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_moons_are_separated(self, dense: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(diffusion, "_DENSE_UP_TO", 400 if dense else 100)
-        points, truth = shape(120)  # type: ignore[operator]
-        assert not same_partition(divide(points, 2, seed=0, starts=8)[0], truth)
-        walked = diffusion_map(neighbour_graph(points))
-        assert same_partition(divide(walked, 2, seed=0, starts=8)[0], truth)
+        points, truth = moons(120)
+        assert not same_partition(fit_kmeans(points, 2, seed=0, starts=8)[0], truth)
+        mapped = diffusion_map(neighbor_graph(points))
+        assert same_partition(fit_kmeans(mapped, 2, seed=0, starts=8)[0], truth)
+
+    def test_rings_are_at_right_angles(self) -> None:
+        points, truth = rings(120)
+        likeness = np.corrcoef(points)
+        assert np.abs(likeness[truth[:, None] != truth[None]]).max() > 0.9
+        mapped = diffusion_map(neighbor_graph(points))
+        likeness = (mapped @ mapped.T).astype(np.float64)
+        assert np.abs(likeness[truth[:, None] != truth[None]]).max() < 0.1
 
     @pytest.mark.parametrize("each", [15, 200])
-    def test_parts_that_nothing_connects_are_at_right_angles(self, each: int) -> None:
+    def test_components_are_at_right_angles(self, each: int) -> None:
         vectors, truth = blobs([each] * 4, spread=0.1)
-        graph = neighbour_graph(vectors)
-        assert count_pieces(graph) == 4
-        walked = diffusion_map(graph)
-        likeness = (walked @ walked.T).astype(np.float64)
+        graph = neighbor_graph(vectors)
+        assert components(graph) == 4
+        mapped = diffusion_map(graph)
+        likeness = (mapped @ mapped.T).astype(np.float64)
         assert np.abs(likeness[truth[:, None] != truth[None]]).max() < 0.02
-        assert same_partition(divide(walked, 4, seed=0, starts=8)[0], truth)
-        assert walked.shape[1] == 20 + 3
+        assert same_partition(fit_kmeans(mapped, 4, seed=0, starts=8)[0], truth)
 
-    @pytest.mark.parametrize("count", [3, 4, 10, 19, 20, 21, 22, 399, 400, 401, 450])
-    def test_rows_have_length_1_and_at_most_20_dimensions(self, count: int) -> None:
-        walked = diffusion_map(neighbour_graph(scattered(count)))
-        assert walked.dtype == np.float32
-        assert walked.shape == (count, min(count, 20))
-        assert np.linalg.norm(walked, axis=1) == pytest.approx(np.ones(count), abs=1e-5)
+    @pytest.mark.parametrize("count", [3, 4, 10, 19, 29, 30, 31, 32, 399, 400, 401, 450])
+    def test_rows_have_length_1_and_at_most_30_dimensions(self, count: int) -> None:
+        mapped = diffusion_map(neighbor_graph(scattered(count)))
+        assert mapped.dtype == np.float32
+        assert mapped.shape[0] == count
+        assert 1 <= mapped.shape[1] <= min(count, 30)
+        assert count < 60 or mapped.shape[1] == 30
+        assert np.linalg.norm(mapped, axis=1) == pytest.approx(np.ones(count), abs=1e-5)
 
     @pytest.mark.parametrize("count", [200, 600])
     def test_twice_the_same_bytes(self, count: int) -> None:
-        first, second = (diffusion_map(neighbour_graph(scattered(count))) for _ in range(2))
+        first, second = (diffusion_map(neighbor_graph(scattered(count))) for _ in range(2))
         assert first.tobytes() == second.tobytes()
 
-    def test_both_ways_to_find_eigenvectors_give_the_same_distances(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        graph = neighbour_graph(scattered(300, 4))
+    def test_both_eigensolvers_give_the_same_distances(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        graph = neighbor_graph(scattered(300, 4))
         dense = diffusion_map(graph)
         monkeypatch.setattr(diffusion, "_DENSE_UP_TO", 100)
         sparse = diffusion_map(graph)
-        assert (dense @ dense.T) == pytest.approx(sparse @ sparse.T, abs=0.02)
+        assert (dense @ dense.T) == pytest.approx(sparse @ sparse.T, abs=1e-5)
 
-    def test_the_walk_is_that_of_the_transition_matrix(self) -> None:
-        graph = neighbour_graph(scattered(18))
+    @pytest.mark.parametrize("graph", [ring(500), ring(200), neighbor_graph(scattered(600, 4))], ids=str)
+    @pytest.mark.parametrize("seed", range(3))
+    def test_the_order_of_the_vertices_does_not_matter(self, graph: csr_matrix, seed: int) -> None:
+        # The eigenvalues of a ring are equal in pairs, and a pair that is cut in two depends on rounding.
+        order = np.random.default_rng(seed).permutation(graph.shape[0])
+        mapped, reordered = diffusion_map(graph), diffusion_map(graph[order][:, order])
+        assert reordered @ reordered.T == pytest.approx((mapped @ mapped.T)[order][:, order], abs=1e-4)
+
+    def test_a_little_noise_changes_a_little(self) -> None:
+        graph = neighbor_graph(scattered(500, 4))
+        noise = graph.copy()
+        noise.data *= 1 + 1e-6 * np.random.default_rng(0).normal(size=len(noise.data))
+        mapped, noisy = diffusion_map(graph), diffusion_map(csr_matrix((noise + noise.T) / 2))
+        assert noisy @ noisy.T == pytest.approx(mapped @ mapped.T, abs=1e-3)
+
+    def test_it_is_a_function_of_the_transition_matrix(self) -> None:
+        graph = neighbor_graph(scattered(100, 3))
         weights = graph.toarray()
         degrees = weights.sum(axis=1)
-        # All directions are kept: likeness is that of 16 steps of the symmetric walk, but that steps of a negative
-        # eigenvalue are left out, rows brought to length 1.
         values, vectors = np.linalg.eigh(weights / np.sqrt(np.outer(degrees, degrees)))
-        likeness = (vectors * np.clip(values, 0, None) ** 16) @ vectors.T
+        floor = values[-31]
+        likeness = (vectors * (np.clip(values - floor, 0, None) / (1 - floor)) ** 4) @ vectors.T
         size = np.sqrt(np.diag(likeness))
-        walked = diffusion_map(graph)
-        assert walked @ walked.T == pytest.approx(likeness / np.outer(size, size), abs=1e-4)
+        mapped = diffusion_map(graph)
+        assert mapped @ mapped.T == pytest.approx(likeness / np.outer(size, size), abs=1e-4)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
 import numpy as np
 import pytest
 
-from imgcluster.clustering.kmeans import divide
+from imgcluster.clustering.kmeans import fit_kmeans
 from imgcluster.errors import ClusteringError, UsageError
+from imgcluster.features import neighbors as neighbors_module
 from imgcluster.features import normalize
 from imgcluster.features import reduce as reduce_module
 from imgcluster.features.diffusion import diffusion_map
-from imgcluster.features.neighbors import count_pieces, neighbour_graph, walk_graph
-from imgcluster.features.normalize import comparable, normalise
+from imgcluster.features.neighbors import (
+    cluster_count_graph,
+    component_labels,
+    diffusion_neighbors,
+    neighbor_graph,
+)
+from imgcluster.features.normalize import l2_normalize, normalize_features
 from imgcluster.features.reduce import REDUCTIONS, choose_reduction, reduce
 from vectors import blobs, same_partition, scattered
 
@@ -23,38 +32,38 @@ def noise(count: int, dimensions: int, seed: int = 0) -> np.ndarray:
 class TestNormalise:
     def test_vectors_have_length_one_and_keep_their_direction(self) -> None:
         vectors = noise(50, 7) * 1000
-        unit = normalise(vectors)
+        unit = l2_normalize(vectors)
         assert unit.dtype == np.float32
         assert np.linalg.norm(unit, axis=1) == pytest.approx(np.ones(50), abs=1e-6)
         assert np.sum(unit * vectors, axis=1) == pytest.approx(np.linalg.norm(vectors, axis=1), rel=1e-5)
 
     def test_a_known_one(self) -> None:
-        assert normalise(np.array([[3, 4]], np.float32))[0].tolist() == pytest.approx([0.6, 0.8])
+        assert l2_normalize(np.array([[3, 4]], np.float32))[0].tolist() == pytest.approx([0.6, 0.8])
 
     def test_zero_vectors_stay(self) -> None:
-        assert normalise(np.zeros((3, 4), np.float32)).tolist() == [[0.0] * 4] * 3
+        assert l2_normalize(np.zeros((3, 4), np.float32)).tolist() == [[0.0] * 4] * 3
 
     def test_no_vectors(self) -> None:
-        assert normalise(np.zeros((0, 4), np.float32)).shape == (0, 4)
+        assert l2_normalize(np.zeros((0, 4), np.float32)).shape == (0, 4)
 
     def test_the_input_is_not_changed(self) -> None:
         vectors = noise(5, 3)
         before = vectors.copy()
-        normalise(vectors)
+        l2_normalize(vectors)
         assert np.array_equal(vectors, before)
 
 
 class TestComparable:
     def test_euclidean_vectors_stay(self) -> None:
         vectors = noise(20, 5)
-        assert comparable(vectors, "euclidean") is vectors
+        assert normalize_features(vectors, "euclidean") is vectors
 
     def test_of_features_without_negative_ones_the_roots_are_centred(self) -> None:
         vectors = np.abs(noise(30, 6))
         centred = np.sqrt(vectors.astype(np.float64))
         centred -= centred.mean(axis=0)
         expected = centred / np.linalg.norm(centred, axis=1, keepdims=True)
-        answer = comparable(vectors, "cosine")
+        answer = normalize_features(vectors, "cosine")
         assert answer.dtype == np.float32
         assert answer == pytest.approx(expected, abs=1e-5)
 
@@ -63,52 +72,52 @@ class TestComparable:
         centred = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).astype(np.float64)
         centred -= centred.mean(axis=0)
         expected = centred / np.linalg.norm(centred, axis=1, keepdims=True)
-        assert comparable(vectors, "cosine") == pytest.approx(expected, abs=1e-5)
+        assert normalize_features(vectors, "cosine") == pytest.approx(expected, abs=1e-5)
         # Their lengths say nothing under the cosine.
         longer = vectors * np.arange(1, 31, dtype=np.float32)[:, None]
-        assert comparable(longer, "cosine") == pytest.approx(expected, abs=1e-5)
+        assert normalize_features(longer, "cosine") == pytest.approx(expected, abs=1e-5)
 
     @pytest.mark.parametrize("sign", [1, -1])
     @pytest.mark.parametrize("count", [1, 2, 40])
     def test_equal_vectors_stay_equal_and_are_not_lost(self, count: int, sign: int) -> None:
-        answer = comparable(np.tile(sign * np.abs(noise(1, 7)), (count, 1)), "cosine")
+        answer = normalize_features(np.tile(sign * np.abs(noise(1, 7)), (count, 1)), "cosine")
         assert len(np.unique(answer, axis=0)) == 1
         assert np.linalg.norm(answer, axis=1) == pytest.approx(np.ones(count), abs=1e-6)
 
     @pytest.mark.parametrize("sign", [1, -1])
     def test_copies_stay_copies(self, sign: int) -> None:
         vectors = noise(7, 33) if sign < 0 else np.abs(noise(7, 33))
-        answer = comparable(vectors[np.arange(70) % 7], "cosine")
+        answer = normalize_features(vectors[np.arange(70) % 7], "cosine")
         assert len(np.unique(answer, axis=0)) == 7
 
     def test_vectors_of_one_direction_are_no_rounding_errors(self) -> None:
         # Under the cosine these are all alike; what is left of them, less their mean, is not to be blown up.
         vectors = noise(1, 16) * np.arange(1, 41, dtype=np.float32)[:, None]
-        assert np.abs(comparable(vectors, "cosine")).max() <= 1e-5
+        assert np.abs(normalize_features(vectors, "cosine")).max() <= 1e-5
 
     @pytest.mark.parametrize("sign", [1, -1])
     def test_in_parts_it_is_the_same_and_what_is_given_stays(self, sign: int, monkeypatch: pytest.MonkeyPatch) -> None:
         vectors = noise(40, 6) if sign < 0 else np.abs(noise(40, 6))
         given = vectors.copy()
-        whole = comparable(vectors, "cosine")
-        monkeypatch.setattr(normalize, "_ROWS_AT_ONCE", 7)
-        assert np.array_equal(comparable(vectors, "cosine"), whole)
-        assert np.array_equal(normalise(vectors[::2]), normalise(vectors)[::2])
+        whole = normalize_features(vectors, "cosine")
+        monkeypatch.setattr(normalize, "_CHUNK_ROWS", 7)
+        assert np.array_equal(normalize_features(vectors, "cosine"), whole)
+        assert np.array_equal(l2_normalize(vectors[::2]), l2_normalize(vectors)[::2])
         assert np.array_equal(vectors, given)
 
     def test_zero_vectors_give_numbers(self) -> None:
         for vectors in (np.zeros((5, 4), np.float32), np.vstack([np.zeros((3, 4), np.float32), noise(3, 4)])):
-            answer = comparable(vectors, "cosine")
+            answer = normalize_features(vectors, "cosine")
             assert np.all(np.isfinite(answer))
             assert len(np.unique(answer[:3], axis=0)) == 1
 
     def test_no_vectors(self) -> None:
-        assert comparable(np.empty((0, 4), np.float32), "cosine").shape == (0, 4)
+        assert normalize_features(np.empty((0, 4), np.float32), "cosine").shape == (0, 4)
 
     def test_the_input_is_not_changed(self) -> None:
         vectors = np.abs(noise(9, 4))
         before = vectors.copy()
-        comparable(vectors, "cosine")
+        normalize_features(vectors, "cosine")
         assert np.array_equal(vectors, before)
 
 
@@ -128,8 +137,12 @@ class TestChooseReduction:
             choose_reduction("tsne", "kmeans")
         assert REDUCTIONS == ("auto", "none", "pca", "umap", "graph")
 
-    def test_a_missing_package_is_named_with_its_extra(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    # Missing, or a folder left by an uninstallation, which imports as an empty module.
+    @pytest.mark.parametrize("module", [None, ModuleType("umap")])
+    def test_an_unusable_package_is_named_with_its_extra(
+        self, monkeypatch: pytest.MonkeyPatch, module: ModuleType | None
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "umap", module)
         with pytest.raises(UsageError, match=r"pip install 'imgcluster\[umap\]'"):
             choose_reduction("umap", "hdbscan")
 
@@ -139,14 +152,14 @@ class TestReduce:
         vectors = noise(30, 40)
         answer = reduce(vectors, "none", seed=0)
         assert answer.vectors is vectors
-        assert answer.how == "none"
+        assert answer.note == "none"
 
     @pytest.mark.parametrize(("count", "dimensions"), [(60, 1280), (300, 400)])
     def test_pca_gives_ten_dimensions(self, count: int, dimensions: int) -> None:
         answer = reduce(noise(count, dimensions), "pca", seed=0)
         assert answer.vectors.shape == (count, 10)
         assert answer.vectors.dtype == np.float32
-        assert answer.how == "PCA to 10 dimensions"
+        assert answer.note == "PCA to 10 dimensions"
 
     def test_pca_keeps_distances_of_data_that_have_only_few_dimensions(self) -> None:
         flat = noise(80, 3)
@@ -167,7 +180,7 @@ class TestReduce:
         vectors = noise(50, dimensions)
         answer = reduce(vectors, "pca", seed=0)
         assert answer.vectors is vectors
-        assert answer.how == "none"
+        assert answer.note == "none"
 
     @pytest.mark.parametrize(("count", "target"), [(2, 1), (3, 2), (6, 5)])
     def test_few_images_give_as_many_dimensions_as_they_span(self, count: int, target: int) -> None:
@@ -195,102 +208,108 @@ class TestReduce:
 
 
 class TestGraph:
-    def test_groups_come_apart_and_the_graph_is_kept(self) -> None:
+    def test_groups_are_separated_and_the_graph_is_returned(self) -> None:
         vectors, truth = blobs([30, 40, 50], spread=0.5)
-        answer = reduce(vectors, "graph", seed=0)
-        assert answer.how == f"random walks on the neighbour graph to {answer.vectors.shape[1]} dimensions"
-        assert answer.vectors.dtype == np.float32
-        assert answer.graph is not None
-        assert answer.graph.shape == (120, 120)
-        assert answer.rows is not None
-        assert answer.rows.tolist() == list(range(120))
-        assert same_partition(divide(answer.vectors, 3, seed=0, starts=8)[0], truth)
+        reduced = reduce(vectors, "graph", seed=0)
+        assert "diffusion map" in reduced.note
+        assert "5-nearest-neighbor" in reduced.note
+        assert reduced.vectors.dtype == np.float32
+        assert reduced.graph is not None
+        assert reduced.graph.weights.shape == (120, 120)
+        assert reduced.graph.rows.tolist() == list(range(120))
+        assert same_partition(fit_kmeans(reduced.vectors, 3, seed=0, starts=8)[0], truth)
+
+    def test_both_graphs_are_made_from_one_search(self) -> None:
+        vectors = scattered(900, 4)
+        reduced = reduce(vectors, "graph", seed=0)
+        assert reduced.graph is not None
+        assert (reduced.graph.weights != cluster_count_graph(vectors).weights).nnz == 0
+        assert np.array_equal(reduced.vectors, diffusion_map(neighbor_graph(vectors, diffusion_neighbors(900))))
 
     @pytest.mark.parametrize(("different", "times"), [(20, 2), (40, 9), (500, 2)])
-    def test_copies_of_one_image_stay_copies(self, different: int, times: int) -> None:
+    def test_duplicates_stay_duplicates(self, different: int, times: int) -> None:
         which = np.arange(different * times) % different
-        answer = reduce(scattered(different)[which], "graph", seed=0)
-        assert np.array_equal(answer.vectors, answer.vectors[:different][which])
-        assert np.array_equal(answer.vectors[:different], reduce(scattered(different), "graph", seed=0).vectors)
-        assert answer.rows is not None
-        assert answer.rows.tolist() == list(range(different))
+        reduced = reduce(scattered(different)[which], "graph", seed=0)
+        assert np.array_equal(reduced.vectors, reduced.vectors[:different][which])
+        assert np.array_equal(reduced.vectors[:different], reduce(scattered(different), "graph", seed=0).vectors)
+        assert reduced.graph is not None
+        assert reduced.graph.rows.tolist() == list(range(different))
 
     @pytest.mark.parametrize("count", [0, 1, 2, 3, 15])
     @pytest.mark.parametrize("times", [1, 10])
-    def test_few_different_images_stay_as_they_are(self, count: int, times: int) -> None:
+    def test_few_distinct_images_stay_as_they_are(self, count: int, times: int) -> None:
         vectors = np.repeat(scattered(count), times, axis=0)
-        answer = reduce(vectors, "graph", seed=0)
-        assert answer.vectors is vectors
-        assert (answer.how, answer.graph) == ("none", None)
+        reduced = reduce(vectors, "graph", seed=0)
+        assert reduced.vectors is vectors
+        assert (reduced.note, reduced.graph) == ("none", None)
 
     def test_sixteen_are_enough(self) -> None:
         assert reduce(scattered(16), "graph", seed=0).graph is not None
 
-    def test_zero_and_minus_zero_are_one(self) -> None:
+    def test_zero_and_minus_zero_are_equal(self) -> None:
         vectors = np.zeros((40, 3), np.float32)
         vectors[20:] = -0.0
         assert reduce(vectors, "graph", seed=0).vectors is vectors
 
-    def test_many_pieces_say_nothing_of_each_other(self) -> None:
-        # Each of more images than there are neighbours, so that no neighbours join them.
-        apart, _ = blobs([70] * 11, dimensions=12, spread=0.01)
-        answer = reduce(apart, "graph", seed=0)
-        assert answer.vectors is apart
-        assert answer.how == "none: the neighbour graph falls into many pieces"
+    @pytest.mark.parametrize(("count", "each"), [(11, 70), (12, 40), (30, 70), (40, 70), (100, 40)])
+    def test_any_number_of_components_is_mapped(self, count: int, each: int) -> None:
+        vectors, truth = blobs([each] * count, dimensions=count, spread=0.1)
+        assert int(component_labels(neighbor_graph(vectors)).max()) + 1 >= count
+        reduced = reduce(vectors, "graph", seed=0)
+        assert "diffusion map" in reduced.note
+        assert reduced.vectors.shape[1] <= 30
+        assert reduced.graph is not None
+        assert reduced.graph.components >= count
+        centers = np.stack([reduced.vectors[truth == number].mean(axis=0) for number in range(count)])
+        nearest = np.linalg.norm(reduced.vectors[:, None] - centers[None], axis=2).argmin(axis=1)
+        assert np.mean(nearest == truth) > 0.98
 
-    def test_above_the_limit_the_others_are_placed_by_a_sample(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_few_near_duplicates_lie_beside_what_they_resemble(self) -> None:
+        # As many as have all their neighbors among themselves are a component; alone it would resemble nothing.
+        cloud = np.concatenate([scattered(300, 4), scattered(300, 4) + 8]).astype(np.float32)
+        burst = cloud[:1] + 1e-4 * scattered(15, 4)
+        vectors = np.concatenate([cloud, burst.astype(np.float32)])
+        mapped = reduce(vectors, "graph", seed=0).vectors
+        burst_center, near, far = (mapped[part].mean(axis=0) for part in (slice(600, 615), slice(300), slice(300, 600)))
+        assert np.linalg.norm(burst_center - near) < 0.9 * np.linalg.norm(burst_center - far)
+
+    def test_above_the_limit_the_others_are_interpolated(self, monkeypatch: pytest.MonkeyPatch) -> None:
         vectors, truth = blobs([100, 150, 200], spread=0.5)
         monkeypatch.setattr(reduce_module, "_GRAPH_SAMPLE", 120)
-        answer = reduce(vectors, "graph", seed=3)
-        assert answer.how.endswith(", from 120 images")
-        assert answer.vectors.shape[0] == 450
-        assert answer.graph is not None
-        assert answer.rows is not None
-        assert answer.graph.shape == (120, 120)
-        assert len(set(answer.rows.tolist())) == 120
-        assert np.linalg.norm(answer.vectors, axis=1) == pytest.approx(np.ones(450), abs=1e-5)
-        assert same_partition(divide(answer.vectors, 3, seed=0, starts=8)[0], truth)
+        reduced = reduce(vectors, "graph", seed=3)
+        assert "120 images" in reduced.note
+        assert reduced.vectors.shape[0] == 450
+        assert reduced.graph is not None
+        assert reduced.graph.weights.shape == (120, 120)
+        assert len(set(reduced.graph.rows.tolist())) == 120
+        assert np.linalg.norm(reduced.vectors, axis=1) == pytest.approx(np.ones(450), abs=1e-5)
+        assert same_partition(fit_kmeans(reduced.vectors, 3, seed=0, starts=8)[0], truth)
         again = reduce(vectors, "graph", seed=3)
-        assert again.vectors.tobytes() == answer.vectors.tobytes()
-        assert reduce(vectors, "graph", seed=4).vectors.tobytes() != answer.vectors.tobytes()
+        assert again.vectors.tobytes() == reduced.vectors.tobytes()
+        assert reduce(vectors, "graph", seed=4).vectors.tobytes() != reduced.vectors.tobytes()
 
-    def test_the_graph_that_shows_the_clusters_has_more_neighbours_and_is_every_seeds(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        vectors = scattered(900, 4)
-        answer = reduce(vectors, "graph", seed=0)
-        assert answer.graph is not None
-        assert (answer.graph != neighbour_graph(vectors)).nnz == 0
-        assert np.array_equal(answer.vectors, diffusion_map(walk_graph(vectors)))
-        monkeypatch.setattr("imgcluster.features.neighbors._SHOWN", 300)
-        first, second = (reduce(vectors, "graph", seed=seed) for seed in (0, 1))
-        assert first.graph is not None
-        assert first.graph.shape == (900, 900)
-        assert count_pieces(first.graph) >= 3
+    def test_the_cluster_count_graph_is_the_same_for_every_seed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(neighbors_module, "_SAMPLE_SIZE", 300)
+        first, second = (reduce(scattered(900, 4), "graph", seed=seed).graph for seed in (0, 1))
+        assert first is not None
+        assert second is not None
+        assert first.weights.shape == (900, 900)
         assert np.array_equal(first.rows, second.rows)
-        assert (first.graph != second.graph).nnz == 0
+        assert (first.weights != second.weights).nnz == 0
 
-    def test_the_graph_that_shows_the_clusters_is_in_few_pieces(self) -> None:
-        # Groups of 40: with √n neighbours each is alone, and nothing would say which lie near each other.
-        vectors, _ = blobs([40] * 12, dimensions=12, spread=0.5)
-        answer = reduce(vectors, "graph", seed=0)
-        assert answer.graph is not None
-        assert count_pieces(neighbour_graph(vectors)) == 12
-        assert count_pieces(answer.graph) == 1
-
-    def test_a_sample_and_copies(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_sample_and_duplicates(self, monkeypatch: pytest.MonkeyPatch) -> None:
         vectors, _ = blobs([60, 60], spread=0.5)
         monkeypatch.setattr(reduce_module, "_GRAPH_SAMPLE", 50)
-        answer = reduce(np.repeat(vectors, 2, axis=0), "graph", seed=0)
-        assert np.array_equal(answer.vectors[::2], answer.vectors[1::2])
-        assert answer.rows is not None
-        assert np.all(answer.rows % 2 == 0), "the first of the copies stands for both"
+        reduced = reduce(np.repeat(vectors, 2, axis=0), "graph", seed=0)
+        assert np.array_equal(reduced.vectors[::2], reduced.vectors[1::2])
+        assert reduced.graph is not None
+        assert np.all(reduced.graph.rows % 2 == 0), "the first of the duplicates stands for both"
 
     def test_many_dimensions_of_many_images_are_reduced_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
         vectors, truth = blobs([60, 60, 60], dimensions=150, spread=0.5)
         monkeypatch.setattr(reduce_module, "_PAIR_BUDGET", 1000)
-        answer = reduce(vectors, "graph", seed=0)
-        assert same_partition(divide(answer.vectors, 3, seed=0, starts=8)[0], truth)
+        reduced = reduce(vectors, "graph", seed=0)
+        assert same_partition(fit_kmeans(reduced.vectors, 3, seed=0, starts=8)[0], truth)
 
     @pytest.mark.parametrize("count", [100, 500])
     def test_twice_the_same_bytes(self, count: int) -> None:
@@ -305,7 +324,7 @@ class TestUmap:
         vectors = noise(80, 40, seed=1) * 0.1
         vectors[:40, 0] += 10
         first, second = (reduce(vectors, "umap", seed=3) for _ in range(2))
-        assert first.how == "UMAP to 10 dimensions"
+        assert first.note == "UMAP to 10 dimensions"
         assert first.vectors.shape == (80, 10)
         assert np.array_equal(first.vectors, second.vectors)
 

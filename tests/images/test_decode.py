@@ -20,7 +20,7 @@ from PIL import Image, features
 
 import pictures
 from imgcluster.images import decode as images
-from imgcluster.images.decode import Decoded, UnreadableImage, decode, heif_available, quiet_decoders
+from imgcluster.images.decode import Decoded, UnreadableImage, decode, decode_picture, heif_available, quiet_decoders
 from imgcluster.images.resize import prepare
 from imgcluster.types import InputSpec
 from pictures import WHITE, encoded, flat, noise, quarters, smooth
@@ -579,7 +579,7 @@ class TestMissingDecoders:
     def test_heic_names_the_extra_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(images, "heif_available", lambda: False)
 
-        with pytest.raises(UnreadableImage, match=r"^HEIC needs an extra decoder: pip install 'imgcluster\[heif\]'$"):
+        with pytest.raises(UnreadableImage, match=r"^HEIC .* pip install 'imgcluster\[heif\]'$"):
             decode(b"\x00\x00\x00\x18ftypheic", SMALL, kind="HEIF")
 
     def test_avif_names_what_to_upgrade(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -588,14 +588,16 @@ class TestMissingDecoders:
         with pytest.raises(UnreadableImage, match="cannot read AVIF: pip install --upgrade pillow"):
             decode(b"\x00\x00\x00\x1cftypavif", SMALL, kind="AVIF")
 
-    def test_without_pillow_heif_only_heic_is_lost(self, tmp_path: Path) -> None:
+    # Missing, or a folder left by an uninstallation, which imports as an empty module.
+    @pytest.mark.parametrize("state", ["None", "types.ModuleType('pillow_heif')"])
+    def test_without_pillow_heif_only_heic_is_lost(self, tmp_path: Path, state: str) -> None:
         for file_format in ("JPEG", "PNG", "PPM"):
             (tmp_path / file_format).write_bytes(encoded(flat((90, 90, 90)), file_format))
         (tmp_path / "text").write_bytes(b"hello, I am no picture")
         (tmp_path / "HEIF").write_bytes(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic")
         script = """
-            import pathlib, sys
-            sys.modules["pillow_heif"] = None
+            import pathlib, sys, types
+            sys.modules["pillow_heif"] = eval(sys.argv[2])
             from imgcluster.images.decode import UnreadableImage, decode
             from imgcluster.types import InputSpec
             for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
@@ -607,11 +609,11 @@ class TestMissingDecoders:
                     print(path.name, reason)
         """
 
-        command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)]
+        command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path), state]
         result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
 
         assert result.stdout.splitlines() == [
-            "HEIF HEIC needs an extra decoder: pip install 'imgcluster[heif]'",
+            "HEIF HEIC files need an additional decoder: pip install 'imgcluster[heif]'",
             "JPEG 90 90",
             "PNG 90 90",
             "PPM 90 90",
@@ -654,21 +656,21 @@ class TestLooks:
         decoded = decode(encoded(flat(rgb), "PNG"), SMALL)
 
         assert decoded.brightness == pytest.approx(brightness, abs=0.01)
-        assert decoded.colour == pytest.approx(colourfulness, abs=0.01)
+        assert decoded.color == pytest.approx(colourfulness, abs=0.01)
 
     @pytest.mark.parametrize("spec", [SMALL, GREY, SAME], ids=["small", "grey", "same"])
     def test_the_picture_counts_and_not_what_the_encoder_sees_of_it(self, spec: InputSpec) -> None:
         decoded = decode(encoded(flat((255, 0, 0)), "PNG"), spec)
 
         assert decoded.brightness == pytest.approx(0.299, abs=0.01)
-        assert decoded.colour == pytest.approx(1, abs=0.01)
+        assert decoded.color == pytest.approx(1, abs=0.01)
 
     def test_half_and_half(self) -> None:
         picture = Image.new("RGB", (64, 64), "black")
         picture.paste((0, 0, 255), (0, 0, 64, 32))
         decoded = decode(encoded(picture, "PNG"), SMALL)
 
-        assert decoded.colour == pytest.approx(0.5, abs=0.02)
+        assert decoded.color == pytest.approx(0.5, abs=0.02)
         assert decoded.brightness == pytest.approx(0.114 / 2, abs=0.01)
 
     @pytest.mark.parametrize(
@@ -686,15 +688,47 @@ class TestLooks:
         decoded = decode(encoded(picture, file_format), SMALL)
 
         assert decoded.brightness == pytest.approx(64 / 255, abs=0.01)
-        assert decoded.colour == 0
+        assert decoded.color == 0
 
     def test_what_is_transparent_is_white(self) -> None:
         decoded = decode(encoded(Image.new("RGBA", (9, 9), (255, 0, 0, 0)), "PNG"), SMALL)
 
-        assert (decoded.brightness, decoded.colour) == (1, 0)
+        assert (decoded.brightness, decoded.color) == (1, 0)
 
     @pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 1), (1600, 1200)])
     def test_any_size(self, size: tuple[int, int]) -> None:
         decoded = decode(encoded(flat((9, 9, 9), size), "PNG"), SMALL)
 
         assert decoded.brightness == pytest.approx(9 / 255, abs=0.001)
+
+
+class TestDecodePicture:
+    @pytest.mark.parametrize("file_format", ["PNG", "JPEG"])
+    @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "I;16", "1"])
+    def test_a_pillow_image_gives_what_its_file_gives(self, file_format: str, mode: str) -> None:
+        picture = noise(40, 30).convert("L" if mode == "I;16" else mode)
+        if mode == "I;16":
+            picture = Image.fromarray(np.asarray(picture).astype(np.uint16) * 257)
+        try:
+            data = encoded(picture, file_format)
+        except OSError:
+            pytest.skip(f"{file_format} files have no mode {mode}")
+
+        with Image.open(io.BytesIO(data)) as opened:
+            # Loaded in full, so that only the pixels are compared, not the reduced sizes of JPEG.
+            spec = InputSpec(width=40, height=30, channels=3)
+            np.testing.assert_array_equal(decode_picture(opened, spec).pixels, decode(data, spec).pixels)
+
+    def test_the_callers_image_does_not_change(self) -> None:
+        with Image.open(io.BytesIO(encoded(noise(400, 300), "JPEG"))) as opened:
+            before = opened.size, opened.mode
+
+            assert decode_picture(opened, SMALL).pixels.shape == (SMALL.height, SMALL.width, SMALL.channels)
+            assert (opened.size, opened.mode) == before
+
+    def test_a_truncated_image_is_unreadable(self) -> None:
+        with (
+            Image.open(io.BytesIO(encoded(noise(96, 96), "JPEG")[:2000])) as opened,
+            pytest.raises(UnreadableImage, match="^damaged"),
+        ):
+            decode_picture(opened, SMALL)

@@ -200,7 +200,14 @@ class TestLeftOut:
             (["raw/*"], ["a.jpg", "b.png", "x/raw.jpg"]),
             (["raw/deep"], ["a.jpg", "b.png", "raw/c.jpg", "x/raw.jpg"]),
             (["raw/deep/"], ["a.jpg", "b.png", "raw/c.jpg", "x/raw.jpg"]),
-            (["*/*.jpg"], ["a.jpg", "b.png"]),
+            (["*/*.jpg"], ["a.jpg", "b.png", "raw/deep/d.jpg"]),
+            (["**/*.jpg"], ["b.png"]),
+            (["deep/"], ["a.jpg", "b.png", "raw/c.jpg", "x/raw.jpg"]),
+            (["a.jpg/"], ["a.jpg", "b.png", "raw/c.jpg", "raw/deep/d.jpg", "x/raw.jpg"]),
+            (["/b.png", "/d.jpg"], ["a.jpg", "raw/c.jpg", "raw/deep/d.jpg", "x/raw.jpg"]),
+            (["*.jpg", "!c.jpg"], ["b.png", "raw/c.jpg"]),
+            (["raw/*", "!raw/deep/"], ["a.jpg", "b.png", "raw/deep/d.jpg", "x/raw.jpg"]),
+            ([""], ["a.jpg", "b.png", "raw/c.jpg", "raw/deep/d.jpg", "x/raw.jpg"]),
             (["?.*", "raw"], ["x/raw.jpg"]),
             (["*.JPG"], ["a.jpg", "b.png", "raw/c.jpg", "raw/deep/d.jpg", "x/raw.jpg"]),
             (["[ab].*", "nothing"], ["raw/c.jpg", "raw/deep/d.jpg", "x/raw.jpg"]),
@@ -212,11 +219,67 @@ class TestLeftOut:
 
         assert found(Finder(paths=[tmp_path], exclude=exclude)) == left
 
-    def test_excluded_links_are_not_followed(self, tmp_path: Path) -> None:
+    def test_a_pattern_with_a_slash_does_not_match_in_subfolders(self, tmp_path: Path) -> None:
+        tree(tmp_path, "a/x.png", "a/b/z.png", "c/a/y.png")
+
+        assert found(Finder(paths=[tmp_path], exclude=["a/*.png"])) == ["a/b/z.png", "c/a/y.png"]
+
+    def test_a_pattern_that_ends_in_a_slash_matches_folders_at_any_depth(self, tmp_path: Path) -> None:
+        tree(tmp_path, "b/1.jpg", "a/b/2.jpg", "a/c/b/3.jpg", "a/4.jpg")
+
+        assert found(Finder(paths=[tmp_path], exclude=["b/"])) == ["a/4.jpg"]
+
+    def test_patterns_are_relative_to_each_folder_that_is_named(self, tmp_path: Path) -> None:
+        tree(tmp_path, "one/a/x.png", "two/a/y.png")
+
+        assert found(Finder(paths=[tmp_path / "one", tmp_path / "two"], exclude=["/a"])) == []
+        assert len(found(Finder(paths=[tmp_path], exclude=["/a"]))) == 2
+
+    def test_one_path_and_one_pattern_need_no_list(self, tmp_path: Path) -> None:
+        tree(tmp_path, "a.jpg", "b.png")
+
+        assert found(Finder(paths=str(tmp_path), exclude="*.png")) == ["a.jpg"]
+        assert found(Finder(paths=str(tmp_path), exclude="*.jpg")) == ["b.png"]
+
+    def test_a_name_that_starts_with_a_hash_is_no_comment(self, tmp_path: Path) -> None:
+        tree(tmp_path, "#old/a.jpg", "b.jpg")
+
+        assert found(Finder(paths=[tmp_path], exclude=["#old"])) == ["b.jpg"]
+
+    @posix_only
+    def test_names_that_are_not_text_are_excluded(self, tmp_path: Path) -> None:
+        tree(tmp_path, os.fsdecode(b"\xff.jpg"), "b.jpg")
+
+        assert found(Finder(paths=[tmp_path], exclude=[os.fsdecode(b"\xff*")])) == ["b.jpg"]
+
+    @pytest.mark.parametrize("pattern", ["!", "[a", "a\\", "/"])
+    def test_an_invalid_pattern_is_wrong_usage(self, tmp_path: Path, pattern: str) -> None:
+        with pytest.raises(UsageError) as error:
+            Finder(paths=[tmp_path], exclude=["*.png", pattern])
+
+        assert "--exclude" in str(error.value)
+        assert repr(pattern) in str(error.value)
+
+    def test_excluded_folders_are_not_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        tree(tmp_path, "a.jpg", "raw/b.jpg", "x/raw/c.jpg", "x/raw/deep/d.jpg")
+        read: list[str] = []
+        scan = os.scandir
+
+        def record(path: str) -> object:
+            read.append(os.path.relpath(path, tmp_path))
+            return scan(path)
+
+        monkeypatch.setattr(os, "scandir", record)
+
+        assert found(Finder(paths=[tmp_path], exclude=["raw/"])) == ["a.jpg"]
+        assert read == [".", "x"]
+
+    @pytest.mark.parametrize("pattern", ["skip", "skip/"])
+    def test_excluded_links_are_not_followed(self, tmp_path: Path, pattern: str) -> None:
         tree(tmp_path, "photos/a.jpg", "elsewhere/b.jpg")
         link(tmp_path / "photos" / "skip", "../elsewhere")
 
-        assert found(Finder(paths=[tmp_path / "photos"], exclude=["skip"])) == ["a.jpg"]
+        assert found(Finder(paths=[tmp_path / "photos"], exclude=[pattern])) == ["a.jpg"]
 
     @pytest.mark.parametrize("pattern", ["b.jpg", "raw/*"])
     def test_what_is_excluded_by_one_name_is_found_by_another(self, tmp_path: Path, pattern: str) -> None:
@@ -357,7 +420,7 @@ class TestUnreadable:
         link(tmp_path / "notes.txt", "gone.txt")
         link(tmp_path / "folder", "gone")
 
-        assert problems(Finder(paths=[tmp_path])) == [("a.jpg", "a symbolic link to a file that is not there")]
+        assert problems(Finder(paths=[tmp_path])) == [("a.jpg", "a symbolic link to a file that does not exist")]
 
     def test_a_link_to_itself(self, tmp_path: Path) -> None:
         link(tmp_path / "a.jpg", "a.jpg")
@@ -372,7 +435,7 @@ class TestUnreadable:
         link(tmp_path / "a", "gone")
 
         assert [reason for _, reason in problems(Finder(**{how: [tmp_path / "a"]}))] == [
-            "a symbolic link to a file that is not there"
+            "a symbolic link to a file that does not exist"
         ]
 
     def test_a_broken_link_that_is_named_beside_its_folder_is_reported_once(self, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ class TestNotDecoded:
     def test_text_named_as_an_image_says_so(self) -> None:
         kind = sniff(b"hello, I am no picture", ".jpg")
 
-        assert kind == FileKind(None, "named .jpg but its content is no image (it starts with b'hello, I')")
+        assert kind == FileKind(None, "named .jpg but its content is not an image (it starts with b'hello, I')")
 
     @pytest.mark.parametrize(
         ("head", "extension"),

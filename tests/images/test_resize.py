@@ -27,7 +27,7 @@ class TestInputSpec:
         [
             ({"width": 0}, "0×8 px is not possible; both must be at least 1"),
             ({"height": -3}, "8×-3 px is not possible"),
-            ({"channels": 2}, r"2 channels is not supported; 1 \(grey\) or 3 \(RGB\) are"),
+            ({"channels": 2}, r"2 channels is not supported; 1 \(gray\) or 3 \(RGB\) are"),
             ({"channels": 4}, "4 channels is not supported"),
             ({"resize": "zoom"}, "resize rule 'zoom' is unknown; choose one of crop, stretch, pad"),
             ({"filter": "sharp"}, "filter 'sharp' is unknown; choose one of nearest, bilinear, bicubic, lanczos"),

@@ -1,4 +1,4 @@
-"""A real browser for the page: Debian's chromium, driven by Playwright; tests skip where there is none."""
+"""One browser for all tests of the page: an installed Chromium, driven by Playwright."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ import pytest
 # WebGL without a graphics card; no sandbox, because containers run tests as root.
 ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# A busy machine draws the map slowly.
+TIMEOUT_MS = 20_000
 
 
 class Opened:
-    """A page in a tab, with everything it said and asked for.
+    """A page in a tab, with everything it wrote and requested.
 
     Attributes:
         tab: Playwright's page.
         expect: Playwright's assertions, which wait.
-        console: What it wrote to the console, errors of scripts included.
-        requests: Every address it asked for, itself left out.
-        dialogs: What `alert` and its like said.
+        console: Messages on the console, including errors of scripts.
+        requests: Every requested address but the page's own.
+        dialogs: Texts of `alert` and similar.
     """
 
     def __init__(self, tab: Any, address: str) -> None:
         from playwright.sync_api import expect
 
-        # A machine that is busy with other things draws the map slowly.
-        expect.set_options(timeout=20_000)
-
+        expect.set_options(timeout=TIMEOUT_MS)
         self.tab = tab
         self.expect = expect
         self.console: list[str] = []
@@ -55,18 +55,28 @@ class Opened:
 
     @property
     def fetched(self) -> list[str]:
-        """What was asked for beyond the page's own contents and the user's own files."""
+        """Requests for anything but the page's own contents and the user's own files."""
         return [request for request in self.requests if not request.startswith(("data:", "blob:", "file:"))]
+
+
+def _unavailable(reason: str) -> None:
+    """Skip, or fail where the environment says that the browser tests must run."""
+    if os.environ.get("IMGCLUSTER_REQUIRE_BROWSER"):
+        pytest.fail(f"{reason}; unset IMGCLUSTER_REQUIRE_BROWSER to skip the browser tests")
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """One browser for all tests."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        _unavailable("Playwright is not installed: pip install playwright")
     found = os.environ.get("IMGCLUSTER_TEST_BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
-        pytest.skip("no chromium here: apt-get install chromium, or name one in IMGCLUSTER_TEST_BROWSER")
-    with playwright.sync_playwright() as driver:
+        _unavailable("Chromium is not installed: apt-get install chromium, or name one in IMGCLUSTER_TEST_BROWSER")
+    with sync_playwright() as driver:
         started = driver.chromium.launch(executable_path=found, args=ARGUMENTS)
         yield started
         started.close()

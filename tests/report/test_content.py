@@ -1,48 +1,12 @@
-"""What the page knows: which pictures are in it, and the sentences about them."""
+"""The sentences and facts of the page."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from imgcluster.report.content import choose_embedded, facts, overview, quality
-
-
-def choose(rows: list[tuple[int, float]], most: int, shown: dict[int, list[int]] | None = None) -> list[int]:
-    clusters = np.array([row[0] for row in rows], np.int64)
-    known = {int(number): [] for number in np.unique(clusters)} if shown is None else shown
-    return choose_embedded(clusters, np.array([row[1] for row in rows], np.float64), known, most=most)
-
-
-class TestChooseEmbedded:
-    def test_all_of_a_small_set_cluster_by_cluster(self) -> None:
-        rows = [(1, 0.2), (0, 0.5), (1, 0.9), (0, 0.7), (-1, 0.0)]
-        assert choose(rows, 100, {0: [1], 1: [2], -1: [4]}) == [1, 3, 2, 0, 4]
-
-    def test_small_clusters_are_whole_and_large_ones_share_the_rest(self) -> None:
-        rows = [(0, 0.5)] * 500 + [(1, 0.5)] * 300 + [(2, 0.5)] * 10
-        chosen = np.array([rows[index][0] for index in choose(rows, 110)])
-        assert [(chosen == number).sum() for number in range(3)] == [50, 50, 10]
-
-    def test_of_a_large_cluster_the_representatives_the_doubtful_and_some_of_each_degree(self) -> None:
-        rows = [(0, 1 - index / 1000) for index in range(1000)]
-        chosen = choose(rows, 40, {0: [500, 3, 77]})
-        assert chosen[:3] == [500, 3, 77]
-        assert {999, 998, 990} <= set(chosen)
-        assert max(np.diff(sorted(chosen))) < 80
-
-    @settings(max_examples=60, deadline=None, derandomize=True)
-    @given(
-        st.lists(st.tuples(st.integers(-1, 4), st.floats(0, 1) | st.just(float("nan"))), max_size=60),
-        st.integers(0, 80),
-    )
-    def test_never_more_than_asked_and_none_twice(self, rows: list[tuple[int, float]], most: int) -> None:
-        chosen = choose(rows, most)
-        assert len(chosen) == len(set(chosen)) == min(most, len(rows))
+from imgcluster.report.content import facts, headline, quality, sentences
 
 
 def metrics(**values: Any) -> dict[str, Any]:
@@ -53,55 +17,87 @@ def metrics(**values: Any) -> dict[str, Any]:
         "reduction": "PCA to 10 dimensions",
         "options": {"seed": 3, "k": None},
         "silhouette": None,
+        "noise": 0,
     } | values
 
 
-class TestOverview:
-    def test_what_was_clustered_and_how(self) -> None:
-        assert overview(metrics(), {"encoder": {"name": "photos"}}, 34) == (
-            (
-                "The encoder photos turned 1,234 images into vectors; HDBSCAN after PCA to 10 dimensions found 7 "
-                "clusters of them."
-            ),
-            "34 images (3%) in no cluster: noise, like no group of others.",
-        )
+def rows(values: dict[str, Any], **arguments: Any) -> dict[str, str]:
+    return dict(facts(values, {"encoder": {"name": "photos"}}, **({"options": "", "projection": "PCA"} | arguments)))
+
+
+class TestHeadline:
+    def test_it_has_both_numbers(self) -> None:
+        assert headline(metrics()) == "7 clusters were found in 1,234 images."
 
     def test_one_of_each(self) -> None:
-        told = metrics(images=1, clusters=1, method="kmeans", reduction="none", options={"seed": 3, "k": 1})
-        assert overview(told, {}, 0) == ("The encoder ? turned 1 image into vectors; k-means made 1 cluster of them.",)
-        assert overview(told, {}, 1)[1] == "1 image (100%) in no cluster: noise, like no group of others."
+        assert headline(metrics(images=1, clusters=1)) == "1 cluster was found in 1 image."
 
-    @pytest.mark.parametrize(
-        ("silhouette", "words"),
-        [
-            (0.8, "0.80: the clusters are well apart"),
-            (0.5, "well apart"),
-            (0.3, "apart, with some overlap"),
-            (0.1, "the clusters overlap"),
-            (0.0, "0.00: the clusters hardly differ"),
-            (-0.4, "-0.40: the clusters hardly differ"),
-        ],
-    )
-    def test_how_well_comes_first(self, silhouette: float, words: str) -> None:
-        sentence = overview(metrics(silhouette=silhouette), {}, 0)[0]
-        assert sentence.startswith("Mean silhouette ")
-        assert words in sentence
+    def test_a_requested_number_was_not_found(self) -> None:
+        text = headline(metrics(options={"seed": 3, "k": 7}))
+        assert "found" not in text
+        assert "7 clusters" in text
 
-    def test_a_sentence_of_the_clustering_itself_is_taken(self) -> None:
+    def test_noise_alone(self) -> None:
+        assert "No clusters" in headline(metrics(clusters=0, noise=1234))
+
+
+class TestSentences:
+    def test_nothing_is_said_where_nothing_is_known(self) -> None:
+        assert sentences(metrics()) == ()
+
+    def test_noise(self) -> None:
+        (text,) = sentences(metrics(noise=34))
+        assert "34 images (3%)" in text
+        (text,) = sentences(metrics(images=1, noise=1))
+        assert "1 image (100%)" in text
+
+    def test_quality_comes_first_and_accuracy_last(self) -> None:
+        scores = {"labels": "folders", "accuracy": 0.6, "nmi": 0.51239, "ari": -0.1, "purity": 1.0}
+        first, *_, last = sentences(metrics(quality="All 7 clusters are stable.", noise=1, scores=scores))
+        assert first == "All 7 clusters are stable."
+        assert "0.600" in last
+        assert "folders" in last
+
+    def test_numbers_of_experts_are_not_among_them(self) -> None:
+        text = " ".join(sentences(metrics(silhouette=0.123, scores={"labels": "folders", "accuracy": 1.0})))
+        assert "0.12" not in text
+        assert "silhouette" not in text.lower()
+
+
+class TestQuality:
+    def test_silhouettes_of_each_band_have_their_own_words(self) -> None:
+        words = [quality(metrics(silhouette=value)) for value in (0.8, 0.5, 0.3, 0.25, 0.1, 0.05, 0.0, -0.4)]
+        assert [words.index(word) for word in words] == [0, 0, 2, 2, 4, 4, 6, 6]
+
+    def test_a_sentence_of_the_clustering_itself_is_used(self) -> None:
         assert quality(metrics(silhouette=0.4, quality="Sure of most.")) == "Sure of most."
         assert quality(metrics()) == ""
 
-    def test_scores(self) -> None:
-        scores = {"labels": "folders", "accuracy": 0.6, "nmi": 0.51239, "ari": -0.1, "purity": 1.0}
-        assert overview(metrics(scores=scores), {}, 0)[-1] == (
-            "Against the labels (folders): accuracy 0.600, NMI 0.512, ARI -0.100, purity 1.000."
+
+class TestFacts:
+    def test_how_the_clusters_were_made(self) -> None:
+        found = rows(metrics(imgcluster="1.2.3"), options="--k 7 --assign-noise")
+        assert found["Encoder"] == "photos"
+        assert found["Method"] == "HDBSCAN"
+        assert found["Reduction"] == "PCA to 10 dimensions"
+        assert found["Options"] == "--k 7 --assign-noise"
+        assert found["Seed"] == "3"
+        assert found["Map"] == "PCA"
+        assert found["Version"] == "1.2.3"
+        assert rows(metrics())["Options"] == "defaults"
+
+    @pytest.mark.parametrize(("value", "text"), [(0.22561, "0.2256"), (-0.0, "0")])
+    def test_expert_scores(self, value: float, text: str) -> None:
+        found = rows(
+            metrics(
+                silhouette=value,
+                parameters={"starts": 8, "inertia": 1.23456},
+                scores={"nmi": 0.51239, "ari": -0.1, "purity": 1.0, "accuracy": 1.0},
+            )
         )
+        assert found["Mean silhouette"] == text
+        assert found["Parameters"] == "starts = 8, inertia = 1.235"
+        assert (found["NMI"], found["ARI"], found["Purity"]) == ("0.5124", "-0.1", "1")
 
-
-def test_facts_name_the_options_that_were_given() -> None:
-    options = {"k": 7, "seed": 3, "assign_noise": True, "reduce": "auto", "place": "copy"}
-    told = dict(facts(metrics(options=options, parameters={"starts": 8, "inertia": 1.23456}), {}, "PCA"))
-    assert told["Options"] == "--k 7 --assign-noise"
-    assert told["Parameters"] == "starts 8, inertia 1.235"
-    assert told["Map"] == "PCA"
-    assert dict(facts(metrics(), {}, "PCA"))["Options"] == "the defaults"
+    def test_unknown_values_are_left_out(self) -> None:
+        assert rows(metrics(), projection="").keys() == {"Encoder", "Method", "Reduction", "Options", "Seed"}

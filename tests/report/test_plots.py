@@ -36,7 +36,7 @@ def a_map() -> Any:
 
 
 def a_montage() -> Any:
-    return montage_figure(np.random.default_rng(1).integers(0, 255, (7, 16, 16, 3), dtype=np.uint8), 1, TITLES[1])
+    return montage_figure(np.random.default_rng(1).integers(0, 255, (48, 64, 3), dtype=np.uint8), 1, TITLES[1])
 
 
 def silhouettes() -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -73,6 +75,20 @@ def test_large_sets_are_projected_in_parts(monkeypatch: pytest.MonkeyPatch) -> N
     whole = lay_out(groups(), "cosine", "pca").points
     monkeypatch.setattr(layout, "_CHUNK", 7)
     assert lay_out(groups(), "cosine", "pca").points == pytest.approx(whole, abs=1e-4)
+
+
+# Missing, or a folder left by an uninstallation, which imports as an empty module.
+@pytest.mark.parametrize("module", [None, ModuleType("umap")])
+def test_an_unusable_umap_is_replaced_by_pca_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, module: ModuleType | None
+) -> None:
+    expected = lay_out(groups(), "cosine", "pca")
+    monkeypatch.setitem(sys.modules, "umap", module)
+    found = lay_out(groups(), "cosine", "umap")
+    assert (found.method, found.how) == ("pca", "PCA")
+    np.testing.assert_array_equal(found.points, expected.points)
+    (warning,) = caplog.messages
+    assert "imgcluster[umap]" in warning
 
 
 def test_few_images_are_laid_out_by_pca() -> None:

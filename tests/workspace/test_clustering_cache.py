@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgcluster.types import Candidate, Clustering, Kept, Layer
+from imgcluster.types import Candidate, Clustering, ClusteringResult, Layer
 from imgcluster.workspace.caches import read_clustering, write_clustering
 
 KEY = {"imgcluster": "1", "fingerprint": "ab", "options": {"k": None, "seed": 0}}
 
 
-def clustering_result() -> Kept:
+def clustering_result() -> ClusteringResult:
     generator = np.random.default_rng(0)
     layers = tuple(
         Layer(
@@ -26,7 +26,7 @@ def clustering_result() -> Kept:
     )
     candidates = (Candidate(2, 0.5, 0.25, 1.5, False), Candidate(3, 0.75, 1.0, 2.5, True))
     parameters = {"starts": 8, "k": 3, "k_range": [2, 30], "inertia": 1 / 3}
-    return Kept(Clustering(layers, 1, parameters, candidates), "some method", ((0.5, None, 1.0), (1.0,)))
+    return ClusteringResult(Clustering(layers, 1, parameters, candidates), "some method", ((0.5, None, 1.0), (1.0,)))
 
 
 def test_everything_is_read_back(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_everything_is_read_back(tmp_path: Path) -> None:
     write_clustering(tmp_path / "layers.parquet", KEY, before)
     after = read_clustering(tmp_path / "layers.parquet", KEY)
     assert after is not None
-    assert (after.how, after.stability) == (before.how, before.stability)
+    assert (after.note, after.stability) == (before.note, before.stability)
     assert (after.clustering.chosen, after.clustering.candidates) == (1, before.clustering.candidates)
     # Their order is kept, too: metrics.json contains them.
     assert list(after.clustering.parameters.items()) == list(before.clustering.parameters.items())

@@ -1,0 +1,139 @@
+"""`Encoder` for use from Python: it accepts files, Pillow images and arrays of any size."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from imgcluster.encoders import encoder as session
+from imgcluster.errors import NoImagesError, UsageError
+from imgcluster.fileio.path_text import to_text
+from imgcluster.images.decode import UnreadableImage, decode_picture, quiet_decoders
+from imgcluster.images.find import FoundFile
+from imgcluster.images.load import Loaded, Skipped, default_workers, in_order, read_image
+from imgcluster.types import InputSpec, Pixels
+
+__all__ = ["AnyImage", "Encoder"]
+
+AnyImage: TypeAlias = "str | os.PathLike[str] | Image.Image | Pixels"
+"""An image file, a Pillow image, or an array ``uint8 (height, width)`` or ``(height, width, channels)``."""
+
+_BATCH: Final = 32
+_CHANNELS: Final = (1, 3, 4)
+
+
+class Encoder(session.Encoder):
+    """An encoder that accepts images of any size; see `imgcluster.encoders.encoder.Encoder` for everything else.
+
+    >>> encoder = Encoder("photos")  # doctest: +SKIP
+    >>> encoder.encode("beach.jpg").shape  # doctest: +SKIP
+    (1, 1280)
+    """
+
+    def encode(self, images: AnyImage | Iterable[AnyImage]) -> npt.NDArray[np.float32]:
+        """Return the embeddings of images, ``float32 (n, embedding_size)``; of one image, ``(1, embedding_size)``.
+
+        Files and Pillow images are turned upright, converted to the encoder's channels, and resized by its rule, as
+        `imgcluster.embed` does. So are arrays, unless they have exactly the encoder's height, width and channels: those
+        are taken as they are.
+
+        Args:
+            images: One image or several: paths, Pillow images or ``uint8`` arrays ``(height, width)`` or ``(height,
+                width, channels)`` with 1 (gray), 3 (RGB) or 4 (RGBA) channels, also mixed; or one array ``(n, height,
+                width, channels)``.
+
+        Raises:
+            UsageError: A file does not exist, an array has another shape or type, or an item is something else.
+            NoImagesError: A file or Pillow image cannot be read.
+            EncoderError: The encoder fails, or there is no memory even for one image.
+        """
+        spec = self.info.input_spec
+        if isinstance(images, np.ndarray) and images.dtype == np.uint8 and images.shape[1:] == _shape(spec):
+            return super().encode(images)
+        items: Iterable[AnyImage]
+        if isinstance(images, str | os.PathLike | Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4):
+            items = [images]
+        else:
+            items = images
+        with quiet_decoders():
+            results = in_order(lambda item: _pixels(item, spec), _loaded(items), default_workers())
+            pixels = (result for _, result in results)
+            vectors = [super(Encoder, self).encode(batch) for batch in _batches(pixels)]
+        return np.concatenate(vectors) if vectors else np.empty((0, self.info.embedding_size), dtype=np.float32)
+
+
+def _loaded(images: Iterable[AnyImage]) -> Iterator[AnyImage]:
+    """Yield images; Pillow images are loaded here, because two threads must not load the same one."""
+    for image in images:
+        if isinstance(image, Image.Image):
+            # A damaged image fails again where its error is explained.
+            with contextlib.suppress(Exception):
+                image.load()
+        yield image
+
+
+def _batches(pixels: Iterable[Pixels]) -> Iterator[Pixels]:
+    batch: list[Pixels] = []
+    for image in pixels:
+        batch.append(image)
+        if len(batch) == _BATCH:
+            yield np.stack(batch)
+            batch = []
+    if batch:
+        yield np.stack(batch)
+
+
+def _pixels(image: AnyImage, spec: InputSpec) -> Pixels:
+    """Return one image as ``uint8 (height, width, channels)`` in the input size of `spec`."""
+    if isinstance(image, str | os.PathLike):
+        return _read(image, spec)
+    if isinstance(image, np.ndarray):
+        if image.dtype == np.uint8 and image.shape == _shape(spec):
+            return image
+        image = _to_picture(image)
+    if not isinstance(image, Image.Image):
+        raise UsageError(
+            f"{type(image).__name__} is not an image; give a path, a Pillow image, or a uint8 array of shape (height, "
+            "width) or (height, width, channels)"
+        )
+    try:
+        return decode_picture(image, spec).pixels
+    except UnreadableImage as reason:
+        raise NoImagesError(f"a Pillow image cannot be read: {reason}") from None
+
+
+def _read(path: str | os.PathLike[str], spec: InputSpec) -> Pixels:
+    absolute = Path(os.path.abspath(path))
+    try:
+        size, mtime_ns = absolute.stat().st_size, absolute.stat().st_mtime_ns
+    except OSError as error:
+        raise UsageError(f"no such file: {to_text(path)} ({error.strerror})") from None
+    if absolute.is_dir():
+        raise UsageError(f"{to_text(path)} is a folder, not an image file; imgcluster.embed reads folders")
+    result = read_image(FoundFile(to_text(absolute.parent), to_text(absolute.name), size, mtime_ns), spec)
+    if isinstance(result, Loaded):
+        return result.image.pixels
+    reason = result.reason if isinstance(result, Skipped) else "it is not an image"
+    raise NoImagesError(f"{to_text(path)} cannot be read: {reason}")
+
+
+def _to_picture(image: npt.NDArray[np.uint8]) -> Image.Image:
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in _CHANNELS):
+        raise UsageError(
+            f"an array of type {image.dtype} and shape {image.shape} is not an image; give uint8 of shape (height, "
+            "width) or (height, width, channels) with 1, 3 or 4 channels, or several as (n, height, width, channels)"
+        )
+    if 0 in image.shape:
+        raise UsageError(f"an array of shape {image.shape} has no pixels")
+    return Image.fromarray(image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image)
+
+
+def _shape(spec: InputSpec) -> tuple[int, int, int]:
+    return spec.height, spec.width, spec.channels

@@ -1,0 +1,50 @@
+"""Optional packages: imported when they are used, and reported if they are missing or broken."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from typing import Any, Final
+
+from imgcluster.errors import ImgclusterError, one_line
+
+__all__ = ["EXTRAS", "UnavailablePackage", "import_optional"]
+
+EXTRAS: Final = {
+    "heif": {"pillow_heif": "register_heif_opener"},
+    "umap": {"umap": "UMAP"},
+    "evoc": {"evoc": "EVoC"},
+    "train": {"torch": "nn", "onnx": "helper", "onnxscript": "opset18", "pooch": "retrieve", "pydantic": "BaseModel"},
+}
+"""The packages of each extra, with a name that a working installation of the package has."""
+
+
+class UnavailablePackage(ImgclusterError):  # noqa: N818 - callers mostly fall back instead of failing
+    """An optional package is missing or broken; the message says which, why, and how to install it."""
+
+
+def import_optional(package: str) -> Any:
+    """Import a package of `EXTRAS`.
+
+    Looking for the package without importing it is not enough: an uninstallation can leave an empty folder behind,
+    and an installed package can fail on import.
+
+    Raises:
+        UnavailablePackage: The package is missing, fails on import, or is incomplete.
+    """
+    extra, attribute = next((extra, names[package]) for extra, names in EXTRAS.items() if package in names)
+    remedy = f"pip install 'imgcluster[{extra}]'"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            module = importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name == package:
+            raise UnavailablePackage(f"the package {package} is not installed: {remedy}") from None
+        raise UnavailablePackage(f"the package {package} cannot be imported ({one_line(error)}): {remedy}") from error
+    # A package that is partly installed, or built for other versions, can raise anything.
+    except Exception as error:
+        raise UnavailablePackage(f"the package {package} cannot be imported ({one_line(error)}): {remedy}") from error
+    if not hasattr(module, attribute):
+        raise UnavailablePackage(f"the package {package} is incomplete (it has no {attribute}): {remedy}")
+    return module

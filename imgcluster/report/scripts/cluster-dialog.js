@@ -1,0 +1,120 @@
+// The dialog of one cluster: its name, where to merge it, its source folders and all its images.
+
+const LOWEST_CONFIDENCE_SHOWN = 12;
+const FOLDERS_SHOWN = 8;
+
+function folderCounts(cluster) {
+  const counts = new Map();
+  for (const index of cluster.members) counts.set(images.folder[index], (counts.get(images.folder[index]) ?? 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]);
+}
+
+function folderBars(cluster) {
+  const counts = folderCounts(cluster);
+  const list = element("ol", { class: "shares" });
+  for (const [folder, count] of counts.slice(0, FOLDERS_SHOWN)) {
+    const share = count / cluster.size;
+    list.append(
+      element(
+        "li",
+        { style: { "--share": `${share * 100}%`, "--color": cluster.color } },
+        element("span", { class: "path" }, images.folders[folder][0] || TOP_FOLDER),
+        element("b", {}, formatPercent(share)),
+      ),
+    );
+  }
+  if (counts.length > FOLDERS_SHOWN)
+    list.append(element("li", { class: "rest" }, `and ${formatCount(counts.length - FOLDERS_SHOWN, "more folder")}`));
+  return list;
+}
+
+function nameField(number) {
+  const input = element("input", {
+    id: "name",
+    type: "text",
+    maxlength: "80",
+    autocomplete: "off",
+    value: plan.nameOf(number),
+    placeholder: "no name",
+  });
+  const problem = element("p", { class: "problem", role: "alert" });
+  input.addEventListener("change", () => {
+    problem.textContent = plan.nameProblem(number, input.value);
+    input.setAttribute("aria-invalid", problem.textContent !== "");
+    if (!problem.textContent) plan.rename(number, input.value);
+  });
+  return [element("p", { class: "field" }, element("label", { for: "name" }, "Name"), input), problem];
+}
+
+function mergeField(number) {
+  const select = clusterSelect("merge", "Do not merge", number, plan.merges.get(number));
+  select.addEventListener("change", () => plan.merge(number, selectedCluster(select)));
+  return element("p", { class: "field" }, element("label", { for: "merge" }, "Merge into"), select);
+}
+
+function clusterFacts(cluster) {
+  const similar = cluster.nearest.map(([other]) => clusterLink(other));
+  return definitions([
+    ["Size", `${formatCount(cluster.size, "image")} (${formatPercent(cluster.size / images.count)})`],
+    ["Most similar clusters", similar.length ? element("span", { class: "links" }, ...similar) : null],
+  ]);
+}
+
+function clusterDetails(cluster) {
+  if (cluster.number < 0) return null;
+  const number = (value) => (value === null ? null : formatNumber(value));
+  return detailsOf([
+    ["Mean confidence", number(cluster.confidence)],
+    ["Silhouette", cluster.silhouette === null ? "not defined" : number(cluster.silhouette)],
+    ["Stability (bootstrap Jaccard)", number(cluster.stability)],
+    ["Mean distance to the medoid", number(cluster.meanDistance)],
+    [
+      "Distance to the most similar clusters",
+      cluster.nearest.map(([other, distance]) => `${formatNumber(distance)} (cluster ${other})`).join(", "),
+    ],
+  ]);
+}
+
+// Opens a cluster; `members` are those of its images that match the search.
+function openCluster(number, members = null) {
+  const dialog = byId("cluster-dialog");
+  const cluster = clusters.get(number);
+  const list = members ?? cluster.members;
+  const title = element("h2", { id: "cluster-title" });
+  const hint = "These images are not similar to any group of images. Open one to move it to a cluster.";
+  const fields = number < 0 ? [element("p", { class: "soft" }, hint)] : [...nameField(number), mergeField(number)];
+  const parts = [
+    dialogHead(dialog, title),
+    element(
+      "div",
+      { class: "cluster-body" },
+      element("div", {}, ...fields, clusterFacts(cluster), clusterDetails(cluster)),
+      element("div", {}, element("h3", {}, "Source folders"), folderBars(cluster)),
+    ),
+  ];
+  if (number >= 0 && cluster.size > LOWEST_CONFIDENCE_SHOWN) {
+    const lowest = cluster.members.slice(-LOWEST_CONFIDENCE_SHOWN).reverse();
+    parts.push(
+      element("h3", {}, "Lowest confidence"),
+      tileGrid(lowest, `Lowest confidence in ${fullTitle(number)}`, { strip: true }),
+    );
+  }
+  const which = members ? "Matching" : "All";
+  parts.push(
+    element("h3", {}, `${which} ${formatCount(list.length, "image")}${number < 0 ? "" : ", highest confidence first"}`),
+    tileGrid(list, `Images of ${fullTitle(number)}`),
+  );
+  byId("image-dialog").close();
+  dialog.dataset.cluster = number;
+  dialog.replaceChildren(...parts);
+  retitleClusterDialog();
+  if (!dialog.open) dialog.showModal();
+  dialog.scrollTop = 0;
+}
+
+function retitleClusterDialog() {
+  const number = Number(byId("cluster-dialog").dataset.cluster);
+  byId("cluster-title").replaceChildren(clusterMarker(number), fullTitle(number));
+}
+
+plan.listeners.push(() => byId("cluster-dialog").open && retitleClusterDialog());

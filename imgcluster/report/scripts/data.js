@@ -1,0 +1,46 @@
+// The page's data: images and clusters, decoded once.
+
+const data = JSON.parse(document.getElementById("data").textContent);
+
+function decodeBytes(text, ArrayType = Uint8Array) {
+  const raw = atob(text);
+  const bytes = new Uint8Array(raw.length);
+  for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
+  return new ArrayType(bytes.buffer);
+}
+
+const images = {
+  count: data.images.names.length,
+  names: data.images.names,
+  folders: data.images.folders,
+  folder: decodeBytes(data.images.folder, Int32Array),
+  cluster: decodeBytes(data.images.cluster, Int32Array),
+  runnerUp: data.images.runnerUp === null ? null : decodeBytes(data.images.runnerUp, Int32Array),
+  confidence: Float32Array.from(decodeBytes(data.images.confidence, Uint16Array), (value) => value / 65535),
+  distance: decodeBytes(data.images.distance, Float32Array),
+  points: Float32Array.from(decodeBytes(data.images.points, Int16Array), (value) => value / 32767),
+
+  path(index) {
+    const folder = this.folders[this.folder[index]][0];
+    return folder ? `${folder}/${this.names[index]}` : this.names[index];
+  },
+
+  // A link to the original, relative to this page; names may contain "?", "#" or "%".
+  link(index) {
+    const own = data.images.links[index];
+    if (own !== undefined) return own;
+    const folder = this.folders[this.folder[index]][1];
+    return `${folder}/${encodeURIComponent(this.names[index])}`;
+  },
+};
+
+const clusters = new Map(data.clusters.map((cluster) => [cluster.number, cluster]));
+for (const cluster of clusters.values()) cluster.members = [];
+for (let i = 0; i < images.count; i++) clusters.get(images.cluster[i]).members.push(i);
+for (const cluster of clusters.values()) {
+  // Highest confidence first; the index breaks ties.
+  cluster.members.sort((a, b) => images.confidence[b] - images.confidence[a] || a - b);
+  let sum = 0;
+  for (const member of cluster.members) sum += images.confidence[member];
+  cluster.confidence = sum / cluster.members.length;
+}

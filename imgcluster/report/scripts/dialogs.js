@@ -1,0 +1,20 @@
+// What all dialogs share.
+
+// The heading and a close button; Escape closes a dialog too.
+function dialogHead(dialog, heading) {
+  return element(
+    "div",
+    { class: "dialog-head" },
+    heading,
+    element("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => dialog.close() }, "✕"),
+  );
+}
+
+function closeDialogs() {
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+}
+
+function detailsOf(rows) {
+  const list = definitions(rows);
+  return list.childElementCount ? element("details", {}, element("summary", {}, "Details"), list) : null;
+}

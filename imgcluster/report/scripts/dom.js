@@ -1,0 +1,30 @@
+// Helpers that build elements and format numbers. Text only ever becomes text nodes.
+
+const byId = (id) => document.getElementById(id);
+
+function element(tag, attributes = {}, ...children) {
+  const created = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === false || value === null || value === undefined) continue;
+    if (name === "style") for (const [key, part] of Object.entries(value)) created.style.setProperty(key, part);
+    else if (name.startsWith("on")) created.addEventListener(name.slice(2), value);
+    else created.setAttribute(name, value === true ? "" : value);
+  }
+  created.append(...children.filter((child) => child !== null && child !== undefined));
+  return created;
+}
+
+// A list of names and values; empty values are left out.
+function definitions(rows) {
+  const list = element("dl", { class: "facts" });
+  for (const [name, value] of rows)
+    if (value !== null && value !== "")
+      list.append(element("div", {}, element("dt", {}, name), element("dd", {}, value)));
+  return list;
+}
+
+const formatInteger = (value) => value.toLocaleString("en");
+const formatPercent = (share) => `${(share * 100).toFixed(share < 0.0995 ? 1 : 0)}%`;
+const formatCount = (count, noun) => `${formatInteger(count)} ${noun}${count === 1 ? "" : "s"}`;
+const formatNumber = (value) => (Math.round(value * 100) === 0 ? "0.00" : value.toFixed(2).replace("-", "−"));
+const clamp = (value, least, most) => Math.max(least, Math.min(most, value));

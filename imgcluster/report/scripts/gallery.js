@@ -1,0 +1,93 @@
+// The gallery: a section for each cluster with its representative images, or those that match the search.
+
+function showGallery() {
+  for (const cluster of clusters.values()) {
+    cluster.section = clusterSection(cluster);
+    byId("clusters").append(cluster.section);
+  }
+  search.listeners.push(refillGallery);
+  plan.listeners.push(retitleGallery);
+  byId("plan-open").addEventListener("click", openPlanDialog);
+  retitleGallery();
+  refillGallery();
+}
+
+function clusterSection(cluster) {
+  const { number, size } = cluster;
+  const opens = (classes) => ({
+    type: "button",
+    class: classes,
+    "aria-haspopup": "dialog",
+    onclick: () => openCluster(number, cluster.found),
+  });
+  const id = `title${number}`;
+  const attributes = { id: `cluster${number}`, class: "cluster", "aria-labelledby": id };
+  return element(
+    "article",
+    { ...attributes, style: { "--color": cluster.color } },
+    element(
+      "div",
+      { class: "cluster-head" },
+      element("h3", { id }, element("button", opens("open"))),
+      element("p", { class: "soft" }, `${formatCount(size, "image")} (${formatPercent(size / images.count)})`),
+      element("p", { class: "merged", hidden: true }),
+    ),
+    element("div", { class: "strip-slot", "data-cluster": number }),
+    element("button", opens("all link")),
+  );
+}
+
+function retitleGallery() {
+  for (const { number, section } of clusters.values()) {
+    section
+      .querySelector(".open")
+      .replaceChildren(
+        clusterMarker(number),
+        shortTitle(number),
+        plan.nameOf(number) ? element("small", {}, String(number)) : "",
+      );
+    const merged = section.querySelector(".merged");
+    merged.hidden = !plan.merges.has(number);
+    merged.textContent = merged.hidden ? "" : `will be merged into ${fullTitle(plan.mergeTarget(number))}`;
+  }
+  byId("plan-open").textContent = plan.size ? `Plan: ${formatCount(plan.size, "change")}` : "Plan";
+  byId("plan-open").classList.toggle("strong", plan.size > 0);
+}
+
+// A strip is filled shortly before it scrolls into view: with hundreds of clusters, filling all takes seconds.
+const stripObserver = new IntersectionObserver(
+  (entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      stripObserver.unobserve(target);
+      const { number, found, representatives } = clusters.get(Number(target.dataset.cluster));
+      const list = found ? found.slice(0, representatives.length) : representatives;
+      const label = `${found ? "Matching images" : "Typical images"} of ${fullTitle(number)}`;
+      target.replaceChildren(tileGrid(list, label, { strip: true }));
+    }
+  },
+  { rootMargin: "800px" },
+);
+
+function refillGallery() {
+  let total = 0;
+  for (const cluster of clusters.values()) {
+    cluster.found = search.matches && cluster.members.filter((index) => search.matches[index]);
+    const count = cluster.found ? cluster.found.length : cluster.size;
+    total += count;
+    cluster.section.hidden = count === 0;
+    const all = cluster.section.querySelector(".all");
+    all.textContent = cluster.found
+      ? `Show ${formatInteger(count)} matching`
+      : count === 1
+        ? "Show the image"
+        : `Show all ${formatInteger(count)}`;
+    all.setAttribute("aria-label", `${all.textContent}: ${fullTitle(cluster.number)}`);
+    const slot = cluster.section.querySelector(".strip-slot");
+    slot.replaceChildren();
+    stripObserver.unobserve(slot);
+    if (count) stripObserver.observe(slot);
+  }
+  byId("gallery-none").hidden = total > 0;
+  byId("match-count").textContent = search.matches ? `${formatCount(total, "image")} found` : "";
+}

@@ -1,0 +1,112 @@
+// The dialog of one image: the original, its cluster, and a way to move it to another cluster.
+
+// The original, or the thumbnail while it loads and where it cannot be loaded.
+function imageFrame(index) {
+  const link = images.link(index);
+  const preview = thumbnail(index);
+  const note = element(
+    "p",
+    { class: "soft", hidden: true },
+    "The original file was not found. This is the thumbnail stored in the page.",
+  );
+  const original = element("img", { class: "original", alt: `The image ${images.names[index]}`, src: link });
+  original.addEventListener("load", () => preview.replaceWith(original));
+  original.addEventListener("error", () => note.removeAttribute("hidden"));
+  const attributes = { class: "frame", href: link, target: "_blank", rel: "noopener", "aria-label": "Open the original" };
+  return element("div", {}, element("a", attributes, preview), note);
+}
+
+function imageFacts(index) {
+  const number = images.cluster[index];
+  const second = images.runnerUp === null ? -1 : images.runnerUp[index];
+  return definitions([
+    ["Cluster", clusterLink(number)],
+    ["Confidence", number < 0 ? null : formatNumber(images.confidence[index])],
+    ["Second-best cluster", second < 0 || !clusters.has(second) ? null : clusterLink(second)],
+    ["Path", element("span", { class: "path" }, images.path(index))],
+  ]);
+}
+
+function imageDetails(index) {
+  const cluster = clusters.get(images.cluster[index]);
+  const rank = `${formatInteger(cluster.members.indexOf(index) + 1)} of ${formatInteger(cluster.size)}`;
+  return detailsOf([
+    ["Rank by confidence", cluster.number < 0 ? null : rank],
+    ["Distance to the medoid", Number.isFinite(images.distance[index]) ? formatNumber(images.distance[index]) : null],
+  ]);
+}
+
+function moveField(index) {
+  const number = images.cluster[index];
+  const select = clusterSelect("misplaced", `${fullTitle(number)} (no change)`, number, plan.misplaced.get(index));
+  select.addEventListener("change", () => plan.misplace(index, selectedCluster(select)));
+  return element("p", { class: "field" }, element("label", { for: "misplaced" }, "Move to"), select);
+}
+
+// Opens the image `index` of `list`; `opener` gets the focus back when the dialog closes.
+function openImage(index, list = [index], opener = null) {
+  const dialog = byId("image-dialog");
+  let at = Math.max(0, list.indexOf(index));
+  const show = () => {
+    const details = dialog.querySelector("details")?.open;
+    fillImageDialog(dialog, list, at, go);
+    if (details && dialog.querySelector("details")) dialog.querySelector("details").open = true;
+  };
+  const go = (steps) => {
+    if (at + steps < 0 || at + steps >= list.length) return;
+    const focused = document.activeElement?.id;
+    at += steps;
+    show();
+    const same = focused && byId(focused);
+    (same && !same.disabled ? same : dialog.querySelector(".close")).focus();
+  };
+  dialog.onkeydown = (event) => {
+    if (event.target.matches("select, input")) return;
+    if (event.key === "ArrowLeft") go(-1);
+    else if (event.key === "ArrowRight") go(1);
+    else return;
+    event.preventDefault();
+  };
+  // Browsers restore the focus themselves, unless the opener did not have it: Safari does not focus clicked buttons.
+  dialog.onclose = () => document.activeElement === document.body && opener?.isConnected && opener.focus();
+  show();
+  if (!dialog.open) dialog.showModal();
+}
+
+function fillImageDialog(dialog, list, at, go) {
+  const index = list[at];
+  const button = (attributes, text) => element("button", { type: "button", ...attributes }, text);
+  const onMap = () => {
+    closeDialogs();
+    showOnMap(index);
+  };
+  dialog.replaceChildren(
+    dialogHead(dialog, element("h2", { id: "image-title", class: "path" }, images.names[index])),
+    element(
+      "div",
+      { class: "image-body" },
+      imageFrame(index),
+      element(
+        "div",
+        {},
+        imageFacts(index),
+        moveField(index),
+        element(
+          "p",
+          { class: "row" },
+          button({ id: "image-previous", disabled: at === 0, onclick: () => go(-1) }, "← Previous"),
+          button({ id: "image-next", disabled: at === list.length - 1, onclick: () => go(1) }, "Next →"),
+          byId("map").dataset.state === "ready" ? button({ onclick: onMap }, "Show on map") : null,
+        ),
+        element(
+          "p",
+          { class: "soft" },
+          list.length > 1
+            ? `Image ${formatInteger(at + 1)} of ${formatInteger(list.length)}. The left and right arrow keys switch images.`
+            : null,
+        ),
+        imageDetails(index),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,58 @@
+// The head of the page: what was found, warnings, details, skipped files, and a bar chart of cluster sizes.
+
+const MANY_CLUSTERS = 24;
+
+function showOverview() {
+  byId("sentences").append(
+    ...data.sentences.map((text) => element("p", {}, text)),
+    ...data.warnings.map((text) => element("p", { class: "warning", role: "note" }, text)),
+  );
+  byId("details").append(
+    definitions(data.facts.map(([name, value]) => [name, element("span", { class: "path" }, value)])),
+  );
+  if (data.skipped.length) showSkipped();
+  const largest = Math.max(...[...clusters.values()].map((cluster) => cluster.size));
+  byId("sizes").append(...[...clusters.values()].map((cluster) => sizeBar(cluster, cluster.size / largest)));
+  byId("sizes").classList.toggle("many", clusters.size > MANY_CLUSTERS);
+  plan.listeners.push(relabelSizes);
+  relabelSizes();
+}
+
+function showSkipped() {
+  const count = data.skipped.reduce((sum, [, files]) => sum + files, 0);
+  const link = element("a", { href: "#skipped" }, `${formatCount(count, "file")} skipped`);
+  byId("sentences").append(element("p", {}, link, " because they could not be read."));
+  byId("skipped").hidden = false;
+  const row = ([reason, files]) =>
+    element("tr", {}, element("td", {}, reason), element("td", {}, formatInteger(files)));
+  byId("skipped")
+    .querySelector("tbody")
+    .append(...data.skipped.map(row));
+}
+
+function sizeBar({ number, size, color }, height) {
+  const hidden = { "aria-hidden": "true" };
+  const button = element(
+    "button",
+    { type: "button", "data-cluster": number, onclick: () => scrollToCluster(number) },
+    element("span", { class: "count", ...hidden }, formatInteger(size)),
+    element("span", { class: "column", style: { "--color": color, "--height": height } }),
+    element("span", { class: "number", ...hidden }, number < 0 ? "noise" : String(number)),
+  );
+  return element("li", {}, button);
+}
+
+function relabelSizes() {
+  for (const bar of byId("sizes").querySelectorAll("button")) {
+    const number = Number(bar.dataset.cluster);
+    const { size } = clusters.get(number);
+    bar.title = `${fullTitle(number)}: ${formatCount(size, "image")} (${formatPercent(size / images.count)})`;
+    bar.setAttribute("aria-label", bar.title);
+  }
+}
+
+function scrollToCluster(number) {
+  const section = byId(`cluster${number}`);
+  section.scrollIntoView({ block: "start" });
+  section.querySelector("h3 button").focus({ preventScroll: true });
+}

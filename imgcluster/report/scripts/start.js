@@ -1,0 +1,7 @@
+// Texts and clusters are shown first; the map, which takes longer, comes after the first frame.
+
+setUpSearch();
+showOverview();
+showGallery();
+document.documentElement.dataset.state = "ready";
+requestAnimationFrame(() => setTimeout(startMap));

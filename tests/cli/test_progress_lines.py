@@ -1,0 +1,50 @@
+"""Progress without a terminal: a line every 30 seconds on standard error."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from imgcluster.cli.progress_lines import ProgressLines
+from imgcluster.progress import Progress
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_line_every_thirty_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    lines = ProgressLines(clock)
+    for second in range(95):
+        clock.now = float(second)
+        lines(Progress("embed", 10 * second, 2000))
+    printed = capsys.readouterr().err.splitlines()
+    assert len(printed) == 3
+    # The count, the total, what is counted, and the rate since the line before.
+    assert [re.findall(r"[\d,]*\d", line) for line in printed] == [
+        ["300", "2,000", "10"],
+        ["600", "2,000", "10"],
+        ["900", "2,000", "10"],
+    ]
+    assert all("files" in line for line in printed)
+
+
+def test_the_rate_is_that_of_the_current_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    lines = ProgressLines(clock)
+    lines(Progress("find", 100_000))
+    clock.now = 31.0
+    lines(Progress("embed", 62, 1000))
+    assert re.findall(r"[\d,]*\d", capsys.readouterr().err) == ["62", "1,000", "2"]
+
+
+def test_a_short_command_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = ProgressLines(Clock())
+    lines(Progress("embed", 5, 5))
+    assert not capsys.readouterr().err

@@ -1,0 +1,37 @@
+"""Files as tiles: cropped, upright, and None for what cannot be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from imgcluster.commands.thumbnails import read_tiles
+
+
+def test_the_largest_centered_square_is_upright(tmp_path: Path) -> None:
+    canvas = np.zeros((30, 90, 3), np.uint8)
+    canvas[:, 30:60] = (0, 0, 255)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(canvas).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    (tile,) = read_tiles([tmp_path / "a.jpg"], 32)
+    assert tile is not None
+    assert tile.shape == (32, 32, 3)
+    assert np.abs(tile[6:26, 6:26].mean(axis=(0, 1)) - (0, 0, 254)).max() < 15
+
+
+def test_unreadable_files_are_none_and_cost_no_other(tmp_path: Path) -> None:
+    good = tmp_path / "good.png"
+    Image.new("RGB", (30, 30), (200, 30, 30)).save(good)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(good.read_bytes()[:40])
+    (tmp_path / "empty.jpg").touch()
+    tiles = list(read_tiles([good, broken, tmp_path / "empty.jpg", tmp_path / "missing.jpg", tmp_path, good], 32))
+    assert [tile is None for tile in tiles] == [False, True, True, True, True, False]
+    assert (tiles[0] == tiles[5]).all()
+
+
+def test_no_files() -> None:
+    assert list(read_tiles([], 32)) == []

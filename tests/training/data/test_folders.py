@@ -1,0 +1,63 @@
+"""A folder of images is decoded as in use, in memory or streamed, and its damaged files are counted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("torch")
+
+from imgcluster.errors import NoImagesError, UsageError
+from imgcluster.images.decode import decode
+from imgcluster.types import InputSpec
+from imgcluster_training.data.folders import FileImages, load_folder
+from imgcluster_training.data.images import ArrayImages, images_digest
+
+SPEC = InputSpec(width=8, height=8, channels=3, resize="crop")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    random = np.random.default_rng(0)
+    for name in ("b.png", "a.jpg", "sub/c.png", ".hidden.png", ".git/d.png"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(path)
+    (tmp_path / "broken.png").write_bytes((tmp_path / "b.png").read_bytes()[:60])
+    (tmp_path / "notes.txt").write_text("no image")
+    return tmp_path
+
+
+def test_images_are_found_by_content_in_sorted_order(folder):
+    streamed, _ = load_folder(folder, SPEC, memory_bytes=0)
+    assert [file.path for file in streamed.train.files] == ["a.jpg", "b.png", "sub/c.png"]
+
+
+def test_memory_and_stream_give_the_same_pixels_as_use(folder):
+    kept, lost = load_folder(folder, SPEC)
+    streamed, lost_too = load_folder(folder, SPEC, memory_bytes=0)
+    assert lost == lost_too == 1
+    assert isinstance(kept.train, ArrayImages)
+    assert isinstance(streamed.train, FileImages)
+    assert len(kept.train) == len(streamed.train) == 3
+    order = np.array([2, 0, 1, 0])
+    assert np.array_equal(kept.train.take(order), streamed.train.take(order))
+    assert np.array_equal(kept.train.take(np.array([1]))[0], decode((folder / "b.png").read_bytes(), SPEC).pixels)
+    assert kept.train_labels is None
+    assert images_digest(kept.train) == images_digest(streamed.train)
+
+
+def test_a_file_that_vanishes_is_black(folder):
+    streamed, _ = load_folder(folder, SPEC, memory_bytes=0)
+    (folder / "a.jpg").unlink()
+    taken = streamed.train.take(np.array([0, 1]))
+    assert not taken[0].any()
+    assert taken[1].any()
+
+
+def test_no_folder_and_no_image_are_errors(tmp_path):
+    with pytest.raises(UsageError, match="none is not a folder"):
+        load_folder(tmp_path / "none", SPEC)
+    with pytest.raises(NoImagesError, match="no readable image"):
+        load_folder(tmp_path, SPEC)

@@ -1,0 +1,238 @@
+"""A training keeps the best weights, resumes bit for bit, and stops with advice when it goes wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from imgcluster.errors import DeviceError, UsageError  # noqa: E402
+from imgcluster_training.data.batches import ordered_batches  # noqa: E402
+from imgcluster_training.data.images import ArrayImages  # noqa: E402
+from imgcluster_training.data.splits import split_images  # noqa: E402
+from imgcluster_training.devices import choose_device  # noqa: E402
+from imgcluster_training.errors import TrainingError  # noqa: E402
+from imgcluster_training.fit.autoencoder import AutoencoderTask, fit  # noqa: E402
+from imgcluster_training.fit.loop import TrainingLoop  # noqa: E402
+from imgcluster_training.fit.losses import LOSSES  # noqa: E402
+from imgcluster_training.fit.schedules import learning_rate  # noqa: E402
+from imgcluster_training.models.autoencoder import model_for  # noqa: E402
+from imgcluster_training.recipe.parser import parse_recipe, with_changes  # noqa: E402
+from imgcluster_training.recipe.transforms import GaussianNoise  # noqa: E402
+from tiny import TINY, Interrupted, interrupt_at, on_cpu, same_weights  # noqa: E402
+
+CPU = torch.device("cpu")
+
+
+def train(images, recipe, checkpoint=None, **run):
+    split = split_images(images, recipe)
+    model = model_for(recipe, images.train.shape, seed=recipe.training.seed)
+    result = fit(model, split, recipe, on_cpu(**run), seed=recipe.training.seed, checkpoint=checkpoint)
+    return model, result, split
+
+
+def train_with(objective, images, recipe):
+    """Train with another loss than the recipe's."""
+    model = model_for(recipe, images.train.shape, seed=0)
+    task = AutoencoderTask(model, split_images(images, recipe), recipe, seed=0, device=CPU)
+    task.objective = objective
+    TrainingLoop(task, on_cpu(), None, {}).follow()
+
+
+@pytest.fixture
+def noisy_recipe(tiny_recipe):
+    recipe = with_changes(tiny_recipe, training={"average": 0.9, "schedule": "one-cycle"})
+    return recipe.model_copy(update={"corruption": (GaussianNoise(sd=0.2),)})
+
+
+def test_training_lowers_the_loss_and_is_repeatable(tiny_images, tiny_recipe):
+    first, result, _ = train(tiny_images, tiny_recipe)
+    second, again, _ = train(tiny_images, tiny_recipe)
+    assert result.history[-1].loss < 0.7 * result.history[0].loss
+    assert [record.loss for record in result.history] == [record.loss for record in again.history]
+    assert same_weights(first, second)
+    other, _, _ = train(tiny_images, with_changes(tiny_recipe, training={"seed": 1}))
+    assert not same_weights(first, other)
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+@pytest.mark.parametrize("step", [1, 4, 6])
+def test_an_interrupted_training_resumes_to_the_same_weights(tiny_images, noisy_recipe, tmp_path, epoch, step):
+    undisturbed, expected, _ = train(tiny_images, noisy_recipe)
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(Interrupted):
+        train(tiny_images, noisy_recipe, path, on_progress=interrupt_at(epoch=epoch, step=step))
+    torch.manual_seed(99)
+    resumed, result, _ = train(tiny_images, noisy_recipe, path, resume=True)
+    assert same_weights(undisturbed, resumed)
+    for a, b in zip(result.history, expected.history, strict=True):
+        assert dataclasses.replace(a, seconds=0) == dataclasses.replace(b, seconds=0)
+
+
+def test_a_variational_training_resumes_to_the_same_weights(tiny_images, tmp_path):
+    text = TINY.replace("latent = 3", 'latent = 3\ncode = "gaussian"').replace('loss = "mse"', 'loss = "vae"')
+    recipe = parse_recipe(text, "vae")
+    undisturbed, _, _ = train(tiny_images, recipe)
+    with pytest.raises(Interrupted):
+        train(tiny_images, recipe, tmp_path / "c.pt", on_progress=interrupt_at(epoch=2, step=3))
+    resumed, _, _ = train(tiny_images, recipe, tmp_path / "c.pt", resume=True)
+    assert same_weights(undisturbed, resumed)
+
+
+def test_a_longer_training_at_a_constant_rate_goes_on_from_a_shorter_one(tiny_images, tiny_recipe, tmp_path):
+    path = tmp_path / "c.pt"
+    longer = with_changes(tiny_recipe, training={"epochs": 5})
+    train(tiny_images, tiny_recipe, path)
+    resumed, result, _ = train(tiny_images, longer, path, resume=True)
+    at_once, _, _ = train(tiny_images, longer)
+    assert len(result.history) == 5
+    assert same_weights(at_once, resumed)
+
+
+def test_a_finished_training_is_taken_from_its_checkpoint(tiny_images, tiny_recipe, tmp_path):
+    model, _, _ = train(tiny_images, tiny_recipe, tmp_path / "c.pt")
+
+    def never(progress):
+        raise AssertionError("nothing is left to train")
+
+    again, _, _ = train(tiny_images, tiny_recipe, tmp_path / "c.pt", resume=True, on_progress=never)
+    assert same_weights(model, again)
+
+
+def test_a_checkpoint_of_another_model_is_refused_with_the_block_that_differs(tiny_images, tmp_path):
+    plain = TINY.replace("filters = 4, stride = 2", "filters = 4")
+    first, second = (
+        parse_recipe(plain.replace("encoder = [", f'encoder = [{{ type = "{pool}" }}, '), "tiny")
+        for pool in ("max-pool", "average-pool")
+    )
+    train(tiny_images, first, tmp_path / "c.pt")
+    with pytest.raises(TrainingError, match="model = .*max-pool.*model = .*average-pool") as caught:
+        train(tiny_images, second, tmp_path / "c.pt", resume=True)
+    assert len(str(caught.value)) < 500 + len(str(tmp_path))
+
+
+def test_a_checkpoint_of_another_training_is_refused_with_what_differs(tiny_images, tiny_recipe, tmp_path):
+    path = tmp_path / "c.pt"
+    train(tiny_images, tiny_recipe, path)
+    other = with_changes(tiny_recipe, training={"batch_size": 16})
+    with pytest.raises(TrainingError, match=r"training\.batch_size = 8, .*= 16; .*without --resume"):
+        train(tiny_images, other, path, resume=True)
+    torch.save({"fingerprint": {"seed": "0"}, "model": {}}, path)
+    with pytest.raises(TrainingError, match="earlier version.*without --resume"):
+        train(tiny_images, tiny_recipe, path, resume=True)
+    path.write_bytes(b"damaged")
+    with pytest.raises(TrainingError, match=r"c.pt cannot be read .*without --resume"):
+        train(tiny_images, tiny_recipe, path, resume=True)
+
+
+@pytest.mark.parametrize("changed", [0, 59])
+def test_a_checkpoint_of_other_data_of_the_same_size_is_refused(tiny_images, tiny_recipe, tmp_path, changed):
+    path = tmp_path / "c.pt"
+    train(tiny_images, tiny_recipe, path)
+    pixels = tiny_images.train.pixels.copy()
+    pixels[changed] = 255 - pixels[changed]
+    other = dataclasses.replace(tiny_images, train=ArrayImages(pixels))
+    with pytest.raises(TrainingError, match="images = .*digest.*without --resume"):
+        train(other, tiny_recipe, path, resume=True)
+
+
+def test_the_best_validation_epoch_is_kept(tiny_images, tiny_recipe):
+    recipe = with_changes(tiny_recipe, training={"epochs": 6, "learning_rate": 0.05})
+    model, result, split = train(tiny_images, recipe)
+    losses = [record.validation_loss for record in result.history]
+    assert result.best_epoch == int(np.argmin(losses)) + 1
+    with torch.no_grad():
+        again = [
+            LOSSES["mse"](model(inputs), target).item() * len(target)
+            for inputs, target in ordered_batches(split.validation, recipe, CPU)
+        ]
+    assert sum(again) / len(split.validation) == pytest.approx(min(losses), rel=1e-6)
+
+
+def test_without_validation_images_the_last_epoch_is_kept(tiny_images, tiny_recipe):
+    recipe = with_changes(tiny_recipe, split={"validation": 0.0})
+    _, result, _ = train(tiny_images, recipe)
+    assert result.best_epoch == 3
+    assert math.isnan(result.history[0].validation_loss)
+
+
+def test_a_loss_that_is_not_finite_stops_with_advice(tiny_images, tiny_recipe):
+    recipe = with_changes(tiny_recipe, training={"learning_rate": 1e30})
+    with pytest.raises(TrainingError, match=r"(nan|inf) in epoch 1.*training\.learning_rate below 1e\+30"):
+        train_with(lambda outputs, target: outputs.reconstruction.sum() * torch.inf, tiny_images, recipe)
+
+
+def test_a_loss_that_explodes_stops_with_advice(tiny_images, tiny_recipe):
+    calls = iter(range(10_000))
+
+    def worse_and_worse(outputs, target):
+        return LOSSES["mse"](outputs, target) * 3.0 ** next(calls)
+
+    with pytest.raises(TrainingError, match=r"rose from .* in epoch 2.*training\.learning_rate"):
+        train_with(worse_and_worse, tiny_images, tiny_recipe)
+
+
+def test_an_output_that_died_stops_with_advice(tiny_images, tiny_recipe):
+    split = split_images(tiny_images, tiny_recipe)
+    model = model_for(tiny_recipe, tiny_images.train.shape, seed=0)
+    last = model.decoder.blocks[-2]
+    torch.nn.init.zeros_(last.weight)
+    last.weight.requires_grad_(False)
+    with pytest.raises(TrainingError, match="same reconstruction.*--seed"):
+        fit(model, split, tiny_recipe, on_cpu(), seed=0)
+
+
+def test_averaged_weights_are_what_is_kept(tiny_images, tiny_recipe):
+    plain, _, _ = train(tiny_images, tiny_recipe)
+    averaged, _, _ = train(tiny_images, with_changes(tiny_recipe, training={"average": 0.9}))
+    assert not torch.equal(plain.state_dict()["encoder.mean.weight"], averaged.state_dict()["encoder.mean.weight"])
+
+
+def test_progress_counts_to_the_end(tiny_images, tiny_recipe):
+    seen = []
+    train(tiny_images, tiny_recipe, on_progress=seen.append)
+    assert [(item.epoch, item.step) for item in seen] == [(e, s) for e in (1, 2, 3) for s in range(1, 7)]
+    assert seen[-1].seconds_left == 0
+    assert math.isnan(seen[0].validation_loss)
+    assert math.isfinite(seen[-1].validation_loss)
+    assert all(item.images_per_second > 0 for item in seen)
+
+
+def test_schedules():
+    def rates(schedule, steps=100):
+        return [learning_rate(schedule, 0.1, step, steps) for step in range(steps)]
+
+    assert rates("constant") == [0.1] * 100
+    cosine = rates("cosine")
+    assert cosine == sorted(cosine, reverse=True)
+    assert (cosine[0], cosine[50]) == (0.1, pytest.approx(0.05))
+    cycle = rates("one-cycle")
+    assert max(cycle) == pytest.approx(0.1)
+    assert cycle.index(max(cycle)) == 29
+    assert cycle[0] == pytest.approx(0.1 / 25)
+    assert cycle[-1] == pytest.approx(0.1 / 25e4)
+    assert all(rate > 0 for rate in rates("one-cycle", steps=1))
+
+
+def test_the_one_cycle_schedule_is_torchs():
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=50, cycle_momentum=False)
+    for step in range(50):
+        assert learning_rate("one-cycle", 0.1, step, 50) == pytest.approx(schedule.get_last_lr()[0])
+        optimizer.step()
+        if step < 49:
+            schedule.step()
+
+
+def test_devices():
+    assert choose_device("cpu").type == "cpu"
+    assert choose_device("auto").type in ("cpu", "cuda", "mps")
+    with pytest.raises(UsageError, match="'tpu'.*auto, cuda, mps, cpu"):
+        choose_device("tpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(DeviceError, match="cuda.*--device cpu"):
+            choose_device("cuda")

@@ -1,0 +1,95 @@
+"""Data set and options are resolved to a recipe, a name and folders, or refused with what is allowed."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch")
+
+from imgcluster.errors import DeviceError, NoImagesError, UsageError
+from imgcluster.options import TrainingOptions
+from imgcluster_training.progress import ignore_progress
+from imgcluster_training.request import resolve_request
+from tiny import TINY
+
+
+def resolve(dataset, **options):
+    return resolve_request(str(dataset), TrainingOptions(**options), ignore_progress)
+
+
+@pytest.fixture
+def own_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("IMGCLUSTER_ENCODERS", str(tmp_path / "mine"))
+    return tmp_path / "mine"
+
+
+def test_files_go_to_the_users_encoder_folder_by_default(photos, recipe, own_folder):
+    request = resolve(photos, recipe=recipe, name="own")
+    assert (request.output, request.folder) == (own_folder, own_folder / "own.training")
+
+
+def test_options_replace_values_of_the_recipe(photos):
+    request = resolve(photos, epochs=3, image_size=32, seed=5, refine="auto", steps_per_epoch=7)
+    training = request.recipe.training
+    assert (training.epochs, training.seed, training.steps_per_epoch) == (3, 5, 7)
+    assert (request.images.train.shape, request.recipe.cluster.clusters) == ((32, 32, 3), "auto")
+    assert request.planned.training.epochs == 60
+
+
+def test_without_a_decoder_the_epochs_are_those_of_the_first_stage(small_mnist):
+    planned = resolve("mnist", recipe="clusters-colour", data_dir=small_mnist).recipe.cluster.stages
+    changed = resolve("mnist", recipe="clusters-colour", data_dir=small_mnist, epochs=2).recipe.cluster.stages
+    assert changed[0].epochs == 2
+    assert changed[1:] == planned[1:]
+
+
+def test_the_default_name_is_that_of_the_folder_or_the_recipe(photos, recipe, own_folder):
+    assert resolve(photos).name == "my photos"
+    assert resolve(photos, recipe=recipe).name == "small"
+
+
+@pytest.mark.parametrize("output", [False, True])
+def test_the_default_name_is_never_that_of_a_bundled_encoder(photos, small_mnist, own_folder, tmp_path, output):
+    options = {"output": tmp_path / "elsewhere"} if output else {}
+    assert resolve("mnist", data_dir=small_mnist, **options).name == "my-mnist"
+    assert resolve(photos.rename(photos.with_name("photos")), **options).name == "my-photos"
+
+
+def test_the_name_of_a_bundled_encoder_is_refused_where_it_would_hide_it(photos, recipe, own_folder, tmp_path):
+    own_folder.mkdir()
+    for options in ({}, {"output": own_folder}, {"output": tmp_path / "mine" / ".." / "mine"}):
+        with pytest.raises(UsageError, match="--name cifar10 .*my-cifar10.*--output"):
+            resolve(photos, recipe=recipe, name="cifar10", **options)
+    assert resolve(photos, recipe=recipe, name="cifar10", output=tmp_path / "elsewhere").name == "cifar10"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dataset": "no-such-folder"}, r"--dataset no-such-folder .*mnist, "),
+        ({"recipe": "nope"}, "'nope'"),
+        ({"recipe": "a-mnist"}, r"a-mnist .*data\.image_size"),
+        ({"epochs": 0}, r"training\.epochs = 0"),
+        ({"refine": -1}, r"cluster\.clusters = -1"),
+        ({"limit": 1}, "--limit 1"),
+        ({"name": "a/b"}, "--name 'a/b'"),
+        ({"name": ".."}, r"--name '\.\.'"),
+        ({"dataset": "strokes", "image_size": 33, "recipe": None}, "--image-size .*strokes"),
+        ({"device": "tpu"}, "'tpu'.*cpu"),
+    ],
+)
+def test_wrong_options_are_named(photos, recipe, options, message):
+    given = {"dataset": photos, "recipe": recipe} | options
+    with pytest.raises((UsageError, DeviceError), match=message):
+        resolve(**given)
+
+
+def test_a_folder_without_images_is_an_error(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NoImagesError, match="empty"):
+        resolve(tmp_path / "empty")
+
+
+def test_the_recipe_of_another_data_set_may_be_used(small_mnist, tmp_path):
+    (tmp_path / "t.toml").write_text(TINY.replace('dataset = "mnist"', 'dataset = "fashion-mnist"'))
+    assert resolve("mnist", recipe=str(tmp_path / "t.toml"), data_dir=small_mnist).recipe.data.dataset == "mnist"

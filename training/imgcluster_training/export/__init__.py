@@ -1,0 +1,1 @@
+"""Export of encoders and decoders to ONNX."""

@@ -1,0 +1,77 @@
+"""Checkpoint files: written atomically, and continued only by the training that wrote them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from imgcluster.fileio.atomic import atomic_path
+from imgcluster_training.errors import TrainingError
+
+__all__ = ["load_checkpoint", "save_checkpoint", "state_digest"]
+
+_FORMAT: Final = 2
+_DIGITS: Final = 12
+
+# Characters shown before and after the first difference of two long values.
+_BEFORE: Final = 40
+_AFTER: Final = 80
+
+
+def save_checkpoint(path: Path, state: dict[str, Any], fingerprint: dict[str, str]) -> None:
+    """Write `state` (tensors, numbers, texts, lists and dicts of them) and `fingerprint` to `path`."""
+    with atomic_path(path) as temporary:
+        torch.save({"format": _FORMAT, "fingerprint": fingerprint, **state}, temporary)
+
+
+def load_checkpoint(path: Path, fingerprint: dict[str, str]) -> dict[str, Any]:
+    """Return the state that `save_checkpoint` wrote with the same `fingerprint`.
+
+    Raises:
+        TrainingError: The file is damaged, or was written by another training or an earlier version.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        stored = dict(state["fingerprint"])
+    # torch raises any kind of exception for damaged bytes.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise TrainingError(f"the checkpoint {path} cannot be read ({reason}); train without --resume") from None
+    if state.get("format") != _FORMAT:
+        raise TrainingError(
+            f"the checkpoint {path} was written by an earlier version of imgcluster; train without --resume"
+        )
+    for key in sorted({*stored, *fingerprint}):
+        if stored.get(key) != fingerprint.get(key):
+            before, now = _around_difference(str(stored.get(key)), str(fingerprint.get(key)))
+            raise TrainingError(
+                f"the checkpoint {path} was made with {key} = {before}, but now {key} = {now}; "
+                "use the same images, recipe and options, or train without --resume"
+            )
+    return state
+
+
+def state_digest(module: nn.Module) -> str:
+    """Return a digest of the weights of `module`."""
+    digest = hashlib.sha256()
+    for key, value in module.state_dict().items():
+        digest.update(key.encode())
+        digest.update(value.cpu().numpy().tobytes())
+    return digest.hexdigest()[:_DIGITS]
+
+
+def _around_difference(first: str, second: str) -> tuple[str, str]:
+    """Return both texts around their first difference: the settings of a model are too long for one line."""
+    pairs = enumerate(zip(first, second, strict=False))
+    same = next((index for index, (a, b) in pairs if a != b), min(len(first), len(second)))
+    start = max(same - _BEFORE, 0)
+    return _excerpt(first, start), _excerpt(second, start)
+
+
+def _excerpt(text: str, start: int) -> str:
+    end = start + _BEFORE + _AFTER
+    return ("…" if start else "") + text[start:end] + ("…" if end < len(text) else "")

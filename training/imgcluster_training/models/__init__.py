@@ -1,0 +1,1 @@
+"""Autoencoders built from the blocks of a recipe."""

@@ -1,0 +1,1 @@
+"""Scores, tables, pictures and model cards of a trained encoder."""

@@ -1,0 +1,142 @@
+"""Resolves a data set and options to a recipe, images, a name and folders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imgcluster.encoders.registry import bundled_folder, user_folder
+from imgcluster.errors import UsageError
+from imgcluster.options import TrainingOptions
+from imgcluster.types import InputSpec
+from imgcluster_training.data.datasets import DATASET_NAMES, ImageSet, load_dataset
+from imgcluster_training.data.folders import load_folder
+from imgcluster_training.devices import choose_device
+from imgcluster_training.fit.loop import RunSettings
+from imgcluster_training.progress import OnProgress
+from imgcluster_training.recipe.parser import DEFAULT_RECIPES, load_recipe, with_changes
+from imgcluster_training.recipe.schema import Recipe
+
+__all__ = ["Request", "resolve_request"]
+
+_OWN_PREFIX = "my-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A training, ready to run.
+
+    Attributes:
+        options: As given.
+        planned: The recipe before changes by options.
+        recipe: The recipe to carry out.
+        images: The data set.
+        unreadable: The number of the folder's images that could not be read.
+        name: The encoder's name.
+        output: The folder for the encoder, its card and its picture.
+        run: Where and how to run it.
+    """
+
+    options: TrainingOptions
+    planned: Recipe
+    recipe: Recipe
+    images: ImageSet
+    unreadable: int
+    name: str
+    output: Path
+    run: RunSettings
+
+    @property
+    def folder(self) -> Path:
+        """The folder for checkpoints, histories, scores and plots."""
+        return self.output / f"{self.name}.training"
+
+
+def resolve_request(dataset: str, options: TrainingOptions, on_progress: OnProgress) -> Request:
+    """Resolve the data set and the options of `train_encoder`; see there for the errors."""
+    output = options.output or user_folder()
+    _check_name(options.name, output)
+    run = RunSettings(device=choose_device(options.device), resume=options.resume, on_progress=on_progress)
+    planned = _choose_recipe(dataset, options.recipe)
+    recipe = _apply_options(planned, options)
+    images, unreadable = _load_images(dataset, recipe, options.data_dir)
+    return Request(
+        options=options,
+        planned=planned,
+        recipe=recipe,
+        images=images,
+        unreadable=unreadable,
+        name=options.name or _default_name(images, recipe, options),
+        output=output,
+        run=run,
+    )
+
+
+def _check_name(name: str | None, output: Path) -> None:
+    if name is None:
+        return
+    if not name or name != Path(name).name or name.startswith("."):
+        raise UsageError(f"--name {name!r} is not allowed; give a plain name, and the folder with --output")
+    # In the user's folder the bundled encoder would hide it; other folders are given as a path anyway.
+    if _is_bundled(name) and output.resolve() == user_folder().resolve():
+        raise UsageError(
+            f"--name {name} is the name of a bundled encoder, which would hide the new one; use another name, such as "
+            f"{_OWN_PREFIX}{name}, or another folder with --output"
+        )
+
+
+def _default_name(images: ImageSet, recipe: Recipe, options: TrainingOptions) -> str:
+    of_folder = recipe.data.dataset == "folder" and options.recipe is None
+    name = images.name if of_folder else recipe.export.name or recipe.name
+    return f"{_OWN_PREFIX}{name}" if _is_bundled(name) else name
+
+
+def _is_bundled(name: str) -> bool:
+    return (bundled_folder() / f"{name}.onnx").is_file()
+
+
+def _choose_recipe(dataset: str, name: str | None) -> Recipe:
+    if dataset not in DATASET_NAMES and not Path(dataset).is_dir():
+        raise UsageError(
+            f"--dataset {dataset} is neither a data set ({', '.join(DATASET_NAMES)}) nor a folder of images"
+        )
+    recipe = load_recipe(name or DEFAULT_RECIPES.get(dataset, "folder"))
+    if dataset not in DATASET_NAMES:
+        return with_changes(recipe, data={"dataset": "folder"})
+    if recipe.data.dataset != dataset:
+        # The recipe of another data set may fit (MNIST's for Fashion-MNIST); building the model shows whether it does.
+        return with_changes(recipe, data={"dataset": dataset, "image_size": 0, "channels": 0})
+    return recipe
+
+
+def _apply_options(recipe: Recipe, options: TrainingOptions) -> Recipe:
+    if options.limit is not None and options.limit < 2:
+        raise UsageError(f"--limit {options.limit} is not allowed; use at least 2 images")
+    training = {"epochs": options.epochs, "steps_per_epoch": options.steps_per_epoch, "seed": options.seed}
+    cluster: dict[str, Any] = {"clusters": options.refine}
+    if options.epochs is not None and not recipe.model.decoder:
+        first, *others = recipe.cluster.stages
+        cluster["stages"] = [{**dict(first), "epochs": options.epochs}, *others]
+    changes = {"training": training, "data": {"image_size": options.image_size}, "cluster": cluster}
+    given = {
+        section: {key: value for key, value in values.items() if value is not None}
+        for section, values in changes.items()
+    }
+    return with_changes(recipe, **given)
+
+
+def _load_images(dataset: str, recipe: Recipe, data_dir: Path | None) -> tuple[ImageSet, int]:
+    data = recipe.data
+    if dataset in DATASET_NAMES:
+        if data.image_size:
+            raise UsageError(f"--image-size is for folders of images; {dataset} has its own image size")
+        return load_dataset(dataset, data_dir=data_dir, seed=recipe.training.seed), 0
+    if not data.image_size or not data.channels:
+        raise UsageError(
+            f"recipe {recipe.name} does not give the image size for a folder of images; set data.image_size and "
+            "data.channels in it, or use --recipe folder"
+        )
+    size = data.image_size
+    spec = InputSpec(width=size, height=size, channels=data.channels, resize=data.resize, filter=data.filter)
+    return load_folder(Path(dataset), spec)

@@ -1,0 +1,148 @@
+"""Trains an encoder by a recipe and exports it: what ``imgcluster train-encoder`` runs. Nothing is printed.
+
+``NAME.onnx``, ``NAME.decoder.onnx``, ``NAME.md`` and ``NAME.png`` are written, and a folder ``NAME.training`` with
+checkpoints, histories, scores and pictures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from imgcluster.options import TrainingOptions
+from imgcluster_training.cross_validation import FoldSummary, cross_validate, fold_checkpoint
+from imgcluster_training.data.splits import split_images
+from imgcluster_training.deep_clustering.refine import Refinement
+from imgcluster_training.export.to_onnx import ExportedModel, export_model
+from imgcluster_training.models.autoencoder import count_parameters
+from imgcluster_training.progress import FitResult, OnProgress, ignore_progress
+from imgcluster_training.recipe.parser import with_changes
+from imgcluster_training.reporting.card import Card, write_card
+from imgcluster_training.reporting.gallery import draw_gallery
+from imgcluster_training.reporting.results import describe_encoder, describe_hardware, write_results
+from imgcluster_training.reporting.scores import ClusterScores, Evaluation, Scores, evaluate
+from imgcluster_training.request import Request, resolve_request
+from imgcluster_training.train_model import TrainedModel, train_model
+
+__all__ = ["TrainResult", "train_encoder"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainResult:
+    """The result of a training.
+
+    Attributes:
+        name: The encoder's name, for ``--encoder``.
+        encoder: The encoder's ONNX file.
+        decoder: The decoder's; None if no decoder fits the encoder.
+        card: The model card.
+        folder: The folder with checkpoints, histories and pictures.
+        fit: The training of the exported autoencoder; without epochs if the recipe has no decoder.
+        refinement: The deep-clustering stages; None without any.
+        test: Scores on the test images; None without any, or without a decoder.
+        clusters: K-means on the test codes, compared with the labels; None without labels.
+        folds: The cross-validation; None without one.
+        unreadable: The number of the folder's images that could not be read.
+        options: The options it was called with.
+        note: What to do about poor reconstructions; empty if they are not.
+    """
+
+    name: str
+    encoder: Path
+    decoder: Path | None
+    card: Path
+    folder: Path
+    fit: FitResult
+    refinement: Refinement | None
+    test: Scores | None
+    clusters: ClusterScores | None
+    folds: FoldSummary | None
+    unreadable: int
+    options: TrainingOptions
+    note: str
+
+
+def train_encoder(
+    dataset: str, options: TrainingOptions | None = None, *, on_progress: OnProgress | None = None
+) -> TrainResult:
+    """Train, score and export an encoder.
+
+    Args:
+        dataset: ``mnist``, ``fashion-mnist``, ``cifar10``, ``strokes``, or a folder of images.
+        options: Everything else; None for the defaults.
+        on_progress: Called after every batch.
+
+    Raises:
+        UsageError: An option, or a key or value in the recipe, is wrong.
+        DatasetError: The data set is missing or damaged.
+        NoImagesError: The folder has no readable image.
+        DeviceError: The device is not available.
+        TrainingError: The training diverged, or a checkpoint belongs to another training.
+        EncoderError: The exported files do not agree with torch.
+    """
+    request = resolve_request(dataset, options or TrainingOptions(), on_progress or ignore_progress)
+    trained, evaluation, folds = _train_and_score(request)
+    write_results(trained, evaluation, request.folder)
+    picture = request.output / f"{request.name}.png"
+    draw_gallery(trained, request.images, request.recipe, request.run.device, request.folder, picture)
+    exported = _export(request, trained, evaluation)
+    card = _write_card(request, trained, evaluation, folds, exported, picture)
+    return TrainResult(
+        name=request.name,
+        encoder=exported.encoder,
+        decoder=exported.decoder,
+        card=card,
+        folder=request.folder,
+        fit=trained.fit,
+        refinement=trained.refinement,
+        test=evaluation.test,
+        clusters=evaluation.clusters,
+        folds=folds,
+        unreadable=request.unreadable,
+        options=request.options,
+        note="" if evaluation.test is None else evaluation.test.note,
+    )
+
+
+def _train_and_score(request: Request) -> tuple[TrainedModel, Evaluation, FoldSummary | None]:
+    recipe, run, options = request.recipe, request.run, request.options
+    if options.folds:
+        folds, trained, evaluation = cross_validate(
+            request.images, recipe, run, folds=options.folds, folder=request.folder, limit=options.limit
+        )
+        return trained, evaluation, folds
+    split = split_images(request.images, recipe, limit=options.limit)
+    checkpoint = fold_checkpoint(request.folder, 1)
+    trained = train_model(split, recipe, run, seed=recipe.training.seed, checkpoint=checkpoint)
+    return trained, evaluate(trained, recipe, run.device), None
+
+
+def _export(request: Request, trained: TrainedModel, evaluation: Evaluation) -> ExportedModel:
+    decoder = request.output / f"{request.name}.decoder.onnx" if trained.decodes else None
+    info = describe_encoder(request.name, trained, evaluation, request.images, request.recipe, decoder)
+    return export_model(trained.model, info, request.recipe, request.output / f"{request.name}.onnx", decoder)
+
+
+def _write_card(
+    request: Request,
+    trained: TrainedModel,
+    evaluation: Evaluation,
+    folds: FoldSummary | None,
+    exported: ExportedModel,
+    picture: Path,
+) -> Path:
+    path = request.output / f"{request.name}.md"
+    card = Card(
+        info=exported.info,
+        planned=request.planned,
+        recipe=with_changes(request.recipe, training={"seed": trained.seed}),
+        trained=trained,
+        evaluation=evaluation,
+        counts=count_parameters(trained.model if trained.decodes else trained.model.encoder),
+        folds=folds,
+        picture=picture.name,
+        hardware=describe_hardware(request.run.device),
+        difference=exported.difference,
+    )
+    write_card(card, path)
+    return path
