@@ -51,7 +51,7 @@ class EmbedSummary:
         seconds: Wall-clock time.
         images_per_second: Newly embedded images per second; 0 if there were none.
         passed_over: Preferred devices that are not available, each with the reason.
-        notes: Choices made by default that the user should know, in sentences.
+        notes: Sentences about choices made by default that the user should know.
     """
 
     workspace: str
