@@ -1,7 +1,7 @@
-"""The exceptions of imgcluster, one tree, and the exit code each of them ends the command line with.
+"""The exception tree of imgcluster and the exit code of each exception.
 
-An error is raised where the fact is known, with the value, what is allowed and what to do next in its
-message; the command line turns it into one line. Nothing else in the package knows exit codes.
+An error is raised where the fact is known. Its message is one line with the value, what is allowed and what to do
+next; the command line prints it and exits with `exit_code`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = [
 
 
 class ImgclusterError(Exception):
-    """Anything that imgcluster gives up on, with a message made for the person who ran it."""
+    """Base class: an error that the user can act on."""
 
     exit_code = 1
 
@@ -33,37 +33,37 @@ class UsageError(ImgclusterError):
 
 
 class NoImagesError(ImgclusterError):
-    """The paths that were given hold no image that can be read."""
+    """The given paths contain no readable image."""
 
     exit_code = 4
 
 
 class DeviceError(ImgclusterError):
-    """The device that was asked for does not run here."""
+    """The requested device is not available."""
 
     exit_code = 5
 
 
 class EncoderError(ImgclusterError):
-    """An encoder that is not there, cannot be read, or does not take or give what is needed."""
+    """An encoder that is missing, unreadable, or has unsupported inputs or outputs."""
 
 
 class WorkspaceError(ImgclusterError):
-    """A workspace that is missing, locked, out of date, made by another encoder, or not ours."""
+    """A workspace that is missing, locked, outdated, damaged, or made with another encoder."""
 
 
 class ClusteringError(ImgclusterError):
-    """Embeddings that cannot be clustered as asked."""
+    """The embeddings cannot be clustered with the requested options."""
 
 
 class PlacementError(ImgclusterError):
-    """Files that could not be placed, or taken back."""
+    """A file could not be placed or moved, or the journal is damaged."""
 
 
 class PlanError(ImgclusterError):
-    """A plan that is none, is for another clustering, or contradicts itself."""
+    """A file that is not a valid plan for the current clustering."""
 
 
 def one_line(error: BaseException) -> str:
-    """Return what an error of somebody else's code says, in one line; its type's name where it says nothing."""
+    """Return the message of a third-party exception in one line, or its type's name if it has no message."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -12,14 +12,23 @@ import operator
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from imgcluster.errors import UsageError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["DEFAULT_WORKSPACE", "ClusterOptions", "EmbedOptions", "EncoderOptions", "option", "with_changes"]
+__all__ = [
+    "DEFAULT_WORKSPACE",
+    "ClusterOptions",
+    "EmbedOptions",
+    "EncoderOptions",
+    "TrainingOptions",
+    "option",
+    "with_changes",
+]
 
 DEFAULT_WORKSPACE: Final = "imgcluster-out"
 
@@ -185,6 +194,34 @@ class ClusterOptions:
 
     def __post_init__(self) -> None:
         _make_integers(self, "k", "min_cluster_size", "seed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingOptions:
+    """How an encoder is built, trained and exported."""
+
+    recipe: str | None = option(
+        None, "What to build and how to train it; by default the data set's own recipe.", metavar="NAME|FILE.toml"
+    )
+    refine: int | Literal["auto"] | None = option(
+        None, "Train until the codes form K clusters; auto estimates their number.", metavar="K|auto"
+    )
+    folds: int = option(0, "Cross-validate with this many folds and export the best; 0 for none.")
+    epochs: int | None = option(None, "Replaces the recipe's number of epochs.")
+    steps_per_epoch: int | None = option(None, "Batches that count as one epoch; replaces the recipe's.")
+    limit: int | None = option(None, "Use at most this many images of each part, for a quick try.")
+    image_size: int | None = option(None, "Side in pixels to which images of a folder are resized.", metavar="N")
+    data_dir: Path | None = option(None, "The folder with the published files, instead of a download.", metavar="DIR")
+    name: str | None = option(
+        None, "The encoder's name; by default the recipe's or the folder's, with my- if a bundled encoder has it."
+    )
+    output: Path | None = option(None, "The folder for the files; by default your encoder folder.", metavar="DIR")
+    resume: bool = option(False, "Continue from the checkpoints of an interrupted training.")
+    seed: int | None = option(None, "Replaces the recipe's seed.")
+    device: str = option("auto", "auto, cpu, cuda or mps.", metavar="DEVICE")
+
+    def __post_init__(self) -> None:
+        _make_integers(self, "refine", "folds", "epochs", "steps_per_epoch", "limit", "image_size", "seed")
 
 
 def with_changes(options: _Options, changes: dict[str, Any]) -> _Options:

@@ -1,4 +1,4 @@
-"""Value types that several packages share, so that these need not import each other."""
+"""Value types that several packages share without importing each other."""
 
 from __future__ import annotations
 
@@ -58,16 +58,11 @@ Confidence = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputSpec:
-    """The input image of an encoder, and how other images are resized to it.
+    """The input image of an encoder.
 
-    Attributes:
-        width: In pixels.
-        height: In pixels.
-        channels: 1 (gray) or 3 (RGB).
-        resize: ``crop`` takes the largest centered rectangle of the input's aspect ratio, with its sides multiplied by
-            `crop_fraction`; ``stretch`` ignores the aspect ratio; ``pad`` puts the whole image on a gray background.
-        filter: Resampling filter, one of `FILTERS`.
-        crop_fraction: In (0, 1].
+    `width` and `height` are in pixels; `channels` is 1 (grayscale) or 3 (RGB). `resize` is the rule for images of
+    another aspect ratio: ``crop`` takes the largest centered rectangle of the input's aspect ratio, scaled by
+    `crop_fraction` in (0, 1]; ``stretch`` ignores the aspect ratio; ``pad`` adds gray borders.
 
     Raises:
         UsageError: A value is not allowed.
@@ -82,23 +77,25 @@ class InputSpec:
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1:
-            raise UsageError(f"an input of {self.width}×{self.height} px is not possible; both must be at least 1")
+            raise UsageError(f"an input of {self.width}×{self.height} px is not allowed; both sides must be at least 1")
         if self.channels not in (1, 3):
-            raise UsageError(f"an input of {self.channels} channels is not supported; 1 (gray) or 3 (RGB) are")
+            raise UsageError(
+                f"an input of {self.channels} channels is not supported; allowed are 1 (grayscale) and 3 (RGB)"
+            )
         if self.resize not in RESIZE_RULES:
             raise UsageError(f"resize rule {self.resize!r} is unknown; choose one of {', '.join(RESIZE_RULES)}")
         if self.filter not in FILTERS:
             raise UsageError(f"resize filter {self.filter!r} is unknown; choose one of {', '.join(FILTERS)}")
         if not 0.0 < self.crop_fraction <= 1.0:
-            raise UsageError(f"crop fraction {self.crop_fraction} is not allowed; it lies in (0, 1]")
+            raise UsageError(f"crop fraction {self.crop_fraction} is not allowed; it must be in (0, 1]")
 
     @property
     def mode(self) -> str:
-        """The Pillow mode of an image with these channels."""
+        """The Pillow mode of an input image."""
         return "L" if self.channels == 1 else "RGB"
 
     def source_box(self, width: int, height: int) -> tuple[float, float, float, float]:
-        """Return the box (left, upper, right, lower) of a `width`×`height` image that the encoder sees."""
+        """Return the box (left, upper, right, lower) of a `width`×`height` image that becomes the input."""
         if self.resize != "crop":
             return (0.0, 0.0, float(width), float(height))
         scale = min(width / self.width, height / self.height) * self.crop_fraction
@@ -109,13 +106,13 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One way to divide the images, coarser or finer than others.
+    """A clustering at one level of granularity.
 
     Attributes:
-        labels: ``int64 (n,)``, as the package describes them.
+        labels: The cluster of each image, ``int64 (n,)``; −1 is noise.
         confidence: ``float32 (n,)`` in [0, 1].
-        runner_up: The cluster that each image would be in if its own were not there, ``int64 (n,)``; of noise the
-            likeliest one; −1 where there is none.
+        runner_up: The second most likely cluster of each image (for noise, the most likely one), ``int64 (n,)``; −1
+            for none.
     """
 
     labels: Labels
@@ -124,14 +121,20 @@ class Layer:
 
     @property
     def count(self) -> int:
-        """How many clusters there are, noise not counted."""
+        """The number of clusters without noise."""
         return int(self.labels.max(initial=-1)) + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Clustering:
-    """All layers, the finest first, the number of the one that counts, the values that the method settled on, and
-    the numbers of clusters that were weighed, where that was asked for."""
+    """The layers of a clustering, the finest first.
+
+    Attributes:
+        layers: At least one.
+        chosen: The index of the layer that is the result.
+        parameters: The values that the method used.
+        candidates: The scored numbers of clusters, if requested.
+    """
 
     layers: tuple[Layer, ...]
     chosen: int
@@ -152,11 +155,11 @@ class Clustering:
 
     @property
     def count(self) -> int:
-        """How many clusters there are, noise not counted."""
+        """The number of clusters without noise."""
         return self.layers[self.chosen].count
 
     def at(self, level: str | None) -> Clustering:
-        """Return the same with another layer chosen: ``fine``, ``medium``, ``coarse``, or a layer's number.
+        """Return the clustering with another layer chosen: ``fine``, ``medium``, ``coarse``, or a layer's number.
 
         Raises:
             UsageError: There is no such layer.
@@ -167,25 +170,29 @@ class Clustering:
         named = {"fine": 0, "coarse": len(self.layers) - 1}
         number = named[str(level)] if level in named else int(str(level))
         if number >= len(self.layers):
-            there = ", ".join(f"{index} ({layer.count} clusters)" for index, layer in enumerate(self.layers))
-            raise UsageError(f"--level {level} is not there; choose fine, medium, coarse, or a layer's number: {there}")
+            allowed = ", ".join(f"{index} ({layer.count} clusters)" for index, layer in enumerate(self.layers))
+            raise UsageError(
+                f"--level {level} does not exist; allowed are fine, medium, coarse, or a layer's number: {allowed}"
+            )
         return dataclasses.replace(self, chosen=number)
 
 
 def check_level(level: str | None) -> None:
-    """Refuse, before anything is computed, what is no layer of any clustering.
+    """Check the syntax of a level.
 
     Raises:
-        UsageError: It is neither a layer's name nor a number.
+        UsageError: It is neither ``fine``, ``medium``, ``coarse`` nor a number.
     """
     if level not in (None, "fine", "medium", "coarse") and not str(level).isdecimal():
-        raise UsageError(f"--level {level!r} is not understood; choose fine, medium, coarse, or a layer's number")
+        raise UsageError(f"--level {level!r} is not allowed; allowed are fine, medium, coarse, or a layer's number")
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One number of clusters: its mean silhouette in [−1, 1], its stability in [−0.5, 1], its persistence (1 and
-    more), and whether it was chosen; see `score_candidates`."""
+    """The scores of one number of clusters.
+
+    `silhouette` is the mean in [−1, 1], `stability` in [−0.5, 1], `persistence` at least 1; `chosen` marks the result.
+    """
 
     k: int
     silhouette: float
@@ -196,8 +203,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class ClusteringResult:
-    """A clustering with all its layers, a note on how its vectors were reduced, and the stability of the clusters of
-    each layer."""
+    """A fitted clustering, a note on its dimensionality reduction, and the stability of each cluster of each layer."""
 
     clustering: Clustering
     note: str
@@ -206,8 +212,11 @@ class ClusteringResult:
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
-    """One cluster: its number, size, share of all images, its medoid's index, the mean distance of its members to
-    the medoid, and its silhouette in [−1, 1] (None where it is not defined)."""
+    """Measures of one cluster.
+
+    `share` is the fraction of all images, `medoid` an image index, `mean_distance` that of the members to the medoid,
+    `silhouette` the mean in [−1, 1] (None if undefined).
+    """
 
     cluster: int
     size: int
@@ -219,8 +228,11 @@ class ClusterFacts:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """`distances` ``float32 (n,)`` to the own cluster's medoid (noise: to the nearest medoid; NaN without any),
-    the facts of each cluster, and the mean silhouette over `silhouette_sample` images that are no noise."""
+    """Measures of a clustering.
+
+    `distances` ``float32 (n,)`` are to the own cluster's medoid (noise: to the nearest medoid; NaN if there is none);
+    `silhouette` is the mean over `silhouette_sample` images that are not noise (None if undefined).
+    """
 
     distances: npt.NDArray[np.float32]
     clusters: tuple[ClusterFacts, ...]

@@ -10,11 +10,11 @@ import pytest
 from imgcluster.progress import Progress
 
 
-def interrupt_at(stage: str) -> Callable[[Progress], None]:
-    """Return an `on_progress` that interrupts a command when it reaches a stage."""
+def interrupt_at(stage: str, done: int = 0) -> Callable[[Progress], None]:
+    """Return an `on_progress` that interrupts a command when `done` items of a stage are done."""
 
     def on_progress(step: Progress) -> None:
-        if step.stage == stage:
+        if step.stage == stage and step.done >= done:
             raise KeyboardInterrupt
 
     return on_progress

@@ -13,7 +13,7 @@ MODULES = {
 }
 HEAVY = ("evoc", "hdbscan", "matplotlib", "numba", "onnx", "onnxruntime", "pyarrow", "scipy", "sklearn", "torch")
 HEAVY += ("imgcluster_training", "pydantic", "umap")
-# What the command line may import at once of the rest: that takes no time.
+# What the command line may import at once: it takes no time.
 LIGHT = (
     "imgcluster.cli",
     "imgcluster.errors",
@@ -22,7 +22,6 @@ LIGHT = (
     "imgcluster.progress",
     "imgcluster._version",
 )
-LIGHT += ("imgcluster.training_options",)
 
 
 def imported(body: list[ast.stmt], *, at_once: bool) -> Iterator[str]:
@@ -68,7 +67,7 @@ def found(wrong: Callable[[str, str], bool], *, at_once: bool = False) -> list[s
 
 
 STAGES = ("images", "encoders", "features", "clustering", "evaluation", "placement", "report", "workspace")
-BASE = ("fileio", "types", "errors", "progress", "options", "optional", "training_options", "_version")
+BASE = ("fileio", "types", "errors", "progress", "options", "optional", "_version")
 # Later stages of an image's way that build on normalized features.
 ALLOWED = {("clustering", "features"), ("report", "features"), ("evaluation", "features")}
 

@@ -23,7 +23,7 @@ __all__ = ["cluster_command", "show_cluster"]
 def cluster_command(
     screen: Screen, options: ClusterOptions, dry_run: DryRun = False, workspace: Workspace = Path(DEFAULT_WORKSPACE)
 ) -> None:
-    """Cluster the embeddings: folders, CSV tables and a page to look at."""
+    """Cluster the embeddings, and write folders, CSV tables and an HTML page."""
     from imgcluster.commands.cluster import cluster
 
     with screen.progress() as on_progress:
@@ -32,7 +32,7 @@ def cluster_command(
 
 
 def show_cluster(summary: ClusterSummary, *, verbose: bool) -> None:
-    """Print the clusters, how far they can be trusted, and where the results are."""
+    """Print the clusters, their stability, and the paths of the results."""
     noise = f"; {counted(summary.noise, 'image')} in no cluster (noise)" if summary.noise else ""
     found = f"{counted(len(summary.clusters), 'cluster')} in {counted(summary.images, 'image')}{noise}"
     say(f"ClusterCount {found} ({summary.seconds:.1f} s).")

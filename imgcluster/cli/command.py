@@ -1,4 +1,4 @@
-"""Commands from options dataclasses: every field becomes an option with its flag, environment variable and help."""
+"""Commands from options dataclasses: each field becomes an option with flags, environment variable and help."""
 
 from __future__ import annotations
 
@@ -76,17 +76,17 @@ class _Output:
 
 
 def command(**groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Turn a function into a command for Typer.
+    """Return a decorator that turns a function into a Typer command.
 
-    The function's first parameter is the `Screen`, which ``--json``, ``-q`` and ``-v`` decide on. A parameter that
-    `groups` names is an options dataclass: its fields, and those of a dataclass among them, become options. Errors
-    that the function raises end as one line and an exit code.
+    The function's first parameter is the `Screen`, made from ``--json``, ``-q`` and ``-v``. Each parameter named in
+    `groups` is an options dataclass, whose fields (also those of nested dataclasses) become options. Exceptions are
+    handled by `screen.boundary`.
     """
-    everything = {**groups, "output": _Output}
+    all_groups = {**groups, "output": _Output}
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-        fields = {name: list(_fields(group)) for name, group in everything.items()}
+        fields = {name: list(_fields(group)) for name, group in all_groups.items()}
         parameters: list[inspect.Parameter] = []
         for parameter in own:
             if parameter.name in groups:
@@ -111,13 +111,13 @@ def command(**groups: type) -> Callable[[Callable[..., None]], Callable[..., Non
 
 
 def from_field(group: type, name: str) -> Any:
-    """Return the annotation of one field of an options dataclass, for a command that has only this option of it."""
+    """Return the annotation of one field of an options dataclass, for a command that needs only this option."""
     entry, annotation = next((entry, hint) for entry, hint in _fields(group) if entry.name == name)
     return _parameter(entry, annotation).annotation
 
 
 def _fields(group: type) -> Iterator[tuple[dataclasses.Field[Any], Any]]:
-    """Yield every option of a dataclass with its type, those of dataclasses among its fields in their place."""
+    """Yield the fields of a dataclass with their types; nested dataclasses are flattened."""
     hints = typing.get_type_hints(group)
     for entry in dataclasses.fields(group):
         if dataclasses.is_dataclass(hints[entry.name]):
@@ -166,7 +166,7 @@ def _with_environment_variable(parameter: inspect.Parameter) -> inspect.Paramete
 
 def _kind(name: str, annotation: Any) -> Any:
     """Return the type that Typer reads an option as; `_PARSERS` turn texts into other values."""
-    if name in _PARSERS:
+    if _parser(name, annotation):
         return str | None
     if annotation in (bool, int, float, str):
         return annotation
@@ -176,8 +176,13 @@ def _kind(name: str, annotation: Any) -> Any:
     return list[str] | None if "Sequence" in str(annotation) else str
 
 
+def _parser(name: str, annotation: Any) -> Callable[[str, str], Any] | None:
+    """Return the function that turns the text of an option into its value; None if Typer does."""
+    return None if annotation == int | None else _PARSERS.get(name)
+
+
 def _build(group: type, values: dict[str, Any]) -> Any:
-    """Return the options dataclass that the command line's `values` make, and take them out of there."""
+    """Return an options dataclass made from the command line's `values`, and remove them from `values`."""
     hints = typing.get_type_hints(group)
     fields = {}
     for entry in dataclasses.fields(group):
@@ -185,8 +190,9 @@ def _build(group: type, values: dict[str, Any]) -> Any:
             fields[entry.name] = _build(typing.cast(type, hints[entry.name]), values)
             continue
         value = values.pop(entry.name)
-        if entry.name in _PARSERS and value is not None:
-            value = _PARSERS[entry.name](value, "--" + entry.name.replace("_", "-"))
+        parse = _parser(entry.name, hints[entry.name])
+        if parse is not None and value is not None:
+            value = parse(value, "--" + entry.name.replace("_", "-"))
         elif entry.default is True:
             value = not value
         elif entry.default == ():
@@ -196,10 +202,10 @@ def _build(group: type, values: dict[str, Any]) -> Any:
 
 
 def numbers(text: str, flag: str) -> tuple[float, ...]:
-    """Parse ``0.485,0.456,0.406``.
+    """Parse comma-separated numbers such as ``0.485,0.456,0.406``.
 
     Raises:
-        UsageError: It is something else.
+        UsageError: A part is not a number.
     """
     try:
         return tuple(float(part) for part in text.split(","))
@@ -208,10 +214,10 @@ def numbers(text: str, flag: str) -> tuple[float, ...]:
 
 
 def size(text: str, flag: str) -> tuple[int, int]:
-    """Parse ``224`` or ``320x240`` (width first).
+    """Parse an image size such as ``224`` or ``320x240`` (width first).
 
     Raises:
-        UsageError: It is something else.
+        UsageError: The format is invalid.
     """
     parts = text.lower().replace("×", "x").split("x")
     if len(parts) not in (1, 2) or not all(part.isdigit() and int(part) > 0 for part in parts):
@@ -220,12 +226,26 @@ def size(text: str, flag: str) -> tuple[int, int]:
 
 
 def count(text: str, flag: str) -> int | str:
-    """Return a plain number as one; the command itself reads ``auto`` and ranges."""
+    """Return an integer if `text` is one; ``auto`` and ranges are parsed by the command."""
     return int(text) if text.strip().isdecimal() else text
+
+
+def clusters(text: str, flag: str) -> int | str:
+    """Return a positive number of clusters, or ``auto``.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if text == "auto":
+        return text
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise UsageError(f"{flag} {text!r} is not allowed; give the number of clusters, at least 1, or auto")
 
 
 _PARSERS: Final[dict[str, Callable[[str, str], Any]]] = {
     "k": count,
+    "refine": clusters,
     "mean": numbers,
     "std": numbers,
     "image_size": size,
@@ -236,7 +256,7 @@ def listed(source: str | None) -> list[Path]:
     """Return the paths that ``--files-from`` lists.
 
     Raises:
-        UsageError: There is no such file.
+        UsageError: The file does not exist.
     """
     if source is None:
         return []
@@ -245,6 +265,6 @@ def listed(source: str | None) -> list[Path]:
     if source == "-":
         return read_list(sys.stdin.buffer)
     if not Path(source).is_file():
-        raise UsageError(f"there is no list of files {source}; give a file, or - for standard input")
+        raise UsageError(f"--files-from {source} does not exist; give a file, or - for standard input")
     with Path(source).open("rb") as file:
         return read_list(file)

@@ -1,4 +1,4 @@
-"""Printing results on standard output: lines, tables, and phrases that several commands use."""
+"""Printing to standard output: lines, tables, and numbers with nouns."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ __all__ = [
 
 _PLAIN_WIDTH: Final = 10_000
 
-# The table shows at most this many clusters; clusters.csv and the page have all.
+# Tables show at most this many rows; clusters.csv and the page contain all.
 ROWS: Final = 25
-_FIGURES: Final = ("cluster", "size", "share", "confidence", "stability")
+_NUMERIC_COLUMNS: Final = ("cluster", "size", "share", "confidence", "stability")
 
 
 def say(text: str) -> None:
-    """Print lines, without the control characters that names of files may hold."""
+    """Print lines; control characters, which file names can contain, are escaped."""
     sys.stdout.write("\n".join(printable(line) for line in text.split("\n")) + "\n")
 
 
 def new_table(*columns: str, right: Sequence[str] = ()) -> Table:
-    """Return an empty table; columns named in `right` are numbers."""
+    """Return an empty table; the columns in `right` are aligned to the right."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
@@ -47,32 +47,32 @@ def new_table(*columns: str, right: Sequence[str] = ()) -> Table:
 
 
 def print_table(table: Table) -> None:
-    """Print a table, as wide as the terminal where there is one."""
-    # Without a terminal to fit into, a table is as wide as it likes: paths stay whole.
+    """Print a table; on a terminal it is as wide as the terminal."""
+    # Elsewhere, long paths are not wrapped.
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
-    # Not printed by Rich, which ends the program itself where the reader has gone.
+    # Rich itself would end the program if the pipe is closed.
     with console.capture() as captured:
         console.print(table)
     sys.stdout.write(captured.get())
 
 
 def plain(text: str) -> Text:
-    """Return text as it is, without Rich's markup and without control characters."""
+    """Return text without interpretation of Rich markup; control characters are escaped."""
     return Text(printable(text))
 
 
 def counted(count: int, noun: str) -> str:
-    """Return a number with its noun, in the plural where it is not 1."""
+    """Return a number with its noun, in the plural if it is not 1."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def images(count: int) -> str:
-    """Return a number of images in words."""
+    """Return a number of images."""
     return counted(count, "image")
 
 
 def show_clusters(rows: Sequence[ClusterRow], workspace: str) -> None:
-    """Print the clusters as a table, the largest first."""
+    """Print the clusters as a table."""
     if not rows:
         return
     named = any(row.name for row in rows)
@@ -85,7 +85,7 @@ def show_clusters(rows: Sequence[ClusterRow], workspace: str) -> None:
         "confidence",
         "stability",
         "most typical image",
-        right=_FIGURES,
+        right=_NUMERIC_COLUMNS,
     )
     for row in rows[:ROWS]:
         name = (plain(row.name),) if named else ()

@@ -27,7 +27,7 @@ def embed_command(
     strict: Strict = False,
     workspace: Workspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
-    """Turn every image into a vector; only new and changed images are computed."""
+    """Compute a vector for every new or changed image."""
     from imgcluster.commands.embed import embed
 
     with screen.progress() as on_progress:
@@ -40,7 +40,7 @@ def embed_command(
 
 
 def show_embed(summary: EmbedSummary) -> None:
-    """Print what `embed` did."""
+    """Print the numbers of images."""
     done = summary.new + summary.changed
     rate = f", {summary.images_per_second:,.0f} images/s" if summary.images_per_second else ""
     say(
@@ -52,7 +52,7 @@ def show_embed(summary: EmbedSummary) -> None:
             (summary.new, "new"),
             (summary.changed, "changed"),
             (summary.unchanged, "unchanged"),
-            (summary.vanished, "removed because they are gone or excluded now"),
+            (summary.vanished, "removed because they no longer exist or are excluded"),
         )
         counts = ", ".join(f"{count:,} {word}" for count, word in parts if count)
         say(f"The workspace now holds {counted(summary.embedded, 'image')}: {counts}.")

@@ -37,7 +37,7 @@ def evaluate_command(
         typer.Option(
             "--method",
             metavar="METHOD",
-            help="Cluster by this method, only to compare it; nothing is written. Can be repeated.",
+            help="Cluster with this method for a comparison; nothing is written. Can be repeated.",
         ),
     ] = None,
     k: Annotated[int | None, typer.Option("-k", "--k", min=1, help="The number of clusters for those methods.")] = None,
@@ -53,7 +53,7 @@ def evaluate_command(
     With several workspaces or methods, the scores are printed side by side.
     """
     if not method and (k is not None or assign_noise):
-        raise UsageError("--k and --assign-noise are for comparing methods: add --method METHOD")
+        raise UsageError("--k and --assign-noise are for the comparison of methods: add --method METHOD")
     if not workspaces and not method:
         from imgcluster.commands.evaluate import evaluate
 
@@ -90,7 +90,7 @@ def show_evaluate(summary: EvaluateSummary) -> None:
 
 
 def show_comparison(comparison: Comparison) -> None:
-    """Print clusterings side by side."""
+    """Print the scores of several clusterings as a table."""
     right = ("images", "clusters", "noise", "accuracy", "NMI", "ARI", "purity")
     table = new_table("workspace", "encoder", "method", *right, right=right)
     for row in comparison.rows:

@@ -1,4 +1,4 @@
-"""Progress bars on standard error, with Rich."""
+"""Progress bars on standard error."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["bar", "training_bar"]
 
 
 class _Time(TimeRemainingColumn):
-    """The time left; while that is unknown, the elapsed time."""
+    """The remaining time, or the elapsed time while the total is unknown."""
 
     def render(self, task: Task) -> Text:
         return super().render(task) if task.total else TimeElapsedColumn().render(task)
@@ -39,7 +39,7 @@ class _Time(TimeRemainingColumn):
 
 @contextmanager
 def bar() -> Iterator[progress.OnProgress]:
-    """Yield a function that displays each step as a bar; the rate is Rich's moving average."""
+    """Yield a callback that shows the current stage as a bar; the rate is Rich's moving average."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -51,16 +51,14 @@ def bar() -> Iterator[progress.OnProgress]:
         tasks: dict[str, TaskID] = {}
 
         def on_progress(step: progress.Progress) -> None:
+            title, noun = STAGES.get(step.stage, (step.stage, ""))
             if step.stage not in tasks:
                 for earlier in tasks.values():
                     bars.update(earlier, visible=False)
-                tasks[step.stage] = bars.add_task(
-                    STAGES.get(step.stage, (step.stage, ""))[0], total=step.total, count=""
-                )
+                tasks[step.stage] = bars.add_task(title, total=step.total, count="")
             task = tasks[step.stage]
             speed = bars.tasks[task].speed
             count = f"{step.done:,}" + (f" of {step.total:,}" if step.total else "") if step.done else ""
-            noun = STAGES.get(step.stage, ("", ""))[1]
             rate = f" {noun}  {speed:,.0f}/s" if speed and step.total else ""
             bars.update(task, completed=step.done, total=step.total, count=count + rate)
 
@@ -69,7 +67,7 @@ def bar() -> Iterator[progress.OnProgress]:
 
 @contextmanager
 def training_bar() -> Iterator[Callable[[TrainingProgress], None]]:
-    """Yield a function that shows how a training goes as a bar on standard error."""
+    """Yield a callback that shows the progress of a training as a bar."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),

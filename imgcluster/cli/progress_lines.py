@@ -1,4 +1,4 @@
-"""Progress as lines on standard error, where that is no terminal: a log of a run of hours is not empty."""
+"""Progress as lines on standard error, for logs."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ STAGES: Final = {
     "reconstruct": ("Reconstructing", "images"),
     "generate": ("Generating", "images"),
 }
-"""Title of each stage, and what its counts are of."""
+"""The title of each stage and the noun of its counts."""
 
 
 class ProgressLines:
     """Prints the current stage at most every 30 seconds.
 
     Args:
-        clock: Returns the time in seconds.
+        clock: A function that returns the time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -22,7 +22,7 @@ __all__ = ["report_command"]
 def report_command(
     screen: Screen,
     figures: Annotated[
-        bool, typer.Option("--figures", help="Draw figures for papers, too: PNG and SVG in the folder figures.")
+        bool, typer.Option("--figures", help="Also draw figures for publication: PNG and SVG in the folder figures.")
     ] = False,
     workspace: Workspace = Path(DEFAULT_WORKSPACE),
 ) -> None:

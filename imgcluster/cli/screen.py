@@ -1,4 +1,4 @@
-"""What a command prints (text, JSON or nothing), and how its errors become one line and an exit code."""
+"""The output of a command (text, JSON or nothing), and its errors as one line and an exit code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from imgcluster.progress import OnProgress, ignore_progress
 
 __all__ = ["INTERRUPTED", "SKIPPED", "Screen", "boundary"]
 
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 
 SKIPPED: Final = 3
 INTERRUPTED: Final = 130
@@ -31,35 +31,31 @@ INTERRUPTED: Final = 130
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Screen:
-    """What a command prints.
+    """Where and how a command prints.
 
-    Args:
-        as_json: One JSON object on standard output, and nothing else there.
-        quiet: Errors only.
-        verbose: Details, too.
+    Attributes:
+        as_json: Print one JSON object on standard output, and nothing else there.
+        quiet: Print errors only.
+        verbose: Print details.
     """
 
     as_json: bool
     quiet: bool
     verbose: bool
 
-    def show(self, answer: _Answer, text: Callable[[_Answer], None], *, as_json: Any = None) -> None:
-        """Print a command's result: as JSON (of `as_json`, where it is given), or by the function `text`."""
+    def show(self, result: _Result, text: Callable[[_Result], None], *, as_json: Any = None) -> None:
+        """Print a command's result: as JSON (of `as_json` if given), or with the function `text`."""
         if self.as_json:
-            sys.stdout.write(
-                json.dumps(
-                    _plain(answer if as_json is None else as_json), indent=2, ensure_ascii=False, allow_nan=False
-                )
-                + "\n"
-            )
+            value = _plain(result if as_json is None else as_json)
+            sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         elif not self.quiet:
-            text(answer)
-        # Here, not at exit, so that a closed pipe is handled like one during printing.
+            text(result)
+        # Not at exit, where a closed pipe would raise outside of `boundary`.
         sys.stdout.flush()
 
     @contextmanager
     def progress(self) -> Iterator[OnProgress]:
-        """Yield what displays progress on standard error: a bar on a terminal, else a line every 30 seconds."""
+        """Yield a callback that shows progress on standard error: a bar on a terminal, else a line every 30 seconds."""
         if self.quiet:
             yield ignore_progress
         elif sys.stderr.isatty():
@@ -74,7 +70,7 @@ class Screen:
 
     @contextmanager
     def training_progress(self) -> Iterator[Callable[[Any], None] | None]:
-        """Yield what displays the progress of a training in the same two ways."""
+        """Yield a callback that shows the progress of a training in the same way; None if quiet."""
         if self.quiet:
             yield None
         elif sys.stderr.isatty():
@@ -90,20 +86,20 @@ class Screen:
 
 @contextmanager
 def boundary(screen: Screen) -> Iterator[None]:
-    """Run a command's body; an error becomes one line on standard error and the right exit code."""
+    """Run a command's body; an error becomes one line on standard error and an exit code."""
     _set_up_streams()
-    _take_signals_as_interruptions()
+    _handle_signals()
     _set_up_logging(screen)
     try:
         if screen.quiet and screen.verbose:
-            raise UsageError("-q and -v exclude each other; give one of them")
+            raise UsageError("-q and -v cannot be combined; give one of them")
         yield
     except ImgclusterError as error:
         _fail(screen, str(error), error.exit_code)
     except KeyboardInterrupt:
         _fail(screen, "interrupted; run the same command again to continue", INTERRUPTED)
     except BrokenPipeError:
-        # The reader closed the pipe, as `head` does; this is not an error.
+        # A reader such as `head` closed the pipe, which is not an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(0) from None
     except OSError as error:
@@ -125,12 +121,12 @@ def _fail(screen: Screen, message: str, code: int) -> None:
 def _describe(error: OSError) -> str:
     where = f": {error.filename}" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk is full{where}; free some space and run the same command again to continue"
+        return f"the disk is full{where}; free some space, then run the same command again to continue"
     return f"{error.strerror or error}{where}"
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON can hold it; NaN and infinity become null."""
+    """Convert a value to JSON types; NaN and infinity become null."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
@@ -145,14 +141,14 @@ def _plain(value: Any) -> Any:
 
 
 def _set_up_streams() -> None:
-    # File names must be printable on consoles that are not UTF-8, too.
+    # Consoles that are not UTF-8 cannot print all file names.
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
 
 
-def _take_signals_as_interruptions() -> None:
+def _handle_signals() -> None:
     """Handle SIGTERM (`kill`) and SIGHUP (a closed terminal) like Ctrl-C."""
 
     def interrupt(*_: object) -> None:

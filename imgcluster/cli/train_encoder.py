@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,8 +13,7 @@ from imgcluster.cli.command import AnyWorkspace, command
 from imgcluster.cli.console import images, new_table, print_table, say
 from imgcluster.cli.screen import Screen
 from imgcluster.fileio.path_text import to_text
-from imgcluster.options import DEFAULT_WORKSPACE
-from imgcluster.training_options import TrainingOptions, meaning_of
+from imgcluster.options import DEFAULT_WORKSPACE, TrainingOptions
 
 if TYPE_CHECKING:
     from imgcluster_training.train import TrainResult
@@ -24,75 +23,24 @@ __all__ = [
     "train_encoder_command",
 ]
 
-_DEFAULTS: Final = TrainingOptions()
 
-
-def _training(option: str, metavar: str | None = None, variable: str | None = None) -> Any:
-    """Return the command-line option of a field of `TrainingOptions`."""
-    return typer.Option("--" + option.replace("_", "-"), metavar=metavar, envvar=variable, help=meaning_of(option))
-
-
-@command()
+@command(options=TrainingOptions)
 def train_encoder_command(
     screen: Screen,
     dataset: Annotated[
         str,
         typer.Option("--dataset", metavar="NAME|FOLDER", help="mnist, fashion-mnist, cifar10, strokes, or a folder."),
     ],
-    recipe: Annotated[str | None, _training("recipe", "NAME|FILE.toml")] = _DEFAULTS.recipe,
-    refine: Annotated[str | None, _training("refine", "K|auto")] = None,
-    folds: Annotated[int, _training("folds")] = _DEFAULTS.folds,
-    epochs: Annotated[int | None, _training("epochs")] = _DEFAULTS.epochs,
-    steps_per_epoch: Annotated[int | None, _training("steps_per_epoch")] = _DEFAULTS.steps_per_epoch,
-    limit: Annotated[int | None, _training("limit")] = _DEFAULTS.limit,
-    image_size: Annotated[int | None, _training("image_size", "N")] = _DEFAULTS.image_size,
-    data_dir: Annotated[Path | None, _training("data_dir", "DIR")] = _DEFAULTS.data_dir,
-    name: Annotated[str | None, _training("name")] = _DEFAULTS.name,
-    output: Annotated[Path | None, _training("output", "DIR", "IMGCLUSTER_OUTPUT_FOLDER")] = _DEFAULTS.output,
-    resume: Annotated[bool, _training("resume")] = _DEFAULTS.resume,
-    seed: Annotated[int | None, _training("seed")] = _DEFAULTS.seed,
-    device: Annotated[str, _training("device", "DEVICE")] = _DEFAULTS.device,
+    options: TrainingOptions,
     workspace: AnyWorkspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Build, train, cross-validate and export an encoder (PyTorch → ONNX)."""
     require_training()
     from imgcluster_training.train import train_encoder
 
-    options = TrainingOptions(
-        recipe=recipe,
-        refine=_clusters(refine),
-        folds=folds,
-        epochs=epochs,
-        steps_per_epoch=steps_per_epoch,
-        limit=limit,
-        image_size=image_size,
-        data_dir=data_dir,
-        name=name,
-        output=output,
-        resume=resume,
-        seed=seed,
-        device=device,
-    )
     with screen.training_progress() as on_progress:
         result = train_encoder(dataset, options, on_progress=on_progress)
     screen.show(result, show_training)
-
-
-def _clusters(text: str | None) -> int | Literal["auto"] | None:
-    """Return the number of clusters in ``--refine``.
-
-    Raises:
-        UsageError: It is neither a positive number nor ``auto``.
-    """
-    from imgcluster.errors import UsageError
-
-    if text is None:
-        return None
-    if text == "auto":
-        return "auto"
-    if text.isdecimal() and int(text) > 0:
-        return int(text)
-    raise UsageError(f"--refine {text!r} is not allowed; give the number of clusters, at least 1, or auto")
 
 
 def require_training() -> None:

@@ -40,6 +40,6 @@ def _show(summary: UndoSummary) -> None:
     done = f"{summary.taken_back:,} of {counted(total, 'file')}" if summary.left else counted(total, "file")
     say(f"{prefix} the placement of {done} (by {summary.place}).")
     for target, reason in summary.left[:ROWS]:
-        say(f"Stays: {target} ({reason})")
+        say(f"Not removed: {target} ({reason})")
     if len(summary.left) > ROWS:
         say(f"… and {len(summary.left) - ROWS} more.")

@@ -102,7 +102,7 @@ def about_statistics(labels: Labels, embeddings: Embeddings) -> Iterator[str]:
     """
     width, height = embeddings.sizes[:, 0].astype(np.float64), embeddings.sizes[:, 1].astype(np.float64)
     statistics = (
-        ("brightness", embeddings.looks[:, 0].astype(np.float64)),
+        ("brightness", embeddings.statistics[:, 0].astype(np.float64)),
         ("size", np.log(np.maximum(width * height, 1))),
         ("shape (width to height)", np.log(np.maximum(width, 1) / np.maximum(height, 1))),
     )
@@ -131,7 +131,7 @@ def about_encoder(encoder: dict[str, Any], embeddings: Embeddings) -> Iterator[s
         embeddings: The images.
     """
     name, trained_on = encoder.get("name", "the encoder"), encoder.get("trained_on", "")
-    color = embeddings.looks[:, 1]
+    color = embeddings.statistics[:, 1]
     gray = encoder.get("channels") == 1
     input_side = max(int(encoder.get("width") or 0), int(encoder.get("height") or 0))
     side = int(np.median(embeddings.sizes.max(axis=1)))

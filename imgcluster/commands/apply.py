@@ -1,4 +1,4 @@
-"""`apply`: a plan made on the page is carried out on the workspace: folders, tables and page follow."""
+"""`apply`: apply a plan saved on the page to the folders, tables and page of a workspace."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.commands.confusion import Confusion, read_confusion, write_confusion
-from imgcluster.commands.history import keep_state, recover, relocate_placed, rewrite_page
+from imgcluster.commands.history import relocate_placed, rewrite_page, save_state, undo_interrupted_plan
 from imgcluster.errors import PlanError, UsageError, WorkspaceError
 from imgcluster.evaluation.internal import measure
 from imgcluster.fileio.atomic import remove, write_json
@@ -23,7 +23,7 @@ from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Measures, Metric
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.names import write_names
-from imgcluster.workspace.plans import Decided, Plan, carry_out, read_plan
+from imgcluster.workspace.plans import Plan, PlanResult, apply_plan, read_plan
 from imgcluster.workspace.result_tables import ClusterRow, rounded, row_of
 from imgcluster.workspace.results import Results, encoder_identity, read_results, read_tables
 from imgcluster.workspace.shards import Embeddings, load
@@ -31,7 +31,7 @@ from imgcluster.workspace.tables import ASSIGNMENTS, CLUSTERS
 
 __all__ = ["ApplySummary", "apply"]
 
-# Of a million misplaced images with long paths; larger files are something else.
+# Enough for a million corrected images with long paths.
 _LARGEST_PLAN: Final = 1 << 28
 
 
@@ -42,12 +42,12 @@ class ApplySummary:
     Attributes:
         workspace: The workspace folder.
         plan: The plan's file.
-        named: Clusters whose name is another one now.
-        merged: Clusters that went into others.
-        misplaced: Images that went to another cluster one by one.
-        moved: Placed files that went to another folder; 0 on a dry run.
+        named: The number of clusters with a new name, or whose name was removed.
+        merged: The number of clusters that were merged into others.
+        misplaced: The number of images that were corrected one by one.
+        moved: The number of placed files that moved; 0 on a dry run.
         clusters: The clusters, as in ``clusters.csv``.
-        noise: Images of no cluster.
+        noise: The number of images in no cluster.
         report: The page; empty on a dry run.
         dry_run: Whether nothing was written.
     """
@@ -71,48 +71,44 @@ def apply(
     dry_run: bool = False,
     on_progress: OnProgress = ignore_progress,
 ) -> ApplySummary:
-    """Carry out a plan that was saved on the page: names, merges and misplaced images.
+    """Apply a plan that was saved on the page: names, merges and corrected images.
 
-    Placed files go to the folders of their clusters, tables, ``metrics.json`` and page follow. Scores of `evaluate`
-    go, being those of the clustering before; where a plan only gives names they stay, and the confusion matrix has
-    the new names. `undo` takes all of it back. Later clusterings keep the names of those clusters that they find
-    again.
+    Placed files, tables, ``metrics.json`` and the page are updated. Scores of `evaluate` are removed unless the plan
+    changes only names. `undo` restores the state before. Later clusterings keep the names of matching clusters.
 
     Args:
-        plan: The plan's file; `imgcluster.workspace.plans` describes it.
+        plan: The plan's file; `imgcluster.workspace.plans` describes the format.
         workspace: The workspace folder.
-        dry_run: Whether only to say what would be done.
+        dry_run: Only report what would be done.
         on_progress: Called with each step.
 
     Raises:
-        UsageError: There is no such file.
-        PlanError: It is no plan, contradicts itself, or was made for another clustering.
-        WorkspaceError: Nothing is clustered, embeddings have changed since, another process works here, or a plan was
-            interrupted and this is a dry run, which leaves it as it is.
+        UsageError: The file does not exist.
+        PlanError: It is not a plan, contradicts itself, or was made for another clustering.
+        WorkspaceError: Nothing is clustered, the embeddings have changed since, another process uses the workspace,
+            or, on a dry run, applying an earlier plan was interrupted.
         PlacementError: A placed file could not be moved.
     """
     file = Path(plan)
-    decisions = _read(file)
+    parsed = _read(file)
     space = Workspace(workspace)
     identity = encoder_identity(space)
     with space.locked(dry_run=dry_run):
-        recover(space, dry_run=dry_run, on_progress=on_progress)
-        results = read_results(space)
-        decided = carry_out(decisions, results.paths, results.clusters, results.names, name=to_text(file))
+        undo_interrupted_plan(space, dry_run=dry_run, on_progress=on_progress)
+        before = read_results(space)
+        after = apply_plan(parsed, before.paths, before.clusters, before.names, name=to_text(file))
         embeddings = load(space.embeddings, identity)
-        tables = _Tables(space, results, decided, embeddings)
-        moved = 0
-        if not dry_run:
-            moved = _write(space, results, decided, tables, embeddings, on_progress)
+        tables = _Tables(space, before, after, embeddings)
+        moved = 0 if dry_run else _publish(space, before, after, tables, embeddings, on_progress)
     return ApplySummary(
         workspace=to_text(space.path),
         plan=to_text(file),
-        named=sum(decided.names.get(number, "") != results.names.get(number, "") for number in _numbers(decided)),
-        merged=len(decided.merged),
-        misplaced=int(decided.moved.sum()),
+        named=sum(after.names.get(number, "") != before.names.get(number, "") for number in _numbers(after)),
+        merged=len(after.merged),
+        misplaced=int(after.moved.sum()),
         moved=moved,
         clusters=tuple(row_of(row) for row in tables.clusters),
-        noise=int((decided.clusters < 0).sum()),
+        noise=int((after.clusters < 0).sum()),
         report="" if dry_run else to_text(space.report),
         dry_run=dry_run,
     )
@@ -121,38 +117,38 @@ def apply(
 def _read(file: Path) -> Plan:
     try:
         if not file.is_file():
-            raise UsageError(f"there is no plan {file}; save one on the page, report.html")
+            raise UsageError(f"plan {file} does not exist; save one on the page, report.html")
         if file.stat().st_size > _LARGEST_PLAN:
-            raise PlanError(f"{file} is too large for a plan: {file.stat().st_size:,} bytes")
+            raise PlanError(f"{file} has {file.stat().st_size:,} bytes; a plan has at most {_LARGEST_PLAN:,}")
         return read_plan(file.read_text(encoding="utf-8-sig"), to_text(file))
     except UnicodeDecodeError:
-        raise PlanError(f"{file} is not a plan, which is JSON in UTF-8; save it again on the page") from None
+        raise PlanError(f"{file} is not a plan: it is not UTF-8; save it again on the page") from None
 
 
-def _write(
+def _publish(
     space: Workspace,
-    results: Results,
-    decided: Decided,
+    before: Results,
+    after: PlanResult,
     tables: _Tables,
     embeddings: Embeddings,
     on_progress: OnProgress,
 ) -> int:
-    number = keep_state(space)
-    # From here to the last line the workspace has no clustering; then it has the new one. In between, `recover`
-    # and `undo` restore the old one.
+    """Write the results of a plan, and return the number of placed files that moved."""
+    number = save_state(space)
+    # Without metrics.json, which is written last, the plan counts as interrupted and can be undone.
     remove(space.metrics)
-    for path in space.drawn:
+    for path in space.figure_files:
         remove(path)
-    labels = decided.clusters.tolist()
-    moved = relocate_placed(space, results, labels, decided.names, "place", on_progress)
+    labels = after.clusters.tolist()
+    moved = relocate_placed(space, before, labels, after.names, "place", on_progress)
     write_table(space.assignments, tables.assignment_columns, tables.assignments())
     write_table(
         space.clusters_table,
         tables.cluster_columns,
         ([row[name] for name in tables.cluster_columns] for row in tables.clusters),
     )
-    write_names(space, results.locations, labels, decided.names, shown=results.names.values())
-    metrics = results.metrics | {"plans": number}
+    write_names(space, before.locations, labels, after.names, replaced=before.names.values())
+    metrics = before.metrics | {"plans": number}
     if tables.measures is not None:
         for name in ("scores", "quality"):
             metrics.pop(name, None)
@@ -160,20 +156,20 @@ def _write(
             remove(path)
         metrics |= {
             "clusters": len(tables.clusters),
-            "noise": int((decided.clusters < 0).sum()),
+            "noise": int((after.clusters < 0).sum()),
             "layers": _layers_after(metrics, len(tables.clusters)),
             "silhouette": rounded(tables.measures.silhouette),
             "silhouette_sample": tables.measures.silhouette_sample,
         }
     elif tables.confusion is not None:
-        write_confusion(space, tables.confusion, decided.names)
+        write_confusion(space, tables.confusion, after.names)
     rewrite_page(space, read_tables(space, metrics), on_progress, embeddings=embeddings)
     write_json(space.metrics, metrics)
     return moved
 
 
 def _layers_after(metrics: dict[str, Any], count: int) -> list[int]:
-    """Return the numbers of clusters of all layers, `count` being that of the picked one."""
+    """Return the number of clusters of each layer, with `count` for the chosen one."""
     layers = list(metrics.get("layers", ()))
     if layers:
         layers[metrics["layer"]] = count
@@ -181,35 +177,36 @@ def _layers_after(metrics: dict[str, Any], count: int) -> list[int]:
 
 
 class _Tables:
-    """The tables after a plan: every column they had, with what changed.
+    """The tables after a plan, with all their present columns.
 
     Attributes:
-        measures: Of the clustering after the plan; None where it only gives names.
-        confusion: What `evaluate` found, which holds on where a plan only gives names; else None.
-        clusters: The rows of ``clusters.csv`` as texts.
-        cluster_columns: Its columns.
-        assignment_columns: Those of ``assignments.csv``.
+        measures: The measures of the clustering after the plan; None if only names change.
+        confusion: The confusion matrix of `evaluate`, if it exists and only names change; else None.
+        clusters: The rows of ``clusters.csv``, as texts.
+        cluster_columns: The columns of ``clusters.csv``.
+        assignment_columns: The columns of ``assignments.csv``.
     """
 
-    def __init__(self, space: Workspace, results: Results, decided: Decided, embeddings: Embeddings) -> None:
-        if embeddings.locations != results.locations:
-            raise WorkspaceError(f"the tables in {space.path} are not of its embeddings: run imgcluster cluster again")
-        self._before, self._decided = results, decided
+    def __init__(self, space: Workspace, before: Results, after: PlanResult, embeddings: Embeddings) -> None:
+        if embeddings.locations != before.locations:
+            raise WorkspaceError(
+                f"the tables in {space.path} do not match its embeddings: run imgcluster cluster again"
+            )
+        self._before, self._after = before, after
         self._rows = list(read_table(space.assignments, ASSIGNMENTS))
         self.assignment_columns = list(self._rows[0])
-        known = [name for name in CLUSTERS if name != "name"]
-        # The name is the last column, whatever others there are.
-        others = [name for name in (results.table[0] if results.table else ()) if name != "name"]
-        self.cluster_columns = [*dict.fromkeys([*others, *known]), "name"]
-        self._confidence = results.confidence.copy()
+        present = before.table[0] if before.table else ()
+        # The name is the last column.
+        self.cluster_columns = [name for name in dict.fromkeys([*present, *CLUSTERS]) if name != "name"] + ["name"]
+        self._confidence = before.confidence.copy()
         self.measures: Measures | None = None
         self.confusion: Confusion | None = None
-        if (decided.clusters != results.clusters).any():
-            # Who says where an image belongs is sure of it; of no cluster there is nothing to be sure of.
-            self._confidence[decided.moved] = 1.0
-            self._confidence[decided.clusters < 0] = 0.0
+        if (after.clusters != before.clusters).any():
+            # The user is certain of the images that were corrected; noise has no confidence.
+            self._confidence[after.moved] = 1.0
+            self._confidence[after.clusters < 0] = 0.0
             metric: Metric = space.manifest["encoder"].get("metric", "cosine")
-            self.measures = measure(embeddings.vectors, self._compact(), metric, order=embeddings.content_order)
+            self.measures = measure(embeddings.vectors, self._compact_labels(), metric, order=embeddings.content_order)
         else:
             self.confusion = read_confusion(space)
         self.clusters = list(self._cluster_rows())
@@ -219,54 +216,55 @@ class _Tables:
         if self.measures is None:
             yield from (list(row.values()) for row in self._rows)
             return
-        left = set(_numbers(self._decided))
+        present = set(_numbers(self._after))
         medoids = {facts.medoid for facts in self.measures.clusters}
         distances = self.measures.distances.tolist()
-        for index, (row, cluster) in enumerate(zip(self._rows, self._decided.clusters.tolist(), strict=True)):
+        for index, (row, cluster) in enumerate(zip(self._rows, self._after.clusters.tolist(), strict=True)):
             distance = distances[index]
             changed = {
                 "cluster": cluster,
                 "confidence": f"{self._confidence[index]:.4f}",
                 "distance": None if np.isnan(distance) else f"{distance:.4f}",
                 "is_medoid": index in medoids,
-                # The picked layer is the clustering; the finer and coarser ones stay as they were computed.
+                # The chosen layer is the clustering; the other layers do not change.
                 f"layer_{self._before.metrics.get('layer')}": cluster,
             }
             if row.get("runner_up"):
-                other = self._decided.merged.get(int(row["runner_up"]), int(row["runner_up"]))
-                changed["runner_up"] = other if other in left and other != cluster else None
+                other = self._after.merged.get(int(row["runner_up"]), int(row["runner_up"]))
+                changed["runner_up"] = other if other in present and other != cluster else None
             yield [changed.get(name, row[name]) for name in self.assignment_columns]
 
-    def _compact(self) -> npt.NDArray[np.int64]:
-        """Return the clusters numbered without gaps, in the same order."""
-        labels = np.full(len(self._decided.clusters), -1, dtype=np.int64)
-        for compact, number in enumerate(_numbers(self._decided)):
-            labels[self._decided.clusters == number] = compact
+    def _compact_labels(self) -> npt.NDArray[np.int64]:
+        """Return the labels renumbered without gaps, in the same order."""
+        labels = np.full(len(self._after.clusters), -1, dtype=np.int64)
+        for compact, number in enumerate(_numbers(self._after)):
+            labels[self._after.clusters == number] = compact
         return labels
 
     def _cluster_rows(self) -> Iterator[dict[str, str]]:
         before = self._before.rows
-        facts = {} if self.measures is None else dict(zip(_numbers(self._decided), self.measures.clusters, strict=True))
-        for number in _numbers(self._decided):
+        numbers = _numbers(self._after)
+        measures = {} if self.measures is None else dict(zip(numbers, self.measures.clusters, strict=True))
+        for number in numbers:
             row = dict.fromkeys(self.cluster_columns, "") | before[number]
-            row["name"] = self._decided.names.get(number, "")
-            inside = self._decided.clusters == number
-            if not row.get("mean_confidence"):
-                row["mean_confidence"] = f"{self._confidence[inside].mean():.4f}"
-            if number in facts:
-                found = facts[number]
+            row["name"] = self._after.names.get(number, "")
+            members = self._after.clusters == number
+            if number in measures or not row.get("mean_confidence"):
+                row["mean_confidence"] = f"{self._confidence[members].mean():.4f}"
+            if number in measures:
+                facts = measures[number]
                 row |= {
-                    "size": str(found.size),
-                    "share": f"{found.share:.4f}",
-                    "medoid": self._before.paths[found.medoid],
-                    "mean_distance": f"{found.mean_distance:.4f}",
-                    "silhouette": "" if found.silhouette is None else f"{found.silhouette:.4f}",
-                    "mean_confidence": f"{self._confidence[inside].mean():.4f}",
+                    "size": str(facts.size),
+                    "share": f"{facts.share:.4f}",
+                    "medoid": self._before.paths[facts.medoid],
+                    "mean_distance": f"{facts.mean_distance:.4f}",
+                    "silhouette": "" if facts.silhouette is None else f"{facts.silhouette:.4f}",
                 }
-                if "stability" in row and (inside != (self._before.clusters == number)).any():
+                if "stability" in row and (members != (self._before.clusters == number)).any():
                     row["stability"] = ""
             yield row
 
 
-def _numbers(decided: Decided) -> list[int]:
-    return [int(number) for number in np.unique(decided.clusters) if number >= 0]
+def _numbers(result: PlanResult) -> list[int]:
+    """Return the numbers of the clusters that are not empty."""
+    return [int(number) for number in np.unique(result.clusters) if number >= 0]

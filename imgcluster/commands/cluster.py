@@ -21,10 +21,10 @@ from imgcluster.features.reduce import choose_reduction
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, with_changes
-from imgcluster.placement import Placed, PlaceMode, check_mode, place, plan
+from imgcluster.placement import PlacementResult, PlaceMode, check_mode, place, plan_placement
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Candidate, Clustering, ClusteringResult, Measures, Metric, check_level
-from imgcluster.workspace.caches import read_kept, write_kept
+from imgcluster.workspace.caches import read_clustering, write_clustering
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, ClusterRow, rounded
 from imgcluster.workspace.results import encoder_identity
@@ -180,7 +180,7 @@ def cluster(
         warnings = (*([note] if note else []), *_about_clusters(fit, request, embeddings, manifest))
         if dry_run:
             count = len(embeddings.locations)
-            placed = Placed({} if request.mode == "none" else {request.mode: count}, ())
+            placed = PlacementResult({} if request.mode == "none" else {request.mode: count}, ())
             warnings = (*warnings, *_about_files(placed, request.mode, manifest))
         else:
             placed, warnings = _publish(
@@ -228,7 +228,7 @@ def _fit(
 ) -> ClusteringResult:
     """Return the cached fit of these embeddings under these options, or compute and cache it."""
     key = {"imgcluster": __version__, "fingerprint": embeddings.fingerprint, "options": request.fit_options}
-    cached = read_kept(space.layers, key)
+    cached = read_clustering(space.layers, key)
     if cached is not None:
         return cached
     fit = cluster_embeddings(
@@ -241,7 +241,7 @@ def _fit(
         order=embeddings.content_order,
     )
     if not dry_run:
-        write_kept(space.layers, key, fit)
+        write_clustering(space.layers, key, fit)
     return fit
 
 
@@ -255,7 +255,7 @@ def _publish(
     manifest: dict[str, Any],
     watch: Stopwatch,
     on_progress: OnProgress,
-) -> tuple[Placed, tuple[str, ...]]:
+) -> tuple[PlacementResult, tuple[str, ...]]:
     """Replace the results in the workspace, all or none, and return what was placed and all warnings."""
     options = dataclasses.asdict(request.options)
     metrics = {
@@ -284,10 +284,10 @@ def _publish(
     return placed, warnings
 
 
-def _place(space: Workspace, tables: ClusteringTables, mode: PlaceMode, on_progress: OnProgress) -> Placed:
+def _place(space: Workspace, tables: ClusteringTables, mode: PlaceMode, on_progress: OnProgress) -> PlacementResult:
     if mode == "none":
-        return Placed({}, ())
-    journal = plan(tables.embeddings.locations, tables.labels, space.clusters, mode, tables.names)
+        return PlacementResult({}, ())
+    journal = plan_placement(tables.embeddings.locations, tables.labels, space.clusters, mode, tables.names)
     total = len(journal.entries)
     return place(journal, space.journal, step=lambda done: on_progress(Progress("place", done, total)))
 
@@ -315,7 +315,7 @@ def _about_clusters(
     yield from about_encoder(manifest["encoder"], embeddings)
 
 
-def _about_files(placed: Placed, mode: str, manifest: dict[str, Any]) -> Iterator[str]:
+def _about_files(placed: PlacementResult, mode: str, manifest: dict[str, Any]) -> Iterator[str]:
     if manifest.get("state") != "embedded":
         yield "The last embed was interrupted, so images are missing here; run the same embed command to complete it."
     others = sorted(set(placed.counts) - {mode})

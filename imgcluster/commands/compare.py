@@ -1,4 +1,4 @@
-"""`evaluate` of several workspaces or methods: their scores side by side."""
+"""`evaluate` for several workspaces or methods: their scores side by side."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from imgcluster.clustering import Settings, choose_method
 from imgcluster.clustering.run import cluster_embeddings
-from imgcluster.commands.evaluate import FOLDERS, read_labels, rounded
+from imgcluster.commands.evaluate import FOLDERS, score_labeled
 from imgcluster.errors import UsageError, WorkspaceError
-from imgcluster.evaluation.external import Interval, intervals, score
+from imgcluster.evaluation.external import Interval
 from imgcluster.features.reduce import choose_reduction
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
@@ -28,7 +28,7 @@ __all__ = ["Comparison", "ComparisonRow", "compare"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonRow:
-    """One clustering: its workspace, encoder and method, and its scores as in `evaluate.EvaluateSummary`."""
+    """One clustering; the scores are those of `evaluate.EvaluateSummary`."""
 
     workspace: str
     encoder: str
@@ -47,7 +47,7 @@ class ComparisonRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Clusterings side by side, against labels of one kind."""
+    """Clusterings scored against labels from one source."""
 
     labels: str
     rows: tuple[ComparisonRow, ...]
@@ -67,63 +67,41 @@ def compare(
 
     Args:
         workspaces: The workspace folders.
-        methods: Without any, each workspace's own clustering is scored; else its embeddings are clustered by
-            each method, under that method's defaults.
+        methods: Methods to cluster each workspace's embeddings with, under their default options; without any, the
+            workspace's own clustering is scored.
         labels: As for `evaluate`.
-        k: The number of clusters for k-means; found without it.
-        assign_noise: Whether the methods' noise goes to the clusters of its neighbours.
-        seed: For the methods.
+        k: The number of clusters for k-means; estimated by default.
+        assign_noise: Whether noise is assigned to the clusters of its nearest neighbors.
+        seed: The seed of the methods.
         on_progress: Called with each step.
 
     Raises:
-        UsageError: A method is unknown, or the labels name none of the images.
-        WorkspaceError: A workspace holds nothing to score.
-        ClusteringError: Images cannot be clustered as asked.
+        UsageError: A method is unknown, or the labels match none of the images.
+        WorkspaceError: A workspace contains nothing to score.
+        ClusteringError: The images cannot be clustered with these options.
     """
     if not workspaces:
-        raise UsageError("there is no workspace to evaluate: name one or more")
+        raise UsageError("no workspace to evaluate: name at least one")
     for method in methods:
         choose_method(method, None)
     if k is not None and methods and not {"auto", "kmeans"} & set(methods):
-        raise UsageError(f"--k {k} is for k-means, which is not among the methods; add --method kmeans, or drop --k")
+        raise UsageError(f"--k {k} is for k-means, which is not among the methods; add --method kmeans, or omit --k")
     rows = []
-    for place in workspaces:
-        space = Workspace(place)
+    for path in workspaces:
+        space = Workspace(path)
         encoder = space.manifest.get("encoder", {}).get("name", "")
-        encoder_identity(space)  # refuses a folder that is not there, which the lock would make
+        encoder_identity(space)  # before the lock, which would create a missing folder
         with space.locked():
             for method, locations, base, clusters in _clusterings(space, methods, k, assign_noise, seed, on_progress):
-                told = read_labels(labels, locations, base)
-                known = [index for index, location in enumerate(locations) if location in told]
-                scores = score(clusters[known], [told[locations[index]] for index in known])
-                sure = intervals(scores)
-                rows.append(
-                    ComparisonRow(
-                        workspace=to_text(space.path),
-                        encoder=encoder,
-                        method=method,
-                        images=len(known),
-                        clusters=sum(number >= 0 for number in scores.clusters),
-                        noise=int((clusters[known] < 0).sum()),
-                        accuracy=round(scores.accuracy, 4),
-                        accuracy_interval=rounded(sure.accuracy),
-                        nmi=round(scores.nmi, 4),
-                        nmi_interval=rounded(sure.nmi),
-                        ari=round(scores.ari, 4),
-                        ari_interval=rounded(sure.ari),
-                        purity=round(scores.purity, 4),
-                    )
-                )
+                _, fields = score_labeled(clusters, locations, base, labels)
+                rows.append(ComparisonRow(workspace=to_text(space.path), encoder=encoder, method=method, **fields))
     return Comparison(labels=to_text(labels), rows=tuple(rows))
-
-
-_Clustered = tuple[str, list[str], str, npt.NDArray[np.int64]]
 
 
 def _clusterings(
     space: Workspace, methods: Sequence[str], k: int | None, assign_noise: bool, seed: int, on_progress: OnProgress
-) -> Iterator[_Clustered]:
-    """Yield method, locations, base and clusters."""
+) -> Iterator[tuple[str, list[str], str, npt.NDArray[np.int64]]]:
+    """Yield the method, locations, base folder and clusters of each clustering of a workspace."""
     if not methods:
         results = read_results(space)
         yield str(results.metrics.get("method", "")), results.locations, results.base, results.clusters
@@ -131,19 +109,19 @@ def _clusterings(
     manifest = space.manifest
     embeddings = load(space.embeddings, encoder_identity(space))
     if not embeddings.locations:
-        raise WorkspaceError(f"{space.path} holds no embeddings yet: run imgcluster embed PATH first")
+        raise WorkspaceError(f"{space.path} contains no embeddings: run imgcluster embed PATH first")
     metric: Metric = manifest["encoder"].get("metric", "cosine")
     for number, method in enumerate(methods):
         on_progress(Progress("compare", number, len(methods)))
-        wanted = k if method in ("auto", "kmeans") else None
-        chosen = choose_method(method, wanted)
-        kept = cluster_embeddings(
+        method_k = k if method in ("auto", "kmeans") else None
+        chosen = choose_method(method, method_k)
+        result = cluster_embeddings(
             embeddings.vectors,
             metric,
             method=chosen,
             reduction=choose_reduction("auto", chosen),
-            settings=Settings.of(wanted, seed=seed),
+            settings=Settings.of(method_k, seed=seed),
             assign=assign_noise,
             order=embeddings.content_order,
         )
-        yield method, embeddings.locations, str(manifest.get("base", "")), kept.clustering.labels
+        yield method, embeddings.locations, str(manifest.get("base", "")), result.clustering.labels

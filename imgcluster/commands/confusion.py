@@ -1,4 +1,4 @@
-"""The confusion matrix that `evaluate` leaves: its table and picture, written, read back, and drawn."""
+"""The confusion matrix of `evaluate`: writing, reading and drawing it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Confusion", "draw_confusion", "read_confusion", "write_confusion"]
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """Images per label (rows) and cluster (columns, −1 is noise): `counts` ``int64 (labels, clusters)``."""
+    """Images per label (rows) and cluster (columns; −1 is noise); `counts` is ``int64 (labels, clusters)``."""
 
     labels: tuple[str, ...]
     clusters: tuple[int, ...]
@@ -31,17 +31,17 @@ class Confusion:
 
 
 def write_confusion(space: Workspace, confusion: Confusion, names: Mapping[int, str]) -> None:
-    """Write table and picture; clusters are called as their folders are, `names` being of those that have one."""
+    """Write the table and the plot; columns are named like the clusters' folders."""
     rows = ([label, *counts] for label, counts in zip(confusion.labels, confusion.counts.tolist(), strict=True))
     write_table(space.confusion_table, ["label", *_columns(confusion, names)], rows)
     save(draw_confusion(confusion, names), space.confusion_picture)
 
 
 def read_confusion(space: Workspace) -> Confusion | None:
-    """Return what the table holds; None where `evaluate` has not run.
+    """Read the table; None if `evaluate` did not run.
 
     Raises:
-        WorkspaceError: The table is not as it was written.
+        WorkspaceError: The table is invalid.
     """
     if not space.confusion_table.exists():
         return None
@@ -51,20 +51,18 @@ def read_confusion(space: Workspace) -> Confusion | None:
         counts = np.array([[int(row[name]) for name in columns] for row in rows], dtype=np.int64)
         clusters = tuple(_number(name) for name in columns)
     except (ValueError, IndexError):
-        raise WorkspaceError(
-            f"{space.confusion_table} is not as imgcluster wrote it: run imgcluster evaluate again"
-        ) from None
+        raise WorkspaceError(f"{space.confusion_table} is not a valid table: run imgcluster evaluate again") from None
     return Confusion(tuple(row["label"] for row in rows), clusters, counts)
 
 
 def draw_confusion(confusion: Confusion, names: Mapping[int, str]) -> Figure:
-    """Draw it with the matched clusters along the diagonal, then the others."""
+    """Draw the matrix with matched clusters (Hungarian method) on the diagonal, then the others."""
     from scipy.optimize import linear_sum_assignment
 
     columns = _columns(confusion, names)
     _, matched = linear_sum_assignment(confusion.counts, maximize=True)
     order = [*matched.tolist(), *sorted(set(range(len(columns))) - set(matched.tolist()))]
-    return confusion_figure(confusion.counts[:, order], confusion.labels, [columns[place] for place in order])
+    return confusion_figure(confusion.counts[:, order], confusion.labels, [columns[index] for index in order])
 
 
 def _columns(confusion: Confusion, names: Mapping[int, str]) -> list[str]:
@@ -72,5 +70,5 @@ def _columns(confusion: Confusion, names: Mapping[int, str]) -> list[str]:
 
 
 def _number(column: str) -> int:
-    """Return the cluster that `folder_name` called so."""
+    """Return the cluster of a name made by `folder_name`."""
     return -1 if column == NOISE_FOLDER else int(column.split("_")[1])

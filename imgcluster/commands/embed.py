@@ -1,4 +1,4 @@
-"""`embed`: every image under the given paths becomes a vector in the workspace."""
+"""`embed`: compute a vector for every image under the given paths and store it in the workspace."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from imgcluster._version import versions
-from imgcluster.commands.intake import Intake
+from imgcluster.commands.embed_run import EmbedRun
 from imgcluster.commands.retire import require_not_moved, retire_results
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.encoders import Encoder
@@ -25,7 +25,7 @@ from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, with_changes
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.workspace.folder import MARKER, Workspace
 from imgcluster.workspace.index import Index
-from imgcluster.workspace.shards import ShardWriter, all_shards, contents, discard
+from imgcluster.workspace.shards import ShardWriter, all_shards, contents, remove_shards
 from imgcluster.workspace.tables import SKIPPED
 
 __all__ = ["EmbedSummary", "embed", "refuse_own_output"]
@@ -33,25 +33,25 @@ __all__ = ["EmbedSummary", "embed", "refuse_own_output"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedSummary:
-    """What `embed` did, and what the workspace holds now.
+    """What `embed` did, and what the workspace contains now; the counts are numbers of images.
 
     Attributes:
         workspace: The workspace folder.
-        encoder: Name of the encoder.
-        device: The device it really ran on.
-        found: Images that the workspace knows of: `embedded` and `skipped` together.
-        embedded: Images with a vector.
-        skipped: Images that could not be read; ``skipped.csv`` says why.
-        new: Images embedded now that were not there before.
-        changed: Images embedded again because their content changed.
-        unchanged: Images found as they were.
-        vanished: Images that left: their files are gone from `paths`, or are left out now.
-        ignored: Other files that lie among the images.
-        roots: The folders that hold the workspace's images.
+        encoder: The encoder's name.
+        device: The device that ran.
+        found: All images of the workspace: `embedded` plus `skipped`.
+        embedded: With a vector.
+        skipped: Not readable; ``skipped.csv`` has the reasons.
+        new: Embedded for the first time.
+        changed: Embedded again because their content changed.
+        unchanged: Not changed since they were embedded.
+        vanished: Removed because their file no longer exists in `paths` or is excluded now.
+        ignored: Files that are not images.
+        roots: The folders that contain the workspace's images.
         seconds: Wall-clock time.
-        images_per_second: Images embedded now, per second; 0 where none was.
-        passed_over: Better devices that do not run here, with the reason.
-        notes: What the user should know of choices made by default, in sentences.
+        images_per_second: Newly embedded images per second; 0 if there were none.
+        passed_over: Preferred devices that are not available, each with the reason.
+        notes: Sentences about choices made by default that the user should know.
     """
 
     workspace: str
@@ -81,33 +81,32 @@ def embed(
     on_progress: OnProgress = ignore_progress,
     **changes: Any,
 ) -> EmbedSummary:
-    """Embed the images under `paths` that the workspace does not hold yet.
+    """Embed the images under `paths` that are new or have changed.
 
-    Images whose size and modification time, or whose content, are unchanged are not embedded again; those that are
-    gone from `paths` are removed from the workspace; images under other paths stay in it. Where anything changes, the
-    results made from the old embeddings are retired: tables and page move into ``outdated/``, placed links and copies
-    are removed.
+    An image is unchanged if its size and modification time, or its content, are. Images that no longer exist in
+    `paths` are removed from the workspace; images under other paths stay. If anything changes, tables and page of an
+    earlier clustering move to ``outdated/``, and placed links and copies are removed.
 
     Args:
         paths: A folder or file, or several. Folders are searched recursively, in sorted order.
-        workspace: The workspace folder; created where it is missing.
-        files: More files, from a list; one that is missing is skipped, not an error.
+        workspace: The workspace folder; it is created if it is missing.
+        files: Further files; missing ones are skipped.
         options: See `EmbedOptions`.
         on_progress: Called with each step.
         **changes: Single fields of `EmbedOptions`, as in ``embed("photos", device="cpu")``.
 
     Raises:
-        UsageError: A path is missing, or an option is not understood.
-        NoImagesError: Nothing under `paths` is an image that can be read; the workspace is unchanged.
-        WorkspaceError: The workspace is locked, not ours, was made with another encoder, or its images are moved.
+        UsageError: A path is missing, or an option is not allowed.
+        NoImagesError: `paths` contain no readable image; the workspace is unchanged.
+        WorkspaceError: The workspace is locked, another folder, made with another encoder, or contains moved originals.
         EncoderError: The encoder cannot be used.
-        DeviceError: The requested device does not run here.
+        DeviceError: The requested device is not available.
     """
     watch = Stopwatch()
     chosen = with_changes(options or EmbedOptions(), changes)
     paths = [paths] if isinstance(paths, str | os.PathLike) else paths
     if not paths and not files:
-        raise UsageError("nothing to embed: give folders or files, or a list with --files-from")
+        raise UsageError("no images to embed: give folders or files, or a list with --files-from")
     space = Workspace(workspace)
     requested = [to_text(os.path.abspath(path)) for path in paths]
     refuse_own_output(requested, space)
@@ -118,18 +117,20 @@ def embed(
     with space.locked():
         require_not_moved(space)
         _refuse_other_encoder(space, model, chosen.fresh)
-        job = _Job(space, model, finder.roots(), requested, _listing(files), fresh=chosen.fresh)
-        intake = Intake(job.index, job.writer, model, batch_size=chosen.batch_size, base=job.base, begin=job.begin)
+        update = _WorkspaceUpdate(space, model, finder.roots(), requested, _digest(files), fresh=chosen.fresh)
+        run = EmbedRun(
+            update.index, update.writer, model, batch_size=chosen.batch_size, base=update.base, begin=update.begin
+        )
         try:
             with quiet_decoders():
-                intake.take_all(finder, workers, on_progress)
+                run.run(finder, workers, on_progress)
         except BaseException:
-            # Interrupted or failed: what was computed so far need not be computed again.
+            # Keep the vectors that were computed before the interruption.
             with contextlib.suppress(OSError):
-                job.writer.flush()
+                update.writer.flush()
             raise
         watch.lap("embed")
-        given = asdict(chosen.encoder_options)
+        encoder_options = asdict(chosen.encoder_options)
         record = {
             "device_asked": chosen.device,
             "batch_size": chosen.batch_size,
@@ -137,119 +138,126 @@ def embed(
             "exclude": list(chosen.exclude),
             "recursive": chosen.recursive,
             "listed": len(files),
-            "options": {key: value for key, value in given.items() if value is not None},
+            "options": {key: value for key, value in encoder_options.items() if value is not None},
         }
-        return job.finish(intake, finder.scope(), watch, record)
+        return update.finish(run, finder.scope(), watch, record)
 
 
-class _Job:
-    """The workspace's side of one `embed`: when its old results go, what it holds in the end, what is on record.
+class _WorkspaceUpdate:
+    """The changes of one `embed` to the workspace: archived results, removed images, tables and the manifest.
 
     Args:
         space: The workspace, locked.
         model: The encoder.
         roots: The folders that are searched.
-        asked: The paths to embed, absolute texts.
-        listing: What tells the list of more files from another one.
-        fresh: Whether to start over. Where this same job was interrupted before, it goes on instead.
+        requested: The requested paths, as absolute texts.
+        files_digest: The digest of the list of further files.
+        fresh: Whether to start over, unless the same command was interrupted before: then it continues.
     """
 
     def __init__(
-        self, space: Workspace, model: Encoder, roots: list[str], asked: list[str], listing: str, *, fresh: bool
+        self,
+        space: Workspace,
+        model: Encoder,
+        roots: list[str],
+        requested: list[str],
+        files_digest: str,
+        *,
+        fresh: bool,
     ) -> None:
         self._space = space
         self._model = model
-        self._asked = asked
-        self._job = {"paths": asked, "listing": listing}
+        self._requested = requested
+        self._request = {"paths": requested, "listing": files_digest}
         before = space.manifest
-        unfinished = before.get("state") == "embedding" and before.get("fresh") == self._job
+        unfinished = before.get("state") == "embedding" and before.get("fresh") == self._request
         same_encoder = before.get("encoder", {}).get("identity") == model.identity
         self._fresh = fresh and not (unfinished and same_encoder)
         self._before = {} if self._fresh else before
-        # The first embed decides what paths are relative to, so that they stay the same as folders are added.
+        # Paths stay relative to the base folder of the first embed when folders are added.
         self.base: str = self._before["base"] if "base" in self._before else common_base(roots)
         self._begun = False
-        self.index = Index(space.embeddings, model.identity, forget=self._fresh)
+        self.index = Index(space.embeddings, model.identity, fresh=self._fresh)
         self.writer = ShardWriter(space.embeddings, model.identity)
 
     def begin(self) -> None:
-        """Make the workspace ready for other embeddings than those its results were made from; once.
+        """Archive the results of the old embeddings, once.
 
-        Not before the first new row is there: a mistyped path costs nothing.
+        It is called before the first new row is written, so that a mistyped path changes nothing.
         """
         if self._begun:
             return
         retire_results(self._space)
         record = {**versions(), "state": "embedding", "encoder": self._encoder_record(), "base": self.base}
         if self._fresh:
-            record["fresh"] = self._job
-        # What it says of the clustering has gone with the results.
+            record["fresh"] = self._request
+        # The clustering was archived with the results.
         before = {key: value for key, value in self._before.items() if key != "cluster"}
         self._space.write_manifest(before | record)
         if self._fresh:
-            discard(all_shards(self._space.embeddings))
-            # On another device the same images get other last digits.
+            remove_shards(all_shards(self._space.embeddings))
+            # Caches are valid for the exact vectors only, which can differ between devices.
             remove(self._space.layers)
             remove(self._space.layout)
         self._begun = True
 
-    def finish(self, intake: Intake, scope: Scope, watch: Stopwatch, options: dict[str, Any]) -> EmbedSummary:
-        """Let go of what vanished, complete the tables and the manifest, and sum up.
+    def finish(self, run: EmbedRun, scope: Scope, watch: Stopwatch, options: dict[str, Any]) -> EmbedSummary:
+        """Remove vanished images, write the tables and the manifest, and return the summary.
 
         Raises:
-            NoImagesError: No image was found; nothing has changed then.
+            NoImagesError: No image was found; the workspace is unchanged.
         """
-        if intake.new + intake.changed + intake.unchanged == 0:
-            raise _nothing_found(intake, self._asked)
-        # What lies in a folder that cannot be read just now is not gone for that.
-        unreadable = [entry for entry, _ in intake.skipped if isinstance(entry, UnreadablePath)]
-        vanished = self.index.forget_unseen(scope.without(entry.location for entry in unreadable if entry.is_folder))
+        if run.new + run.changed + run.unchanged == 0:
+            raise _no_images(run, self._requested)
+        # Images in a folder that is not readable now may still exist.
+        unreadable = [entry for entry, _ in run.skipped if isinstance(entry, UnreadablePath)]
+        vanished = self.index.drop_unseen(scope.without(entry.location for entry in unreadable if entry.is_folder))
         if self.index.has_outdated_rows:
             self.begin()
-        # The new rows first: what they replace must not go before they are on disk.
+        # New rows must be on disk before those they replace are removed.
         self.writer.flush()
         self.index.compact(self.writer)
 
         folder, identity = self._space.embeddings, self._model.identity
-        holdings = contents(folder, identity)
-        skipped, skipped_roots = self._all_skipped(intake, scope)
-        roots = sorted(skipped_roots | set(holdings.roots))
+        current = contents(folder, identity)
+        skipped, skipped_roots = self._all_skipped(run, scope)
+        roots = sorted(skipped_roots | set(current.roots))
         rows = ((relative_path(location, self.base), reason) for location, reason in sorted(skipped.items()))
         write_table(self._space.skipped, SKIPPED, rows)
         watch.lap("store")
         seconds = watch.seconds
-        done_now = intake.new + intake.changed
+        embedded_now = run.new + run.changed
         summary = EmbedSummary(
             workspace=to_text(self._space.path),
             encoder=self._model.info.name,
             device=self._model.device,
-            found=holdings.images + len(skipped),
-            embedded=holdings.images,
+            found=current.images + len(skipped),
+            embedded=current.images,
             skipped=len(skipped),
-            new=intake.new,
-            changed=intake.changed,
-            unchanged=intake.unchanged,
+            new=run.new,
+            changed=run.changed,
+            unchanged=run.unchanged,
             vanished=vanished,
-            ignored=intake.ignored,
+            ignored=run.ignored,
             roots=tuple(roots),
             seconds=seconds,
-            images_per_second=round(done_now / seconds, 1) if done_now else 0.0,
+            images_per_second=round(embedded_now / seconds, 1) if embedded_now else 0.0,
             passed_over=self._model.rejected_devices,
             notes=self._model.notes,
         )
-        kept = ("device", "new", "changed", "unchanged", "vanished", "ignored")
+        recorded = ("device", "new", "changed", "unchanged", "vanished", "ignored")
         record = {
             **versions(),
             "state": "embedded",
             "encoder": self._encoder_record(),
-            "fingerprint": holdings.fingerprint,
+            "fingerprint": current.fingerprint,
             "base": self.base,
             "roots": roots,
             "counts": {"found": summary.found, "embedded": summary.embedded, "skipped": summary.skipped},
             "embed": {
-                "paths": self._asked,
+                "paths": self._requested,
                 **options,
-                **{name: getattr(summary, name) for name in kept},
+                **{name: getattr(summary, name) for name in recorded},
                 "seconds": watch.stages,
             },
         }
@@ -257,13 +265,13 @@ class _Job:
         self._space.write_manifest(manifest | record)
         return summary
 
-    def _all_skipped(self, intake: Intake, scope: Scope) -> tuple[dict[str, str], set[str]]:
-        """Return the reason for each skipped location, and the roots they lie under.
+    def _all_skipped(self, run: EmbedRun, scope: Scope) -> tuple[dict[str, str], set[str]]:
+        """Return the reason of each skipped path, and the roots of these paths.
 
-        Those of earlier runs under other paths, which this run did not look at, stay on record.
+        Skipped images of earlier runs outside `scope` are included.
         """
-        skipped = {entry.location: reason for entry, reason in intake.skipped}
-        roots = {entry.root for entry, _ in intake.skipped}
+        skipped = {entry.location: reason for entry, reason in run.skipped}
+        roots = {entry.root for entry, _ in run.skipped}
         if self._before and self._space.skipped.exists():
             for row in read_table(self._space.skipped, SKIPPED):
                 location = absolute_path(self.base, row["path"])
@@ -276,8 +284,8 @@ class _Job:
         return {"identity": self._model.identity, "file": to_text(self._model.path), **asdict(self._model.info)}
 
 
-def _listing(files: Sequence[str | os.PathLike[str]]) -> str:
-    """Return a digest of a list of files; "" where there is none."""
+def _digest(files: Sequence[str | os.PathLike[str]]) -> str:
+    """Return a digest of a list of files; "" for an empty list."""
     if not files:
         return ""
     digest = hashlib.blake2b(digest_size=16)
@@ -286,36 +294,36 @@ def _listing(files: Sequence[str | os.PathLike[str]]) -> str:
     return digest.hexdigest()
 
 
-def _nothing_found(intake: Intake, asked: Sequence[str]) -> NoImagesError:
-    where = ", ".join(asked) or "the list"
-    if intake.skipped:
-        entry, reason = intake.skipped[0]
+def _no_images(run: EmbedRun, requested: Sequence[str]) -> NoImagesError:
+    where = ", ".join(requested) or "the list of files"
+    if run.skipped:
+        entry, reason = run.skipped[0]
         return NoImagesError(
-            f"no image in {where} can be read ({len(intake.skipped)} tried); the first, {entry.location}: {reason}"
+            f"none of the {len(run.skipped)} images in {where} can be read; the first is {entry.location}: {reason}"
         )
-    hint = "it holds other files only" if intake.ignored else "nothing is there, or all of it is left out"
+    hint = "it contains other files only" if run.ignored else "there are no files, or all of them are excluded"
     return NoImagesError(f"no image found in {where}: {hint}")
 
 
 def refuse_own_output(paths: Sequence[str], space: Workspace) -> None:
-    """Refuse to embed what lies in the workspace itself; `paths` are absolute texts.
+    """Check that no path (absolute text) is inside the workspace.
 
     Raises:
-        UsageError: One of them does.
+        UsageError: One is.
     """
     own, real_own = to_text(space.path), to_text(os.path.realpath(space.path))
     for path in paths:
         real = to_text(os.path.realpath(from_text(path)))
         if path.startswith(join(own, "")) or join(real, "").startswith(join(real_own, "")):
-            raise UsageError(f"{path} lies in the workspace {space.path} itself; choose another workspace with -w DIR")
+            raise UsageError(f"{path} is inside the workspace {space.path}; choose another workspace with -w DIR")
 
 
 def _refuse_other_encoder(space: Workspace, model: Encoder, fresh: bool) -> None:
-    made_with = space.manifest.get("encoder", {})
-    if fresh or not made_with or made_with.get("identity") == model.identity:
+    present = space.manifest.get("encoder", {})
+    if fresh or not present or present.get("identity") == model.identity:
         return
+    variant = " with other weights or options" if present.get("name") == model.info.name else ""
     raise WorkspaceError(
-        f"{space.path} was made with encoder {made_with.get('name')!r}, asked for is {model.info.name!r}"
-        f"{' with other weights or options' if made_with.get('name') == model.info.name else ''}, and their vectors "
-        "cannot be mixed; start over with --fresh, or choose another folder with -w DIR"
+        f"{space.path} was made with encoder {present.get('name')!r}, requested is {model.info.name!r}{variant}; "
+        "their vectors cannot be mixed: start over with --fresh, or choose another workspace with -w DIR"
     )

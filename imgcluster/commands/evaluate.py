@@ -1,4 +1,4 @@
-"""`evaluate`: the clustering against labels, from folder names or a CSV file."""
+"""`evaluate`: score the clustering against labels, from folder names or a CSV file."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
 
 from imgcluster.commands.confusion import Confusion, write_confusion
 from imgcluster.errors import UsageError, WorkspaceError
-from imgcluster.evaluation.external import Interval, intervals, score
+from imgcluster.evaluation.external import Interval, Scores, intervals, score
 from imgcluster.fileio.atomic import write_json
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.fileio.path_text import absolute_path, from_text, to_text
@@ -18,19 +21,33 @@ from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import encoder_identity, read_results
 
-__all__ = ["FOLDERS", "EvaluateSummary", "evaluate", "read_labels", "rounded"]
+__all__ = ["FOLDERS", "EvaluateSummary", "evaluate", "score_labeled"]
 
 FOLDERS: Final = "folders"
-"""The word that takes the name of the folder an image lies in as its label."""
+"""The value of `labels` that takes the name of each image's folder as its label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateSummary:
-    """How well the clustering agrees with labels; see `external.Scores` for the measures.
+    """The scores of a clustering against labels; see `external.Scores` and `external.intervals`.
 
-    `images` were scored, `unlabelled` had no label and were left out; `noise` counted as one more cluster. `labels`
-    says where the labels came from; `classes` is how many different ones there are. The intervals are those of
-    `external.intervals`.
+    Attributes:
+        workspace: The workspace folder.
+        labels: The source of the labels.
+        images: The number of scored images.
+        unlabelled: The number of images without a label, which are not scored.
+        classes: The number of different labels.
+        clusters: The number of clusters without noise.
+        noise: The number of scored images in no cluster; they count as one more cluster.
+        accuracy: Under the best matching of clusters and labels, in [0, 1].
+        nmi: Normalized mutual information, in [0, 1].
+        ari: Adjusted Rand index, in [-0.5, 1].
+        purity: In [0, 1].
+        accuracy_interval: The 95 % confidence interval of `accuracy`.
+        nmi_interval: The 95 % confidence interval of `nmi`.
+        ari_interval: The 95 % confidence interval of `ari`.
+        confusion_table: The confusion matrix as a CSV file.
+        confusion_picture: The confusion matrix as a plot.
     """
 
     workspace: str
@@ -62,100 +79,103 @@ def evaluate(
         workspace: The workspace folder.
 
     Raises:
-        UsageError: The CSV file is missing, or names none of the images.
-        WorkspaceError: There is no current clustering, or the CSV file is malformed.
+        UsageError: The CSV file is missing, or contains none of the images.
+        WorkspaceError: There is no current clustering, or the CSV file is invalid.
     """
     space = Workspace(workspace)
-    encoder_identity(space)  # refuses a folder that is not there, which the lock would make
+    encoder_identity(space)  # before the lock, which would create a missing folder
     with space.locked():
         results = read_results(space)
-        told = read_labels(labels, results.locations, results.base)
-        known = [index for index, location in enumerate(results.locations) if location in told]
-        clusters = results.clusters[known]
-        scores = score(clusters, [told[results.locations[index]] for index in known])
-        sure = intervals(scores)
+        scores, fields = score_labeled(results.clusters, results.locations, results.base, labels)
         write_confusion(space, Confusion(scores.label_names, scores.clusters, scores.confusion), results.names)
         summary = EvaluateSummary(
             workspace=to_text(space.path),
             labels=to_text(labels),
-            images=len(known),
-            unlabelled=len(results.locations) - len(known),
+            unlabelled=len(results.locations) - fields["images"],
             classes=len(scores.label_names),
-            clusters=sum(number >= 0 for number in scores.clusters),
-            noise=int((clusters < 0).sum()),
-            accuracy=round(scores.accuracy, 4),
-            nmi=round(scores.nmi, 4),
-            ari=round(scores.ari, 4),
-            purity=round(scores.purity, 4),
-            accuracy_interval=rounded(sure.accuracy),
-            nmi_interval=rounded(sure.nmi),
-            ari_interval=rounded(sure.ari),
             confusion_table=to_text(space.confusion_table),
             confusion_picture=to_text(space.confusion_picture),
+            **fields,
         )
-        kept = (
+        recorded = (
             *("labels", "images", "unlabelled", "classes", "noise", "accuracy", "nmi", "ari", "purity"),
             *("accuracy_interval", "nmi_interval", "ari_interval"),
         )
-        write_json(space.metrics, results.metrics | {"scores": {name: getattr(summary, name) for name in kept}})
+        write_json(space.metrics, results.metrics | {"scores": {name: getattr(summary, name) for name in recorded}})
     return summary
 
 
-def read_labels(labels: str | os.PathLike[str], locations: Sequence[str], base: str) -> Mapping[str, str]:
-    """Return the label of each location that has one.
+def score_labeled(
+    clusters: npt.NDArray[np.int64], locations: Sequence[str], base: str, labels: str | os.PathLike[str]
+) -> tuple[Scores, dict[str, Any]]:
+    """Score the images that have a label.
 
     Args:
-        labels: As for `evaluate`.
-        locations: Absolute paths of the images.
+        clusters: ``int64 (n,)``; −1 is noise.
+        locations: The n absolute paths of the images, as texts.
         base: The images' common folder.
+        labels: As for `evaluate`.
+
+    Returns:
+        The scores, and the fields that `EvaluateSummary` and `compare.ComparisonRow` share, rounded to four digits.
 
     Raises:
-        UsageError: The CSV file is missing, or names none of the images, or there is one folder only.
-        WorkspaceError: The CSV file is malformed.
+        UsageError: The CSV file is missing or contains none of the images, or there is only one folder.
+        WorkspaceError: The CSV file is invalid.
     """
+    label_of = _read_labels(labels, locations, base)
+    labeled = [index for index, location in enumerate(locations) if location in label_of]
+    scores = score(clusters[labeled], [label_of[locations[index]] for index in labeled])
+    confidence = intervals(scores)
+    fields: dict[str, Any] = {
+        "images": len(labeled),
+        "clusters": sum(number >= 0 for number in scores.clusters),
+        "noise": int((clusters[labeled] < 0).sum()),
+        **{name: round(getattr(scores, name), 4) for name in ("accuracy", "nmi", "ari", "purity")},
+    }
+    for name in ("accuracy", "nmi", "ari"):
+        low, high = getattr(confidence, name)
+        fields[f"{name}_interval"] = (round(low, 4), round(high, 4))
+    return scores, fields
+
+
+def _read_labels(labels: str | os.PathLike[str], locations: Sequence[str], base: str) -> Mapping[str, str]:
+    """Return the label of each location that has one."""
     by_folder = os.fspath(labels) == FOLDERS
-    told = _from_folders(locations) if by_folder else _from_csv(Path(labels), locations, base)
-    if not told:
+    label_of = {location: location.rsplit("/", 2)[-2] for location in locations}
+    if not by_folder:
+        label_of = _read_csv(Path(labels), locations, base)
+    if not label_of:
         raise UsageError(
-            f"{labels} names none of the {len(locations)} images; its paths are taken as absolute, or relative to "
-            f"{base}, to the file or to the current folder"
+            f"{labels} contains none of the {len(locations)} images; its paths must be absolute, or relative to "
+            f"{base}, to the file's folder or to the current folder"
         )
-    if by_folder and len(set(told.values())) == 1:
+    if by_folder and len(set(label_of.values())) == 1:
         raise UsageError(
-            "all images lie in one folder, so folder names say nothing; give --labels FILE.csv with the columns "
+            "all images are in one folder, so folder names cannot be labels; give --labels FILE.csv with the columns "
             "path and label"
         )
-    return told
+    return label_of
 
 
-def rounded(ends: Interval) -> Interval:
-    """Round to the four digits that are shown."""
-    return round(ends[0], 4), round(ends[1], 4)
-
-
-def _from_folders(locations: Sequence[str]) -> Mapping[str, str]:
-    return {location: location.rsplit("/", 2)[-2] for location in locations}
-
-
-def _from_csv(path: Path, locations: Sequence[str], base: str) -> Mapping[str, str]:
+def _read_csv(path: Path, locations: Sequence[str], base: str) -> dict[str, str]:
     if not path.is_file():
-        raise UsageError(f"there is no label file {path}; give {FOLDERS} or a CSV file with the columns path, label")
+        raise UsageError(
+            f"label file {path} does not exist; give {FOLDERS} or a CSV file with the columns path and label"
+        )
     present = set(locations)
-    found: dict[str, str] = {}
+    label_of: dict[str, str] = {}
     bases = [base, to_text(os.path.abspath(path.parent)), to_text(os.getcwd())]
     for row in read_table(path, ("path", "label")):
         name = row["path"].replace("\\", "/") if os.name == "nt" else row["path"]
-        # As written by us or by another program: with our escapes, or without.
+        # Other programs write paths without the escapes of `to_text`.
         for text in dict.fromkeys((name, to_text(from_text(name)), to_text(name))):
-            location = next((place for base in bases if (place := _absolute(text, base)) in present), None)
+            candidates = (absolute_path(base, text.removeprefix("./")) for base in bases)
+            location = next((candidate for candidate in candidates if candidate in present), None)
             if location is not None:
-                if found.setdefault(location, row["label"]) != row["label"]:
-                    raise WorkspaceError(f"{path} gives {name} two labels: {found[location]!r} and {row['label']!r}")
+                if label_of.setdefault(location, row["label"]) != row["label"]:
+                    raise WorkspaceError(
+                        f"{path} contains two labels of {name}: {label_of[location]!r} and {row['label']!r}"
+                    )
                 break
-    return found
-
-
-def _absolute(text: str, base: str) -> str:
-    if text.startswith("/") or text[1:3] == ":/" or not base:
-        return text
-    return absolute_path(base, text.removeprefix("./"))
+    return label_of

@@ -54,7 +54,7 @@ def write_figures(
     shown = representatives(
         embeddings.vectors, metric, results.clusters, results.confidence, results.medoids, count=_MONTAGE
     )
-    for path in space.drawn:
+    for path in space.figure_files:
         remove(path)
     total = 5 + len(shown)
     drawn = _figures(space, results, embeddings, metric, shown, journal, on_progress)

@@ -1,7 +1,7 @@
-"""What a workspace was before each plan, so that plans can be taken back, one after the other.
+"""Saved states of a workspace, so that applied plans can be undone in reverse order.
 
-``applied/001/`` holds the tables and records of before the first plan, ``002/`` those of before the second. While a
-plan is carried out, or taken back, the workspace has no ``metrics.json``: that is how an interruption is noticed.
+``applied/001/`` contains the tables and ``metrics.json`` before the first plan, ``002/`` those before the second.
+While a plan is applied or undone the workspace has no ``metrics.json``, which reveals an interruption.
 """
 
 from __future__ import annotations
@@ -22,57 +22,66 @@ from imgcluster.workspace.folder import Workspace, read_json
 from imgcluster.workspace.results import Results, encoder_identity, read_tables
 from imgcluster.workspace.shards import Embeddings, load
 
-__all__ = ["keep_state", "last_plan", "recover", "relocate_placed", "rewrite_page", "take_plan_back"]
+__all__ = [
+    "last_state",
+    "relocate_placed",
+    "rewrite_page",
+    "save_state",
+    "undo_interrupted_plan",
+    "undo_plan",
+]
 
 
-def keep_state(space: Workspace) -> int:
-    """Keep what a plan is about to change, and return how many plans that makes."""
+def save_state(space: Workspace) -> int:
+    """Save the files that a plan changes, and return the number of plans including the next one."""
     number = int(space.read_metrics().get("plans", 0)) + 1
-    # A state that was kept for a plan of which nothing came.
+    # Saved for a plan that was interrupted before it changed anything.
     shutil.rmtree(space.applied / f"{number:03d}", ignore_errors=True)
-    draft = space.applied / ".draft"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
+    temporary = space.applied / ".draft"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
     for path in _changed_by_plans(space):
         if path.exists():
-            with atomic_path(draft / path.name) as copy:
+            with atomic_path(temporary / path.name) as copy:
                 shutil.copyfile(path, copy)
-    os.rename(draft, space.applied / f"{number:03d}")
+    os.rename(temporary, space.applied / f"{number:03d}")
     sync_folder(space.applied)
     return number
 
 
-def last_plan(space: Workspace) -> Path | None:
-    """Return the state of before the last plan; None where no plan was carried out since the clustering."""
-    kept = _kept(space)
+def last_state(space: Workspace) -> Path | None:
+    """Return the folder of the state before the last plan; None if no plan was applied to this clustering."""
+    states = _saved_states(space)
     if space.metrics.exists():
-        # One more may be there, kept for a plan that was interrupted before it changed anything.
-        kept = kept[: int(space.read_metrics().get("plans", 0))]
-    return kept[-1] if kept else None
+        # Ignore a state that was saved for a plan that was interrupted before it changed anything.
+        states = states[: int(space.read_metrics().get("plans", 0))]
+    return states[-1] if states else None
 
 
-def recover(space: Workspace, *, dry_run: bool = False, on_progress: OnProgress = ignore_progress) -> None:
-    """Take back a plan that was interrupted half-way, so that it can be carried out again.
+def undo_interrupted_plan(
+    space: Workspace, *, dry_run: bool = False, on_progress: OnProgress = ignore_progress
+) -> None:
+    """Undo a plan whose application was interrupted, if there is one.
 
     Raises:
-        WorkspaceError: There is one, and this is a dry run, which leaves it as it is.
+        WorkspaceError: There is one, and this is a dry run.
     """
-    state = last_plan(space)
+    state = last_state(space)
     if state is None or space.metrics.exists():
         return
     if dry_run:
         raise WorkspaceError(
-            f"a plan was interrupted half-way in {space.path}: without --dry-run this command first takes it back. To "
-            f"see what comes then: {space.command('undo')}"
+            f"applying a plan was interrupted in {space.path}; without --dry-run this command first undoes it. To undo "
+            f"it now: {space.command('undo')}"
         )
-    take_plan_back(space, state, on_progress=on_progress)
+    undo_plan(space, state, on_progress=on_progress)
 
 
-def take_plan_back(space: Workspace, state: Path, *, on_progress: OnProgress = ignore_progress) -> int:
-    """Bring the workspace back to a state that was kept, and return how many placed files moved."""
-    metrics: dict[str, Any] = read_json(state / space.metrics.name, "start over with: imgcluster cluster")
+def undo_plan(space: Workspace, state: Path, *, on_progress: OnProgress = ignore_progress) -> int:
+    """Restore a saved state, remove it, and return the number of placed files that moved."""
+    metrics: dict[str, Any] = read_json(state / space.metrics.name, "run imgcluster cluster again")
     remove(space.metrics)
-    for path in space.drawn:
+    for path in space.figure_files:
         remove(path)
     for path in _changed_by_plans(space):
         if path != space.metrics:
@@ -98,7 +107,7 @@ def relocate_placed(
     stage: str,
     on_progress: OnProgress,
 ) -> int:
-    """Move placed files to the folders of `clusters`, one number per image of `results`; return how many moved."""
+    """Move placed files to the folders of `clusters` (one per image of `results`), and return the number moved."""
     journal = read_placement(space)
     if journal is None:
         return 0
@@ -112,13 +121,13 @@ def relocate_placed(
 def rewrite_page(
     space: Workspace, results: Results, on_progress: OnProgress, *, embeddings: Embeddings | None = None
 ) -> None:
-    """Write the page of `results` after placed files or tables have changed."""
+    """Write the page again after placed files or tables have changed."""
     if embeddings is None:
         embeddings = load(space.embeddings, encoder_identity(space))
     write_page(space, results, embeddings, space.manifest, read_placement(space), on_progress=on_progress)
 
 
-def _kept(space: Workspace) -> list[Path]:
+def _saved_states(space: Workspace) -> list[Path]:
     if not space.applied.is_dir():
         return []
     return sorted(path for path in space.applied.iterdir() if path.name.isdigit())

@@ -1,4 +1,4 @@
-"""Retiring the results of an earlier command before another one replaces them."""
+"""Removing or archiving the results of an earlier command before they are replaced."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import make_folder, remove, write_json
 from imgcluster.fileio.path_text import from_text
 from imgcluster.placement import Journal, read_journal, undo_placement
-from imgcluster.placement.plan import free_name, names_in
+from imgcluster.placement.plan import existing_names, free_name
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import locations
 
@@ -23,7 +23,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def read_placement(space: Workspace) -> Journal | None:
-    """Return the journal of the last placement; None where nothing is placed.
+    """Return the journal of the last placement; None if nothing is placed.
 
     Raises:
         PlacementError: The journal is damaged.
@@ -35,41 +35,41 @@ def read_placement(space: Workspace) -> Journal | None:
 
 
 def require_not_moved(space: Workspace, *, dry_run: bool = False) -> str:
-    """Refuse to go on while the last placing holds the originals; to be called under the lock.
+    """Check that no originals are in the workspace; call it while the workspace is locked.
 
-    A moving that was interrupted, so that no clustering came of it, is taken back instead: the same command can then
-    go on. On a dry run nothing is; that it would be is what is returned, in a sentence, and "" in all other cases.
+    An interrupted ``--place move``, after which the workspace has no clustering, is undone. On a dry run it is not,
+    and the returned text says that it would be; in all other cases the text is empty.
 
     Raises:
-        WorkspaceError: Originals were moved into the workspace's folders.
+        WorkspaceError: Originals were moved to the workspace.
     """
     journal = read_placement(space)
     if journal is None or journal.mode != "move":
         return ""
-    held, put_back = [entry.target for entry in journal.entries], 0
-    if not space.metrics.exists() and any(map(_is_there, held)):
-        answer = undo_placement(journal, space.journal, dry_run=dry_run)
-        held, put_back = [target for target, _ in answer.left], answer.done
-    if any(map(_is_there, held)):
+    targets, returned = [entry.target for entry in journal.entries], 0
+    if not space.metrics.exists() and any(map(_exists, targets)):
+        undone = undo_placement(journal, space.journal, dry_run=dry_run)
+        targets, returned = [target for target, _ in undone.remaining], undone.done
+    if any(map(_exists, targets)):
         raise WorkspaceError(
-            f"the images were moved into {space.clusters}; {space.command('undo')} puts them back, then run this again"
+            f"the original images were moved to {space.clusters}; move them back with {space.command('undo')}, then "
+            "run this command again"
         )
-    if not dry_run or not put_back:
+    if not dry_run or not returned:
         return ""
     return (
-        f"{put_back:,} {'image lies' if put_back == 1 else 'images lie'} in {space.clusters} since a command was "
-        "interrupted: without --dry-run this command first puts them back where they were."
+        f"{returned:,} {'image was' if returned == 1 else 'images were'} moved to {space.clusters} by an interrupted "
+        "command; without --dry-run this command first moves them back."
     )
 
 
 def retire_results(space: Workspace) -> None:
-    """Take away what was made from embeddings that are about to change.
+    """Archive the results of embeddings that are about to change.
 
-    Tables and page go into ``outdated/``, over those of the time before; placed links and copies are removed, as
-    `undo` does.
+    Tables and page move to ``outdated/`` and replace those archived before; placed links and copies are removed.
     """
-    _forget_plans(space)
-    # The record first: without it nothing here counts as complete, however far the rest gets.
+    _remove_plan_states(space)
+    # metrics.json is the first: without it the results do not count as complete.
     for path in space.results:
         if path.exists():
             make_folder(space.outdated, within=space.path)
@@ -81,10 +81,10 @@ def retire_results(space: Workspace) -> None:
 def replacing_results(space: Workspace, metrics: dict[str, Any]) -> Iterator[None]:
     """Replace the clustering by the one that the block writes.
 
-    ``metrics.json`` is the record that makes results count: it is removed before anything is changed, and written,
-    from `metrics`, when the block ends without an error. In between the workspace has no clustering.
+    ``metrics.json``, without which results do not count, is removed first, and written from `metrics` if the block
+    ends without an error. In between the workspace has no clustering.
     """
-    _forget_plans(space)
+    _remove_plan_states(space)
     for path in space.results:
         remove(path)
     _undo_links(space)
@@ -92,18 +92,17 @@ def replacing_results(space: Workspace, metrics: dict[str, Any]) -> Iterator[Non
     write_json(space.metrics, metrics)
 
 
-def _forget_plans(space: Workspace) -> None:
-    """Remove what `undo` needs to undo plans; before the clustering that they changed is removed, never after."""
+def _remove_plan_states(space: Workspace) -> None:
+    """Remove the states before plans; call it before the clustering that the plans changed is removed."""
     if space.applied.is_dir():
         shutil.rmtree(space.applied)
 
 
 def _undo_links(space: Workspace) -> None:
-    """Take back the last placing of links and copies.
+    """Undo the last placement of links and copies.
 
-    Those that cannot go without losing something (a copy that was edited, or whose original is gone) are put into
-    ``outdated/clusters/``. A journal of moved originals that are not there any more is kept in ``outdated/``: should
-    they turn up, it says where they came from.
+    Those whose removal could lose data move to ``outdated/clusters/``. The journal of moved originals that are
+    missing moves to ``outdated/``, because it records their original paths.
     """
     journal = read_placement(space)
     if journal is None:
@@ -111,15 +110,15 @@ def _undo_links(space: Workspace) -> None:
     outdated = space.outdated
     if journal.mode == "move" and journal.entries:
         make_folder(outdated, within=space.path)
-        kept = outdated / free_name(space.journal.name, dict.fromkeys(names_in(outdated), 1))
-        os.replace(space.journal, kept)
-        _LOG.warning("moved images are not where they were put; %s says where they came from", kept)
+        archived = outdated / free_name(space.journal.name, dict.fromkeys(existing_names(outdated), 1))
+        os.replace(space.journal, archived)
+        _LOG.warning("moved images are missing from %s; %s lists their original paths", space.clusters, archived)
         return
     aside = outdated / space.clusters.name
-    for target, reason in undo_placement(journal, space.journal, aside=aside).left:
-        where = "stays where it is" if _is_there(target) else f"was moved into {aside}"
-        _LOG.warning("%s %s: %s", target, where, reason)
+    for target, reason in undo_placement(journal, space.journal, aside=aside).remaining:
+        action = "was not removed" if _exists(target) else f"was moved to {aside}"
+        _LOG.warning("%s %s: %s", target, action, reason)
 
 
-def _is_there(text: str) -> bool:
+def _exists(text: str) -> bool:
     return os.path.lexists(from_text(text))

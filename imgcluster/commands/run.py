@@ -90,10 +90,10 @@ def _rehearsal(workspace: str | os.PathLike[str], paths: Sequence[str | os.PathL
     refuse_own_output([to_text(os.path.abspath(path)) for path in paths], real)
     with (
         tempfile.TemporaryDirectory(prefix="imgcluster-") as folder,
-        real.locked(dry_run=True) if real.is_made else nullcontext(),
+        real.locked(dry_run=True) if real.is_initialized else nullcontext(),
     ):
         copy = Workspace(folder)
-        if real.is_made:
+        if real.is_initialized:
             first = require_not_moved(real, dry_run=True)
             if first:
                 # Where the images lie now `embed` would not find them.

@@ -1,4 +1,4 @@
-"""Seconds per stage."""
+"""Wall-clock time of each stage."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ __all__ = ["Stopwatch"]
 
 
 class Stopwatch:
-    """Measures stage after stage; a stage lasts until the next `lap`.
+    """Measures consecutive stages.
 
     Attributes:
-        stages: Wall-clock seconds of each finished stage, rounded to milliseconds.
+        stages: Seconds of each finished stage, rounded to milliseconds.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class Stopwatch:
         self._started = self._last = time.monotonic()
 
     def lap(self, stage: str) -> None:
-        """End `stage`, which began with the lap before."""
+        """End `stage`, which began at the previous lap."""
         now = time.monotonic()
         self.stages[stage] = round(now - self._last, 3)
         self._last = now

@@ -1,11 +1,11 @@
-"""`undo`: the last thing that was done is taken back: a plan, or the placing of files."""
+"""`undo`: undo the last plan or, without one, the placement of files."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 
-from imgcluster.commands.history import last_plan, rewrite_page, take_plan_back
+from imgcluster.commands.history import last_state, rewrite_page, undo_plan
 from imgcluster.commands.retire import read_placement
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.path_text import to_text
@@ -20,8 +20,16 @@ __all__ = ["UndoSummary", "undo"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UndoSummary:
-    """What `undo` took back, a ``plan`` or a ``placing`` (`what`): `taken_back` files, of a placing by `place`; those
-    `left` as they are, each with the reason."""
+    """What `undo` did.
+
+    Attributes:
+        workspace: The workspace folder.
+        what: What was undone: ``plan`` or ``placing``.
+        place: The mode of the placement; ``none`` if no files are placed.
+        taken_back: The number of files that were removed or moved back.
+        left: The files that remain, each with the reason.
+        dry_run: Whether nothing was changed.
+    """
 
     workspace: str
     what: str
@@ -37,21 +45,25 @@ def undo(
     dry_run: bool = False,
     on_progress: OnProgress = ignore_progress,
 ) -> UndoSummary:
-    """Take back the last plan; where there is none, put moved files back where they came from, and remove placed links
-    and copies that are as they were placed.
+    """Undo the last plan or, if there is none, the placement: moved files return, links and copies are removed.
+
+    Args:
+        workspace: The workspace folder.
+        dry_run: Only report what would be done.
+        on_progress: Called with each step.
 
     Raises:
-        WorkspaceError: There is nothing to take back, or another process works in the workspace.
+        WorkspaceError: There is nothing to undo, or another process uses the workspace.
         PlacementError: The journal is damaged.
     """
     space = Workspace(workspace)
-    if not space.is_made:
-        raise WorkspaceError(f"there is no workspace {space.path}; name it with -w DIR")
+    if not space.is_initialized:
+        raise WorkspaceError(f"workspace {space.path} does not exist; name another with -w DIR")
     with space.locked(dry_run=dry_run):
         journal = read_placement(space)
-        state = last_plan(space)
+        state = last_state(space)
         if state is not None:
-            moved = 0 if dry_run else take_plan_back(space, state, on_progress=on_progress)
+            moved = 0 if dry_run else undo_plan(space, state, on_progress=on_progress)
             return UndoSummary(
                 workspace=to_text(space.path),
                 what="plan",
@@ -61,19 +73,19 @@ def undo(
                 dry_run=dry_run,
             )
         if journal is None:
-            raise WorkspaceError(f"nothing is placed in {space.path}, so there is nothing to take back")
+            raise WorkspaceError(f"nothing to undo in {space.path}: no plan was applied and no files are placed")
         total = len(journal.entries)
-        answer = undo_placement(
+        undone = undo_placement(
             journal, space.journal, dry_run=dry_run, step=lambda done: on_progress(Progress("undo", done, total))
         )
         if journal.mode == "move" and not dry_run and space.metrics.exists():
-            # Its links led to where the images had been moved.
+            # The page links to the moved images.
             rewrite_page(space, read_tables(space, space.read_metrics()), on_progress)
     return UndoSummary(
         workspace=to_text(space.path),
         what="placing",
         place=journal.mode,
-        taken_back=answer.done,
-        left=answer.left,
+        taken_back=undone.done,
+        left=undone.remaining,
         dry_run=dry_run,
     )

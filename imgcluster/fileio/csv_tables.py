@@ -1,6 +1,6 @@
-"""The CSV files of a workspace: their columns, and writing and reading them without ambiguity.
+"""Writing and reading CSV files.
 
-UTF-8, comma, lines ending in ``\\n``; a path that holds commas, quotes or line breaks is quoted (RFC 4180).
+UTF-8, comma-separated, lines end with ``\\n``; fields with commas, quotes or line breaks are quoted (RFC 4180).
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ __all__ = [
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Replace the CSV file at `path`; None becomes an empty field, True and False ``true`` and ``false``."""
-    with atomic_path(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+    """Replace the CSV file at `path`; values are converted by `field`."""
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        # Before Python 3.13 the csv module leaves a lone carriage return unquoted, and then reads two rows.
+        # Before Python 3.13 the csv module does not quote a lone carriage return, and then reads it as two rows.
         quoting_writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
         writer.writerow(columns)
         for row in rows:
@@ -33,26 +33,24 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]
 
 
 def read_table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Yield the rows of a CSV file that has at least `columns`.
+    """Yield the rows of a CSV file; commas, semicolons and tabs are accepted as separators.
 
     Raises:
-        WorkspaceError: The file cannot be read, lacks one of the columns, or has rows of another length.
+        WorkspaceError: The file is not readable, lacks one of `columns`, or has rows of different lengths.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header = file.readline()
             file.seek(0)
-            # Spreadsheets of other countries separate fields otherwise; ours is the comma.
+            # Spreadsheets in some locales write semicolons or tabs.
             delimiter = next((sign for sign in ",;\t" if set(columns) <= set(_split(header, sign))), ",")
             reader = csv.DictReader(file, strict=True, delimiter=delimiter)
             missing = [name for name in columns if name not in (reader.fieldnames or ())]
             if missing:
-                raise WorkspaceError(f"{path} lacks the column {missing[0]!r}; needed are: {', '.join(columns)}")
+                raise WorkspaceError(f"{path} has no column {missing[0]!r}; required columns: {', '.join(columns)}")
             for row in reader:
                 if None in row or None in row.values():
-                    raise WorkspaceError(
-                        f"{path}, line {reader.line_num}: this row has not as many fields as the first"
-                    )
+                    raise WorkspaceError(f"{path}, line {reader.line_num}: the number of fields is not that of line 1")
                 yield row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise WorkspaceError(f"{path} cannot be read: {error}") from None
@@ -63,7 +61,7 @@ def _split(header: str, sign: str) -> list[str]:
 
 
 def field(value: Any) -> str:
-    """Return a value as the text of a field."""
+    """Return a value as the text of a field: "" for None, ``true`` and ``false`` for bools."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -1,9 +1,9 @@
-"""Conversion of paths to text that any UTF-8 file can store, and back, without ambiguity.
+"""Reversible conversion of paths to valid Unicode, and operations on such texts.
 
 File names on Linux are bytes. Python represents bytes that are not UTF-8 as lone surrogates, which Parquet, CSV and
-HTML cannot store. `to_text` writes such a byte as ``\\xNN`` (a lone surrogate on Windows as ``\\uNNNN``). A backslash
-that precedes such a sequence in a name is written as ``\\x5c``, so that every text stands for exactly one path. All
-other names do not change.
+HTML cannot store. `to_text` writes such a byte as ``\\xNN`` (a lone surrogate on Windows as ``\\uNNNN``) and escapes
+a literal backslash before such a sequence as ``\\x5c``, so that every text has exactly one path. All other names
+are unchanged.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ESCAPED = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})")
 
 
 def to_text(path: str | os.PathLike[str]) -> str:
-    """Return `path` as valid Unicode with ``/`` between its parts; `from_text` is its inverse."""
+    """Return `path` as valid Unicode with ``/`` as the separator; `from_text` is its inverse."""
     text = os.fspath(path)
     if os.sep != "/":
         text = text.replace(os.sep, "/")
@@ -28,24 +28,24 @@ def to_text(path: str | os.PathLike[str]) -> str:
 
 
 def from_text(text: str) -> Path:
-    """Return the path that `to_text` wrote as `text`."""
+    """Return the path that `to_text` converted to `text`."""
     return Path(_ESCAPED.sub(_unescape, text))
 
 
 def printable(text: str) -> str:
-    """Return `text` with control characters as ``\\xNN``, so that a file name cannot control a terminal."""
+    """Return `text` with control characters as ``\\xNN``, so that a file name cannot control the terminal."""
     return _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", text)
 
 
 def join(root: str, path: str) -> str:
-    """Join two texts: an absolute `root` and a `path` relative to it."""
+    """Join an absolute `root` and a `path` relative to it."""
     return f"{root}{path}" if root.endswith("/") else f"{root}/{path}"
 
 
 def common_base(roots: list[str]) -> str:
-    """Return the deepest folder that contains all `roots` (absolute texts).
+    """Return the deepest folder that contains all `roots` (absolute); "" for roots on several Windows drives.
 
-    Folders on two Windows drives have none; the result is then "", and paths relative to it are absolute.
+    Paths relative to "" are absolute.
     """
     if not roots:
         return ""
@@ -61,7 +61,7 @@ def common_base(roots: list[str]) -> str:
 
 
 def relative_to(path: str, base: str) -> str:
-    """Return the absolute text `path` relative to `base`, which must contain it; unchanged if `base` is ""."""
+    """Return the absolute `path` relative to `base`, which must contain it; unchanged if `base` is ""."""
     if not base:
         return path
     if path == base:
@@ -73,21 +73,21 @@ def relative_to(path: str, base: str) -> str:
 
 
 def relative_path(location: str, base: str) -> str:
-    """Return the absolute text `location` as seen from `base`, with ``..`` where it lies outside.
+    """Return the absolute path `location` relative to `base`, with ``..`` if it is outside.
 
-    It stays absolute where `base` is "" or lies on another drive of Windows. `absolute_path` is the inverse.
+    It stays absolute if `base` is "" or on another Windows drive. `absolute_path` is the inverse.
     """
-    parts, ahead = location.split("/"), base.rstrip("/").split("/")
-    if not base or parts[0] != ahead[0]:
+    parts, base_parts = location.split("/"), base.rstrip("/").split("/")
+    if not base or parts[0] != base_parts[0]:
         return location
     shared = 0
-    while shared < min(len(parts) - 1, len(ahead)) and parts[shared] == ahead[shared]:
+    while shared < min(len(parts) - 1, len(base_parts)) and parts[shared] == base_parts[shared]:
         shared += 1
-    return "/".join([".."] * (len(ahead) - shared) + parts[shared:])
+    return "/".join([".."] * (len(base_parts) - shared) + parts[shared:])
 
 
 def absolute_path(base: str, path: str) -> str:
-    """Return the absolute text of a `path` that `relative_path` wrote, or that lies below `base`."""
+    """Return the absolute path of a `path` relative to `base`; an absolute `path` is returned unchanged."""
     if not base or path.startswith("/") or path[1:3] == ":/":
         return path
     parts = base.rstrip("/").split("/")
@@ -102,7 +102,7 @@ def _escape(match: re.Match[str]) -> str:
     if character == "\\":
         return "\\x5c"
     code = ord(character)
-    # U+DC80 to U+DCFF are the bytes 0x80 to 0xFF under PEP 383's `surrogateescape`.
+    # PEP 383 (`surrogateescape`) maps the bytes 0x80 to 0xFF to U+DC80 to U+DCFF.
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 

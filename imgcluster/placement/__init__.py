@@ -1,13 +1,13 @@
-"""Folders of clusters: placing images as links, copies or by moving them, and undoing all of it.
+"""Placing images in one folder per cluster, as links, copies or by moving them, and undoing it.
 
-The placement is written to the journal before the first file is touched, so that after a kill at any moment
-`undo_placement` knows each file that may have been placed. It removes only what is still as it was placed, and only
-where the content is safe in an independent file; it never overwrites.
+The journal is written before the first file is placed, so that after an interruption at any moment `undo_placement`
+knows each file that may have been placed. It removes a file only if it is unchanged and its content exists in an
+independent file; nothing is ever overwritten.
 """
 
 from imgcluster.placement.journal import CLUSTERS_FOLDER, PLACE_MODES, Journal, PlaceMode, check_mode, read_journal
-from imgcluster.placement.place import Placed, place
-from imgcluster.placement.plan import NOISE_FOLDER, folder_name, plan
+from imgcluster.placement.place import PlacementResult, place
+from imgcluster.placement.plan import NOISE_FOLDER, folder_name, plan_placement
 from imgcluster.placement.relocation import relocate
 from imgcluster.placement.undo import UndoResult, undo_placement
 
@@ -17,12 +17,12 @@ __all__ = [
     "PLACE_MODES",
     "Journal",
     "PlaceMode",
-    "Placed",
+    "PlacementResult",
     "UndoResult",
     "check_mode",
     "folder_name",
     "place",
-    "plan",
+    "plan_placement",
     "read_journal",
     "relocate",
     "undo_placement",

@@ -1,10 +1,10 @@
-"""The journal of a placement: which file goes where, kept until the placement is undone."""
+"""The journal of a placement: the source and target of each file, stored until the placement is undone."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
@@ -20,6 +20,7 @@ __all__ = [
     "Journal",
     "PlaceMode",
     "check_mode",
+    "one_per_source",
     "read_journal",
     "write_journal",
 ]
@@ -28,12 +29,12 @@ PlaceMode = Literal["symlink", "copy", "hardlink", "move", "none"]
 PLACE_MODES: Final[tuple[str, ...]] = get_args(PlaceMode)
 
 CLUSTERS_FOLDER: Final = "clusters"
-"""The folder of a workspace that placed files lie in, one folder deeper for each cluster."""
+"""The folder of a workspace for placed files; it has one folder per cluster."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of a placement: absolute paths as texts of `path_text`."""
+    """One file of a placement; both paths are absolute texts."""
 
     source: str
     target: str
@@ -41,7 +42,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """A placement: `folder` is the one that holds the folders of all clusters."""
+    """A placement; `folder` contains the folders of all clusters."""
 
     mode: PlaceMode
     folder: str
@@ -49,29 +50,29 @@ class Journal:
 
 
 def check_mode(mode: str) -> PlaceMode:
-    """Return `mode` if there is such a way to place files.
+    """Return `mode` if it is a placement mode.
 
     Raises:
-        UsageError: There is none.
+        UsageError: It is not.
     """
     if mode not in PLACE_MODES:
-        raise UsageError(f"placing by {mode!r} is unknown; choose one of {', '.join(PLACE_MODES)}")
+        raise UsageError(f"placement mode {mode!r} is unknown; choose one of {', '.join(PLACE_MODES)}")
     return mode  # type: ignore[return-value]
 
 
 def read_journal(path: Path, embedded: Container[str]) -> Journal | None:
-    """Return the journal of the last placement; None where nothing is placed.
+    """Return the journal of the last placement; None if nothing is placed.
 
-    Targets are stored relative to the journal's folder, the workspace, so that they are found after it was renamed or
-    moved. A journal may come from a stranger, so every entry is checked before any of it is used.
+    Targets are stored relative to the workspace, so that it can be renamed or moved. Because a journal may be forged,
+    all entries are checked before any is used.
 
     Args:
         path: The journal's file, in the workspace folder.
-        embedded: The absolute paths, as texts, of the images that the workspace holds embeddings of.
+        embedded: The absolute paths, as texts, of the workspace's embedded images.
 
     Raises:
-        PlacementError: The journal is damaged: it is not as `write_journal` writes it, a target is not a file in a
-            folder of ``clusters/``, or a source is not an embedded image.
+        PlacementError: The format is invalid, a target is not a file in a folder of ``clusters/``, or a source is not
+            an embedded image.
     """
     try:
         with path.open(encoding="utf-8") as file:
@@ -92,8 +93,8 @@ def read_journal(path: Path, embedded: Container[str]) -> Journal | None:
         return None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PlacementError(
-            f"the journal {path} is damaged ({error}); nothing was changed. It records where placed files came from: "
-            f"correct it, or remove it to go on without undo"
+            f"the journal {path} is damaged ({error}); nothing was changed. It records the original paths of placed "
+            "files: repair it, or delete it to continue without undo"
         ) from None
 
 
@@ -101,11 +102,11 @@ def _checked(entry: dict[str, Any], workspace: Path, embedded: Container[str]) -
     """Return an entry with its absolute target.
 
     Raises:
-        ValueError: A target is not a file in a folder of ``clusters/``, or a source is not an embedded image.
+        ValueError: The target is not a file in a folder of ``clusters/``, or the source is not an embedded image.
     """
     source, target = entry["source"], entry["target"]
     if not (isinstance(source, str) and isinstance(target, str)):
-        raise ValueError("one of its paths is not text")
+        raise ValueError("a path is not text")
     parts = target.split("/")
     if len(parts) != 3 or parts[0] != CLUSTERS_FOLDER or not all(map(_is_plain_name, parts)):
         raise ValueError(f"the target {target!r} is not a file in a folder of {CLUSTERS_FOLDER}/")
@@ -118,15 +119,24 @@ def _checked(entry: dict[str, Any], workspace: Path, embedded: Container[str]) -
 
 
 def _is_plain_name(name: str) -> bool:
-    """Say whether `name` is one path component on every system."""
+    """Return whether `name` is a single path component on every operating system."""
     native = os.fspath(from_text(name)) if name not in ("", ".", "..") else ""
     return bool(native) and "\0" not in native and os.path.basename(native) == native and native not in (".", "..")
+
+
+def one_per_source(entries: Iterable[Entry]) -> list[Entry]:
+    """Return one entry per source: after an interrupted relocation there are two, and the file is at one target."""
+    current: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.source not in current or not os.path.lexists(from_text(current[entry.source].target)):
+            current[entry.source] = entry
+    return list(current.values())
 
 
 def write_journal(journal: Journal, path: Path) -> None:
     """Replace the journal at `path`."""
     workspace = to_text(os.path.abspath(path.parent))
-    with atomic_path(path) as draft, draft.open("w", encoding="utf-8", newline="\n") as file:
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         head = {"mode": journal.mode, "folder": relative_to(journal.folder, workspace)}
         file.write(json.dumps(head, ensure_ascii=False) + "\n")
         for entry in journal.entries:

@@ -14,21 +14,21 @@ from imgcluster.placement.journal import Entry, Journal, PlaceMode
 
 __all__ = [
     "NOISE_FOLDER",
+    "existing_names",
     "folder_name",
     "free_name",
-    "names_in",
-    "plan",
+    "plan_placement",
 ]
 
 NOISE_FOLDER: Final = "noise"
 
-# The longest file name that common file systems take.
+# The longest file name of common file systems.
 _NAME_BYTES: Final = 255
 _SLUG_BYTES: Final = 40
 
 
 def folder_name(cluster: int, name: str = "") -> str:
-    """Return the folder of a cluster: its number, and what of its name any file system takes; −1 is noise."""
+    """Return the folder name of a cluster: its number and a slug of its name; −1 is noise."""
     if cluster < 0:
         return NOISE_FOLDER
     slug = _slug(name)
@@ -36,46 +36,52 @@ def folder_name(cluster: int, name: str = "") -> str:
 
 
 def _slug(name: str) -> str:
-    """Return letters, their combining marks and digits of a name in lower case, joined by ``_``; at most 40 bytes.
+    """Return the lowercase letters, combining marks and digits of a name, with ``_`` between words; at most 40 bytes.
 
-    No character of it has a meaning in a shell, a path or on Windows, and all spellings of one name give one slug.
+    It contains no special character of a shell, a path or Windows, and is the same for all Unicode forms of a name.
     """
     text = unicodedata.normalize("NFKC", name).casefold()
-    # Without combining marks, words in Hindi or Thai would fall apart.
+    # Words in scripts such as Devanagari and Thai contain combining marks.
     slug = "_".join("".join(sign if unicodedata.category(sign)[0] in "LMN" else " " for sign in text).split())
     cut = len(slug.encode()[:_SLUG_BYTES].decode(errors="ignore"))
-    # A letter stays with all its marks, or none of it stays.
+    # Do not separate a letter from its marks.
     while 0 < cut < len(slug) and unicodedata.category(slug[cut]).startswith("M"):
         cut -= 1
     return slug[:cut].strip("_")
 
 
-def plan(
+def plan_placement(
     locations: Sequence[str],
     clusters: Iterable[int],
     folder: Path,
     mode: PlaceMode,
     names: Mapping[int, str] = MappingProxyType({}),
 ) -> Journal:
-    """Decide where each image goes: into its cluster's folder, under its own name.
+    """Return a journal that places each image in its cluster's folder under its own name.
 
-    Of several images with one name in a cluster (also where only the case differs, which is the same name on many
-    systems) the later ones get ``_2``, ``_3``, … before their extension. Names of files that lie in the folders
-    already and are not ours count as taken.
+    If a name is taken in the folder, by an earlier image or an existing file, ``_2``, ``_3``, … is added before the
+    extension; names that differ only in case or Unicode form count as equal.
+
+    Args:
+        locations: Absolute paths of the images, as texts.
+        clusters: The cluster of each image; −1 is noise.
+        folder: The folder for the folders of all clusters.
+        mode: How the files will be placed.
+        names: The names of the named clusters.
     """
     taken: dict[str, dict[str, int]] = {}
     entries = []
     for location, cluster in zip(locations, clusters, strict=True):
-        home = folder / folder_name(int(cluster), names.get(int(cluster), ""))
-        if home.name not in taken:
-            taken[home.name] = dict.fromkeys(names_in(home), 1)
-        name = free_name(from_text(location).name, taken[home.name])
-        entries.append(Entry(location, to_text(home / name)))
+        target = folder / folder_name(int(cluster), names.get(int(cluster), ""))
+        if target.name not in taken:
+            taken[target.name] = dict.fromkeys(existing_names(target), 1)
+        name = free_name(from_text(location).name, taken[target.name])
+        entries.append(Entry(location, to_text(target / name)))
     return Journal(mode, to_text(folder), tuple(entries))
 
 
-def names_in(folder: Path) -> set[str]:
-    """Return the names in a folder, in the form that `free_name` compares; none where there is no folder."""
+def existing_names(folder: Path) -> set[str]:
+    """Return the names in a folder, normalized as in `free_name`; none if the folder does not exist."""
     try:
         return {_key(name) for name in os.listdir(folder)}
     except FileNotFoundError:
@@ -83,17 +89,17 @@ def names_in(folder: Path) -> set[str]:
 
 
 def free_name(name: str, taken: dict[str, int]) -> str:
-    """Return `name`, or the first free numbered form of it, and note it; `taken` holds the last number of each."""
-    wanted = _key(name)
-    if wanted not in taken:
-        taken[wanted] = 1
+    """Return `name` or its first free numbered form, and add it to `taken` (the last number of each name)."""
+    key = _key(name)
+    if key not in taken:
+        taken[key] = 1
         return name
     stem, extension = os.path.splitext(name)
     if len(os.fsencode(extension)) > _NAME_BYTES // 2:
         stem, extension = name, ""
     while True:
-        taken[wanted] += 1
-        ending = f"_{taken[wanted]}{extension}"
+        taken[key] += 1
+        ending = f"_{taken[key]}{extension}"
         room = _NAME_BYTES - len(os.fsencode(ending))
         if len(os.fsencode(stem)) > room:
             stem = os.fsencode(stem)[:room].decode(errors="ignore")

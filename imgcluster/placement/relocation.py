@@ -1,7 +1,6 @@
-"""Relocating: what was placed goes from folder to folder as clusters are renamed, merged and corrected.
+"""Moving placed files between folders after clusters were renamed, merged or corrected.
 
-The journal knows every file at every moment: while files move it holds both the old place and the new one of each,
-and `take_back` looks at both.
+While files move, the journal contains the old and the new target of each, so that it is complete at every moment.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from pathlib import Path
 from imgcluster.errors import PlacementError
 from imgcluster.fileio.atomic import make_folder
 from imgcluster.fileio.path_text import from_text, to_text
-from imgcluster.placement.journal import Entry, Journal, write_journal
-from imgcluster.placement.plan import folder_name, free_name, names_in
+from imgcluster.placement.journal import Entry, Journal, one_per_source, write_journal
+from imgcluster.placement.plan import existing_names, folder_name, free_name
 
 __all__ = ["relocate"]
 
@@ -31,82 +30,73 @@ def relocate(
     *,
     step: Callable[[int, int], None] = lambda done, total: None,
 ) -> int:
-    """Move what was placed to where the clusters `locations` are in now belong, and return how many files moved.
+    """Move placed files to the folders of their present clusters, and return the number of moved files.
 
-    A file that has been taken away since is left out of the journal; nothing is overwritten: where a name is taken,
-    the file gets a numbered one. Run again after an interruption, it goes on.
+    Missing files are removed from the journal. If a name is taken, the file gets a numbered one. After an
+    interruption, calling it again completes the work.
 
     Args:
         journal: The journal, as `read_journal` returns it.
         path: The journal's file, in the workspace folder.
         locations: Absolute paths of the images, as texts.
-        clusters: As many cluster numbers; −1 is noise.
-        names: The names of those clusters that have one.
-        step: Called with the number of files done and of all.
+        clusters: The cluster of each image; −1 is noise.
+        names: The names of the named clusters.
+        step: Called with the number of files done and in total.
 
     Raises:
         PlacementError: A file could not be moved.
     """
-    places: dict[str, str] = {}
-    for entry in journal.entries:
-        # After an interruption a file may be in either place; it is in one.
-        if entry.source not in places or not os.path.lexists(from_text(places[entry.source])):
-            places[entry.source] = entry.target
+    current = {entry.source: entry.target for entry in one_per_source(journal.entries)}
     folder = from_text(journal.folder)
-    homes = {
+    folders = {
         location: folder / folder_name(cluster, names.get(cluster, ""))
         for location, cluster in zip(locations, clusters, strict=True)
     }
-    after, moves = _decide(places, homes)
+    targets, moves = _plan_moves(current, folders)
     if moves:
-        both = [Entry(source, target) for source, target in places.items()]
+        both = [Entry(source, target) for source, target in current.items()]
         both += [Entry(source, to_text(target)) for source, target in moves.items()]
         write_journal(Journal(journal.mode, journal.folder, tuple(both)), path)
     moved = 0
     for done, (source, target) in enumerate(moves.items(), start=1):
-        before = from_text(places[source])
+        before = from_text(current[source])
         try:
             if os.path.lexists(before):
                 make_folder(target.parent, within=path.parent)
-                _rename(before, target)
+                if os.path.lexists(target):
+                    raise FileExistsError(errno.EEXIST, "a file with this name exists", os.fspath(target))
+                # Relative links stay valid, because the folders of all clusters have the same parent.
+                os.rename(before, target)
                 moved += 1
             else:
-                del after[source]
+                del targets[source]
         except OSError as error:
             raise PlacementError(
                 f"{before} could not be moved to {target}: {error.strerror or error}; "
-                f"imgcluster undo -w {shlex.quote(str(path.parent))} takes back what was moved so far"
+                f"imgcluster undo -w {shlex.quote(str(path.parent))} undoes the moves so far"
             ) from None
         step(done, len(moves))
-    entries = tuple(Entry(source, target) for source, target in after.items())
+    entries = tuple(Entry(source, target) for source, target in targets.items())
     write_journal(Journal(journal.mode, journal.folder, entries), path)
-    for home in sorted({from_text(entry.target).parent for entry in journal.entries}):
-        # It refuses folders that hold anything, which is what is wanted.
+    for parent in sorted({from_text(entry.target).parent for entry in journal.entries}):
+        # rmdir fails for folders that are not empty.
         with contextlib.suppress(OSError):
-            home.rmdir()
+            parent.rmdir()
     return moved
 
 
-def _rename(before: Path, after: Path) -> None:
-    """Rename in one step: the file is in one of its places at every moment. Relative links lead on, because all
-    folders of clusters lie side by side."""
-    if os.path.lexists(after):
-        raise FileExistsError(errno.EEXIST, "a file of this name is there already", os.fspath(after))
-    os.rename(before, after)
-
-
-def _decide(places: Mapping[str, str], homes: Mapping[str, Path]) -> tuple[dict[str, str], dict[str, Path]]:
-    """Return where every file will be, and those that move with their targets."""
-    after = dict(places)
+def _plan_moves(current: Mapping[str, str], folders: Mapping[str, Path]) -> tuple[dict[str, str], dict[str, Path]]:
+    """Return the new target of every source, and the targets of those that have to move."""
+    targets = dict(current)
     taken: dict[Path, dict[str, int]] = {}
     moves: dict[str, Path] = {}
-    for source, place in places.items():
-        home = homes.get(source)
-        if home is None or from_text(place).parent == home:
+    for source, target in current.items():
+        folder = folders.get(source)
+        if folder is None or from_text(target).parent == folder:
             continue
-        if home not in taken:
-            taken[home] = dict.fromkeys(names_in(home), 1)
-        # Under its own name, which a numbered one may be free to take again.
-        moves[source] = home / free_name(from_text(source).name, taken[home])
-        after[source] = to_text(moves[source])
-    return after, moves
+        if folder not in taken:
+            taken[folder] = dict.fromkeys(existing_names(folder), 1)
+        # The original name: a number that was necessary in the old folder may not be in the new one.
+        moves[source] = folder / free_name(from_text(source).name, taken[folder])
+        targets[source] = to_text(moves[source])
+    return targets, moves

@@ -1,35 +1,35 @@
-"""Undoing a placement without losing anything: a file that was changed, or is the last copy of its content, stays."""
+"""Undoing a placement: a placed file that was changed, or is the last copy of its content, is not removed."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from imgcluster.fileio.atomic import make_folder, remove_drafts
+from imgcluster.fileio.atomic import make_folder, remove_temporary_files
 from imgcluster.fileio.path_text import from_text
-from imgcluster.placement.journal import Entry, Journal, PlaceMode, write_journal
+from imgcluster.placement.journal import Entry, Journal, PlaceMode, one_per_source, write_journal
 from imgcluster.placement.place import move
-from imgcluster.placement.plan import free_name, names_in
+from imgcluster.placement.plan import existing_names, free_name
 
 __all__ = ["UndoResult", "undo_placement"]
 
 
 @dataclass(frozen=True, slots=True)
 class UndoResult:
-    """What `undo_placement` did: files removed or moved back, and those left in place with the reason."""
+    """The number of files removed or moved back, and the targets that remain, each with the reason."""
 
     done: int
-    left: tuple[tuple[str, str], ...]
+    remaining: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Stays:
-    """Why a placed file stays; `movable` is false where a link at the original's path depends on where it lies."""
+class _Remains:
+    """Why a placed file remains; it is not `movable` if a link at the original's path points to it."""
 
     reason: str
     movable: bool = True
@@ -47,104 +47,97 @@ def undo_placement(
     aside: Path | None = None,
     step: Callable[[int], None] = lambda done: None,
 ) -> UndoResult:
-    """Undo a placement: moved files return, links and copies are removed, then the folders that are empty.
+    """Undo a placement: move files back, remove links and copies, then remove empty folders.
 
-    A file stays, and is reported, where removing it could lose something: it was changed, no independent copy of its
-    content exists, or another file lies at the original's path. The journal keeps those entries, so that `undo` can
-    be repeated; with `aside` they are moved into that folder instead, and the journal is removed.
+    A file remains if removing it could lose data: it was changed, no independent copy of its content exists, or
+    another file exists at the original path. Its entry stays in the journal, so that undoing can be repeated; with
+    `aside` it is moved to that folder instead, and the journal is removed.
 
     Args:
         journal: The journal, as `read_journal` returns it.
         path: The journal's file, in the workspace folder.
         dry_run: Only report what would be done.
-        aside: A folder inside the workspace for links and copies that have to stay. A file that a link at the
-            original's path leads to stays where it is even so.
+        aside: A folder inside the workspace for files that remain, except those that a link at the original path
+            points to.
         step: Called with the number of files processed.
     """
     done = 0
-    left: list[tuple[Entry, _Stays]] = []
-    for number, entry in enumerate(_one_per_source(journal.entries), start=1):
+    remaining: list[tuple[Entry, _Remains]] = []
+    for number, entry in enumerate(one_per_source(journal.entries), start=1):
         try:
             outcome = _undo_one(entry, journal.mode, from_text(journal.folder), dry_run=dry_run)
         except OSError as error:
-            outcome = _Stays(error.strerror or str(error))
-        if isinstance(outcome, _Stays):
-            left.append((entry, outcome))
+            outcome = _Remains(error.strerror or str(error))
+        if isinstance(outcome, _Remains):
+            remaining.append((entry, outcome))
         else:
             done += outcome == _UNDONE
         step(number)
     if not dry_run:
         if aside is not None:
-            _set_aside([entry for entry, stays in left if stays.movable], aside, path.parent)
+            _set_aside([entry for entry, why in remaining if why.movable], aside, path.parent)
         _remove_empty_folders(from_text(journal.folder), journal.entries)
-        if left and aside is None:
-            write_journal(Journal(journal.mode, journal.folder, tuple(entry for entry, _ in left)), path)
+        if remaining and aside is None:
+            write_journal(Journal(journal.mode, journal.folder, tuple(entry for entry, _ in remaining)), path)
         else:
             path.unlink(missing_ok=True)
-    return UndoResult(done, tuple((entry.target, stays.reason) for entry, stays in left))
+    return UndoResult(done, tuple((entry.target, why.reason) for entry, why in remaining))
 
 
-def _one_per_source(entries: Sequence[Entry]) -> list[Entry]:
-    """Return one entry per source: an interrupted relocation leaves two, and the file is at one of both targets."""
-    found: dict[str, Entry] = {}
-    for entry in entries:
-        if entry.source not in found or not os.path.lexists(from_text(found[entry.source].target)):
-            found[entry.source] = entry
-    return list(found.values())
-
-
-def _undo_one(entry: Entry, mode: PlaceMode, folder: Path, *, dry_run: bool) -> str | _Stays:
+def _undo_one(entry: Entry, mode: PlaceMode, folder: Path, *, dry_run: bool) -> str | _Remains:
     source, target = from_text(entry.source), from_text(entry.target)
     if not os.path.lexists(target):
-        # A missing link or copy loses nothing; a moved original that is at neither path was renamed or deleted.
+        # A missing link or copy is harmless; a moved file that is at neither path was renamed or deleted.
         lost = mode == "move" and not os.path.lexists(source)
-        return _Stays("it is not there any more") if lost else _ABSENT
+        return _Remains("the moved file is missing") if lost else _ABSENT
     if mode == "move" and not os.path.lexists(source):
         if not dry_run:
             source.parent.mkdir(parents=True, exist_ok=True)
             move(target, source)
         return _UNDONE
-    stays = _why_moved_file_stays(source, target, folder) if mode == "move" else _why_copy_stays(source, target, folder)
-    if stays is not None:
-        return stays
+    check = _check_moved_file if mode == "move" else _check_copy
+    remains = check(source, target, folder)
+    if remains is not None:
+        return remains
     if not dry_run:
         target.unlink()
     return _UNDONE
 
 
-def _why_moved_file_stays(source: Path, target: Path, folder: Path) -> _Stays | None:
-    """Return why a moved file stays although its original path is taken; None where a complete copy lies there.
+def _check_moved_file(source: Path, target: Path, folder: Path) -> _Remains | None:
+    """Return why a moved file whose original path exists remains; None if a complete copy exists there.
 
-    A kill in the middle of a move to another disk leaves the original beside a complete copy.
+    An interrupted move to another disk leaves both the original and a complete copy.
     """
     if target.is_symlink():
         same_link = source.is_symlink() and os.path.realpath(source) == os.path.realpath(target)
     else:
         same_link = False
         if _is_same_file(source, target) and not _is_independent_copy(source, target, folder):
-            return _Stays(f"a link to it lies where it came from: remove the link {source}, then undo again", False)
+            return _Remains(f"its original path {source} is a link to it: remove the link, then undo again", False)
     if same_link or _is_independent_copy(source, target, folder):
         return None
-    return _Stays(f"another file lies where it came from: move {source} away, then undo again")
+    return _Remains(f"another file exists at its original path: move {source} away, then undo again")
 
 
-def _why_copy_stays(source: Path, target: Path, folder: Path) -> _Stays | None:
-    """Return why a placed link or copy stays; None where it can be removed without losing anything."""
+def _check_copy(source: Path, target: Path, folder: Path) -> _Remains | None:
+    """Return why a placed link or copy remains; None if removing it loses nothing."""
     if target.is_symlink():
-        return None if os.path.realpath(target) == os.path.realpath(source) else _Stays("the link was changed")
+        same_file = os.path.realpath(target) == os.path.realpath(source)
+        return None if same_file else _Remains("the link was changed to another file")
     if not source.exists():
-        return _Stays("its original is gone, so this may be the last copy")
+        return _Remains("the original no longer exists, so this may be the last copy")
     if _is_independent_copy(source, target, folder):
         return None
     if _is_same_file(source, target) or _is_inside(source, folder):
-        return _Stays(f"its original {source} is a link that leads here, so this may be the only copy", False)
-    return _Stays("it was changed")
+        return _Remains(f"the original {source} is now a link to it, so this may be the only copy", False)
+    return _Remains("the file was changed")
 
 
 def _is_independent_copy(source: Path, target: Path, folder: Path) -> bool:
-    """Say whether the content of `target` is safe in another regular file, outside `folder`, that `source` leads to.
+    """Return whether `source` resolves to another regular file outside `folder` with the content of `target`.
 
-    A hard link counts where it is another directory entry: removing one name leaves the content under the other.
+    A hard link counts if it is another directory entry, because the content remains under that name.
     """
     real = Path(os.path.realpath(source))
     try:
@@ -154,7 +147,7 @@ def _is_independent_copy(source: Path, target: Path, folder: Path) -> bool:
     if not (stat.S_ISREG(copy.st_mode) and stat.S_ISREG(os.stat(target).st_mode)) or _is_inside(real, folder):
         return False
     if (copy.st_dev, copy.st_ino) == (original.st_dev, original.st_ino):
-        # Also where two paths lead to one directory entry: through a linked folder, a bind mount, or another case.
+        # Two paths can be one directory entry: through a linked folder, a bind mount, or a different case.
         return copy.st_nlink > 1 and not _is_same_entry(real, target)
     return _same_content(real, target)
 
@@ -180,13 +173,13 @@ def _set_aside(entries: Iterable[Entry], aside: Path, workspace: Path) -> None:
         target = from_text(entry.target)
         folder = aside / target.parent.name
         make_folder(folder, within=workspace)
-        move(target, folder / free_name(target.name, dict.fromkeys(names_in(folder), 1)))
+        move(target, folder / free_name(target.name, dict.fromkeys(existing_names(folder), 1)))
 
 
 def _same_content(first: Path, second: Path) -> bool:
     import filecmp
 
-    # The module caches results by size and time, which an edit may leave unchanged.
+    # filecmp caches by size and mtime, which an edit may not change.
     filecmp.clear_cache()
     return filecmp.cmp(first, second, shallow=False)
 
@@ -194,8 +187,8 @@ def _same_content(first: Path, second: Path) -> bool:
 def _remove_empty_folders(folder: Path, entries: Iterable[Entry]) -> None:
     parents = {from_text(entry.target).parent for entry in entries}
     for parent in parents:
-        remove_drafts(parent)
+        remove_temporary_files(parent)
     for parent in [*sorted(parents), folder]:
-        # rmdir refuses a folder that holds anything.
+        # rmdir fails for folders that are not empty.
         with contextlib.suppress(OSError):
             parent.rmdir()

@@ -1,4 +1,4 @@
-"""Results that take long to compute, cached in the workspace: the layers of the last clustering, the map's layout."""
+"""Cached results that are slow to compute: the layers of the last clustering and the layout of the map."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from imgcluster.fileio.atomic import atomic_path
 from imgcluster.types import Candidate, Clustering, ClusteringResult, Layer
 
 __all__ = [
-    "read_kept",
+    "read_clustering",
     "read_layout",
-    "write_kept",
+    "write_clustering",
     "write_layout",
 ]
 
 _CLUSTERING_KEY: Final = b"imgcluster.clustering"
 
 _LAYOUT_KEY: Final = b"imgcluster.layout"
-_LAYOUT_HOW: Final = b"imgcluster.how"
+_LAYOUT_METHOD_KEY: Final = b"imgcluster.how"
 
 
-def write_kept(path: Path, key: dict[str, Any], kept: ClusteringResult) -> None:
-    """Replace the file at `path`; `key` says what the clustering was made of and how."""
+def write_clustering(path: Path, key: dict[str, Any], result: ClusteringResult) -> None:
+    """Replace the cached clustering; `key` (JSON) identifies its embeddings and options."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     columns = {}
-    for number, layer in enumerate(kept.clustering.layers):
+    for number, layer in enumerate(result.clustering.layers):
         columns[f"cluster_{number}"] = pa.array(layer.labels.astype(np.int32))
         columns[f"confidence_{number}"] = pa.array(layer.confidence)
         columns[f"runner_up_{number}"] = pa.array(layer.runner_up.astype(np.int32))
     facts = {
         "key": key,
-        "chosen": kept.clustering.chosen,
-        "parameters": kept.clustering.parameters,
-        "candidates": [asdict(candidate) for candidate in kept.clustering.candidates],
-        "note": kept.note,
-        "stability": kept.stability,
+        "chosen": result.clustering.chosen,
+        "parameters": result.clustering.parameters,
+        "candidates": [asdict(candidate) for candidate in result.clustering.candidates],
+        "note": result.note,
+        "stability": result.stability,
     }
     table = pa.table(columns).replace_schema_metadata({_CLUSTERING_KEY: json.dumps(facts).encode()})
-    with atomic_path(path) as draft:
-        pq.write_table(table, draft, compression="zstd")
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
 
 
-def read_kept(path: Path, key: dict[str, Any]) -> ClusteringResult | None:
-    """Return what `write_kept` wrote under an equal `key`; None where there is nothing that can be used."""
+def read_clustering(path: Path, key: dict[str, Any]) -> ClusteringResult | None:
+    """Return the cached clustering for `key`; None if it is missing, damaged or was written for another key."""
     import pyarrow.parquet as pq
 
     try:
@@ -69,13 +69,13 @@ def read_kept(path: Path, key: dict[str, Any]) -> ClusteringResult | None:
         candidates = tuple(Candidate(**candidate) for candidate in facts["candidates"])
         clustering = Clustering(layers, facts["chosen"], facts["parameters"], candidates)
         return ClusteringResult(clustering, facts["note"], tuple(map(tuple, facts["stability"])))
-    # Missing, damaged or of another version: then it is computed again.
+    # Any unusable file means that the clustering is computed again.
     except Exception:
         return None
 
 
 def read_layout(path: Path, key: str) -> tuple[npt.NDArray[np.float32], str] | None:
-    """Return the points ``float32 (n, 2)`` and how they were found; None where there are none for this `key`."""
+    """Return the cached points, ``float32 (n, 2)``, and their method; None if there are none for `key`."""
     import pyarrow.parquet as pq
 
     if not path.is_file():
@@ -83,25 +83,24 @@ def read_layout(path: Path, key: str) -> tuple[npt.NDArray[np.float32], str] | N
     try:
         table = pq.read_table(path, partitioning=None, use_threads=False)
         table.validate(full=True)
-        said = table.schema.metadata or {}
-        if said.get(_LAYOUT_KEY) != key.encode():
+        metadata = table.schema.metadata or {}
+        if metadata.get(_LAYOUT_KEY) != key.encode():
             return None
         points = np.stack([table.column(name).to_numpy() for name in ("x", "y")], axis=1).astype(np.float32)
-        how = said[_LAYOUT_HOW].decode()
-    # A damaged file makes Arrow raise whatever its bytes lead to. It costs the time of computing it again, no more.
+        method = metadata[_LAYOUT_METHOD_KEY].decode()
+    # Arrow raises arbitrary exceptions for damaged files; the layout is then computed again.
     except Exception:
         return None
-    return (points, how) if np.isfinite(points).all() else None
+    return (points, method) if np.isfinite(points).all() else None
 
 
-def write_layout(path: Path, key: str, points: npt.NDArray[np.float32], how: str) -> None:
-    """Replace the layout at `path`; `key` stands for all that it was made from."""
+def write_layout(path: Path, key: str, points: npt.NDArray[np.float32], method: str) -> None:
+    """Replace the cached layout; `key` identifies everything that it depends on."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pa.schema(
-        [("x", pa.float32()), ("y", pa.float32())], metadata={_LAYOUT_KEY: key.encode(), _LAYOUT_HOW: how.encode()}
-    )
+    metadata = {_LAYOUT_KEY: key.encode(), _LAYOUT_METHOD_KEY: method.encode()}
+    schema = pa.schema([("x", pa.float32()), ("y", pa.float32())], metadata=metadata)
     table = pa.Table.from_arrays([pa.array(points[:, 0]), pa.array(points[:, 1])], schema=schema)
-    with atomic_path(path) as draft:
-        pq.write_table(table, draft)
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary)

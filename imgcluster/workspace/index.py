@@ -1,6 +1,6 @@
-"""What a workspace holds already: looking files up, and leaving behind the rows that no longer count.
+"""An index of the stored images: lookup by path, and removal of outdated rows.
 
-For each stored image the index keeps about 60 bytes in arrays, so that five million fit in 300 MB.
+It needs about 60 bytes per stored image: 300 MB for five million.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from imgcluster.fileio.path_text import absolute_path
 from imgcluster.workspace import shards as shard_files
 from imgcluster.workspace.shards import DIGEST_BYTES, ShardWriter
 
-__all__ = ["Index", "Known"]
+__all__ = ["Index", "StoredImage"]
 
-# So many half-empty shards (a run each) are worth gathering into full ones.
+# This many shards that are less than half full are merged.
 _SMALL_SHARDS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """A stored image: where its row is in the index, and what tells whether the file has changed."""
+class StoredImage:
+    """A stored image: the position of its row in the index, and the size, mtime and digest of the embedded file."""
 
     position: int
     size: int
@@ -35,22 +35,22 @@ class Known:
 
 
 class Index:
-    """The stored images of one encoder, by location.
+    """The stored images of one encoder, by absolute path.
 
     Args:
-        folder: Where the shards lie.
-        identity: Of the encoder.
-        forget: Whether to start over: nothing is known then, and all shards are left behind at the end.
+        folder: The folder of the shards.
+        identity: The encoder's identity.
+        fresh: Whether to start with an empty index; `compact` then removes all present shards.
 
     Raises:
         WorkspaceError: A shard is damaged.
     """
 
-    def __init__(self, folder: Path, identity: str, *, forget: bool = False) -> None:
+    def __init__(self, folder: Path, identity: str, *, fresh: bool = False) -> None:
         self._folder = folder
         self._identity = identity
         self._present = shard_files.all_shards(folder)
-        self._shards: list[Path] = [] if forget else shard_files.list_shards(folder, identity)
+        self._shards: list[Path] = [] if fresh else shard_files.list_shards(folder, identity)
         keys, sizes, times, digests, self._starts = [], [], [], [], [0]
         for shard in self._shards:
             table = shard_files.read_keys(shard)
@@ -64,7 +64,7 @@ class Index:
         self._sizes = np.concatenate(sizes) if sizes else np.empty(0, np.int64)
         self._times = np.concatenate(times) if times else np.empty(0, np.int64)
         self._digests = np.concatenate(digests) if digests else np.empty(0, f"V{DIGEST_BYTES}")
-        # Of several rows of one file the last one counts: shards are read oldest first.
+        # Of several rows of one file the last one is current: shards are read oldest first.
         self._order = np.argsort(self._keys, kind="stable")
         self._sorted = self._keys[self._order]
         self._current = np.zeros(count, dtype=bool)
@@ -72,37 +72,37 @@ class Index:
             last = np.append(self._sorted[1:] != self._sorted[:-1], True)
             self._current[self._order[last]] = True
         self._seen = np.zeros(count, dtype=bool)
-        self._touched = np.zeros(count, dtype=bool)
+        self._has_new_time = np.zeros(count, dtype=bool)
 
     def __len__(self) -> int:
         return int(self._current.sum())
 
-    def find(self, location: str) -> Known | None:
-        """Return what is stored of the file at `location`; None where nothing is."""
+    def find(self, location: str) -> StoredImage | None:
+        """Return the stored image of the file at `location`; None if there is none."""
         key = np.uint64(_key(location))
-        after = int(np.searchsorted(self._sorted, key, side="right"))
-        if after == 0 or self._sorted[after - 1] != key:
+        end = int(np.searchsorted(self._sorted, key, side="right"))
+        if end == 0 or self._sorted[end - 1] != key:
             return None
-        position = int(self._order[after - 1])
+        position = int(self._order[end - 1])
         if not self._current[position]:
             return None
-        return Known(
+        return StoredImage(
             position, int(self._sizes[position]), int(self._times[position]), self._digests[position].tobytes()
         )
 
-    def keep(self, known: Known, mtime_ns: int) -> None:
-        """Note that a stored image is still as it was; a new time of change is written at the end."""
-        self._seen[known.position] = True
-        if mtime_ns != known.mtime_ns:
-            self._times[known.position] = mtime_ns
-            self._touched[known.position] = True
+    def mark_unchanged(self, image: StoredImage, mtime_ns: int) -> None:
+        """Record that the content of a stored image is unchanged; `compact` writes a new `mtime_ns`."""
+        self._seen[image.position] = True
+        if mtime_ns != image.mtime_ns:
+            self._times[image.position] = mtime_ns
+            self._has_new_time[image.position] = True
 
-    def drop(self, known: Known) -> None:
-        """Note that a stored row no longer counts: its file has changed or cannot be read any more."""
-        self._current[known.position] = False
+    def mark_outdated(self, image: StoredImage) -> None:
+        """Record that a stored row is outdated: its file has changed or is no longer readable."""
+        self._current[image.position] = False
 
-    def forget_unseen(self, scope: Container[str]) -> int:
-        """Drop the images of `scope` that were neither kept nor replaced; return how many vanished."""
+    def drop_unseen(self, scope: Container[str]) -> int:
+        """Drop the images in `scope` that were not marked, and return their number."""
         count = 0
         for number, shard in enumerate(self._shards):
             part = slice(self._starts[number], self._starts[number + 1])
@@ -119,16 +119,16 @@ class Index:
 
     @property
     def has_outdated_rows(self) -> bool:
-        """Whether some rows in the shards no longer count."""
+        """Whether the shards contain outdated rows."""
         return not bool(self._current.all()) or len(self._shards) < len(self._present)
 
     def compact(self, writer: ShardWriter) -> None:
-        """Write the rows that count out of shards with outdated ones, then remove those shards.
+        """Rewrite the current rows of shards with outdated ones, then remove these shards.
 
-        Removes the shards of other encoders too; call it only when what replaces them is on disk.
+        Shards of other encoders are removed, too; call it only when their replacement is on disk.
         """
-        todo = self._to_rewrite()
-        for number in todo:
+        outdated = self._shards_to_rewrite()
+        for number in outdated:
             start, stop = self._starts[number], self._starts[number + 1]
             rows = np.flatnonzero(self._current[start:stop])
             if rows.size:
@@ -141,19 +141,19 @@ class Index:
                 )
         writer.flush()
         foreign = set(self._present) - set(self._shards)
-        shard_files.discard(sorted(foreign | {self._shards[number] for number in todo}))
+        shard_files.remove_shards(sorted(foreign | {self._shards[number] for number in outdated}))
 
-    def _to_rewrite(self) -> Sequence[int]:
-        todo, small = set(), []
+    def _shards_to_rewrite(self) -> Sequence[int]:
+        outdated, small = set(), []
         for number in range(len(self._shards)):
             start, stop = self._starts[number], self._starts[number + 1]
-            if self._touched[start:stop].any() or not self._current[start:stop].all():
-                todo.add(number)
+            if self._has_new_time[start:stop].any() or not self._current[start:stop].all():
+                outdated.add(number)
             elif stop - start < shard_files.ROWS_PER_SHARD // 2:
                 small.append(number)
         if len(small) >= _SMALL_SHARDS:
-            todo.update(small)
-        return sorted(todo)
+            outdated.update(small)
+        return sorted(outdated)
 
 
 def _locations(table: object) -> list[str]:
@@ -167,5 +167,5 @@ def _keys(locations: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.uint64
 
 
 def _key(location: str) -> int:
-    # 64 bits: among five million files two share a key with a chance of one in a million.
+    # With 64 bits, the probability of a collision among five million files is below one in a million.
     return int.from_bytes(hashlib.blake2b(location.encode(), digest_size=8).digest(), "little")

@@ -1,4 +1,4 @@
-"""Names of clusters across clusterings: what people named once is found again by its images."""
+"""Names of clusters: stored by image, so that later clusterings can use them again."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import read_table, write_table
 from imgcluster.workspace.folder import Workspace
 
-__all__ = ["find_again", "read_names", "write_names"]
+__all__ = ["match_names", "read_names", "write_names"]
 
 _COLUMNS = ("path", "name")
 
 
 def read_names(space: Workspace) -> dict[str, str]:
-    """Return the name that the cluster of each image had, by location; "" for an image of a cluster without one."""
+    """Return the name of each image's cluster by the image's absolute path; "" for an unnamed cluster."""
     if not space.names.exists():
         return {}
     return {row["path"]: row["name"] for row in read_table(space.names, _COLUMNS)}
@@ -30,17 +30,25 @@ def write_names(
     clusters: Sequence[int],
     names: Mapping[int, str],
     *,
-    shown: Collection[str] = (),
+    replaced: Collection[str] = (),
 ) -> None:
-    """Keep which images the named clusters hold, and which the others, for `find_again`; no file without a name.
+    """Store the name of each image's cluster for `match_names`; without any name there is no file.
 
-    Names of before that are not among those `shown`, which people saw and could change, stay with their images where
-    these have no other now: another layer, or another clustering, may find them again.
+    Stored names that are in neither `names` nor `replaced` stay with their images, unless the image's cluster has a
+    name now: another layer or a later clustering may match them again.
+
+    Args:
+        space: The workspace.
+        locations: Absolute paths of the images, as texts.
+        clusters: The cluster of each image; −1 is noise.
+        names: The names of clusters.
+        replaced: The names before a plan was applied, which the user could change.
     """
-    decided = {*shown, *names.values()}
-    before = {place: name for place, name in read_names(space).items() if name not in decided}
+    current = {*replaced, *names.values()}
+    earlier = {location: name for location, name in read_names(space).items() if name not in current}
     rows = [
-        (place, names.get(cluster) or before.get(place, "")) for place, cluster in zip(locations, clusters, strict=True)
+        (location, names.get(cluster) or earlier.get(location, ""))
+        for location, cluster in zip(locations, clusters, strict=True)
     ]
     if not any(name for _, name in rows):
         remove(space.names)
@@ -48,32 +56,32 @@ def write_names(
     write_table(space.names, _COLUMNS, rows)
 
 
-def find_again(known: Mapping[str, str], locations: Sequence[str], clusters: npt.NDArray[np.int64]) -> dict[int, str]:
-    """Return the names of those clusters that are, for the most part, what was named so before.
+def match_names(stored: Mapping[str, str], locations: Sequence[str], clusters: npt.NDArray[np.int64]) -> dict[int, str]:
+    """Return the stored names that apply to the clusters of a new clustering.
 
-    That is, more than half of the images that had the name are in the cluster, and more than half of the cluster's
-    images had it; images that are new since then, or gone, do not count on either side.
+    A cluster gets a name if it contains more than half of the images stored with that name, and these are more than
+    half of its images. Only images that are both in `stored` and in `locations` count.
 
     Args:
-        known: See `read_names`.
-        locations: Of all images.
+        stored: See `read_names`.
+        locations: Absolute paths of all images, as texts.
         clusters: ``int64 (n,)``; −1 is noise.
     """
-    if not known:
+    if not stored:
         return {}
-    had: Counter[str] = Counter()
-    now: Counter[int] = Counter()
+    name_sizes: Counter[str] = Counter()
+    cluster_sizes: Counter[int] = Counter()
     shared: Counter[tuple[int, str]] = Counter()
     for location, cluster in zip(locations, clusters.tolist(), strict=True):
-        name = known.get(location)
+        name = stored.get(location)
         if name is None:
             continue
-        had[name] += 1
-        now[cluster] += 1
+        name_sizes[name] += 1
+        cluster_sizes[cluster] += 1
         if name and cluster >= 0:
             shared[cluster, name] += 1
     return {
         cluster: name
         for (cluster, name), count in sorted(shared.items())
-        if 2 * count > had[name] and 2 * count > now[cluster]
+        if 2 * count > name_sizes[name] and 2 * count > cluster_sizes[cluster]
     }

@@ -1,11 +1,12 @@
-"""Plans: what a person decided about clusters on the page (names, merges, misplaced images), and what comes of it.
+"""Plans: names, merges and corrected images that a user saved on the page, and the clustering that results.
 
 A plan is a JSON file::
 
     {"imgcluster_plan": 1, "clustering": "<identity>", "names": {"3": "beach"},
      "merges": [{"from": 5, "into": 2}], "misplaced": [{"path": "a/b.jpg", "to": 4}]}
 
-where ``"into"`` and ``"to"`` may be ``"noise"``. Clusters keep their numbers; a merged one's number is gone.
+where ``"into"`` and ``"to"`` may be ``"noise"``. Clusters keep their numbers; that of a merged cluster is not used
+again.
 """
 
 from __future__ import annotations
@@ -23,22 +24,27 @@ import numpy.typing as npt
 
 from imgcluster.errors import PlanError
 
-__all__ = ["VERSION", "Decided", "Plan", "carry_out", "identity_of", "read_plan"]
+__all__ = ["VERSION", "Plan", "PlanResult", "apply_plan", "identity_of", "read_plan"]
 
 VERSION: Final = 1
-"""The version of the plan's format; a newer one is refused."""
+"""The version of the plan's format; newer ones are refused."""
 
 _KEYS: Final = {"imgcluster_plan", "clustering", "names", "merges", "misplaced"}
 _LONGEST_NAME: Final = 80
 _NOISE: Final = -1
-_AGAIN: Final = "save it again on the page"
+_REMEDY: Final = "save it again on the page"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do: `names` by cluster ("" takes one away), `merges` from cluster into cluster, and for each of the
-    `misplaced` images (by path, as ``assignments.csv`` has it) where it belongs; −1 is noise. `clustering` is the
-    identity of the clustering that it was made for."""
+    """A parsed plan; −1 stands for noise.
+
+    Attributes:
+        clustering: The identity of the clustering that the plan was made for.
+        names: New names by cluster; "" removes the name.
+        merges: The target cluster of each merged cluster.
+        misplaced: The target cluster of each corrected image, by its path in ``assignments.csv``.
+    """
 
     clustering: str
     names: Mapping[int, str]
@@ -47,9 +53,15 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """The clustering after a plan: `clusters` ``int64 (n,)``, `names` of those that have one, where each merged
-    cluster went (`merged`), and which images were moved one by one (`moved` ``bool (n,)``)."""
+class PlanResult:
+    """The clustering after a plan.
+
+    Attributes:
+        clusters: ``int64 (n,)``; −1 is noise.
+        names: The names of the named clusters.
+        merged: The final cluster of each merged cluster.
+        moved: Which images were corrected one by one, ``bool (n,)``.
+    """
 
     clusters: npt.NDArray[np.int64]
     names: dict[int, str]
@@ -58,7 +70,7 @@ class Decided:
 
 
 def identity_of(paths: Sequence[str], clusters: npt.NDArray[np.int64]) -> str:
-    """Return what tells this clustering from every other one: which image is in which cluster."""
+    """Return a digest of the assignment of images to clusters."""
     digest = hashlib.blake2b(digest_size=12)
     for path, cluster in zip(paths, clusters.tolist(), strict=True):
         digest.update(f"{cluster} {path}\0".encode())
@@ -66,169 +78,176 @@ def identity_of(paths: Sequence[str], clusters: npt.NDArray[np.int64]) -> str:
 
 
 def read_plan(text: str, name: str) -> Plan:
-    """Read a plan from JSON; `name` is what to call it in messages.
+    """Parse a plan; messages call it `name`.
 
     Raises:
-        PlanError: It is something else, or contradicts itself.
+        PlanError: It is not a valid plan.
     """
     try:
-        value = json.loads(text, object_pairs_hook=_without_twins)
+        value = json.loads(text, object_pairs_hook=_reject_duplicate_keys)
     except (ValueError, RecursionError) as error:
-        raise PlanError(f"{name} is not a plan, which is JSON ({' '.join(str(error).split())}); {_AGAIN}") from None
+        raise PlanError(f"{name} is not valid JSON ({' '.join(str(error).split())}); {_REMEDY}") from None
     if not isinstance(value, dict) or "imgcluster_plan" not in value:
-        raise PlanError(f"{name} is not a plan: it has no imgcluster_plan with its version; {_AGAIN}")
+        raise PlanError(f"{name} is not a plan: the key imgcluster_plan is missing; {_REMEDY}")
     version = value["imgcluster_plan"]
-    if not _is_whole(version) or version < 1:
-        raise PlanError(f"{name} has the version {_shown(version)}, known is {VERSION}; {_AGAIN}")
+    if not _is_integer(version) or version < 1:
+        raise PlanError(
+            f"{name} has format version {_quoted(version)}; this imgcluster reads version {VERSION}; {_REMEDY}"
+        )
     if version > VERSION:
-        raise PlanError(f"{name} was made by a newer imgcluster (version {version}, known is {VERSION}); upgrade it")
+        raise PlanError(
+            f"{name} has format version {version}; this imgcluster reads version {VERSION}: upgrade imgcluster"
+        )
     for key in value.keys() - _KEYS:
-        raise PlanError(f"{name} has the unknown key {_shown(key)}; known are {', '.join(sorted(_KEYS))}")
+        raise PlanError(f"{name} has the unknown key {_quoted(key)}; allowed are {', '.join(sorted(_KEYS))}")
     if not isinstance(value.get("clustering"), str):
-        raise PlanError(f"{name} does not say which clustering it is for; {_AGAIN}")
+        raise PlanError(f"{name} is not a valid plan: the key clustering is missing or not text; {_REMEDY}")
     return Plan(value["clustering"], _names(value, name), _merges(value, name), _misplaced(value, name))
 
 
-def carry_out(
+def apply_plan(
     plan: Plan,
     paths: Sequence[str],
     clusters: npt.NDArray[np.int64],
     names: Mapping[int, str],
     *,
     name: str = "the plan",
-) -> Decided:
-    """Return the clustering after `plan`, changing nothing.
+) -> PlanResult:
+    """Return the clustering after `plan`; nothing is modified.
 
-    Merges first, then misplaced images, which may be sent to a merged cluster and arrive where that went. A cluster
-    without a name takes over the name of the first one merged into it. What names a cluster that is empty in the end
-    is dropped.
+    Merges are applied first, then corrections; a correction to a merged cluster follows the merge. An unnamed cluster
+    inherits the name of the first cluster merged into it. Empty clusters lose their names.
 
     Args:
         plan: The plan.
-        paths: Of the images, as ``assignments.csv`` has them.
-        clusters: ``int64 (n,)``, −1 for noise.
-        names: The names that clusters have already.
-        name: What to call the plan in messages.
+        paths: The images' paths, as in ``assignments.csv``.
+        clusters: ``int64 (n,)``; −1 is noise.
+        names: The present names of clusters.
+        name: The plan's name in messages.
 
     Raises:
-        PlanError: The plan was made for another clustering, or speaks of what is not there.
+        PlanError: The plan was made for another clustering, contradicts itself, or refers to missing clusters or
+            images.
     """
     if plan.clustering != identity_of(paths, clusters):
         raise PlanError(
-            f"{name} was made for another clustering than the workspace holds now; open the page of this one and "
-            "decide there"
+            f"{name} was made for another clustering than the current one of the workspace; open the current page and "
+            "save a new plan"
         )
     present = {int(number) for number in np.unique(clusters) if number >= 0}
     for number in (*plan.names, *plan.merges, *plan.merges.values(), *plan.misplaced.values()):
         if number != _NOISE and number not in present:
-            raise PlanError(f"{name} speaks of cluster {number}, which is not there; {_AGAIN}")
+            raise PlanError(f"{name} refers to cluster {number}, which does not exist; {_REMEDY}")
     rows = {path: row for row, path in enumerate(paths) if path in plan.misplaced}
     for path in plan.misplaced.keys() - rows.keys():
-        raise PlanError(f"{name} speaks of the image {_shown(path)}, which is not there; {_AGAIN}")
-    ends = {number: _end(number, plan.merges, name) for number in present}
+        raise PlanError(f"{name} refers to the image {_quoted(path)}, which does not exist; {_REMEDY}")
+    final = {number: _final_cluster(number, plan.merges, name) for number in present}
     for number, new in plan.names.items():
-        if new and ends[number] != number:
-            raise PlanError(f"{name} names cluster {number} {_shown(new)} and merges it away; do one of the two")
+        if new and final[number] != number:
+            raise PlanError(
+                f"{name} gives cluster {number} the name {_quoted(new)} and merges it into another; remove one of these"
+            )
 
-    decided = np.array([ends.get(number, _NOISE) for number in clusters.tolist()], dtype=np.int64)
+    result = np.array([final.get(number, _NOISE) for number in clusters.tolist()], dtype=np.int64)
     moved = np.zeros(len(clusters), dtype=bool)
     for path, target in plan.misplaced.items():
-        row, arrives = rows[path], ends.get(target, _NOISE)
-        moved[row] = arrives != decided[row]
-        decided[row] = arrives
-    merged = {number: end for number, end in ends.items() if end != number}
-    return Decided(decided, _names_after(plan, names, merged, decided, name), merged, moved)
+        row, cluster = rows[path], final.get(target, _NOISE)
+        moved[row] = cluster != result[row]
+        result[row] = cluster
+    merged = {number: cluster for number, cluster in final.items() if cluster != number}
+    return PlanResult(result, _names_after(plan, names, merged, result, name), merged, moved)
 
 
 def _names_after(
-    plan: Plan, names: Mapping[int, str], merged: Mapping[int, int], decided: npt.NDArray[np.int64], name: str
+    plan: Plan, names: Mapping[int, str], merged: Mapping[int, int], clusters: npt.NDArray[np.int64], name: str
 ) -> dict[int, str]:
     after = {number: text for number, text in names.items() if number not in merged}
     for number in sorted(merged):
         if number in names:
             after.setdefault(merged[number], names[number])
     after |= plan.names
-    left = {int(number) for number in np.unique(decided) if number >= 0}
-    after = {number: text for number, text in sorted(after.items()) if text and number in left}
+    present = {int(number) for number in np.unique(clusters) if number >= 0}
+    after = {number: text for number, text in sorted(after.items()) if text and number in present}
     seen: dict[str, int] = {}
     for number, text in after.items():
         if seen.setdefault(text.casefold(), number) != number:
-            raise PlanError(f"{name} names two clusters {_shown(text)}; merge them, or name one otherwise")
+            raise PlanError(f"{name} gives two clusters the name {_quoted(text)}; merge them, or change one name")
     return after
 
 
-def _end(number: int, merges: Mapping[int, int], name: str) -> int:
-    passed = [number]
+def _final_cluster(number: int, merges: Mapping[int, int], name: str) -> int:
+    """Return the cluster that `number` is merged into by all `merges`, or `number` itself."""
+    chain = [number]
     while number in merges:
         number = merges[number]
-        if number in passed:
-            circle = " into ".join(str(one) for one in [*passed[passed.index(number) :], number])
-            raise PlanError(f"{name} merges in a circle: {circle}; leave out one of these")
-        passed.append(number)
+        if number in chain:
+            cycle = " into ".join(str(one) for one in [*chain[chain.index(number) :], number])
+            raise PlanError(f"{name} contains a cycle of merges: {cycle}; remove one of them")
+        chain.append(number)
     return number
 
 
 def _names(value: dict[str, Any], name: str) -> dict[int, str]:
     names = value.get("names", {})
     if not isinstance(names, dict):
-        raise PlanError(f"{name}: names is {_shown(names)}, but gives cluster numbers their names; {_AGAIN}")
-    found = {}
+        raise PlanError(f"{name}: names is {_quoted(names)}; it must map cluster numbers to names; {_REMEDY}")
+    checked: dict[int, str] = {}
     for key, text in names.items():
         if not re.fullmatch(r"[0-9]{1,9}", key):
-            raise PlanError(f"{name} names {_shown(key)}, which is no cluster number; {_AGAIN}")
-        if int(key) in found:
-            raise PlanError(f"{name} names cluster {int(key)} twice; {_AGAIN}")
-        found[int(key)] = _checked_name(text, name)
-    return found
+            raise PlanError(f"{name}: the key {_quoted(key)} of names is not a cluster number; {_REMEDY}")
+        if int(key) in checked:
+            raise PlanError(f"{name} names cluster {int(key)} twice; {_REMEDY}")
+        checked[int(key)] = _checked_name(text, name)
+    return checked
 
 
 def _checked_name(text: Any, name: str) -> str:
     if not isinstance(text, str):
-        raise PlanError(f"{name} has the name {_shown(text)}, which is no text; {_AGAIN}")
+        raise PlanError(f"{name}: the name {_quoted(text)} is not text; {_REMEDY}")
     checked = unicodedata.normalize("NFC", text.strip())
     if len(checked) > _LONGEST_NAME:
         raise PlanError(
-            f"{name} has a name of {len(checked)} characters, the limit is {_LONGEST_NAME}: {_shown(checked)}"
+            f"{name}: the name {_quoted(checked)} has {len(checked)} characters; at most {_LONGEST_NAME} are allowed"
         )
     if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in checked):
-        raise PlanError(f"{name} has a name with control characters: {_shown(checked)}; leave them out")
+        raise PlanError(f"{name}: the name {_quoted(checked)} contains control characters; remove them")
     return checked
 
 
 def _merges(value: dict[str, Any], name: str) -> dict[int, int]:
-    found: dict[int, int] = {}
+    merges: dict[int, int] = {}
     for entry in _entries(value, "merges", {"from", "into"}, name):
         source, target = _cluster(entry["from"], name), _cluster(entry["into"], name)
         if source == _NOISE:
-            raise PlanError(f"{name} merges noise into cluster {target}; imgcluster cluster --assign-noise does that")
+            raise PlanError(f"{name} merges noise into cluster {target}; use imgcluster cluster --assign-noise instead")
         if source == target:
-            raise PlanError(f"{name} merges cluster {source} into itself; leave that out")
-        if source in found:
-            raise PlanError(f"{name} merges cluster {source} twice; leave out one of these")
-        found[source] = target
-    return found
+            raise PlanError(f"{name} merges cluster {source} into itself; remove this merge")
+        if source in merges:
+            raise PlanError(f"{name} merges cluster {source} twice; remove one of these merges")
+        merges[source] = target
+    return merges
 
 
 def _misplaced(value: dict[str, Any], name: str) -> dict[str, int]:
-    found: dict[str, int] = {}
+    misplaced: dict[str, int] = {}
     for entry in _entries(value, "misplaced", {"path", "to"}, name):
         path = entry["path"]
         if not isinstance(path, str):
-            raise PlanError(f"{name} speaks of the image {_shown(path)}, which is no path; {_AGAIN}")
-        if path in found:
-            raise PlanError(f"{name} speaks of the image {_shown(path)} twice; leave out one of these")
-        found[path] = _cluster(entry["to"], name)
-    return found
+            raise PlanError(f"{name}: the path {_quoted(path)} of a misplaced image is not text; {_REMEDY}")
+        if path in misplaced:
+            raise PlanError(f"{name} corrects the image {_quoted(path)} twice; remove one of these entries")
+        misplaced[path] = _cluster(entry["to"], name)
+    return misplaced
 
 
 def _entries(value: dict[str, Any], key: str, keys: set[str], name: str) -> list[dict[str, Any]]:
     entries = value.get(key, [])
     if not isinstance(entries, list):
-        raise PlanError(f"{name}: {key} is {_shown(entries)}, but is a list; {_AGAIN}")
+        raise PlanError(f"{name}: {key} is {_quoted(entries)}; it must be a list; {_REMEDY}")
     for entry in entries:
         if not isinstance(entry, dict) or entry.keys() != keys:
             raise PlanError(
-                f"{name}: an entry of {key} has {' and '.join(sorted(keys))}, not {_shown(entry)}; {_AGAIN}"
+                f"{name}: an entry of {key} is {_quoted(entry)}; its keys must be {', '.join(sorted(keys))}; {_REMEDY}"
             )
     return entries
 
@@ -236,24 +255,24 @@ def _entries(value: dict[str, Any], key: str, keys: set[str], name: str) -> list
 def _cluster(value: Any, name: str) -> int:
     if value == "noise":
         return _NOISE
-    if not _is_whole(value) or value < 0:
-        raise PlanError(f'{name} speaks of cluster {_shown(value)}; a cluster is a number from 0 on, or "noise"')
+    if not _is_integer(value) or value < 0:
+        raise PlanError(f'{name} refers to cluster {_quoted(value)}; a cluster is an integer of at least 0, or "noise"')
     return int(value)
 
 
-def _is_whole(value: Any) -> bool:
+def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(_shown(key) for key in keys if keys.count(key) > 1)} stands there twice")
-    return found
+        raise ValueError(f"duplicate key {next(_quoted(key) for key in keys if keys.count(key) > 1)}")
+    return value
 
 
-def _shown(value: Any) -> str:
-    """Return a value as a message can show it: in one line, and not too long."""
+def _quoted(value: Any) -> str:
+    """Return a value for a message: one line of at most 60 characters."""
     text = json.dumps(value, ensure_ascii=True) if not isinstance(value, str) else repr(value)
     return text if len(text) <= 60 else text[:59] + "…"

@@ -1,4 +1,4 @@
-"""A clustering as the rows of the workspace's tables."""
+"""The rows of ``assignments.csv`` and ``clusters.csv``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from imgcluster.fileio.csv_tables import field, read_table, write_table
 from imgcluster.fileio.path_text import common_base, relative_path
 from imgcluster.types import Clustering, Measures
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.names import find_again, read_names
+from imgcluster.workspace.names import match_names, read_names
 from imgcluster.workspace.results import Results
 from imgcluster.workspace.shards import Embeddings
 from imgcluster.workspace.tables import ASSIGNMENTS, CLUSTERS
@@ -23,9 +23,19 @@ __all__ = ["ClusterRow", "ClusteringTables", "rounded", "row_of"]
 
 @dataclass(frozen=True, slots=True)
 class ClusterRow:
-    """One row of ``clusters.csv``: number, images, share of all, path of the medoid (the most typical image), mean
-    distance of the members to it, silhouette in [−1, 1] and stability in [0, 1], None where they are not defined, mean
-    confidence of the members, and the name that somebody gave it, "" for none."""
+    """One row of ``clusters.csv``.
+
+    Attributes:
+        cluster: The cluster's number.
+        size: The number of its images.
+        share: Their fraction of all images, in [0, 1].
+        medoid: The path of the most typical image.
+        mean_distance: The mean distance of the members to the medoid.
+        silhouette: The mean in [−1, 1]; None if undefined.
+        stability: The bootstrap Jaccard stability in [0, 1]; None if undefined.
+        mean_confidence: The mean confidence of the members, in [0, 1].
+        name: The name given by the user; "" for none.
+    """
 
     cluster: int
     size: int
@@ -39,7 +49,7 @@ class ClusterRow:
 
 
 def row_of(values: Mapping[str, str]) -> ClusterRow:
-    """Return a row of ``clusters.csv`` from its texts."""
+    """Parse a row of ``clusters.csv``."""
     return ClusterRow(
         cluster=int(values["cluster"]),
         size=int(values["size"]),
@@ -54,14 +64,12 @@ def row_of(values: Mapping[str, str]) -> ClusterRow:
 
 
 class ClusteringTables:
-    """A clustering, the embeddings it was made from, and the rows of ``assignments.csv`` and ``clusters.csv``.
+    """A clustering, its embeddings, and the rows of ``assignments.csv`` and ``clusters.csv``.
 
     Attributes:
-        embeddings: The embeddings.
-        clustering: The clustering.
         base: The folder that the tables' paths are relative to.
         labels: The cluster of each image.
-        names: The names that users gave to clusters of an earlier clustering and that apply to these.
+        names: The names of clusters of an earlier clustering that apply to this one.
         paths: Paths relative to `base`, as in the tables.
         rows: The rows of ``clusters.csv``.
     """
@@ -80,11 +88,11 @@ class ClusteringTables:
         self.labels = clustering.labels.tolist()
         self._space = space
         self._measures = measures
-        # After an interrupted `embed` the manifest does not know the folders of the newest images yet.
+        # After an interrupted `embed`, skipped.csv is that of an earlier run.
         self._complete = manifest.get("state") == "embedded"
         self.base = str(manifest["base"]) if "base" in manifest else common_base(list(embeddings.roots))
         self.paths = [relative_path(location, self.base) for location in embeddings.locations]
-        self.names = find_again(read_names(space), embeddings.locations, clustering.labels)
+        self.names = match_names(read_names(space), embeddings.locations, clustering.labels)
         self.rows = tuple(
             ClusterRow(
                 cluster=facts.cluster,
@@ -104,7 +112,7 @@ class ClusteringTables:
         """Write ``assignments.csv`` and ``clusters.csv``.
 
         Raises:
-            WorkspaceError: An image is in no row, or in two, of ``assignments.csv`` and ``skipped.csv``.
+            WorkspaceError: An image would not be in exactly one row of ``assignments.csv`` and ``skipped.csv``.
         """
         self._check_every_image_has_one_row()
         layers = [f"layer_{number}" for number in range(len(self.clustering.layers))]
@@ -112,7 +120,7 @@ class ClusteringTables:
         write_table(self._space.clusters_table, CLUSTERS, self._cluster_rows())
 
     def results(self, metrics: dict[str, Any]) -> Results:
-        """Return what `read_tables` would read back of the tables."""
+        """Return the same `Results` as `read_tables` would after `write`."""
         distances = self._measures.distances.astype(np.float64)
         medoids = np.zeros(len(self.paths), dtype=bool)
         medoids[[facts.medoid for facts in self._measures.clusters]] = True
@@ -141,9 +149,9 @@ class ClusteringTables:
             strict=True,
         )
         for row, (path, label, confidence, distance, runner_up, layers) in enumerate(columns):
-            shown = None if np.isnan(distance) else f"{distance:.4f}"
+            distance_text = None if np.isnan(distance) else f"{distance:.4f}"
             second = None if runner_up < 0 else runner_up
-            yield path, label, f"{confidence:.4f}", shown, row in medoids, second, *layers
+            yield path, label, f"{confidence:.4f}", distance_text, row in medoids, second, *layers
 
     def _cluster_rows(self) -> Iterator[Sequence[Any]]:
         for row in self.rows:
@@ -154,17 +162,16 @@ class ClusteringTables:
             yield row.cluster, row.size, f"{row.share:.4f}", row.medoid, *measured, row.name
 
     def _check_every_image_has_one_row(self) -> None:
-        # An interrupted `embed` leaves the table of the one before it, of files that may be readable by now.
-        known = self._complete and self._space.skipped.exists()
-        skipped = [row["path"] for row in read_table(self._space.skipped, ("path",))] if known else []
+        current = self._complete and self._space.skipped.exists()
+        skipped = [row["path"] for row in read_table(self._space.skipped, ("path",))] if current else []
         rows = len(self.paths) + len(skipped)
         if len({*self.paths, *skipped}) != rows or len(self.labels) != len(self.paths):
             raise WorkspaceError(
-                f"the tables in {self._space.path} would not hold every image exactly once; please report this, and "
+                f"the tables in {self._space.path} would not contain every image exactly once; please report this, and "
                 "start over with: imgcluster embed PATH --fresh"
             )
 
 
 def rounded(value: float | None) -> float | None:
-    """Round a measure to the four digits that the tables show."""
+    """Round a measure to four digits, as in the tables."""
     return None if value is None else round(value, 4)

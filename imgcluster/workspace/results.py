@@ -1,4 +1,4 @@
-"""The results of a clustering, read back from the workspace's tables."""
+"""The results of a clustering, read from the workspace's tables."""
 
 from __future__ import annotations
 
@@ -22,17 +22,24 @@ __all__ = [
     "read_tables",
 ]
 
-_NEEDED: Final = ("cluster", "size", "medoid", "mean_distance", "silhouette")
+_REQUIRED: Final = ("cluster", "size", "medoid", "mean_distance", "silhouette")
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """A clustering as its tables hold it, row by row.
+    """The tables of a clustering of n images.
 
-    `paths` are relative to `base`; `locations` are absolute; `clusters` ``int64 (n,)``; `confidence` and
-    `distances` ``float64 (n,)`` (NaN where the table has none). `table` is ``clusters.csv``, `metrics`
-    ``metrics.json``. `runner_ups` ``int32 (n,)`` are the next best clusters, −1 for none; None where the table has no
-    such column.
+    Attributes:
+        base: The folder that `paths` are relative to.
+        paths: As in ``assignments.csv``.
+        locations: The absolute paths, as texts.
+        clusters: ``int64 (n,)``; −1 is noise.
+        confidence: ``float64 (n,)`` in [0, 1].
+        distances: To the medoid, ``float64 (n,)``; NaN for none.
+        medoids: Which images are medoids, ``bool (n,)``.
+        table: The rows of ``clusters.csv``.
+        metrics: The content of ``metrics.json``.
+        runner_ups: The second most likely clusters, ``int32 (n,)``, −1 for none; None if the table has no such column.
     """
 
     base: str
@@ -53,23 +60,23 @@ class Results:
 
     @property
     def names(self) -> dict[int, str]:
-        """The names that people gave to clusters."""
+        """The names of the named clusters."""
         return {number: row["name"] for number, row in self.rows.items() if row.get("name")}
 
 
 def encoder_identity(space: Workspace) -> str:
-    """Return the identity of the encoder that the workspace was made with.
+    """Return the identity of the encoder that made the embeddings.
 
     Raises:
         WorkspaceError: Nothing is embedded yet.
     """
     if not space.path.exists():
         raise WorkspaceError(
-            f"there is no workspace {space.path} yet: run imgcluster embed PATH first, or name another with -w DIR"
+            f"workspace {space.path} does not exist: run imgcluster embed PATH first, or choose another with -w DIR"
         )
     identity = space.manifest.get("encoder", {}).get("identity")
     if not identity:
-        raise WorkspaceError(f"{space.path} holds no embeddings yet: run imgcluster embed PATH first")
+        raise WorkspaceError(f"{space.path} contains no embeddings: run imgcluster embed PATH first")
     return str(identity)
 
 
@@ -77,25 +84,25 @@ def read_results(space: Workspace) -> Results:
     """Read the current clustering.
 
     Raises:
-        WorkspaceError: Nothing is clustered yet, or embeddings have changed since.
+        WorkspaceError: Nothing is clustered yet, or the embeddings have changed since.
     """
     identity = encoder_identity(space)
     if not space.metrics.exists() and space.applied.is_dir():
-        raise WorkspaceError(f"a plan was interrupted half-way in {space.path}: apply it again, or run imgcluster undo")
+        raise WorkspaceError(f"applying a plan was interrupted in {space.path}: apply it again, or run imgcluster undo")
     space.require(space.metrics, "run imgcluster cluster first")
     metrics = space.read_metrics()
     if metrics.get("fingerprint") != contents(space.embeddings, identity).fingerprint:
         raise WorkspaceError(
-            f"the clusters in {space.path} are older than its embeddings: run imgcluster cluster again"
+            f"the clusters in {space.path} are outdated, its embeddings have changed: run imgcluster cluster again"
         )
     return read_tables(space, metrics)
 
 
 def read_tables(space: Workspace, metrics: dict[str, Any]) -> Results:
-    """Read the tables of a clustering whose ``metrics.json`` is, or will be, `metrics`.
+    """Read the tables of a clustering with the given ``metrics.json``, which need not be written yet.
 
     Raises:
-        WorkspaceError: A table is missing or not as it was written.
+        WorkspaceError: A table is missing or invalid.
     """
     base = str(metrics.get("base", ""))
     rows = list(read_table(space.assignments, ASSIGNMENTS))
@@ -108,17 +115,15 @@ def read_tables(space: Workspace, metrics: dict[str, Any]) -> Results:
             confidence=_numbers(row["confidence"] for row in rows),
             distances=_numbers(row["distance"] for row in rows),
             medoids=np.array([row["is_medoid"] == "true" for row in rows], dtype=bool),
-            table=list(read_table(space.clusters_table, _NEEDED)),
+            table=list(read_table(space.clusters_table, _REQUIRED)),
             metrics=metrics,
-            runner_ups=_whole(row["runner_up"] for row in rows) if rows and "runner_up" in rows[0] else None,
+            runner_ups=_integers(row["runner_up"] for row in rows) if rows and "runner_up" in rows[0] else None,
         )
     except ValueError as error:
-        raise WorkspaceError(
-            f"{space.assignments} is not as imgcluster wrote it ({error}): run imgcluster cluster again"
-        ) from None
+        raise WorkspaceError(f"{space.assignments} is not valid ({error}): run imgcluster cluster again") from None
 
 
-def _whole(texts: Any) -> npt.NDArray[np.int32]:
+def _integers(texts: Any) -> npt.NDArray[np.int32]:
     return np.array([int(text) if text else -1 for text in texts], dtype=np.int32)
 
 

@@ -1,8 +1,8 @@
-"""Embeddings as Parquet shards: written once each, read by column, the newest row of a file counting.
+"""Embeddings in numbered Parquet shards.
 
-A shard is never changed. What is added goes into new shards; rows that no longer count are left behind when their
-shard is written again under a higher number. So an interruption at any point leaves rows that are right or
-outdated, never half of one, and two rows of one file resolve themselves: the higher shard wins.
+A shard is never modified. New rows are written to new shards; a shard with outdated rows is replaced by one with a
+higher number. Of several rows of one file the one in the highest shard is current, so that an interruption at any
+moment leaves a consistent state.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.errors import WorkspaceError
-from imgcluster.fileio.atomic import atomic_path, remove, remove_drafts
+from imgcluster.fileio.atomic import atomic_path, remove, remove_temporary_files
 from imgcluster.fileio.path_text import absolute_path
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ __all__ = [
     "ShardWriter",
     "all_shards",
     "contents",
-    "discard",
     "list_shards",
     "load",
     "locations",
     "read_keys",
     "read_rows",
+    "remove_shards",
     "rows_of",
 ]
 
@@ -49,21 +49,29 @@ ROWS_PER_SHARD: Final = 2048
 """About 10 MB at 1,280 values; five million images make 2,500 files."""
 
 _SECONDS_PER_SHARD: Final = 60.0
-"""A kill costs a minute's work at most, however slow the encoder; later runs gather small shards into full ones."""
+"""An interruption costs at most a minute of work; later runs merge small shards."""
 
 _NAME: Final = re.compile(r"shard-[0-9]{6,}\.parquet")
 _IDENTITY_KEY: Final = b"imgcluster.encoder"
-_LOOKS: Final = ("brightness", "colour")
+_STATISTICS: Final = ("brightness", "colour")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One embedded image as it is stored.
+    """One stored image.
 
-    `path` is relative to `root`, the `base` of the workspace; `source` is the folder that the user named. All three
-    are texts of `path_text`. `digest` is the BLAKE2b-128 of the file's bytes; `width` and
-    `height` are those of the upright original, in pixels; `embedding` is ``float32 (embedding_size,)``; `brightness`
-    and `colour` are those of `decode.Decoded`, NaN where an older imgcluster did not measure them.
+    Attributes:
+        path: Relative to `root`.
+        root: The base folder of the workspace, absolute.
+        size: Of the file, in bytes.
+        mtime_ns: The file's modification time.
+        digest: BLAKE2b-128 of the file's bytes.
+        width: Of the upright original, in pixels.
+        height: Of the upright original, in pixels.
+        embedding: ``float32 (embedding_size,)``.
+        brightness: As in `decode.Decoded`; NaN if an older version did not measure it.
+        colour: Colorfulness, as in `decode.Decoded`; NaN if an older version did not measure it.
+        source: The folder that the user named.
     """
 
     path: str
@@ -84,19 +92,19 @@ class Embeddings:
     """All embeddings of a workspace, sorted by location.
 
     Attributes:
-        locations: Absolute paths as texts, ``n`` of them.
-        roots: The distinct folders that the images were found under, sorted.
-        sizes: Width and height of the originals in pixels; ``int32 (n, 2)``.
-        looks: Brightness and colour, ``float32 (n, 2)``; NaN where they were not measured.
+        locations: The n absolute paths, as texts.
+        roots: The distinct folders that the user named, sorted.
+        sizes: Width and height of the originals in pixels, ``int32 (n, 2)``.
+        statistics: Brightness and colorfulness, ``float32 (n, 2)``; NaN if not measured.
         vectors: ``float32 (n, embedding_size)``.
-        fingerprint: Changes whenever an image or the encoder does.
+        fingerprint: A digest of all paths, contents and the encoder.
         content_order: The rows sorted by the digests of the files, ``int64 (n,)``; it does not depend on file names.
     """
 
     locations: list[str]
     roots: tuple[str, ...]
     sizes: npt.NDArray[np.int32]
-    looks: npt.NDArray[np.float32]
+    statistics: npt.NDArray[np.float32]
     vectors: npt.NDArray[np.float32]
     fingerprint: str
     content_order: npt.NDArray[np.int64]
@@ -104,7 +112,7 @@ class Embeddings:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """How many images there are, the distinct folders they were found under (sorted), and their fingerprint."""
+    """The number of images, and `roots` and `fingerprint` as in `Embeddings`."""
 
     images: int
     roots: tuple[str, ...]
@@ -112,7 +120,7 @@ class Contents:
 
 
 def list_shards(folder: Path, identity: str) -> list[Path]:
-    """Return the shards of this encoder in `folder`, oldest first; those of another encoder are passed over.
+    """Return the shards of one encoder in `folder`, oldest first.
 
     Raises:
         WorkspaceError: A shard is damaged.
@@ -121,13 +129,13 @@ def list_shards(folder: Path, identity: str) -> list[Path]:
 
 
 def all_shards(folder: Path) -> list[Path]:
-    """Return every shard in `folder`, oldest first, whatever encoder it was made with."""
-    # A copy that somebody made (a cloud folder's "shard-000001 (1).parquet") is none of ours.
+    """Return the shards of all encoders in `folder`, oldest first."""
+    # Copies such as "shard-000001 (1).parquet", made by cloud folders, are ignored.
     return sorted((path for path in folder.glob("shard-*.parquet") if _NAME.fullmatch(path.name)), key=_number)
 
 
 def read_keys(shard: Path) -> pa.Table:
-    """Read the columns that tell files apart, without the vectors.
+    """Read the columns that identify files, without the vectors.
 
     Raises:
         WorkspaceError: The shard is damaged.
@@ -145,7 +153,7 @@ def read_rows(shard: Path) -> pa.Table:
 
 
 def locations(folder: Path) -> set[str]:
-    """Return the absolute paths, as texts, of all images that any shard in `folder` has a row of.
+    """Return the absolute paths, as texts, of all images in any shard in `folder`.
 
     Raises:
         WorkspaceError: A shard is damaged.
@@ -158,16 +166,16 @@ def locations(folder: Path) -> set[str]:
 
 
 def contents(folder: Path, identity: str) -> Contents:
-    """Say what `load` would read, without reading the vectors; some 40 bytes for each image are held.
+    """Summarize what `load` would return without reading the vectors; needs about 40 bytes per image.
 
     Raises:
         WorkspaceError: A shard is damaged.
     """
     numbers: dict[str, int] = {}
-    # Per row: 128 bits that stand for the location, the 128 bits of `_row_hash` in four parts, and the root's number.
+    # Per row: a 128-bit hash of the path, the 128 bits of `_row_hash` in four parts, and the source's number.
     keys = [np.empty((0, 2), np.uint64)]
     hashes = [np.empty((0, 4), np.uint32)]
-    homes = [np.empty(0, np.int32)]
+    source_numbers = [np.empty(0, np.int32)]
     for shard in list_shards(folder, identity):
         table = _read(shard, ["path", "root", "digest"])
         sources = _sources(shard)
@@ -177,28 +185,28 @@ def contents(folder: Path, identity: str) -> Contents:
         hashed = b"".join(_row_hash(location, digest).to_bytes(16, "little") for location, digest in rows)
         keys.append(np.frombuffer(located, "<u8").reshape(-1, 2))
         hashes.append(np.frombuffer(hashed, "<u4").reshape(-1, 4))
-        homes.append(np.array([numbers.setdefault(source, len(numbers)) for source in sources], np.int32))
+        source_numbers.append(np.array([numbers.setdefault(source, len(numbers)) for source in sources], np.int32))
     key = np.concatenate(keys)
     order = np.lexsort((key[:, 0], key[:, 1]))
-    # Equal keys stay in the order of the shards: of several rows of one file the last one counts.
+    # The sort is stable: of several rows of one file the last one is current.
     last = np.append((key[order[1:]] != key[order[:-1]]).any(axis=1), True)[: len(order)]
     newest = order[last]
     parts = np.concatenate(hashes)[newest].sum(axis=0, dtype=np.uint64)
-    total = sum(int(part) << (32 * place) for place, part in enumerate(parts))
-    present = set(np.concatenate(homes)[newest].tolist())
+    total = sum(int(part) << (32 * position) for position, part in enumerate(parts))
+    present = set(np.concatenate(source_numbers)[newest].tolist())
     roots = tuple(sorted(root for root, number in numbers.items() if number in present))
-    return Contents(len(newest), roots, _seal(total, identity))
+    return Contents(len(newest), roots, _fingerprint(total, identity))
 
 
 def load(folder: Path, identity: str) -> Embeddings:
-    """Read the embeddings that count, sorted by location so that the history of the workspace does not matter.
+    """Read the current embeddings, sorted by path, so that the order of embedding does not matter.
 
     Raises:
         WorkspaceError: A shard is damaged.
     """
     shards = list_shards(folder, identity)
     found: dict[str, tuple[int, int, bytes, str]] = {}
-    # Where the row at (shard, row) goes in the sorted result; -1 for one that is superseded.
+    # For each shard, the position of each row in the result; -1 for outdated rows.
     targets = []
     for number, shard in enumerate(shards):
         table = _read(shard, ["path", "root", "digest"])
@@ -207,15 +215,15 @@ def load(folder: Path, identity: str) -> Embeddings:
         for row, (root, path, digest, source) in enumerate(zip(*columns, _sources(shard), strict=True)):
             found[absolute_path(root, path)] = (number, row, digest, source)
     newest = sorted(found.items())
-    for place, (_, (number, row, _, _)) in enumerate(newest):
-        targets[number][row] = place
+    for position, (_, (number, row, _, _)) in enumerate(newest):
+        targets[number][row] = position
 
     vectors: npt.NDArray[np.float32] | None = None
     sizes = np.zeros((len(newest), 2), dtype=np.int32)
-    looks = np.full((len(newest), 2), np.nan, dtype=np.float32)
+    statistics = np.full((len(newest), 2), np.nan, dtype=np.float32)
     for shard, target in zip(shards, targets, strict=True):
-        measured = _has_looks(shard)
-        table = _read(shard, ["width", "height", *(_LOOKS if measured else ()), "embedding"])
+        measured = _has_statistics(shard)
+        table = _read(shard, ["width", "height", *(_STATISTICS if measured else ()), "embedding"])
         column = table.column("embedding").combine_chunks()
         values = column.flatten().to_numpy(zero_copy_only=False).reshape(len(table), -1)
         if vectors is None:
@@ -225,8 +233,8 @@ def load(folder: Path, identity: str) -> Embeddings:
         sizes[target[used], 0] = table.column("width").to_numpy()[used]
         sizes[target[used], 1] = table.column("height").to_numpy()[used]
         if measured:
-            for place, name in enumerate(_LOOKS):
-                looks[target[used], place] = table.column(name).to_numpy()[used]
+            for number, name in enumerate(_STATISTICS):
+                statistics[target[used], number] = table.column(name).to_numpy()[used]
     if vectors is None:
         vectors = np.empty((0, 0), dtype=np.float32)
     total = sum(_row_hash(location, digest) for location, (_, _, digest, _) in newest)
@@ -236,25 +244,25 @@ def load(folder: Path, identity: str) -> Embeddings:
         locations=[location for location, _ in newest],
         roots=roots,
         sizes=sizes,
-        looks=looks,
+        statistics=statistics,
         vectors=vectors,
-        fingerprint=_seal(total, identity),
+        fingerprint=_fingerprint(total, identity),
         content_order=np.array(sorted(range(len(digests)), key=digests.__getitem__), dtype=np.int64),
     )
 
 
 class ShardWriter:
-    """Collects rows and writes a shard whenever enough of them are there.
+    """Buffers rows and writes them to shards.
 
     Args:
-        folder: Where the shards lie.
-        identity: Of the encoder; stored in each shard.
-        rows_per_shard: How many rows make a shard full.
+        folder: The folder of the shards.
+        identity: The encoder's identity, which is stored in each shard.
+        rows_per_shard: The number of rows of a full shard.
     """
 
     def __init__(self, folder: Path, identity: str, *, rows_per_shard: int = ROWS_PER_SHARD) -> None:
         self._folder = folder
-        remove_drafts(folder)
+        remove_temporary_files(folder)
         self._identity = identity
         self._capacity = rows_per_shard
         self._rows: list[Row] = []
@@ -263,7 +271,7 @@ class ShardWriter:
         self._next = _number(present[-1]) + 1 if present else 0
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Take rows; write the shards that they fill."""
+        """Add rows; write a shard if one is full, or if the last one is a minute old."""
         self._rows.extend(rows)
         while len(self._rows) >= self._capacity:
             self._write(self._rows[: self._capacity])
@@ -272,7 +280,7 @@ class ShardWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is left as a last, smaller shard."""
+        """Write the buffered rows as a smaller shard."""
         if self._rows:
             self._write(self._rows)
             self._rows = []
@@ -303,11 +311,11 @@ class ShardWriter:
             metadata={_IDENTITY_KEY: self._identity.encode()},
         )
         path = self._folder / f"shard-{self._next:06d}.parquet"
-        with atomic_path(path) as draft:
-            # Vectors of floats hardly compress; the other columns do, and are read far more often.
+        with atomic_path(path) as temporary:
+            # Float vectors hardly compress; the other columns do, and are read more often.
             pq.write_table(
                 pa.Table.from_arrays(arrays, schema=schema),
-                draft,
+                temporary,
                 compression=dict.fromkeys(fields, "zstd") | {"embedding.list.element": "none"},
                 use_dictionary=["root", "source"],
                 write_statistics=False,
@@ -317,19 +325,19 @@ class ShardWriter:
 
 
 def rows_of(table: pa.Table) -> list[Row]:
-    """Return a shard's table as rows."""
+    """Return the rows of a shard's table."""
     vectors = table.column("embedding").combine_chunks().flatten().to_numpy(zero_copy_only=False)
     vectors = vectors.reshape(len(table), -1)
     names = ("path", "root", "size", "mtime_ns", "digest", "width", "height")
     columns = [table.column(name).to_pylist() for name in names]
     unknown = [math.nan] * len(table)
-    looks = [table.column(name).to_pylist() if name in table.column_names else unknown for name in _LOOKS]
+    statistics = [table.column(name).to_pylist() if name in table.column_names else unknown for name in _STATISTICS]
     sources = table.column("source" if "source" in table.column_names else "root").to_pylist()
-    return [Row(*values) for values in zip(*columns, vectors, *looks, sources, strict=True)]
+    return [Row(*values) for values in zip(*columns, vectors, *statistics, sources, strict=True)]
 
 
-def discard(shards: Sequence[Path]) -> None:
-    """Remove shards that newer ones replace."""
+def remove_shards(shards: Sequence[Path]) -> None:
+    """Remove shards that were replaced."""
     for shard in shards:
         remove(shard)
 
@@ -338,8 +346,8 @@ def _row_hash(location: str, digest: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(location.encode() + b"\0" + digest, digest_size=16).digest(), "big")
 
 
-def _seal(total: int, identity: str) -> str:
-    # A sum does not depend on the order of the rows, so shards may be read one after the other in any order.
+def _fingerprint(total: int, identity: str) -> str:
+    # `total` is a sum, so it does not depend on the order in which shards are read.
     return hashlib.blake2b(f"{identity} {total % 2**128}".encode(), digest_size=16).hexdigest()
 
 
@@ -349,14 +357,14 @@ def _read(shard: Path, columns: list[str] | None) -> pa.Table:
 
     try:
         table = pq.read_table(shard, columns=columns, partitioning=None, use_threads=False)
-        # Unasked, Arrow takes bytes that are no text for text.
+        # Without validation, Arrow accepts text that is not UTF-8.
         table.validate(full=True)
         if columns is not None and table.column_names != columns:
             raise KeyError(f"its columns are {table.column_names}")
         if "embedding" in table.column_names and not pa.types.is_fixed_size_list(table.schema.field("embedding").type):
             raise TypeError(f"its embeddings are of type {table.schema.field('embedding').type}")
         return table
-    # A damaged file makes Arrow raise whatever its bytes lead to; a number says that the system refused to read.
+    # Arrow raises arbitrary exceptions for damaged files; only errors of the operating system have an errno.
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -364,13 +372,13 @@ def _read(shard: Path, columns: list[str] | None) -> pa.Table:
 
 
 def _sources(shard: Path) -> list[str]:
-    """Return the folder that the user named for each row; older shards have it as `root`."""
+    """Return the folder that the user named for each row; in older shards it is the column `root`."""
     name = "source" if "source" in _schema(shard).names else "root"
     return [str(source) for source in _read(shard, [name]).column(name).to_pylist()]
 
 
-def _has_looks(shard: Path) -> bool:
-    return set(_LOOKS) <= set(_schema(shard).names)
+def _has_statistics(shard: Path) -> bool:
+    return set(_STATISTICS) <= set(_schema(shard).names)
 
 
 def _identity_of(shard: Path) -> str:

@@ -12,7 +12,7 @@ __all__ = [
 ]
 
 SKIPPED: Final = ("path", "reason")
-# `layer_0`, the finest, and the coarser ones follow as the last columns.
+# Followed by one column for each layer: `layer_0` is the finest.
 ASSIGNMENTS: Final = ("path", "cluster", "confidence", "distance", "is_medoid", "runner_up")
 CLUSTERS: Final = (
     *("cluster", "size", "share", "medoid", "mean_distance", "silhouette", "stability"),

@@ -106,18 +106,16 @@ class TestAt:
     def test_medium_is_what_the_method_chose(self) -> None:
         assert of_layers(5, 3, chosen=0).at("medium").count == 5
 
-    def test_a_number_beyond_the_last_lists_those_that_are_there(self) -> None:
+    def test_a_number_beyond_the_last_lists_the_layers(self) -> None:
         with pytest.raises(UsageError) as raised:
             of_layers(10, 4, 2, chosen=1).at("7")
-        assert str(raised.value) == (
-            "--level 7 is not there; choose fine, medium, coarse, or a layer's number: "
-            "0 (10 clusters), 1 (4 clusters), 2 (2 clusters)"
-        )
+        for fact in ("--level 7", "0 (10 clusters)", "1 (4 clusters)", "2 (2 clusters)"):
+            assert fact in str(raised.value)
 
     @pytest.mark.parametrize("level", ["finest", "-1", "", "1.0", "²", "Fine"])
     def test_what_is_no_level_is_refused_before_there_are_any(self, level: str) -> None:
         for attempt in (check_level, of_layers(4, 2, chosen=0).at):
-            with pytest.raises(UsageError, match="is not understood; choose fine, medium, coarse, or a layer's number"):
+            with pytest.raises(UsageError, match="fine, medium, coarse"):
                 attempt(level)
 
     def test_the_clustering_itself_is_not_changed(self) -> None:

@@ -32,7 +32,9 @@ def images(
         locations=[f"{place}/{number}.jpg" for number, place in enumerate(places)],
         roots=("/photos",),
         sizes=np.stack([np.broadcast_to(width, count), np.broadcast_to(height, count)], axis=1).astype(np.int32),
-        looks=np.stack([np.broadcast_to(brightness, count), np.broadcast_to(colour, count)], axis=1).astype(np.float32),
+        statistics=np.stack([np.broadcast_to(brightness, count), np.broadcast_to(colour, count)], axis=1).astype(
+            np.float32
+        ),
         vectors=np.zeros((count, 4), np.float32),
         fingerprint="f",
         content_order=np.arange(count),

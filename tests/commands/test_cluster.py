@@ -1,4 +1,4 @@
-"""`cluster`: tables that add up, folders, determinism, degenerate folders of images, stale results."""
+"""`cluster`: tables, folders, determinism, degenerate collections, outdated results."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import csv
 import itertools
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from PIL import Image
 import imgcluster
 import pages
 from imgcluster import ClusteringError, UsageError, WorkspaceError
-from imgcluster.commands import cluster as cluster_module
 from imgcluster.workspace.tables import ASSIGNMENTS, CANDIDATES, CLUSTERS
 from interruptions import interrupt_at
 from samples import COLOURS, paint
@@ -35,7 +33,7 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_three_colours_are_three_clusters(workspace: Path) -> None:
+def test_three_colors_are_three_clusters(workspace: Path) -> None:
     summary = imgcluster.cluster(workspace=workspace, k=3)
     assert [row.size for row in summary.clusters] == [8, 8, 8]
     assert summary.silhouette is not None
@@ -45,7 +43,7 @@ def test_three_colours_are_three_clusters(workspace: Path) -> None:
         assert len({cluster for path, cluster in found.items() if path.startswith(name)}) == 1
 
 
-def test_without_k_the_colours_are_found(workspace: Path) -> None:
+def test_without_k_the_colors_are_found(workspace: Path) -> None:
     summary = imgcluster.cluster(workspace=workspace)
     assert summary.method == "kmeans"
     assert summary.reduction.startswith("diffusion map")
@@ -54,7 +52,7 @@ def test_without_k_the_colours_are_found(workspace: Path) -> None:
     assert "All 3 clusters are stable" in summary.quality
 
 
-def test_tables_have_the_designed_columns_and_add_up(workspace: Path) -> None:
+def test_columns_and_counts_of_the_tables(workspace: Path) -> None:
     summary = imgcluster.cluster(workspace=workspace)
     layers = [f"layer_{number}" for number in range(len(summary.layers))]
     with (workspace / "assignments.csv").open(encoding="utf-8") as file:
@@ -90,7 +88,7 @@ def test_tables_have_the_designed_columns_and_add_up(workspace: Path) -> None:
 def test_the_same_seed_gives_the_same_bytes(workspace: Path, options: dict[str, object]) -> None:
     names = ("assignments.csv", "clusters.csv", "metrics.json", "report.html")
     written = []
-    # The second time from kept layers, the third time computed again.
+    # The second time from the cache, the third time computed again.
     for time in range(3):
         if time == 2:
             (workspace / "layers.parquet").unlink()
@@ -99,8 +97,8 @@ def test_the_same_seed_gives_the_same_bytes(workspace: Path, options: dict[str, 
     assert written[0] == written[1] == written[2]
 
 
-def test_history_does_not_matter(pictures: Path, tmp_path: Path, tiny_encoder: Path, workspace: Path) -> None:
-    """Embedding folder by folder, with changes in between, ends as embedding all at once."""
+def test_embedding_order_does_not_matter(pictures: Path, tmp_path: Path, tiny_encoder: Path, workspace: Path) -> None:
+    """Embedding folder by folder gives the same result as embedding all at once."""
     slow = tmp_path / "slow"
     for name in ("red", "blue", "green"):
         imgcluster.embed([pictures / name], workspace=slow, encoder=tiny_encoder, device="cpu")
@@ -152,7 +150,7 @@ def test_clustering_again_replaces_the_folders(workspace: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["symlink", "copy", "hardlink", "move"])
-def test_every_way_of_placing_brings_every_image(workspace: Path, pictures: Path, mode: str) -> None:
+def test_every_mode_places_every_image(workspace: Path, pictures: Path, mode: str) -> None:
     before = {path.relative_to(pictures): path.read_bytes() for path in pictures.rglob("*.png")}
     summary = imgcluster.cluster(workspace=workspace, k=3, place=mode)
     assert summary.placed == {mode: 24}
@@ -164,7 +162,7 @@ def test_every_way_of_placing_brings_every_image(workspace: Path, pictures: Path
     assert not (workspace / "clusters").exists()
 
 
-def test_moved_originals_block_what_would_lose_them(workspace: Path, pictures: Path, tiny_encoder: Path) -> None:
+def test_moved_originals_block_cluster_and_embed(workspace: Path, pictures: Path, tiny_encoder: Path) -> None:
     imgcluster.cluster(workspace=workspace, k=3, place="move")
     assert not list(pictures.rglob("*.png"))
     assert len(pages.read(workspace / "report.html").pictures()) == 24
@@ -174,13 +172,13 @@ def test_moved_originals_block_what_would_lose_them(workspace: Path, pictures: P
         lambda: imgcluster.cluster(workspace=workspace, k=2),
         lambda: imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, fresh=True),
     ):
-        with pytest.raises(WorkspaceError, match="images were moved into .*imgcluster undo -w .* puts them back"):
+        with pytest.raises(WorkspaceError, match="imgcluster undo -w "):
             attempt()
     imgcluster.undo(workspace=workspace)
     assert imgcluster.cluster(workspace=workspace, k=2).placed == {"symlink": 24}
 
 
-def test_results_older_than_the_embeddings_go(workspace: Path, pictures: Path, tiny_encoder: Path) -> None:
+def test_outdated_results_are_archived(workspace: Path, pictures: Path, tiny_encoder: Path) -> None:
     imgcluster.cluster(workspace=workspace, k=3)
     Image.new("RGB", (9, 9), "white").save(pictures / "new.png")
     imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, device="cpu")
@@ -189,40 +187,40 @@ def test_results_older_than_the_embeddings_go(workspace: Path, pictures: Path, t
         assert (workspace / "outdated" / name).exists()
     assert not (workspace / "clusters").exists()
     for attempt in (imgcluster.evaluate, imgcluster.report_page):
-        with pytest.raises(WorkspaceError, match=r"no metrics\.json yet: run imgcluster cluster first"):
+        with pytest.raises(WorkspaceError, match=r"metrics\.json.*run imgcluster cluster"):
             attempt(workspace=workspace)
 
 
-def test_results_copied_back_from_before_are_noticed(workspace: Path, pictures: Path, tiny_encoder: Path) -> None:
+def test_outdated_results_that_are_copied_back_are_refused(workspace: Path, pictures: Path, tiny_encoder: Path) -> None:
     imgcluster.cluster(workspace=workspace, k=3)
     (pictures / "red/00.png").unlink()
     imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, device="cpu")
     for path in (workspace / "outdated").iterdir():
         shutil.copy(path, workspace)
-    with pytest.raises(WorkspaceError, match="older than its embeddings: run imgcluster cluster again"):
+    with pytest.raises(WorkspaceError, match="outdated.*run imgcluster cluster"):
         imgcluster.evaluate(workspace=workspace)
 
 
-def test_an_edited_copy_is_put_aside_not_lost(workspace: Path) -> None:
+def test_an_edited_copy_is_archived(workspace: Path) -> None:
     imgcluster.cluster(workspace=workspace, k=3, place="copy")
     edited = next((workspace / "clusters/cluster_000").iterdir())
     edited.write_bytes(b"my own work")
     imgcluster.cluster(workspace=workspace, k=2, place="copy")
-    kept = workspace / "outdated/clusters/cluster_000" / edited.name
-    assert kept.read_bytes() == b"my own work"
+    archived = workspace / "outdated/clusters/cluster_000" / edited.name
+    assert archived.read_bytes() == b"my own work"
 
 
-def test_a_failure_while_placing_leaves_no_half_clustering(workspace: Path) -> None:
+def test_an_interruption_while_placing_leaves_no_partial_clustering(workspace: Path) -> None:
     imgcluster.cluster(workspace=workspace, k=3)
     with pytest.raises(KeyboardInterrupt):
         imgcluster.cluster(workspace=workspace, k=2, on_progress=interrupt_at("report"))
-    with pytest.raises(WorkspaceError, match="run imgcluster cluster first"):
+    with pytest.raises(WorkspaceError, match="run imgcluster cluster"):
         imgcluster.evaluate(workspace=workspace)
     imgcluster.cluster(workspace=workspace, k=2)
     assert len(list((workspace / "clusters").rglob("*.png"))) == 24
 
 
-def test_a_vanished_original_is_said(workspace: Path, pictures: Path) -> None:
+def test_a_vanished_original_is_reported(workspace: Path, pictures: Path) -> None:
     (pictures / "red/00.png").unlink()
     summary = imgcluster.cluster(workspace=workspace, k=3)
     assert (summary.missing, summary.placed) == (1, {"symlink": 23})
@@ -230,24 +228,24 @@ def test_a_vanished_original_is_said(workspace: Path, pictures: Path) -> None:
 
 
 def test_nothing_embedded(tmp_path: Path, workspace: Path) -> None:
-    with pytest.raises(WorkspaceError, match="there is no workspace .*run imgcluster embed PATH first"):
+    with pytest.raises(WorkspaceError, match="nowhere.*run imgcluster embed"):
         imgcluster.cluster(workspace=tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_wrong_options_are_refused_before_an_hour_of_embedding(pictures: Path, tmp_path: Path) -> None:
-    out = tmp_path / "unmade"
+def test_wrong_options_are_refused_before_embedding(pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
     for options, message in (
-        ({"k": 0}, "--k 0 is not possible"),
-        ({"method": "dbscan"}, "'dbscan' is unknown; choose one of auto, kmeans"),
-        ({"k": "foo"}, "--k 'foo' is not understood; give a number, a range as 2..30, or auto"),
-        ({"k": "5..2"}, "--k 5..2 is not possible"),
-        ({"level": "finest"}, "--level 'finest' is not understood; choose fine, medium, coarse"),
-        ({"method": "hdbscan", "k": 3}, "finds the number of clusters itself"),
-        ({"reduce": "tsne"}, "'tsne' is unknown; choose one of auto, none, pca, umap, graph"),
-        ({"place": "teleport"}, "'teleport' is unknown; choose one of symlink"),
-        ({"min_cluster_size": 1}, "--min-cluster-size 1 is not possible"),
-        ({"seed": -1}, "--seed -1 is not possible"),
+        ({"k": 0}, "--k 0 "),
+        ({"method": "dbscan"}, "'dbscan'.*auto, kmeans"),
+        ({"k": "foo"}, "--k 'foo'.*auto"),
+        ({"k": "5..2"}, "--k 5..2 "),
+        ({"level": "finest"}, "--level 'finest'.*fine, medium, coarse"),
+        ({"method": "hdbscan", "k": 3}, "hdbscan"),
+        ({"reduce": "tsne"}, "'tsne'.*none, "),
+        ({"place": "teleport"}, "'teleport'.*symlink"),
+        ({"min_cluster_size": 1}, "--min-cluster-size 1 "),
+        ({"seed": -1}, "--seed -1 "),
     ):
         with pytest.raises(UsageError, match=message):
             imgcluster.run([pictures], workspace=out, **options)  # type: ignore[arg-type]
@@ -268,38 +266,37 @@ def few(folder: Path, count: int, tiny_encoder: Path, *, same: bool) -> Path:
 @pytest.mark.parametrize("options", [{"k": 1}, {"k": 2}, {}])
 def test_one_image(tmp_path: Path, tiny_encoder: Path, options: dict[str, int]) -> None:
     out = few(tmp_path / "in", 1, tiny_encoder, same=False)
-    with pytest.raises(ClusteringError, match="1 image cannot be clustered; embed more"):
+    with pytest.raises(ClusteringError, match="1 image "):
         imgcluster.cluster(workspace=out, **options)
 
 
 def test_fewer_images_than_k(tmp_path: Path, tiny_encoder: Path) -> None:
     out = few(tmp_path / "in", 3, tiny_encoder, same=False)
-    with pytest.raises(ClusteringError, match="3 images cannot make 5 clusters.*--k 3"):
+    with pytest.raises(ClusteringError, match="3 images .*5 clusters.*--k 3"):
         imgcluster.cluster(workspace=out, k=5)
     assert [row.size for row in imgcluster.cluster(workspace=out, k=3).clusters] == [1, 1, 1]
 
 
 def test_all_images_the_same(tmp_path: Path, tiny_encoder: Path) -> None:
     out = few(tmp_path / "in", 12, tiny_encoder, same=True)
-    with pytest.raises(ClusteringError, match="only 1 .*distinct.*--k 1"):
+    with pytest.raises(ClusteringError, match="--k 1"):
         imgcluster.cluster(workspace=out, k=2)
     summary = imgcluster.cluster(workspace=out)
     assert [row.size for row in summary.clusters] == [12]
-    assert "All 12 images" in summary.warnings[0]
+    assert "12 images" in summary.warnings[0]
 
 
-def test_everything_noise_is_said_and_written(tmp_path: Path, tiny_encoder: Path) -> None:
+def test_all_images_are_noise(tmp_path: Path, tiny_encoder: Path) -> None:
     out = few(tmp_path / "in", 3, tiny_encoder, same=False)
     summary = imgcluster.cluster(workspace=out, method="hdbscan")
     assert (len(summary.clusters), summary.noise) == (0, 3)
-    assert "all are noise; try --min-cluster-size 2, or leave out --method" in summary.warnings[0]
-    assert summary.quality == "There are no clusters."
+    assert "--min-cluster-size 2" in summary.warnings[0]
     assert [path.name for path in (out / "clusters").iterdir()] == ["noise"]
     assert [row["distance"] for row in rows(out / "assignments.csv")] == ["", "", ""]
     assert [cluster["number"] for cluster in pages.read(out / "report.html").document["clusters"]] == [-1]
 
 
-def test_sixty_photographs_give_clusters_and_not_only_noise(tmp_path: Path) -> None:
+def test_sixty_photographs_give_several_clusters(tmp_path: Path) -> None:
     examples = Path(__file__).parents[2] / "examples/photos"
     summary = imgcluster.run([examples], workspace=tmp_path / "out", device="cpu")
     assert summary.embed.embedded == 60
@@ -340,12 +337,12 @@ def test_evaluate_against_a_table(workspace: Path, pictures: Path, tmp_path: Pat
         scores = imgcluster.evaluate(workspace=workspace, labels=labels)
         assert (scores.images, scores.unlabelled, scores.accuracy, scores.classes) == (12, 12, 1, 3)
     labels.write_text("path,label\nelsewhere.png,x\n")
-    with pytest.raises(UsageError, match="names none of the 24 images"):
+    with pytest.raises(UsageError, match="24 images"):
         imgcluster.evaluate(workspace=workspace, labels=labels)
     labels.write_text("file,kind\nelsewhere.png,x\n")
-    with pytest.raises(WorkspaceError, match="lacks the column 'path'"):
+    with pytest.raises(WorkspaceError, match="'path'"):
         imgcluster.evaluate(workspace=workspace, labels=labels)
-    with pytest.raises(UsageError, match="there is no label file"):
+    with pytest.raises(UsageError, match=r"none\.csv.*path and label"):
         imgcluster.evaluate(workspace=workspace, labels=tmp_path / "none.csv")
 
 
@@ -368,23 +365,19 @@ def test_evaluate_counts_noise_as_a_cluster(tmp_path: Path, tiny_encoder: Path) 
     assert list(table[0])[:3] == ["label", "noise", "cluster_000"]
 
 
+def cache_time(workspace: Path) -> int:
+    """Return the modification time of the cached clustering, in ns."""
+    return (workspace / "layers.parquet").stat().st_mtime_ns
+
+
 class TestLevels:
-    """Another layer of the last clustering is picked; anything else is computed."""
-
-    @pytest.fixture
-    def broken(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-        def fail(*arguments: object, **options: object) -> None:
-            raise RuntimeError("computed again")
-
-        return lambda: monkeypatch.setattr(cluster_module, "cluster_embeddings", fail)
+    """Another layer of the last clustering is read from the cache, which is written only after computing."""
 
     @pytest.mark.parametrize("options", [{}, {"k": 4}, {"k": "2..5"}, {"method": "hdbscan", "min_cluster_size": 2}])
-    def test_picking_computes_nothing(
-        self, workspace: Path, broken: Callable[[], None], options: dict[str, Any]
-    ) -> None:
+    def test_another_level_computes_nothing(self, workspace: Path, options: dict[str, Any]) -> None:
         first = imgcluster.cluster(workspace=workspace, **options)
         middle = (workspace / "assignments.csv").read_bytes()
-        broken()
+        written = cache_time(workspace)
         for number, count in enumerate(first.layers):
             summary = imgcluster.cluster(workspace=workspace, level=str(number), place="copy", **options)
             assert (summary.layer, len(summary.clusters), summary.layers) == (number, count, first.layers)
@@ -397,6 +390,7 @@ class TestLevels:
         assert (fine.layer, coarse.layer) == (0, len(first.layers) - 1)
         imgcluster.cluster(workspace=workspace, level="medium", **options)
         assert (workspace / "assignments.csv").read_bytes() == middle
+        assert cache_time(workspace) == written
 
     def test_a_first_clustering_can_be_fine(self, workspace: Path) -> None:
         summary = imgcluster.cluster(workspace=workspace, k=2, level="fine")
@@ -408,46 +402,42 @@ class TestLevels:
         "change",
         [{"seed": 1}, {"k": 3}, {"k": "auto"}, {"reduce": "pca"}, {"method": "hdbscan"}, {"assign_noise": True}],
     )
-    def test_other_options_compute_again(
-        self, workspace: Path, broken: Callable[[], None], change: dict[str, Any]
-    ) -> None:
+    def test_other_options_compute_again(self, workspace: Path, change: dict[str, Any]) -> None:
         imgcluster.cluster(workspace=workspace)
-        broken()
-        with pytest.raises(RuntimeError, match="computed again"):
-            imgcluster.cluster(workspace=workspace, level="coarse", **change)
+        written = cache_time(workspace)
+        imgcluster.cluster(workspace=workspace, level="coarse", **change)
+        assert cache_time(workspace) != written
 
-    def test_other_images_compute_again(
-        self, workspace: Path, pictures: Path, tiny_encoder: Path, broken: Callable[[], None]
-    ) -> None:
+    def test_other_images_compute_again(self, workspace: Path, pictures: Path, tiny_encoder: Path) -> None:
         imgcluster.cluster(workspace=workspace)
+        written = cache_time(workspace)
         Image.new("RGB", (9, 9), "white").save(pictures / "new.png")
         imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, device="cpu")
-        broken()
-        with pytest.raises(RuntimeError, match="computed again"):
-            imgcluster.cluster(workspace=workspace, level="coarse")
+        imgcluster.cluster(workspace=workspace, level="coarse")
+        assert cache_time(workspace) != written
 
     def test_a_damaged_file_is_computed_again(self, workspace: Path) -> None:
         imgcluster.cluster(workspace=workspace)
         expected = (workspace / "assignments.csv").read_bytes()
-        kept = workspace / "layers.parquet"
-        good = kept.read_bytes()
+        cache = workspace / "layers.parquet"
+        good = cache.read_bytes()
         for damaged in (b"", b"PAR1", good[: len(good) // 2], good[::-1]):
-            kept.write_bytes(damaged)
+            cache.write_bytes(damaged)
             imgcluster.cluster(workspace=workspace)
             assert (workspace / "assignments.csv").read_bytes() == expected
-            assert kept.read_bytes() == good
+            assert cache.read_bytes() == good
 
-    def test_a_level_that_is_not_there(self, workspace: Path) -> None:
+    def test_a_missing_level(self, workspace: Path) -> None:
         imgcluster.cluster(workspace=workspace)
         before = (workspace / "assignments.csv").read_bytes()
-        with pytest.raises(UsageError, match=r"--level 9 is not there; choose fine.*: 0 \(\d+ clusters\)"):
+        with pytest.raises(UsageError, match=r"--level 9 .*0 \(\d+ clusters\)"):
             imgcluster.cluster(workspace=workspace, level="9")
         assert (workspace / "assignments.csv").read_bytes() == before, "the last clustering stays"
 
 
 class TestCandidates:
     @pytest.mark.parametrize("k", ["auto", "2..5"])
-    def test_numbers_are_weighed_in_a_table_and_a_chart(self, workspace: Path, k: str) -> None:
+    def test_scores_are_written_as_a_table_and_a_plot(self, workspace: Path, k: str) -> None:
         summary = imgcluster.cluster(workspace=workspace, k=k)
         table = rows(workspace / "candidates.csv")
         assert list(table[0]) == list(CANDIDATES)
@@ -458,12 +448,12 @@ class TestCandidates:
         with Image.open(workspace / "candidates.png") as picture:
             assert picture.format == "PNG"
 
-    def test_the_next_clustering_takes_them_away(self, workspace: Path) -> None:
+    def test_the_next_clustering_removes_them(self, workspace: Path) -> None:
         imgcluster.cluster(workspace=workspace, k="auto")
         assert imgcluster.cluster(workspace=workspace).candidates == ()
         assert not list(workspace.glob("candidates.*"))
 
-    def test_picking_a_level_keeps_them(self, workspace: Path) -> None:
+    def test_another_level_keeps_them(self, workspace: Path) -> None:
         imgcluster.cluster(workspace=workspace, k="auto")
         before = (workspace / "candidates.csv").read_bytes()
         imgcluster.cluster(workspace=workspace, k="auto", level="fine")
@@ -475,7 +465,7 @@ class TestCandidates:
         assert not (workspace / "layers.parquet").exists()
 
 
-def test_too_large_a_k_is_warned_of(tmp_path: Path, tiny_encoder: Path) -> None:
+def test_a_warning_if_k_is_too_large(tmp_path: Path, tiny_encoder: Path) -> None:
     paint(tmp_path / "in", per_folder=60)
     out = tmp_path / "out"
     imgcluster.embed([tmp_path / "in"], workspace=out, encoder=tiny_encoder, device="cpu")
@@ -485,7 +475,7 @@ def test_too_large_a_k_is_warned_of(tmp_path: Path, tiny_encoder: Path) -> None:
         assert ["--k 12" in text and " 3 well-separated" in text for text in found] == [True] * warned
 
 
-def test_folders_that_the_clusters_repeat_are_said(tmp_path: Path, tiny_encoder: Path) -> None:
+def test_a_warning_if_clusters_follow_folders(tmp_path: Path, tiny_encoder: Path) -> None:
     paint(tmp_path / "in", per_folder=12)
     summary = imgcluster.run([tmp_path / "in"], workspace=tmp_path / "out", encoder=tiny_encoder, device="cpu", k=3)
-    assert any("match the folders" in warning for warning in summary.cluster.warnings)
+    assert any("folders" in warning for warning in summary.cluster.warnings)

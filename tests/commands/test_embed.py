@@ -1,4 +1,4 @@
-"""`embed`: what it finds, keeps, embeds again and lets go, and what it refuses."""
+"""`embed`: new, changed, unchanged and vanished images, interruptions, and refused input."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from PIL import Image
 import imgcluster
 import tiny_models
 from imgcluster import EmbedSummary, NoImagesError, UsageError, WorkspaceError
-from imgcluster.commands import intake
+from interruptions import interrupt_at
 
 
 def embed(*paths: Path, out: Path, encoder: Path, **options: object) -> EmbedSummary:
     return imgcluster.embed(paths, workspace=out, encoder=encoder, device="cpu", **options)  # type: ignore[arg-type]
 
 
-def held(out: Path) -> dict[str, np.ndarray]:
+def stored(out: Path) -> dict[str, np.ndarray]:
     """Return the workspace's vectors by path relative to its root."""
-    found = {}
+    vectors = {}
     for shard in sorted((out / "embeddings").glob("*.parquet")):
         table = pq.read_table(shard, partitioning=None)
         for path, vector in zip(table["path"].to_pylist(), table["embedding"].to_pylist(), strict=True):
-            found[path] = np.array(vector, dtype=np.float32)
-    return found
+            vectors[path] = np.array(vector, dtype=np.float32)
+    return vectors
 
 
 def skipped(out: Path) -> dict[str, str]:
@@ -43,7 +43,7 @@ def test_every_image_becomes_a_row(pictures: Path, tmp_path: Path, tiny_encoder:
     summary = embed(pictures, out=out, encoder=tiny_encoder)
     assert (summary.found, summary.embedded, summary.new, summary.skipped) == (24, 24, 24, 0)
     assert summary.roots == (str(pictures),)
-    assert sorted(held(out)) == sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png"))
+    assert sorted(stored(out)) == sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png"))
     table = pq.read_table(next((out / "embeddings").iterdir()), partitioning=None)
     names = ["path", "root", "size", "mtime_ns", "digest", "width", "height", "brightness", "colour"]
     assert table.column_names == [*names, "source", "embedding"]
@@ -52,7 +52,7 @@ def test_every_image_becomes_a_row(pictures: Path, tmp_path: Path, tiny_encoder:
     ).startswith("fixed_size_list<")
     assert table["width"].unique().to_pylist() == [10]
     assert table["height"].unique().to_pylist() == [12]
-    # Red, green and blue of the pictures are 200, 30 and 30 at most: the grey of red is 0.3 of it.
+    # The gray value of the red images is about 0.3 · 200.
     assert all(0.1 < value < 0.6 for value in table["brightness"].to_pylist())
     assert all(0.5 < value < 0.9 for value in table["colour"].to_pylist())
 
@@ -69,7 +69,7 @@ def test_one_folder_needs_no_list(pictures: Path, tmp_path: Path, tiny_encoder: 
     assert (both.embed.embedded, len(both.cluster.clusters)) == (24, 3)
 
 
-def test_a_second_time_nothing_is_embedded(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+def test_unchanged_images_are_not_embedded_again(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     out = tmp_path / "out"
     embed(pictures, out=out, encoder=tiny_encoder)
     before = {path.name: path.read_bytes() for path in (out / "embeddings").iterdir()}
@@ -78,41 +78,38 @@ def test_a_second_time_nothing_is_embedded(pictures: Path, tmp_path: Path, tiny_
     assert {path.name: path.read_bytes() for path in (out / "embeddings").iterdir()} == before
 
 
-def test_changed_touched_vanished_and_new_files(
-    pictures: Path, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_changed_touched_vanished_and_new_files(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     out = tmp_path / "out"
     embed(pictures, out=out, encoder=tiny_encoder)
-    old = held(out)
+    old = stored(out)
     Image.new("RGB", (10, 12), "white").save(pictures / "red/00.png")
     os.utime(pictures / "red/01.png", ns=(1, 1))
     (pictures / "red/02.png").unlink()
     Image.new("RGB", (10, 12), "black").save(pictures / "new.png")
     summary = embed(pictures, out=out, encoder=tiny_encoder)
     assert (summary.new, summary.changed, summary.unchanged, summary.vanished) == (1, 1, 22, 1)
-    now = held(out)
+    now = stored(out)
     assert set(now) == (set(old) - {"red/02.png"}) | {"new.png"}
     np.testing.assert_array_equal(now["red/00.png"], np.full(48, 155.0))
     np.testing.assert_array_equal(now["red/01.png"], old["red/01.png"])
-    # The touched file's new time is on record: it is not even opened the next time.
-    opened: list[str] = []
-    real = intake.read_image
-    monkeypatch.setattr(intake, "read_image", lambda file, *more: opened.append(file.path) or real(file, *more))
+    # The new time of the touched file is stored, so that the file is not opened again.
+    touched = pictures / "red/01.png"
+    touched.write_bytes(b"?" * touched.stat().st_size)
+    os.utime(touched, ns=(1, 1))
     assert embed(pictures, out=out, encoder=tiny_encoder).unchanged == 24
-    assert opened == []
 
 
-def test_a_file_that_broke_leaves_and_is_skipped(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+def test_a_damaged_file_is_removed_and_skipped(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     out = tmp_path / "out"
     embed(pictures, out=out, encoder=tiny_encoder)
     (pictures / "red/00.png").write_bytes((pictures / "red/00.png").read_bytes()[:60])
     summary = embed(pictures, out=out, encoder=tiny_encoder)
     assert (summary.found, summary.embedded, summary.skipped) == (24, 23, 1)
-    assert "red/00.png" not in held(out)
+    assert "red/00.png" not in stored(out)
     assert list(skipped(out)) == ["red/00.png"]
 
 
-def test_folders_add_up_and_paths_stay_relative_to_the_first_one(
+def test_folders_are_added_and_paths_stay_relative_to_the_first_one(
     pictures: Path, tmp_path: Path, tiny_encoder: Path
 ) -> None:
     out = tmp_path / "out"
@@ -122,14 +119,14 @@ def test_folders_add_up_and_paths_stay_relative_to_the_first_one(
     summary = embed(pictures / "blue", out=out, encoder=tiny_encoder)
     assert (summary.new, summary.embedded, summary.skipped, summary.vanished) == (8, 16, 1, 0)
     assert list(skipped(out)) == ["broken.jpg"]
-    assert "../blue/00.png" in held(out)
+    assert "../blue/00.png" in stored(out)
     assert json.loads((out / "manifest.json").read_text())["base"] == str(pictures / "red")
-    # The folder around both finds the rest, and what lies in both once.
+    # The parent folder adds the rest; no image is stored twice.
     summary = embed(pictures, out=out, encoder=tiny_encoder)
     assert (summary.new, summary.unchanged, summary.embedded) == (8, 16, 24)
 
 
-def test_fresh_keeps_only_what_is_named_now(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+def test_fresh_keeps_only_the_named_folders(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     out = tmp_path / "out"
     embed(pictures / "red", out=out, encoder=tiny_encoder)
     summary = embed(pictures / "blue", out=out, encoder=tiny_encoder, fresh=True)
@@ -140,61 +137,55 @@ def test_another_encoder_is_refused_until_fresh(pictures: Path, tmp_path: Path, 
     out = tmp_path / "out"
     other = tiny_models.identity(tmp_path / "other.onnx", ["n", 4, 4, 3], dtype="uint8")
     embed(pictures, out=out, encoder=tiny_encoder)
-    with pytest.raises(WorkspaceError, match="made with encoder 'tiny'.*asked for is 'other'.*--fresh"):
+    with pytest.raises(WorkspaceError, match="'tiny'.*'other'.*--fresh"):
         embed(pictures, out=out, encoder=other)
     assert embed(pictures, out=out, encoder=other, fresh=True).new == 24
-    assert (held(out)["red/00.png"] >= 0).all()
+    assert (stored(out)["red/00.png"] >= 0).all()
 
 
 @pytest.mark.parametrize("fresh", [False, True])
-def test_nothing_found_changes_nothing(pictures: Path, tmp_path: Path, tiny_encoder: Path, fresh: bool) -> None:
+def test_an_empty_folder_changes_nothing(pictures: Path, tmp_path: Path, tiny_encoder: Path, fresh: bool) -> None:
     out = tmp_path / "out"
     embed(pictures, out=out, encoder=tiny_encoder)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     empty = tmp_path / "empty"
     empty.mkdir()
     (empty / "notes.txt").write_text("not a picture")
-    with pytest.raises(NoImagesError, match="no image found in .*empty: it holds other files only"):
+    with pytest.raises(NoImagesError, match="empty.*other files"):
         embed(empty, out=out, encoder=tiny_encoder, fresh=fresh)
-    # The folder was emptied, or its disk is not mounted: an hour's work is not thrown away for that.
+    # The folder was emptied, or its disk is not mounted.
     shutil.rmtree(pictures)
     pictures.mkdir()
-    with pytest.raises(NoImagesError, match="nothing is there"):
+    with pytest.raises(NoImagesError, match=str(pictures)):
         embed(pictures, out=out, encoder=tiny_encoder, fresh=fresh)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
-def test_only_broken_images_says_the_first_reason(tmp_path: Path, tiny_encoder: Path) -> None:
+def test_the_first_reason_if_no_image_is_readable(tmp_path: Path, tiny_encoder: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.jpg").write_bytes(b"")
-    with pytest.raises(
-        NoImagesError, match=r"no image in .* can be read \(1 tried\); the first, .*a\.jpg: the file is empty"
-    ):
+    with pytest.raises(NoImagesError, match=r"a\.jpg: the file is empty"):
         embed(tmp_path / "in", out=tmp_path / "out", encoder=tiny_encoder)
 
 
-def test_an_interruption_keeps_what_was_done(
-    pictures: Path, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_command_continues(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     out = tmp_path / "out"
-    real = intake.read_image
-
-    def interrupted(file: object, *more: object) -> object:
-        if getattr(file, "path", "") == "red/05.png":
-            raise KeyboardInterrupt
-        return real(file, *more)  # type: ignore[arg-type]
-
     for fresh in (False, True):
-        with monkeypatch.context() as patch:
-            patch.setattr(intake, "read_image", interrupted)
-            with pytest.raises(KeyboardInterrupt):
-                embed(pictures, out=out, encoder=tiny_encoder, batch_size=2, fresh=fresh)
-        # The same command goes on: blue and green were done, and four of red.
+        with pytest.raises(KeyboardInterrupt):
+            embed(
+                pictures,
+                out=out,
+                encoder=tiny_encoder,
+                batch_size=2,
+                fresh=fresh,
+                on_progress=interrupt_at("embed", done=21),
+            )
+        # Ten batches of two were complete.
         summary = embed(pictures, out=out, encoder=tiny_encoder, fresh=fresh)
         assert (summary.unchanged, summary.new, summary.embedded) == (20, 4, 24)
 
 
-def test_no_finite_numbers_is_a_reason_to_skip(tmp_path: Path) -> None:
+def test_images_with_vectors_that_are_not_finite_are_skipped(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     Image.new("RGB", (4, 4), "black").save(folder / "black.png")
@@ -202,34 +193,34 @@ def test_no_finite_numbers_is_a_reason_to_skip(tmp_path: Path) -> None:
     encoder = tiny_models.not_a_number(tmp_path / "broken.onnx")
     summary = embed(folder, out=tmp_path / "out", encoder=encoder)
     assert (summary.embedded, summary.skipped) == (1, 1)
-    assert skipped(tmp_path / "out") == {"black.png": "encoder broken gives no finite numbers for it"}
+    assert list(skipped(tmp_path / "out")) == ["black.png"]
 
 
-def test_workspace_is_left_out_and_cannot_be_embedded(pictures: Path, tiny_encoder: Path) -> None:
+def test_the_workspace_is_excluded_and_cannot_be_embedded(pictures: Path, tiny_encoder: Path) -> None:
     out = pictures / "out"
     embed(pictures, out=out, encoder=tiny_encoder)
     imgcluster.cluster(workspace=out, k=3, place="copy")
     summary = embed(pictures, out=out, encoder=tiny_encoder)
     assert (summary.found, summary.unchanged) == (24, 24)
-    with pytest.raises(UsageError, match="lies in the workspace"):
+    with pytest.raises(UsageError, match=str(out)):
         embed(out / "clusters", out=out, encoder=tiny_encoder)
-    # But a cluster's folder can be looked at more closely in a workspace of its own.
+    # A cluster's folder can be embedded in another workspace.
     closer = embed(out / "clusters/cluster_000", out=pictures.parent / "closer", encoder=tiny_encoder)
     assert closer.embedded == 8
 
 
-def test_a_damaged_manifest_costs_no_embedding(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+def test_embeddings_survive_a_damaged_manifest(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     out = tmp_path / "out"
     embed(pictures, out=out, encoder=tiny_encoder)
     (out / "manifest.json").write_text("{")
-    with pytest.raises(WorkspaceError, match="delete that file, then run the same embed command again"):
+    with pytest.raises(WorkspaceError, match=r"manifest\.json.*delete that file"):
         embed(pictures, out=out, encoder=tiny_encoder)
     (out / "manifest.json").unlink()
     assert embed(pictures, out=out, encoder=tiny_encoder).unchanged == 24
     assert imgcluster.cluster(workspace=out, k=3).images == 24
 
 
-def test_a_folder_that_cannot_be_read_just_now_keeps_its_embeddings(
+def test_the_images_of_an_unreadable_folder_are_kept(
     pictures: Path, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
@@ -249,32 +240,22 @@ def test_a_folder_that_cannot_be_read_just_now_keeps_its_embeddings(
     assert embed(pictures, out=out, encoder=tiny_encoder).unchanged == 24
 
 
-def test_clustering_after_an_interruption_that_mended_a_file(
-    pictures: Path, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+def test_clustering_after_a_repaired_file_and_an_interruption(
+    pictures: Path, tmp_path: Path, tiny_encoder: Path
 ) -> None:
     out = tmp_path / "out"
     (pictures / "blue/00.png").rename(tmp_path / "good.png")
     (pictures / "blue/00.png").write_bytes(b"")
     embed(pictures, out=out, encoder=tiny_encoder)
     (tmp_path / "good.png").replace(pictures / "blue/00.png")
-    real = intake.read_image
-
-    def interrupted(file: object, *more: object) -> object:
-        if getattr(file, "path", "") == "red/05.png":
-            raise KeyboardInterrupt
-        return real(file, *more)  # type: ignore[arg-type]
-
-    os.utime(pictures / "red/05.png", ns=(1, 1))
-    with monkeypatch.context() as patch:
-        patch.setattr(intake, "read_image", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            embed(pictures, out=out, encoder=tiny_encoder, batch_size=1)
+    with pytest.raises(KeyboardInterrupt):
+        embed(pictures, out=out, encoder=tiny_encoder, batch_size=1, on_progress=interrupt_at("embed", done=20))
     summary = imgcluster.cluster(workspace=out, k=3)
     assert summary.images == 24
-    assert "The last embed was interrupted" in " ".join(summary.warnings)
+    assert "interrupted" in " ".join(summary.warnings)
 
 
-def test_one_place_by_two_ways_counts_once(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+def test_a_folder_and_a_link_to_it_are_one_folder(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     out = tmp_path / "out"
     embed(pictures, out=out, encoder=tiny_encoder)
     (tmp_path / "link").symlink_to(pictures)
@@ -283,8 +264,8 @@ def test_one_place_by_two_ways_counts_once(pictures: Path, tmp_path: Path, tiny_
 
 
 def test_a_list_of_files(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
-    listed = [pictures / "red/00.png", pictures / "blue/01.png", pictures / "gone.png"]
-    summary = embed(out=tmp_path / "out", encoder=tiny_encoder, files=listed)
+    files = [pictures / "red/00.png", pictures / "blue/01.png", pictures / "gone.png"]
+    summary = embed(out=tmp_path / "out", encoder=tiny_encoder, files=files)
     assert (summary.embedded, summary.skipped) == (2, 1)
     ((path, reason),) = skipped(tmp_path / "out").items()
     assert path.endswith("gone.png")
@@ -292,18 +273,16 @@ def test_a_list_of_files(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> 
 
 
 def test_wrong_use_is_refused(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
-    with pytest.raises(UsageError, match="no such file or folder: .*nothing-here"):
+    with pytest.raises(UsageError, match="nothing-here"):
         embed(tmp_path / "nothing-here", out=tmp_path / "out", encoder=tiny_encoder)
-    with pytest.raises(UsageError, match="nothing to embed"):
+    with pytest.raises(UsageError, match="--files-from"):
         embed(out=tmp_path / "out", encoder=tiny_encoder)
     with pytest.raises(UsageError, match="--batch-size 0"):
         embed(pictures, out=tmp_path / "out", encoder=tiny_encoder, batch_size=0)
     assert not (tmp_path / "out").exists()
 
 
-def test_memory_and_results_do_not_depend_on_batches_and_workers(
-    pictures: Path, tmp_path: Path, tiny_encoder: Path
-) -> None:
+def test_results_do_not_depend_on_batches_and_workers(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     tables = []
     for number, (batch_size, workers) in enumerate([(1, 1), (5, 2), (64, 7)]):
         out = tmp_path / f"out{number}"

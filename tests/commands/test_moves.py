@@ -1,4 +1,4 @@
-"""Moved originals: what renaming, interrupting and undoing must not lose."""
+"""Moved originals: renaming, interruptions, dry runs and undo lose nothing."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def moved(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> Path:
     return out
 
 
-def test_a_renamed_workspace_gives_the_originals_back(moved: Path, pictures: Path) -> None:
+def test_undo_in_a_renamed_workspace(moved: Path, pictures: Path) -> None:
     renamed = moved.rename(moved.with_name("sorted"))
-    with pytest.raises(WorkspaceError, match="images were moved into .*sorted/clusters"):
+    with pytest.raises(WorkspaceError, match="sorted/clusters"):
         imgcluster.cluster(workspace=renamed, k=2)
     assert imgcluster.undo(workspace=renamed).taken_back == 24
     assert len(list(pictures.rglob("*.png"))) == 24
@@ -44,18 +44,16 @@ def test_the_page_follows_an_undo(moved: Path) -> None:
 
 def test_a_renamed_cluster_folder_keeps_its_entries(moved: Path, pictures: Path) -> None:
     (moved / "clusters/cluster_000").rename(moved / "clusters/mine")
-    answer = imgcluster.undo(workspace=moved)
-    assert (answer.taken_back, len(answer.left)) == (16, 8)
-    # Going on is possible, and the record of the others is kept.
+    summary = imgcluster.undo(workspace=moved)
+    assert (summary.taken_back, len(summary.left)) == (16, 8)
+    # Clustering is possible, and the journal of the others is archived.
     imgcluster.cluster(workspace=moved, k=2)
     assert len((moved / "outdated/placed.jsonl").read_text(encoding="utf-8").splitlines()) == 9
     assert len(list((moved / "clusters/mine").iterdir())) == 8
     assert len(list(pictures.rglob("*.png"))) == 16
 
 
-def test_an_interrupted_move_is_taken_back_by_the_same_command(
-    pictures: Path, tmp_path: Path, tiny_encoder: Path
-) -> None:
+def test_an_interrupted_move_is_undone_by_the_same_command(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     out = tmp_path / "out"
 
     def command(**more: Any) -> object:
@@ -92,7 +90,7 @@ def test_a_dry_run_of_everything_changes_nothing(
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
-def test_a_dry_run_borrows_the_shards_while_nobody_else_may_change_them(
+def test_a_dry_run_links_to_the_shards_and_locks_the_workspace(
     pictures: Path, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = {"workspace": tmp_path / "out", "encoder": tiny_encoder, "device": "cpu"}
@@ -121,47 +119,47 @@ def refuse(*_: object, **__: object) -> None:
 
 
 def snapshot(*folders: Path) -> dict[Path, tuple[int, bytes]]:
-    """Every file with its time of change; but the lock's, which taking it changes."""
+    """Return the time and content of every file except the lock."""
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
     return {path: (path.lstat().st_mtime_ns, path.read_bytes()) for path in files}
 
 
-def test_a_dry_run_leaves_an_interrupted_move_as_it_is_and_says_so(
+def test_a_dry_run_reports_an_interrupted_move_and_changes_nothing(
     pictures: Path, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
     options = {"workspace": out, "encoder": tiny_encoder, "device": "cpu", "k": 3}
     with pytest.raises(KeyboardInterrupt):
         imgcluster.run([pictures], place="move", on_progress=interrupt_at("report"), **options)  # type: ignore[arg-type]
-    (out / ".imgcluster-1-0.tmp").write_bytes(b"what a killed process leaves")
+    (out / ".imgcluster-1-0.tmp").write_bytes(b"of a killed process")
     before = snapshot(pictures, out)
-    sentence = "24 images lie in .*clusters since a command was interrupted: without --dry-run this command first"
-    with pytest.raises(WorkspaceError, match=rf"^{sentence} .*To see what comes then: imgcluster undo -w .*out$"):
+    note = "24 images .*clusters.*--dry-run"
+    with pytest.raises(WorkspaceError, match=rf"{note}.*imgcluster undo -w .*out$"):
         imgcluster.run([pictures], dry_run=True, **options)  # type: ignore[arg-type]
     summary = imgcluster.cluster(workspace=out, k=3, dry_run=True)
-    assert [bool(re.match(sentence, warning)) for warning in summary.warnings].count(True) == 1
+    assert [bool(re.match(note, warning)) for warning in summary.warnings].count(True) == 1
     assert imgcluster.undo(workspace=out, dry_run=True).taken_back == 24
     assert snapshot(pictures, out) == before
-    # The real command does what was said, and does not say it.
+    # The real command moves them back and reports nothing.
     summary = imgcluster.run([pictures], **options).cluster  # type: ignore[arg-type]
     assert len(list(pictures.rglob("*.png"))) == 24
-    assert not any(re.match(sentence, warning) for warning in summary.warnings)
+    assert not any(re.match(note, warning) for warning in summary.warnings)
 
 
-def test_a_dry_run_refuses_what_the_real_one_would(moved: Path, pictures: Path, tiny_encoder: Path) -> None:
+def test_a_dry_run_refuses_the_same_as_the_command(moved: Path, pictures: Path, tiny_encoder: Path) -> None:
     before = snapshot(moved)
     for refused in (
         lambda: imgcluster.cluster(workspace=moved, k=2, dry_run=True),
         lambda: imgcluster.run([pictures], workspace=moved, encoder=tiny_encoder, k=2, dry_run=True),
     ):
-        with pytest.raises(WorkspaceError, match="images were moved into .*clusters; imgcluster undo"):
+        with pytest.raises(WorkspaceError, match="clusters.*imgcluster undo"):
             refused()
-    with pytest.raises(UsageError, match="lies in the workspace .* itself"):
+    with pytest.raises(UsageError, match=str(moved / "clusters")):
         imgcluster.run([moved / "clusters"], workspace=moved, encoder=tiny_encoder, dry_run=True)
     assert snapshot(moved) == before
 
 
-def test_a_dry_run_shows_the_names_that_are_kept(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+def test_a_dry_run_shows_the_matched_names(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     out = tmp_path / "out"
     options = {"workspace": out, "encoder": tiny_encoder, "device": "cpu", "k": 3}
     imgcluster.run([pictures], **options)  # type: ignore[arg-type]
@@ -170,26 +168,26 @@ def test_a_dry_run_shows_the_names_that_are_kept(pictures: Path, tmp_path: Path,
     (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
     imgcluster.apply(tmp_path / "plan.json", workspace=out)
     before = snapshot(pictures, out)
-    rehearsed = imgcluster.run([pictures], dry_run=True, seed=5, **options)  # type: ignore[arg-type]
+    dry_run = imgcluster.run([pictures], dry_run=True, seed=5, **options)  # type: ignore[arg-type]
     assert snapshot(pictures, out) == before
-    assert {row.name for row in rehearsed.cluster.clusters} == {"Sea", "Sky", ""}
-    assert rehearsed.cluster.clusters == imgcluster.run([pictures], seed=5, **options).cluster.clusters  # type: ignore[arg-type]
+    assert {row.name for row in dry_run.cluster.clusters} == {"Sea", "Sky", ""}
+    assert dry_run.cluster.clusters == imgcluster.run([pictures], seed=5, **options).cluster.clusters  # type: ignore[arg-type]
 
 
 def test_an_error_of_a_dry_run_names_the_workspace(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     out = tmp_path / "out"
     imgcluster.embed([pictures], workspace=out, encoder=tiny_encoder, device="cpu")
     other = mean_colour(tmp_path / "other.onnx", dataclasses.replace(TINY, name="other"))
-    with pytest.raises(WorkspaceError, match=rf"^{re.escape(str(out))} was made with encoder 'tiny', asked for is 'o"):
+    with pytest.raises(WorkspaceError, match=rf"^{re.escape(str(out))} .*'tiny'.*'other'"):
         imgcluster.run([pictures], workspace=out, encoder=other, dry_run=True)
 
 
-def test_folder_names_of_one_folder_are_no_labels(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+def test_one_folder_gives_no_labels(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     imgcluster.run([pictures / "red"], workspace=tmp_path / "out", encoder=tiny_encoder, device="cpu", k=2)
-    with pytest.raises(UsageError, match="all images lie in one folder, so folder names say nothing"):
+    with pytest.raises(UsageError, match="--labels"):
         imgcluster.evaluate(workspace=tmp_path / "out")
 
 
-def test_what_a_method_would_ignore_is_refused(moved: Path) -> None:
-    with pytest.raises(ImgclusterError, match="--min-cluster-size is for hdbscan and evoc"):
+def test_an_option_of_another_method_is_refused(moved: Path) -> None:
+    with pytest.raises(ImgclusterError, match="--min-cluster-size.*hdbscan"):
         imgcluster.cluster(workspace=moved, k=2, min_cluster_size=5, dry_run=True)

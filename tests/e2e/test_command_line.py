@@ -1,4 +1,4 @@
-"""The command line as its user meets it: exit codes, one-line errors, JSON, streams, help."""
+"""The command line: exit codes, one-line errors, JSON, streams, help."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Tool:
 
 
 def one_line(run: Run) -> str:
-    """Return the one line that a failed command says."""
+    """Return the one line of a failed command."""
     assert "Traceback" not in run.stderr
     lines = run.stderr.splitlines()
     assert len(lines) == 1, run.stderr
@@ -79,7 +79,7 @@ def one_line(run: Run) -> str:
     return lines[0]
 
 
-def test_the_session_of_the_design_needs_no_path_between_its_commands(tool: Tool, pictures: Path) -> None:
+def test_commands_share_the_default_workspace(tool: Tool, pictures: Path) -> None:
     first = tool.embed(pictures)
     assert first.returncode == 0, first.stderr
     assert "Embedded 24 images with encoder tiny on CPU" in first.stdout
@@ -93,12 +93,12 @@ def test_the_session_of_the_design_needs_no_path_between_its_commands(tool: Tool
     assert "24 files (by symlink)" in tool("undo").stdout
 
 
-def test_run_skips_what_is_broken(tool: Tool, pictures: Path) -> None:
+def test_run_skips_damaged_images(tool: Tool, pictures: Path) -> None:
     (pictures / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
     words = ["run", pictures, "--k", "3", "--encoder", tool.encoder]
     run = tool(*words)
     assert run.returncode == 0
-    assert "Skipped 1 image that could not be read" in run.stdout
+    assert "Skipped 1 image" in run.stdout
     assert tool(*words, "--strict").returncode == 3
 
 
@@ -144,10 +144,10 @@ def test_usage_errors_are_2(tool: Tool, pictures: Path) -> None:
     assert tool("nonsense").returncode == 2
     run = tool.embed("missing-folder")
     assert run.returncode == 2
-    assert one_line(run) == "imgcluster: no such file or folder: missing-folder"
+    assert "missing-folder" in one_line(run)
     run = tool("embed", pictures, "--encoder", "nothing")
     assert run.returncode == 2
-    assert "encoder 'nothing' is unknown" in one_line(run)
+    assert "encoder 'nothing'" in one_line(run)
     run = tool.embed(pictures, "--mean", "a,b")
     assert run.returncode == 2
     assert "--mean 'a,b'" in one_line(run)
@@ -159,20 +159,20 @@ def test_no_image_is_4(tool: Tool, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     run = tool.embed(tmp_path / "empty")
     assert run.returncode == 4
-    assert "no image found" in one_line(run)
+    assert str(tmp_path / "empty") in one_line(run)
 
 
 def test_missing_device_is_5(tool: Tool, pictures: Path) -> None:
     # No machine has all of them.
     run = tool("embed", pictures, "--encoder", tool.encoder, "--device", "rocm")
     assert run.returncode == 5
-    assert "device rocm does not run here" in one_line(run)
+    assert "rocm" in one_line(run)
 
 
 def test_nothing_embedded_is_1(tool: Tool) -> None:
     run = tool("cluster")
     assert run.returncode == 1
-    assert "run imgcluster embed PATH first" in one_line(run)
+    assert "imgcluster embed PATH" in one_line(run)
 
 
 def test_json_is_one_object_and_nothing_else(tool: Tool, pictures: Path) -> None:
@@ -188,7 +188,7 @@ def test_json_is_one_object_and_nothing_else(tool: Tool, pictures: Path) -> None
     assert "100 clusters" in answer["error"]
 
 
-def test_quiet_says_nothing(tool: Tool, pictures: Path) -> None:
+def test_quiet_prints_nothing(tool: Tool, pictures: Path) -> None:
     run = tool("run", pictures, "--k", "3", "--encoder", tool.encoder, "-q")
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 
@@ -287,7 +287,7 @@ def test_a_second_process_is_refused(tool: Tool, pictures: Path) -> None:
     with Workspace(tool.folder / "imgcluster-out").locked():
         run = tool.embed(pictures)
     assert run.returncode == 1
-    assert "another imgcluster is working in" in one_line(run)
+    assert "another imgcluster" in one_line(run)
     assert tool.embed(pictures).returncode == 0
 
 
@@ -295,7 +295,7 @@ def test_a_second_process_is_refused(tool: Tool, pictures: Path) -> None:
 def test_interruption_is_130_and_the_same_command_resumes(tool: Tool, tmp_path: Path) -> None:
     paint(tmp_path / "many", per_folder=700)
     command = [sys.executable, "-m", "imgcluster", "embed", str(tmp_path / "many"), "--encoder", str(tool.encoder)]
-    # Slow enough to be met in the middle.
+    # Slow enough to be interrupted in the middle.
     command += ["--batch-size", "1", "--workers", "1"]
     process = subprocess.Popen(
         command, cwd=tool.folder, env=tool.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -319,7 +319,7 @@ def test_interruption_is_130_and_the_same_command_resumes(tool: Tool, tmp_path: 
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are Unicode there")
-def test_names_that_are_not_text(tool: Tool, tmp_path: Path) -> None:
+def test_file_names_that_are_not_text(tool: Tool, tmp_path: Path) -> None:
     folder = tmp_path / "odd"
     folder.mkdir()
     names = [
@@ -350,7 +350,7 @@ def _files(folder: bytes) -> list[bytes]:
     return [os.path.join(root, name) for root, _, names in os.walk(folder) for name in names]
 
 
-def test_the_number_of_clusters_in_all_its_ways(tool: Tool, pictures: Path) -> None:
+def test_number_of_clusters_and_levels(tool: Tool, pictures: Path) -> None:
     assert tool("embed", pictures, "--encoder", tool.encoder).returncode == 0
     run = tool("cluster", "--k", "auto")
     assert run.returncode == 0, run.stderr
@@ -362,14 +362,15 @@ def test_the_number_of_clusters_in_all_its_ways(tool: Tool, pictures: Path) -> N
     assert [candidate["k"] for candidate in answer["candidates"]] == [2, 3, 4, 5]
     assert len(answer["clusters"]) == 3
     run = tool("cluster", "--k", "2")
-    assert "Numbers of clusters" not in run.stdout
-    for wrong, message in (("foo", "--k 'foo' is not understood"), ("²", "--k '²' is not understood")):
+    assert "chosen" not in run.stdout
+    for wrong in ("foo", "²"):
         run = tool("cluster", "--k", wrong)
         assert run.returncode == 2
-        assert one_line(run).startswith(f"imgcluster: {message}; give a number, a range as 2..30, or auto")
+        assert f"--k '{wrong}'" in one_line(run)
     run = tool("cluster", "--level", "9")
     assert run.returncode == 2
-    assert "--level 9 is not there; choose fine, medium, coarse, or a layer's number: 0 (" in one_line(run)
+    assert "--level 9 " in one_line(run)
+    assert "fine, medium, coarse" in one_line(run)
     run = tool("cluster", "--level", "fine")
     assert run.returncode == 0
-    assert "; the same command with --level fine or coarse picks them." in run.stdout
+    assert "--level" in run.stdout

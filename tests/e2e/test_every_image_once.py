@@ -1,4 +1,4 @@
-"""The promise of the whole tool, over generated folders: every image found is in exactly one row of one table."""
+"""In any generated folder, every image is in exactly one row of one table."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ TREES = st.dictionaries(st.tuples(st.lists(NAMES, max_size=2).map(tuple), NAMES)
 
 
 def write(folder: Path, tree: dict[tuple[tuple[str, ...], str], str]) -> tuple[set[str], set[str]]:
-    """Write a tree of files; return the paths that can be read, and those that must be skipped."""
+    """Write a tree of files; return the readable paths and those that must be skipped."""
     good, bad = set(), set()
     for number, ((parents, name), kind) in enumerate(tree.items()):
-        home = folder.joinpath(*(f"d{parent}" for parent in parents))
-        home.mkdir(parents=True, exist_ok=True)
-        # The number keeps names apart where a file system ignores case.
+        parent = folder.joinpath(*(f"d{name}" for name in parents))
+        parent.mkdir(parents=True, exist_ok=True)
+        # The number makes names unique on file systems that ignore case.
         stem = f"f{name}{number}"
         pixels = np.random.default_rng(number).integers(0, 256, (6, 5, 3), dtype=np.uint8)
         buffer = io.BytesIO()
@@ -37,12 +37,12 @@ def write(folder: Path, tree: dict[tuple[tuple[str, ...], str], str]) -> tuple[s
         elif kind == "empty":
             content = b""
         elif kind == "text":
-            content = b"this is no picture"
+            content = b"not an image"
         elif kind == "renamed":
             extension = ".data"
         elif kind == "notes":
             content, extension = b"shopping list", ".txt"
-        path = home / f"{stem}{extension}"
+        path = parent / f"{stem}{extension}"
         path.write_bytes(content)
         if kind != "notes":
             (bad if kind in ("truncated", "empty", "text") else good).add(path.relative_to(folder).as_posix())
@@ -59,7 +59,7 @@ def test_every_image_is_in_exactly_one_row(
 ) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder, out = Path(temporary, "in"), Path(temporary, "out")
-        # The second tree comes over the first: files are added, replaced by better and by worse ones.
+        # The second tree adds files to the first and replaces some.
         for tree in (first, second):
             good, bad = write(folder, tree)
             everything = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}

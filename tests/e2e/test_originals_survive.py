@@ -1,4 +1,4 @@
-"""No command removes the last copy of an image, reaches outside the workspace, or follows a link planted in it."""
+"""No command removes the last copy of an image, writes outside the workspace, or follows links in it."""
 
 from __future__ import annotations
 
@@ -71,13 +71,13 @@ def test_originals_replaced_by_links_to_the_placed_files(collection: Collection,
         options.append(str(collection.pictures))
     collection.command(first, *options, "-w", collection.out)
     assert collection.lost() == 0
-    # Every original path still leads to its picture, too.
+    # Every original path still resolves to its image.
     assert all(Path(entry["source"]).is_file() for entry in collection.entries)
     collection.command("undo", "-w", collection.out)
     assert collection.lost() == 0
 
 
-def test_undo_says_which_link_is_in_the_way(command: Command, pictures: Path, tmp_path: Path) -> None:
+def test_undo_names_the_link_to_remove(command: Command, pictures: Path, tmp_path: Path) -> None:
     collection = Collection(command, pictures, tmp_path / "out", "move")
     collection.link_originals()
     done = command("undo", "-w", collection.out)
@@ -105,15 +105,15 @@ def test_placed_files_that_link_to_each_other(command: Command, pictures: Path, 
     shutil.copy(first, pictures / "red/02.png")
     out = tmp_path / "out"
     command("run", pictures, "-w", out, "--k", "3", "--place", "copy")
-    wanted = first.read_bytes()
-    placed = [path for path in (out / "clusters").rglob("*.png") if path.read_bytes() == wanted]
+    content = first.read_bytes()
+    placed = [path for path in (out / "clusters").rglob("*.png") if path.read_bytes() == content]
     assert len(placed) == 3
     originals = [first, second, pictures / "red/02.png"]
     for original, target in zip(originals, [*placed[1:], placed[0]], strict=True):
         original.unlink()
         original.symlink_to(target)
     command("undo", "-w", out)
-    assert all(original.read_bytes() == wanted for original in originals)
+    assert all(original.read_bytes() == content for original in originals)
 
 
 def test_hard_links_and_real_copies_of_originals_are_copies(command: Command, pictures: Path, tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_planted_links_are_refused_by_name(command: Command, pictures: Path, tmp
     if planted.is_dir():
         shutil.move(planted, outside)
     elif planted.is_file():
-        outside.write_bytes(planted.read_bytes() or b"what is to be kept")
+        outside.write_bytes(planted.read_bytes() or b"foreign file")
         planted.unlink()
     else:
         outside.mkdir()

@@ -1,4 +1,4 @@
-"""Atomic writing: the old file or the new one, and nothing left over."""
+"""Atomic writes: a reader sees the old file or the new one, and no temporary file remains."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def names(folder: Path) -> list[str]:
     return sorted(os.listdir(folder))
 
 
-def test_a_new_file_arrives_with_its_folders(tmp_path: Path) -> None:
+def test_missing_folders_are_created(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "new.txt"
-    with atomic_path(path) as draft:
-        assert draft.parent == path.parent
-        draft.write_bytes(b"new")
+    with atomic_path(path) as temporary:
+        assert temporary.parent == path.parent
+        temporary.write_bytes(b"new")
         assert not path.exists()
     assert path.read_bytes() == b"new"
     assert names(path.parent) == ["new.txt"]
@@ -31,8 +31,8 @@ def test_a_new_file_arrives_with_its_folders(tmp_path: Path) -> None:
 def test_the_old_file_is_replaced_only_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    with atomic_path(path) as draft:
-        draft.write_bytes(b"new")
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(b"new")
         assert path.read_bytes() == b"old"
     assert path.read_bytes() == b"new"
 
@@ -46,9 +46,9 @@ def test_an_error_inside_leaves_the_old_file_and_nothing_else(
     path.write_bytes(b"old")
 
     def write() -> None:
-        with atomic_path(path) as draft:
+        with atomic_path(path) as temporary:
             if written:
-                draft.write_bytes(b"half of the n")
+                temporary.write_bytes(b"half of the n")
             raise error
 
     with pytest.raises(type(error)):
@@ -65,8 +65,8 @@ def test_an_error_in_the_renaming_leaves_the_old_file(tmp_path: Path, monkeypatc
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(PermissionError), atomic_path(path) as draft:
-        draft.write_bytes(b"new")
+    with pytest.raises(PermissionError), atomic_path(path) as temporary:
+        temporary.write_bytes(b"new")
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["file"]
 
@@ -77,19 +77,19 @@ def test_a_kill_leaves_the_old_file(tmp_path: Path) -> None:
     script = (
         "import os, pathlib, sys\n"
         "from imgcluster.fileio.atomic import atomic_path\n"
-        "with atomic_path(pathlib.Path(sys.argv[1])) as draft:\n"
-        "    draft.write_bytes(b'half')\n"
+        "with atomic_path(pathlib.Path(sys.argv[1])) as temporary:\n"
+        "    temporary.write_bytes(b'half')\n"
         "    os._exit(9)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(imgcluster.__file__).parents[1])}
     done = subprocess.run([sys.executable, "-c", script, str(path)], env=environment, timeout=60, check=False)
     assert done.returncode == 9
     assert path.read_bytes() == b"old"
-    # What is left is hidden.
+    # The temporary file that remains is hidden.
     assert [name for name in names(tmp_path) if not name.startswith(".")] == ["file"]
 
 
-def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
+def test_two_writers_of_one_file_use_different_temporary_files(tmp_path: Path) -> None:
     path = tmp_path / "file"
     with atomic_path(path) as first, atomic_path(path) as second:
         assert first != second
@@ -99,7 +99,7 @@ def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
     assert names(tmp_path) == ["file"]
 
 
-def test_the_longest_name_a_file_system_takes(tmp_path: Path) -> None:
+def test_the_longest_possible_name(tmp_path: Path) -> None:
     path = tmp_path / ("n" * 255)
     write_text(path, "text")
     assert names(tmp_path) == ["n" * 255]
@@ -111,7 +111,7 @@ def test_a_file_that_was_never_written_is_an_error(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_text_keeps_its_line_ends_and_characters(tmp_path: Path) -> None:
+def test_text_is_written_unchanged(tmp_path: Path) -> None:
     text = "a\r\nb\nc\rÄ日本😀\ufeff"
     write_text(tmp_path / "file", text)
     assert (tmp_path / "file").read_bytes() == text.encode()
@@ -134,7 +134,7 @@ def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> None
     assert names(tmp_path) == ["file.json"]
 
 
-def test_removing_what_is_there_and_what_is_not(tmp_path: Path) -> None:
+def test_remove_accepts_missing_files(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.touch()
     remove(path)

@@ -1,4 +1,4 @@
-"""Tables: any text comes back as it was, and what is no such table is refused in plain words."""
+"""CSV tables: any text is read back unchanged, and invalid tables are refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.csv_tables import read_table, write_table
 from imgcluster.workspace.tables import ASSIGNMENTS, CLUSTERS, SKIPPED
 
-# What a path as text can hold: anything but NUL, which no file system takes, and lone surrogates.
+# Any character of a path as text: all but NUL and lone surrogates.
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=12) | st.text(
     st.sampled_from(list(",\"'\r\n\ufeff;\t \\=é")), max_size=8
 )
@@ -23,12 +23,12 @@ texts = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.lists(st.tuples(texts, texts), max_size=6))
 @example([("\ufeffa", "b\r"), ("", ""), ("\n", '"'), ("a\r\nb", "\r"), (" a ", ",")])
-def test_any_text_comes_back(rows: list[tuple[str, str]]) -> None:
+def test_any_text_is_read_back(rows: list[tuple[str, str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "skipped.csv"
         write_table(path, SKIPPED, rows)
         assert [(row["path"], row["reason"]) for row in read_table(path, SKIPPED)] == rows
-        # Another reader of RFC 4180 sees the same.
+        # Another reader of RFC 4180 agrees.
         with path.open(encoding="utf-8", newline="") as file:
             assert list(csv.reader(file)) == [list(SKIPPED), *map(list, rows)]
 
@@ -42,7 +42,7 @@ def test_a_table_of_one_column_keeps_empty_fields(values: list[str]) -> None:
         assert [row["path"] for row in read_table(path, ["path"])] == values
 
 
-def test_values_are_written_as_the_design_says(tmp_path: Path) -> None:
+def test_format_of_values(tmp_path: Path) -> None:
     path = tmp_path / "assignments.csv"
     write_table(path, ASSIGNMENTS, [("a.jpg", -1, 0.5, None, False, 0), ("b,c.jpg", 0, 1, 0.25, True, None)])
     assert path.read_bytes() == (
@@ -59,15 +59,15 @@ def test_a_table_without_rows(tmp_path: Path) -> None:
     assert list(read_table(path, SKIPPED)) == []
 
 
-def test_a_failing_source_of_rows_leaves_the_old_table(tmp_path: Path) -> None:
+def test_an_error_while_writing_keeps_the_old_table(tmp_path: Path) -> None:
     path = tmp_path / "skipped.csv"
     write_table(path, SKIPPED, [("old", "why")])
 
     def rows():  # type: ignore[no-untyped-def]
         yield ("new", "why")
-        raise RuntimeError("half way")
+        raise RuntimeError("interrupted")
 
-    with pytest.raises(RuntimeError, match="half way"):
+    with pytest.raises(RuntimeError, match="interrupted"):
         write_table(path, SKIPPED, rows())
     assert [row["path"] for row in read_table(path, SKIPPED)] == ["old"]
     assert [entry.name for entry in tmp_path.iterdir()] == ["skipped.csv"]
@@ -82,14 +82,14 @@ def test_a_failing_source_of_rows_leaves_the_old_table(tmp_path: Path) -> None:
     ],
     ids=["byte order mark and CRLF", "other order, no last line end", "more columns, an empty line"],
 )
-def test_tables_of_other_programs_are_read(tmp_path: Path, data: bytes) -> None:
+def test_tables_of_other_programs(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "labels.csv"
     path.write_bytes(data)
     assert [(row["path"], row["label"]) for row in read_table(path, ("path", "label"))] == [("a.jpg", "cat")]
 
 
 @pytest.mark.parametrize("sign", [",", ";", "\t"])
-def test_spreadsheets_of_all_countries_are_read(tmp_path: Path, sign: str) -> None:
+def test_separators_of_all_locales(tmp_path: Path, sign: str) -> None:
     path = tmp_path / "labels.csv"
     path.write_text(f'\ufeff"path"{sign}label\r\n"a{sign}b.jpg"{sign}cat\r\n', encoding="utf-8", newline="")
     assert [(row["path"], row["label"]) for row in read_table(path, ("path", "label"))] == [(f"a{sign}b.jpg", "cat")]
@@ -98,18 +98,18 @@ def test_spreadsheets_of_all_countries_are_read(tmp_path: Path, sign: str) -> No
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "lacks the column 'path'; needed are: path, reason"),
-        (b"path,why\na,b\n", "lacks the column 'reason'"),
-        (b"path,reason\na\n", "line 2: this row has not as many fields as the first"),
-        (b"path,reason\na,b\nc,d,e\n", "line 3: this row has not as many fields as the first"),
-        (b'path,reason\n"a,b\n', "cannot be read: unexpected end of data"),
-        (b'path,reason\n"a"x,b\n', "cannot be read: "),
-        ("path,reason\nä,b\n".encode("latin-1"), "cannot be read: .*utf-8"),
-        ("path,reason\nä,b\n".encode("utf-16"), "cannot be read: .*utf-8"),
-        (b"path,reason\n" + b"x" * 200_000 + b",b\n", "cannot be read: field larger"),
+        (b"", "column 'path'.* path, reason"),
+        (b"path,why\na,b\n", "column 'reason'"),
+        (b"path,reason\na\n", "line 2: "),
+        (b"path,reason\na,b\nc,d,e\n", "line 3: "),
+        (b'path,reason\n"a,b\n', "unexpected end of data"),
+        (b'path,reason\n"a"x,b\n', "expected after"),
+        ("path,reason\nä,b\n".encode("latin-1"), "utf-8"),
+        ("path,reason\nä,b\n".encode("utf-16"), "utf-8"),
+        (b"path,reason\n" + b"x" * 200_000 + b",b\n", "field larger"),
     ],
 )
-def test_what_is_no_such_table_is_refused(tmp_path: Path, data: bytes, message: str) -> None:
+def test_invalid_tables_are_refused(tmp_path: Path, data: bytes, message: str) -> None:
     path = tmp_path / "skipped.csv"
     path.write_bytes(data)
     with pytest.raises(WorkspaceError, match=message) as caught:
@@ -118,7 +118,7 @@ def test_what_is_no_such_table_is_refused(tmp_path: Path, data: bytes, message: 
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(WorkspaceError, match=r"nowhere\.csv cannot be read: .*No such file"):
+    with pytest.raises(WorkspaceError, match=r"nowhere\.csv.*No such file"):
         list(read_table(tmp_path / "nowhere.csv", SKIPPED))
-    with pytest.raises(WorkspaceError, match="cannot be read: "):
+    with pytest.raises(WorkspaceError, match=tmp_path.name):
         list(read_table(tmp_path, SKIPPED))

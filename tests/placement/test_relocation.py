@@ -1,4 +1,4 @@
-"""Relocating: placed files follow their clusters, under every kill and whatever lies in the way."""
+"""Relocation: placed files follow their clusters, also after interruptions and beside foreign files."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from imgcluster.placement import (
     UndoResult,
     folder_name,
     place,
-    plan,
+    plan_placement,
     read_journal,
     relocate,
     undo_placement,
 )
-from imgcluster.placement import relocation as module
+from interruptions import killing_at
 
 MODES = ["symlink", "copy", "hardlink", "move"]
 
 
-class Placed:
-    """Six pictures, of two folders with the same names, placed in three clusters."""
+class PlacedImages:
+    """Six images of two folders with equal file names, placed in three clusters."""
 
     def __init__(self, folder: Path, mode: str) -> None:
         self.folder, self.journal = folder / "out/clusters", folder / "out/placed.jsonl"
         self.folder.parent.mkdir()
         self.sources = []
-        for home in ("x", "y"):
-            (folder / home).mkdir()
+        for parent in ("x", "y"):
+            (folder / parent).mkdir()
             for name in ("1.jpg", "2.jpg", "3.jpg"):
-                path = folder / home / name
-                path.write_text(f"{home} {name}", encoding="utf-8")
+                path = folder / parent / name
+                path.write_text(f"{parent} {name}", encoding="utf-8")
                 self.sources.append(path)
         self.locations = [to_text(path) for path in self.sources]
-        place(plan(self.locations, [0, 0, 1, 1, 2, -1], self.folder, mode), self.journal)  # type: ignore[arg-type]
+        place(plan_placement(self.locations, [0, 0, 1, 1, 2, -1], self.folder, mode), self.journal)  # type: ignore[arg-type]
 
     def relocate(self, clusters: Sequence[int], names: Mapping[int, str] | None = None) -> int:
         journal = self.read()
@@ -64,11 +64,11 @@ class Placed:
 
 
 @pytest.fixture(params=MODES)
-def placed(request: pytest.FixtureRequest, tmp_path: Path) -> Placed:
-    return Placed(tmp_path, request.param)
+def placed(request: pytest.FixtureRequest, tmp_path: Path) -> PlacedImages:
+    return PlacedImages(tmp_path, request.param)
 
 
-def test_names_merges_and_moves(placed: Placed) -> None:
+def test_names_merges_and_moves(placed: PlacedImages) -> None:
     before = placed.found
     assert placed.relocate([0, 0, 2, 2, 2, 0], {0: "Sea & Söhne"}) == 5
     assert placed.found == {
@@ -86,44 +86,40 @@ def test_names_merges_and_moves(placed: Placed) -> None:
     assert all(source.exists() for source in placed.sources)
 
 
-def test_nothing_to_do_moves_nothing(placed: Placed) -> None:
+def test_unchanged_clusters_move_nothing(placed: PlacedImages) -> None:
     before = placed.journal.read_bytes()
     assert placed.relocate([0, 0, 1, 1, 2, -1]) == 0
     assert placed.journal.read_bytes() == before
 
 
-def test_equal_names_and_strangers_are_not_overwritten(placed: Placed) -> None:
+def test_equal_names_and_foreign_files_are_not_overwritten(placed: PlacedImages) -> None:
     (placed.folder / "cluster_001/1.jpg").rename(placed.folder / "cluster_001/mine.txt")
-    (placed.folder / "cluster_000/3.jpg").write_text("a stranger's", encoding="utf-8")
+    (placed.folder / "cluster_000/3.jpg").write_text("foreign", encoding="utf-8")
     placed.relocate([0, 0, 0, 0, 0, 0])
     found = placed.found
-    assert found["cluster_000/3.jpg"] == "a stranger's"
+    assert found["cluster_000/3.jpg"] == "foreign"
     assert found["cluster_001/mine.txt"] == "y 1.jpg"
     assert sorted(found.values()) == sorted(
-        ["a stranger's", "x 1.jpg", "x 2.jpg", "x 3.jpg", "y 1.jpg", "y 2.jpg", "y 3.jpg"]
+        ["foreign", "x 1.jpg", "x 2.jpg", "x 3.jpg", "y 1.jpg", "y 2.jpg", "y 3.jpg"]
     )
     journal = placed.read()
     assert journal is not None
-    # What its owner renamed is not ours any more.
+    # A renamed file is no longer in the journal.
     assert len(journal.entries) == 5
 
 
-@pytest.mark.parametrize("at", range(5))
+# Renames 0 and 6 replace the journal, those between move files.
+@pytest.mark.parametrize("at", range(7))
 @pytest.mark.parametrize("then", ["again", "back", "undo"])
-def test_a_kill_at_any_file_loses_none(placed: Placed, monkeypatch: pytest.MonkeyPatch, at: int, then: str) -> None:
-    before, real, calls = placed.found, module._rename, []
-
-    def dying(first: Path, second: Path) -> None:
-        if len(calls) == at:
-            raise KeyboardInterrupt
-        calls.append(first)
-        real(first, second)
-
-    monkeypatch.setattr(module, "_rename", dying)
+def test_a_kill_at_any_rename_loses_nothing(
+    placed: PlacedImages, monkeypatch: pytest.MonkeyPatch, at: int, then: str
+) -> None:
+    before = placed.found
     after = ([1, 1, 1, 1, 1, -1], {1: "all"})
-    with pytest.raises(KeyboardInterrupt):
-        placed.relocate(*after)
-    monkeypatch.setattr(module, "_rename", real)
+    with monkeypatch.context() as patch:
+        killing_at(patch, at)
+        with pytest.raises(KeyboardInterrupt):
+            placed.relocate(*after)
     if then == "again":
         placed.relocate(*after)
         assert sorted(placed.found.values()) == sorted(before.values())
@@ -131,11 +127,11 @@ def test_a_kill_at_any_file_loses_none(placed: Placed, monkeypatch: pytest.Monke
     elif then == "back":
         placed.relocate([0, 0, 1, 1, 2, -1])
         assert placed.found == before
-    taken = placed.undo()
-    assert (taken.done, taken.left) == (6, ())
+    undone = placed.undo()
+    assert (undone.done, undone.remaining) == (6, ())
     assert not placed.folder.exists()
     assert [source.read_text(encoding="utf-8") for source in placed.sources] == [
-        f"{home} {name}.jpg" for home in "xy" for name in "123"
+        f"{parent} {name}.jpg" for parent in "xy" for name in "123"
     ]
 
 
@@ -158,7 +154,7 @@ def test_a_kill_at_any_file_loses_none(placed: Placed, monkeypatch: pytest.Monke
         ("ชายหาดที่สวย", "cluster_003_ชายหาดที่สวย"),
     ],
 )
-def test_folders_take_what_any_file_system_takes_of_a_name(name: str, folder: str) -> None:
+def test_folder_names(name: str, folder: str) -> None:
     assert folder_name(3, name) == folder
     assert folder_name(-1, name) == "noise"
     assert len(os.fsencode(folder_name(3, name))) < 60

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("torch")
 
 from imgcluster.errors import DeviceError, NoImagesError, UsageError
-from imgcluster.training_options import TrainingOptions, meaning_of
+from imgcluster.options import TrainingOptions
 from imgcluster_training.progress import ignore_progress
 from imgcluster_training.request import resolve_request
 from tiny import TINY
@@ -93,7 +93,3 @@ def test_a_folder_without_images_is_an_error(tmp_path):
 def test_the_recipe_of_another_data_set_may_be_used(small_mnist, tmp_path):
     (tmp_path / "t.toml").write_text(TINY.replace('dataset = "mnist"', 'dataset = "fashion-mnist"'))
     assert resolve("mnist", recipe=str(tmp_path / "t.toml"), data_dir=small_mnist).recipe.data.dataset == "mnist"
-
-
-def test_every_option_has_a_meaning():
-    assert all(meaning_of(option).endswith(".") for option in TrainingOptions.__dataclass_fields__)

@@ -14,7 +14,7 @@ onnx = pytest.importorskip("onnx")
 
 from imgcluster.encoders.metadata import EncoderInfo  # noqa: E402
 from imgcluster.errors import UsageError  # noqa: E402
-from imgcluster.training_options import TrainingOptions  # noqa: E402
+from imgcluster.options import TrainingOptions  # noqa: E402
 from imgcluster_training.data.datasets import load_dataset  # noqa: E402
 from imgcluster_training.errors import TrainingError  # noqa: E402
 from imgcluster_training.export.to_onnx import run_onnx  # noqa: E402

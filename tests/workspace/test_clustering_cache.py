@@ -1,4 +1,4 @@
-"""Cached layers: they come back as they were, under the same key only, and a damaged file is no clustering."""
+"""The cached clustering: read for the same key only; a damaged file is ignored."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from imgcluster.types import Candidate, Clustering, ClusteringResult, Layer
-from imgcluster.workspace.caches import read_kept, write_kept
+from imgcluster.workspace.caches import read_clustering, write_clustering
 
 KEY = {"imgcluster": "1", "fingerprint": "ab", "options": {"k": None, "seed": 0}}
 
 
-def kept() -> ClusteringResult:
+def clustering_result() -> ClusteringResult:
     generator = np.random.default_rng(0)
     layers = tuple(
         Layer(
@@ -26,17 +26,17 @@ def kept() -> ClusteringResult:
     )
     candidates = (Candidate(2, 0.5, 0.25, 1.5, False), Candidate(3, 0.75, 1.0, 2.5, True))
     parameters = {"starts": 8, "k": 3, "k_range": [2, 30], "inertia": 1 / 3}
-    return ClusteringResult(Clustering(layers, 1, parameters, candidates), "some way", ((0.5, None, 1.0), (1.0,)))
+    return ClusteringResult(Clustering(layers, 1, parameters, candidates), "some method", ((0.5, None, 1.0), (1.0,)))
 
 
-def test_everything_comes_back(tmp_path: Path) -> None:
-    before = kept()
-    write_kept(tmp_path / "layers.parquet", KEY, before)
-    after = read_kept(tmp_path / "layers.parquet", KEY)
+def test_everything_is_read_back(tmp_path: Path) -> None:
+    before = clustering_result()
+    write_clustering(tmp_path / "layers.parquet", KEY, before)
+    after = read_clustering(tmp_path / "layers.parquet", KEY)
     assert after is not None
     assert (after.note, after.stability) == (before.note, before.stability)
     assert (after.clustering.chosen, after.clustering.candidates) == (1, before.clustering.candidates)
-    # In their order too: metrics.json shows them.
+    # Their order is kept, too: metrics.json contains them.
     assert list(after.clustering.parameters.items()) == list(before.clustering.parameters.items())
     for old, new in zip(before.clustering.layers, after.clustering.layers, strict=True):
         for name in ("labels", "confidence", "runner_up"):
@@ -54,27 +54,27 @@ def test_everything_comes_back(tmp_path: Path) -> None:
         {},
     ],
 )
-def test_under_another_key_there_is_nothing(tmp_path: Path, other: dict[str, Any]) -> None:
-    write_kept(tmp_path / "layers.parquet", KEY, kept())
-    assert read_kept(tmp_path / "layers.parquet", other) is None
+def test_another_key_finds_nothing(tmp_path: Path, other: dict[str, Any]) -> None:
+    write_clustering(tmp_path / "layers.parquet", KEY, clustering_result())
+    assert read_clustering(tmp_path / "layers.parquet", other) is None
 
 
-def test_where_nothing_was_kept(tmp_path: Path) -> None:
-    assert read_kept(tmp_path / "layers.parquet", KEY) is None
+def test_a_missing_cache(tmp_path: Path) -> None:
+    assert read_clustering(tmp_path / "layers.parquet", KEY) is None
     (tmp_path / "layers.parquet").mkdir()
-    assert read_kept(tmp_path / "layers.parquet", KEY) is None
+    assert read_clustering(tmp_path / "layers.parquet", KEY) is None
 
 
 @pytest.mark.parametrize("part", [0, 0.01, 0.5, 0.99])
-def test_a_truncated_file_is_nothing(tmp_path: Path, part: float) -> None:
+def test_a_truncated_file_is_ignored(tmp_path: Path, part: float) -> None:
     path = tmp_path / "layers.parquet"
-    write_kept(path, KEY, kept())
+    write_clustering(path, KEY, clustering_result())
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * part)])
-    assert read_kept(path, KEY) is None
+    assert read_clustering(path, KEY) is None
 
 
 def test_twice_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        write_kept(tmp_path / name, KEY, kept())
+        write_clustering(tmp_path / name, KEY, clustering_result())
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()

@@ -1,4 +1,4 @@
-"""The workspace: whose folder it is, who works in it, and what its manifest says."""
+"""The workspace folder: when a folder is accepted, its lock and its manifest."""
 
 from __future__ import annotations
 
@@ -45,50 +45,48 @@ def another_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-class TestWhoseFolder:
-    def test_making_the_object_creates_nothing(self, tmp_path: Path) -> None:
+class TestFolder:
+    def test_the_constructor_creates_nothing(self, tmp_path: Path) -> None:
         space = Workspace(tmp_path / "out")
         assert not space.path.exists()
-        assert not space.is_made
+        assert not space.is_initialized
         assert space.manifest == {}
         assert space.read_metrics() == {}
 
     def test_locking_makes_a_new_folder_a_workspace(self, tmp_path: Path) -> None:
         space = Workspace(tmp_path / "deep" / "out")
         with space.locked():
-            assert space.is_made
+            assert space.is_initialized
             space.write_manifest({})
         assert (space.path / MARKER).read_text(encoding="utf-8").startswith("This folder is a workspace of imgcluster")
-        assert Workspace(space.path).is_made
+        assert Workspace(space.path).is_initialized
 
-    def test_a_new_folder_that_nothing_comes_into_goes(self, tmp_path: Path) -> None:
+    def test_a_new_folder_that_stays_empty_is_removed(self, tmp_path: Path) -> None:
         with Workspace(tmp_path / "out").locked():
             pass
         assert list(tmp_path.iterdir()) == []
 
-    def test_an_empty_folder_is_taken(self, tmp_path: Path) -> None:
+    def test_an_empty_folder_is_accepted(self, tmp_path: Path) -> None:
         with Workspace(tmp_path).locked():
             assert (tmp_path / MARKER).is_file()
 
     @pytest.mark.parametrize("name", ["holiday.jpg", ".hidden", "manifest.json", "embeddings"])
-    def test_a_folder_of_others_is_refused_and_left_alone(self, tmp_path: Path, name: str) -> None:
+    def test_a_folder_with_other_files_is_refused_and_not_changed(self, tmp_path: Path, name: str) -> None:
         (tmp_path / name).write_bytes(b"{}")
-        with pytest.raises(
-            WorkspaceError, match="holds files that are not imgcluster's; choose an empty or new folder"
-        ):
+        with pytest.raises(WorkspaceError, match="other files.* -w DIR"):
             Workspace(tmp_path)
         assert os.listdir(tmp_path) == [name]
 
     def test_a_file_is_refused(self, tmp_path: Path) -> None:
         path = tmp_path / "photo.jpg"
         path.touch()
-        with pytest.raises(WorkspaceError, match=r"photo\.jpg is a file; a workspace is a folder: choose another"):
+        with pytest.raises(WorkspaceError, match=r"photo\.jpg .* -w DIR"):
             Workspace(path)
 
     def test_a_link_to_nowhere_is_refused(self, tmp_path: Path) -> None:
         path = tmp_path / "link"
         path.symlink_to(tmp_path / "nowhere")
-        with pytest.raises(WorkspaceError, match="choose another with -w DIR"):
+        with pytest.raises(WorkspaceError, match="link .* -w DIR"):
             Workspace(path)
 
     def test_a_link_to_a_workspace_is_one(self, tmp_path: Path) -> None:
@@ -96,7 +94,7 @@ class TestWhoseFolder:
         with Workspace(tmp_path / "real").locked():
             pass
         (tmp_path / "link").symlink_to(tmp_path / "real")
-        assert Workspace(tmp_path / "link").is_made
+        assert Workspace(tmp_path / "link").is_initialized
 
     def test_the_path_is_absolute(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
@@ -104,7 +102,7 @@ class TestWhoseFolder:
         assert space.path == tmp_path / "out"
         assert Workspace("a/../out").path == tmp_path / "out"
 
-    def test_what_a_kill_leaves_of_the_first_moment_is_taken(self, tmp_path: Path) -> None:
+    def test_a_folder_is_accepted_after_a_kill_before_the_marker(self, tmp_path: Path) -> None:
         script = (
             "import os, sys\n"
             "from imgcluster.workspace.folder import Workspace\n"
@@ -119,7 +117,7 @@ class TestWhoseFolder:
         with Workspace(folder).locked():
             assert (folder / MARKER).is_file()
 
-    def test_files_lie_where_the_design_says(self, tmp_path: Path) -> None:
+    def test_names_of_files(self, tmp_path: Path) -> None:
         space = Workspace(tmp_path)
         named = {
             space.embeddings: "embeddings",
@@ -137,27 +135,27 @@ class TestWhoseFolder:
 
 class TestLock:
     def test_a_second_process_is_kept_out(self, tmp_path: Path) -> None:
-        message = f"another imgcluster is working in {re.escape(str(tmp_path))}; wait for it, or choose another folder"
+        message = f"another imgcluster .*{re.escape(str(tmp_path))}.* -w DIR"
         space = Workspace(tmp_path)
         with another_process(tmp_path), pytest.raises(WorkspaceError, match=message), space.locked():
             pytest.fail("two processes hold one lock")
 
-    def test_it_ends_with_the_process_however_that_ends(self, tmp_path: Path) -> None:
+    def test_a_kill_releases_it(self, tmp_path: Path) -> None:
         with another_process(tmp_path) as process:
             process.kill()
             process.wait(timeout=30)
             with Workspace(tmp_path).locked():
                 pass
 
-    def test_it_ends_with_the_block_also_after_an_error(self, tmp_path: Path) -> None:
+    def test_an_error_releases_it(self, tmp_path: Path) -> None:
         with pytest.raises(RuntimeError, match="inside"), Workspace(tmp_path).locked():
             raise RuntimeError("inside")
         with Workspace(tmp_path).locked():
             pass
 
-    def test_two_in_one_process_are_kept_apart_too(self, tmp_path: Path) -> None:
+    def test_it_applies_within_one_process(self, tmp_path: Path) -> None:
         first, second = Workspace(tmp_path), Workspace(tmp_path)
-        with first.locked(), pytest.raises(WorkspaceError, match="another imgcluster is working"), second.locked():
+        with first.locked(), pytest.raises(WorkspaceError, match="another imgcluster"), second.locked():
             pytest.fail("two blocks hold one lock")
 
     def test_other_workspaces_are_not_locked(self, tmp_path: Path) -> None:
@@ -180,32 +178,27 @@ class TestManifest:
         space = Workspace(tmp_path / "out")
         with space.locked():
             space.write_manifest({"format": FORMAT + 1})
-        with pytest.raises(
-            WorkspaceError, match=rf"by a newer imgcluster \(format {FORMAT + 1}, known is {FORMAT}\); upgrade"
-        ):
+        with pytest.raises(WorkspaceError, match=f"version {FORMAT + 1}.* version {FORMAT}.*upgrade"):
             Workspace(space.path)
 
     @pytest.mark.parametrize(
         "data", [b"", b"{", b'{"format": 1', b"\xff\xfe{}", b"[]", b"null", b'{"format": "two"}', b'{"format": null}']
     )
-    def test_a_damaged_one_is_named_with_what_to_do(self, tmp_path: Path, data: bytes) -> None:
+    def test_a_damaged_manifest_is_named_with_the_remedy(self, tmp_path: Path, data: bytes) -> None:
         with Workspace(tmp_path).locked():
             (tmp_path / "manifest.json").write_bytes(data)
-        with pytest.raises(
-            WorkspaceError,
-            match=r"manifest\.json (cannot be read|is not as).*delete that file, then run",
-        ):
+        with pytest.raises(WorkspaceError, match=r"manifest\.json .*delete that file"):
             Workspace(tmp_path)
 
     def test_damaged_metrics_are_named(self, tmp_path: Path) -> None:
         space = Workspace(tmp_path)
         space.metrics.write_bytes(b"{")
-        with pytest.raises(WorkspaceError, match=r"metrics\.json cannot be read"):
+        with pytest.raises(WorkspaceError, match=r"metrics\.json"):
             space.read_metrics()
 
-    def test_what_is_missing_is_named_with_the_remedy(self, tmp_path: Path) -> None:
+    def test_a_missing_file_is_named_with_the_remedy(self, tmp_path: Path) -> None:
         space = Workspace(tmp_path)
-        with pytest.raises(WorkspaceError, match=r"has no metrics\.json yet: run imgcluster cluster"):
+        with pytest.raises(WorkspaceError, match=r"metrics\.json.*run imgcluster cluster"):
             space.require(space.metrics, "run imgcluster cluster")
         space.metrics.touch()
         space.require(space.metrics, "run imgcluster cluster")

@@ -1,4 +1,4 @@
-"""The index: what is known, what is left behind, and that a kill between any two steps loses nothing."""
+"""The index: lookup, removal of outdated rows, and that a kill between any two steps loses nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgcluster.workspace import shards as shard_files
-from imgcluster.workspace.index import Index, Known
+from imgcluster.workspace.index import Index, StoredImage
 from imgcluster.workspace.shards import Row, ShardWriter, all_shards, load, read_keys, read_rows, rows_of
 
 ENCODER = "photos 1"
@@ -21,7 +21,7 @@ ENCODER = "photos 1"
 
 @dataclass(frozen=True)
 class File:
-    """A file as a walk finds it: its bytes, of which `content` stands for all, and its time of change."""
+    """A found file: `content` stands for its bytes."""
 
     content: int
     mtime_ns: int = 0
@@ -50,7 +50,7 @@ def times(folder: Path) -> dict[str, int]:
     return {row.path: row.mtime_ns for row in stored(folder)}
 
 
-def known(index: Index, location: str) -> Known:
+def known(index: Index, location: str) -> StoredImage:
     found = index.find(location)
     assert found is not None
     return found
@@ -61,7 +61,7 @@ class Killed(BaseException):
 
 
 class TestFind:
-    def test_what_is_stored_is_found_with_what_tells_it_apart(self, tmp_path: Path) -> None:
+    def test_a_stored_image_is_found_with_size_time_and_digest(self, tmp_path: Path) -> None:
         write(tmp_path, [row(f"{number}.jpg", File(number, 10 + number)) for number in range(5)], rows_per_shard=2)
         index = Index(tmp_path, ENCODER)
         assert len(index) == 5
@@ -105,21 +105,21 @@ class TestFind:
             assert len(index) == 0
             assert index.find("/photos/a") is None
             assert not index.has_outdated_rows
-            assert index.forget_unseen({"/photos/a"}) == 0
+            assert index.drop_unseen({"/photos/a"}) == 0
             index.compact(ShardWriter(folder, ENCODER))
             assert all_shards(folder) == []
 
-    def test_what_is_dropped_is_not_found_any_more(self, tmp_path: Path) -> None:
+    def test_an_outdated_image_is_not_found(self, tmp_path: Path) -> None:
         write(tmp_path, [row("a", File(1)), row("b", File(1))])
         index = Index(tmp_path, ENCODER)
-        index.drop(known(index, "/photos/a"))
+        index.mark_outdated(known(index, "/photos/a"))
         assert index.find("/photos/a") is None
         assert index.find("/photos/b") is not None
         assert len(index) == 1
 
-    def test_nothing_is_known_where_all_is_to_be_forgotten(self, tmp_path: Path) -> None:
+    def test_a_fresh_index_is_empty(self, tmp_path: Path) -> None:
         write(tmp_path, [row("a", File(1))])
-        index = Index(tmp_path, ENCODER, forget=True)
+        index = Index(tmp_path, ENCODER, fresh=True)
         assert index.find("/photos/a") is None
         assert index.has_outdated_rows
         writer = ShardWriter(tmp_path, ENCODER)
@@ -129,32 +129,32 @@ class TestFind:
         assert len(all_shards(tmp_path)) == 1
 
 
-class TestForgetting:
-    def test_what_was_neither_kept_nor_replaced_goes(self, tmp_path: Path) -> None:
+class TestDropUnseen:
+    def test_images_that_were_not_marked_are_dropped(self, tmp_path: Path) -> None:
         write(tmp_path, [row(name, File(1)) for name in "abcd"], rows_per_shard=3)
         index = Index(tmp_path, ENCODER)
-        index.keep(known(index, "/photos/a"), 0)
-        index.drop(known(index, "/photos/b"))
-        # b is replaced, and not one of the vanished.
-        assert index.forget_unseen({f"/photos/{name}" for name in "abcd"}) == 2
+        index.mark_unchanged(known(index, "/photos/a"), 0)
+        index.mark_outdated(known(index, "/photos/b"))
+        # b is outdated, which is not counted.
+        assert index.drop_unseen({f"/photos/{name}" for name in "abcd"}) == 2
         index.compact(ShardWriter(tmp_path, ENCODER))
         assert load(tmp_path, ENCODER).locations == ["/photos/a"]
 
-    def test_only_what_this_run_looked_at_can_vanish(self, tmp_path: Path) -> None:
+    def test_images_outside_the_scope_are_kept(self, tmp_path: Path) -> None:
         class Below:
             def __contains__(self, location: object) -> bool:
                 return str(location).startswith("/photos/x/")
 
         write(tmp_path, [row("x/a", File(1)), row("y/a", File(1))])
         index = Index(tmp_path, ENCODER)
-        assert index.forget_unseen(Below()) == 1
+        assert index.drop_unseen(Below()) == 1
         index.compact(ShardWriter(tmp_path, ENCODER))
         assert load(tmp_path, ENCODER).locations == ["/photos/y/a"]
 
-    def test_the_last_shard_goes_with_its_last_image(self, tmp_path: Path) -> None:
+    def test_a_shard_without_images_is_removed(self, tmp_path: Path) -> None:
         write(tmp_path, [row("a", File(1))])
         index = Index(tmp_path, ENCODER)
-        assert index.forget_unseen({"/photos/a"}) == 1
+        assert index.drop_unseen({"/photos/a"}) == 1
         index.compact(ShardWriter(tmp_path, ENCODER))
         assert all_shards(tmp_path) == []
 
@@ -165,18 +165,18 @@ class TestCompact:
         before = {path.name: path.stat().st_mtime_ns for path in all_shards(tmp_path)}
         index = Index(tmp_path, ENCODER)
         for name in "abdef":
-            index.keep(known(index, f"/photos/{name}"), 0)
-        index.forget_unseen({f"/photos/{name}" for name in "abcdef"})
+            index.mark_unchanged(known(index, f"/photos/{name}"), 0)
+        index.drop_unseen({f"/photos/{name}" for name in "abcdef"})
         index.compact(ShardWriter(tmp_path, ENCODER))
         after = {path.name: path.stat().st_mtime_ns for path in all_shards(tmp_path)}
         assert sorted(after) == ["shard-000000.parquet", "shard-000002.parquet", "shard-000003.parquet"]
         assert all(after[name] == before[name] for name in after if name in before)
 
-    def test_new_times_of_change_are_kept(self, tmp_path: Path) -> None:
+    def test_new_modification_times_are_stored(self, tmp_path: Path) -> None:
         write(tmp_path, [row(name, File(1, 5)) for name in "abcdef"], rows_per_shard=3)
         index = Index(tmp_path, ENCODER)
         for name, mtime in zip("abcdef", [5, 5, 5, 5, 99, 5], strict=True):
-            index.keep(known(index, f"/photos/{name}"), mtime)
+            index.mark_unchanged(known(index, f"/photos/{name}"), mtime)
         index.compact(ShardWriter(tmp_path, ENCODER))
         assert times(tmp_path) == {"a": 5, "b": 5, "c": 5, "d": 5, "e": 99, "f": 5}
         assert [path.name for path in all_shards(tmp_path)] == ["shard-000000.parquet", "shard-000002.parquet"]
@@ -191,7 +191,7 @@ class TestCompact:
         before = load(tmp_path, ENCODER)
         index = Index(tmp_path, ENCODER)
         for number in range(runs):
-            index.keep(known(index, f"/photos/{number}"), number)
+            index.mark_unchanged(known(index, f"/photos/{number}"), number)
         index.compact(ShardWriter(tmp_path, ENCODER))
         assert len(all_shards(tmp_path)) == left
         after = load(tmp_path, ENCODER)
@@ -200,7 +200,7 @@ class TestCompact:
         assert after.fingerprint == before.fingerprint
         assert times(tmp_path) == {str(number): number for number in range(runs)}
 
-    def test_shards_of_another_encoder_go(self, tmp_path: Path) -> None:
+    def test_shards_of_another_encoder_are_removed(self, tmp_path: Path) -> None:
         write(tmp_path, [row("a", File(1))], identity="another")
         write(tmp_path, [row("b", File(1))])
         index = Index(tmp_path, ENCODER)
@@ -209,13 +209,13 @@ class TestCompact:
         assert load(tmp_path, "another").locations == []
         assert load(tmp_path, ENCODER).locations == ["/photos/b"]
 
-    def test_a_kill_between_writing_and_removing_leaves_duplicates_that_resolve(
+    def test_duplicates_after_a_kill_before_removing_are_resolved(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         write(tmp_path, [row("a", File(1)), row("b", File(2)), row("c", File(3, 5))])
         index = Index(tmp_path, ENCODER)
-        index.drop(known(index, "/photos/a"))
-        index.keep(known(index, "/photos/c"), 77)
+        index.mark_outdated(known(index, "/photos/a"))
+        index.mark_unchanged(known(index, "/photos/c"), 77)
         writer = ShardWriter(tmp_path, ENCODER)
         writer.add([row("a", File(9))])
         writer.flush()
@@ -224,7 +224,7 @@ class TestCompact:
             raise Killed
 
         with monkeypatch.context() as patch:
-            patch.setattr(shard_files, "discard", kill)
+            patch.setattr(shard_files, "remove_shards", kill)
             with pytest.raises(Killed):
                 index.compact(writer)
         assert len(stored(tmp_path)) > 3
@@ -245,13 +245,13 @@ class TestCompact:
 
 @dataclass
 class Store:
-    """A workspace's embeddings, worked on as `embed` does, and beside it what they should hold."""
+    """Embeddings that are updated as `embed` does, and the expected files."""
 
     folder: Path
     expected: dict[str, File] = field(default_factory=dict)
 
     def run(self, found: dict[str, File], roots: set[str], *, stop: str, rows_per_shard: int) -> None:
-        """Bring the store to what a walk through `roots` found; `stop` says where a kill interrupts it."""
+        """Update the store to the files `found` in `roots`; `stop` names the step before which a kill interrupts it."""
         index = Index(self.folder, ENCODER)
         writer = ShardWriter(self.folder, ENCODER, rows_per_shard=rows_per_shard)
         for number, (location, file) in enumerate(sorted(found.items())):
@@ -259,29 +259,29 @@ class Store:
                 return
             before = index.find(location)
             if before is not None and (before.digest == file.digest):
-                index.keep(before, file.mtime_ns)
+                index.mark_unchanged(before, file.mtime_ns)
                 continue
             if before is not None:
-                index.drop(before)
+                index.mark_outdated(before)
             root, _, path = location.rpartition("/")
             writer.add([row(path, file, root)])
         in_scope = {location for location in self.expected if location.rpartition("/")[0] in roots}
-        vanished = index.forget_unseen(in_scope)
+        vanished = index.drop_unseen(in_scope)
         assert vanished == len(in_scope - set(found)) or stop != "never"
         if stop == "before flushing":
             return
         writer.flush()
         if stop == "before compacting":
             return
-        remove: Callable[..., None] = shard_files.discard
+        remove: Callable[..., None] = shard_files.remove_shards
         if stop == "before removing":
-            shard_files.discard = lambda shards: None
+            shard_files.remove_shards = lambda shards: None
         elif stop == "while removing":
-            shard_files.discard = lambda shards: remove(shards[: len(shards) // 2])
+            shard_files.remove_shards = lambda shards: remove(shards[: len(shards) // 2])
         try:
             index.compact(writer)
         finally:
-            shard_files.discard = remove
+            shard_files.remove_shards = remove
 
     def check(self, allowed: dict[str, set[File]]) -> None:
         answer = load(self.folder, ENCODER)
@@ -302,11 +302,11 @@ walks = st.tuples(
 
 @settings(max_examples=35, deadline=None, derandomize=True)
 @given(st.lists(walks, min_size=1, max_size=5), st.integers(1, 4))
-def test_whatever_is_added_changed_removed_and_interrupted_the_next_whole_run_is_right(
+def test_a_complete_run_is_right_after_any_changes_and_interruptions(
     runs: list[tuple[dict[str, File], tuple[str, ...], str]], rows_per_shard: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
-        # Flushing to the disk is most of the time, and nothing here tells whether it was done.
+        # Flushing takes most of the time and has no visible effect here.
         patch.setattr("os.fsync", lambda descriptor: None)
         store = Store(Path(folder))
         allowed: dict[str, set[File]] = {}
@@ -320,7 +320,7 @@ def test_whatever_is_added_changed_removed_and_interrupted_the_next_whole_run_is
                 outside = {k: v for k, v in store.expected.items() if k.rpartition("/")[0] not in roots}
                 store.expected = outside | found
             else:
-                # A last run over everything, so that the model knows what is there.
+                # A complete run, so that the expected files are known.
                 found = store.expected | found
                 store.expected = dict.fromkeys([*store.expected, *load(store.folder, ENCODER).locations], File(0))
                 store.run(found, {"/photos/x", "/photos/y"}, stop="never", rows_per_shard=rows_per_shard)

@@ -1,4 +1,4 @@
-"""The stored layout: read back for the same key only; a damaged file is as good as none."""
+"""The cached layout: read for the same key only; a damaged file is ignored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from imgcluster.workspace.caches import read_layout, write_layout
 POINTS = np.array([[0.5, -1], [0, 1]], np.float32)
 
 
-def test_it_comes_back_for_its_key(tmp_path: Path) -> None:
+def test_it_is_read_for_its_key_only(tmp_path: Path) -> None:
     path = tmp_path / "layout.parquet"
     write_layout(path, "key", POINTS, "UMAP")
     stored = read_layout(path, "key")
@@ -26,21 +26,21 @@ def test_it_comes_back_for_its_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no layout", None])
-def test_what_is_no_layout_is_none(tmp_path: Path, content: bytes | None) -> None:
+def test_other_files_are_ignored(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "layout.parquet"
     if content is not None:
         path.write_bytes(content)
     assert read_layout(path, "key") is None
 
 
-def test_any_damage_is_none_or_harmless(tmp_path: Path) -> None:
+def test_damaged_files_are_ignored(tmp_path: Path) -> None:
     path = tmp_path / "layout.parquet"
     write_layout(path, "key", POINTS, "UMAP")
     whole = path.read_bytes()
     for cut in range(0, len(whole), 7):
         path.write_bytes(whole[:cut])
         assert read_layout(path, "key") is None
-    for place in range(0, len(whole), 3):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+    for position in range(0, len(whole), 3):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :])
         stored = read_layout(path, "key")
         assert stored is None or stored[0].shape == (2, 2)

@@ -1,4 +1,4 @@
-"""Plans: what is understood, what is refused in one line, and the clustering that comes of one."""
+"""Plans: parsing, one-line errors, and the resulting clustering."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgcluster import PlanError
-from imgcluster.workspace.plans import VERSION, Plan, carry_out, identity_of, read_plan
+from imgcluster.workspace.plans import VERSION, Plan, apply_plan, identity_of, read_plan
 
 PATHS = ["a.jpg", "b/c.jpg", "d.jpg", "e.jpg", "f.jpg", "<g>.jpg"]
 CLUSTERS = np.array([0, 0, 1, 1, 2, -1], np.int64)
@@ -22,9 +22,9 @@ def text(**values: Any) -> str:
     return json.dumps({"imgcluster_plan": VERSION, "clustering": IDENTITY, **values})
 
 
-def decide(**values: Any) -> tuple[list[int], dict[int, str]]:
-    decided = carry_out(read_plan(text(**values), "plan.json"), PATHS, CLUSTERS, {})
-    return decided.clusters.tolist(), decided.names
+def applied(**values: Any) -> tuple[list[int], dict[int, str]]:
+    result = apply_plan(read_plan(text(**values), "plan.json"), PATHS, CLUSTERS, {})
+    return result.clusters.tolist(), result.names
 
 
 class TestReading:
@@ -45,39 +45,39 @@ class TestReading:
     @pytest.mark.parametrize(
         ("given", "message"),
         [
-            ("", "is not a plan, which is JSON"),
-            ("{", "is not a plan, which is JSON"),
-            ("[" * 100_000, "is not a plan, which is JSON"),
-            ("9" * 10_000, "is not a plan"),
-            ("[]", "has no imgcluster_plan"),
-            ("{}", "has no imgcluster_plan"),
-            ('{"imgcluster_plan": 1, "imgcluster_plan": 1}', "stands there twice"),
-            ('{"imgcluster_plan": true}', "has the version true"),
-            ('{"imgcluster_plan": "1"}', "has the version"),
-            ('{"imgcluster_plan": 0}', "has the version 0"),
-            ('{"imgcluster_plan": 2}', "made by a newer imgcluster .*upgrade"),
-            ('{"imgcluster_plan": 1}', "does not say which clustering"),
-            (text(colour="red"), "unknown key 'colour'"),
-            (text(names=[]), "names is \\[\\]"),
-            (text(names={"x": "a"}), "names 'x', which is no cluster number"),
-            (text(names={"-1": "a"}), "no cluster number"),
-            (text(names={"1": "a", "01": "b"}), "names cluster 1 twice"),
-            (text(names={"1": 5}), "name 5, which is no text"),
-            (text(names={"1": "x" * 81}), "81 characters, the limit is 80"),
+            ("", "JSON"),
+            ("{", "JSON"),
+            ("[" * 100_000, "JSON"),
+            ("9" * 10_000, "plan"),
+            ("[]", "imgcluster_plan"),
+            ("{}", "imgcluster_plan"),
+            ('{"imgcluster_plan": 1, "imgcluster_plan": 1}', "'imgcluster_plan'"),
+            ('{"imgcluster_plan": true}', "version true"),
+            ('{"imgcluster_plan": "1"}', "version '1'"),
+            ('{"imgcluster_plan": 0}', "version 0"),
+            ('{"imgcluster_plan": 2}', "version 2.*upgrade"),
+            ('{"imgcluster_plan": 1}', "key clustering"),
+            (text(colour="red"), "'colour'.*merges, misplaced, names"),
+            (text(names=[]), "names .*\\[\\]"),
+            (text(names={"x": "a"}), "'x'"),
+            (text(names={"-1": "a"}), "'-1'"),
+            (text(names={"1": "a", "01": "b"}), "cluster 1 "),
+            (text(names={"1": 5}), "name 5"),
+            (text(names={"1": "x" * 81}), "81 .*80"),
             (text(names={"1": "a\nb"}), "control characters"),
             (text(names={"1": "a\u2028b"}), "control characters"),
             (text(names={"1": "a\ud800"}), "control characters"),
-            (text(merges={}), "merges is {}"),
-            (text(merges=[1]), "entry of merges has from and into"),
-            (text(merges=[{"from": 1}]), "entry of merges has from and into"),
-            (text(merges=[{"from": 1, "into": 1}]), "merges cluster 1 into itself"),
-            (text(merges=[{"from": 1, "into": 2}, {"from": 1, "into": 0}]), "merges cluster 1 twice"),
-            (text(merges=[{"from": "noise", "into": 0}]), "merges noise into cluster 0"),
+            (text(merges={}), "merges .*{}"),
+            (text(merges=[1]), "merges is 1.* from, into"),
+            (text(merges=[{"from": 1}]), "merges .*from, into"),
+            (text(merges=[{"from": 1, "into": 1}]), "cluster 1 "),
+            (text(merges=[{"from": 1, "into": 2}, {"from": 1, "into": 0}]), "cluster 1 "),
+            (text(merges=[{"from": "noise", "into": 0}]), "cluster 0.*--assign-noise"),
             (text(merges=[{"from": True, "into": 0}]), "cluster true"),
             (text(merges=[{"from": 1.5, "into": 0}]), "cluster 1.5"),
             (text(merges=[{"from": -1, "into": 0}]), "cluster -1"),
-            (text(misplaced=[{"path": 5, "to": 0}]), "image 5, which is no path"),
-            (text(misplaced=[{"path": "a.jpg", "to": 0}] * 2), "image 'a.jpg' twice"),
+            (text(misplaced=[{"path": 5, "to": 0}]), "path 5"),
+            (text(misplaced=[{"path": "a.jpg", "to": 0}] * 2), "'a.jpg'"),
             (text(misplaced=[{"path": "a.jpg", "to": "sea"}]), "cluster 'sea'"),
         ],
     )
@@ -94,38 +94,38 @@ class TestReading:
             lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
         )
     )
-    def test_any_value_is_a_plan_or_an_error_of_ours(self, value: Any) -> None:
+    def test_any_value_is_a_plan_or_a_plan_error(self, value: Any) -> None:
         for key in ("names", "merges", "misplaced"):
             try:
                 plan = read_plan(text(**{key: value}), "plan.json")
-                carry_out(plan, PATHS, CLUSTERS, {})
+                apply_plan(plan, PATHS, CLUSTERS, {})
             except PlanError:
                 pass
 
 
-class TestCarryingOut:
+class TestApplying:
     def test_a_name_changes_nothing_else(self) -> None:
-        assert decide(names={"1": "sea"}) == (CLUSTERS.tolist(), {1: "sea"})
+        assert applied(names={"1": "sea"}) == (CLUSTERS.tolist(), {1: "sea"})
 
-    def test_names_of_before_stay_change_and_go(self) -> None:
+    def test_present_names_are_kept_changed_or_removed(self) -> None:
         before = {0: "old", 1: "other", 2: "third"}
-        given = {"0": "new", "1": ""}
-        decided = carry_out(read_plan(text(names=given), "p"), PATHS, CLUSTERS, before)
-        assert decided.names == {0: "new", 2: "third"}
+        names = {"0": "new", "1": ""}
+        result = apply_plan(read_plan(text(names=names), "p"), PATHS, CLUSTERS, before)
+        assert result.names == {0: "new", 2: "third"}
 
-    def test_merges_follow_each_other_and_numbers_stay(self) -> None:
+    def test_merges_are_transitive_and_numbers_do_not_change(self) -> None:
         merges = [{"from": 0, "into": 1}, {"from": 1, "into": 2}]
-        clusters, _ = decide(merges=merges)
+        clusters, _ = applied(merges=merges)
         assert clusters == [2, 2, 2, 2, 2, -1]
-        assert decide(merges=[{"from": 1, "into": "noise"}])[0] == [0, 0, -1, -1, 2, -1]
+        assert applied(merges=[{"from": 1, "into": "noise"}])[0] == [0, 0, -1, -1, 2, -1]
 
-    def test_a_name_goes_along_where_there_is_none(self) -> None:
+    def test_an_unnamed_cluster_inherits_a_name(self) -> None:
         plan = read_plan(text(merges=[{"from": 0, "into": 1}]), "p")
-        assert carry_out(plan, PATHS, CLUSTERS, {0: "sea"}).names == {1: "sea"}
-        assert carry_out(plan, PATHS, CLUSTERS, {0: "sea", 1: "shore"}).names == {1: "shore"}
+        assert apply_plan(plan, PATHS, CLUSTERS, {0: "sea"}).names == {1: "sea"}
+        assert apply_plan(plan, PATHS, CLUSTERS, {0: "sea", 1: "shore"}).names == {1: "shore"}
 
-    def test_misplaced_images_arrive_where_their_cluster_went(self) -> None:
-        decided = carry_out(
+    def test_corrections_follow_merges(self) -> None:
+        result = apply_plan(
             read_plan(
                 text(
                     merges=[{"from": 1, "into": 2}],
@@ -142,59 +142,59 @@ class TestCarryingOut:
             CLUSTERS,
             {},
         )
-        assert decided.clusters.tolist() == [2, 0, 2, 2, -1, 0]
-        assert decided.moved.tolist() == [True, False, False, False, True, True]
-        assert decided.merged == {1: 2}
+        assert result.clusters.tolist() == [2, 0, 2, 2, -1, 0]
+        assert result.moved.tolist() == [True, False, False, False, True, True]
+        assert result.merged == {1: 2}
 
-    def test_a_cluster_that_is_empty_in_the_end_loses_its_name(self) -> None:
-        clusters, names = decide(misplaced=[{"path": "f.jpg", "to": 0}], names={"2": "lonely"})
+    def test_an_empty_cluster_loses_its_name(self) -> None:
+        clusters, names = applied(misplaced=[{"path": "f.jpg", "to": 0}], names={"2": "lonely"})
         assert clusters == [0, 0, 1, 1, 0, -1]
         assert names == {}
 
     @pytest.mark.parametrize(
         ("values", "message"),
         [
-            ({"names": {"3": "a"}}, "cluster 3, which is not there"),
-            ({"merges": [{"from": 7, "into": 0}]}, "cluster 7, which is not there"),
-            ({"merges": [{"from": 0, "into": 7}]}, "cluster 7, which is not there"),
-            ({"misplaced": [{"path": "x.jpg", "to": 0}]}, "image 'x.jpg', which is not there"),
-            ({"misplaced": [{"path": "../a.jpg", "to": 0}]}, "which is not there"),
-            ({"misplaced": [{"path": "a.jpg", "to": 9}]}, "cluster 9, which is not there"),
+            ({"names": {"3": "a"}}, "cluster 3"),
+            ({"merges": [{"from": 7, "into": 0}]}, "cluster 7"),
+            ({"merges": [{"from": 0, "into": 7}]}, "cluster 7"),
+            ({"misplaced": [{"path": "x.jpg", "to": 0}]}, "'x.jpg'"),
+            ({"misplaced": [{"path": "../a.jpg", "to": 0}]}, "'../a.jpg'"),
+            ({"misplaced": [{"path": "a.jpg", "to": 9}]}, "cluster 9"),
             (
                 {"merges": [{"from": 0, "into": 1}, {"from": 1, "into": 2}, {"from": 2, "into": 0}]},
-                "in a circle: 0 into 1 into 2 into 0",
+                "0 into 1 into 2 into 0",
             ),
-            ({"names": {"0": "a"}, "merges": [{"from": 0, "into": 1}]}, "names cluster 0 'a' and merges it away"),
-            ({"names": {"0": "Sea", "1": "sea"}}, "names two clusters 'sea'; merge them"),
+            ({"names": {"0": "a"}, "merges": [{"from": 0, "into": 1}]}, "cluster 0 .*'a'"),
+            ({"names": {"0": "Sea", "1": "sea"}}, "'sea'"),
         ],
     )
-    def test_what_is_not_there_or_contradicts(self, values: dict[str, Any], message: str) -> None:
+    def test_missing_clusters_and_contradictions(self, values: dict[str, Any], message: str) -> None:
         with pytest.raises(PlanError, match=message):
-            decide(**values)
+            applied(**values)
 
     def test_another_clustering(self) -> None:
         plan = read_plan(text(), "p")
         for paths, clusters in ((PATHS[::-1], CLUSTERS), (PATHS, CLUSTERS[::-1]), (PATHS[:3], CLUSTERS[:3])):
-            with pytest.raises(PlanError, match="made for another clustering .* open the page"):
-                carry_out(plan, paths, clusters, {})
+            with pytest.raises(PlanError, match="another clustering"):
+                apply_plan(plan, paths, clusters, {})
 
     @settings(max_examples=60, deadline=None, derandomize=True)
     @given(
         st.dictionaries(st.integers(0, 2), st.integers(-1, 2), max_size=3),
         st.dictionaries(st.sampled_from(PATHS), st.integers(-1, 2), max_size=4),
     )
-    def test_every_image_keeps_a_place_and_others_stay(self, merges: dict[int, int], moved: dict[str, int]) -> None:
+    def test_images_outside_the_plan_do_not_change(self, merges: dict[int, int], moved: dict[str, int]) -> None:
         plan = Plan(IDENTITY, {}, {a: b for a, b in merges.items() if a != b}, moved)
         if any(_returns(number, plan.merges) for number in plan.merges):
-            with pytest.raises(PlanError, match="in a circle"):
-                carry_out(plan, PATHS, CLUSTERS, {})
+            with pytest.raises(PlanError, match=" into "):
+                apply_plan(plan, PATHS, CLUSTERS, {})
             return
-        decided = carry_out(plan, PATHS, CLUSTERS, {})
-        assert len(decided.clusters) == len(PATHS)
+        result = apply_plan(plan, PATHS, CLUSTERS, {})
+        assert len(result.clusters) == len(PATHS)
         for row, path in enumerate(PATHS):
             if path not in moved and CLUSTERS[row] not in plan.merges:
-                assert decided.clusters[row] == CLUSTERS[row]
-        assert not set(decided.clusters.tolist()) & set(decided.merged)
+                assert result.clusters[row] == CLUSTERS[row]
+        assert not set(result.clusters.tolist()) & set(result.merged)
 
 
 def _returns(start: int, merges: Any) -> bool:

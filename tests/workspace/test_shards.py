@@ -1,4 +1,4 @@
-"""Shards: what goes in comes out bit by bit, the newest row counts, and damage is named."""
+"""Shards: exact round trip, the newest row is current, and damaged shards are named."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from imgcluster.workspace.shards import (
     ShardWriter,
     all_shards,
     contents,
-    discard,
     list_shards,
     load,
     read_keys,
     read_rows,
+    remove_shards,
     rows_of,
 )
 
@@ -35,7 +35,7 @@ NAMES = ["plain.jpg", "日本/写真.jpg", "e\u0301.png", "\u00e9.png", r"bytes\
 
 
 def make_row(path: str, *, content: int = 0, root: str = "/photos", size: int = 4) -> Row:
-    """Return the row of an image whose bytes, and so everything but its place, follow from `content`."""
+    """Return the row of an image; everything but its path follows from `content`."""
     generator = np.random.default_rng(content)
     return Row(
         path=path,
@@ -51,8 +51,8 @@ def make_row(path: str, *, content: int = 0, root: str = "/photos", size: int = 
     )
 
 
-def as_before_looks(shard: Path) -> None:
-    """Write a shard as imgcluster did when it did not measure brightness and colour."""
+def remove_statistics(shard: Path) -> None:
+    """Rewrite a shard as by a version that did not measure brightness and colorfulness."""
     import pyarrow.parquet as pq
 
     table = pq.read_table(shard, partitioning=None)
@@ -67,7 +67,7 @@ def write(folder: Path, rows: list[Row], *, identity: str = ENCODER, rows_per_sh
 
 class TestRoundTrip:
     @pytest.mark.parametrize("rows_per_shard", [1, 3, 100])
-    def test_everything_comes_back_sorted_by_location(self, tmp_path: Path, rows_per_shard: int) -> None:
+    def test_everything_is_read_back_sorted_by_path(self, tmp_path: Path, rows_per_shard: int) -> None:
         rows = [make_row(name, content=number) for number, name in enumerate(NAMES)]
         write(tmp_path, rows, rows_per_shard=rows_per_shard)
         answer = load(tmp_path, ENCODER)
@@ -77,11 +77,11 @@ class TestRoundTrip:
         assert answer.vectors.tobytes() == np.stack([row.embedding for row in expected]).tobytes()
         assert answer.sizes.dtype == np.int32
         assert answer.sizes.tolist() == [[row.width, row.height] for row in expected]
-        assert answer.looks.dtype == np.float32
-        assert answer.looks.tolist() == [[row.brightness, row.colour] for row in expected]
+        assert answer.statistics.dtype == np.float32
+        assert answer.statistics.tolist() == [[row.brightness, row.colour] for row in expected]
         assert answer.roots == ("/photos",)
 
-    def test_odd_numbers_come_back_bit_by_bit(self, tmp_path: Path) -> None:
+    def test_extreme_numbers_are_read_back_exactly(self, tmp_path: Path) -> None:
         odd = np.array([-0.0, np.finfo(np.float32).tiny / 4, np.finfo(np.float32).max, 1 / 3], np.float32)
         row = Row("a", "/r", 2**40, -1, bytes(range(16)), 2**31 - 1, 1, odd)
         write(tmp_path, [row])
@@ -91,7 +91,7 @@ class TestRoundTrip:
             ("a", "/r", 2**40, -1, bytes(range(16)), 2**31 - 1, 1)
         )
 
-    def test_keys_leave_the_vectors_out(self, tmp_path: Path) -> None:
+    def test_keys_exclude_the_vectors(self, tmp_path: Path) -> None:
         row = make_row(NAMES[1], content=3)
         write(tmp_path, [row])
         table = read_keys(all_shards(tmp_path)[0])
@@ -105,7 +105,7 @@ class TestRoundTrip:
             }
         ]
 
-    def test_the_columns_are_those_of_the_design(self, tmp_path: Path) -> None:
+    def test_columns_and_types(self, tmp_path: Path) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -129,10 +129,10 @@ class TestRoundTrip:
         assert [len(read_keys(path)) for path in all_shards(tmp_path)] == [3, 3, 2]
         assert sorted(entry.name for entry in tmp_path.iterdir()) == [path.name for path in all_shards(tmp_path)]
 
-    def test_a_later_writer_goes_on_counting(self, tmp_path: Path) -> None:
+    def test_a_later_writer_continues_the_numbers(self, tmp_path: Path) -> None:
         write(tmp_path, [make_row("a")])
         write(tmp_path, [make_row("b")])
-        discard(all_shards(tmp_path)[:1])
+        remove_shards(all_shards(tmp_path)[:1])
         write(tmp_path, [make_row("c")])
         assert [path.name for path in all_shards(tmp_path)] == ["shard-000001.parquet", "shard-000002.parquet"]
 
@@ -143,7 +143,7 @@ class TestRoundTrip:
         assert [path.name for path in all_shards(tmp_path)] == ["shard-999999.parquet", "shard-1000000.parquet"]
         assert load(tmp_path, ENCODER).sizes.tolist() == [[642, 482]]
 
-    def test_files_of_others_are_passed_over(self, tmp_path: Path) -> None:
+    def test_other_files_are_ignored(self, tmp_path: Path) -> None:
         write(tmp_path, [make_row("a")])
         (tmp_path / "notes.txt").write_text("mine")
         (tmp_path / ".imgcluster-1-0.tmp").write_bytes(b"half a shard")
@@ -233,7 +233,7 @@ class TestFingerprint:
 
 
 class TestOtherEncoders:
-    def test_their_shards_are_passed_over(self, tmp_path: Path) -> None:
+    def test_their_shards_are_ignored(self, tmp_path: Path) -> None:
         write(tmp_path, [make_row("a", content=1, size=4)])
         write(tmp_path, [make_row("a", content=2, size=9), make_row("b", size=9)], identity="another")
         assert load(tmp_path, ENCODER).vectors.shape == (1, 4)
@@ -243,7 +243,7 @@ class TestOtherEncoders:
         assert len(all_shards(tmp_path)) == 2
         assert load(tmp_path, "a third").locations == []
 
-    def test_parquet_files_of_other_programs_are_passed_over(self, tmp_path: Path) -> None:
+    def test_parquet_files_of_other_programs_are_ignored(self, tmp_path: Path) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -252,42 +252,42 @@ class TestOtherEncoders:
 
 
 class TestOlderShards:
-    def test_what_was_not_measured_is_unknown(self, tmp_path: Path) -> None:
+    def test_missing_statistics_are_nan(self, tmp_path: Path) -> None:
         write(tmp_path, [make_row("a", content=1), make_row("c", content=3)])
-        as_before_looks(all_shards(tmp_path)[0])
+        remove_statistics(all_shards(tmp_path)[0])
         write(tmp_path, [make_row("b", content=2)])
         answer = load(tmp_path, ENCODER)
         assert answer.locations == ["/photos/a", "/photos/b", "/photos/c"]
-        assert np.isnan(answer.looks[[0, 2]]).all()
-        assert answer.looks[1].tolist() == pytest.approx([0.2, 2 / 7])
+        assert np.isnan(answer.statistics[[0, 2]]).all()
+        assert answer.statistics[1].tolist() == pytest.approx([0.2, 2 / 7])
         assert answer.sizes.tolist() == [[641, 481], [642, 482], [643, 483]]
         assert np.isfinite(answer.vectors).all()
 
-    def test_they_are_the_same_images(self, tmp_path: Path) -> None:
+    def test_the_fingerprint_is_the_same(self, tmp_path: Path) -> None:
         write(tmp_path, [make_row("a", content=1)])
         before = load(tmp_path, ENCODER).fingerprint
-        as_before_looks(all_shards(tmp_path)[0])
+        remove_statistics(all_shards(tmp_path)[0])
         assert load(tmp_path, ENCODER).fingerprint == contents(tmp_path, ENCODER).fingerprint == before
 
     def test_rows_of_both_kinds_are_written_together(self, tmp_path: Path) -> None:
         write(tmp_path, [make_row("a", content=1)])
-        as_before_looks(all_shards(tmp_path)[0])
+        remove_statistics(all_shards(tmp_path)[0])
         write(tmp_path, [make_row("b", content=2)])
         rows = [row for shard in all_shards(tmp_path) for row in rows_of(read_rows(shard))]
         assert math.isnan(rows[0].brightness)
         assert math.isnan(rows[0].colour)
         write(tmp_path / "new", rows)
         answer = load(tmp_path / "new", ENCODER)
-        assert np.isnan(answer.looks[0]).all()
-        assert answer.looks[1].tolist() == pytest.approx([0.2, 2 / 7])
+        assert np.isnan(answer.statistics[0]).all()
+        assert answer.statistics[1].tolist() == pytest.approx([0.2, 2 / 7])
 
-    def test_one_of_the_two_alone_is_not_used(self, tmp_path: Path) -> None:
+    def test_one_statistic_alone_is_ignored(self, tmp_path: Path) -> None:
         import pyarrow.parquet as pq
 
         write(tmp_path, [make_row("a", content=1)])
         (shard,) = all_shards(tmp_path)
         pq.write_table(pq.read_table(shard, partitioning=None).drop_columns(["colour"]), shard)
-        assert np.isnan(load(tmp_path, ENCODER).looks).all()
+        assert np.isnan(load(tmp_path, ENCODER).statistics).all()
 
 
 READERS: list[Callable[[Path], object]] = [
@@ -300,27 +300,27 @@ READERS: list[Callable[[Path], object]] = [
 class TestDamage:
     @pytest.mark.parametrize("reader", READERS, ids=["load", "contents", "index"])
     @pytest.mark.parametrize("keep", [0, 3, 0.5, 0.99], ids=["empty", "magic only", "half", "without its end"])
-    def test_a_truncated_shard_is_named_with_what_to_do(
+    def test_a_truncated_shard_is_named_with_the_remedy(
         self, tmp_path: Path, keep: float, reader: Callable[[Path], object]
     ) -> None:
         write(tmp_path, [make_row(name) for name in NAMES], rows_per_shard=4)
         shard = all_shards(tmp_path)[1]
         data = shard.read_bytes()
         shard.write_bytes(data[: keep if isinstance(keep, int) else int(len(data) * keep)])
-        with pytest.raises(WorkspaceError, match=r"is damaged .*; delete that file, then run the same embed") as caught:
+        with pytest.raises(WorkspaceError, match=r"damaged .*delete that file") as caught:
             reader(tmp_path)
         assert str(caught.value).startswith(str(shard))
         assert "\n" not in str(caught.value)
 
     def test_a_folder_in_its_place(self, tmp_path: Path) -> None:
         (tmp_path / "shard-000000.parquet").mkdir()
-        with pytest.raises(WorkspaceError, match=r"shard-000000\.parquet is damaged"):
+        with pytest.raises(WorkspaceError, match=r"shard-000000\.parquet"):
             load(tmp_path, ENCODER)
 
     def test_deleting_the_damaged_shard_helps(self, tmp_path: Path) -> None:
         write(tmp_path, [make_row(name) for name in "abcd"], rows_per_shard=2)
         all_shards(tmp_path)[0].write_bytes(b"garbage")
-        with pytest.raises(WorkspaceError, match=r"shard-000000\.parquet is damaged"):
+        with pytest.raises(WorkspaceError, match=r"shard-000000\.parquet"):
             load(tmp_path, ENCODER)
         all_shards(tmp_path)[0].unlink()
         assert load(tmp_path, ENCODER).locations == ["/photos/c", "/photos/d"]

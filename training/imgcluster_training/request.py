@@ -8,7 +8,7 @@ from typing import Any
 
 from imgcluster.encoders.registry import bundled_folder, user_folder
 from imgcluster.errors import UsageError
-from imgcluster.training_options import TrainingOptions
+from imgcluster.options import TrainingOptions
 from imgcluster.types import InputSpec
 from imgcluster_training.data.datasets import DATASET_NAMES, ImageSet, load_dataset
 from imgcluster_training.data.folders import load_folder

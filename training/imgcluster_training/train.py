@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgcluster.training_options import TrainingOptions
+from imgcluster.options import TrainingOptions
 from imgcluster_training.cross_validation import FoldSummary, cross_validate, fold_checkpoint
 from imgcluster_training.data.splits import split_images
 from imgcluster_training.deep_clustering.refine import Refinement

@@ -39,7 +39,7 @@ def describe(name, shape, latent):
         pytest.param("a-cifar10", (32, 32, 3), marks=pytest.mark.slow),
     ],
 )
-def test_encoder_and_decoder_agree_with_torch_on_one_and_on_many(tmp_path, name, shape):
+def test_encoder_and_decoder_agree_with_torch_and_describe_themselves(tmp_path, name, shape):
     recipe = load_recipe(name)
     model = model_for(recipe, shape, seed=0)
     # Normalization that does nothing would hide an error in it.
@@ -50,9 +50,8 @@ def test_encoder_and_decoder_agree_with_torch_on_one_and_on_many(tmp_path, name,
     encoder, decoder = tmp_path / f"{name}.onnx", tmp_path / f"{name}.decoder.onnx"
     info = describe(name, shape, recipe.model.latent)
     assert export_encoder(model.encoder, info, encoder, mean=0.0, scale=255.0) < 1e-4
-    assert (
-        export_decoder(model.decoder, DecoderInfo(name=name, version="1", latent=info.embedding_size), decoder) < 1e-4
-    )
+    decoder_info = DecoderInfo(name=name, version="1", latent=info.embedding_size, prior="normal")
+    assert export_decoder(model.decoder, decoder_info, decoder) < 1e-4
 
     random = np.random.default_rng(1)
     for count in (1, 3, 17):
@@ -63,21 +62,13 @@ def test_encoder_and_decoder_agree_with_torch_on_one_and_on_many(tmp_path, name,
         assert np.abs(run_onnx(encoder, images) - codes.numpy()).max() < 1e-4
         assert np.abs(run_onnx(decoder, codes.numpy()) - made.numpy()).max() < 1e-4
 
-
-def test_files_say_what_they_are(tmp_path):
-    recipe = load_recipe("d-mnist-16")
-    model = model_for(recipe, (28, 28, 1), seed=0)
-    info = describe("mine", (28, 28, 1), 16)
-    described = DecoderInfo(name="mine", version="1", latent=16, prior="normal")
-    export_encoder(model.encoder, info, tmp_path / "mine.onnx", mean=0.0, scale=255.0)
-    export_decoder(model.decoder, described, tmp_path / "mine.decoder.onnx")
-    encoder, decoder = (onnx.load(tmp_path / name) for name in ("mine.onnx", "mine.decoder.onnx"))
-    assert EncoderInfo.from_metadata({prop.key: prop.value for prop in encoder.metadata_props}) == info
-    metadata = {prop.key: prop.value for prop in decoder.metadata_props}
-    assert DecoderInfo.from_metadata(metadata) == described
-    # A decoder is no encoder.
-    assert EncoderInfo.from_metadata(metadata) is None
-    assert encoder.opset_import[0].version >= 20
+    files = onnx.load(encoder), onnx.load(decoder)
+    metadata = [{prop.key: prop.value for prop in file.metadata_props} for file in files]
+    assert EncoderInfo.from_metadata(metadata[0]) == info
+    assert DecoderInfo.from_metadata(metadata[1]) == decoder_info
+    # A decoder is not an encoder.
+    assert EncoderInfo.from_metadata(metadata[1]) is None
+    assert files[0].opset_import[0].version >= 20
 
 
 def test_a_graph_that_differs_from_torch_is_not_written(tmp_path):

@@ -1,4 +1,4 @@
-"""One run of `embed` at work: found files go in, rows of the workspace come out, batch by batch."""
+"""The main loop of `embed`: find, read and encode files, and write rows, batch by batch."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from imgcluster.fileio.path_text import relative_path
 from imgcluster.images.find import Finder, FoundFile, UnreadablePath
 from imgcluster.images.load import Loaded, NotAnImage, Skipped, Unchanged, in_order, read_image
 from imgcluster.progress import OnProgress, Progress
-from imgcluster.workspace.index import Index, Known
+from imgcluster.workspace.index import Index, StoredImage
 from imgcluster.workspace.shards import Row, ShardWriter
 
-__all__ = ["Intake"]
+__all__ = ["EmbedRun"]
 
-_COUNTED_BETWEEN_REPORTS: Final = 1000
+_FILES_PER_STEP: Final = 1000
 
-_Answer = tuple[Known | None, Loaded | Unchanged | Skipped | NotAnImage]
+_Content = Loaded | Unchanged | Skipped | NotAnImage
 
 
-class Intake:
-    """Takes found files, embeds those that the index does not know, and counts what becomes of each.
+class EmbedRun:
+    """Embeds the found files that are new or have changed, and counts all files.
 
     Args:
-        index: What the workspace holds; it learns which of it is still there.
-        writer: Takes the new rows.
+        index: The stored images; they are marked as unchanged or outdated.
+        writer: The writer of new rows.
         model: The encoder.
-        batch_size: Images that go through the encoder at once.
+        batch_size: The number of images that are encoded at once.
         base: The folder that stored paths are relative to.
         begin: Called before each batch of new rows is written.
 
     Attributes:
-        new: Images embedded that the index did not know.
-        changed: Images embedded again because their content is another.
-        unchanged: Images that are as the index knows them.
-        ignored: Other files.
-        skipped: Images that cannot be embedded, each with the reason.
+        new: The number of images embedded for the first time.
+        changed: The number of images embedded again because their content changed.
+        unchanged: The number of stored images that did not change.
+        ignored: The number of files that are not images.
+        skipped: The images that cannot be embedded, each with the reason.
     """
 
     def __init__(
@@ -59,15 +59,15 @@ class Intake:
         self._batch_size = batch_size
         self._base = base
         self._begin = begin
-        self._batch: list[tuple[FoundFile, Loaded, Known | None]] = []
+        self._batch: list[tuple[FoundFile, Loaded, StoredImage | None]] = []
 
-    def take_all(self, finder: Finder, workers: int, on_progress: OnProgress) -> None:
-        """Find, read and embed everything, `workers` threads reading ahead of the encoder."""
+    def run(self, finder: Finder, workers: int, on_progress: OnProgress) -> None:
+        """Find, read and embed all files; `workers` threads read ahead of the encoder."""
         total = _count(finder, on_progress)
         on_progress(Progress("embed", 0, total))
-        answers = in_order(self._read, self._files(finder), workers)
-        for done, (file, answer) in enumerate(answers, start=1):
-            self._take(file, answer)
+        files = in_order(self._read, self._files(finder), workers)
+        for done, (file, (stored, content)) in enumerate(files, start=1):
+            self._process(file, stored, content)
             on_progress(Progress("embed", done, max(done, total)))
         self._encode_batch()
 
@@ -78,26 +78,25 @@ class Intake:
             else:
                 yield entry
 
-    def _read(self, file: FoundFile) -> _Answer:
-        known = self._index.find(file.location)
-        if known and (file.size, file.mtime_ns) == (known.size, known.mtime_ns):
-            return known, Unchanged()
+    def _read(self, file: FoundFile) -> tuple[StoredImage | None, _Content]:
+        stored = self._index.find(file.location)
+        if stored and (file.size, file.mtime_ns) == (stored.size, stored.mtime_ns):
+            return stored, Unchanged()
         # Only a file of the same size can have the same content.
-        digest = known.digest if known and known.size == file.size else None
-        return known, read_image(file, self._model.info.input_spec, digest)
+        digest = stored.digest if stored and stored.size == file.size else None
+        return stored, read_image(file, self._model.info.input_spec, digest)
 
-    def _take(self, file: FoundFile, answer: _Answer) -> None:
-        known, content = answer
+    def _process(self, file: FoundFile, stored: StoredImage | None, content: _Content) -> None:
         if isinstance(content, Loaded):
-            self._batch.append((file, content, known))
+            self._batch.append((file, content, stored))
             if len(self._batch) >= self._batch_size:
                 self._encode_batch()
         elif isinstance(content, Skipped):
-            if known is not None:
-                self._index.drop(known)
+            if stored is not None:
+                self._index.mark_outdated(stored)
             self.skipped.append((file, content.reason))
-        elif known is not None and isinstance(content, Unchanged):
-            self._index.keep(known, file.mtime_ns)
+        elif stored is not None and isinstance(content, Unchanged):
+            self._index.mark_unchanged(stored, file.mtime_ns)
             self.unchanged += 1
         else:
             self.ignored += 1
@@ -107,14 +106,14 @@ class Intake:
             return
         vectors = self._model.encode(np.stack([loaded.image.pixels for _, loaded, _ in self._batch]))
         rows = []
-        for (file, loaded, known), vector in zip(self._batch, vectors, strict=True):
+        for (file, loaded, stored), vector in zip(self._batch, vectors, strict=True):
             if not np.isfinite(vector).all():
-                self.skipped.append((file, f"encoder {self._model.info.name} gives no finite numbers for it"))
+                self.skipped.append((file, f"encoder {self._model.info.name} returns values that are not finite"))
                 continue
-            if known is None:
+            if stored is None:
                 self.new += 1
             else:
-                self._index.drop(known)
+                self._index.mark_outdated(stored)
                 self.changed += 1
             rows.append(
                 Row(
@@ -138,9 +137,9 @@ class Intake:
 
 
 def _count(finder: Finder, on_progress: OnProgress) -> int:
-    """Walk once without opening anything, so that the real walk can say how far it is."""
+    """Count the files without opening them, so that progress has a total."""
     count = 0
     for count, _ in enumerate(finder.find(), start=1):
-        if count % _COUNTED_BETWEEN_REPORTS == 0:
+        if count % _FILES_PER_STEP == 0:
             on_progress(Progress("find", count))
     return count
