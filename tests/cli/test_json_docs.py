@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import pages
 from imgcluster.cli.app import app
-from imgcluster.workspace.tables import CLUSTERS
+from imgcluster.workspace.table_columns import CLUSTERS
 
 DOCS = Path(__file__).parents[2] / "docs/json.md"
 
