@@ -58,11 +58,16 @@ Confidence = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputSpec:
-    """The input image of an encoder.
+    """The input image of an encoder, and how other images are resized to it.
 
-    `width` and `height` are in pixels; `channels` is 1 (grayscale) or 3 (RGB). `resize` is the rule for images of
-    another aspect ratio: ``crop`` takes the largest centered rectangle of the input's aspect ratio, scaled by
-    `crop_fraction` in (0, 1]; ``stretch`` ignores the aspect ratio; ``pad`` adds gray borders.
+    Attributes:
+        width: In pixels.
+        height: In pixels.
+        channels: 1 (gray) or 3 (RGB).
+        resize: ``crop`` takes the largest centered rectangle of the input's aspect ratio, with its sides multiplied by
+            `crop_fraction`; ``stretch`` ignores the aspect ratio; ``pad`` puts the whole image on a gray background.
+        filter: Resampling filter, one of `FILTERS`.
+        crop_fraction: In (0, 1].
 
     Raises:
         UsageError: A value is not allowed.
@@ -79,9 +84,7 @@ class InputSpec:
         if self.width < 1 or self.height < 1:
             raise UsageError(f"an input of {self.width}×{self.height} px is not allowed; both sides must be at least 1")
         if self.channels not in (1, 3):
-            raise UsageError(
-                f"an input of {self.channels} channels is not supported; allowed are 1 (grayscale) and 3 (RGB)"
-            )
+            raise UsageError(f"{self.channels} input channels are not supported; allowed are 1 (gray) and 3 (RGB)")
         if self.resize not in RESIZE_RULES:
             raise UsageError(f"resize rule {self.resize!r} is unknown; choose one of {', '.join(RESIZE_RULES)}")
         if self.filter not in FILTERS:
@@ -203,7 +206,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class ClusteringResult:
-    """A fitted clustering, a note on its dimensionality reduction, and the stability of each cluster of each layer."""
+    """A fitted clustering, a note on the dimensionality reduction, and the stability of each layer's clusters."""
 
     clustering: Clustering
     note: str

@@ -35,7 +35,7 @@ def show_cluster(summary: ClusterSummary, *, verbose: bool) -> None:
     """Print the clusters, their stability, and the paths of the results."""
     noise = f"; {counted(summary.noise, 'image')} in no cluster (noise)" if summary.noise else ""
     found = f"{counted(len(summary.clusters), 'cluster')} in {counted(summary.images, 'image')}{noise}"
-    say(f"ClusterCount {found} ({summary.seconds:.1f} s).")
+    say(f"Found {found} ({summary.seconds:.1f} s).")
     show_clusters(summary.clusters, summary.workspace)
     say(summary.quality)
     levels = ", ".join(_other_levels(summary.layers, summary.layer))

@@ -149,9 +149,9 @@ def _parameter(entry: dataclasses.Field[Any], annotation: Any) -> inspect.Parame
 
 
 def _with_environment_variable(parameter: inspect.Parameter) -> inspect.Parameter:
-    """Return the parameter as keyword-only; its option can be set by ``IMGCLUSTER_`` and the name of its flag.
+    """Return the parameter as keyword-only, with the environment variable ``IMGCLUSTER_`` plus its flag.
 
-    An option that names its variable keeps it: ``--output`` is not the same in all commands.
+    An option that names its variable keeps it: ``--output`` differs between commands.
     """
     for information in getattr(parameter.annotation, "__metadata__", ()):
         if isinstance(information, OptionInfo):
@@ -165,7 +165,7 @@ def _with_environment_variable(parameter: inspect.Parameter) -> inspect.Paramete
 
 
 def _kind(name: str, annotation: Any) -> Any:
-    """Return the type that Typer reads an option as; `_PARSERS` turn texts into other values."""
+    """Return the type that Typer parses; options in `_PARSERS` are parsed from text."""
     if _parser(name, annotation):
         return str | None
     if annotation in (bool, int, float, str):

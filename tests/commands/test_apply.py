@@ -393,8 +393,10 @@ def test_no_runner_up_is_a_removed_cluster(workspace: Path, case: str) -> None:
     after = rows(workspace / "assignments.csv")
     assert {row["runner_up"] for row in after} <= present | {""}
     assert all(row["runner_up"] != row["cluster"] for row in after)
-    # A plan does not change other layers.
-    layers = [name for name in before[0] if name.startswith("layer_")]
+    # A plan changes the chosen layer only.
+    chosen = json.loads((workspace / "metrics.json").read_text(encoding="utf-8"))["layer"]
+    layers = [name for name in before[0] if name.startswith("layer_") and name != f"layer_{chosen}"]
+    assert len(layers) == len([name for name in before[0] if name.startswith("layer_")]) - 1
     assert [[row[name] for name in layers] for row in after] == [[row[name] for name in layers] for row in before]
 
 
