@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from imgcluster_training.deep_clustering.initial_clusters import (  # noqa: E402
-    centroids,
+    cluster_centers,
     count_clusters,
     graph_clusters,
     kmeans,
@@ -63,9 +63,9 @@ def test_copies_of_an_image_are_not_a_cluster():
     assert [len(np.unique(found[labels == label])) for label in range(3)] == [1, 1, 1]
 
 
-def test_centroids_are_means_and_zero_for_an_empty_cluster():
+def test_cluster_centers_are_means_and_zero_for_an_empty_cluster():
     codes, labels = torch.tensor([[1.0, 3.0], [3.0, 5.0], [7.0, 7.0]]), torch.tensor([0, 0, 2])
-    assert centroids(codes, labels, 3).tolist() == [[2.0, 4.0], [0.0, 0.0], [7.0, 7.0]]
+    assert cluster_centers(codes, labels, 3).tolist() == [[2.0, 4.0], [0.0, 0.0], [7.0, 7.0]]
 
 
 def test_kmeans_finds_as_many_clusters_as_are_different():

@@ -9,7 +9,12 @@ from torch import Tensor, nn
 
 from imgcluster_training.data.batches import to_target
 from imgcluster_training.data.images import Indices
-from imgcluster_training.deep_clustering.initial_clusters import centroids, graph_clusters, kmeans, require_distinct
+from imgcluster_training.deep_clustering.initial_clusters import (
+    cluster_centers,
+    graph_clusters,
+    kmeans,
+    require_distinct,
+)
 from imgcluster_training.deep_clustering.stage import StageContext, StageTask
 from imgcluster_training.fit.losses import LOSSES
 from imgcluster_training.recipe.stages import Dec, Idec
@@ -87,7 +92,7 @@ class DecStage(StageTask):
             vectors = codes.cpu().numpy()
             require_distinct(vectors, clusters)
             labels = torch.from_numpy(kmeans(vectors, clusters, seed=seed)).to(codes.device)
-        return centroids(codes, labels, clusters)
+        return cluster_centers(codes, labels, clusters)
 
     def loss(self, batch: Indices, epoch: int) -> Tensor:
         pixels = self.context.pixels(batch)

@@ -13,6 +13,7 @@ from imgcluster.clustering import Settings
 from imgcluster.clustering.kmeans import fit_kmeans, fit_kmeans_with_restarts
 from imgcluster.clustering.num_clusters import MIN_DISTINCT, estimate_num_clusters
 from imgcluster.features import neighbors
+from imgcluster.features.centroids import centroids
 from imgcluster.features.duplicate_vectors import count_distinct
 from imgcluster.features.normalize import l2_normalize, normalize_features
 from imgcluster.features.reduce import Reduced, reduce
@@ -20,7 +21,7 @@ from imgcluster.types import Metric, Vectors
 from imgcluster_training.errors import TrainingError
 
 __all__ = [
-    "centroids",
+    "cluster_centers",
     "count_clusters",
     "graph_clusters",
     "kmeans",
@@ -85,10 +86,9 @@ def count_clusters(codes: Tensor, metric: Metric, *, seed: int) -> int:
     return estimate_num_clusters(space, Settings.of(None, seed=seed).k_range, seed=seed).k
 
 
-def centroids(codes: Tensor, labels: Tensor, clusters: int) -> Tensor:
+def cluster_centers(codes: Tensor, labels: Tensor, clusters: int) -> Tensor:
     """Return the mean of the codes ``(n, d)`` of each cluster, ``(clusters, d)``; zeros for an empty cluster."""
-    members = torch.nn.functional.one_hot(labels, clusters).to(codes.dtype)
-    return members.T @ codes / members.sum(dim=0)[:, None].clamp(min=1)
+    return torch.from_numpy(centroids(_array(codes), labels.cpu().numpy(), clusters)).to(codes)
 
 
 def require_distinct(vectors: Vectors, clusters: int) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from imgcluster_training.data.images import Indices
 from imgcluster_training.deep_clustering.initial_clusters import (
-    centroids,
+    cluster_centers,
     graph_clusters,
     nearest_neighbors,
     neighbor_count,
@@ -95,7 +95,7 @@ class NeighborsStage(StageTask):
         self.near.copy_(nearest_neighbors(codes, self.near.shape[1]))
         self.labels.copy_(graph_clusters(codes, clusters, self.context.recipe.metric, seed=self.context.seed))
         codes = F.normalize(codes, dim=1)
-        centered = centroids(codes - codes.mean(dim=0), self.labels, clusters)
+        centered = cluster_centers(codes - codes.mean(dim=0), self.labels, clusters)
         self.directions.copy_(F.normalize(centered, dim=1))
 
     def _label_by_confidence(self) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import torch
 
+from imgcluster.features.centroids import centroids
 from imgcluster.features.normalize import l2_normalize
 from imgcluster.images.arrays import merge_chrominance
 from imgcluster_training.data.archives import Labels
@@ -92,8 +93,8 @@ def _draw_clusters(
     labels = kmeans(codes, min(clusters, len(shown)), seed=0)
     width = min(_ROW, len(shown))
     rows = []
-    for cluster in np.unique(labels):
-        distances = np.square(codes - codes[labels == cluster].mean(axis=0)).sum(axis=1)
+    for center in centroids(codes, labels, int(labels.max()) + 1):
+        distances = np.square(codes - center).sum(axis=1)
         rows.append(shown.take(np.argsort(distances, kind="stable")[:width]))
     draw_rows(np.stack(rows).astype(np.float32) / np.float32(255), picture)
 
