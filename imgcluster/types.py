@@ -101,13 +101,12 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One way to divide the images, coarser or finer than others.
+    """One clustering of the images, coarser or finer than other layers.
 
     Attributes:
         labels: ``int64 (n,)``, as the package describes them.
         confidence: ``float32 (n,)`` in [0, 1].
-        runner_up: The cluster that each image would be in if its own were not there, ``int64 (n,)``; of noise the
-            likeliest one; −1 where there is none.
+        runner_up: The second-best cluster of each image, ``int64 (n,)``; for noise the best one; −1 where there is none.
     """
 
     labels: Labels
@@ -122,8 +121,8 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Clustering:
-    """All layers, the finest first, the number of the one that counts, the values that the method settled on, and
-    the numbers of clusters that were weighed, where that was asked for."""
+    """All layers, the finest first, the number of the chosen one, the values that the method chose, and the scored
+    numbers of clusters, where that was requested."""
 
     layers: tuple[Layer, ...]
     chosen: int
