@@ -1,8 +1,9 @@
-"""Clustering: from vectors to labels, confidence and a hierarchy of coarser and finer clusters.
+"""Clustering: from vectors to labels, confidence, and coarser and finer layers.
 
-Labels are ``int64 (n,)``: clusters from 0 on, the largest first; −1 is noise, an image of no cluster. Confidence
-is ``float32 (n,)`` in [0, 1], 0 for noise. All methods measure Euclidean distance; on vectors of length 1 it
-orders as the cosine does.
+Labels are ``int64 (n,)``: clusters from 0 on, the largest first; −1 is noise, an image of no cluster. Confidence is
+``float32 (n,)`` in [0, 1], 0 for noise. All methods use Euclidean distance, which orders vectors of length 1 as the
+cosine does. Vectors come in content order (`features.duplicate_vectors.content_order`), so that samples and ties do not
+depend on file names.
 """
 
 from imgcluster.clustering.methods import METHODS, choose_method, cluster_degenerate, cluster_vectors

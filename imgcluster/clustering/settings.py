@@ -8,25 +8,24 @@ from typing import Final
 
 from imgcluster.errors import UsageError
 
-__all__ = [
-    "Settings",
-]
+__all__ = ["Settings"]
 
 _RANGE: Final = (2, 30)
-# So many numbers can be weighed within minutes.
+# This many numbers are scored within minutes.
 _HIGHEST: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a method may be told.
+    """The settings of a method.
 
     Attributes:
-        k: The number of clusters; None where it is to be found.
-        k_range: Between which numbers it is looked for.
-        score_k: Whether all numbers in that range are to be scored, for people to choose among.
+        k: The number of clusters; None to estimate it.
+        k_range: The lowest and the highest number of the estimate. The default reaches up to the number of connected
+            components of the graph, at most 100.
+        score_k: Whether all numbers in the range are scored, for people to choose from.
         min_cluster_size: The smallest cluster of HDBSCAN and EVoC; None for one that grows with the images.
-        seed: Of everything random.
+        seed: The random seed.
     """
 
     k: int | None = None
@@ -51,10 +50,10 @@ class Settings:
 
     @classmethod
     def of(cls, k: int | str | None, *, min_cluster_size: int | None = None, seed: int = 0) -> Settings:
-        """Return the settings for `k` as people give it: a number, ``auto``, ``2..30``, or None.
+        """Return the settings for `k` as in the option ``--k``: a number, ``auto``, ``2..30``, or None.
 
         Raises:
-            UsageError: It is something else, or a value is out of range.
+            UsageError: `k` is something else, or a value is out of range.
         """
         settings = cls(min_cluster_size=min_cluster_size, seed=seed)
         if k is None:
@@ -71,10 +70,10 @@ class Settings:
             raise UsageError(f"--k {text!r} is not understood; give a number, a range as 2..30, or auto") from None
 
     def check_for(self, method: str) -> None:
-        """Refuse what `method` would ignore.
+        """Check that the method uses all settings.
 
         Raises:
-            UsageError: k-means was told the smallest cluster.
+            UsageError: The smallest cluster is set for k-means.
         """
         if method == "kmeans" and self.min_cluster_size is not None:
             raise UsageError(
