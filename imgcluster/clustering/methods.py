@@ -102,9 +102,9 @@ def choose_method(method: str, k: int | str | None) -> str:
 
 
 def cluster_degenerate(vectors: Vectors, settings: Settings) -> Clustering | None:
-    """MethodResult where no method is needed: all ``float32 (n, d)`` vectors are the same. None for all others.
+    """Return the clustering if all ``float32 (n, d)`` vectors are the same and no method is needed, otherwise None.
 
-    To be asked before vectors are reduced: that makes equal ones differ by rounding errors.
+    Call it before vectors are reduced: the rounding errors of a reduction make equal vectors differ.
 
     Raises:
         ClusteringError: There are too few, or too few distinct, vectors for the settings, or some values are not
