@@ -1,4 +1,4 @@
-"""The command `cluster`."""
+"""The command `cluster`; its options are the fields of `options.ClusterOptions`."""
 
 from __future__ import annotations
 

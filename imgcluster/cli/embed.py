@@ -1,4 +1,4 @@
-"""The command `embed`."""
+"""The command `embed`; its options are the fields of `options.EmbedOptions`."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def _fits(vectors: Vectors, k: int, seeds: Sequence[int], centers: Sequence[Any]
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import ThreadpoolController
 
-    # ClusterCount once: looking for the libraries takes longer than a start among few images.
+    # Found once: looking for the libraries takes longer than a start among few images.
     libraries = ThreadpoolController()
 
     def fit(start: tuple[int, Any]) -> Any:

@@ -27,7 +27,7 @@ from imgcluster.workspace.plans import Plan, PlanResult, apply_plan, read_plan
 from imgcluster.workspace.result_tables import ClusterRow, rounded, row_of
 from imgcluster.workspace.results import Results, encoder_identity, read_results, read_tables
 from imgcluster.workspace.shards import Embeddings, load
-from imgcluster.workspace.tables import ASSIGNMENTS, CLUSTERS
+from imgcluster.workspace.table_columns import ASSIGNMENTS, CLUSTERS
 
 __all__ = ["ApplySummary", "apply"]
 

@@ -11,7 +11,7 @@ from typing import Any
 from imgcluster._version import __version__
 from imgcluster.clustering import Settings, choose_method
 from imgcluster.clustering.run import cluster_embeddings
-from imgcluster.commands.advice import about_encoder, about_groups, about_statistics, quality
+from imgcluster.commands.cluster_warnings import about_encoder, about_groups, about_statistics, quality
 from imgcluster.commands.page import write_page
 from imgcluster.commands.retire import read_placement, replacing_results, require_not_moved
 from imgcluster.commands.stopwatch import Stopwatch
@@ -29,13 +29,13 @@ from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, ClusterRow, rounded
 from imgcluster.workspace.results import encoder_identity
 from imgcluster.workspace.shards import Embeddings, load
-from imgcluster.workspace.tables import CANDIDATES
+from imgcluster.workspace.table_columns import CANDIDATES
 
-__all__ = ["ClusterRequest", "ClusterRow", "ClusterSummary", "ClusteringFacts", "cluster", "resolve"]
+__all__ = ["ClusterRequest", "ClusterRow", "ClusterSummary", "ClusteringMetrics", "cluster", "resolve"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClusteringFacts:
+class ClusteringMetrics:
     """What is on record of a clustering: in the summary, in ``metrics.json`` and in the manifest.
 
     Attributes:
@@ -62,7 +62,7 @@ class ClusteringFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterSummary(ClusteringFacts):
+class ClusterSummary(ClusteringMetrics):
     """What `cluster` found and wrote.
 
     Attributes:
@@ -208,9 +208,9 @@ def _facts(
     clustering: Clustering,
     measures: Measures,
     stability: Sequence[float | None],
-) -> ClusteringFacts:
+) -> ClusteringMetrics:
     images, noise = len(clustering.labels), int((clustering.labels < 0).sum())
-    return ClusteringFacts(
+    return ClusteringMetrics(
         method=request.method,
         reduction=reduction,
         parameters=clustering.parameters,
@@ -248,7 +248,7 @@ def _fit(
 def _publish(
     space: Workspace,
     request: ClusterRequest,
-    facts: ClusteringFacts,
+    facts: ClusteringMetrics,
     tables: ClusteringTables,
     silhouette_sample: int,
     warnings: tuple[str, ...],
@@ -329,5 +329,5 @@ def _about_files(placed: PlacementResult, mode: str, manifest: dict[str, Any]) -
         )
 
 
-def _fields(facts: ClusteringFacts) -> dict[str, Any]:
-    return {field.name: getattr(facts, field.name) for field in dataclasses.fields(ClusteringFacts)}
+def _fields(facts: ClusteringMetrics) -> dict[str, Any]:
+    return {field.name: getattr(facts, field.name) for field in dataclasses.fields(ClusteringMetrics)}

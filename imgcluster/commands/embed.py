@@ -26,7 +26,7 @@ from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.workspace.folder import MARKER, Workspace
 from imgcluster.workspace.index import Index
 from imgcluster.workspace.shards import ShardWriter, all_shards, contents, remove_shards
-from imgcluster.workspace.tables import SKIPPED
+from imgcluster.workspace.table_columns import SKIPPED
 
 __all__ = ["EmbedSummary", "embed", "refuse_own_output"]
 

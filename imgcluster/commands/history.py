@@ -10,13 +10,15 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from imgcluster.commands.page import write_page
 from imgcluster.commands.retire import read_placement
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path, remove, sync_folder, write_json
-from imgcluster.placement import relocate
+from imgcluster.fileio.path_text import from_text
+from imgcluster.placement import read_journal, relocate
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace, read_json
 from imgcluster.workspace.results import Results, encoder_identity, read_tables
@@ -40,7 +42,7 @@ def save_state(space: Workspace) -> int:
     temporary = space.applied / ".draft"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    for path in _changed_by_plans(space):
+    for path in (*_changed_by_plans(space), space.journal):
         if path.exists():
             with atomic_path(temporary / path.name) as copy:
                 shutil.copyfile(path, copy)
@@ -90,7 +92,15 @@ def undo_plan(space: Workspace, state: Path, *, on_progress: OnProgress = ignore
                 with atomic_path(path) as copy:
                     shutil.copyfile(state / path.name, copy)
     results = read_tables(space, metrics)
-    moved = relocate_placed(space, results, results.clusters.tolist(), results.names, "undo", on_progress)
+    moved = relocate_placed(
+        space,
+        results,
+        results.clusters.tolist(),
+        results.names,
+        "undo",
+        on_progress,
+        file_names=_file_names(state / space.journal.name, results.locations),
+    )
     rewrite_page(space, results, on_progress)
     write_json(space.metrics, metrics)
     shutil.rmtree(state)
@@ -106,6 +116,8 @@ def relocate_placed(
     names: Mapping[int, str],
     stage: str,
     on_progress: OnProgress,
+    *,
+    file_names: Mapping[str, str] = MappingProxyType({}),
 ) -> int:
     """Move placed files to the folders of `clusters` (one per image of `results`), and return the number moved."""
     journal = read_placement(space)
@@ -115,7 +127,13 @@ def relocate_placed(
     def step(done: int, total: int) -> None:
         on_progress(Progress(stage, done, total))
 
-    return relocate(journal, space.journal, results.locations, clusters, names, step=step)
+    return relocate(journal, space.journal, results.locations, clusters, names, file_names=file_names, step=step)
+
+
+def _file_names(journal: Path, locations: Sequence[str]) -> dict[str, str]:
+    """Return the names that placed files had, by location, from the journal of a saved state."""
+    saved = read_journal(journal, frozenset(locations)) if journal.exists() else None
+    return {} if saved is None else {entry.source: from_text(entry.target).name for entry in saved.entries}
 
 
 def rewrite_page(

@@ -20,10 +20,10 @@ from imgcluster.fileio.path_text import from_text
 from imgcluster.options import ClusterOptions
 from imgcluster.placement import Journal
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.report.content import Page, Thumbnails, facts, headline, sentences
 from imgcluster.report.exemplars import nearest_clusters, representatives
 from imgcluster.report.page import render
 from imgcluster.report.page_inputs import Tier, cluster_rows, image_rows, thumbnail_tiers
+from imgcluster.report.page_text import Page, Thumbnails, details, headline, sentences
 from imgcluster.report.projection import Layout, choose_layout, lay_out
 from imgcluster.report.sprites import Tile, make_sheets
 from imgcluster.types import Metric
@@ -73,7 +73,7 @@ def write_page(
         sentences=sentences(metrics),
         warnings=tuple(metrics.get("warnings", ())),
         facts=(
-            *facts(metrics, manifest, options=_given_options(metrics["options"]), projection=layout.how),
+            *details(metrics, manifest, options=_given_options(metrics["options"]), projection=layout.how),
             ("Images from", results.base),
         ),
         clusters=cluster_rows(results.clusters, results.medoids, results.rows, shown, nearest),

@@ -23,7 +23,7 @@ from imgcluster.images.find import Finder, FoundFile, UnreadablePath
 from imgcluster.images.load import Loaded, NotAnImage, Skipped, default_workers, in_order, read_image
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import InputSpec, Pixels, Values
-from imgcluster.workspace.tables import SKIPPED
+from imgcluster.workspace.table_columns import SKIPPED
 
 __all__ = ["COLUMNS", "ReconstructSummary", "reconstruct"]
 

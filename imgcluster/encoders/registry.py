@@ -1,5 +1,7 @@
 """The registry of encoders: the bundled ones and the user's own, by name.
 
+To bundle an encoder, put its files into the folder ``exported`` at the top of the repository: nothing here changes.
+
 A bundled name always means the bundled encoder. A file of the same name in the user's folder is shadowed: it is used
 only if it is given as a path.
 """

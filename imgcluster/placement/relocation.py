@@ -11,6 +11,7 @@ import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from imgcluster.errors import PlacementError
 from imgcluster.fileio.atomic import make_folder
@@ -28,6 +29,7 @@ def relocate(
     clusters: Sequence[int],
     names: Mapping[int, str],
     *,
+    file_names: Mapping[str, str] = MappingProxyType({}),
     step: Callable[[int, int], None] = lambda done, total: None,
 ) -> int:
     """Move placed files to the folders of their present clusters, and return the number of moved files.
@@ -41,6 +43,7 @@ def relocate(
         locations: Absolute paths of the images, as texts.
         clusters: The cluster of each image; −1 is noise.
         names: The names of the named clusters.
+        file_names: The name that each moving file gets, by location; its original name if it is not listed.
         step: Called with the number of files done and in total.
 
     Raises:
@@ -52,7 +55,7 @@ def relocate(
         location: folder / folder_name(cluster, names.get(cluster, ""))
         for location, cluster in zip(locations, clusters, strict=True)
     }
-    targets, moves = _plan_moves(current, folders)
+    targets, moves = _plan_moves(current, folders, file_names)
     if moves:
         both = [Entry(source, target) for source, target in current.items()]
         both += [Entry(source, to_text(target)) for source, target in moves.items()]
@@ -85,11 +88,18 @@ def relocate(
     return moved
 
 
+<<<<<<< HEAD
 def _plan_moves(current: Mapping[str, str], folders: Mapping[str, Path]) -> tuple[dict[str, str], dict[str, Path]]:
     """Return the new target of every source, and the targets of those that have to move.
 
     Files of one folder keep the order of their numbers, so that moving them back restores all names.
     """
+=======
+def _plan_moves(
+    current: Mapping[str, str], folders: Mapping[str, Path], file_names: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, Path]]:
+    """Return the new target of every source, and the targets of those that have to move."""
+>>>>>>> main
     targets = dict(current)
     taken: dict[Path, dict[str, int]] = {}
     moves: dict[str, Path] = {}
@@ -99,8 +109,8 @@ def _plan_moves(current: Mapping[str, str], folders: Mapping[str, Path]) -> tupl
             continue
         if folder not in taken:
             taken[folder] = dict.fromkeys(existing_names(folder), 1)
-        # The original name: a number that was necessary in the old folder may not be in the new one.
-        moves[source] = folder / free_name(from_text(source).name, taken[folder])
+        # By default the original name: a number that was necessary in the old folder may not be in the new one.
+        moves[source] = folder / free_name(file_names.get(source, from_text(source).name), taken[folder])
         targets[source] = to_text(moves[source])
     return targets, moves
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.report.content import Cluster, Images, Page, Thumbnails
+from imgcluster.report.page_text import Cluster, Images, Page, Thumbnails
 from imgcluster.report.palette import colour, marker
 
 __all__ = ["SCRIPTS", "render"]

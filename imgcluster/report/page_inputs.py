@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.fileio.path_text import from_text
-from imgcluster.report.content import Cluster, Images
+from imgcluster.report.page_text import Cluster, Images
 from imgcluster.report.sprites import MAX_BYTES, tile_side
 
 __all__ = ["MAX_EMBEDDED", "Tier", "choose_embedded", "cluster_rows", "image_rows", "thumbnail_tiers"]

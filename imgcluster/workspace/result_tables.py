@@ -16,7 +16,7 @@ from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.names import match_names, read_names
 from imgcluster.workspace.results import Results
 from imgcluster.workspace.shards import Embeddings
-from imgcluster.workspace.tables import ASSIGNMENTS, CLUSTERS
+from imgcluster.workspace.table_columns import ASSIGNMENTS, CLUSTERS
 
 __all__ = ["ClusterRow", "ClusteringTables", "rounded", "row_of"]
 

@@ -13,7 +13,7 @@ from imgcluster.fileio.csv_tables import read_table
 from imgcluster.fileio.path_text import absolute_path
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import contents
-from imgcluster.workspace.tables import ASSIGNMENTS
+from imgcluster.workspace.table_columns import ASSIGNMENTS
 
 __all__ = [
     "Results",

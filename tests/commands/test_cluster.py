@@ -16,7 +16,7 @@ from PIL import Image
 import imgcluster
 import pages
 from imgcluster import ClusteringError, UsageError, WorkspaceError
-from imgcluster.workspace.tables import ASSIGNMENTS, CANDIDATES, CLUSTERS
+from imgcluster.workspace.table_columns import ASSIGNMENTS, CANDIDATES, CLUSTERS
 from interruptions import interrupt_at
 from samples import COLOURS, paint
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.csv_tables import read_table, write_table
-from imgcluster.workspace.tables import ASSIGNMENTS, CLUSTERS, SKIPPED
+from imgcluster.workspace.table_columns import ASSIGNMENTS, CLUSTERS, SKIPPED
 
 # Any character of a path as text: all but NUL and lone surrogates.
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=12) | st.text(

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pages
-from imgcluster.report.content import Cluster, Images, Page, Thumbnails
 from imgcluster.report.page import SCRIPTS, render
+from imgcluster.report.page_text import Cluster, Images, Page, Thumbnails
 
 HOSTILE = [
     "<img src=x onerror=alert(1)>.jpg",

@@ -17,7 +17,6 @@ from imgcluster_training.deep_clustering.initial_clusters import kmeans
 from imgcluster_training.models.autoencoder import Autoencoder
 from imgcluster_training.models.encode import encode
 from imgcluster_training.recipe.schema import Recipe
-from imgcluster_training.reporting.metrics import Floats
 from imgcluster_training.reporting.plots import (
     draw_filters,
     draw_grid,
@@ -25,6 +24,7 @@ from imgcluster_training.reporting.plots import (
     draw_rows,
     draw_side_by_side,
 )
+from imgcluster_training.reporting.reconstruction_measures import Floats
 from imgcluster_training.reporting.scores import reconstruct
 from imgcluster_training.train_model import TrainedModel
 

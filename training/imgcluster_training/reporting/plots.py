@@ -18,7 +18,7 @@ from imgcluster.report.plots import save
 from imgcluster.types import Pixels
 from imgcluster_training.data.archives import Labels
 from imgcluster_training.progress import EpochRecord
-from imgcluster_training.reporting.metrics import Floats
+from imgcluster_training.reporting.reconstruction_measures import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -20,7 +20,7 @@ from imgcluster_training.fit.losses import LOSSES
 from imgcluster_training.models.autoencoder import Autoencoder
 from imgcluster_training.models.encode import encode
 from imgcluster_training.recipe.schema import Recipe
-from imgcluster_training.reporting.metrics import (
+from imgcluster_training.reporting.reconstruction_measures import (
     Floats,
     cosine_similarity,
     mean_squared_errors,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from imgcluster.report.content import facts, headline, quality, sentences
+from imgcluster.report.page_text import details, headline, quality, sentences
 
 
 def metrics(**values: Any) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def metrics(**values: Any) -> dict[str, Any]:
 
 
 def rows(values: dict[str, Any], **arguments: Any) -> dict[str, str]:
-    return dict(facts(values, {"encoder": {"name": "photos"}}, **({"options": "", "projection": "PCA"} | arguments)))
+    return dict(details(values, {"encoder": {"name": "photos"}}, **({"options": "", "projection": "PCA"} | arguments)))
 
 
 class TestHeadline:

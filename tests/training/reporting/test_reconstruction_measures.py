@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from imgcluster_training.reporting.metrics import (
+from imgcluster_training.reporting.reconstruction_measures import (
     cosine_similarity,
     mean_squared_errors,
     psnr,

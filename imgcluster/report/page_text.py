@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Cluster", "Images", "Page", "Thumbnails", "facts", "headline", "quality", "sentences"]
+__all__ = ["Cluster", "Images", "Page", "Thumbnails", "details", "headline", "quality", "sentences"]
 
 _METHODS: Final = {"kmeans": "k-means", "hdbscan": "HDBSCAN", "evoc": "EVoC"}
 # The bands of Kaufman & Rousseeuw (1990), one step lower: in many dimensions silhouettes are small.
@@ -156,7 +156,7 @@ def quality(metrics: dict[str, Any]) -> str:
     return next((words for least, words in _SEPARATION if silhouette >= least), "The clusters hardly differ.")
 
 
-def facts(
+def details(
     metrics: dict[str, Any], manifest: dict[str, Any], *, options: str, projection: str
 ) -> tuple[tuple[str, str], ...]:
     """Return names and values for the collapsed details: how the clusters were made, and expert scores.
