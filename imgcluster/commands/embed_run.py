@@ -127,7 +127,7 @@ class EmbedRun:
                     height=loaded.image.height,
                     embedding=vector,
                     brightness=loaded.image.brightness,
-                    colour=loaded.image.color,
+                    color=loaded.image.color,
                 )
             )
         self._batch.clear()

@@ -88,14 +88,22 @@ def relocate(
     return moved
 
 
+<<<<<<< HEAD
+def _plan_moves(current: Mapping[str, str], folders: Mapping[str, Path]) -> tuple[dict[str, str], dict[str, Path]]:
+    """Return the new target of every source, and the targets of those that have to move.
+
+    Files of one folder keep the order of their numbers, so that moving them back restores all names.
+    """
+=======
 def _plan_moves(
     current: Mapping[str, str], folders: Mapping[str, Path], file_names: Mapping[str, str]
 ) -> tuple[dict[str, str], dict[str, Path]]:
     """Return the new target of every source, and the targets of those that have to move."""
+>>>>>>> main
     targets = dict(current)
     taken: dict[Path, dict[str, int]] = {}
     moves: dict[str, Path] = {}
-    for source, target in current.items():
+    for source, target in sorted(current.items(), key=_number_order):
         folder = folders.get(source)
         if folder is None or from_text(target).parent == folder:
             continue
@@ -105,3 +113,10 @@ def _plan_moves(
         moves[source] = folder / free_name(file_names.get(source, from_text(source).name), taken[folder])
         targets[source] = to_text(moves[source])
     return targets, moves
+
+
+def _number_order(item: tuple[str, str]) -> tuple[bool, int, str]:
+    """Return a sort key of a (source, target) pair: files with their original name, then by number."""
+    source, target = item
+    name = from_text(target).name
+    return name != from_text(source).name, len(name), name

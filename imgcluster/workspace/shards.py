@@ -70,7 +70,7 @@ class Row:
         height: Of the upright original, in pixels.
         embedding: ``float32 (embedding_size,)``.
         brightness: As in `decode.Decoded`; NaN if an older version did not measure it.
-        colour: Colorfulness, as in `decode.Decoded`; NaN if an older version did not measure it.
+        color: Colorfulness, as in `decode.Decoded`; NaN if an older version did not measure it.
         source: The folder that the user named.
     """
 
@@ -83,7 +83,7 @@ class Row:
     height: int
     embedding: npt.NDArray[np.float32]
     brightness: float = math.nan
-    colour: float = math.nan
+    color: float = math.nan
     source: str = ""
 
 
@@ -300,7 +300,7 @@ class ShardWriter:
             "width": (pa.int32(), [row.width for row in rows]),
             "height": (pa.int32(), [row.height for row in rows]),
             "brightness": (pa.float32(), [row.brightness for row in rows]),
-            "colour": (pa.float32(), [row.colour for row in rows]),
+            "colour": (pa.float32(), [row.color for row in rows]),
             "source": (pa.string(), [row.source or row.root for row in rows]),
         }
         arrays = [pa.array(values, type=kind) for kind, values in fields.values()]

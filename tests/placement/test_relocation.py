@@ -92,6 +92,17 @@ def test_unchanged_clusters_move_nothing(placed: PlacedImages) -> None:
     assert placed.journal.read_bytes() == before
 
 
+def test_numbered_names_survive_renaming_a_merged_cluster(placed: PlacedImages) -> None:
+    placed.relocate([1, 1, 1, 0, 0, 0])
+    placed.relocate([0] * 6)
+    before = placed.found
+    placed.relocate([0] * 6, {0: "Sea"})
+    placed.relocate([0] * 6)
+    assert placed.found == before
+    placed.relocate([0, 0, 1, 1, 2, -1])
+    assert {name.rpartition("/")[2] for name in placed.found} == {"1.jpg", "2.jpg", "3.jpg"}
+
+
 def test_equal_names_and_foreign_files_are_not_overwritten(placed: PlacedImages) -> None:
     (placed.folder / "cluster_001/1.jpg").rename(placed.folder / "cluster_001/mine.txt")
     (placed.folder / "cluster_000/3.jpg").write_text("foreign", encoding="utf-8")

@@ -47,7 +47,7 @@ def make_row(path: str, *, content: int = 0, root: str = "/photos", size: int = 
         height=480 + content,
         embedding=generator.normal(size=size).astype(np.float32),
         brightness=float(np.float32(content % 10 / 10)),
-        colour=float(np.float32(content % 7 / 7)),
+        color=float(np.float32(content % 7 / 7)),
     )
 
 
@@ -78,7 +78,7 @@ class TestRoundTrip:
         assert answer.sizes.dtype == np.int32
         assert answer.sizes.tolist() == [[row.width, row.height] for row in expected]
         assert answer.statistics.dtype == np.float32
-        assert answer.statistics.tolist() == [[row.brightness, row.colour] for row in expected]
+        assert answer.statistics.tolist() == [[row.brightness, row.color] for row in expected]
         assert answer.roots == ("/photos",)
 
     def test_extreme_numbers_are_read_back_exactly(self, tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ class TestOlderShards:
         write(tmp_path, [make_row("b", content=2)])
         rows = [row for shard in all_shards(tmp_path) for row in rows_of(read_rows(shard))]
         assert math.isnan(rows[0].brightness)
-        assert math.isnan(rows[0].colour)
+        assert math.isnan(rows[0].color)
         write(tmp_path / "new", rows)
         answer = load(tmp_path / "new", ENCODER)
         assert np.isnan(answer.statistics[0]).all()
