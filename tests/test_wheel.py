@@ -85,7 +85,7 @@ def test_it_runs_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stderr
     assert run.stderr == ""
-    assert "Embedded 60 images with photos" in run.stdout
+    assert "Embedded 60 images with encoder photos" in run.stdout
     assert (elsewhere / "imgcluster-out/report.html").is_file()
     listed = subprocess.run(
         [scripts / "python", "-m", "pip", "list"], env=clean, capture_output=True, text=True, check=True

@@ -88,18 +88,13 @@ def relocate(
     return moved
 
 
-<<<<<<< HEAD
-def _plan_moves(current: Mapping[str, str], folders: Mapping[str, Path]) -> tuple[dict[str, str], dict[str, Path]]:
-    """Return the new target of every source, and the targets of those that have to move.
-
-    Files of one folder keep the order of their numbers, so that moving them back restores all names.
-    """
-=======
 def _plan_moves(
     current: Mapping[str, str], folders: Mapping[str, Path], file_names: Mapping[str, str]
 ) -> tuple[dict[str, str], dict[str, Path]]:
-    """Return the new target of every source, and the targets of those that have to move."""
->>>>>>> main
+    """Return the new target of every source, and the targets of those that have to move.
+
+    Files of one folder keep the order of their numbers, so that renaming a cluster renames no file.
+    """
     targets = dict(current)
     taken: dict[Path, dict[str, int]] = {}
     moves: dict[str, Path] = {}
