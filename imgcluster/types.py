@@ -106,7 +106,7 @@ class Layer:
     Attributes:
         labels: ``int64 (n,)``, as the package describes them.
         confidence: ``float32 (n,)`` in [0, 1].
-        runner_up: The second-best cluster of each image, ``int64 (n,)``; for noise the best one; −1 where there is none.
+        runner_up: The second-best cluster of each image, ``int64 (n,)``; for noise the best one; −1 for none.
     """
 
     labels: Labels
