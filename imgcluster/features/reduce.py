@@ -40,7 +40,7 @@ REDUCTIONS: Final[tuple[str, ...]] = get_args(Reduction)
 # in more, one huge cluster or only noise (benchmarks/hdbscan_defaults.py, on CIFAR-10).
 _DIMENSIONS: Final = 10
 
-_UMAP_NEIGHBOURS: Final = 15
+_UMAP_NEIGHBORS: Final = 15
 _EXACT_UP_TO: Final = 256
 
 # Fewer images hardly have neighborhoods.
@@ -173,13 +173,13 @@ def _project(vectors: Vectors, queries: Vectors, target: int, seed: int) -> Vect
 
 def _umap(vectors: Vectors, target: int, seed: int) -> Vectors:
     umap = import_optional("umap")
-    neighbours = min(_UMAP_NEIGHBOURS, len(vectors) - 1)
-    if len(vectors) <= target + 2 or neighbours < 2:
+    neighbors = min(_UMAP_NEIGHBORS, len(vectors) - 1)
+    if len(vectors) <= target + 2 or neighbors < 2:
         raise ClusteringError(f"{len(vectors)} images are too few for UMAP; use --reduce pca")
     # A seed makes UMAP use one thread, and says so in a warning.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = umap.UMAP(
-            n_neighbors=neighbours, n_components=target, min_dist=0.0, metric="euclidean", random_state=seed, n_jobs=1
+            n_neighbors=neighbors, n_components=target, min_dist=0.0, metric="euclidean", random_state=seed, n_jobs=1
         )
         return np.asarray(model.fit_transform(vectors), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Which images stand for a cluster, and which clusters are neighbours: what a page needs to show, without labels."""
+"""Representative images of each cluster, and its nearest clusters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from imgcluster.types import Metric, Vectors
 
 __all__ = ["nearest_clusters", "representatives"]
 
-# The most diverse of these are hardly others than the most diverse of all.
+# More candidates hardly change the choice.
 _CANDIDATES: Final = 2048
 
 
@@ -26,18 +26,18 @@ def representatives(
     *,
     count: int = 12,
 ) -> dict[int, list[int]]:
-    """Choose up to `count` images of each cluster: its medoid, then members unlike those chosen before.
+    """Choose up to `count` diverse images of each cluster: its medoid, then members by farthest-first traversal.
 
-    The others are chosen farthest first (Gonzalez 1985) among the more confident half of the members, so that they
-    show how wide the cluster is and not its errors. Noise (−1, last) begins with its first image.
+    The traversal (Gonzalez 1985) uses the more confident half of the members, so that it shows the spread of the
+    cluster and not its errors. Noise (−1) is last and starts with its first image.
 
     Args:
         vectors: ``float32 (n, d)``.
-        metric: For ``cosine`` they are compared at length 1.
+        metric: With ``cosine``, vectors are scaled to length 1.
         labels: ``int64 (n,)``; −1 is noise.
         confidence: ``float64 (n,)``; NaN counts as 0.
         medoids: ``bool (n,)``.
-        count: How many of each.
+        count: The largest number of images per cluster.
     """
     chosen: dict[int, list[int]] = {}
     for number in _in_order(labels):
@@ -56,23 +56,23 @@ def representatives(
 def nearest_clusters(
     vectors: Vectors, metric: Metric, labels: npt.NDArray[np.int64], *, count: int = 3
 ) -> dict[int, list[tuple[int, float]]]:
-    """Return the `count` nearest other clusters of each, with the distance between their centres, nearest first.
+    """Return the `count` nearest clusters of each cluster, with the distance between centroids, in ascending order.
 
-    Noise has no centre. The distance is 1 − cosine, or Euclidean, by `metric`.
+    Noise is not included. The distance is 1 − cosine or Euclidean, according to `metric`.
     """
     numbers = [number for number in _in_order(labels) if number >= 0]
-    centres = np.stack(
+    centroids = np.stack(
         [_prepared(vectors[labels == number], metric).mean(axis=0, dtype=np.float64) for number in numbers]
         or [np.zeros(vectors.shape[1])]
     )
     if metric == "cosine":
-        centres = l2_normalize(centres.astype(np.float32)).astype(np.float64)
+        centroids = l2_normalize(centroids.astype(np.float32)).astype(np.float64)
     found = {}
     for row, number in enumerate(numbers):
         if metric == "cosine":
-            distances = np.clip(1.0 - centres @ centres[row], 0.0, 2.0)
+            distances = np.clip(1.0 - centroids @ centroids[row], 0.0, 2.0)
         else:
-            distances = np.linalg.norm(centres - centres[row], axis=1)
+            distances = np.linalg.norm(centroids - centroids[row], axis=1)
         order = [other for other in np.argsort(distances, kind="stable")[: count + 1].tolist() if other != row]
         found[number] = [(numbers[other], float(distances[other])) for other in order[:count]]
     return found
@@ -88,12 +88,12 @@ def _prepared(vectors: Vectors, metric: Metric) -> Vectors:
 
 
 def _farthest_first(points: Vectors, count: int) -> list[int]:
-    """Return up to `count` rows: the first, then again and again the one farthest from all chosen."""
+    """Return up to `count` rows: the first, then always the row farthest from the chosen ones."""
     chosen = [0]
     distances = np.full(len(points), np.inf)
     for _ in range(min(count, len(points)) - 1):
         distances = np.minimum(distances, ((points - points[chosen[-1]]) ** 2).sum(axis=1))
-        # Never the same row again, also where all are the same picture.
+        # No row is chosen twice, even if all rows are equal.
         distances[chosen] = -1.0
         chosen.append(int(distances.argmax()))
     return chosen

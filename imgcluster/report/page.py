@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.report.page_text import Cluster, Images, Page, Thumbnails
-from imgcluster.report.palette import colour, marker
+from imgcluster.report.palette import cluster_color, marker
 
 __all__ = ["SCRIPTS", "render"]
 
@@ -82,7 +82,7 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
     return {
         "number": cluster.number,
         "name": cluster.name,
-        "color": colour(cluster.number),
+        "color": cluster_color(cluster.number),
         "marker": marker(cluster.number),
         "size": cluster.size,
         "silhouette": cluster.silhouette,

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.fileio.atomic import atomic_path
-from imgcluster.report.palette import NOISE_COLOUR, colour, marker
+from imgcluster.report.palette import NOISE_COLOR, cluster_color, marker
 from imgcluster.types import Candidate, Pixels
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _MAP_INCHES: Final = 8.0
 _PICTURE_INCHES: Final = 0.46
 _LABELLED_UP_TO: Final = 40
 
-# More numbers than this are unreadable; the colours still show the pattern.
+# More numbers than this are unreadable; the colors still show the pattern.
 _NUMBERS_UP_TO: Final = 400
 _INCH_PER_CELL: Final = 0.42
 _INCH_PER_CHARACTER: Final = 0.08
@@ -74,7 +74,7 @@ def map_figure(
             points[inside, 0],
             points[inside, 1],
             s=size,
-            c=colour(number),
+            c=cluster_color(number),
             marker=_MARKERS[marker(number)],
             linewidths=0,
             alpha=0.5 if number < 0 else 0.85,
@@ -95,11 +95,16 @@ def map_figure(
         taken.append(points[index])
         number = int(clusters[index])
         picture = OffsetImage(pixels, zoom=_PICTURE_INCHES * 72 / pixels.shape[0], resample=True)
-        frame = {"edgecolor": colour(number), "linewidth": 1.5, "boxstyle": "square,pad=0"}
+        frame = {"edgecolor": cluster_color(number), "linewidth": 1.5, "boxstyle": "square,pad=0"}
         axes.add_artist(AnnotationBbox(picture, tuple(points[index]), pad=0, bboxprops=frame))
         if number >= 0 and number not in titled:
             titled.add(number)
-            box = {"facecolor": "white", "edgecolor": colour(number), "boxstyle": "round,pad=0.2", "linewidth": 1}
+            box = {
+                "facecolor": "white",
+                "edgecolor": cluster_color(number),
+                "boxstyle": "round,pad=0.2",
+                "linewidth": 1,
+            }
             place = (0, -_PICTURE_INCHES * 36 - 8)
             axes.annotate(
                 _plain(titles[number]),
@@ -122,7 +127,7 @@ def montage_figure(canvas: Pixels, number: int, title: str) -> Figure:
     axes.imshow(canvas)
     axes.set_axis_off()
     axes.set_title(_plain(title), color="black", fontsize=11, loc="left")
-    axes.plot([0, 1], [1.008, 1.008], color=colour(number), linewidth=3, transform=axes.transAxes, clip_on=False)
+    axes.plot([0, 1], [1.008, 1.008], color=cluster_color(number), linewidth=3, transform=axes.transAxes, clip_on=False)
     return figure
 
 
@@ -137,7 +142,7 @@ def silhouette_figure(
     for number in numbers:
         values = silhouettes[(clusters == number) & np.isfinite(silhouettes)]
         rows = np.arange(start, start + len(values))
-        axes.fill_betweenx(rows, 0, np.sort(values)[::-1], color=colour(number), linewidth=0, step="mid")
+        axes.fill_betweenx(rows, 0, np.sort(values)[::-1], color=cluster_color(number), linewidth=0, step="mid")
         ticks.append(start + len(values) / 2)
         start += len(values) + gap
     known = silhouettes[np.isfinite(silhouettes) & (clusters >= 0)]
@@ -147,7 +152,7 @@ def silhouette_figure(
         axes.legend(loc="lower right", frameon=False)
     else:
         axes.text(0.5, 0.5, "not defined here", transform=axes.transAxes, ha="center")
-    axes.axvline(0, color="grey", linewidth=0.8)
+    axes.axvline(0, color="gray", linewidth=0.8)
     _label(axes.set_yticks, ticks, [titles[number] for number in numbers])
     axes.invert_yaxis()
     axes.set_xlabel("silhouette")
@@ -158,7 +163,7 @@ def sizes_figure(sizes: Mapping[int, int], titles: Mapping[int, str]) -> Figure:
     """Draw the number of images of each cluster."""
     numbers = list(sizes)
     figure, axes = _axes(float(np.clip(1.5 + 0.42 * len(numbers), 4, 20)), 3.6)
-    bars = axes.bar(range(len(numbers)), list(sizes.values()), color=[colour(number) for number in numbers])
+    bars = axes.bar(range(len(numbers)), list(sizes.values()), color=[cluster_color(number) for number in numbers])
     if len(numbers) <= _LABELLED_UP_TO:
         axes.bar_label(bars, fontsize=8, padding=2)
     turned = max((len(titles[number]) for number in numbers), default=0) > 5
@@ -185,17 +190,17 @@ def tree_figure(plot: Mapping[str, Any], chosen: Mapping[int, int], titles: Mapp
     centers = np.asarray(plot["bar_centers"], dtype=float)
     heights = np.asarray(plot["bar_tops"], dtype=float)  # measured from the bottoms
     bottoms = np.asarray(plot["bar_bottoms"], dtype=float)
-    colours = np.full(len(centers), NOISE_COLOUR, dtype=object)
+    colors = np.full(len(centers), NOISE_COLOR, dtype=object)
     for node, number in chosen.items():
         left, right, top, _ = bounds[node]
         inside = (centers >= left) & (centers <= right) & (bottoms >= top - 1e-12)
-        colours[inside] = colour(number)
+        colors[inside] = cluster_color(number)
     axes.bar(
         centers,
         heights,
         bottom=bottoms,
         width=plot["bar_widths"],
-        color=colours.tolist(),
+        color=colors.tolist(),
         linewidth=0,
         rasterized=len(centers) > _DRAWN_UP_TO,
     )
@@ -248,7 +253,7 @@ def _plain(text: str) -> str:
 
 
 def confusion_figure(counts: npt.NDArray[np.int64], labels: Sequence[str], clusters: Sequence[str]) -> Figure:
-    """Draw a confusion matrix: counts ``int64 (labels, clusters)``, coloured by the share of the label's images."""
+    """Draw a confusion matrix: counts ``int64 (labels, clusters)``, colored by the share of the label's images."""
     from matplotlib.figure import Figure
 
     rows, columns = counts.shape
@@ -266,8 +271,8 @@ def confusion_figure(counts: npt.NDArray[np.int64], labels: Sequence[str], clust
     axes.set_ylabel("label")
     if counts.size <= _NUMBERS_UP_TO:
         for row, column in zip(*np.nonzero(counts), strict=True):
-            colour = "white" if shares[row, column] > 0.6 else "black"
-            axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
+            color = "white" if shares[row, column] > 0.6 else "black"
+            axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=color, fontsize=8)
     figure.colorbar(image, label="share of the label's images")
     return figure
 
@@ -312,13 +317,13 @@ def save(figure: Figure, path: Path, *, dpi: int = 120) -> None:
 
 
 def _slim(path: Path) -> None:
-    """Write a PNG without what it does not use: transparency, and colours where all is grey."""
+    """Write a PNG without what it does not use: transparency, and colors where all is gray."""
     from PIL import Image
 
     with Image.open(path) as picture:
-        resolution, colours = picture.info.get("dpi"), picture.convert("RGB")
-    red, green, blue = colours.split()
-    slim = red if red.tobytes() == green.tobytes() == blue.tobytes() else colours
+        resolution, colors = picture.info.get("dpi"), picture.convert("RGB")
+    red, green, blue = colors.split()
+    slim = red if red.tobytes() == green.tobytes() == blue.tobytes() else colors
     slim.save(path, "PNG", **({"dpi": resolution} if resolution else {}))
 
 

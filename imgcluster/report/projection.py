@@ -1,4 +1,4 @@
-"""Where each image lies on a map: two coordinates that put similar images side by side. Drawing is others' business."""
+"""The map: a two-dimensional projection in which similar images are close together."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ __all__ = ["Layout", "choose_layout", "lay_out"]
 
 _LOG = logging.getLogger(__name__)
 
-# Below this many images UMAP's neighbourhoods are most of the set, and PCA says as much.
+# Below this many images, UMAP's neighborhoods contain most of the set and PCA is as good.
 _UMAP_FROM: Final = 100
-# UMAP's time grows with this; the others are placed among those of their neighbours that are on the map.
+# UMAP is fitted on at most this many images; the others are placed beside their nearest neighbors.
 _UMAP_UP_TO: Final = 20_000
-_NEIGHBOURS: Final = 15
-# Of 10,000 images and fewer UMAP would run 500: that takes twice the time for neighbourhoods that are as true
+_NEIGHBORS: Final = 15
+# Of 10,000 images and fewer UMAP would run 500: that takes twice the time for neighborhoods that are as true
 # (trustworthiness 0.960 instead of 0.957 on 900 photographs, 0.986 in both cases on 10,000 drawn vectors).
 _EPOCHS: Final = 200
 _PLACED_BY: Final = 5
-# UMAP looks for neighbours in the directions that matter; PCA's fit on so many rows is that on all of them.
+# UMAP looks for neighbors in the directions that matter; PCA's fit on so many rows is that on all of them.
 _DIRECTIONS: Final = 50
 _PCA_SAMPLE: Final = 20_000
 _CHUNK: Final = 4096
@@ -57,7 +57,7 @@ def choose_layout(count: int) -> str:
 def lay_out(vectors: Vectors, metric: Metric, method: str, *, seed: int = 0) -> Layout:
     """Lay vectors out in two dimensions.
 
-    ``umap`` (McInnes et al. 2018, https://arxiv.org/abs/1802.03426) keeps neighbours together; above 20,000 images it
+    ``umap`` (McInnes et al. 2018, https://arxiv.org/abs/1802.03426) keeps neighbors together; above 20,000 images it
     lays out that many, drawn at random, and puts each other one to the median place of its five nearest among them.
     ``pca`` shows the two directions of largest variance: distances are true, but clusters overlap. It also replaces
     ``umap`` if the package umap cannot be imported; a warning then says why.
@@ -89,7 +89,7 @@ def lay_out(vectors: Vectors, metric: Metric, method: str, *, seed: int = 0) -> 
     points = np.empty((count, 2), dtype=np.float32)
     points[chosen] = _umap(umap, directions[chosen], seed)
     others = np.setdiff1d(np.arange(count), chosen)
-    points[others] = _among_neighbours(directions[others], directions[chosen], points[chosen])
+    points[others] = _among_neighbors(directions[others], directions[chosen], points[chosen])
     return Layout(_framed(points, fill=True), f"UMAP of {_UMAP_UP_TO:,}, the others beside their nearest", method)
 
 
@@ -125,29 +125,29 @@ def _umap(umap: Any, points: Vectors, seed: int) -> Vectors:
 
     # Exact, and in a second: UMAP's own search is compiled anew in every process, which takes five to twenty.
     with threadpool_limits(limits=1):
-        search = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(points)), algorithm="brute").fit(points)
+        search = NearestNeighbors(n_neighbors=min(_NEIGHBORS, len(points)), algorithm="brute").fit(points)
         distances, nearest = search.kneighbors(points)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # A seed makes UMAP use one thread, and says so in a warning.
         model = umap.UMAP(
-            n_neighbors=_NEIGHBOURS,
+            n_neighbors=_NEIGHBORS,
             min_dist=0.1,
             n_epochs=_EPOCHS,
             precomputed_knn=(nearest, distances.astype(np.float32), None),
-            force_approximation_algorithm=True,  # for few images, too, else the neighbours would be ignored
+            force_approximation_algorithm=True,  # for few images, too, else the neighbors would be ignored
             random_state=seed,
             n_jobs=1,
         )
         return np.asarray(model.fit_transform(points), dtype=np.float32)
 
 
-def _among_neighbours(others: Vectors, fitted: Vectors, places: Vectors) -> Vectors:
+def _among_neighbors(others: Vectors, fitted: Vectors, places: Vectors) -> Vectors:
     from sklearn.neighbors import NearestNeighbors
 
     search = NearestNeighbors(n_neighbors=_PLACED_BY, algorithm="brute").fit(fitted)
     nearest = search.kneighbors(others, return_distance=False)
-    # The median: the mean of neighbours on two islands would lie in the sea between them.
+    # The median: the mean of neighbors on two islands would lie in the sea between them.
     return np.asarray(np.median(places[nearest], axis=1), dtype=np.float32)
 
 

@@ -1,4 +1,4 @@
-"""The palette: colours that differ also for eyes that do not see all of them."""
+"""The palette: colors that differ also for eyes that do not see all of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from imgcluster.report.palette import MARKERS, NOISE_COLOUR, colour, marker
+from imgcluster.report.palette import MARKERS, NOISE_COLOR, cluster_color, marker
 
 # Machado, Oliveira & Fernandes (2009), severity 1.0, on linear RGB.
 SEEN = {
@@ -34,7 +34,7 @@ def lab(rgb: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("eyes", list(SEEN))
 def test_the_first_six_are_told_apart(eyes: str) -> None:
-    shown = [lab(SEEN[eyes] @ linear(colour(number))) for number in (*range(6), -1)]
+    shown = [lab(SEEN[eyes] @ linear(cluster_color(number))) for number in (*range(6), -1)]
     # A difference of 2.3 is just noticeable.
     assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(shown, 2)) > 12
 
@@ -45,18 +45,18 @@ def test_all_show_on_both_grounds(ground: str) -> None:
         return float(linear(text) @ (0.2126, 0.7152, 0.0722))
 
     for number in range(-1, 18):
-        bright, dark = sorted((light(colour(number)), light(ground)), reverse=True)
+        bright, dark = sorted((light(cluster_color(number)), light(ground)), reverse=True)
         assert (bright + 0.05) / (dark + 0.05) > 1.3, number
 
 
 def test_no_two_of_54_look_the_same() -> None:
-    looks = [(colour(number), marker(number)) for number in range(54)]
+    looks = [(cluster_color(number), marker(number)) for number in range(54)]
     assert len(set(looks)) == 54
     assert {shape for _, shape in looks} == set(MARKERS)
-    assert looks[0] == (colour(54), marker(54))
+    assert looks[0] == (cluster_color(54), marker(54))
 
 
 def test_noise_is_grey() -> None:
-    assert colour(-1) == NOISE_COLOUR
+    assert cluster_color(-1) == NOISE_COLOR
     assert marker(-1) == "circle"
-    assert NOISE_COLOUR not in {colour(number) for number in range(18)}
+    assert NOISE_COLOR not in {cluster_color(number) for number in range(18)}

@@ -1,4 +1,4 @@
-"""Figures of a clustering: they show what they are given, in the page's colours, whatever names hold."""
+"""Figures of a clustering: they show what they are given, in the page's colors, whatever names hold."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from matplotlib.offsetbox import AnnotationBbox
 from PIL import Image
 
 from imgcluster.report.condensed_tree import condensed_tree
-from imgcluster.report.palette import colour
 from imgcluster.report.plots import map_figure, montage_figure, save, silhouette_figure, sizes_figure, tree_figure
 
 GENERATOR = np.random.default_rng(0)
@@ -26,9 +25,9 @@ PICTURES = [(index, np.full((16, 16, 3), index, np.uint8)) for index in (0, 50, 
 
 
 def vectors() -> np.ndarray:
-    centres = np.eye(3, 6) * 8
+    centroids = np.eye(3, 6) * 8
     noise = np.random.default_rng(1).normal(0, 0.4, (120, 6))
-    return (np.repeat(centres, 40, axis=0) + noise).astype(np.float32)
+    return (np.repeat(centroids, 40, axis=0) + noise).astype(np.float32)
 
 
 def a_map() -> Any:
@@ -73,7 +72,7 @@ def test_each_is_written_as_png_and_svg(make: Callable[[], Any], tmp_path: Path)
 def test_the_map_holds_every_point_in_its_colour_and_one_title_for_each_cluster() -> None:
     axes = a_map().axes[0]
     drawn = {to_hex(part.get_facecolor()[0]): len(part.get_offsets()) for part in axes.collections}
-    assert drawn == {colour(number): 50 for number in TITLES}
+    assert drawn == {cluster_color(number): 50 for number in TITLES}
     assert sorted(text.get_text() for text in axes.texts) == sorted(["0", r"Sea & \$un\$", "日本 _^{"])
     assert axes.get_xlabel() == "UMAP"
     boxes = [artist for artist in axes.get_children() if isinstance(artist, AnnotationBbox)]
@@ -107,8 +106,8 @@ def test_hundreds_of_clusters_fit() -> None:
 class TestTree:
     def test_nodes_have_the_colours_of_their_clusters(self) -> None:
         axes = a_tree().axes[0]
-        colours = {to_hex(bar.get_facecolor()) for bar in axes.patches}
-        assert {colour(number) for number in (0, 1, 2)} <= colours
+        colors = {to_hex(bar.get_facecolor()) for bar in axes.patches}
+        assert {cluster_color(number) for number in (0, 1, 2)} <= colors
         assert sorted(text.get_text() for text in axes.texts) == sorted(["0", r"Sea & \$un\$", "日本 _^{"])
 
     def test_a_node_is_called_after_most_of_its_members(self) -> None:
