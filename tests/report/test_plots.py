@@ -13,6 +13,7 @@ from matplotlib.offsetbox import AnnotationBbox
 from PIL import Image
 
 from imgcluster.report.condensed_tree import condensed_tree
+from imgcluster.report.palette import cluster_color
 from imgcluster.report.plots import map_figure, montage_figure, save, silhouette_figure, sizes_figure, tree_figure
 
 GENERATOR = np.random.default_rng(0)
