@@ -44,7 +44,8 @@ def encoder_list() -> tuple[EncoderEntry, ...]:
     files = [(name, path, False) for name, path in list_encoders().items()]
     files += [(name, path, True) for name, path in shadowed_encoders().items()]
     entries = []
-    for name, path, shadowed in sorted(files):
+    # By name, and the bundled file before the one that it shadows, wherever they lie.
+    for name, path, shadowed in sorted(files, key=lambda file: (file[0], file[2])):
         try:
             entries.append(_entry(name, path, Encoder(path, device="cpu"), shadowed=shadowed))
         except ImgclusterError as error:
