@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 __all__ = [
+    "DEFAULT_ENCODER",
     "DEFAULT_WORKSPACE",
     "ClusterOptions",
     "EmbedOptions",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 DEFAULT_WORKSPACE: Final = "imgcluster-out"
+DEFAULT_ENCODER: Final = "photos"
 
 _FILES: Final = "Which files"
 _MODEL: Final = "Other ONNX models"
@@ -139,7 +141,7 @@ class EmbedOptions:
     """How images are found and embedded."""
 
     encoder: str | os.PathLike[str] = option(
-        "photos", "The encoder; see imgcluster encoders list.", metavar="NAME|FILE.onnx"
+        DEFAULT_ENCODER, "The encoder; see imgcluster encoders list.", metavar="NAME|FILE.onnx"
     )
     device: str = option("auto", "auto, cpu, cuda, directml, coreml, …; see imgcluster doctor.", metavar="DEVICE")
     batch_size: int = option(32, "Images that the encoder processes at once.", minimum=1)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = [
     "ROWS",
     "counted",
-    "images",
     "new_table",
     "plain",
     "print_table",
@@ -64,11 +63,6 @@ def plain(text: str) -> Text:
 def counted(count: int, noun: str) -> str:
     """Return a number with its noun, in the plural if it is not 1."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def images(count: int) -> str:
-    """Return a number of images."""
-    return counted(count, "image")
 
 
 def show_clusters(rows: Sequence[ClusterRow], workspace: str) -> None:

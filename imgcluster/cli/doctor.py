@@ -10,7 +10,7 @@ import typer
 from imgcluster.cli.command import AnyWorkspace, command, from_field
 from imgcluster.cli.console import new_table, plain, print_table, say
 from imgcluster.cli.screen import Screen
-from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions
+from imgcluster.options import DEFAULT_ENCODER, DEFAULT_WORKSPACE, EmbedOptions
 
 if TYPE_CHECKING:
     from imgcluster.commands.doctor import DoctorSummary
@@ -24,7 +24,7 @@ __all__ = [
 @command()
 def doctor_command(
     screen: Screen,
-    encoder: from_field(EmbedOptions, "encoder") = "photos",  # type: ignore[valid-type]
+    encoder: from_field(EmbedOptions, "encoder") = DEFAULT_ENCODER,  # type: ignore[valid-type]
     device: Annotated[
         str | None,
         typer.Option("--device", metavar="DEVICE", help="Check this device only; exit code 5 if it does not run."),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -22,7 +20,7 @@ from rich.progress import (
 from rich.text import Text
 
 from imgcluster import progress
-from imgcluster.cli.progress_lines import STAGES
+from imgcluster.cli.progress_lines import STAGES, training_texts
 
 if TYPE_CHECKING:
     from imgcluster_training.progress import TrainingProgress
@@ -78,15 +76,13 @@ def training_bar() -> Iterator[Callable[[TrainingProgress], None]]:
         task = bars.add_task("Training", total=None, count="")
 
         def on_progress(step: TrainingProgress) -> None:
-            fold = f"fold {step.fold}/{step.folds}, " if step.folds else ""
-            validated = "" if math.isnan(step.validation_loss) else f", validation {step.validation_loss:.5f}"
-            left = timedelta(seconds=round(step.seconds_left))
+            epoch, loss, left = training_texts(step)
             bars.update(
                 task,
-                description=f"{step.stage.capitalize() or 'Training'} {fold}epoch {step.epoch}/{step.epochs}",
+                description=f"{step.stage.capitalize() or 'Training'} {epoch}",
                 completed=(step.epoch - 1) * step.steps + step.step,
                 total=step.epochs * step.steps,
-                count=f"loss {step.loss:.5f}{validated}  {step.images_per_second:,.0f} images/s  {left} left",
+                count=f"{loss}  {step.images_per_second:,.0f} images/s  {left}",
             )
 
         yield on_progress

@@ -14,7 +14,7 @@ from imgcluster.progress import Progress
 if TYPE_CHECKING:
     from imgcluster_training.progress import TrainingProgress
 
-__all__ = ["STAGES", "ProgressLines", "TrainingLines"]
+__all__ = ["STAGES", "ProgressLines", "TrainingLines", "training_texts"]
 
 SECONDS: Final = 30.0
 
@@ -84,11 +84,15 @@ class TrainingLines:
         now = self._clock()
         if now - self._printed < SECONDS:
             return
-        fold = f"fold {step.fold}/{step.folds}, " if step.folds else ""
-        validated = "" if math.isnan(step.validation_loss) else f", validation {step.validation_loss:.5f}"
-        left = timedelta(seconds=round(step.seconds_left))
-        sys.stderr.write(
-            f"imgcluster: {fold}epoch {step.epoch}/{step.epochs}, loss {step.loss:.5f}{validated}, {left} left\n"
-        )
+        epoch, loss, left = training_texts(step)
+        sys.stderr.write(f"imgcluster: {epoch}, {loss}, {left}\n")
         sys.stderr.flush()
         self._printed = now
+
+
+def training_texts(step: TrainingProgress) -> tuple[str, str, str]:
+    """Return the epoch, the losses and the remaining time of a training, as texts."""
+    fold = f"fold {step.fold}/{step.folds}, " if step.folds else ""
+    validated = "" if math.isnan(step.validation_loss) else f", validation {step.validation_loss:.5f}"
+    left = timedelta(seconds=round(step.seconds_left))
+    return f"{fold}epoch {step.epoch}/{step.epochs}", f"loss {step.loss:.5f}{validated}", f"{left} left"

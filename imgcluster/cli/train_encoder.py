@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import AnyWorkspace, command
-from imgcluster.cli.console import images, new_table, print_table, say
+from imgcluster.cli.console import counted, new_table, print_table, say
 from imgcluster.cli.screen import Screen
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE, TrainingOptions
@@ -86,6 +86,6 @@ def show_training(result: TrainResult) -> None:
             f"ARI {result.clusters.ari:.3f}."
         )
     if result.unreadable:
-        say(f"Ignored {images(result.unreadable)} that could not be read.")
+        say(f"Ignored {counted(result.unreadable, 'image')} that could not be read.")
     say(f"Card: {to_text(result.card)}")
     say(f"Encoder: {to_text(result.encoder)}")

@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster._version import __version__
-from imgcluster.encoders import DEFAULT_ENCODER, Encoder
+from imgcluster.encoders import Encoder
 from imgcluster.encoders.devices import available_devices
 from imgcluster.errors import DeviceError, ImgclusterError
 from imgcluster.optional import EXTRAS, UnavailablePackage, import_optional
+from imgcluster.options import DEFAULT_ENCODER
 from imgcluster.types import Pixels
 
 __all__ = ["DeviceCheck", "DoctorSummary", "doctor"]

@@ -2,11 +2,10 @@
 
 from imgcluster.encoders.encoder import Encoder, describe
 from imgcluster.encoders.metadata import EncoderInfo
-from imgcluster.encoders.registry import DEFAULT_ENCODER, find_encoder, list_encoders
+from imgcluster.encoders.registry import find_encoder, list_encoders
 from imgcluster.options import EncoderOptions
 
 __all__ = [
-    "DEFAULT_ENCODER",
     "Encoder",
     "EncoderInfo",
     "EncoderOptions",

@@ -15,7 +15,6 @@ from typing import Final
 from imgcluster.errors import UsageError
 
 __all__ = [
-    "DEFAULT_ENCODER",
     "bundled_folder",
     "card_of",
     "find_encoder",
@@ -24,7 +23,6 @@ __all__ = [
     "user_folder",
 ]
 
-DEFAULT_ENCODER: Final = "photos"
 
 _PACKAGE: Final = Path(__file__).resolve().parent.parent
 _DECODER_SUFFIX: Final = ".decoder.onnx"

@@ -177,15 +177,12 @@ def contents(folder: Path, identity: str) -> Contents:
     hashes = [np.empty((0, 4), np.uint32)]
     source_numbers = [np.empty(0, np.int32)]
     for shard in list_shards(folder, identity):
-        table = _read(shard, ["path", "root", "digest"])
-        sources = _sources(shard)
-        columns = [table.column(name).to_pylist() for name in ("root", "path", "digest")]
-        rows = [(absolute_path(root, path), digest) for root, path, digest in zip(*columns, strict=True)]
-        located = b"".join(hashlib.blake2b(location.encode(), digest_size=16).digest() for location, _ in rows)
-        hashed = b"".join(_row_hash(location, digest).to_bytes(16, "little") for location, digest in rows)
+        rows = _read_files(shard)
+        located = b"".join(hashlib.blake2b(location.encode(), digest_size=16).digest() for location, _, _ in rows)
+        hashed = b"".join(_row_hash(location, digest).to_bytes(16, "little") for location, digest, _ in rows)
         keys.append(np.frombuffer(located, "<u8").reshape(-1, 2))
         hashes.append(np.frombuffer(hashed, "<u4").reshape(-1, 4))
-        source_numbers.append(np.array([numbers.setdefault(source, len(numbers)) for source in sources], np.int32))
+        source_numbers.append(np.array([numbers.setdefault(source, len(numbers)) for _, _, source in rows], np.int32))
     key = np.concatenate(keys)
     order = np.lexsort((key[:, 0], key[:, 1]))
     # The sort is stable: of several rows of one file the last one is current.
@@ -209,11 +206,10 @@ def load(folder: Path, identity: str) -> Embeddings:
     # For each shard, the position of each row in the result; -1 for outdated rows.
     targets = []
     for number, shard in enumerate(shards):
-        table = _read(shard, ["path", "root", "digest"])
-        targets.append(np.full(len(table), -1, dtype=np.int64))
-        columns = (table.column(name).to_pylist() for name in ("root", "path", "digest"))
-        for row, (root, path, digest, source) in enumerate(zip(*columns, _sources(shard), strict=True)):
-            found[absolute_path(root, path)] = (number, row, digest, source)
+        rows = _read_files(shard)
+        targets.append(np.full(len(rows), -1, dtype=np.int64))
+        for row, (location, digest, source) in enumerate(rows):
+            found[location] = (number, row, digest, source)
     newest = sorted(found.items())
     for position, (_, (number, row, _, _)) in enumerate(newest):
         targets[number][row] = position
@@ -371,10 +367,13 @@ def _read(shard: Path, columns: list[str] | None) -> pa.Table:
         raise _damaged(shard, error) from None
 
 
-def _sources(shard: Path) -> list[str]:
-    """Return the folder that the user named for each row; in older shards it is the column `root`."""
-    name = "source" if "source" in _schema(shard).names else "root"
-    return [str(source) for source in _read(shard, [name]).column(name).to_pylist()]
+def _read_files(shard: Path) -> list[tuple[str, bytes, str]]:
+    """Return the absolute path, the digest and the folder that the user named of each row."""
+    # Older shards have the named folder as `root`.
+    source = "source" if "source" in _schema(shard).names else "root"
+    table = _read(shard, list(dict.fromkeys(["root", "path", "digest", source])))
+    columns = (table.column(name).to_pylist() for name in ("root", "path", "digest", source))
+    return [(absolute_path(root, path), digest, named) for root, path, digest, named in zip(*columns, strict=True)]
 
 
 def _has_statistics(shard: Path) -> bool:
