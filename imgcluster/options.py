@@ -27,6 +27,7 @@ __all__ = [
     "EmbedOptions",
     "EncoderOptions",
     "TrainingOptions",
+    "check_precision",
     "option",
     "with_changes",
 ]
@@ -89,6 +90,19 @@ class EncoderOptions:
     image_size: tuple[int, int] | None = option(
         None, "The input size, where the graph does not fix it.", metavar="N|WxH", group=_MODEL
     )
+    resize_edge: int | None = option(
+        None,
+        "Resize the shorter side to N pixels first (both with stretch), then crop the center.",
+        metavar="N",
+        group=_MODEL,
+        minimum=1,
+    )
+    resample: str | None = option(
+        None,
+        "How pixels are interpolated: nearest, bilinear, bicubic (default) or lanczos.",
+        metavar="FILTER",
+        group=_MODEL,
+    )
     pool: str | None = option(None, "How tokens become one vector.", metavar="cls|mean", group=_MODEL)
     output: str | None = option(
         None,
@@ -108,9 +122,13 @@ class EncoderOptions:
             object.__setattr__(self, "scale", float(self.scale))
         if self.image_size is not None:
             object.__setattr__(self, "image_size", tuple(map(operator.index, self.image_size)))
-        if self.resize is not None or self.pool is not None:
-            from imgcluster.types import POOLINGS, RESIZE_RULES
+        if self.resize_edge is not None:
+            object.__setattr__(self, "resize_edge", operator.index(self.resize_edge))
+        if self.resize is not None or self.pool is not None or self.resample is not None:
+            from imgcluster.types import FILTERS, POOLINGS, RESIZE_RULES
 
+            if self.resample is not None and self.resample not in FILTERS:
+                raise UsageError(f"--resample {self.resample} is unknown; allowed are {', '.join(FILTERS)}")
             if self.resize is not None and self.resize not in RESIZE_RULES:
                 raise UsageError(f"resize rule {self.resize!r} is unknown; allowed are {', '.join(RESIZE_RULES)}")
             if self.pool is not None and self.pool not in POOLINGS:
@@ -144,6 +162,9 @@ class EmbedOptions:
         DEFAULT_ENCODER, "The encoder; see imgcluster encoders list.", metavar="NAME|FILE.onnx"
     )
     device: str = option("auto", "auto, cpu, cuda, directml, coreml, …; see imgcluster doctor.", metavar="DEVICE")
+    precision: str = option(
+        "auto", "Which weights to run, if the encoder has several: auto, fp32, fp16 or int8.", metavar="PRECISION"
+    )
     batch_size: int = option(32, "Images that the encoder processes at once.", minimum=1)
     workers: int | None = option(None, "Threads that read and decode; one per processor by default.", minimum=1)
     exclude: Sequence[str] = option(
@@ -158,6 +179,7 @@ class EmbedOptions:
 
     def __post_init__(self) -> None:
         _make_integers(self, "batch_size", "workers")
+        check_precision(self.precision)
         if isinstance(self.exclude, str):
             object.__setattr__(self, "exclude", (self.exclude,))
         if self.batch_size < 1:
@@ -224,6 +246,18 @@ class TrainingOptions:
 
     def __post_init__(self) -> None:
         _make_integers(self, "refine", "folds", "epochs", "steps_per_epoch", "limit", "image_size", "seed")
+
+
+def check_precision(precision: str) -> None:
+    """Check the value of ``--precision``.
+
+    Raises:
+        UsageError: It is neither ``auto`` nor a precision.
+    """
+    from imgcluster.types import PRECISIONS
+
+    if precision not in ("auto", *PRECISIONS):
+        raise UsageError(f"--precision {precision} is unknown; choose auto, {', '.join(PRECISIONS)}")
 
 
 def with_changes(options: _Options, changes: dict[str, Any]) -> _Options:

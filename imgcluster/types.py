@@ -14,6 +14,7 @@ from imgcluster.errors import UsageError
 __all__ = [
     "FILTERS",
     "POOLINGS",
+    "PRECISIONS",
     "RESIZE_RULES",
     "Candidate",
     "ClusterFacts",
@@ -27,6 +28,7 @@ __all__ = [
     "Metric",
     "Pixels",
     "Pooling",
+    "Precision",
     "ResizeRule",
     "Values",
     "Vectors",
@@ -41,6 +43,9 @@ RESIZE_RULES: Final[tuple[str, ...]] = get_args(ResizeRule)
 
 Pooling = Literal["cls", "mean"]
 POOLINGS: Final[tuple[str, ...]] = get_args(Pooling)
+
+Precision = Literal["fp32", "fp16", "int8"]
+PRECISIONS: Final[tuple[str, ...]] = get_args(Precision)
 
 FILTERS: Final = ("nearest", "bilinear", "bicubic", "lanczos")
 
@@ -68,6 +73,9 @@ class InputSpec:
             `crop_fraction`; ``stretch`` ignores the aspect ratio; ``pad`` puts the whole image on a gray background.
         filter: Resampling filter, one of `FILTERS`.
         crop_fraction: In (0, 1].
+        resize_edge: If it is not 0, images are resized in two steps, as the image processors of transformers do:
+            ``crop`` first resizes the shorter side, and ``stretch`` both sides, to this many pixels; then the center
+            is cropped to the input.
 
     Raises:
         UsageError: A value is not allowed.
@@ -79,6 +87,7 @@ class InputSpec:
     resize: ResizeRule = "crop"
     filter: str = "bicubic"
     crop_fraction: float = 1.0
+    resize_edge: int = 0
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1:
@@ -91,6 +100,11 @@ class InputSpec:
             raise UsageError(f"resize filter {self.filter!r} is unknown; choose one of {', '.join(FILTERS)}")
         if not 0.0 < self.crop_fraction <= 1.0:
             raise UsageError(f"crop fraction {self.crop_fraction} is not allowed; it must be in (0, 1]")
+        if self.resize_edge and (self.resize == "pad" or self.resize_edge < max(self.width, self.height)):
+            raise UsageError(
+                f"a resize edge of {self.resize_edge} px is not possible with {self.resize} to "
+                f"{self.width}×{self.height} px; it needs crop or stretch, and at least the longer side"
+            )
 
     @property
     def mode(self) -> str:
@@ -99,9 +113,15 @@ class InputSpec:
 
     def source_box(self, width: int, height: int) -> tuple[float, float, float, float]:
         """Return the box (left, upper, right, lower) of a `width`×`height` image that becomes the input."""
+        if self.resize == "stretch" and self.resize_edge:
+            part_width, part_height = width * self.width / self.resize_edge, height * self.height / self.resize_edge
+            left, upper = (width - part_width) / 2, (height - part_height) / 2
+            return (left, upper, left + part_width, upper + part_height)
         if self.resize != "crop":
             return (0.0, 0.0, float(width), float(height))
         scale = min(width / self.width, height / self.height) * self.crop_fraction
+        if self.resize_edge:
+            scale = min(width, height) / self.resize_edge
         box_width, box_height = self.width * scale, self.height * scale
         left, upper = (width - box_width) / 2, (height - box_height) / 2
         return (max(0.0, left), max(0.0, upper), min(left + box_width, width), min(upper + box_height, height))

@@ -109,7 +109,7 @@ def doctor(*, encoder: str | os.PathLike[str] = DEFAULT_ENCODER, device: str | N
         processors=os.cpu_count() or 1,
         encoder=reference.info.name,
         best=best,
-        devices=tuple(_check(encoder, name, images, expected) for name in names),
+        devices=tuple(_check(encoder, name, reference.info.precision, images, expected) for name in names),
         packages={name: found for name in _PACKAGES if (found := _version(name))},
         formats=_formats(),
         missing=tuple(
@@ -121,10 +121,11 @@ def doctor(*, encoder: str | os.PathLike[str] = DEFAULT_ENCODER, device: str | N
 
 
 def _check(
-    encoder: str | os.PathLike[str], device: str, images: Pixels, expected: npt.NDArray[np.float32]
+    encoder: str | os.PathLike[str], device: str, precision: str, images: Pixels, expected: npt.NDArray[np.float32]
 ) -> DeviceCheck:
     try:
-        model = Encoder(encoder, device=device)
+        # The same weights as on the CPU, so that the difference is that of the device.
+        model = Encoder(encoder, device=device, precision=precision or "auto")
         vectors = model.encode(images)
         seconds = []
         for _ in range(_ROUNDS):

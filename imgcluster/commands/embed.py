@@ -111,7 +111,12 @@ def embed(
     requested = [to_text(os.path.abspath(path)) for path in paths]
     refuse_own_output(requested, space)
     finder = Finder(paths=paths, listed=files, exclude=chosen.exclude, recursive=chosen.recursive, marker=MARKER)
-    model = Encoder(chosen.encoder, device=chosen.device, options=chosen.encoder_options)
+    model = Encoder(
+        chosen.encoder,
+        device=chosen.device,
+        options=chosen.encoder_options,
+        precision=chosen.precision if chosen.fresh else _precision(chosen, space),
+    )
     watch.lap("encoder")
     workers = chosen.workers or default_workers()
     with space.locked():
@@ -133,6 +138,7 @@ def embed(
         encoder_options = asdict(chosen.encoder_options)
         record = {
             "device_asked": chosen.device,
+            "precision_asked": chosen.precision,
             "batch_size": chosen.batch_size,
             "workers": workers,
             "exclude": list(chosen.exclude),
@@ -318,11 +324,26 @@ def refuse_own_output(paths: Sequence[str], space: Workspace) -> None:
             raise UsageError(f"{path} is inside the workspace {space.path}; choose another workspace with -w DIR")
 
 
+def _precision(options: EmbedOptions, space: Workspace) -> str:
+    """Return the requested precision; instead of ``auto`` that of the workspace, so that it can be continued."""
+    present = space.manifest.get("encoder", {})
+    if options.precision != "auto" or present.get("name") != os.fspath(options.encoder):
+        return options.precision
+    return str(present.get("precision") or "fp32")
+
+
 def _refuse_other_encoder(space: Workspace, model: Encoder, fresh: bool) -> None:
     present = space.manifest.get("encoder", {})
     if fresh or not present or present.get("identity") == model.identity:
         return
-    variant = " with other weights or options" if present.get("name") == model.info.name else ""
+    variant = ""
+    if present.get("name") == model.info.name:
+        before, now = (name or "fp32" for name in (present.get("precision"), model.info.precision))
+        variant = (
+            f" with other weights or options (precision {before}, now {now})"
+            if before != now
+            else (" with other weights or options")
+        )
     raise WorkspaceError(
         f"{space.path} was made with encoder {present.get('name')!r}, requested is {model.info.name!r}{variant}; "
         "their vectors cannot be mixed: start over with --fresh, or choose another workspace with -w DIR"

@@ -15,13 +15,13 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from imgcluster.errors import DeviceError, EncoderError, ImgclusterError, UsageError
 
-__all__ = ["AUTO_ORDER", "DEVICES", "Opened", "available_devices", "open_session"]
+__all__ = ["AUTO_ORDER", "DEVICES", "Disagreement", "Files", "Opened", "available_devices", "open_session"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,6 +58,14 @@ _OTHER_BUILDS: Final = {
 }
 
 
+Files = Callable[[str], Iterable[str | os.PathLike[str]]]
+"""The ONNX files to try on a device, the best first; it may download them."""
+
+
+class Disagreement(Exception):  # noqa: N818 - a result about a file more than an error of the program
+    """The vectors of a file differ from the reference on this machine; the next file is tried."""
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A session that has run a batch.
@@ -87,13 +95,14 @@ def available_devices() -> list[str]:
     return [name for name, provider in DEVICES.items() if provider in providers]
 
 
-def open_session(path: str | os.PathLike[str], device: str, run: Callable[[Any], None]) -> Opened:
-    """Open the ONNX file at `path` on `device` and check the device by running a batch.
+def open_session(path: str | os.PathLike[str] | Files, device: str, run: Callable[[Any], None]) -> Opened:
+    """Open an ONNX file on `device` and check the device by running a batch.
 
     Args:
-        path: An ONNX file.
+        path: An ONNX file, or a function that returns those to try on a device.
         device: A key of `DEVICES`, or ``auto`` for the first of `AUTO_ORDER` that runs.
-        run: Runs one batch through the session. If it raises anything but an `ImgclusterError`, the device is rejected.
+        run: Runs one batch through the session. If it raises `Disagreement`, the next file is tried; if it raises
+            anything else but an `ImgclusterError`, the device is rejected.
 
     Raises:
         UsageError: The device is unknown.
@@ -102,13 +111,14 @@ def open_session(path: str | os.PathLike[str], device: str, run: Callable[[Any],
     """
     if device != "auto" and device not in DEVICES:
         raise UsageError(f"device {device!r} is unknown; choose one of auto, {', '.join(DEVICES)}")
+    files: Files = path if callable(path) else lambda _: (path,)
     rejected: list[tuple[str, str]] = []
     present = available_devices()
     for name in AUTO_ORDER if device == "auto" else (device,):
         if device == "auto" and name not in present:
             continue
         try:
-            return Opened(_open(path, name, present, run), name, tuple(rejected))
+            return Opened(_open(files, name, present, run), name, tuple(rejected))
         except _Unavailable as reason:
             if device != "auto":
                 raise DeviceError(f"device {name} does not run here: {reason}; {reason.remedy}") from None
@@ -119,12 +129,23 @@ def open_session(path: str | os.PathLike[str], device: str, run: Callable[[Any],
     )
 
 
-def _open(path: str | os.PathLike[str], name: str, present: list[str], run: Callable[[Any], None]) -> Any:
+def _open(files: Files, name: str, present: list[str], run: Callable[[Any], None]) -> Any:
     if name not in present:
         reason = f"this build of ONNX Runtime has only {', '.join(present)}"
         raise _Unavailable(reason, _OTHER_BUILDS.get(name, _OTHER_REMEDY))
     if name in ("cuda", "tensorrt") and not _has_nvidia_driver():
         raise _Unavailable("no NVIDIA driver (libcuda) was found", "install the driver of the graphics card")
+    disagreement = ""
+    for path in files(name):
+        try:
+            return _open_file(path, name, run)
+        except Disagreement as reason:
+            _LOG.debug("%s", reason)
+            disagreement = str(reason)
+    raise EncoderError(disagreement)
+
+
+def _open_file(path: str | os.PathLike[str], name: str, run: Callable[[Any], None]) -> Any:
     remedy = _REMEDIES.get(name, _OTHER_REMEDY)
     with _captured_output() as output:
         if name in ("cuda", "tensorrt"):
@@ -134,7 +155,7 @@ def _open(path: str | os.PathLike[str], name: str, present: list[str], run: Call
             fell_back = session.get_providers()[0] != DEVICES[name]
             if not fell_back:
                 run(session)
-        except ImgclusterError:
+        except (ImgclusterError, Disagreement):
             raise
         except Exception as error:
             if name == "cpu":

@@ -14,8 +14,9 @@ from typing import Any, Final, cast
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.encoders.devices import open_session
+from imgcluster.encoders.devices import Disagreement, open_session
 from imgcluster.encoders.metadata import EncoderInfo
+from imgcluster.encoders.onnx_graph import check_graph, read_graph
 from imgcluster.encoders.onnx_io import (
     InputSignature,
     choose_output,
@@ -24,10 +25,19 @@ from imgcluster.encoders.onnx_io import (
     read_input,
     usable_outputs,
 )
-from imgcluster.encoders.registry import find_encoder, shadowed_encoders
+from imgcluster.encoders.precision import (
+    AGREEMENT,
+    REFERENCE_KEY,
+    cosines,
+    order_of,
+    read_reference,
+    reference_images,
+)
+from imgcluster.encoders.registry import shadowed_encoders
+from imgcluster.encoders.source import find_source, with_defaults
 from imgcluster.errors import EncoderError, UsageError, one_line
-from imgcluster.options import EncoderOptions
-from imgcluster.types import Pixels, Pooling, ResizeRule
+from imgcluster.options import EncoderOptions, check_precision
+from imgcluster.types import Pixels, Pooling, Precision, ResizeRule, Vectors
 
 __all__ = ["Encoder", "describe"]
 
@@ -56,6 +66,8 @@ class Encoder:
         encoder: The name of an encoder, or an ``.onnx`` file.
         device: ``auto`` or a key of `devices.DEVICES`.
         options: What the file does not say about itself.
+        precision: ``fp32``, ``fp16``, ``int8``, or ``auto`` for the fastest on the device that agrees with the
+            reference vectors.
 
     Attributes:
         info: Its description.
@@ -63,11 +75,13 @@ class Encoder:
         device: The device it runs on.
         rejected_devices: Each better device of ``auto`` with the reason why it does not run.
         path: Its ONNX file.
+        options: The options with the defaults of this encoder.
         outputs: The outputs of its graph with their shapes, as text.
         notes: What the user should know of choices made by default, in sentences.
 
     Raises:
-        UsageError: The name or device is unknown, or an option does not fit this encoder.
+        UsageError: The name or device is unknown, or an option does not fit this encoder, or it has no file of the
+            precision.
         EncoderError: The file cannot be read, or its inputs or outputs are not supported.
         DeviceError: The named device does not run here.
     """
@@ -78,22 +92,23 @@ class Encoder:
         *,
         device: str = "auto",
         options: EncoderOptions | None = None,
+        precision: str = "auto",
     ) -> None:
-        options = options or EncoderOptions()
-        path = find_encoder(encoder)
-        # Set by the trial batch with which `open_session` checks the device.
-        self._pool = cast("Pooling | None", options.pool)
+        check_precision(precision)
+        self._source = find_source(encoder)
+        self.options = with_defaults(options or EncoderOptions(), self._source.defaults)
+        self._pool = cast("Pooling | None", self.options.pool)
         self._limit: int | None = None
-        opened = open_session(path, device, lambda session: self._inspect(session, path, options))
+        # `_files` sets the path and precision that are tried, and the trial batch `_inspect` everything else.
+        opened = open_session(lambda name: self._files(name, precision), device, self._inspect)
         self._session = opened.session
         self.device = opened.device
         self.rejected_devices = opened.rejected_devices
-        self.path = path
-        self.identity = _identity(path, options, self.info.output)
+        self.identity = _identity(self.path, self.options, self.info.output)
         shadowed = shadowed_encoders().get(os.fspath(encoder))
         if shadowed:
             self.notes += (
-                f"{path.stem} is the bundled encoder; to use your own of that name, give its path: {shadowed}",
+                f"{encoder} is the bundled encoder; to use your own of that name, give its path: {shadowed}",
             )
 
     def encode(self, images: Pixels) -> npt.NDArray[np.float32]:
@@ -138,28 +153,53 @@ class Encoder:
             start += step
         return np.concatenate(vectors) if len(vectors) > 1 else vectors[0]
 
-    def _inspect(self, session: Any, path: Path, options: EncoderOptions) -> None:
+    def _files(self, device: str, precision: str) -> Iterator[Path]:
+        """Yield the files to try on a device, and set `path` to each."""
+        source = self._source
+        order = (
+            order_of(device, source.precisions, checked=source.checked)
+            if precision == "auto"
+            else [cast(Precision, precision)]
+        )
+        if order[0] not in source.precisions:
+            raise UsageError(
+                f"encoder {source.name} has no file of --precision {precision}; it has {', '.join(source.precisions)}"
+            )
+        for self._precision in order:
+            self._is_last = self._precision == order[-1]
+            self.path = source.file_of(self._precision)
+            self._depends_on_batch = check_graph(self.path).depends_on_batch
+            yield self.path
+
+    def _inspect(self, session: Any) -> None:
         """Read the graph, run a trial batch, and set `info`, `outputs` and `notes`."""
-        stored = EncoderInfo.from_metadata(session.get_modelmeta().custom_metadata_map)
+        options, path, source = self.options, self.path, self._source
+        metadata = session.get_modelmeta().custom_metadata_map
+        stored = EncoderInfo.from_metadata(metadata)
         # The shape of a small image can be ambiguous; exported encoders are always NHWC.
         signature = read_input(session.get_inputs(), layout="NHWC" if stored else None)
         outputs = session.get_outputs()
+        if self._depends_on_batch and signature.batch is None:
+            signature = replace(signature, batch=1)
         self._signature = signature
         self._output = choose_output(outputs, self._pool, options.output or (stored.output if stored else None))
         self._scale, self._mean, self._std = _normalization(signature, options)
         self.outputs = tuple(describe_output(output) for output in outputs)
         self.notes = () if stored else tuple(_notes(signature, outputs, self._output, options))
         width, height = _size(signature, stored, options)
-        trial = np.zeros((2, height, width, signature.channels), dtype=np.uint8)
+        vectors = self._run(session, reference_images(width, height, signature.channels))
+        self._compare(vectors, source.reference or metadata.get(REFERENCE_KEY, ""))
         info = EncoderInfo(
-            name=path.stem,
+            name=source.name,
             version="",
-            embedding_size=self._run(session, trial).shape[1],
+            embedding_size=vectors.shape[1],
             metric="cosine",
             width=width,
             height=height,
             channels=signature.channels,
             resize=cast(ResizeRule, options.resize or "crop"),
+            filter=options.resample or "bicubic",
+            resize_edge=options.resize_edge or 0,
             output=self._output if len(outputs) > 1 else "",
         )
         if stored:
@@ -169,8 +209,31 @@ class Encoder:
             if said != found:
                 raise EncoderError(f"the metadata of {path} has {said}; its graph has {found}; export it again")
             stored = replace(stored, output=info.output)
-            info = replace(stored, resize=info.resize, crop_fraction=1.0) if options.resize else stored
-        self.info = info
+            info = replace(stored, **_resizing(options))
+        several = len(source.precisions) > 1 or self._precision != "fp32"
+        self.info = replace(info, precision=self._precision if several else "")
+
+    def _compare(self, vectors: Vectors, reference: str) -> None:
+        """Compare the vectors of the trial batch with the reference vectors, if there are any.
+
+        Raises:
+            Disagreement: They differ, and there is another precision to try.
+            EncoderError: They differ, and there is none.
+        """
+        if self._precision == "fp32":
+            return
+        if not reference:
+            if self._precision == "int8" and not self._is_last:
+                raise Disagreement(f"encoder {self._source.name} has no reference vectors to check int8 with")
+            return
+        expected = read_reference(reference)
+        cosine = float(cosines(vectors, expected).min()) if vectors.shape == expected.shape else 0.0
+        if cosine < AGREEMENT:
+            message = (
+                f"the {self._precision} vectors of encoder {self._source.name} differ from the reference on this "
+                f"machine (cosine {cosine:.3f}, needed is {AGREEMENT}); choose another --precision, or another encoder"
+            )
+            raise EncoderError(message) if self._is_last else Disagreement(message)
 
     def _run(self, session: Any, images: Pixels) -> npt.NDArray[np.float32]:
         vectors = [self._run_once(session, part) for part in _parts(images, self._signature.batch)]
@@ -233,6 +296,18 @@ def _notes(signature: InputSignature, outputs: Sequence[Any], chosen: str, optio
         )
 
 
+def _resizing(options: EncoderOptions) -> dict[str, Any]:
+    """Return the fields of `EncoderInfo` that options on resizing replace."""
+    changes: dict[str, Any] = {}
+    if options.resize or options.resize_edge:
+        changes |= {"crop_fraction": 1.0, "resize_edge": options.resize_edge or 0}
+    if options.resize:
+        changes["resize"] = options.resize
+    if options.resample:
+        changes["filter"] = options.resample
+    return changes
+
+
 def _size(signature: InputSignature, stored: EncoderInfo | None, options: EncoderOptions) -> tuple[int, int]:
     """Return the width and height of the input: from the graph, else the options, else the metadata.
 
@@ -271,12 +346,11 @@ def _parts(images: Pixels, batch: int | None) -> Iterator[Pixels]:
 def _identity(path: Path, options: EncoderOptions, output: str) -> str:
     """Return a digest of the weights, the options, and the output if the graph has several."""
     digest = hashlib.sha256()
-    # Large models keep their weights in a second file beside the graph.
-    for file in (path, path.with_name(path.name + "_data"), path.with_name(path.name + ".data")):
-        if file.is_file():
-            with file.open("rb") as stream:
-                for block in iter(lambda: stream.read(1 << 20), b""):
-                    digest.update(block)
+    # Large models keep their weights in other files beside the graph.
+    for file in (path, *(path.parent / name for name in sorted(read_graph(path).external_files))):
+        with file.open("rb") as stream:
+            for block in iter(lambda: stream.read(1 << 20), b""):
+                digest.update(block)
     given: dict[str, Any] = {key: value for key, value in asdict(options).items() if value is not None}
     # The output that is used, whether it was requested or chosen by default.
     given.pop("output", None)

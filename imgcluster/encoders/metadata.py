@@ -37,6 +37,7 @@ class EncoderInfo:
         resize: How images are resized to the input; see `InputSpec`.
         filter: Resampling filter.
         crop_fraction: The fraction of the sides that ``crop`` keeps, in (0, 1].
+        resize_edge: The size in pixels before the center is cropped; 0 for a single step.
         trained_on: The data the weights were trained on, in words.
         score: Its score, in words, with the data it was measured on.
         licence: The license of the weights (SPDX).
@@ -45,6 +46,7 @@ class EncoderInfo:
         refined: The deep clustering stages it was trained with, the number of clusters, and how that number was chosen,
             in words; empty if there were none.
         output: The output of the graph that embeddings are taken from; empty if the graph has only one.
+        precision: The precision of the weights, if the encoder has files of several; else empty.
     """
 
     name: str
@@ -64,6 +66,8 @@ class EncoderInfo:
     decoder: str = ""
     refined: str = ""
     output: str = ""
+    precision: str = ""
+    resize_edge: int = 0
 
     def __post_init__(self) -> None:
         if self.metric not in ("cosine", "euclidean"):
@@ -80,6 +84,7 @@ class EncoderInfo:
             resize=self.resize,
             filter=self.filter,
             crop_fraction=self.crop_fraction,
+            resize_edge=self.resize_edge,
         )
 
     def to_metadata(self) -> dict[str, str]:

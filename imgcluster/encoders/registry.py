@@ -1,6 +1,7 @@
 """The registry of encoders: the bundled ones and the user's own, by name.
 
 To bundle an encoder, put its files into the folder ``exported`` at the top of the repository: nothing here changes.
+``NAME.onnx``, ``NAME.fp16.onnx`` and ``NAME.int8.onnx`` are one encoder in several precisions; one of them is enough.
 
 A bundled name always means the bundled encoder. A file of the same name in the user's folder is shadowed: it is used
 only if it is given as a path.
@@ -12,13 +13,17 @@ import os
 from pathlib import Path
 from typing import Final
 
+from imgcluster.encoders.precision import split_precision
 from imgcluster.errors import UsageError
+from imgcluster.types import Precision
 
 __all__ = [
     "bundled_folder",
     "card_of",
     "find_encoder",
+    "is_file_name",
     "list_encoders",
+    "precision_files",
     "shadowed_encoders",
     "user_folder",
 ]
@@ -26,6 +31,7 @@ __all__ = [
 
 _PACKAGE: Final = Path(__file__).resolve().parent.parent
 _DECODER_SUFFIX: Final = ".decoder.onnx"
+_ORDER: Final[tuple[Precision, ...]] = ("fp32", "fp16", "int8")
 
 
 def bundled_folder() -> Path:
@@ -45,7 +51,10 @@ def user_folder() -> Path:
 
 
 def list_encoders() -> dict[str, Path]:
-    """Return the ONNX files of all encoders by name, sorted; for a name in both folders, the bundled file."""
+    """Return the ONNX files of all encoders by name, sorted; for a name in both folders, the bundled file.
+
+    Of an encoder with several precisions it is the file of the highest.
+    """
     return dict(sorted({**_in_folder(user_folder()), **_in_folder(bundled_folder())}.items()))
 
 
@@ -63,7 +72,7 @@ def find_encoder(encoder: str | os.PathLike[str]) -> Path:
         UsageError: No encoder has this name, or the file does not exist.
     """
     text = os.fspath(encoder)
-    if text.lower().endswith(".onnx") or os.sep in text or (os.altsep and os.altsep in text):
+    if is_file_name(text):
         path = Path(text)
         if not path.is_file():
             raise UsageError(f"there is no encoder file {text}; give an .onnx file or one of: {_names()}")
@@ -74,14 +83,32 @@ def find_encoder(encoder: str | os.PathLike[str]) -> Path:
     return encoders[text]
 
 
+def is_file_name(text: str) -> bool:
+    """Return whether the text that names an encoder is that of a file."""
+    return text.lower().endswith(".onnx") or os.sep in text or bool(os.altsep and os.altsep in text)
+
+
+def precision_files(path: Path) -> dict[Precision, Path]:
+    """Return the files of all precisions of the encoder that the file `path` belongs to, the highest first."""
+    name = split_precision(path.stem)[0]
+    found = {split_precision(file.stem)[1]: file for file in path.parent.glob("*.onnx") if _name_of(file) == name}
+    return {precision: found[precision] for precision in _ORDER if precision in found}
+
+
 def card_of(path: Path) -> str:
     """Return the text of the model card beside an encoder (Markdown); empty if there is none."""
-    card = path.with_suffix(".md")
+    card = path.with_name(split_precision(path.stem)[0] + ".md")
     return card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
 
 
 def _in_folder(folder: Path) -> dict[str, Path]:
-    return {path.stem: path for path in folder.glob("*.onnx") if not path.name.endswith(_DECODER_SUFFIX)}
+    files = sorted(folder.glob("*.onnx"), key=lambda path: _ORDER.index(split_precision(path.stem)[1]), reverse=True)
+    return {name: path for path in files if (name := _name_of(path))}
+
+
+def _name_of(path: Path) -> str:
+    """Return the name of the encoder that an ONNX file belongs to; empty for a decoder."""
+    return "" if path.name.endswith(_DECODER_SUFFIX) else split_precision(path.stem)[0]
 
 
 def _names() -> str:

@@ -27,6 +27,8 @@ def prepare(picture: Image.Image, spec: InputSpec) -> Image.Image:
     """
     size = (spec.width, spec.height)
     resample = Image.Resampling[spec.filter.upper()]
+    if spec.resize_edge:
+        return _resize_then_crop(picture, spec, resample)
     if spec.resize == "pad":
         scale = min(spec.width / picture.width, spec.height / picture.height)
         inner = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
@@ -39,3 +41,14 @@ def prepare(picture: Image.Image, spec: InputSpec) -> Image.Image:
     if picture.size == size and box == (0.0, 0.0, float(spec.width), float(spec.height)):
         return picture
     return picture.resize(size, resample, box=box)
+
+
+def _resize_then_crop(picture: Image.Image, spec: InputSpec, resample: Image.Resampling) -> Image.Image:
+    """Resize to `resize_edge`, then crop the center, both rounded as transformers does."""
+    width = height = spec.resize_edge
+    if spec.resize == "crop":
+        short = min(picture.size)
+        width, height = (int(spec.resize_edge * side / short) for side in picture.size)
+    left, upper = (width - spec.width) // 2, (height - spec.height) // 2
+    resized = picture if picture.size == (width, height) else picture.resize((width, height), resample)
+    return resized.crop((left, upper, left + spec.width, upper + spec.height))

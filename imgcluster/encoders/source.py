@@ -1,0 +1,60 @@
+"""Where an encoder comes from: its files, and what is known of it besides its graph."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from imgcluster.encoders.precision import split_precision
+from imgcluster.encoders.registry import find_encoder, is_file_name, precision_files
+from imgcluster.options import EncoderOptions
+from imgcluster.types import Precision
+
+__all__ = ["EncoderSource", "find_source", "with_defaults"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderSource:
+    """An encoder's files, and what is known of it besides its graph.
+
+    Attributes:
+        name: The name that ``--encoder`` finds it by, or the stem of its file.
+        precisions: The precisions that it has files of, the highest first; at least one.
+        file_of: Returns the file of a precision, after downloading it if that is needed.
+        reference: The reference vectors that lower precisions are compared with, as text; empty if there are none, or
+            if the files have them in their metadata.
+        checked: Whether int8 can be checked with reference vectors; without them ``auto`` does not choose it.
+        defaults: What replaces options that are not given.
+        facts: Fields of `metadata.EncoderInfo` for files without imgcluster's metadata.
+    """
+
+    name: str
+    precisions: tuple[Precision, ...]
+    file_of: Callable[[Precision], Path]
+    reference: str = ""
+    checked: bool = True
+    defaults: EncoderOptions = field(default_factory=EncoderOptions)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def find_source(encoder: str | os.PathLike[str]) -> EncoderSource:
+    """Return the source of an encoder given by name or file.
+
+    Raises:
+        UsageError: No encoder has this name, or the file does not exist.
+    """
+    path = find_encoder(encoder)
+    if is_file_name(os.fspath(encoder)):
+        precision = split_precision(path.stem)[1]
+        return EncoderSource(name=path.stem, precisions=(precision,), file_of=lambda _: path)
+    files = precision_files(path)
+    return EncoderSource(name=os.fspath(encoder), precisions=tuple(files), file_of=files.__getitem__)
+
+
+def with_defaults(options: EncoderOptions, defaults: EncoderOptions) -> EncoderOptions:
+    """Return the options with those that are not given replaced by `defaults`."""
+    missing = {entry.name for entry in fields(options) if getattr(options, entry.name) is None}
+    return replace(options, **{name: getattr(defaults, name) for name in missing})
