@@ -20,6 +20,7 @@ SECONDS: Final = 30.0
 
 STAGES: Final = {
     "find": ("Searching", "files"),
+    "download": ("Downloading", "MB"),
     "embed": ("Embedding", "files"),
     "load": ("Loading embeddings", ""),
     "cluster": ("Clustering", ""),

@@ -116,6 +116,7 @@ def embed(
         device=chosen.device,
         options=chosen.encoder_options,
         precision=chosen.precision if chosen.fresh else _precision(chosen, space),
+        on_progress=on_progress,
     )
     watch.lap("encoder")
     workers = chosen.workers or default_workers()

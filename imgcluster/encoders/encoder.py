@@ -15,14 +15,17 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.encoders.devices import Disagreement, open_session
+from imgcluster.encoders.hub_source import hub_name, hub_source
 from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.encoders.onnx_graph import check_graph, read_graph
 from imgcluster.encoders.onnx_io import (
     InputSignature,
+    check_names,
     choose_output,
     describe_output,
     pool,
     read_input,
+    transformers_output,
     usable_outputs,
 )
 from imgcluster.encoders.precision import (
@@ -33,10 +36,11 @@ from imgcluster.encoders.precision import (
     read_reference,
     reference_images,
 )
-from imgcluster.encoders.registry import shadowed_encoders
-from imgcluster.encoders.source import find_source, with_defaults
+from imgcluster.encoders.registry import bundled_encoders, shadowed_encoders
+from imgcluster.encoders.source import EncoderSource, local_source, with_defaults
 from imgcluster.errors import EncoderError, UsageError, one_line
 from imgcluster.options import EncoderOptions, check_precision
+from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Pixels, Pooling, Precision, ResizeRule, Vectors
 
 __all__ = ["Encoder", "describe"]
@@ -66,6 +70,8 @@ class Encoder:
         encoder: The name of an encoder, or an ``.onnx`` file.
         device: ``auto`` or a key of `devices.DEVICES`.
         options: What the file does not say about itself.
+        install: Whether an encoder of the hub may be downloaded.
+        on_progress: Called during downloads.
         precision: ``fp32``, ``fp16``, ``int8``, or ``auto`` for the fastest on the device that agrees with the
             reference vectors.
 
@@ -93,9 +99,11 @@ class Encoder:
         device: str = "auto",
         options: EncoderOptions | None = None,
         precision: str = "auto",
+        install: bool = True,
+        on_progress: OnProgress = ignore_progress,
     ) -> None:
         check_precision(precision)
-        self._source = find_source(encoder)
+        self._source = find_source(encoder, options or EncoderOptions(), install=install, on_progress=on_progress)
         self.options = with_defaults(options or EncoderOptions(), self._source.defaults)
         self._pool = cast("Pooling | None", self.options.pool)
         self._limit: int | None = None
@@ -179,21 +187,26 @@ class Encoder:
         # The shape of a small image can be ambiguous; exported encoders are always NHWC.
         signature = read_input(session.get_inputs(), layout="NHWC" if stored else None)
         outputs = session.get_outputs()
+        if source.row is not None:
+            check_names(source.name, source.row, signature.name, outputs)
         if self._depends_on_batch and signature.batch is None:
             signature = replace(signature, batch=1)
         self._signature = signature
-        self._output = choose_output(outputs, self._pool, options.output or (stored.output if stored else None))
+        requested = options.output or (stored.output if stored else None)
+        if source.from_hub:
+            requested = requested or transformers_output(outputs, self._pool)
+        self._output = choose_output(outputs, self._pool, requested)
+        if source.from_hub and self._pool is None:
+            self._pool = "cls"
         self._scale, self._mean, self._std = _normalization(signature, options)
         self.outputs = tuple(describe_output(output) for output in outputs)
-        self.notes = () if stored else tuple(_notes(signature, outputs, self._output, options))
-        width, height = _size(signature, stored, options)
+        self.notes = () if stored or source.row else tuple(_notes(signature, outputs, self._output, options))
+        width, height = _size(signature, stored, options, source.name if source.row else "")
         vectors = self._run(session, reference_images(width, height, signature.channels))
         self._compare(vectors, source.reference or metadata.get(REFERENCE_KEY, ""))
         info = EncoderInfo(
             name=source.name,
-            version="",
             embedding_size=vectors.shape[1],
-            metric="cosine",
             width=width,
             height=height,
             channels=signature.channels,
@@ -201,7 +214,12 @@ class Encoder:
             filter=options.resample or "bicubic",
             resize_edge=options.resize_edge or 0,
             output=self._output if len(outputs) > 1 else "",
+            **{"version": "", "metric": "cosine", **source.facts},
         )
+        if source.row is not None and info.embedding_size != source.row.embedding_size:
+            raise EncoderError(
+                f"encoder {source.name} has {source.row.embedding_size} values; {path} returns {info.embedding_size}"
+            )
         if stored:
             said, found = (
                 ", ".join(f"{name} {getattr(source, name)}" for name in _GRAPH_FIELDS) for source in (stored, info)
@@ -257,6 +275,21 @@ def describe(path: Path) -> EncoderInfo:
     return Encoder(path, device="cpu").info
 
 
+def find_source(
+    encoder: str | os.PathLike[str], options: EncoderOptions, *, install: bool, on_progress: OnProgress
+) -> EncoderSource:
+    """Return the source of any encoder; those of the hub are downloaded if that is allowed.
+
+    Raises:
+        UsageError: No encoder has this name, or the file does not exist.
+        EncoderError: An encoder of the hub cannot be used.
+    """
+    name = None if os.fspath(encoder) in bundled_encoders() else hub_name(os.fspath(encoder))
+    if name is None:
+        return local_source(encoder)
+    return hub_source(name, options, install=install, on_progress=on_progress)
+
+
 def _normalization(
     signature: InputSignature, options: EncoderOptions
 ) -> tuple[float, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
@@ -308,7 +341,9 @@ def _resizing(options: EncoderOptions) -> dict[str, Any]:
     return changes
 
 
-def _size(signature: InputSignature, stored: EncoderInfo | None, options: EncoderOptions) -> tuple[int, int]:
+def _size(
+    signature: InputSignature, stored: EncoderInfo | None, options: EncoderOptions, named: str
+) -> tuple[int, int]:
     """Return the width and height of the input: from the graph, else the options, else the metadata.
 
     Raises:
@@ -322,6 +357,8 @@ def _size(signature: InputSignature, stored: EncoderInfo | None, options: Encode
                 f"the model's input {signature.name!r} accepts any {name}; give the size it was trained at, "
                 "for example --image-size 224"
             )
+        if fixed is not None and options.image_size and fixed != value and named:
+            raise EncoderError(f"encoder {named} has an input with a {name} of {value}; its graph has {fixed}")
         if fixed is not None and options.image_size and fixed != value:
             raise UsageError(f"--image-size has a {name} of {value}, but the model's input is fixed to {fixed}")
     width, height = signature.width or requested[0], signature.height or requested[1]

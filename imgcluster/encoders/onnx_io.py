@@ -10,15 +10,18 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.encoders.named_encoders import NamedEncoder
 from imgcluster.errors import EncoderError, UsageError
 from imgcluster.types import Pixels, Pooling
 
 __all__ = [
     "InputSignature",
+    "check_names",
     "choose_output",
     "describe_output",
     "pool",
     "read_input",
+    "transformers_output",
     "usable_outputs",
 ]
 
@@ -164,6 +167,27 @@ def choose_output(outputs: Sequence[Any], pooling: Pooling | None, requested: st
         )
 
     return str(min(usable, key=preference).name)
+
+
+def transformers_output(outputs: Sequence[Any], pooling: Pooling | None) -> str | None:
+    """Return the output of a model of transformers that is the embedding, by its usual name; None if it has none."""
+    names = ["last_hidden_state"] if pooling else ["image_embeds", "pooler_output", "last_hidden_state"]
+    present = {entry.name for entry in usable_outputs(outputs)}
+    return next((name for name in names if name in present), None)
+
+
+def check_names(name: str, row: NamedEncoder, found_input: str, outputs: Sequence[Any]) -> None:
+    """Check that a graph has the input and output of the row of a named encoder.
+
+    Raises:
+        EncoderError: It does not; both are shown.
+    """
+    found = [entry.name for entry in outputs]
+    if found_input != row.input or row.options.output not in found:
+        raise EncoderError(
+            f"encoder {name} has the input {row.input} and the output {row.options.output}; its graph has the input "
+            f"{found_input} and the outputs {', '.join(found)}"
+        )
 
 
 def pool(output: npt.NDArray[Any], layout: str, pooling: Pooling | None) -> npt.NDArray[np.float32]:

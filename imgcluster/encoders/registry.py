@@ -18,6 +18,7 @@ from imgcluster.errors import UsageError
 from imgcluster.types import Precision
 
 __all__ = [
+    "bundled_encoders",
     "bundled_folder",
     "card_of",
     "find_encoder",
@@ -48,6 +49,11 @@ def user_folder() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("imgcluster", appauthor=False) / "encoders"
+
+
+def bundled_encoders() -> dict[str, Path]:
+    """Return the ONNX files of the bundled encoders by name."""
+    return _in_folder(bundled_folder())
 
 
 def list_encoders() -> dict[str, Path]:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from imgcluster.encoders.named_encoders import NamedEncoder
 from imgcluster.encoders.precision import split_precision
 from imgcluster.encoders.registry import find_encoder, is_file_name, precision_files
 from imgcluster.options import EncoderOptions
 from imgcluster.types import Precision
 
-__all__ = ["EncoderSource", "find_source", "with_defaults"]
+__all__ = ["EncoderSource", "local_source", "with_defaults"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,8 @@ class EncoderSource:
         checked: Whether int8 can be checked with reference vectors; without them ``auto`` does not choose it.
         defaults: What replaces options that are not given.
         facts: Fields of `metadata.EncoderInfo` for files without imgcluster's metadata.
+        row: The row of `NAMED_ENCODERS` that the graph must fit to, if it is one of them.
+        from_hub: Whether its outputs have the names of transformers.
     """
 
     name: str
@@ -38,10 +41,12 @@ class EncoderSource:
     checked: bool = True
     defaults: EncoderOptions = field(default_factory=EncoderOptions)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    row: NamedEncoder | None = None
+    from_hub: bool = False
 
 
-def find_source(encoder: str | os.PathLike[str]) -> EncoderSource:
-    """Return the source of an encoder given by name or file.
+def local_source(encoder: str | os.PathLike[str]) -> EncoderSource:
+    """Return the source of a bundled encoder or one of the user, given by name or file.
 
     Raises:
         UsageError: No encoder has this name, or the file does not exist.
@@ -55,6 +60,11 @@ def find_source(encoder: str | os.PathLike[str]) -> EncoderSource:
 
 
 def with_defaults(options: EncoderOptions, defaults: EncoderOptions) -> EncoderOptions:
-    """Return the options with those that are not given replaced by `defaults`."""
+    """Return the options with those that are not given replaced by `defaults`.
+
+    The size of the first of two resizing steps belongs to the rule and the input size: it is kept only with these.
+    """
     missing = {entry.name for entry in fields(options) if getattr(options, entry.name) is None}
+    if options.resize is not None or options.image_size is not None:
+        missing.discard("resize_edge")
     return replace(options, **{name: getattr(defaults, name) for name in missing})

@@ -1,0 +1,201 @@
+"""The downloaded encoders: their files in the user's encoder folder, and the lock file that pins them.
+
+``hub.lock.json`` has the commit of each encoder's repository and the size and SHA-256 of each file. Files are compared
+with it at every use, and a name never gets other content than that: not from the hub, and not from a tar.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from imgcluster.encoders.onnx_graph import is_inside
+from imgcluster.encoders.registry import user_folder
+from imgcluster.errors import EncoderError
+from imgcluster.fileio.atomic import write_json
+
+__all__ = [
+    "LOCK_FILE",
+    "InstalledEncoder",
+    "PinnedFile",
+    "folder_of",
+    "from_json",
+    "installation_lock",
+    "installed_encoders",
+    "pin",
+    "pinned",
+    "pinned_file",
+    "to_json",
+    "verified",
+]
+
+LOCK_FILE: Final = "hub.lock.json"
+_FOLDER: Final = "hub"
+_VERSION: Final = 1
+
+_NAME: Final = re.compile(r"(?:hub:[\w.-]+/[\w.-]+(?:@[^:@\s]+)?|[\w.-]+)")
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedFile:
+    """The size in bytes and the SHA-256 (hexadecimal) of a file."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstalledEncoder:
+    """A downloaded encoder, as the lock file describes it.
+
+    Attributes:
+        name: A name of `NAMED_ENCODERS`, or ``hub:OWNER/REPO[@REVISION]``.
+        repository: ``OWNER/REPO``.
+        commit: The commit that the files are of.
+        license: The license that the repository states; empty if it states none.
+        available: The ONNX file of each precision in the repository.
+        files: The files that are here, by their path in the repository.
+        reference: The fp32 vectors of `precision.reference_images`, as text; empty until they were computed.
+    """
+
+    name: str
+    repository: str
+    commit: str
+    license: str
+    available: Mapping[str, str]
+    files: Mapping[str, PinnedFile] = field(default_factory=dict)
+    reference: str = ""
+
+    @property
+    def size(self) -> int:
+        """The size of the files in bytes."""
+        return sum(file.size for file in self.files.values())
+
+
+def folder_of(name: str) -> Path:
+    """Return the folder of a downloaded encoder's files. It may not exist."""
+    plain = name.removeprefix("hub:").replace("%", "%25")
+    # A repository's name has no "--".
+    owner, slash, rest = plain.partition("/")
+    return user_folder() / _FOLDER / (f"{owner}--{rest.replace('/', '%2F')}" if slash else plain)
+
+
+@contextmanager
+def installation_lock() -> Iterator[None]:
+    """Wait until no other process changes the downloaded encoders, and keep others waiting."""
+    from filelock import FileLock
+
+    folder = user_folder() / _FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        yield
+
+
+def installed_encoders() -> dict[str, InstalledEncoder]:
+    """Return the downloaded encoders by name.
+
+    Raises:
+        EncoderError: The lock file is damaged.
+    """
+    path = user_folder() / LOCK_FILE
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["imgcluster_lock"] != _VERSION:
+            raise EncoderError(f"{path} has version {content['imgcluster_lock']}; update imgcluster")
+        return {name: from_json(name, value) for name, value in sorted(content["encoders"].items())}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise EncoderError(
+            f"{path} is damaged; restore it, or remove it and the folder {_FOLDER} beside it to download again"
+        ) from None
+
+
+def pinned(name: str) -> InstalledEncoder | None:
+    """Return a downloaded encoder; None if there is none of this name."""
+    return installed_encoders().get(name)
+
+
+def pin(name: str, encoder: InstalledEncoder | None) -> None:
+    """Replace the entry of an encoder in the lock file, or remove it; call it only within `installation_lock`."""
+    entries = installed_encoders()
+    entries.pop(name, None)
+    if encoder is not None:
+        entries[name] = encoder
+    encoders = {name: to_json(entry) for name, entry in sorted(entries.items())}
+    write_json(user_folder() / LOCK_FILE, {"imgcluster_lock": _VERSION, "encoders": encoders})
+
+
+def verified(encoder: InstalledEncoder, file: str) -> Path:
+    """Return the path of a downloaded file after comparing its content with the lock file.
+
+    Raises:
+        EncoderError: The file is missing or has other content.
+    """
+    path = folder_of(encoder.name) / file
+    expected = encoder.files[file]
+    remedy = f"imgcluster encoders remove {encoder.name}, then imgcluster encoders pull {encoder.name}"
+    if not path.is_file():
+        raise EncoderError(f"{path} of encoder {encoder.name} is missing; {remedy}")
+    found = pinned_file(path)
+    if found != expected:
+        raise EncoderError(
+            f"{path} of encoder {encoder.name} has changed: its SHA-256 is {found.sha256}, pinned is "
+            f"{expected.sha256}; it is not used: {remedy}"
+        )
+    return path
+
+
+def pinned_file(path: Path) -> PinnedFile:
+    """Return the size and SHA-256 of a file."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+            size += len(block)
+    return PinnedFile(size, digest.hexdigest())
+
+
+def to_json(encoder: InstalledEncoder) -> dict[str, Any]:
+    """Return the entry of the lock file, without the name, which is its key."""
+    entry = {key: value for key, value in asdict(replace(encoder, files={})).items() if key not in ("name", "files")}
+    return {**entry, "files": {name: asdict(file) for name, file in sorted(encoder.files.items())}}
+
+
+def from_json(name: str, entry: Mapping[str, Any]) -> InstalledEncoder:
+    """Return what `to_json` wrote, checked: it may be from a stranger.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: It is not valid.
+    """
+    encoder = InstalledEncoder(
+        name=name,
+        repository=_text(entry["repository"]),
+        commit=_text(entry["commit"]),
+        license=_text(entry["license"]),
+        available={_text(key): _text(value) for key, value in entry["available"].items()},
+        files={
+            _text(key): PinnedFile(int(value["size"]), _text(value["sha256"])) for key, value in entry["files"].items()
+        },
+        reference=_text(entry.get("reference", "")),
+    )
+    if not (_NAME.fullmatch(name) and ".." not in name and _COMMIT.fullmatch(encoder.commit)):
+        raise ValueError(name)
+    for file, value in encoder.files.items():
+        if not (is_inside(file) and _SHA256.fullmatch(value.sha256) and value.size >= 0):
+            raise ValueError(file)
+    return encoder
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a text")
+    return value
