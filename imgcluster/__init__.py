@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from imgcluster.commands.doctor import DoctorSummary, doctor
     from imgcluster.commands.embed import EmbedSummary, embed
     from imgcluster.commands.encode import Encoder
+    from imgcluster.commands.encoder_files import (
+        EncoderFiles,
+        encoder_export,
+        encoder_import,
+        encoder_pull,
+        encoder_remove,
+    )
     from imgcluster.commands.encoders import EncoderEntry, encoder_info, encoder_list
     from imgcluster.commands.evaluate import EvaluateSummary, evaluate
     from imgcluster.commands.load import Collection, load
@@ -68,6 +75,11 @@ _HOME: Final = {
     "EmbedSummary": "commands.embed",
     "embed": "commands.embed",
     "EncoderEntry": "commands.encoders",
+    "EncoderFiles": "commands.encoder_files",
+    "encoder_export": "commands.encoder_files",
+    "encoder_import": "commands.encoder_files",
+    "encoder_pull": "commands.encoder_files",
+    "encoder_remove": "commands.encoder_files",
     "encoder_info": "commands.encoders",
     "encoder_list": "commands.encoders",
     "EvaluateSummary": "commands.evaluate",
@@ -97,6 +109,7 @@ __all__ = [
     "Encoder",
     "EncoderEntry",
     "EncoderError",
+    "EncoderFiles",
     "EncoderInfo",
     "EncoderOptions",
     "EvaluateSummary",
@@ -116,8 +129,12 @@ __all__ = [
     "compare",
     "doctor",
     "embed",
+    "encoder_export",
+    "encoder_import",
     "encoder_info",
     "encoder_list",
+    "encoder_pull",
+    "encoder_remove",
     "evaluate",
     "load",
     "report_page",

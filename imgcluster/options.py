@@ -159,7 +159,9 @@ class EmbedOptions:
     """How images are found and embedded."""
 
     encoder: str | os.PathLike[str] = option(
-        DEFAULT_ENCODER, "The encoder; see imgcluster encoders list.", metavar="NAME|FILE.onnx"
+        DEFAULT_ENCODER,
+        "The encoder; see imgcluster encoders list. hub:OWNER/REPO is downloaded.",
+        metavar="NAME|FILE.onnx|hub:…",
     )
     device: str = option("auto", "auto, cpu, cuda, directml, coreml, …; see imgcluster doctor.", metavar="DEVICE")
     precision: str = option(

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 from imgcluster.encoders.encoder import Encoder
+from imgcluster.encoders.hub_source import hub_name
+from imgcluster.encoders.installed import folder_of, installation_lock, installed_encoders, pin, pinned
 from imgcluster.encoders.metadata import EncoderInfo
-from imgcluster.encoders.registry import bundled_folder, card_of, find_encoder, list_encoders, shadowed_encoders
-from imgcluster.errors import ImgclusterError
+from imgcluster.encoders.named_encoders import NAMED_ENCODERS, NamedEncoder
+from imgcluster.encoders.precision import cosines, read_reference, reference_images, write_reference
+from imgcluster.encoders.registry import (
+    bundled_folder,
+    card_of,
+    is_file_name,
+    list_encoders,
+    precision_files,
+    shadowed_encoders,
+)
+from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.fileio.path_text import to_text
+from imgcluster.options import EncoderOptions
+from imgcluster.types import ResizeRule
 
-__all__ = ["EncoderEntry", "encoder_info", "encoder_list"]
+__all__ = ["EncoderEntry", "encoder_info", "encoder_list", "entry_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,13 +35,19 @@ class EncoderEntry:
 
     Attributes:
         name: The name for ``--encoder``.
-        file: The ONNX file.
+        file: The ONNX file; empty if it is not installed.
         bundled: Whether it comes with imgcluster.
         info: Its description; None if it cannot be used.
         problem: Why it cannot be used; empty if it can.
         card: Its model card (Markdown); empty if it has none.
-        shadowed: Whether a bundled encoder has the same name, so that this one must be given by its path.
+        shadowed: Whether another encoder has the same name, so that this one must be given by its path.
         outputs: The outputs of its graph with their shapes, as text.
+        installed: Whether it is on this machine; others are downloaded when they are used.
+        size: The size of its files in bytes; of one that is not installed, roughly that of its fp32 file.
+        precisions: The precisions that are on this machine or, of one that is not installed, in its repository.
+        options: How images become the input of its graph, and its output a vector, if the graph does not say so itself;
+            None if it does, or if it cannot be used.
+        cosines: The least cosine of each precision's vectors with those of fp32; empty if it was not requested.
     """
 
     name: str
@@ -37,41 +58,146 @@ class EncoderEntry:
     card: str
     shadowed: bool = False
     outputs: tuple[str, ...] = ()
+    installed: bool = True
+    size: int = 0
+    precisions: tuple[str, ...] = ()
+    options: EncoderOptions | None = None
+    cosines: Mapping[str, float] = field(default_factory=dict)
 
 
 def encoder_list() -> tuple[EncoderEntry, ...]:
-    """Return all encoders by name: the bundled ones and those in the user's folder, also those that are shadowed."""
-    files = [(name, path, False) for name, path in list_encoders().items()]
-    files += [(name, path, True) for name, path in shadowed_encoders().items()]
-    entries = []
-    # By name, and the bundled file before the one that it shadows, wherever they lie.
-    for name, path, shadowed in sorted(files, key=lambda file: (file[0], file[2])):
-        try:
-            entries.append(_entry(name, path, Encoder(path, device="cpu"), shadowed=shadowed))
-        except ImgclusterError as error:
-            entries.append(_entry(name, path, None, shadowed=shadowed, problem=str(error)))
-    return tuple(entries)
+    """Return all encoders by name: the bundled ones, the user's, those of the hub, and also those that are shadowed."""
+    installed = installed_encoders()
+    entries = [_file_entry(path, name, shadowed=False) for name, path in list_encoders().items()]
+    entries += [_file_entry(path, name, shadowed=True) for name, path in shadowed_encoders().items()]
+    entries += [_hub_entry(name) for name in installed]
+    entries += [_row_entry(row) for row in NAMED_ENCODERS.values() if row.name not in installed]
+    # By name, and the encoder before the one that it shadows, wherever they lie.
+    return tuple(sorted(entries, key=lambda entry: (entry.name, entry.shadowed)))
 
 
-def encoder_info(name: str) -> EncoderEntry:
+def encoder_info(name: str, *, check: bool = False) -> EncoderEntry:
     """Return one encoder, by name or file.
 
+    Args:
+        name: Its name or file.
+        check: Whether to compare its precisions with fp32. The fp32 vectors of an encoder of the hub are kept, so that
+            ``--precision auto`` can check int8 with them.
+
     Raises:
-        UsageError: No encoder has this name, or the file does not exist.
-        EncoderError: It cannot be used.
+        UsageError: No encoder has this name, the file does not exist, or there are no two precisions to compare.
+        EncoderError: It cannot be used, or is not installed.
     """
-    path = find_encoder(name)
-    return _entry(path.stem, path, Encoder(path, device="cpu"), shadowed=path in shadowed_encoders().values())
+    wanted = hub_name(name)
+    if wanted is not None and wanted.row is not None and pinned(name) is None and not check:
+        return _row_entry(wanted.row)
+    encoder = Encoder(name, device="cpu", compare=False, install=False)
+    shadowed = any(encoder.path.samefile(path) for path in shadowed_encoders().values())
+    entry = entry_of(encoder, name if wanted or not is_file_name(name) else encoder.path.stem, shadowed=shadowed)
+    return replace(entry, cosines=_cosines(name, encoder)) if check else entry
 
 
-def _entry(name: str, path: Path, encoder: Encoder | None, *, shadowed: bool, problem: str = "") -> EncoderEntry:
+def entry_of(encoder: Encoder, name: str, *, shadowed: bool = False) -> EncoderEntry:
+    """Return the entry of an encoder that was opened."""
+    wanted = hub_name(name)
+    record = pinned(wanted.name) if wanted else None
     return EncoderEntry(
         name=name,
-        file=to_text(path),
-        bundled=path.parent == bundled_folder(),
-        info=encoder.info if encoder else None,
-        problem=problem,
-        card=card_of(path),
+        file=to_text(encoder.path),
+        bundled=encoder.path.parent == bundled_folder(),
+        info=encoder.info,
+        problem="",
+        card="" if record else card_of(encoder.path),
         shadowed=shadowed,
-        outputs=encoder.outputs if encoder else (),
+        outputs=encoder.outputs,
+        size=record.size if record else encoder.path.stat().st_size,
+        precisions=encoder.precisions,
+        options=None if encoder.describes_itself else encoder.options,
     )
+
+
+def _file_entry(path: Path, name: str, *, shadowed: bool) -> EncoderEntry:
+    files = precision_files(path)
+    size = sum(file.stat().st_size for file in files.values())
+    try:
+        entry = entry_of(Encoder(path, device="cpu", compare=False), path.stem, shadowed=shadowed)
+        return replace(entry, name=name, size=size, precisions=tuple(files))
+    except ImgclusterError as error:
+        return EncoderEntry(
+            name=name,
+            file=to_text(path),
+            bundled=path.parent == bundled_folder(),
+            info=None,
+            problem=str(error),
+            card=card_of(path),
+            shadowed=shadowed,
+            size=size,
+            precisions=tuple(files),
+        )
+
+
+def _hub_entry(name: str) -> EncoderEntry:
+    try:
+        return entry_of(Encoder(name, device="cpu", compare=False, install=False), name)
+    except ImgclusterError as error:
+        file = to_text(folder_of(name))
+        return EncoderEntry(name=name, file=file, bundled=False, info=None, problem=str(error), card="")
+
+
+def _row_entry(row: NamedEncoder) -> EncoderEntry:
+    """Return the entry of an encoder that is not installed."""
+    assert row.options.image_size is not None
+    width, height = row.options.image_size
+    info = EncoderInfo(
+        name=row.name,
+        version="",
+        embedding_size=row.embedding_size,
+        metric=row.metric,
+        width=width,
+        height=height,
+        channels=3,
+        resize=cast(ResizeRule, row.options.resize or "crop"),
+        filter=row.options.resample or "bicubic",
+        resize_edge=row.options.resize_edge or 0,
+        trained_on=row.trained_on,
+        licence=row.license,
+        source=f"{row.repository} on the Hugging Face hub",
+        output=row.options.output or "",
+    )
+    return EncoderEntry(
+        name=row.name,
+        file="",
+        bundled=False,
+        info=info,
+        problem="",
+        card="",
+        installed=False,
+        size=row.megabytes * 10**6,
+        precisions=tuple(row.files),
+        options=row.options,
+    )
+
+
+def _cosines(name: str, encoder: Encoder) -> dict[str, float]:
+    """Return the least cosine of each precision's vectors with the fp32 ones, on the CPU of this machine."""
+    info = encoder.info
+    images = reference_images(info.width, info.height, info.channels)
+    vectors = {
+        precision: Encoder(name, device="cpu", precision=precision, compare=False, install=False).encode(images)
+        for precision in encoder.precisions
+    }
+    if "fp32" in vectors:
+        expected = vectors["fp32"]
+    elif encoder.reference:
+        expected = read_reference(encoder.reference)
+    else:
+        raise UsageError(f"{name} has no fp32 file to compare with; pull it with --precision fp32")
+    if len(vectors) == 1 and "fp32" in vectors:
+        raise UsageError(f"{name} has only the precision fp32 here; nothing to compare")
+    wanted = hub_name(name)
+    if wanted is not None and "fp32" in vectors:
+        with installation_lock():
+            record = pinned(wanted.name)
+            assert record is not None
+            pin(wanted.name, replace(record, reference=write_reference(expected)))
+    return {precision: round(float(cosines(found, expected).min()), 6) for precision, found in vectors.items()}

@@ -70,6 +70,7 @@ class Encoder:
         encoder: The name of an encoder, or an ``.onnx`` file.
         device: ``auto`` or a key of `devices.DEVICES`.
         options: What the file does not say about itself.
+        compare: Whether a lower precision that deviates from the reference vectors is refused.
         install: Whether an encoder of the hub may be downloaded.
         on_progress: Called during downloads.
         precision: ``fp32``, ``fp16``, ``int8``, or ``auto`` for the fastest on the device that agrees with the
@@ -83,6 +84,9 @@ class Encoder:
         path: Its ONNX file.
         options: The options with the defaults of this encoder.
         outputs: The outputs of its graph with their shapes, as text.
+        describes_itself: Whether its file has imgcluster's metadata, so that it needs no options.
+        precisions: The precisions that it has files of.
+        reference: The reference vectors of its full precision, as text; empty if there are none.
         notes: What the user should know of choices made by default, in sentences.
 
     Raises:
@@ -99,11 +103,14 @@ class Encoder:
         device: str = "auto",
         options: EncoderOptions | None = None,
         precision: str = "auto",
+        compare: bool = True,
         install: bool = True,
         on_progress: OnProgress = ignore_progress,
     ) -> None:
         check_precision(precision)
         self._source = find_source(encoder, options or EncoderOptions(), install=install, on_progress=on_progress)
+        self.precisions = self._source.precisions
+        self._compares = compare
         self.options = with_defaults(options or EncoderOptions(), self._source.defaults)
         self._pool = cast("Pooling | None", self.options.pool)
         self._limit: int | None = None
@@ -115,9 +122,8 @@ class Encoder:
         self.identity = _identity(self.path, self.options, self.info.output)
         shadowed = shadowed_encoders().get(os.fspath(encoder))
         if shadowed:
-            self.notes += (
-                f"{encoder} is the bundled encoder; to use your own of that name, give its path: {shadowed}",
-            )
+            kind = "a named" if self._source.row else "the bundled"
+            self.notes += (f"{encoder} is {kind} encoder; to use your own of that name, give its path: {shadowed}",)
 
     def encode(self, images: Pixels) -> npt.NDArray[np.float32]:
         """Return the embeddings ``float32 (n, embedding_size)`` of images in the encoder's input size.
@@ -184,6 +190,7 @@ class Encoder:
         options, path, source = self.options, self.path, self._source
         metadata = session.get_modelmeta().custom_metadata_map
         stored = EncoderInfo.from_metadata(metadata)
+        self.describes_itself = stored is not None
         # The shape of a small image can be ambiguous; exported encoders are always NHWC.
         signature = read_input(session.get_inputs(), layout="NHWC" if stored else None)
         outputs = session.get_outputs()
@@ -196,14 +203,17 @@ class Encoder:
         if source.from_hub:
             requested = requested or transformers_output(outputs, self._pool)
         self._output = choose_output(outputs, self._pool, requested)
-        if source.from_hub and self._pool is None:
+        shapes = {entry.name: entry.shape for entry in outputs}
+        if source.from_hub and self._pool is None and len(shapes[self._output] or ()) == 3:
             self._pool = "cls"
+            self.options = options = replace(options, pool="cls")
         self._scale, self._mean, self._std = _normalization(signature, options)
         self.outputs = tuple(describe_output(output) for output in outputs)
         self.notes = () if stored or source.row else tuple(_notes(signature, outputs, self._output, options))
         width, height = _size(signature, stored, options, source.name if source.row else "")
         vectors = self._run(session, reference_images(width, height, signature.channels))
-        self._compare(vectors, source.reference or metadata.get(REFERENCE_KEY, ""))
+        self.reference = source.reference or metadata.get(REFERENCE_KEY, "")
+        self._compare(vectors)
         info = EncoderInfo(
             name=source.name,
             embedding_size=vectors.shape[1],
@@ -231,20 +241,20 @@ class Encoder:
         several = len(source.precisions) > 1 or self._precision != "fp32"
         self.info = replace(info, precision=self._precision if several else "")
 
-    def _compare(self, vectors: Vectors, reference: str) -> None:
+    def _compare(self, vectors: Vectors) -> None:
         """Compare the vectors of the trial batch with the reference vectors, if there are any.
 
         Raises:
             Disagreement: They differ, and there is another precision to try.
             EncoderError: They differ, and there is none.
         """
-        if self._precision == "fp32":
+        if self._precision == "fp32" or not self._compares:
             return
-        if not reference:
+        if not self.reference:
             if self._precision == "int8" and not self._is_last:
                 raise Disagreement(f"encoder {self._source.name} has no reference vectors to check int8 with")
             return
-        expected = read_reference(reference)
+        expected = read_reference(self.reference)
         cosine = float(cosines(vectors, expected).min()) if vectors.shape == expected.shape else 0.0
         if cosine < AGREEMENT:
             message = (

@@ -75,7 +75,7 @@ def find_repository(name: str, revision: str | None, probe: tuple[str, ...]) -> 
     Raises:
         EncoderError: There is no such repository or revision, it is gated or private, or the hub does not answer.
     """
-    hub = import_optional("huggingface_hub")
+    hub = _hub()
     if _is_offline(hub):
         return _cached_repository(name, revision, probe)
     with _explained(name, revision):
@@ -115,7 +115,7 @@ def download(
     Raises:
         EncoderError: The file does not exist, or its content is not what the hub says or what is pinned.
     """
-    hub = import_optional("huggingface_hub")
+    hub = _hub()
     target.parent.mkdir(parents=True, exist_ok=True)
     cached = _cached(repository, commit, file)
     if cached is not None:
@@ -149,7 +149,7 @@ def download(
 
 def _fetch(repository: str, commit: str, file: str, partial: Path, size: int | None, on_progress: OnProgress) -> None:
     """Read the body of a file into `partial`, from where an earlier attempt ended."""
-    hub = import_optional("huggingface_hub")
+    hub = _hub()
     url = _url(repository, commit, file)
     headers = {**_headers(), "Accept-Encoding": "identity"}
     total = None if size is None else max(1, size // _MEGABYTE)
@@ -206,7 +206,7 @@ def _retried(call: Callable[[], _Result], position: Callable[[], int] = lambda: 
         call: Makes requests.
         position: Returns how far it is; while that grows, attempts are not counted.
     """
-    hub = import_optional("huggingface_hub")
+    hub = _hub()
     failures, reached = 0, position()
     while True:
         try:
@@ -225,7 +225,7 @@ def _retried(call: Callable[[], _Result], position: Callable[[], int] = lambda: 
 @contextmanager
 def _explained(repository: str, revision: str | None, file: str = "") -> Iterator[None]:
     """Turn the errors of huggingface_hub into one line with what to do."""
-    hub = import_optional("huggingface_hub")
+    hub = _hub()
     errors = hub.errors
     where = f"{repository} on {_endpoint()}"
     try:
@@ -258,8 +258,14 @@ def _explained(repository: str, revision: str | None, file: str = "") -> Iterato
         raise EncoderError(f"{where} cannot be read ({one_line(error)}); check the network and HF_ENDPOINT") from None
 
 
+def _hub() -> Any:
+    """Import huggingface_hub, without its telemetry unless the user decides otherwise."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    return import_optional("huggingface_hub")
+
+
 def _metadata(repository: str, revision: str, file: str) -> Any:
-    hub = import_optional("huggingface_hub")
+    hub = _hub()
     return hub.get_hf_file_metadata(
         _url(repository, revision, file), timeout=_TIMEOUT, headers=_headers(), endpoint=_endpoint()
     )
@@ -267,7 +273,7 @@ def _metadata(repository: str, revision: str, file: str) -> Any:
 
 def _head(repository: str, revision: str, file: str) -> Any | None:
     """Return the metadata of a file; None if the repository does not have it."""
-    hub = import_optional("huggingface_hub")
+    hub = _hub()
     try:
         return _retried(lambda: _metadata(repository, revision, file))
     except hub.errors.HfHubHTTPError as error:
@@ -277,12 +283,12 @@ def _head(repository: str, revision: str, file: str) -> Any | None:
 
 
 def _url(repository: str, revision: str, file: str) -> str:
-    hub = import_optional("huggingface_hub")
+    hub = _hub()
     return str(hub.hf_hub_url(repository, file, revision=revision, endpoint=_endpoint()))
 
 
 def _headers() -> dict[str, str]:
-    hub = import_optional("huggingface_hub")
+    hub = _hub()
     return dict(hub.utils.build_hf_headers(library_name="imgcluster", library_version=__version__))
 
 
@@ -302,7 +308,7 @@ def _is_offline(hub: Any) -> bool:
 
 def _cached(repository: str, revision: str | None, file: str) -> Path | None:
     """Return a file in the cache of huggingface_hub; None if it is not there."""
-    hub = import_optional("huggingface_hub")
+    hub = _hub()
     path = hub.try_to_load_from_cache(repository, file, revision=revision)
     return Path(path) if isinstance(path, str) else None
 

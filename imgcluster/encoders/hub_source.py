@@ -32,12 +32,12 @@ from imgcluster.options import EncoderOptions
 from imgcluster.progress import OnProgress
 from imgcluster.types import Precision
 
-__all__ = ["HubName", "hub_name", "hub_source"]
+__all__ = ["PREPROCESSING_FILE", "HubName", "hub_name", "hub_source", "weights_of"]
 
 _LOG = logging.getLogger(__name__)
 
 _SYNTAX: Final = re.compile(r"hub:([\w.-]+/[\w.-]+)(?:@([^:@\s]+))?(?::(.+))?")
-_CONFIG: Final = "preprocessor_config.json"
+PREPROCESSING_FILE: Final = "preprocessor_config.json"
 
 # The image part of a model comes before the whole model, which may need text, too.
 _STEMS: Final = ("vision_model", "model")
@@ -162,8 +162,8 @@ def _install(name: HubName, on_progress: OnProgress) -> InstalledEncoder:
             license=repository.license,
             available={str(precision): file for precision, file in available.items()},
         )
-        if repository.has(_CONFIG):
-            record = _download(record, _CONFIG, on_progress)
+        if repository.has(PREPROCESSING_FILE):
+            record = _download(record, PREPROCESSING_FILE, on_progress)
         pin(name.name, record)
     if name.row is None:
         _LOG.warning(
@@ -225,12 +225,12 @@ def _file(name: HubName, file: str, install: bool, on_progress: OnProgress) -> P
             raise EncoderError(f"{file} of {name.name} is not installed; imgcluster encoders pull {name.name}")
         with installation_lock():
             record = _download(pinned(name.name) or record, file, on_progress)
-            for weights in _weights(record, file):
+            for weights in weights_of(folder_of(name.name), file):
                 record = _download(record, weights, on_progress)
             pin(name.name, record)
         return folder_of(name.name) / file
     path = verified(record, file)
-    for weights in _weights(record, file):
+    for weights in weights_of(folder_of(name.name), file):
         if weights not in record.files:
             raise EncoderError(
                 f"{file} of {name.name} needs {weights}, which is not pinned; remove it and pull it again"
@@ -239,18 +239,16 @@ def _file(name: HubName, file: str, install: bool, on_progress: OnProgress) -> P
     return path
 
 
-def _weights(record: InstalledEncoder, file: str) -> list[str]:
-    """Return the files in the repository that an ONNX file keeps weights in.
+def weights_of(folder: Path, file: str) -> list[str]:
+    """Return the files that an ONNX file keeps weights in; all paths are relative to `folder`.
 
     Raises:
-        EncoderError: They are outside its folder.
+        EncoderError: They are outside the ONNX file's folder.
     """
-    names = sorted(read_graph(folder_of(record.name) / file).external_files)
+    names = sorted(read_graph(folder / file).external_files)
     for name in names:
         if not is_inside(name):
-            raise EncoderError(
-                f"{file} of {record.name} refers to the file {name!r} outside its folder, which is refused"
-            )
+            raise EncoderError(f"{file} refers to the file {name!r} outside its folder, which is refused")
     return [(PurePosixPath(file).parent / name).as_posix() for name in names]
 
 
@@ -264,9 +262,9 @@ def _download(record: InstalledEncoder, file: str, on_progress: OnProgress) -> I
 def _defaults(name: HubName, record: InstalledEncoder, options: EncoderOptions) -> EncoderOptions:
     """Return the preprocessing and pooling of an encoder of the hub."""
     row = name.row.options if name.row else EncoderOptions(pool=None)
-    if _CONFIG not in record.files:
+    if PREPROCESSING_FILE not in record.files:
         return row
-    path = verified(record, _CONFIG)
+    path = verified(record, PREPROCESSING_FILE)
     try:
         stated = read_preprocessing(path)
     except EncoderError:

@@ -19,6 +19,7 @@ from imgcluster.encoders.onnx_graph import is_inside
 from imgcluster.encoders.registry import user_folder
 from imgcluster.errors import EncoderError
 from imgcluster.fileio.atomic import write_json
+from imgcluster.types import PRECISIONS
 
 __all__ = [
     "LOCK_FILE",
@@ -189,6 +190,9 @@ def from_json(name: str, entry: Mapping[str, Any]) -> InstalledEncoder:
     )
     if not (_NAME.fullmatch(name) and ".." not in name and _COMMIT.fullmatch(encoder.commit)):
         raise ValueError(name)
+    for precision, file in encoder.available.items():
+        if not (precision in PRECISIONS and is_inside(file) and file.endswith(".onnx")):
+            raise ValueError(file)
     for file, value in encoder.files.items():
         if not (is_inside(file) and _SHA256.fullmatch(value.sha256) and value.size >= 0):
             raise ValueError(file)

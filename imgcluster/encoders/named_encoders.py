@@ -159,7 +159,7 @@ _ROWS: Final = (
         files=_files("model"),
         embedding_size=768,
         # The rest is only in the repository.
-        options=EncoderOptions(pool="cls", output="last_hidden_state"),
+        options=EncoderOptions(image_size=(224, 224), pool="cls", output="last_hidden_state"),
         license="Apache-2.0",
         license_source="https://huggingface.co/nomic-ai/nomic-embed-vision-v1.5",
         megabytes=374,

@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from imgcluster.encoders.named_encoders import NAMED_ENCODERS
 from imgcluster.encoders.precision import split_precision
 from imgcluster.errors import UsageError
 from imgcluster.types import Precision
@@ -57,18 +58,23 @@ def bundled_encoders() -> dict[str, Path]:
 
 
 def list_encoders() -> dict[str, Path]:
-    """Return the ONNX files of all encoders by name, sorted; for a name in both folders, the bundled file.
+    """Return the ONNX files of the bundled encoders and the user's by name, sorted, without those that are shadowed.
 
     Of an encoder with several precisions it is the file of the highest.
     """
-    return dict(sorted({**_in_folder(user_folder()), **_in_folder(bundled_folder())}.items()))
+    own = {name: path for name, path in _in_folder(user_folder()).items() if name not in NAMED_ENCODERS}
+    return dict(sorted({**own, **bundled_encoders()}.items()))
 
 
 def shadowed_encoders() -> dict[str, Path]:
-    """Return the files in the user's folder that have the name of a bundled encoder, by that name."""
+    """Return the files in the user's folder that have the name of a bundled encoder or of one of the hub, by name."""
     bundled = _in_folder(bundled_folder())
     own = _in_folder(user_folder())
-    return {name: path for name, path in own.items() if name in bundled and not path.samefile(bundled[name])}
+    return {
+        name: path
+        for name, path in own.items()
+        if (name in bundled and not path.samefile(bundled[name])) or (name in NAMED_ENCODERS and name not in bundled)
+    }
 
 
 def find_encoder(encoder: str | os.PathLike[str]) -> Path:
@@ -85,7 +91,9 @@ def find_encoder(encoder: str | os.PathLike[str]) -> Path:
         return path
     encoders = list_encoders()
     if text not in encoders:
-        raise UsageError(f"encoder {text!r} is unknown; choose one of: {_names()} (or give an .onnx file)")
+        raise UsageError(
+            f"encoder {text!r} is unknown; choose one of: {_names()} (or give hub:OWNER/REPO, or an .onnx file)"
+        )
     return encoders[text]
 
 
@@ -118,4 +126,4 @@ def _name_of(path: Path) -> str:
 
 
 def _names() -> str:
-    return ", ".join(list_encoders()) or "none"
+    return ", ".join(sorted({*list_encoders(), *NAMED_ENCODERS}))
