@@ -10,7 +10,6 @@ import hashlib
 import json
 import re
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,13 +39,25 @@ class Repo:
 
 
 class LocalHub:
-    """The server: its repositories by ``OWNER/REPO``, the failures to come, and the requests that were made."""
+    """The server.
+
+    Attributes:
+        repos: The repositories by ``OWNER/REPO``.
+        requests: What was requested: method, path and range.
+        failures: The failures to come: a part of ``METHOD /path``, and the status that is answered once.
+        truncate: The number of bytes after which the body of a file ends, by its path.
+        after_truncation: The failures that follow a truncated body.
+        replace: Other content than the hashes say, by the path of the file.
+        ranges: Whether ranges are served.
+        api: Whether the API is served, or only the files.
+    """
 
     def __init__(self) -> None:
         self.repos: dict[str, Repo] = {}
         self.requests: list[tuple[str, str, str]] = []
-        self.failures: Counter[str] = Counter()
+        self.failures: list[tuple[str, int]] = []
         self.truncate: dict[str, int] = {}
+        self.after_truncation: list[tuple[str, int]] = []
         self.replace: dict[str, bytes] = {}
         self.ranges = True
         self.api = True
@@ -78,10 +89,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
         self.hub.requests.append((self.command, path, self.headers.get("Range", "")))
-        for part, count in self.hub.failures.items():
-            if count and part in f"{self.command} {path}":
-                self.hub.failures[part] -= 1
-                self._send(503, b"busy")
+        for failure in self.hub.failures:
+            if failure[0] in f"{self.command} {path}":
+                self.hub.failures.remove(failure)
+                self._send(failure[1], b"a failure")
                 return
         api = re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/(.+))?", path)
         resolve = re.fullmatch(r"/([^/]+/[^/]+)/resolve/(.+?)/((?:onnx/)?[^/]+(?:/[^/]+)?)", path)
@@ -157,6 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
             # The connection ends before the announced length.
             self._head(status, len(content), headers)
             self.wfile.write(content[:limit])
+            self.hub.failures += self.hub.after_truncation
             self.close_connection = True
             return
         self._send(status, content, headers)

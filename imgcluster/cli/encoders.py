@@ -152,9 +152,8 @@ def _shorten(text: str) -> str:
 def _size(size: int) -> str:
     """Return a number of bytes in megabytes."""
     megabytes = size / 10**6
-    return f"{megabytes:,.{0 if megabytes >= 10 else 1 if megabytes >= 1 else 2}f} MB"
-        f"{megabytes:.2f} MB" if megabytes < 1 else f"{megabytes:.1f} MB" if megabytes < 10 else f"{megabytes:,.0f} MB"
-    )
+    digits = 0 if megabytes >= 10 else 1 if megabytes >= 1 else 2
+    return f"{megabytes:,.{digits}f} MB"
 
 
 def show_encoder(entry: EncoderEntry) -> None:

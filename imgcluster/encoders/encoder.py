@@ -195,7 +195,7 @@ class Encoder:
         signature = read_input(session.get_inputs(), layout="NHWC" if stored else None)
         outputs = session.get_outputs()
         if source.row is not None:
-            check_names(source.name, source.row, signature.name, outputs)
+            check_names(source.row, signature, outputs)
         if self._depends_on_batch and signature.batch is None:
             signature = replace(signature, batch=1)
         self._signature = signature

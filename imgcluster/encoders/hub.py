@@ -22,7 +22,7 @@ from imgcluster._version import __version__
 from imgcluster.encoders.installed import PinnedFile, pinned_file
 from imgcluster.errors import EncoderError, one_line
 from imgcluster.fileio.atomic import sync_folder
-from imgcluster.optional import import_optional
+from imgcluster.optional import UnavailablePackage, import_optional
 from imgcluster.progress import OnProgress, Progress
 
 __all__ = ["Repository", "download", "find_repository"]
@@ -34,7 +34,6 @@ _TRANSIENT: Final = (408, 429, 500, 502, 503, 504)
 _DELAYS: Final = (0.3, 1.0, 3.0)
 """Seconds to wait before each further attempt; a download that makes progress starts again with the first."""
 
-_CHUNK: Final = 1 << 20
 _MEGABYTE: Final = 10**6
 _TIMEOUT: Final = 20.0
 
@@ -165,7 +164,7 @@ def _fetch(repository: str, commit: str, file: str, partial: Path, size: int | N
             hub.utils.hf_raise_for_status(response)
             # A server without ranges sends everything.
             with partial.open("ab" if response.status_code == 206 else "wb") as stream:
-                for chunk in response.iter_bytes(_CHUNK):
+                for chunk in response.iter_bytes():
                     stream.write(chunk)
                     on_progress(Progress("download", stream.tell() // _MEGABYTE, total))
         if size is not None and partial.stat().st_size < size:
@@ -259,9 +258,16 @@ def _explained(repository: str, revision: str | None, file: str = "") -> Iterato
 
 
 def _hub() -> Any:
-    """Import huggingface_hub, without its telemetry unless the user decides otherwise."""
+    """Import huggingface_hub, without its telemetry unless the user decides otherwise.
+
+    Raises:
+        EncoderError: It is missing.
+    """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    return import_optional("huggingface_hub")
+    try:
+        return import_optional("huggingface_hub")
+    except UnavailablePackage as error:
+        raise EncoderError(f"encoders of the Hugging Face hub cannot be downloaded: {error}") from None
 
 
 def _metadata(repository: str, revision: str, file: str) -> Any:

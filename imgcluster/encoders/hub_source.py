@@ -27,7 +27,6 @@ from imgcluster.encoders.onnx_graph import is_inside, read_graph
 from imgcluster.encoders.preprocessing import compare_preprocessing, read_preprocessing
 from imgcluster.encoders.source import EncoderSource, with_defaults
 from imgcluster.errors import EncoderError, UsageError
-from imgcluster.optional import UnavailablePackage, import_optional
 from imgcluster.options import EncoderOptions
 from imgcluster.progress import OnProgress
 from imgcluster.types import Precision
@@ -144,10 +143,6 @@ def hub_source(name: HubName, options: EncoderOptions, *, install: bool, on_prog
 
 def _install(name: HubName, on_progress: OnProgress) -> InstalledEncoder:
     """Resolve the revision, pin the commit, and download the preprocessing."""
-    try:
-        import_optional("huggingface_hub")
-    except UnavailablePackage as error:
-        raise EncoderError(f"{name.name} cannot be downloaded: {error}") from None
     with installation_lock():
         record = pinned(name.name)
         if record is not None:
@@ -217,26 +212,32 @@ def _precision_of(file: str) -> Precision:
 
 
 def _file(name: HubName, file: str, install: bool, on_progress: OnProgress) -> Path:
-    """Return a verified ONNX file, after downloading it, and the files with its weights, if it is not here."""
+    """Return a verified ONNX file, after downloading it, or a file with its weights, if one is not here.
+
+    A pinned file that is missing is downloaded again, and must be what was pinned.
+    """
     record = pinned(name.name)
     assert record is not None
-    if file not in record.files:
-        if not install:
-            raise EncoderError(f"{file} of {name.name} is not installed; imgcluster encoders pull {name.name}")
-        with installation_lock():
-            record = _download(pinned(name.name) or record, file, on_progress)
-            for weights in weights_of(folder_of(name.name), file):
-                record = _download(record, weights, on_progress)
-            pin(name.name, record)
-        return folder_of(name.name) / file
-    path = verified(record, file)
-    for weights in weights_of(folder_of(name.name), file):
-        if weights not in record.files:
-            raise EncoderError(
-                f"{file} of {name.name} needs {weights}, which is not pinned; remove it and pull it again"
-            )
-        verified(record, weights)
-    return path
+    folder = folder_of(name.name)
+    if _is_here(record, file):
+        path = verified(record, file)
+        weights = weights_of(folder, file)
+        if all(_is_here(record, entry) for entry in weights):
+            for entry in weights:
+                verified(record, entry)
+            return path
+    if not install:
+        raise EncoderError(f"{file} of {name.name} is not installed; imgcluster encoders pull {name.name}")
+    with installation_lock():
+        record = _download(pinned(name.name) or record, file, on_progress)
+        for entry in weights_of(folder, file):
+            record = _download(record, entry, on_progress)
+        pin(name.name, record)
+    return folder / file
+
+
+def _is_here(record: InstalledEncoder, file: str) -> bool:
+    return file in record.files and (folder_of(record.name) / file).is_file()
 
 
 def weights_of(folder: Path, file: str) -> list[str]:
@@ -253,8 +254,11 @@ def weights_of(folder: Path, file: str) -> list[str]:
 
 
 def _download(record: InstalledEncoder, file: str, on_progress: OnProgress) -> InstalledEncoder:
-    """Return the record with one more downloaded file."""
+    """Return the record with a file that is here: verified, or downloaded."""
     target = folder_of(record.name) / file
+    if _is_here(record, file):
+        verified(record, file)
+        return record
     found: PinnedFile = download(record.repository, record.commit, file, target, record.files.get(file), on_progress)
     return replace(record, files={**record.files, file: found})
 

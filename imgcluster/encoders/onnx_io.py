@@ -176,17 +176,24 @@ def transformers_output(outputs: Sequence[Any], pooling: Pooling | None) -> str 
     return next((name for name in names if name in present), None)
 
 
-def check_names(name: str, row: NamedEncoder, found_input: str, outputs: Sequence[Any]) -> None:
-    """Check that a graph has the input and output of the row of a named encoder.
+def check_names(row: NamedEncoder, signature: InputSignature, outputs: Sequence[Any]) -> None:
+    """Check that a graph has the input and the output of the row of a named encoder.
 
     Raises:
         EncoderError: It does not; both are shown.
     """
     found = [entry.name for entry in outputs]
-    if found_input != row.input or row.options.output not in found:
+    expected = (row.input, "NCHW", 3)
+    if (
+        (signature.name, signature.layout, signature.channels) != expected
+        or signature.takes_bytes
+        or row.options.output not in found
+    ):
+        kind = np.dtype(signature.dtype).name
         raise EncoderError(
-            f"encoder {name} has the input {row.input} and the output {row.options.output}; its graph has the input "
-            f"{found_input} and the outputs {', '.join(found)}"
+            f"encoder {row.name} has the input {row.input} (float32, NCHW, 3 channels) and the output "
+            f"{row.options.output}; its graph has the input {signature.name} ({kind}, {signature.layout}, "
+            f"{signature.channels} channels) and the outputs {', '.join(found)}"
         )
 
 
