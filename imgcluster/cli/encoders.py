@@ -227,4 +227,5 @@ def _show_pulled(entry: EncoderEntry) -> None:
 
 def _show_files(verb: str, result: EncoderFiles) -> None:
     where = f": {result.file}" if result.file else ""
-    say(f"{verb} {result.name}, {counted(result.files, 'file')} ({_size(result.size)}){where}")
+    license_name = result.license or "not stated"
+    say(f"{verb} {result.name} ({counted(result.files, 'file')}, {_size(result.size)}, license {license_name}){where}")

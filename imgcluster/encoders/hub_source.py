@@ -25,7 +25,7 @@ from imgcluster.encoders.installed import (
 from imgcluster.encoders.named_encoders import NAMED_ENCODERS, NamedEncoder
 from imgcluster.encoders.onnx_graph import is_inside, read_graph
 from imgcluster.encoders.preprocessing import compare_preprocessing, read_preprocessing
-from imgcluster.encoders.source import EncoderSource, with_defaults
+from imgcluster.encoders.source import EncoderSource, filled_in, with_defaults
 from imgcluster.errors import EncoderError, UsageError
 from imgcluster.options import EncoderOptions
 from imgcluster.progress import OnProgress
@@ -279,4 +279,4 @@ def _defaults(name: HubName, record: InstalledEncoder, options: EncoderOptions) 
         return row
     if name.row is not None:
         compare_preprocessing(name.name, row, stated)
-    return with_defaults(row, stated)
+    return filled_in(row, stated)

@@ -14,7 +14,7 @@ from imgcluster.encoders.registry import find_encoder, is_file_name, precision_f
 from imgcluster.options import EncoderOptions
 from imgcluster.types import Precision
 
-__all__ = ["EncoderSource", "local_source", "with_defaults"]
+__all__ = ["EncoderSource", "filled_in", "local_source", "with_defaults"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,13 @@ def with_defaults(options: EncoderOptions, defaults: EncoderOptions) -> EncoderO
 
     The size of the first of two resizing steps belongs to the rule and the input size: it is kept only with these.
     """
-    missing = {entry.name for entry in fields(options) if getattr(options, entry.name) is None}
-    if options.resize is not None or options.image_size is not None:
-        missing.discard("resize_edge")
+    filled = filled_in(options, defaults)
+    if options.resize_edge is None and (options.resize is not None or options.image_size is not None):
+        return replace(filled, resize_edge=None)
+    return filled
+
+
+def filled_in(options: EncoderOptions, defaults: EncoderOptions) -> EncoderOptions:
+    """Return the options with every one that is not given replaced by that of `defaults`."""
+    missing = [entry.name for entry in fields(options) if getattr(options, entry.name) is None]
     return replace(options, **{name: getattr(defaults, name) for name in missing})

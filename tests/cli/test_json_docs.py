@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import pages
 from imgcluster.cli.app import app
 from imgcluster.workspace.table_columns import CLUSTERS
+from local_hub import Repo, serve
 
 DOCS = Path(__file__).parents[2] / "docs/json.md"
 
@@ -103,8 +104,21 @@ def answers(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> dic
         "generate": ["generate", "--encoder", trained, "-n", "3", "--output", str(folder / "g"), "--json"],
         "encoders list": ["encoders", "list", "--json"],
         "encoders info": ["encoders", "info", str(tiny_encoder), "--json"],
+        "encoders pull": ["encoders", "pull", "hub:test/tiny", "--json"],
+        "encoders export": ["encoders", "export", "hub:test/tiny", str(folder / "tiny.tar"), "--json"],
+        "encoders remove": ["encoders", "remove", "hub:test/tiny", "--json"],
+        "encoders import": ["encoders", "import", str(folder / "tiny.tar"), "--json"],
         "doctor": ["doctor", *encoder, "--json"],
     }
+    with serve() as hub, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_ENDPOINT", hub.endpoint)
+        patch.setenv("IMGCLUSTER_ENCODERS", str(folder / "own"))
+        hub.repos["test/tiny"] = Repo({"model.onnx": tiny_encoder.read_bytes()})
+        return run_all(commands, folder)
+
+
+def run_all(commands: dict[str, list[str]], folder: Path) -> dict[str, dict[str, Any]]:
+    """Return what each command prints."""
     found = {}
     for name, words in commands.items():
         if name == "apply":
@@ -127,6 +141,7 @@ def test_parts_are_as_documented(answers: dict[str, dict[str, Any]]) -> None:
     check(answers["run"]["embed"], fields["embed"])
     check(answers["run"]["cluster"], fields["cluster"])
     check(answers["encoders list"]["encoders"][0], fields["encoders info"])
+    check(answers["encoders pull"], fields["encoders info"])
     columns = list(CLUSTERS)
     assert [list(row) for row in answers["run"]["cluster"]["clusters"]] == [columns] * 3
     assert [list(row) for row in answers["apply"]["clusters"]] == [columns] * 3
@@ -136,5 +151,6 @@ def test_parts_are_as_documented(answers: dict[str, dict[str, Any]]) -> None:
 
 def test_every_command_is_documented() -> None:
     names = {command.name for command in app.registered_commands}
-    names |= {"encoders list", "encoders info", "evaluate WORKSPACE…"}
+    names |= {f"encoders {name}" for name in ("list", "info", "pull", "remove", "export", "import")}
+    names.add("evaluate WORKSPACE…")
     assert set(documented()) == names

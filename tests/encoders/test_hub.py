@@ -110,9 +110,7 @@ def test_downloads_verifies_embeds_clusters_and_then_needs_no_network(
     encoder = json.loads((workspace / "manifest.json").read_text(encoding="utf-8"))["encoder"]
     assert (encoder["name"], encoder["licence"], encoder["version"]) == ("hub:test/tiny", "apache-2.0", commit[:12])
     before = len(hub.requests)
-    again = offline(
-        "run", pictures, "--encoder", "hub:test/tiny", "--device", "cpu", "-w", tmp_path / "new", "--k", "3"
-    )
+    again = offline("embed", pictures, "--encoder", "hub:test/tiny", "--device", "cpu", "-w", tmp_path / "new")
     assert again.returncode == 0, again.stderr
     assert "license" not in again.stderr
     assert len(hub.requests) == before

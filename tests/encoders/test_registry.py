@@ -71,14 +71,16 @@ def test_the_list_has_one_line_for_each_encoder_at_100_columns(tmp_path: Path, m
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stdout", terminal)
     show_encoders(entries)
-    header, *lines = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()).splitlines()
-    assert header.split() == ["name", "values", "input", "score", "trained", "on"]
-    assert [line.split()[0] for line in lines] == [entry.name for entry in entries]
+    table, _, absent = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()).partition("On the Hugging Face hub")
+    header, *lines = table.splitlines()
+    assert header.split() == ["name", "values", "input", "size", "license", "score", "trained", "on"]
+    assert [line.split()[0] for line in lines] == [entry.name for entry in entries if entry.installed]
+    assert all(f"{entry.name} (" in absent for entry in entries if not entry.installed)
     assert max(map(len, lines)) <= 100
     photos = next(line for line in lines if line.startswith("photos"))
-    assert re.match(r"photos +1,280 +224×224×3 +75\.1 % top-1.* +ImageNet-1k$", photos.rstrip())
+    assert re.match(r"photos +1,280 +224×224×3 +12 MB +Apache-2\.0 +75\.1 % top-1.* +ImageNet-1k$", photos.rstrip())
     mnist = next(line for line in lines if line.startswith("mnist "))
-    assert re.match(r"mnist +32 +28×28×1 +accuracy 0\.98\d +MNIST$", mnist.rstrip())
+    assert re.match(r"mnist +32 +28×28×1 +[\d.]+ MB +Apache-2\.0 +accuracy 0\.98\d +MNIST$", mnist.rstrip())
 
 
 def test_a_broken_encoder_does_not_hide_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
