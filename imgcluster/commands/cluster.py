@@ -12,7 +12,7 @@ from imgcluster._version import __version__
 from imgcluster.clustering import Settings, choose_method
 from imgcluster.clustering.run import cluster_embeddings
 from imgcluster.commands.cluster_warnings import about_encoder, about_groups, about_statistics, quality
-from imgcluster.commands.page import write_page
+from imgcluster.commands.page import with_normalized_lengths, write_page
 from imgcluster.commands.retire import read_placement, replacing_results, require_not_moved
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.errors import WorkspaceError
@@ -21,7 +21,7 @@ from imgcluster.features.reduce import choose_reduction
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, with_changes
-from imgcluster.placement import PlacementResult, PlaceMode, check_mode, place, plan_placement
+from imgcluster.placement import Journal, PlacementResult, PlaceMode, check_mode, place, plan_placement
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Candidate, Clustering, ClusteringResult, Measures, Metric, check_level
 from imgcluster.workspace.caches import read_clustering, write_clustering
@@ -154,12 +154,12 @@ def cluster(
     watch = Stopwatch()
     request = resolve(with_changes(options or ClusterOptions(), changes))
     space = Workspace(workspace)
-    identity = encoder_identity(space)
-    with space.locked(dry_run=dry_run):
-        note = require_not_moved(space, dry_run=dry_run)
-        manifest = space.manifest
+    space.require_initialized()
+    with space.locked(dry_run=dry_run) as manifest:
         on_progress(Progress("load", 0))
-        embeddings = load(space.embeddings, identity)
+        embeddings = load(space.embeddings, encoder_identity(space, manifest))
+        journal = read_placement(space, frozenset(embeddings.locations))
+        journal, note = require_not_moved(space, journal, dry_run=dry_run)
         if not embeddings.locations:
             raise WorkspaceError(f"{space.path} holds no embeddings yet: run imgcluster embed PATH first")
         watch.lap("load")
@@ -171,6 +171,7 @@ def cluster(
         watch.lap("cluster")
 
         on_progress(Progress("measure", 0))
+        embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
         measures = measure(embeddings.vectors, clustering.labels, metric, order=embeddings.content_order)
         stability = fit.stability[clustering.chosen]
         tables = ClusteringTables(space, manifest, embeddings, clustering, measures, stability)
@@ -184,7 +185,16 @@ def cluster(
             warnings = (*warnings, *_about_files(placed, request.mode, manifest))
         else:
             placed, warnings = _publish(
-                space, request, facts, tables, measures.silhouette_sample, warnings, manifest, watch, on_progress
+                space,
+                request,
+                facts,
+                tables,
+                measures.silhouette_sample,
+                warnings,
+                manifest,
+                journal,
+                watch,
+                on_progress,
             )
     return ClusterSummary(
         **_fields(facts),
@@ -253,6 +263,7 @@ def _publish(
     silhouette_sample: int,
     warnings: tuple[str, ...],
     manifest: dict[str, Any],
+    journal: Journal | None,
     watch: Stopwatch,
     on_progress: OnProgress,
 ) -> tuple[PlacementResult, tuple[str, ...]]:
@@ -267,16 +278,14 @@ def _publish(
         "silhouette_sample": silhouette_sample,
         **_fields(facts),
     }
-    with replacing_results(space, metrics):
+    with replacing_results(space, journal, metrics):
         placed = _place(space, tables, request.mode, on_progress)
         tables.write()
         _write_candidates(space, tables.clustering.candidates)
         watch.lap("place")
         warnings = (*warnings, *_about_files(placed, request.mode, manifest))
         metrics["warnings"] = list(warnings)
-        write_page(
-            space, tables.results(metrics), tables.embeddings, manifest, read_placement(space), on_progress=on_progress
-        )
+        write_page(space, tables.results(metrics), tables.embeddings, manifest, placed.journal, on_progress=on_progress)
         watch.lap("report")
         record = {"options": options, "clusters": len(tables.rows), **_fields(facts)}
         record |= {"placed": placed.counts, "seconds": watch.stages}

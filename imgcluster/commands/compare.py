@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -89,25 +90,31 @@ def compare(
     rows = []
     for path in workspaces:
         space = Workspace(path)
-        encoder = space.manifest.get("encoder", {}).get("name", "")
-        encoder_identity(space)  # before the lock, which would create a missing folder
-        with space.locked():
-            for method, locations, base, clusters in _clusterings(space, methods, k, assign_noise, seed, on_progress):
+        space.require_initialized()
+        with space.locked() as manifest:
+            encoder = manifest.get("encoder", {}).get("name", "")
+            found = _clusterings(space, manifest, methods, k, assign_noise, seed, on_progress)
+            for method, locations, base, clusters in found:
                 _, fields = score_labeled(clusters, locations, base, labels)
                 rows.append(ComparisonRow(workspace=to_text(space.path), encoder=encoder, method=method, **fields))
     return Comparison(labels=to_text(labels), rows=tuple(rows))
 
 
 def _clusterings(
-    space: Workspace, methods: Sequence[str], k: int | None, assign_noise: bool, seed: int, on_progress: OnProgress
+    space: Workspace,
+    manifest: dict[str, Any],
+    methods: Sequence[str],
+    k: int | None,
+    assign_noise: bool,
+    seed: int,
+    on_progress: OnProgress,
 ) -> Iterator[tuple[str, list[str], str, npt.NDArray[np.int64]]]:
     """Yield the method, locations, base folder and clusters of each clustering of a workspace."""
     if not methods:
-        results = read_results(space)
+        results = read_results(space, manifest)
         yield str(results.metrics.get("method", "")), results.locations, results.base, results.clusters
         return
-    manifest = space.manifest
-    embeddings = load(space.embeddings, encoder_identity(space))
+    embeddings = load(space.embeddings, encoder_identity(space, manifest))
     if not embeddings.locations:
         raise WorkspaceError(f"{space.path} contains no embeddings: run imgcluster embed PATH first")
     metric: Metric = manifest["encoder"].get("metric", "cosine")

@@ -64,29 +64,25 @@ class Results:
         return {number: row["name"] for number, row in self.rows.items() if row.get("name")}
 
 
-def encoder_identity(space: Workspace) -> str:
+def encoder_identity(space: Workspace, manifest: dict[str, Any]) -> str:
     """Return the identity of the encoder that made the embeddings.
 
     Raises:
         WorkspaceError: Nothing is embedded yet.
     """
-    if not space.path.exists():
-        raise WorkspaceError(
-            f"workspace {space.path} does not exist: run imgcluster embed PATH first, or choose another with -w DIR"
-        )
-    identity = space.manifest.get("encoder", {}).get("identity")
+    identity = manifest.get("encoder", {}).get("identity")
     if not identity:
         raise WorkspaceError(f"{space.path} contains no embeddings: run imgcluster embed PATH first")
     return str(identity)
 
 
-def read_results(space: Workspace) -> Results:
-    """Read the current clustering.
+def read_results(space: Workspace, manifest: dict[str, Any]) -> Results:
+    """Read the current clustering of a workspace with this manifest.
 
     Raises:
         WorkspaceError: Nothing is clustered yet, or the embeddings have changed since.
     """
-    identity = encoder_identity(space)
+    identity = encoder_identity(space, manifest)
     if not space.metrics.exists() and space.applied.is_dir():
         raise WorkspaceError(f"applying a plan was interrupted in {space.path}: apply it again, or run imgcluster undo")
     space.require(space.metrics, "run imgcluster cluster first")
