@@ -21,12 +21,12 @@ from imgcluster.fileio.csv_tables import read_table, write_table
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, ignore_progress
-from imgcluster.types import Measures, Metric
+from imgcluster.types import Measures
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.names import write_names
 from imgcluster.workspace.plans import Plan, PlanResult, apply_plan, read_plan
 from imgcluster.workspace.result_tables import ClusterRow, rounded, row_of
-from imgcluster.workspace.results import Results, encoder_identity, read_results, read_tables
+from imgcluster.workspace.results import Results, encoder_identity, encoder_metric, read_results, read_tables
 from imgcluster.workspace.shards import Embeddings, load
 from imgcluster.workspace.table_columns import ASSIGNMENTS, CLUSTERS
 
@@ -214,7 +214,7 @@ class _Tables:
             # The user is certain of the images that were corrected; noise has no confidence.
             self._confidence[after.moved] = 1.0
             self._confidence[after.clusters < 0] = 0.0
-            metric: Metric = manifest["encoder"].get("metric", "cosine")
+            metric = encoder_metric(manifest)
             self.measures = measure(embeddings.vectors, self._compact_labels(), metric, order=embeddings.content_order)
         else:
             self.confusion = read_confusion(space)

@@ -19,9 +19,8 @@ from imgcluster.features.reduce import choose_reduction
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.types import Metric
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import encoder_identity, read_results
+from imgcluster.workspace.results import encoder_identity, encoder_metric, read_results
 from imgcluster.workspace.shards import load
 
 __all__ = ["Comparison", "ComparisonRow", "compare"]
@@ -117,7 +116,7 @@ def _clusterings(
     embeddings = load(space.embeddings, encoder_identity(space, manifest))
     if not embeddings.locations:
         raise WorkspaceError(f"{space.path} contains no embeddings: run imgcluster embed PATH first")
-    metric: Metric = manifest["encoder"].get("metric", "cosine")
+    metric = encoder_metric(manifest)
     for number, method in enumerate(methods):
         on_progress(Progress("compare", number, len(methods)))
         method_k = k if method in ("auto", "kmeans") else None

@@ -24,7 +24,7 @@ from imgcluster.report.plots import map_figure, montage_figure, save, silhouette
 from imgcluster.report.projection import Layout
 from imgcluster.types import Metric, Pixels
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import Results
+from imgcluster.workspace.results import Results, encoder_metric
 from imgcluster.workspace.shards import Embeddings
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def write_figures(
     Raises:
         WorkspaceError: A table is not as it was written.
     """
-    metric: Metric = manifest["encoder"].get("metric", "cosine")
+    metric = encoder_metric(manifest)
     normalized = with_normalized_lengths(embeddings, manifest)
     shown = representatives(normalized.vectors, results.clusters, results.confidence, results.medoids, count=_MONTAGE)
     layout = layout_of(space, normalized, int(results.metrics["options"]["seed"]), on_progress)

@@ -27,11 +27,10 @@ from imgcluster.report.page_inputs import Tier, cluster_rows, image_rows, thumbn
 from imgcluster.report.page_text import Page, Thumbnails, details, headline, sentences
 from imgcluster.report.projection import Layout, choose_layout, lay_out
 from imgcluster.report.sprites import Tile, make_sheets
-from imgcluster.types import Metric
 from imgcluster.workspace.caches import read_layout, write_layout
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.plans import identity_of
-from imgcluster.workspace.results import Results
+from imgcluster.workspace.results import Results, encoder_metric
 from imgcluster.workspace.shards import Embeddings
 
 __all__ = [
@@ -70,7 +69,7 @@ def write_page(
     if embeddings.locations != results.locations:
         raise WorkspaceError(f"the tables in {space.path} are not of its embeddings: run imgcluster cluster again")
     metrics = results.metrics
-    metric: Metric = manifest["encoder"].get("metric", "cosine")
+    metric = encoder_metric(manifest)
     layout = layout_of(space, embeddings, int(metrics["options"]["seed"]), on_progress)
     shown = representatives(embeddings.vectors, results.clusters, results.confidence, results.medoids)
     nearest = nearest_clusters(embeddings.vectors, metric, results.clusters)
@@ -112,7 +111,7 @@ def with_normalized_lengths(embeddings: Embeddings, manifest: dict[str, Any], *,
 
     With `in_place` the given vectors are overwritten, which saves the memory of a copy.
     """
-    metric: Metric = manifest["encoder"].get("metric", "cosine")
+    metric = encoder_metric(manifest)
     return dataclasses.replace(embeddings, vectors=normalize_lengths(embeddings.vectors, metric, in_place=in_place))
 
 

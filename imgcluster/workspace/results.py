@@ -11,6 +11,7 @@ import numpy.typing as npt
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.fileio.path_text import absolute_path
+from imgcluster.types import Metric
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import contents
 from imgcluster.workspace.table_columns import ASSIGNMENTS
@@ -18,6 +19,7 @@ from imgcluster.workspace.table_columns import ASSIGNMENTS
 __all__ = [
     "Results",
     "encoder_identity",
+    "encoder_metric",
     "read_results",
     "read_tables",
 ]
@@ -74,6 +76,12 @@ def encoder_identity(space: Workspace, manifest: dict[str, Any]) -> str:
     if not identity:
         raise WorkspaceError(f"{space.path} contains no embeddings: run imgcluster embed PATH first")
     return str(identity)
+
+
+def encoder_metric(manifest: dict[str, Any]) -> Metric:
+    """Return the metric of the encoder that made the embeddings."""
+    metric: Metric = manifest["encoder"].get("metric", "cosine")
+    return metric
 
 
 def read_results(space: Workspace, manifest: dict[str, Any]) -> Results:
