@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imgcluster._version import __version__
-from imgcluster.clustering import Settings, choose_method
+from imgcluster.clustering import METHODS, Settings, choose_method
 from imgcluster.clustering.run import cluster_embeddings
 from imgcluster.commands.cluster_warnings import about_encoder, about_groups, about_statistics, quality
 from imgcluster.commands.page import with_normalized_lengths, write_page
@@ -115,13 +115,11 @@ def resolve(options: ClusterOptions) -> ClusterRequest:
     Raises:
         UsageError: An option is not understood, or options contradict each other.
     """
-    method = choose_method(options.method, options.k)
+    method = choose_method(options.method, options.k, options.min_cluster_size)
     settings = Settings.of(options.k, min_cluster_size=options.min_cluster_size, seed=options.seed)
-    settings.check_for(method)
     check_level(options.level)
-    return ClusterRequest(
-        options, method, choose_reduction(options.reduce, method), settings, check_mode(options.place)
-    )
+    reduction = choose_reduction(options.reduce, METHODS[method].reduction)
+    return ClusterRequest(options, method, reduction, settings, check_mode(options.place))
 
 
 def cluster(

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.clustering import Settings, choose_method
+from imgcluster.clustering import METHODS, Settings, choose_method
 from imgcluster.clustering.run import cluster_embeddings
 from imgcluster.commands.evaluate import FOLDERS, score_labeled
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.evaluation.external import Interval
-from imgcluster.features.reduce import choose_reduction
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
@@ -82,10 +81,10 @@ def compare(
     """
     if not workspaces:
         raise UsageError("no workspace to evaluate: name at least one")
-    for method in methods:
-        choose_method(method, None)
-    if k is not None and methods and not {"auto", "kmeans"} & set(methods):
-        raise UsageError(f"--k {k} is for k-means, which is not among the methods; add --method kmeans, or omit --k")
+    chosen = [METHODS[choose_method(method)] for method in methods]
+    if k is not None and chosen and not any(method.takes_k for method in chosen):
+        allowed = " or ".join(name for name, method in METHODS.items() if method.takes_k)
+        raise UsageError(f"--k {k} is for none of these methods; add --method {allowed}, or omit --k")
     rows = []
     for path in workspaces:
         space = Workspace(path)
@@ -119,14 +118,14 @@ def _clusterings(
     metric = encoder_metric(manifest)
     for number, method in enumerate(methods):
         on_progress(Progress("compare", number, len(methods)))
-        method_k = k if method in ("auto", "kmeans") else None
-        chosen = choose_method(method, method_k)
+        chosen = choose_method(method)
+        takes_k, reduction = METHODS[chosen].takes_k, METHODS[chosen].reduction
         result = cluster_embeddings(
             embeddings.vectors,
             metric,
             method=chosen,
-            reduction=choose_reduction("auto", chosen),
-            settings=Settings.of(method_k, seed=seed),
+            reduction=reduction,
+            settings=Settings.of(k if takes_k else None, seed=seed),
             assign=assign_noise,
             order=embeddings.content_order,
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from imgcluster.clustering import METHODS
 from imgcluster.commands.confusion import draw_confusion, read_confusion
 from imgcluster.commands.page import current_paths, layout_of, with_normalized_lengths
 from imgcluster.commands.thumbnails import read_tiles
@@ -114,7 +115,7 @@ def _pictures(files: list[Path], indices: list[int]) -> dict[int, Pixels]:
 def _tree(results: Results, embeddings: Embeddings, metric: Metric) -> tuple[dict[str, object], dict[int, int]] | None:
     if results.metrics["method"] != "hdbscan":
         return None
-    how = choose_reduction(str(results.metrics["options"]["reduce"]), "hdbscan")
+    how = choose_reduction(str(results.metrics["options"]["reduce"]), METHODS["hdbscan"].reduction)
     order = embeddings.content_order
     reduced = reduce(
         normalize_features(embeddings.vectors[order], metric), how, seed=int(results.metrics["options"]["seed"])

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from imgcluster._version import __version__
+from imgcluster.clustering import METHODS
 from imgcluster.commands.thumbnails import read_tiles
 from imgcluster.errors import WorkspaceError
 from imgcluster.features.normalize import normalize_lengths
@@ -69,7 +70,7 @@ def write_page(
     if embeddings.locations != results.locations:
         raise WorkspaceError(f"the tables in {space.path} are not of its embeddings: run imgcluster cluster again")
     metrics = results.metrics
-    metric = encoder_metric(manifest)
+    metric, method = encoder_metric(manifest), METHODS.get(metrics["method"])
     layout = layout_of(space, embeddings, int(metrics["options"]["seed"]), on_progress)
     shown = representatives(embeddings.vectors, results.clusters, results.confidence, results.medoids)
     nearest = nearest_clusters(embeddings.vectors, metric, results.clusters)
@@ -82,7 +83,13 @@ def write_page(
         sentences=sentences(metrics),
         warnings=tuple(metrics.get("warnings", ())),
         facts=(
-            *details(metrics, manifest, options=_given_options(metrics["options"]), projection=layout.how),
+            *details(
+                metrics,
+                manifest,
+                method=method.title if method else str(metrics["method"]),
+                options=_given_options(metrics["options"]),
+                projection=layout.how,
+            ),
             ("Images from", results.base),
         ),
         clusters=cluster_rows(results.clusters, results.medoids, results.rows, shown, nearest),
