@@ -25,10 +25,10 @@ from imgcluster.types import Measures
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.names import write_names
 from imgcluster.workspace.plans import Plan, PlanResult, apply_plan, read_plan
-from imgcluster.workspace.result_tables import ClusterRow, rounded, row_of
+from imgcluster.workspace.result_tables import rounded
 from imgcluster.workspace.results import Results, encoder_identity, encoder_metric, read_results, read_tables
 from imgcluster.workspace.shards import Embeddings, load
-from imgcluster.workspace.table_columns import ASSIGNMENTS, CLUSTERS
+from imgcluster.workspace.table_columns import ASSIGNMENTS, CLUSTERS, ClusterRow, row_of
 
 __all__ = ["ApplySummary", "apply"]
 

@@ -26,10 +26,10 @@ from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Candidate, ClusteringResult, check_level
 from imgcluster.workspace.caches import read_clustering, write_clustering
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.result_tables import ClusteringTables, ClusterRow, rounded
+from imgcluster.workspace.result_tables import ClusteringTables, rounded
 from imgcluster.workspace.results import encoder_identity, encoder_metric
 from imgcluster.workspace.shards import Embeddings, load
-from imgcluster.workspace.table_columns import CANDIDATES
+from imgcluster.workspace.table_columns import CANDIDATES, ClusterRow
 
 __all__ = ["ClusterRequest", "ClusterRow", "ClusterSummary", "ClusteringMetrics", "cluster", "resolve"]
 
