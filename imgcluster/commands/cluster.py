@@ -115,8 +115,8 @@ def resolve(options: ClusterOptions) -> ClusterRequest:
     Raises:
         UsageError: An option is not understood, or options contradict each other.
     """
-    method = choose_method(options.method, options.k, options.min_cluster_size)
     settings = Settings.of(options.k, min_cluster_size=options.min_cluster_size, seed=options.seed)
+    method = choose_method(options.method, options.k, options.min_cluster_size)
     check_level(options.level)
     reduction = choose_reduction(options.reduce, METHODS[method].reduction)
     return ClusterRequest(options, method, reduction, settings, check_mode(options.place))
