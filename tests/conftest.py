@@ -18,6 +18,10 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     """Keep the encoders and settings of whoever runs the tests out of them."""
     monkeypatch.setenv("IMGCLUSTER_ENCODERS", str(tmp_path_factory.getbasetemp() / "no-encoders"))
     monkeypatch.delenv("IMGCLUSTER_WORKSPACE", raising=False)
+    # No test reaches the real hub.
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    for name in ("HF_TOKEN", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")

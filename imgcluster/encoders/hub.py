@@ -58,7 +58,8 @@ class Repository:
         """Return whether the repository has a file; a request is made if the endpoint does not list them."""
         if self.files is not None:
             return file in self.files
-        return _head(self.name, self.commit, file) is not None
+        with _explained(self.name, self.commit, file):
+            return _head(self.name, self.commit, file) is not None
 
 
 def find_repository(name: str, revision: str | None, probe: tuple[str, ...]) -> Repository:
@@ -169,6 +170,8 @@ def _fetch(repository: str, commit: str, file: str, partial: Path, size: int | N
                     on_progress(Progress("download", stream.tell() // _MEGABYTE, total))
         if size is not None and partial.stat().st_size < size:
             raise ConnectionError("the hub sent less than the whole file")
+        if total is not None:
+            on_progress(Progress("download", total, total))
 
     _retried(attempt, position=lambda: partial.stat().st_size if partial.exists() else 0)
 
@@ -254,6 +257,9 @@ def _explained(repository: str, revision: str | None, file: str = "") -> Iterato
     except errors.HFValidationError as error:
         raise EncoderError(f"{repository!r} is not the name of a repository: {one_line(error)}") from None
     except (OSError, ValueError) as error:
+        # Those with a number come from this machine, such as a full disk.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise EncoderError(f"{where} cannot be read ({one_line(error)}); check the network and HF_ENDPOINT") from None
 
 

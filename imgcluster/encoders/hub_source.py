@@ -149,7 +149,7 @@ def _install(name: HubName, on_progress: OnProgress) -> InstalledEncoder:
             return record
         candidates = tuple(name.row.files.values()) if name.row else (name.file,) if name.file else _candidates()
         repository = find_repository(name.repository, name.revision, candidates)
-        available = dict(name.row.files) if name.row else _available(repository, name.file)
+        available = _available(repository, name)
         record = InstalledEncoder(
             name=name.name,
             repository=name.repository,
@@ -173,14 +173,22 @@ def _candidates() -> tuple[str, ...]:
     return tuple(f"{folder}{stem}.onnx" for folder in _FOLDERS for stem in _STEMS)
 
 
-def _available(repository: Repository, file: str | None) -> dict[Precision, str]:
+def _available(repository: Repository, name: HubName) -> dict[Precision, str]:
     """Return the ONNX file of each precision in a repository.
 
     Raises:
         EncoderError: There is none, or several and it is not clear which.
     """
-    if file is not None:
-        return {_precision_of(file): file}
+    if name.file is not None:
+        return {_precision_of(name.file): name.file}
+    if name.row is not None:
+        present = {precision: file for precision, file in name.row.files.items() if repository.has(file)}
+        if not present:
+            raise EncoderError(
+                f"encoder {name.name} has the files {', '.join(name.row.files.values())}; its repository "
+                f"{repository.name} has none of them at commit {repository.commit[:12]}"
+            )
+        return present
     for folder in _FOLDERS:
         for stem in _STEMS:
             found = {

@@ -38,8 +38,6 @@ OPEN_SHAPE = ["batch_size", "num_channels", "height", "width"]
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's encoder folder; nothing of the user's settings for the hub is used."""
-    for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HUGGING_FACE_HUB_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("IMGCLUSTER_ENCODERS", str(tmp_path / "encoders"))
     return tmp_path / "encoders"
@@ -192,7 +190,9 @@ def large_model(folder: Path) -> bytes:
 def test_a_download_continues_in_the_same_command(hub: LocalHub, tmp_path: Path) -> None:
     hub.repos["test/tiny"].files["onnx/model.onnx"] = large_model(tmp_path)
     hub.truncate = {"onnx/model.onnx": 40_000}
-    assert invoke("encoders", "pull", "hub:test/tiny").exit_code == 0
+    steps: list[imgcluster.Progress] = []
+    imgcluster.encoder_pull("hub:test/tiny", on_progress=steps.append)
+    assert steps[-1] == imgcluster.Progress("download", 1, 1)
     assert [entry[2] for entry in hub.asked("GET", "/storage")] == ["", "bytes=40000-", "bytes=80000-"]
 
 
@@ -455,6 +455,19 @@ def test_a_row_that_does_not_fit_its_repository_shows_both(hub: LocalHub, tmp_pa
         hub.repos["Xenova/clip-vit-base-patch32"].files = {"onnx/vision_model.onnx": renamed.SerializeToString()}
         assert invoke("encoders", "remove", "clip-vit-b32").exit_code == 0
         fails(1, "encoders", "pull", "clip-vit-b32", says=("clip-vit-b32", *says))
+
+
+def test_a_row_whose_repository_has_other_files(hub: LocalHub, tmp_path: Path) -> None:
+    for hub.api in (True, False):
+        hub.repos["onnx-community/dinov2-small"] = Repo({"model.onnx": open_model(tmp_path)})
+        says = ("onnx/model_fp16.onnx", "onnx-community/dinov2-small") if hub.api else ("onnx-community/dinov2-small",)
+        fails(1, "encoders", "pull", "dinov2-small", says=says)
+
+
+def test_a_full_disk_is_not_the_networks_fault(hub: LocalHub, folder: Path) -> None:
+    (folder / "hub").mkdir(parents=True)
+    (folder / "hub/test--tiny").write_bytes(b"a file in the place of the folder")
+    fails(1, "encoders", "pull", "hub:test/tiny", says=("test--tiny",))
 
 
 def test_damaged_lock_file(folder: Path) -> None:
