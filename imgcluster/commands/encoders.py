@@ -12,7 +12,7 @@ from imgcluster.encoders.hub_source import hub_name
 from imgcluster.encoders.installed import folder_of, installation_lock, installed_encoders, pin, pinned
 from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.encoders.named_encoders import NAMED_ENCODERS, NamedEncoder
-from imgcluster.encoders.precision import cosines, read_reference, reference_images, write_reference
+from imgcluster.encoders.precision import cosines, reference_images, write_reference
 from imgcluster.encoders.registry import (
     bundled_folder,
     card_of,
@@ -180,24 +180,20 @@ def _row_entry(row: NamedEncoder) -> EncoderEntry:
 
 def _cosines(name: str, encoder: Encoder) -> dict[str, float]:
     """Return the least cosine of each precision's vectors with the fp32 ones, on the CPU of this machine."""
+    if "fp32" not in encoder.precisions or len(encoder.precisions) == 1:
+        raise UsageError(
+            f"{name} has only {', '.join(encoder.precisions)} on this machine; a check needs fp32 and another precision"
+        )
     info = encoder.info
     images = reference_images(info.width, info.height, info.channels)
     vectors = {
         precision: Encoder(name, device="cpu", precision=precision, compare=False, install=False).encode(images)
         for precision in encoder.precisions
     }
-    if "fp32" in vectors:
-        expected = vectors["fp32"]
-    elif encoder.reference:
-        expected = read_reference(encoder.reference)
-    else:
-        raise UsageError(f"{name} has no fp32 file to compare with; pull it with --precision fp32")
-    if len(vectors) == 1 and "fp32" in vectors:
-        raise UsageError(f"{name} has only the precision fp32 here; nothing to compare")
     wanted = hub_name(name)
-    if wanted is not None and "fp32" in vectors:
+    if wanted is not None:
         with installation_lock():
             record = pinned(wanted.name)
             assert record is not None
-            pin(wanted.name, replace(record, reference=write_reference(expected)))
-    return {precision: round(float(cosines(found, expected).min()), 6) for precision, found in vectors.items()}
+            pin(wanted.name, replace(record, reference=write_reference(vectors["fp32"])))
+    return {precision: round(float(cosines(found, vectors["fp32"]).min()), 6) for precision, found in vectors.items()}

@@ -31,6 +31,7 @@ from imgcluster.encoders.onnx_io import (
 from imgcluster.encoders.precision import (
     AGREEMENT,
     REFERENCE_KEY,
+    SAME_RESULT,
     cosines,
     order_of,
     read_reference,
@@ -86,7 +87,6 @@ class Encoder:
         outputs: The outputs of its graph with their shapes, as text.
         describes_itself: Whether its file has imgcluster's metadata, so that it needs no options.
         precisions: The precisions that it has files of.
-        reference: The reference vectors of its full precision, as text; empty if there are none.
         notes: What the user should know of choices made by default, in sentences.
 
     Raises:
@@ -212,8 +212,7 @@ class Encoder:
         self.notes = () if stored or source.row else tuple(_notes(signature, outputs, self._output, options))
         width, height = _size(signature, stored, options, source.name if source.row else "")
         vectors = self._run(session, reference_images(width, height, signature.channels))
-        self.reference = source.reference or metadata.get(REFERENCE_KEY, "")
-        self._compare(vectors)
+        self._compare(vectors, metadata.get(REFERENCE_KEY, ""))
         info = EncoderInfo(
             name=source.name,
             embedding_size=vectors.shape[1],
@@ -241,8 +240,12 @@ class Encoder:
         several = len(source.precisions) > 1 or self._precision != "fp32"
         self.info = replace(info, precision=self._precision if several else "")
 
-    def _compare(self, vectors: Vectors) -> None:
+    def _compare(self, vectors: Vectors, own: str) -> None:
         """Compare the vectors of the trial batch with the reference vectors, if there are any.
+
+        Args:
+            vectors: The vectors on this machine.
+            own: Those of the same file on the machine that exported it, as text.
 
         Raises:
             Disagreement: They differ, and there is another precision to try.
@@ -250,16 +253,18 @@ class Encoder:
         """
         if self._precision == "fp32" or not self._compares:
             return
-        if not self.reference:
+        name, reference = self._source.name, own or self._source.reference
+        if not reference:
             if self._precision == "int8" and not self._is_last:
-                raise Disagreement(f"encoder {self._source.name} has no reference vectors to check int8 with")
+                raise Disagreement(f"encoder {name} has no reference vectors to check int8 with")
             return
-        expected = read_reference(self.reference)
-        cosine = float(cosines(vectors, expected).min()) if vectors.shape == expected.shape else 0.0
-        if cosine < AGREEMENT:
+        expected = read_reference(reference)
+        values = cosines(vectors, expected) if vectors.shape == expected.shape else np.zeros(1)
+        cosine, needed = (float(values.min()), SAME_RESULT) if own else (float(values.mean()), AGREEMENT)
+        if cosine < needed:
             message = (
-                f"the {self._precision} vectors of encoder {self._source.name} differ from the reference on this "
-                f"machine (cosine {cosine:.3f}, needed is {AGREEMENT}); choose another --precision, or another encoder"
+                f"the {self._precision} vectors of encoder {name} differ from the reference on this machine (cosine "
+                f"{cosine:.3f}, needed is {needed}); choose another --precision, or another encoder"
             )
             raise EncoderError(message) if self._is_last else Disagreement(message)
 

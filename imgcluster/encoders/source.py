@@ -25,8 +25,7 @@ class EncoderSource:
         name: The name that ``--encoder`` finds it by, or the stem of its file.
         precisions: The precisions that it has files of, the highest first; at least one.
         file_of: Returns the file of a precision, after downloading it if that is needed.
-        reference: The reference vectors that lower precisions are compared with, as text; empty if there are none, or
-            if the files have them in their metadata.
+        reference: The full-precision vectors of `precision.reference_images`, as text; empty if they are not known.
         checked: Whether int8 can be checked with reference vectors; without them ``auto`` does not choose it.
         defaults: What replaces options that are not given.
         facts: Fields of `metadata.EncoderInfo` for files without imgcluster's metadata.
