@@ -1,4 +1,4 @@
-"""Accuracy of the first clusters of DEC: those of the neighbor graph of the codes, on MNIST's 60,000 training images."""
+"""Accuracy of the first clusters of DEC: those of the neighbor graph of codes, on MNIST's 60,000 training images."""
 
 from __future__ import annotations
 
