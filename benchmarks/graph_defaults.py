@@ -55,8 +55,8 @@ def main() -> None:
                 show(f"{name}: {size or 'root / 2, 5 to 30'}", mapped, reduced=True)
     print("\ndiffusion map: components and exponent of the weights, also on sets of photographs")
     photographed = [*sets, *photo_sets()]
-    for components in (20, 25, 30, 40):
-        for exponent in (0.5, 1.0, 2.0, 3.0):
+    for components in (20, 30, 40, 50):
+        for exponent in (0.5, 1.0, 1.5, 2.0, 3.0):
             mapped = [
                 (title, diffusion.diffusion_map(neighbors.diffusion_graph(part), components, exponent=exponent), told)
                 for title, part, told in photographed

@@ -53,7 +53,7 @@ def option(
 
     Args:
         default: The default.
-        meaning: What it does, as ``--help`` prints it.
+        meaning: What it does, as ``--help`` prints it, which replaces ``{methods}`` by the names of clustering methods.
         flags: Its names on the command line, where they are not ``--field-name``.
         metavar: What ``--help`` prints in the place of the value.
         group: The heading that ``--help`` lists it under.
@@ -176,12 +176,16 @@ class ClusterOptions:
         flags=("-k", "--k"),
         metavar="N|auto|LOW..HIGH",
     )
-    method: str = option("auto", "auto (kmeans), kmeans, hdbscan or evoc.", metavar="METHOD")
+    method: str = option("auto", "The clustering method: {methods}.", metavar="METHOD")
     min_cluster_size: int | None = option(
-        None, "The size of the smallest cluster, for hdbscan and evoc; by default it grows with the number of images."
+        None,
+        "The size of the smallest cluster, for methods that find the number of clusters; by default it grows with the "
+        "number of images.",
     )
     reduce: str = option(
-        "auto", "Dimensionality reduction: auto (graph; none before evoc), none, graph, pca or umap.", metavar="METHOD"
+        "auto",
+        "Dimensionality reduction: auto (mostly graph), none, graph, pca or umap.",
+        metavar="METHOD",
     )
     level: str | None = option(
         None,

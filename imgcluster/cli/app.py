@@ -21,6 +21,7 @@ from imgcluster.cli import (
     train_encoder,
     undo,
 )
+from imgcluster.cli.command import CommandWithMethods
 
 __all__ = ["app", "main"]
 
@@ -33,8 +34,8 @@ app = typer.Typer(
 encoders_app = typer.Typer(help="The encoders that are there.", no_args_is_help=True)
 
 app.command("embed")(embed.embed_command)
-app.command("cluster")(cluster.cluster_command)
-app.command("run")(run.run_command)
+app.command("cluster", cls=CommandWithMethods)(cluster.cluster_command)
+app.command("run", cls=CommandWithMethods)(run.run_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("report")(report.report_command)
 app.command("apply")(apply.apply_command)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand, TyperOption
 from typer.models import OptionInfo
 
 from imgcluster.cli.screen import Screen, boundary
@@ -20,6 +21,7 @@ from imgcluster.options import option
 
 __all__ = [
     "AnyWorkspace",
+    "CommandWithMethods",
     "DryRun",
     "FilesFrom",
     "OutputFolder",
@@ -108,6 +110,19 @@ def command(**groups: type) -> Callable[[Callable[..., None]], Callable[..., Non
         return run
 
     return decorate
+
+
+class CommandWithMethods(TyperCommand):
+    """A command whose help lists the clustering methods; they are imported only when it is printed."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        from imgcluster.clustering import METHODS, choose_method
+
+        names = ", ".join((f"auto ({choose_method('auto')})", *METHODS))
+        for parameter in self.params:
+            if isinstance(parameter, TyperOption) and parameter.help:
+                parameter.help = parameter.help.replace("{methods}", names)
+        super().format_help(ctx, formatter)
 
 
 def from_field(group: type, name: str) -> Any:

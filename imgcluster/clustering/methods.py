@@ -1,9 +1,10 @@
-"""The clustering methods by name: each is a function and a line in a table."""
+"""The clustering methods by name: each is a function and a row in a table."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -26,6 +27,7 @@ from imgcluster.types import Candidate, Clustering, Layer, Vectors
 
 __all__ = [
     "METHODS",
+    "Method",
     "choose_method",
     "cluster_degenerate",
     "cluster_vectors",
@@ -73,32 +75,61 @@ def _range_for(space: Reduced, settings: Settings) -> tuple[int, int]:
     return low, high if settings.score_k else max(high, min(components, _MAX_COMPONENTS))
 
 
-METHODS: Final[dict[str, Callable[[Reduced, Settings], MethodResult]]] = {
-    "kmeans": kmeans,
-    "hdbscan": hdbscan,
-    "evoc": evoc,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """A clustering method.
+
+    Attributes:
+        function: Clusters reduced vectors.
+        title: Its name in texts.
+        takes_k: Whether it takes the number of clusters, and estimates it without one; all others find it themselves
+            and take the size of the smallest cluster.
+        reduction: The reduction that ``auto`` stands for.
+        package: The optional package that it needs.
+    """
+
+    function: Callable[[Reduced, Settings], MethodResult]
+    title: str
+    takes_k: bool = False
+    reduction: str = "graph"
+    package: str = ""
+
+
+METHODS: Final = {
+    "kmeans": Method(function=kmeans, title="k-means", takes_k=True),
+    "hdbscan": Method(function=hdbscan, title="HDBSCAN"),
+    # EVoC builds a graph of its own.
+    "evoc": Method(function=evoc, title="EVoC", reduction="none", package="evoc"),
 }
+_AUTO: Final = "kmeans"
 
 
-def choose_method(method: str, k: int | str | None) -> str:
+def choose_method(method: str, k: int | str | None = None, min_cluster_size: int | None = None) -> str:
     """Return the method that ``auto`` stands for, and refuse options that exclude each other.
 
     Raises:
-        UsageError: The method is unknown, or estimates the number of clusters itself and one was requested.
+        UsageError: The method is unknown, does not take one of the options, or needs a package that is not installed.
     """
-    if method == "auto":
-        return "kmeans"
-    if method not in METHODS:
-        raise UsageError(f"method {method!r} is unknown; choose one of auto, {', '.join(METHODS)}")
-    if method != "kmeans" and k is not None:
-        raise UsageError(f"{method} finds the number of clusters itself: leave out --k, or use --method kmeans")
-    if method == "evoc":
+    name = _AUTO if method == "auto" else method
+    if name not in METHODS:
+        raise UsageError(f"method {name!r} is unknown; choose one of auto, {', '.join(METHODS)}")
+    chosen = METHODS[name]
+    if k is not None and not chosen.takes_k:
+        allowed = " or ".join(other for other, row in METHODS.items() if row.takes_k)
+        raise UsageError(f"{name} finds the number of clusters itself: leave out --k, or use --method {allowed}")
+    if min_cluster_size is not None and chosen.takes_k:
+        others = [other for other, row in METHODS.items() if not row.takes_k]
+        raise UsageError(
+            f"--min-cluster-size is for {' and '.join(others)}; {chosen.title} has no smallest cluster: leave it out, "
+            f"or add --method {others[0]}"
+        )
+    if chosen.package:
         # Imported now, so that a missing or broken package shows before the images are embedded.
         try:
-            import_optional("evoc")
+            import_optional(chosen.package)
         except UnavailablePackage as error:
-            raise UsageError(f"--method evoc is not possible: {error}") from None
-    return method
+            raise UsageError(f"--method {name} is not possible: {error}") from None
+    return name
 
 
 def cluster_degenerate(vectors: Vectors, settings: Settings) -> Clustering | None:
@@ -141,9 +172,9 @@ def cluster_vectors(space: Reduced, method: str, settings: Settings) -> Clusteri
         return degenerate
     needed = max(MIN_DISTINCT, settings.k_range[0] + 1)
     distinct = count_distinct(space.vectors, needed)
-    if method == "kmeans" and settings.k is None and distinct < needed:
+    if METHODS[method].takes_k and settings.k is None and distinct < needed:
         return _one_cluster(len(space.vectors), {"too_few": True})
-    found = METHODS[method](space, settings)
+    found = METHODS[method].function(space, settings)
     layers = []
     for labels, confidence in found.layers:
         _, runner_up = margins(space.vectors, labels)

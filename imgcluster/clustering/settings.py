@@ -68,15 +68,3 @@ class Settings:
             return dataclasses.replace(settings, k=int(text))
         except ValueError:
             raise UsageError(f"--k {text!r} is not understood; give a number, a range as 2..30, or auto") from None
-
-    def check_for(self, method: str) -> None:
-        """Check that the method uses all settings.
-
-        Raises:
-            UsageError: The smallest cluster is set for k-means.
-        """
-        if method == "kmeans" and self.min_cluster_size is not None:
-            raise UsageError(
-                "--min-cluster-size is for hdbscan and evoc; k-means has no smallest cluster: leave it out, or add "
-                "--method hdbscan"
-            )

@@ -84,7 +84,7 @@ def _fit_kmeans(vectors: Vectors, count: int, settings: Settings) -> list[Labels
 
 def _fit(vectors: Vectors, method: str, settings: Settings) -> list[Labels]:
     try:
-        return [labels for labels, _ in METHODS[method](Reduced(vectors, ""), settings).layers]
+        return [labels for labels, _ in METHODS[method].function(Reduced(vectors, ""), settings).layers]
     except ClusteringError:
         return []
 

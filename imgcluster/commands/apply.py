@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from imgcluster.commands.confusion import Confusion, read_confusion, write_confusion
 from imgcluster.commands.history import relocate_placed, rewrite_page, save_state, undo_interrupted_plan
+from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.errors import PlanError, UsageError, WorkspaceError
 from imgcluster.evaluation.internal import measure
 from imgcluster.fileio.atomic import remove, write_json
@@ -20,14 +21,14 @@ from imgcluster.fileio.csv_tables import read_table, write_table
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, ignore_progress
-from imgcluster.types import Measures, Metric
+from imgcluster.types import Measures
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.names import write_names
 from imgcluster.workspace.plans import Plan, PlanResult, apply_plan, read_plan
-from imgcluster.workspace.result_tables import ClusterRow, rounded, row_of
-from imgcluster.workspace.results import Results, encoder_identity, read_results, read_tables
+from imgcluster.workspace.result_tables import rounded
+from imgcluster.workspace.results import Results, encoder_identity, encoder_metric, read_results, read_tables
 from imgcluster.workspace.shards import Embeddings, load
-from imgcluster.workspace.table_columns import ASSIGNMENTS, CLUSTERS
+from imgcluster.workspace.table_columns import ASSIGNMENTS, CLUSTERS, ClusterRow, row_of
 
 __all__ = ["ApplySummary", "apply"]
 
@@ -92,13 +93,14 @@ def apply(
     file = Path(plan)
     parsed = _read(file)
     space = Workspace(workspace)
-    identity = encoder_identity(space)
-    with space.locked(dry_run=dry_run):
+    space.require_initialized()
+    with space.locked(dry_run=dry_run) as manifest:
         undo_interrupted_plan(space, dry_run=dry_run, on_progress=on_progress)
-        before = read_results(space)
+        before = read_results(space, manifest)
         after = apply_plan(parsed, before.paths, before.clusters, before.names, name=to_text(file))
-        embeddings = load(space.embeddings, identity)
-        tables = _Tables(space, before, after, embeddings)
+        embeddings = load(space.embeddings, encoder_identity(space, manifest))
+        embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
+        tables = _Tables(space, manifest, before, after, embeddings)
         moved = 0 if dry_run else _publish(space, before, after, tables, embeddings, on_progress)
     return ApplySummary(
         workspace=to_text(space.path),
@@ -187,7 +189,14 @@ class _Tables:
         assignment_columns: The columns of ``assignments.csv``.
     """
 
-    def __init__(self, space: Workspace, before: Results, after: PlanResult, embeddings: Embeddings) -> None:
+    def __init__(
+        self,
+        space: Workspace,
+        manifest: dict[str, Any],
+        before: Results,
+        after: PlanResult,
+        embeddings: Embeddings,
+    ) -> None:
         if embeddings.locations != before.locations:
             raise WorkspaceError(
                 f"the tables in {space.path} do not match its embeddings: run imgcluster cluster again"
@@ -205,7 +214,7 @@ class _Tables:
             # The user is certain of the images that were corrected; noise has no confidence.
             self._confidence[after.moved] = 1.0
             self._confidence[after.clusters < 0] = 0.0
-            metric: Metric = space.manifest["encoder"].get("metric", "cosine")
+            metric = encoder_metric(manifest)
             self.measures = measure(embeddings.vectors, self._compact_labels(), metric, order=embeddings.content_order)
         else:
             self.confusion = read_confusion(space)

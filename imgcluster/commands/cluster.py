@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from imgcluster._version import __version__
-from imgcluster.clustering import Settings, choose_method
+from imgcluster.clustering import METHODS, Settings, choose_method
 from imgcluster.clustering.run import cluster_embeddings
 from imgcluster.commands.cluster_warnings import about_encoder, about_groups, about_statistics, quality
-from imgcluster.commands.page import write_page
+from imgcluster.commands.page import with_normalized_lengths, write_page
 from imgcluster.commands.retire import read_placement, replacing_results, require_not_moved
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.errors import WorkspaceError
@@ -21,15 +21,15 @@ from imgcluster.features.reduce import choose_reduction
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, with_changes
-from imgcluster.placement import PlacementResult, PlaceMode, check_mode, place, plan_placement
+from imgcluster.placement import Journal, PlacementResult, PlaceMode, check_mode, place, plan_placement
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.types import Candidate, Clustering, ClusteringResult, Measures, Metric, check_level
+from imgcluster.types import Candidate, ClusteringResult, check_level
 from imgcluster.workspace.caches import read_clustering, write_clustering
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.result_tables import ClusteringTables, ClusterRow, rounded
-from imgcluster.workspace.results import encoder_identity
+from imgcluster.workspace.result_tables import ClusteringTables, rounded
+from imgcluster.workspace.results import encoder_identity, encoder_metric
 from imgcluster.workspace.shards import Embeddings, load
-from imgcluster.workspace.table_columns import CANDIDATES
+from imgcluster.workspace.table_columns import CANDIDATES, ClusterRow
 
 __all__ = ["ClusterRequest", "ClusterRow", "ClusterSummary", "ClusteringMetrics", "cluster", "resolve"]
 
@@ -115,13 +115,11 @@ def resolve(options: ClusterOptions) -> ClusterRequest:
     Raises:
         UsageError: An option is not understood, or options contradict each other.
     """
-    method = choose_method(options.method, options.k)
     settings = Settings.of(options.k, min_cluster_size=options.min_cluster_size, seed=options.seed)
-    settings.check_for(method)
+    method = choose_method(options.method, options.k, options.min_cluster_size)
     check_level(options.level)
-    return ClusterRequest(
-        options, method, choose_reduction(options.reduce, method), settings, check_mode(options.place)
-    )
+    reduction = choose_reduction(options.reduce, METHODS[method].reduction)
+    return ClusterRequest(options, method, reduction, settings, check_mode(options.place))
 
 
 def cluster(
@@ -154,43 +152,34 @@ def cluster(
     watch = Stopwatch()
     request = resolve(with_changes(options or ClusterOptions(), changes))
     space = Workspace(workspace)
-    identity = encoder_identity(space)
-    with space.locked(dry_run=dry_run):
-        note = require_not_moved(space, dry_run=dry_run)
-        manifest = space.manifest
+    space.require_initialized()
+    with space.locked(dry_run=dry_run) as manifest:
         on_progress(Progress("load", 0))
-        embeddings = load(space.embeddings, identity)
+        embeddings = load(space.embeddings, encoder_identity(space, manifest))
+        journal = read_placement(space, frozenset(embeddings.locations))
+        journal, note = require_not_moved(space, journal, dry_run=dry_run)
         if not embeddings.locations:
             raise WorkspaceError(f"{space.path} holds no embeddings yet: run imgcluster embed PATH first")
         watch.lap("load")
 
         on_progress(Progress("cluster", 0))
-        metric: Metric = manifest["encoder"].get("metric", "cosine")
-        fit = _fit(space, embeddings, metric, request, dry_run=dry_run)
-        clustering = fit.clustering.at(request.options.level)
+        fit = _fit(space, embeddings, manifest, request, dry_run=dry_run)
         watch.lap("cluster")
 
         on_progress(Progress("measure", 0))
-        measures = measure(embeddings.vectors, clustering.labels, metric, order=embeddings.content_order)
-        stability = fit.stability[clustering.chosen]
-        tables = ClusteringTables(space, manifest, embeddings, clustering, measures, stability)
+        found = _evaluate(space, embeddings, manifest, request, fit, note)
         watch.lap("measure")
 
-        facts = _facts(request, fit.note, clustering, measures, stability)
-        warnings = (*([note] if note else []), *_about_clusters(fit, request, embeddings, manifest))
         if dry_run:
             count = len(embeddings.locations)
             placed = PlacementResult({} if request.mode == "none" else {request.mode: count}, ())
-            warnings = (*warnings, *_about_files(placed, request.mode, manifest))
         else:
-            placed, warnings = _publish(
-                space, request, facts, tables, measures.silhouette_sample, warnings, manifest, watch, on_progress
-            )
+            placed = _publish(space, found, journal, watch, on_progress)
     return ClusterSummary(
-        **_fields(facts),
+        **_fields(found.facts),
         workspace=to_text(space.path),
-        clusters=tables.rows,
-        candidates=clustering.candidates,
+        clusters=found.tables.rows,
+        candidates=found.tables.clustering.candidates,
         seed=request.options.seed,
         place=request.mode,
         placed=placed.counts,
@@ -198,33 +187,37 @@ def cluster(
         report="" if dry_run else to_text(space.report),
         dry_run=dry_run,
         seconds=watch.seconds,
-        warnings=warnings,
+        warnings=found.warnings(placed),
     )
 
 
-def _facts(
-    request: ClusterRequest,
-    reduction: str,
-    clustering: Clustering,
-    measures: Measures,
-    stability: Sequence[float | None],
-) -> ClusteringMetrics:
-    images, noise = len(clustering.labels), int((clustering.labels < 0).sum())
-    return ClusteringMetrics(
-        method=request.method,
-        reduction=reduction,
-        parameters=clustering.parameters,
-        images=images,
-        layers=tuple(layer.count for layer in clustering.layers),
-        layer=clustering.chosen,
-        noise=noise,
-        silhouette=rounded(measures.silhouette),
-        quality=quality(stability, images, noise),
-    )
+@dataclass(frozen=True, slots=True)
+class _Evaluated:
+    """A clustering with all that is published of it.
+
+    Attributes:
+        request: The request.
+        manifest: The workspace's manifest.
+        tables: The tables; their embeddings are normalized as `write_page` needs them.
+        facts: The metrics.
+        silhouette_sample: The number of images that the mean silhouette was computed on.
+        notes: The warnings before files are placed.
+    """
+
+    request: ClusterRequest
+    manifest: dict[str, Any]
+    tables: ClusteringTables
+    facts: ClusteringMetrics
+    silhouette_sample: int
+    notes: tuple[str, ...]
+
+    def warnings(self, placed: PlacementResult) -> tuple[str, ...]:
+        """Return all warnings, those on placed files included."""
+        return (*self.notes, *_about_files(placed, self.request.mode, self.manifest))
 
 
 def _fit(
-    space: Workspace, embeddings: Embeddings, metric: Metric, request: ClusterRequest, *, dry_run: bool
+    space: Workspace, embeddings: Embeddings, manifest: dict[str, Any], request: ClusterRequest, *, dry_run: bool
 ) -> ClusteringResult:
     """Return the cached fit of these embeddings under these options, or compute and cache it."""
     key = {"imgcluster": __version__, "fingerprint": embeddings.fingerprint, "options": request.fit_options}
@@ -233,7 +226,7 @@ def _fit(
         return cached
     fit = cluster_embeddings(
         embeddings.vectors,
-        metric,
+        encoder_metric(manifest),
         method=request.method,
         reduction=request.reduction,
         settings=request.settings,
@@ -245,43 +238,64 @@ def _fit(
     return fit
 
 
-def _publish(
+def _evaluate(
     space: Workspace,
-    request: ClusterRequest,
-    facts: ClusteringMetrics,
-    tables: ClusteringTables,
-    silhouette_sample: int,
-    warnings: tuple[str, ...],
+    embeddings: Embeddings,
     manifest: dict[str, Any],
-    watch: Stopwatch,
-    on_progress: OnProgress,
-) -> tuple[PlacementResult, tuple[str, ...]]:
-    """Replace the results in the workspace, all or none, and return what was placed and all warnings."""
-    options = dataclasses.asdict(request.options)
+    request: ClusterRequest,
+    fit: ClusteringResult,
+    note: str,
+) -> _Evaluated:
+    """Measure the requested layer of a fit; the vectors of `embeddings` are normalized in place."""
+    clustering = fit.clustering.at(request.options.level)
+    stability = fit.stability[clustering.chosen]
+    embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
+    measures = measure(embeddings.vectors, clustering.labels, encoder_metric(manifest), order=embeddings.content_order)
+    images, noise = len(clustering.labels), int((clustering.labels < 0).sum())
+    facts = ClusteringMetrics(
+        method=request.method,
+        reduction=fit.note,
+        parameters=clustering.parameters,
+        images=images,
+        layers=tuple(layer.count for layer in clustering.layers),
+        layer=clustering.chosen,
+        noise=noise,
+        silhouette=rounded(measures.silhouette),
+        quality=quality(stability, images, noise),
+    )
+    tables = ClusteringTables(space, manifest, embeddings, clustering, measures, stability)
+    notes = (*filter(None, [note]), *_about_clusters(fit, request, embeddings, manifest))
+    return _Evaluated(request, manifest, tables, facts, measures.silhouette_sample, notes)
+
+
+def _publish(
+    space: Workspace, found: _Evaluated, journal: Journal | None, watch: Stopwatch, on_progress: OnProgress
+) -> PlacementResult:
+    """Replace the results in the workspace, all or none, and the files placed by `journal`."""
+    tables = found.tables
+    options = dataclasses.asdict(found.request.options)
     metrics = {
         "imgcluster": __version__,
         "fingerprint": tables.embeddings.fingerprint,
         "base": tables.base,
         "options": options,
         "clusters": len(tables.rows),
-        "silhouette_sample": silhouette_sample,
-        **_fields(facts),
+        "silhouette_sample": found.silhouette_sample,
+        **_fields(found.facts),
     }
-    with replacing_results(space, metrics):
-        placed = _place(space, tables, request.mode, on_progress)
+    with replacing_results(space, journal, metrics):
+        placed = _place(space, tables, found.request.mode, on_progress)
         tables.write()
         _write_candidates(space, tables.clustering.candidates)
         watch.lap("place")
-        warnings = (*warnings, *_about_files(placed, request.mode, manifest))
-        metrics["warnings"] = list(warnings)
-        write_page(
-            space, tables.results(metrics), tables.embeddings, manifest, read_placement(space), on_progress=on_progress
-        )
+        metrics["warnings"] = list(found.warnings(placed))
+        results = tables.results(metrics)
+        write_page(space, results, tables.embeddings, found.manifest, placed.journal, on_progress=on_progress)
         watch.lap("report")
-        record = {"options": options, "clusters": len(tables.rows), **_fields(facts)}
+        record = {"options": options, "clusters": len(tables.rows), **_fields(found.facts)}
         record |= {"placed": placed.counts, "seconds": watch.stages}
-        space.write_manifest(manifest | {"cluster": record})
-    return placed, warnings
+        space.write_manifest(found.manifest | {"cluster": record})
+    return placed
 
 
 def _place(space: Workspace, tables: ClusteringTables, mode: PlaceMode, on_progress: OnProgress) -> PlacementResult:

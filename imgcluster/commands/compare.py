@@ -5,22 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.clustering import Settings, choose_method
+from imgcluster.clustering import METHODS, Settings, choose_method
 from imgcluster.clustering.run import cluster_embeddings
 from imgcluster.commands.evaluate import FOLDERS, score_labeled
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.evaluation.external import Interval
-from imgcluster.features.reduce import choose_reduction
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.types import Metric
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import encoder_identity, read_results
+from imgcluster.workspace.results import encoder_identity, encoder_metric, read_results
 from imgcluster.workspace.shards import load
 
 __all__ = ["Comparison", "ComparisonRow", "compare"]
@@ -82,45 +81,51 @@ def compare(
     """
     if not workspaces:
         raise UsageError("no workspace to evaluate: name at least one")
-    for method in methods:
-        choose_method(method, None)
-    if k is not None and methods and not {"auto", "kmeans"} & set(methods):
-        raise UsageError(f"--k {k} is for k-means, which is not among the methods; add --method kmeans, or omit --k")
+    chosen = [METHODS[choose_method(method)] for method in methods]
+    if k is not None and chosen and not any(method.takes_k for method in chosen):
+        allowed = " or ".join(name for name, method in METHODS.items() if method.takes_k)
+        raise UsageError(f"--k {k} is for none of these methods; add --method {allowed}, or omit --k")
     rows = []
     for path in workspaces:
         space = Workspace(path)
-        encoder = space.manifest.get("encoder", {}).get("name", "")
-        encoder_identity(space)  # before the lock, which would create a missing folder
-        with space.locked():
-            for method, locations, base, clusters in _clusterings(space, methods, k, assign_noise, seed, on_progress):
+        space.require_initialized()
+        with space.locked() as manifest:
+            encoder = manifest.get("encoder", {}).get("name", "")
+            found = _clusterings(space, manifest, methods, k, assign_noise, seed, on_progress)
+            for method, locations, base, clusters in found:
                 _, fields = score_labeled(clusters, locations, base, labels)
                 rows.append(ComparisonRow(workspace=to_text(space.path), encoder=encoder, method=method, **fields))
     return Comparison(labels=to_text(labels), rows=tuple(rows))
 
 
 def _clusterings(
-    space: Workspace, methods: Sequence[str], k: int | None, assign_noise: bool, seed: int, on_progress: OnProgress
+    space: Workspace,
+    manifest: dict[str, Any],
+    methods: Sequence[str],
+    k: int | None,
+    assign_noise: bool,
+    seed: int,
+    on_progress: OnProgress,
 ) -> Iterator[tuple[str, list[str], str, npt.NDArray[np.int64]]]:
     """Yield the method, locations, base folder and clusters of each clustering of a workspace."""
     if not methods:
-        results = read_results(space)
+        results = read_results(space, manifest)
         yield str(results.metrics.get("method", "")), results.locations, results.base, results.clusters
         return
-    manifest = space.manifest
-    embeddings = load(space.embeddings, encoder_identity(space))
+    embeddings = load(space.embeddings, encoder_identity(space, manifest))
     if not embeddings.locations:
         raise WorkspaceError(f"{space.path} contains no embeddings: run imgcluster embed PATH first")
-    metric: Metric = manifest["encoder"].get("metric", "cosine")
+    metric = encoder_metric(manifest)
     for number, method in enumerate(methods):
         on_progress(Progress("compare", number, len(methods)))
-        method_k = k if method in ("auto", "kmeans") else None
-        chosen = choose_method(method, method_k)
+        chosen = choose_method(method)
+        takes_k, reduction = METHODS[chosen].takes_k, METHODS[chosen].reduction
         result = cluster_embeddings(
             embeddings.vectors,
             metric,
             method=chosen,
-            reduction=choose_reduction("auto", chosen),
-            settings=Settings.of(method_k, seed=seed),
+            reduction=reduction,
+            settings=Settings.of(k if takes_k else None, seed=seed),
             assign=assign_noise,
             order=embeddings.content_order,
         )

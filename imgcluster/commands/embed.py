@@ -11,7 +11,7 @@ from typing import Any
 
 from imgcluster._version import versions
 from imgcluster.commands.embed_run import EmbedRun
-from imgcluster.commands.retire import require_not_moved, retire_results
+from imgcluster.commands.retire import read_placement, require_not_moved, retire_results
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.encoders import Encoder
 from imgcluster.errors import NoImagesError, UsageError, WorkspaceError
@@ -22,6 +22,7 @@ from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder, Scope, UnreadablePath
 from imgcluster.images.load import default_workers
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, with_changes
+from imgcluster.placement import Journal
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.workspace.folder import MARKER, Workspace
 from imgcluster.workspace.index import Index
@@ -114,10 +115,12 @@ def embed(
     model = Encoder(chosen.encoder, device=chosen.device, options=chosen.encoder_options)
     watch.lap("encoder")
     workers = chosen.workers or default_workers()
-    with space.locked():
-        require_not_moved(space)
-        _refuse_other_encoder(space, model, chosen.fresh)
-        update = _WorkspaceUpdate(space, model, finder.roots(), requested, _digest(files), fresh=chosen.fresh)
+    with space.locked() as manifest:
+        journal, _ = require_not_moved(space, read_placement(space))
+        _refuse_other_encoder(space, manifest, model, chosen.fresh)
+        update = _WorkspaceUpdate(
+            space, manifest, journal, model, finder.roots(), requested, _digest(files), fresh=chosen.fresh
+        )
         run = EmbedRun(
             update.index, update.writer, model, batch_size=chosen.batch_size, base=update.base, begin=update.begin
         )
@@ -148,6 +151,8 @@ class _WorkspaceUpdate:
 
     Args:
         space: The workspace, locked.
+        before: Its manifest.
+        journal: That of the last placement.
         model: The encoder.
         roots: The folders that are searched.
         requested: The requested paths, as absolute texts.
@@ -158,6 +163,8 @@ class _WorkspaceUpdate:
     def __init__(
         self,
         space: Workspace,
+        before: dict[str, Any],
+        journal: Journal | None,
         model: Encoder,
         roots: list[str],
         requested: list[str],
@@ -166,10 +173,10 @@ class _WorkspaceUpdate:
         fresh: bool,
     ) -> None:
         self._space = space
+        self._journal = journal
         self._model = model
         self._requested = requested
         self._request = {"paths": requested, "listing": files_digest}
-        before = space.manifest
         unfinished = before.get("state") == "embedding" and before.get("fresh") == self._request
         same_encoder = before.get("encoder", {}).get("identity") == model.identity
         self._fresh = fresh and not (unfinished and same_encoder)
@@ -187,7 +194,7 @@ class _WorkspaceUpdate:
         """
         if self._begun:
             return
-        retire_results(self._space)
+        retire_results(self._space, self._journal)
         record = {**versions(), "state": "embedding", "encoder": self._encoder_record(), "base": self.base}
         if self._fresh:
             record["fresh"] = self._request
@@ -318,8 +325,8 @@ def refuse_own_output(paths: Sequence[str], space: Workspace) -> None:
             raise UsageError(f"{path} is inside the workspace {space.path}; choose another workspace with -w DIR")
 
 
-def _refuse_other_encoder(space: Workspace, model: Encoder, fresh: bool) -> None:
-    present = space.manifest.get("encoder", {})
+def _refuse_other_encoder(space: Workspace, manifest: dict[str, Any], model: Encoder, fresh: bool) -> None:
+    present = manifest.get("encoder", {})
     if fresh or not present or present.get("identity") == model.identity:
         return
     variant = " with other weights or options" if present.get("name") == model.info.name else ""

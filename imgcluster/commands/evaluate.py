@@ -19,7 +19,7 @@ from imgcluster.fileio.csv_tables import read_table
 from imgcluster.fileio.path_text import absolute_path, from_text, to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import encoder_identity, read_results
+from imgcluster.workspace.results import read_results
 
 __all__ = ["FOLDERS", "EvaluateSummary", "evaluate", "score_labeled"]
 
@@ -83,9 +83,9 @@ def evaluate(
         WorkspaceError: There is no current clustering, or the CSV file is invalid.
     """
     space = Workspace(workspace)
-    encoder_identity(space)  # before the lock, which would create a missing folder
-    with space.locked():
-        results = read_results(space)
+    space.require_initialized()
+    with space.locked() as manifest:
+        results = read_results(space, manifest)
         scores, fields = score_labeled(results.clusters, results.locations, results.base, labels)
         write_confusion(space, Confusion(scores.label_names, scores.clusters, scores.confusion), results.names)
         summary = EvaluateSummary(

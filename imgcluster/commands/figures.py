@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from imgcluster.clustering import METHODS
 from imgcluster.commands.confusion import draw_confusion, read_confusion
-from imgcluster.commands.page import current_paths, layout_of
+from imgcluster.commands.page import current_paths, layout_of, with_normalized_lengths
 from imgcluster.commands.thumbnails import read_tiles
 from imgcluster.features.centroids import silhouettes
 from imgcluster.features.normalize import normalize_features
@@ -21,9 +22,10 @@ from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.report.condensed_tree import condensed_tree
 from imgcluster.report.exemplars import representatives
 from imgcluster.report.plots import map_figure, montage_figure, save, silhouette_figure, sizes_figure, tree_figure
+from imgcluster.report.projection import Layout
 from imgcluster.types import Metric, Pixels
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import Results
+from imgcluster.workspace.results import Results, encoder_metric
 from imgcluster.workspace.shards import Embeddings
 
 if TYPE_CHECKING:
@@ -50,14 +52,14 @@ def write_figures(
     Raises:
         WorkspaceError: A table is not as it was written.
     """
-    metric: Metric = manifest["encoder"].get("metric", "cosine")
-    shown = representatives(
-        embeddings.vectors, metric, results.clusters, results.confidence, results.medoids, count=_MONTAGE
-    )
+    metric = encoder_metric(manifest)
+    normalized = with_normalized_lengths(embeddings, manifest)
+    shown = representatives(normalized.vectors, results.clusters, results.confidence, results.medoids, count=_MONTAGE)
+    layout = layout_of(space, normalized, int(results.metrics["options"]["seed"]), on_progress)
     for path in space.figure_files:
         remove(path)
     total = 5 + len(shown)
-    drawn = _figures(space, results, embeddings, metric, shown, journal, on_progress)
+    drawn = _figures(space, results, embeddings, metric, shown, layout, journal)
     on_progress(Progress("figures", 0, total))
     for done, (name, figure) in enumerate(drawn, start=1):
         for kind in ("png", "svg"):
@@ -71,16 +73,14 @@ def _figures(
     embeddings: Embeddings,
     metric: Metric,
     shown: dict[int, list[int]],
+    layout: Layout,
     journal: Journal | None,
-    on_progress: OnProgress,
 ) -> Iterator[tuple[str, Figure]]:
-    seed = int(results.metrics["options"]["seed"])
     titles = {number: results.names.get(number) or ("noise" if number < 0 else str(number)) for number in shown}
     sizes = {number: int((results.clusters == number).sum()) for number in shown}
     pictures = _pictures(
         current_paths(results.locations, journal), [index for inside in shown.values() for index in inside]
     )
-    layout = layout_of(space, embeddings, metric, seed, on_progress)
     # The most typical of all clusters first, then the second of each, …: where room is short, each gets some.
     waves = [inside[wave] for wave in range(_MONTAGE) for number, inside in shown.items() if wave < len(inside)]
     on_map = [(index, pictures[index]) for index in waves if index in pictures]
@@ -88,7 +88,7 @@ def _figures(
     yield "sizes", sizes_figure(sizes, titles)
     values = silhouettes(embeddings.vectors, results.clusters, metric, order=embeddings.content_order)
     yield "silhouettes", silhouette_figure(values, results.clusters, titles)
-    tree = _tree(results, embeddings, metric, seed)
+    tree = _tree(results, embeddings, metric)
     if tree is not None:
         yield "tree", tree_figure(*tree, titles)
     confusion = read_confusion(space)
@@ -112,12 +112,12 @@ def _pictures(files: list[Path], indices: list[int]) -> dict[int, Pixels]:
     return {index: pixels for index, pixels in zip(indices, found, strict=True) if pixels is not None}
 
 
-def _tree(
-    results: Results, embeddings: Embeddings, metric: Metric, seed: int
-) -> tuple[dict[str, object], dict[int, int]] | None:
+def _tree(results: Results, embeddings: Embeddings, metric: Metric) -> tuple[dict[str, object], dict[int, int]] | None:
     if results.metrics["method"] != "hdbscan":
         return None
-    how = choose_reduction(str(results.metrics["options"]["reduce"]), "hdbscan")
+    how = choose_reduction(str(results.metrics["options"]["reduce"]), METHODS["hdbscan"].reduction)
     order = embeddings.content_order
-    reduced = reduce(normalize_features(embeddings.vectors[order], metric), how, seed=seed).vectors
+    reduced = reduce(
+        normalize_features(embeddings.vectors[order], metric), how, seed=int(results.metrics["options"]["seed"])
+    ).vectors
     return condensed_tree(reduced, results.metrics.get("parameters", {}), results.clusters[order])

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from imgcluster.commands.page import write_page
+from imgcluster.commands.page import with_normalized_lengths, write_page
 from imgcluster.commands.retire import read_placement
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path, remove, sync_folder, write_json
@@ -139,10 +139,12 @@ def _file_names(journal: Path, locations: Sequence[str]) -> dict[str, str]:
 def rewrite_page(
     space: Workspace, results: Results, on_progress: OnProgress, *, embeddings: Embeddings | None = None
 ) -> None:
-    """Write the page again after placed files or tables have changed."""
+    """Write the page again after placed files or tables have changed; `embeddings` are as for `write_page`."""
+    manifest = space.manifest
     if embeddings is None:
-        embeddings = load(space.embeddings, encoder_identity(space))
-    write_page(space, results, embeddings, space.manifest, read_placement(space), on_progress=on_progress)
+        embeddings = load(space.embeddings, encoder_identity(space, manifest))
+        embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
+    write_page(space, results, embeddings, manifest, read_placement(space), on_progress=on_progress)
 
 
 def _saved_states(space: Workspace) -> list[Path]:

@@ -48,9 +48,11 @@ def load(workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> Collection:
         WorkspaceError: Nothing is embedded, the clusters are older than the embeddings, or a file is damaged.
     """
     space = Workspace(workspace)
-    embeddings = load_embeddings(space.embeddings, encoder_identity(space))
-    base = str(space.manifest.get("base", ""))
-    results = read_results(space) if space.metrics.exists() else None
+    space.require_initialized()
+    manifest = space.manifest
+    embeddings = load_embeddings(space.embeddings, encoder_identity(space, manifest))
+    base = str(manifest.get("base", ""))
+    results = read_results(space, manifest) if space.metrics.exists() else None
     return Collection(
         base=base,
         paths=[relative_path(location, base) for location in embeddings.locations],

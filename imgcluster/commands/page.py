@@ -12,8 +12,10 @@ from typing import Any, Final
 import numpy as np
 
 from imgcluster._version import __version__
+from imgcluster.clustering import METHODS
 from imgcluster.commands.thumbnails import read_tiles
 from imgcluster.errors import WorkspaceError
+from imgcluster.features.normalize import normalize_lengths
 from imgcluster.fileio.atomic import write_text
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.fileio.path_text import from_text
@@ -26,16 +28,16 @@ from imgcluster.report.page_inputs import Tier, cluster_rows, image_rows, thumbn
 from imgcluster.report.page_text import Page, Thumbnails, details, headline, sentences
 from imgcluster.report.projection import Layout, choose_layout, lay_out
 from imgcluster.report.sprites import Tile, make_sheets
-from imgcluster.types import Metric
 from imgcluster.workspace.caches import read_layout, write_layout
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.plans import identity_of
-from imgcluster.workspace.results import Results
+from imgcluster.workspace.results import Results, encoder_metric
 from imgcluster.workspace.shards import Embeddings
 
 __all__ = [
     "current_paths",
     "layout_of",
+    "with_normalized_lengths",
     "write_page",
 ]
 
@@ -54,15 +56,23 @@ def write_page(
 ) -> None:
     """Write the page of `results` and `embeddings`, which must be of the same images in the same order.
 
+    Args:
+        space: The workspace.
+        results: The clustering.
+        embeddings: Those of `with_normalized_lengths`.
+        manifest: The manifest.
+        journal: That of the placed files.
+        on_progress: Called with each step.
+
     Raises:
         WorkspaceError: They are not.
     """
     if embeddings.locations != results.locations:
         raise WorkspaceError(f"the tables in {space.path} are not of its embeddings: run imgcluster cluster again")
     metrics = results.metrics
-    metric: Metric = manifest["encoder"].get("metric", "cosine")
-    layout = layout_of(space, embeddings, metric, int(metrics["options"]["seed"]), on_progress)
-    shown = representatives(embeddings.vectors, metric, results.clusters, results.confidence, results.medoids)
+    metric, method = encoder_metric(manifest), METHODS.get(metrics["method"])
+    layout = layout_of(space, embeddings, int(metrics["options"]["seed"]), on_progress)
+    shown = representatives(embeddings.vectors, results.clusters, results.confidence, results.medoids)
     nearest = nearest_clusters(embeddings.vectors, metric, results.clusters)
     files = current_paths(results.locations, journal)
     tiers = thumbnail_tiers(results.clusters, results.confidence, shown, int(embeddings.sizes.max(initial=1)))
@@ -73,7 +83,13 @@ def write_page(
         sentences=sentences(metrics),
         warnings=tuple(metrics.get("warnings", ())),
         facts=(
-            *details(metrics, manifest, options=_given_options(metrics["options"]), projection=layout.how),
+            *details(
+                metrics,
+                manifest,
+                method=method.title if method else str(metrics["method"]),
+                options=_given_options(metrics["options"]),
+                projection=layout.how,
+            ),
             ("Images from", results.base),
         ),
         clusters=cluster_rows(results.clusters, results.medoids, results.rows, shown, nearest),
@@ -97,6 +113,15 @@ def write_page(
     write_text(space.report, render(page))
 
 
+def with_normalized_lengths(embeddings: Embeddings, manifest: dict[str, Any], *, in_place: bool = False) -> Embeddings:
+    """Return embeddings whose vectors are scaled to length 1 if the encoder's metric is the cosine.
+
+    With `in_place` the given vectors are overwritten, which saves the memory of a copy.
+    """
+    metric = encoder_metric(manifest)
+    return dataclasses.replace(embeddings, vectors=normalize_lengths(embeddings.vectors, metric, in_place=in_place))
+
+
 def _given_options(options: dict[str, Any]) -> str:
     """Return the options that differ from their defaults, as on the command line."""
     defaults = dataclasses.asdict(ClusterOptions())
@@ -106,17 +131,15 @@ def _given_options(options: dict[str, Any]) -> str:
     )
 
 
-def layout_of(
-    space: Workspace, embeddings: Embeddings, metric: Metric, seed: int, on_progress: OnProgress = ignore_progress
-) -> Layout:
-    """Return the map's layout, from the workspace where it holds one of these embeddings."""
+def layout_of(space: Workspace, embeddings: Embeddings, seed: int, on_progress: OnProgress = ignore_progress) -> Layout:
+    """Return the map's layout of normalized embeddings, from the workspace where it holds one of them."""
     method = choose_layout(len(embeddings.locations))
     key = f"{embeddings.fingerprint} {method} {seed}"
     stored = read_layout(space.layout, key)
     if stored is not None and len(stored[0]) == len(embeddings.locations):
         return Layout(*stored, method)
     on_progress(Progress("layout", 0))
-    layout = lay_out(embeddings.vectors, metric, method, seed=seed)
+    layout = lay_out(embeddings.vectors, method, seed=seed)
     # Under the method that was used: if UMAP failed, the next command tries it again.
     write_layout(space.layout, f"{embeddings.fingerprint} {layout.method} {seed}", layout.points, layout.how)
     return layout

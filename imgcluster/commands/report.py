@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from imgcluster.commands.page import write_page
+from imgcluster.commands.page import with_normalized_lengths, write_page
 from imgcluster.commands.retire import read_placement
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
@@ -43,13 +43,15 @@ def report_page(
             in the workspace.
     """
     space = Workspace(workspace)
-    identity = encoder_identity(space)  # refuses a folder that is not there, which the lock would make
-    with space.locked():
-        results = read_results(space)
+    space.require_initialized()
+    with space.locked() as manifest:
+        results = read_results(space, manifest)
         on_progress(Progress("load", 0))
-        embeddings = load(space.embeddings, identity)
-        journal, manifest = read_placement(space), space.manifest
-        write_page(space, results, embeddings, manifest, journal, on_progress=on_progress)
+        embeddings = load(space.embeddings, encoder_identity(space, manifest))
+        journal = read_placement(space, frozenset(embeddings.locations))
+        # The figures need the vectors as they are, too.
+        normalized = with_normalized_lengths(embeddings, manifest, in_place=not figures)
+        write_page(space, results, normalized, manifest, journal, on_progress=on_progress)
         if figures:
             from imgcluster.commands.figures import write_figures
 

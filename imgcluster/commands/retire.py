@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,8 +22,12 @@ __all__ = ["read_placement", "replacing_results", "require_not_moved", "retire_r
 _LOG = logging.getLogger(__name__)
 
 
-def read_placement(space: Workspace) -> Journal | None:
+def read_placement(space: Workspace, embedded: Container[str] | None = None) -> Journal | None:
     """Return the journal of the last placement; None if nothing is placed.
+
+    Args:
+        space: The workspace.
+        embedded: The locations of its images, if they have been read before.
 
     Raises:
         PlacementError: The journal is damaged.
@@ -31,42 +35,51 @@ def read_placement(space: Workspace) -> Journal | None:
     """
     if not space.journal.exists():
         return None
-    return read_journal(space.journal, locations(space.embeddings))
+    return read_journal(space.journal, locations(space.embeddings) if embedded is None else embedded)
 
 
-def require_not_moved(space: Workspace, *, dry_run: bool = False) -> str:
+def require_not_moved(
+    space: Workspace, journal: Journal | None, *, dry_run: bool = False
+) -> tuple[Journal | None, str]:
     """Check that no originals are in the workspace; call it while the workspace is locked.
 
     An interrupted ``--place move``, after which the workspace has no clustering, is undone. On a dry run it is not,
     and the returned text says that it would be; in all other cases the text is empty.
 
+    Args:
+        space: The workspace.
+        journal: As `read_placement` returned it.
+        dry_run: Whether nothing may be changed.
+
+    Returns:
+        The journal as it is now, and the text.
+
     Raises:
         WorkspaceError: Originals were moved to the workspace.
     """
-    journal = read_placement(space)
     if journal is None or journal.mode != "move":
-        return ""
+        return journal, ""
     targets, returned = [entry.target for entry in journal.entries], 0
     if not space.metrics.exists() and any(map(_exists, targets)):
         undone = undo_placement(journal, space.journal, dry_run=dry_run)
-        targets, returned = [target for target, _ in undone.remaining], undone.done
+        journal, targets, returned = undone.journal, [target for target, _ in undone.remaining], undone.done
     if any(map(_exists, targets)):
         raise WorkspaceError(
             f"the original images were moved to {space.clusters}; move them back with {space.command('undo')}, then "
             "run this command again"
         )
     if not dry_run or not returned:
-        return ""
-    return (
+        return journal, ""
+    return journal, (
         f"{returned:,} {'image was' if returned == 1 else 'images were'} moved to {space.clusters} by an interrupted "
         "command; without --dry-run this command first moves them back."
     )
 
 
-def retire_results(space: Workspace) -> None:
+def retire_results(space: Workspace, journal: Journal | None) -> None:
     """Archive the results of embeddings that are about to change.
 
-    Tables and page move to ``outdated/`` and replace those archived before; placed links and copies are removed.
+    Tables and page move to ``outdated/`` and replace those archived before; links and copies in `journal` are removed.
     """
     _remove_plan_states(space)
     # metrics.json is the first: without it the results do not count as complete.
@@ -74,12 +87,12 @@ def retire_results(space: Workspace) -> None:
         if path.exists():
             make_folder(space.outdated, within=space.path)
             os.replace(path, space.outdated / path.name)
-    _undo_links(space)
+    _undo_links(space, journal)
 
 
 @contextmanager
-def replacing_results(space: Workspace, metrics: dict[str, Any]) -> Iterator[None]:
-    """Replace the clustering by the one that the block writes.
+def replacing_results(space: Workspace, journal: Journal | None, metrics: dict[str, Any]) -> Iterator[None]:
+    """Replace the clustering, and the files placed by `journal`, by those that the block writes.
 
     ``metrics.json``, without which results do not count, is removed first, and written from `metrics` if the block
     ends without an error. In between the workspace has no clustering.
@@ -87,7 +100,7 @@ def replacing_results(space: Workspace, metrics: dict[str, Any]) -> Iterator[Non
     _remove_plan_states(space)
     for path in space.results:
         remove(path)
-    _undo_links(space)
+    _undo_links(space, journal)
     yield
     write_json(space.metrics, metrics)
 
@@ -98,13 +111,12 @@ def _remove_plan_states(space: Workspace) -> None:
         shutil.rmtree(space.applied)
 
 
-def _undo_links(space: Workspace) -> None:
-    """Undo the last placement of links and copies.
+def _undo_links(space: Workspace, journal: Journal | None) -> None:
+    """Undo a placement of links and copies.
 
     Those whose removal could lose data move to ``outdated/clusters/``. The journal of moved originals that are
     missing moves to ``outdated/``, because it records their original paths.
     """
-    journal = read_placement(space)
     if journal is None:
         return
     outdated = space.outdated

@@ -14,7 +14,7 @@ from typing import Any
 
 from imgcluster.commands.cluster import ClusterSummary, cluster, resolve
 from imgcluster.commands.embed import EmbedSummary, embed, refuse_own_output
-from imgcluster.commands.retire import require_not_moved
+from imgcluster.commands.retire import read_placement, require_not_moved
 from imgcluster.errors import ImgclusterError, WorkspaceError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions, with_changes
@@ -94,7 +94,7 @@ def _rehearsal(workspace: str | os.PathLike[str], paths: Sequence[str | os.PathL
     ):
         copy = Workspace(folder)
         if real.is_initialized:
-            first = require_not_moved(real, dry_run=True)
+            _, first = require_not_moved(real, read_placement(real), dry_run=True)
             if first:
                 # Where the images lie now `embed` would not find them.
                 raise WorkspaceError(f"{first} To see what comes then: {real.command('undo')}")

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.features.centroids import evenly_spaced, silhouettes
-from imgcluster.features.normalize import l2_normalize
 from imgcluster.types import ClusterFacts, Labels, Measures, Metric, Vectors
 
 __all__ = ["measure"]
@@ -19,22 +18,19 @@ _CHUNK_ROWS: Final = 2048
 _TIE: Final = 1e-9
 
 
-def measure(
-    vectors: Vectors, labels: Labels, metric: Metric, *, order: npt.NDArray[np.int64] | None = None
-) -> Measures:
+def measure(points: Vectors, labels: Labels, metric: Metric, *, order: npt.NDArray[np.int64] | None = None) -> Measures:
     """Measure a clustering in the space of the embeddings, before any reduction.
 
     The medoid is the member with the smallest mean distance to the other members, in clusters of more than 1,024 to a
     sample of that many. Silhouettes (Rousseeuw 1987) are computed on at most 5,000 images. Samples are evenly spaced.
 
     Args:
-        vectors: ``float32 (n, d)`` embeddings.
+        points: ``float32 (n, d)`` embeddings, of length 1 for the cosine.
         labels: ``int64 (n,)``; −1 is noise.
         metric: ``cosine`` for the distance 1 − cos in [0, 2], ``euclidean`` for the Euclidean distance.
         order: ``int64 (n,)``, the rows in content order, so that samples and ties do not depend on file names; by
             default as they are.
     """
-    points = l2_normalize(vectors) if metric == "cosine" else vectors
     order = np.arange(len(labels)) if order is None else order
     count = int(labels.max(initial=-1)) + 1
     members = [order[labels[order] == cluster] for cluster in range(count)]

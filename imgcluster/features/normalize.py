@@ -10,7 +10,7 @@ import numpy as np
 from imgcluster.features.threads import one_thread
 from imgcluster.types import Metric, Vectors
 
-__all__ = ["l2_normalize", "normalize_features"]
+__all__ = ["l2_normalize", "normalize_features", "normalize_lengths"]
 
 _ROUNDING: Final = 1e-6
 _CHUNK_ROWS: Final = 8192
@@ -23,6 +23,11 @@ def l2_normalize(vectors: Vectors, *, in_place: bool = False) -> Vectors:
         lengths = np.linalg.norm(vectors[part], axis=1, keepdims=True)
         result[part] = vectors[part] / np.where(lengths > 0, lengths, 1)
     return result
+
+
+def normalize_lengths(vectors: Vectors, metric: Metric, *, in_place: bool = False) -> Vectors:
+    """Return ``float32 (n, d)`` vectors as the metric compares them: of length 1 for the cosine, else unchanged."""
+    return l2_normalize(vectors, in_place=in_place) if metric == "cosine" else vectors
 
 
 def normalize_features(vectors: Vectors, metric: Metric, *, in_place: bool = False) -> Vectors:

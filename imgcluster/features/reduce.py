@@ -69,8 +69,8 @@ class Reduced:
     graph: CountGraph | None = None
 
 
-def choose_reduction(reduction: str, method: str) -> str:
-    """Return the reduction that ``auto`` stands for before a clustering method, and refuse what cannot be done.
+def choose_reduction(reduction: str, default: str) -> str:
+    """Return the reduction, with ``auto`` replaced by the clustering method's default, and refuse what cannot be done.
 
     Raises:
         UsageError: The reduction is unknown, or needs a package that is not installed.
@@ -83,10 +83,7 @@ def choose_reduction(reduction: str, method: str) -> str:
             import_optional("umap")
         except UnavailablePackage as error:
             raise UsageError(f"--reduce umap is not possible: {error}") from None
-    if reduction == "auto":
-        # EVoC builds a graph of its own.
-        return "none" if method == "evoc" else "graph"
-    return reduction
+    return default if reduction == "auto" else reduction
 
 
 def reduce(vectors: Vectors, method: str, *, seed: int) -> Reduced:

@@ -8,7 +8,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -34,10 +34,11 @@ _NOT_ALLOWED_WINDOWS: Final = {1, 17, 1314}
 
 @dataclass(frozen=True, slots=True)
 class PlacementResult:
-    """The number of placed files by mode, and the sources that no longer exist (`missing`)."""
+    """The number of placed files by mode, the sources that no longer exist (`missing`), and the journal as written."""
 
     counts: dict[str, int]
     missing: tuple[str, ...]
+    journal: Journal | None = field(default=None, compare=False)
 
 
 def place(journal: Journal, path: Path, *, step: Callable[[int], None] = lambda done: None) -> PlacementResult:
@@ -78,8 +79,9 @@ def place(journal: Journal, path: Path, *, step: Callable[[int], None] = lambda 
     if missing:
         absent = set(missing)
         placed = tuple(entry for entry in journal.entries if entry.source not in absent)
-        write_journal(Journal(journal.mode, journal.folder, placed), path)
-    return PlacementResult(counts, tuple(missing))
+        journal = Journal(journal.mode, journal.folder, placed)
+        write_journal(journal, path)
+    return PlacementResult(counts, tuple(missing), journal)
 
 
 def _place_one(source: Path, target: Path, mode: str) -> str:

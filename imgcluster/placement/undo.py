@@ -21,10 +21,11 @@ __all__ = ["UndoResult", "undo_placement"]
 
 @dataclass(frozen=True, slots=True)
 class UndoResult:
-    """The number of files removed or moved back, and the targets that remain, each with the reason."""
+    """The number of files removed or moved back, the targets that remain, each with the reason, and their journal."""
 
     done: int
     remaining: tuple[tuple[str, str], ...]
+    journal: Journal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +74,18 @@ def undo_placement(
         else:
             done += outcome == _UNDONE
         step(number)
+    left: Journal | None = journal
     if not dry_run:
         if aside is not None:
             _set_aside([entry for entry, why in remaining if why.movable], aside, path.parent)
         _remove_empty_folders(from_text(journal.folder), journal.entries)
         if remaining and aside is None:
-            write_journal(Journal(journal.mode, journal.folder, tuple(entry for entry, _ in remaining)), path)
+            left = Journal(journal.mode, journal.folder, tuple(entry for entry, _ in remaining))
+            write_journal(left, path)
         else:
+            left = None
             path.unlink(missing_ok=True)
-    return UndoResult(done, tuple((entry.target, why.reason) for entry, why in remaining))
+    return UndoResult(done, tuple((entry.target, why.reason) for entry, why in remaining), left)
 
 
 def _undo_one(entry: Entry, mode: PlaceMode, folder: Path, *, dry_run: bool) -> str | _Remains:

@@ -18,8 +18,7 @@ _CANDIDATES: Final = 2048
 
 
 def representatives(
-    vectors: Vectors,
-    metric: Metric,
+    points: Vectors,
     labels: npt.NDArray[np.int64],
     confidence: npt.NDArray[np.float64],
     medoids: npt.NDArray[np.bool_],
@@ -32,8 +31,7 @@ def representatives(
     cluster and not its errors. Noise (−1) is last and starts with its first image.
 
     Args:
-        vectors: ``float32 (n, d)``.
-        metric: With ``cosine``, vectors are scaled to length 1.
+        points: ``float32 (n, d)`` embeddings, of length 1 for the cosine.
         labels: ``int64 (n,)``; −1 is noise.
         confidence: ``float64 (n,)``; NaN counts as 0.
         medoids: ``bool (n,)``.
@@ -49,21 +47,21 @@ def representatives(
         if len(candidates) > _CANDIDATES:
             even = np.linspace(0, len(candidates) - 1, _CANDIDATES).astype(np.int64)
             candidates = candidates[even]
-        chosen[number] = candidates[_farthest_first(_prepared(vectors[candidates], metric), count)].tolist()
+        chosen[number] = candidates[_farthest_first(points[candidates], count)].tolist()
     return chosen
 
 
 def nearest_clusters(
-    vectors: Vectors, metric: Metric, labels: npt.NDArray[np.int64], *, count: int = 3
+    points: Vectors, metric: Metric, labels: npt.NDArray[np.int64], *, count: int = 3
 ) -> dict[int, list[tuple[int, float]]]:
     """Return the `count` nearest clusters of each cluster, with the distance between centroids, in ascending order.
 
-    Noise is not included. The distance is 1 − cosine or Euclidean, according to `metric`.
+    Noise is not included. The distance is 1 − cosine or Euclidean, according to `metric`; for the cosine the points,
+    ``float32 (n, d)``, have length 1.
     """
     numbers = [number for number in _in_order(labels) if number >= 0]
     centroids = np.stack(
-        [_prepared(vectors[labels == number], metric).mean(axis=0, dtype=np.float64) for number in numbers]
-        or [np.zeros(vectors.shape[1])]
+        [points[labels == number].mean(axis=0, dtype=np.float64) for number in numbers] or [np.zeros(points.shape[1])]
     )
     if metric == "cosine":
         centroids = l2_normalize(centroids.astype(np.float32)).astype(np.float64)
@@ -81,10 +79,6 @@ def nearest_clusters(
 def _in_order(labels: npt.NDArray[np.int64]) -> Sequence[int]:
     numbers = [int(number) for number in np.unique(labels)]
     return [number for number in numbers if number >= 0] + [number for number in numbers if number < 0]
-
-
-def _prepared(vectors: Vectors, metric: Metric) -> Vectors:
-    return l2_normalize(vectors) if metric == "cosine" else vectors
 
 
 def _farthest_first(points: Vectors, count: int) -> list[int]:

@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 __all__ = ["Cluster", "Images", "Page", "Thumbnails", "details", "headline", "quality", "sentences"]
 
-_METHODS: Final = {"kmeans": "k-means", "hdbscan": "HDBSCAN", "evoc": "EVoC"}
 # The bands of Kaufman & Rousseeuw (1990), one step lower: in many dimensions silhouettes are small.
 _SEPARATION: Final = (
     (0.5, "The clusters are well separated."),
@@ -157,20 +156,21 @@ def quality(metrics: dict[str, Any]) -> str:
 
 
 def details(
-    metrics: dict[str, Any], manifest: dict[str, Any], *, options: str, projection: str
+    metrics: dict[str, Any], manifest: dict[str, Any], *, method: str, options: str, projection: str
 ) -> tuple[tuple[str, str], ...]:
     """Return names and values for the collapsed details: how the clusters were made, and expert scores.
 
     Args:
         metrics: The content of ``metrics.json``.
         manifest: The content of ``manifest.json``.
+        method: The name of the clustering method.
         options: The options that were given, as on the command line; "" for the defaults.
         projection: How the map was computed.
     """
     scores = metrics.get("scores", {})
     rows = [
         ("Encoder", str(manifest.get("encoder", {}).get("name", ""))),
-        ("Method", _METHODS.get(metrics["method"], str(metrics["method"]))),
+        ("Method", method),
         ("Reduction", str(metrics["reduction"])),
         ("Options", options or "defaults"),
         ("Seed", str(metrics["options"]["seed"])),

@@ -11,10 +11,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.features.normalize import l2_normalize
 from imgcluster.features.threads import one_thread
 from imgcluster.optional import UnavailablePackage, import_optional
-from imgcluster.types import Metric, Vectors
+from imgcluster.types import Vectors
 
 __all__ = ["Layout", "choose_layout", "lay_out"]
 
@@ -55,8 +54,8 @@ def choose_layout(count: int) -> str:
     return "umap" if count >= _UMAP_FROM and importlib.util.find_spec("umap") is not None else "pca"
 
 
-def lay_out(vectors: Vectors, metric: Metric, method: str, *, seed: int = 0) -> Layout:
-    """Lay vectors out in two dimensions.
+def lay_out(points: Vectors, method: str, *, seed: int = 0) -> Layout:
+    """Lay points out in two dimensions.
 
     ``umap`` (McInnes et al. 2018, https://arxiv.org/abs/1802.03426) keeps neighbors together; above 20,000 images it
     lays out that many, drawn at random, and puts each other one to the median place of its five nearest among them.
@@ -64,12 +63,11 @@ def lay_out(vectors: Vectors, metric: Metric, method: str, *, seed: int = 0) -> 
     ``umap`` if the package umap cannot be imported; a warning then says why.
 
     Args:
-        vectors: ``float32 (n, d)``.
-        metric: For ``cosine`` they are brought to length 1 first.
+        points: ``float32 (n, d)`` embeddings, of length 1 for the cosine.
         method: ``umap`` or ``pca``; see `choose_layout`.
         seed: Of everything random.
     """
-    count = len(vectors)
+    count = len(points)
     umap = None
     if method == "umap":
         try:
@@ -77,42 +75,39 @@ def lay_out(vectors: Vectors, metric: Metric, method: str, *, seed: int = 0) -> 
         except UnavailablePackage as error:
             _LOG.warning("the map uses PCA instead of UMAP: %s", error)
             method = "pca"
-    if count < 3 or vectors.shape[1] < 1 or not np.isfinite(vectors).all():
+    if count < 3 or points.shape[1] < 1 or not np.isfinite(points).all():
         return Layout(_on_a_line(count), "in a row", method)
     wanted = 2 if method == "pca" else _DIRECTIONS
-    directions = _project(vectors, metric, wanted, seed)
+    directions = _project(points, wanted, seed)
     if umap is None or directions.shape[1] < 2:
         return Layout(_framed(directions[:, :2]), "PCA", method)
     generator = np.random.default_rng(seed)
     if count <= _UMAP_UP_TO:
         return Layout(_framed(_umap(umap, directions, seed), fill=True), "UMAP", method)
     chosen = np.sort(generator.choice(count, _UMAP_UP_TO, replace=False))
-    points = np.empty((count, 2), dtype=np.float32)
-    points[chosen] = _umap(umap, directions[chosen], seed)
+    places = np.empty((count, 2), dtype=np.float32)
+    places[chosen] = _umap(umap, directions[chosen], seed)
     others = np.setdiff1d(np.arange(count), chosen)
-    points[others] = _among_neighbors(directions[others], directions[chosen], points[chosen])
-    return Layout(_framed(points, fill=True), f"UMAP of {_UMAP_UP_TO:,}, the others beside their nearest", method)
+    places[others] = _among_neighbors(directions[others], directions[chosen], places[chosen])
+    return Layout(_framed(places, fill=True), f"UMAP of {_UMAP_UP_TO:,}, the others beside their nearest", method)
 
 
-def _project(vectors: Vectors, metric: Metric, wanted: int, seed: int) -> Vectors:
+def _project(points: Vectors, wanted: int, seed: int) -> Vectors:
     """Project on at most `wanted` directions of largest variance: fitted on a sample, applied in parts."""
     from sklearn.decomposition import PCA
 
-    count, dimensions = vectors.shape
+    count, dimensions = points.shape
     target = min(wanted, dimensions, count)
     rows = np.arange(count)
     if count > _PCA_SAMPLE:
         rows = np.sort(np.random.default_rng(seed).choice(count, _PCA_SAMPLE, replace=False))
 
-    def prepared(part: Any) -> Vectors:
-        return l2_normalize(vectors[part]) if metric == "cosine" else vectors[part]
-
     # Sums depend on how many threads add them up; the same images are to make the same map.
     with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # images that are all the same have no variance to share
         pca = PCA(target, svd_solver="randomized" if target < min(len(rows), dimensions) else "full", random_state=seed)
-        pca.fit(prepared(rows))
-        parts = [pca.transform(prepared(slice(start, start + _CHUNK))) for start in range(0, count, _CHUNK)]
+        pca.fit(points[rows])
+        parts = [pca.transform(points[start : start + _CHUNK]) for start in range(0, count, _CHUNK)]
     projected = np.concatenate(parts).astype(np.float32)
     if target < 2:
         projected = np.concatenate([projected, np.zeros((count, 2 - target), np.float32)], axis=1)

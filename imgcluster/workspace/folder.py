@@ -64,13 +64,6 @@ class Workspace:
             raise WorkspaceError(
                 f"{self.path} is not a workspace and contains other files; choose an empty or new folder with -w DIR"
             )
-        version = self.manifest.get("format", FORMAT)
-        if not isinstance(version, int):
-            raise _invalid_json(self.path / "manifest.json", _MANIFEST_REMEDY)
-        if version > FORMAT:
-            raise WorkspaceError(
-                f"{self.path} has format version {version}; this imgcluster reads version {FORMAT}: upgrade imgcluster"
-            )
 
     def _refuse_links(self) -> None:
         """Check that no file or folder of the workspace is a link, so that nothing outside it is written.
@@ -213,9 +206,18 @@ class Workspace:
         """The content of ``manifest.json``; empty if nothing ran yet.
 
         Raises:
-            WorkspaceError: The file is damaged.
+            WorkspaceError: The file is damaged, or of a newer version.
         """
-        return read_json(self.path / "manifest.json", _MANIFEST_REMEDY)
+        path = self.path / "manifest.json"
+        manifest = read_json(path, _MANIFEST_REMEDY)
+        version = manifest.get("format", FORMAT)
+        if not isinstance(version, int):
+            raise _invalid_json(path, _MANIFEST_REMEDY)
+        if version > FORMAT:
+            raise WorkspaceError(
+                f"{self.path} has format version {version}; this imgcluster reads version {FORMAT}: upgrade imgcluster"
+            )
+        return manifest
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         """Replace ``manifest.json``."""
@@ -230,13 +232,13 @@ class Workspace:
         return read_json(self.metrics, "run imgcluster cluster again")
 
     @contextmanager
-    def locked(self, *, dry_run: bool = False) -> Iterator[None]:
-        """Hold the workspace's lock during the block, and create the folder if it is missing.
+    def locked(self, *, dry_run: bool = False) -> Iterator[dict[str, Any]]:
+        """Hold the workspace's lock during the block, create the folder if it is missing, and yield the manifest.
 
         Except on a dry run, the marker is written and temporary files of interrupted processes are removed.
 
         Raises:
-            WorkspaceError: Another process holds the lock.
+            WorkspaceError: Another process holds the lock, or the manifest is damaged or of a newer version.
         """
         from filelock import FileLock, Timeout
 
@@ -252,11 +254,12 @@ class Workspace:
         except NotImplementedError:  # some network file systems have no locks
             _LOG.warning("the file system of %s has no locks: do not run imgcluster twice at once there", self.path)
         try:
+            manifest = self.manifest
             if not dry_run:
                 if not self.is_initialized:
                     write_text(self.path / MARKER, _MARKER_TEXT)
                 remove_temporary_files(self.path)
-            yield
+            yield manifest
         finally:
             lock.release()
             if is_new:
@@ -272,6 +275,15 @@ class Workspace:
     def command(self, words: str) -> str:
         """Return an imgcluster command for this workspace that works in any folder."""
         return f"imgcluster {words} -w {shlex.quote(str(self.path))}"
+
+    def require_initialized(self) -> None:
+        """Raise `WorkspaceError` if nothing was ever embedded here; `locked` would create a missing folder."""
+        if not self.path.exists():
+            raise WorkspaceError(
+                f"workspace {self.path} does not exist: run imgcluster embed PATH first, or choose another with -w DIR"
+            )
+        if not self.is_initialized:
+            raise WorkspaceError(f"{self.path} contains no embeddings: run imgcluster embed PATH first")
 
     def require(self, path: Path, remedy: str) -> None:
         """Raise `WorkspaceError` with `remedy` if `path` does not exist."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,51 +16,9 @@ from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.names import match_names, read_names
 from imgcluster.workspace.results import Results
 from imgcluster.workspace.shards import Embeddings
-from imgcluster.workspace.table_columns import ASSIGNMENTS, CLUSTERS
+from imgcluster.workspace.table_columns import ASSIGNMENTS, CLUSTERS, ClusterRow
 
-__all__ = ["ClusterRow", "ClusteringTables", "rounded", "row_of"]
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterRow:
-    """One row of ``clusters.csv``.
-
-    Attributes:
-        cluster: The cluster's number.
-        size: The number of its images.
-        share: Their fraction of all images, in [0, 1].
-        medoid: The path of the most typical image.
-        mean_distance: The mean distance of the members to the medoid.
-        silhouette: The mean in [−1, 1]; None if undefined.
-        stability: The bootstrap Jaccard stability in [0, 1]; None if undefined.
-        mean_confidence: The mean confidence of the members, in [0, 1].
-        name: The name given by the user; "" for none.
-    """
-
-    cluster: int
-    size: int
-    share: float
-    medoid: str
-    mean_distance: float
-    silhouette: float | None
-    stability: float | None
-    mean_confidence: float
-    name: str
-
-
-def row_of(values: Mapping[str, str]) -> ClusterRow:
-    """Parse a row of ``clusters.csv``."""
-    return ClusterRow(
-        cluster=int(values["cluster"]),
-        size=int(values["size"]),
-        share=float(values["share"]),
-        medoid=values["medoid"],
-        mean_distance=float(values["mean_distance"]),
-        silhouette=float(values["silhouette"]) if values["silhouette"] else None,
-        stability=float(values["stability"]) if values.get("stability") else None,
-        mean_confidence=float(values.get("mean_confidence") or 0.0),
-        name=values.get("name", ""),
-    )
+__all__ = ["ClusteringTables", "rounded"]
 
 
 class ClusteringTables:
@@ -155,11 +113,7 @@ class ClusteringTables:
 
     def _cluster_rows(self) -> Iterator[Sequence[Any]]:
         for row in self.rows:
-            silhouette, stability = (
-                None if value is None else f"{value:.4f}" for value in (row.silhouette, row.stability)
-            )
-            measured = f"{row.mean_distance:.4f}", silhouette, stability, f"{row.mean_confidence:.4f}"
-            yield row.cluster, row.size, f"{row.share:.4f}", row.medoid, *measured, row.name
+            yield [f"{value:.4f}" if isinstance(value, float) else value for value in dataclasses.astuple(row)]
 
     def _check_every_image_has_one_row(self) -> None:
         current = self._complete and self._space.skipped.exists()

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.fileio.path_text import absolute_path
+from imgcluster.types import Metric
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import contents
 from imgcluster.workspace.table_columns import ASSIGNMENTS
@@ -18,6 +19,7 @@ from imgcluster.workspace.table_columns import ASSIGNMENTS
 __all__ = [
     "Results",
     "encoder_identity",
+    "encoder_metric",
     "read_results",
     "read_tables",
 ]
@@ -64,29 +66,31 @@ class Results:
         return {number: row["name"] for number, row in self.rows.items() if row.get("name")}
 
 
-def encoder_identity(space: Workspace) -> str:
+def encoder_identity(space: Workspace, manifest: dict[str, Any]) -> str:
     """Return the identity of the encoder that made the embeddings.
 
     Raises:
         WorkspaceError: Nothing is embedded yet.
     """
-    if not space.path.exists():
-        raise WorkspaceError(
-            f"workspace {space.path} does not exist: run imgcluster embed PATH first, or choose another with -w DIR"
-        )
-    identity = space.manifest.get("encoder", {}).get("identity")
+    identity = manifest.get("encoder", {}).get("identity")
     if not identity:
         raise WorkspaceError(f"{space.path} contains no embeddings: run imgcluster embed PATH first")
     return str(identity)
 
 
-def read_results(space: Workspace) -> Results:
-    """Read the current clustering.
+def encoder_metric(manifest: dict[str, Any]) -> Metric:
+    """Return the metric of the encoder that made the embeddings."""
+    metric: Metric = manifest["encoder"].get("metric", "cosine")
+    return metric
+
+
+def read_results(space: Workspace, manifest: dict[str, Any]) -> Results:
+    """Read the current clustering of a workspace with this manifest.
 
     Raises:
         WorkspaceError: Nothing is clustered yet, or the embeddings have changed since.
     """
-    identity = encoder_identity(space)
+    identity = encoder_identity(space, manifest)
     if not space.metrics.exists() and space.applied.is_dir():
         raise WorkspaceError(f"applying a plan was interrupted in {space.path}: apply it again, or run imgcluster undo")
     space.require(space.metrics, "run imgcluster cluster first")

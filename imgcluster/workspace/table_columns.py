@@ -2,20 +2,65 @@
 
 from __future__ import annotations
 
-from typing import Final
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, get_type_hints
+
+from imgcluster.types import Candidate
 
 __all__ = [
     "ASSIGNMENTS",
     "CANDIDATES",
     "CLUSTERS",
     "SKIPPED",
+    "ClusterRow",
+    "row_of",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRow:
+    """One row of ``clusters.csv``.
+
+    Attributes:
+        cluster: The cluster's number.
+        size: The number of its images.
+        share: Their fraction of all images, in [0, 1].
+        medoid: The path of the most typical image.
+        mean_distance: The mean distance of the members to the medoid.
+        silhouette: The mean in [−1, 1]; None if undefined.
+        stability: The bootstrap Jaccard stability in [0, 1]; None if undefined.
+        mean_confidence: The mean confidence of the members, in [0, 1].
+        name: The name given by the user; "" for none.
+    """
+
+    cluster: int
+    size: int
+    share: float
+    medoid: str
+    mean_distance: float
+    silhouette: float | None
+    stability: float | None
+    mean_confidence: float
+    name: str
+
 
 SKIPPED: Final = ("path", "reason")
 # Followed by one column for each layer: `layer_0` is the finest.
 ASSIGNMENTS: Final = ("path", "cluster", "confidence", "distance", "is_medoid", "runner_up")
-CLUSTERS: Final = (
-    *("cluster", "size", "share", "medoid", "mean_distance", "silhouette", "stability"),
-    *("mean_confidence", "name"),
-)
-CANDIDATES: Final = ("k", "silhouette", "stability", "persistence", "chosen")
+CLUSTERS: Final = tuple(field.name for field in dataclasses.fields(ClusterRow))
+CANDIDATES: Final = tuple(field.name for field in dataclasses.fields(Candidate))
+
+_PARSERS: Final[Mapping[Any, Callable[[str], Any]]] = {
+    str: str,
+    int: int,
+    float: lambda text: float(text or 0),
+    float | None: lambda text: float(text) if text else None,
+}
+
+
+def row_of(values: Mapping[str, str]) -> ClusterRow:
+    """Parse a row of ``clusters.csv``; older versions wrote fewer columns."""
+    types = get_type_hints(ClusterRow)
+    return ClusterRow(**{name: _PARSERS[types[name]](values.get(name, "")) for name in CLUSTERS})

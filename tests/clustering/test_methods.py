@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from imgcluster.clustering import METHODS, Settings, choose_method, cluster_degenerate, cluster_vectors, stability
 from imgcluster.errors import ClusteringError, UsageError
 from imgcluster.features.normalize import l2_normalize
-from imgcluster.features.reduce import Reduced, choose_reduction, reduce
+from imgcluster.features.reduce import Reduced, reduce
 from imgcluster.types import Clustering, Vectors
 from vectors import (
     FAST_METHODS,
@@ -33,7 +33,7 @@ def as_in_the_pipeline(vectors: Vectors, method: str, told: Settings) -> Cluster
     same = cluster_degenerate(vectors, told)
     if same is not None:
         return same
-    return cluster_vectors(reduce(vectors, choose_reduction("auto", method), seed=told.seed), method, told)
+    return cluster_vectors(reduce(vectors, METHODS[method].reduction, seed=told.seed), method, told)
 
 
 class TestChooseMethod:
@@ -60,6 +60,12 @@ class TestChooseMethod:
             choose_method(method, k)
 
     # Missing, or a folder left by an uninstallation, which imports as an empty module.
+    def test_k_means_has_no_smallest_cluster(self) -> None:
+        with pytest.raises(UsageError, match="--min-cluster-size is for hdbscan and evoc.*add --method hdbscan"):
+            choose_method("kmeans", None, 5)
+        assert choose_method("hdbscan", None, 5) == "hdbscan"
+        assert choose_method("kmeans", 5) == "kmeans"
+
     @pytest.mark.parametrize("module", [None, ModuleType("evoc")])
     def test_an_unusable_package_is_named_with_its_extra(
         self, monkeypatch: pytest.MonkeyPatch, module: ModuleType | None

@@ -37,12 +37,6 @@ class TestSettings:
         assert Settings(k=1, min_cluster_size=2, seed=0).k == 1
         assert Settings(seed=2**32 - 1).seed == 4294967295
 
-    def test_k_means_has_no_smallest_cluster(self) -> None:
-        with pytest.raises(UsageError, match="--min-cluster-size is for hdbscan and evoc.*add --method hdbscan"):
-            Settings(min_cluster_size=5).check_for("kmeans")
-        Settings(min_cluster_size=5).check_for("hdbscan")
-        Settings(k=5).check_for("kmeans")
-
 
 class TestSettingsOf:
     @pytest.mark.parametrize(

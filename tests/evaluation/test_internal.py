@@ -10,9 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgcluster.evaluation.internal import measure
-from imgcluster.types import Metric
+from imgcluster.features.normalize import normalize_lengths
+from imgcluster.types import Measures, Metric
 
 METRICS: list[Metric] = ["cosine", "euclidean"]
+
+
+def measured(vectors: np.ndarray, labels: np.ndarray, metric: Metric) -> Measures:
+    return measure(normalize_lengths(vectors, metric), labels, metric)
 
 
 def naive_distance(a: np.ndarray, b: np.ndarray, metric: Metric) -> float:
@@ -46,7 +51,7 @@ class TestMedoid:
         # Numbers without gaps, as the methods give them.
         names = sorted({label for _, label in drawn if label >= 0})
         labels = np.array([names.index(label) if label >= 0 else -1 for _, label in drawn], np.int64)
-        answer = measure(vectors, labels, metric)
+        answer = measured(vectors, labels, metric)
         assert [facts.cluster for facts in answer.clusters] == list(range(len(names)))
         for facts in answer.clusters:
             inside = np.flatnonzero(labels == facts.cluster)
@@ -78,7 +83,7 @@ class TestMedoid:
         ring = np.stack([np.cos(angles), np.sin(angles), np.full(len(angles), 2.0)], axis=1)
         middle = np.array([[0.0, 0.0, 2.0], [0.01, 0.0, 2.0], [0.0, 0.01, 2.0]])
         vectors = np.vstack([ring, middle]).astype(np.float32)
-        answer = measure(vectors, labels_of(28, 3), metric)
+        answer = measured(vectors, labels_of(28, 3), metric)
         assert answer.clusters[0].medoid == int(np.argmin(naive_sums(vectors[:28], metric)))
         # The first of the dense side's middle, at the angle 0.
         assert answer.clusters[0].medoid == 0
@@ -87,19 +92,19 @@ class TestMedoid:
     def test_it_is_not_the_member_nearest_to_the_mean(self) -> None:
         # The mean is 3, nearest to it 4; the distances of 1 add up to 1 + 1 + 0 + 3 + 9, those of 4 to 16.
         vectors = np.array([[0.0], [0.0], [1.0], [4.0], [10.0]], np.float32)
-        assert measure(vectors, labels_of(5), "euclidean").clusters[0].medoid == 2
+        assert measured(vectors, labels_of(5), "euclidean").clusters[0].medoid == 2
 
     @pytest.mark.parametrize("factor", [2.0**-24, 2.0**-10, 2.0**20])
     def test_the_unit_of_the_embeddings_does_not_matter(self, factor: float) -> None:
         for seed in range(5):
             vectors = np.random.default_rng(seed).normal(size=(30, 4)).astype(np.float32)
-            one = measure(vectors, labels_of(30), "euclidean").clusters[0].medoid
-            assert measure(vectors * np.float32(factor), labels_of(30), "euclidean").clusters[0].medoid == one
+            one = measured(vectors, labels_of(30), "euclidean").clusters[0].medoid
+            assert measured(vectors * np.float32(factor), labels_of(30), "euclidean").clusters[0].medoid == one
 
     @pytest.mark.parametrize("metric", METRICS)
     def test_a_large_cluster_has_nearly_the_true_medoid_alike_in_two_runs(self, metric: Metric) -> None:
         vectors = np.random.default_rng(0).normal(size=(2500, 3)).astype(np.float32) + np.float32(2)
-        first, second = (measure(vectors, labels_of(2500), metric).clusters[0] for _ in range(2))
+        first, second = (measured(vectors, labels_of(2500), metric).clusters[0] for _ in range(2))
         assert first == second
         points = vectors.astype(float)
         if metric == "cosine":
@@ -113,7 +118,7 @@ class TestMedoid:
 class TestDistances:
     def test_known_ones(self) -> None:
         vectors = np.array([[0, 0], [3, 4], [0, 1], [100, 0], [100, 2], [100, 1], [100, 11]], np.float32)
-        answer = measure(vectors, np.array([0, 0, 0, 1, 1, 1, -1]), "euclidean")
+        answer = measured(vectors, np.array([0, 0, 0, 1, 1, 1, -1]), "euclidean")
         assert [facts.medoid for facts in answer.clusters] == [2, 5]
         assert answer.distances.dtype == np.float32
         assert answer.distances.tolist() == pytest.approx([1, math.sqrt(18), 0, 1, 1, 0, 10])
@@ -122,12 +127,12 @@ class TestDistances:
 
     def test_cosine_does_not_look_at_lengths(self) -> None:
         vectors = np.array([[1, 0], [50, 0], [0.01, 0], [0, 2], [0, 7], [-3, 0]], np.float32)
-        answer = measure(vectors, np.array([0, 0, 0, 1, 1, -1]), "cosine")
+        answer = measured(vectors, np.array([0, 0, 0, 1, 1, -1]), "cosine")
         # Opposite to the one, at a right angle to the other.
         assert answer.distances.tolist() == pytest.approx([0, 0, 0, 0, 0, 1], abs=1e-6)
 
     def test_noise_only(self) -> None:
-        answer = measure(np.eye(3, dtype=np.float32), np.array([-1, -1, -1]), "cosine")
+        answer = measured(np.eye(3, dtype=np.float32), np.array([-1, -1, -1]), "cosine")
         assert np.isnan(answer.distances).all()
         assert answer.clusters == ()
         assert answer.silhouette is None
@@ -135,7 +140,7 @@ class TestDistances:
 
     @pytest.mark.parametrize("metric", METRICS)
     def test_identical_images(self, metric: Metric) -> None:
-        answer = measure(np.full((5, 3), 0.3, np.float32), labels_of(5), metric)
+        answer = measured(np.full((5, 3), 0.3, np.float32), labels_of(5), metric)
         assert answer.clusters[0].medoid == 0
         assert answer.distances.tolist() == pytest.approx([0] * 5, abs=1e-6)
         assert answer.clusters[0].silhouette is None
@@ -144,12 +149,12 @@ class TestDistances:
     def test_zero_vectors_give_numbers(self, metric: Metric) -> None:
         vectors = np.zeros((6, 3), np.float32)
         vectors[3:, 0] = 1
-        answer = measure(vectors, labels_of(3, 3), metric)
+        answer = measured(vectors, labels_of(3, 3), metric)
         assert np.isfinite(answer.distances).all()
         assert all(facts.silhouette is not None and math.isfinite(facts.silhouette) for facts in answer.clusters)
 
     def test_clusters_of_one(self) -> None:
-        answer = measure(np.eye(3, dtype=np.float32), np.array([0, 1, 2]), "euclidean")
+        answer = measured(np.eye(3, dtype=np.float32), np.array([0, 1, 2]), "euclidean")
         assert [facts.medoid for facts in answer.clusters] == [0, 1, 2]
         assert answer.distances.tolist() == [0, 0, 0]
         assert answer.silhouette is None
@@ -164,7 +169,7 @@ class TestSilhouette:
         vectors = generator.normal(size=(90, 5)).astype(np.float32)
         vectors[:40] += 2
         labels = np.repeat([0, 1, 2, -1], [40, 30, 10, 10])
-        answer = measure(vectors, labels, metric)
+        answer = measured(vectors, labels, metric)
         inside = labels >= 0
         expected = silhouette_samples(vectors[inside].astype(float), labels[inside], metric=metric)
         assert answer.silhouette == pytest.approx(
@@ -177,15 +182,15 @@ class TestSilhouette:
     def test_a_known_one(self) -> None:
         # For 0: a = 1, b = 10.5; for 1: a = 1, b = 9.5; the other side likewise.
         vectors = np.array([[0.0], [1.0], [10.0], [11.0]], np.float32)
-        answer = measure(vectors, labels_of(2, 2), "euclidean")
+        answer = measured(vectors, labels_of(2, 2), "euclidean")
         assert answer.silhouette == pytest.approx(((10.5 - 1) / 10.5 + (9.5 - 1) / 9.5) / 2)
 
     def test_a_cluster_of_one_counts_as_zero(self) -> None:
         vectors = np.array([[0.0], [1.0], [10.0]], np.float32)
-        assert measure(vectors, np.array([0, 0, 1]), "euclidean").clusters[1].silhouette == 0.0
+        assert measured(vectors, np.array([0, 0, 1]), "euclidean").clusters[1].silhouette == 0.0
 
     def test_it_is_not_defined_for_one_cluster(self) -> None:
-        answer = measure(np.eye(4, dtype=np.float32), np.array([0, 0, 0, -1]), "euclidean")
+        answer = measured(np.eye(4, dtype=np.float32), np.array([0, 0, 0, -1]), "euclidean")
         assert answer.silhouette is None
         assert answer.clusters[0].silhouette is None
 
@@ -193,7 +198,7 @@ class TestSilhouette:
         generator = np.random.default_rng(0)
         vectors = generator.normal(size=(5200, 2)).astype(np.float32)
         vectors[:3000] += 8
-        first, second = (measure(vectors, labels_of(3000, 2200), "euclidean") for _ in range(2))
+        first, second = (measured(vectors, labels_of(3000, 2200), "euclidean") for _ in range(2))
         assert first.silhouette_sample == 5000
         assert (first.silhouette, first.clusters) == (second.silhouette, second.clusters)
         assert first.silhouette is not None

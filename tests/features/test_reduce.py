@@ -8,6 +8,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from imgcluster.clustering import METHODS
 from imgcluster.clustering.kmeans import fit_kmeans
 from imgcluster.errors import ClusteringError, UsageError
 from imgcluster.features import neighbors as neighbors_module
@@ -123,18 +124,17 @@ class TestComparable:
 
 class TestChooseReduction:
     def test_auto_is_the_graph_but_before_evoc_which_builds_its_own(self) -> None:
-        assert choose_reduction("auto", "hdbscan") == "graph"
-        assert choose_reduction("auto", "kmeans") == "graph"
-        assert choose_reduction("auto", "evoc") == "none"
+        defaults = {name: choose_reduction("auto", method.reduction) for name, method in METHODS.items()}
+        assert defaults == {"hdbscan": "graph", "kmeans": "graph", "evoc": "none"}
 
-    @pytest.mark.parametrize("method", ["kmeans", "hdbscan"])
+    @pytest.mark.parametrize("default", ["none", "graph"])
     @pytest.mark.parametrize("reduction", ["none", "graph", "pca"])
-    def test_what_is_named_stays(self, reduction: str, method: str) -> None:
-        assert choose_reduction(reduction, method) == reduction
+    def test_what_is_named_stays(self, reduction: str, default: str) -> None:
+        assert choose_reduction(reduction, default) == reduction
 
     def test_an_unknown_one_is_wrong_usage(self) -> None:
         with pytest.raises(UsageError, match="reduction 'tsne' is unknown; choose one of auto, none, pca, umap, graph"):
-            choose_reduction("tsne", "kmeans")
+            choose_reduction("tsne", "graph")
         assert REDUCTIONS == ("auto", "none", "pca", "umap", "graph")
 
     # Missing, or a folder left by an uninstallation, which imports as an empty module.
@@ -144,7 +144,7 @@ class TestChooseReduction:
     ) -> None:
         monkeypatch.setitem(sys.modules, "umap", module)
         with pytest.raises(UsageError, match=r"pip install 'imgcluster\[umap\]'"):
-            choose_reduction("umap", "hdbscan")
+            choose_reduction("umap", "graph")
 
 
 class TestReduce:

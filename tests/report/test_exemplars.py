@@ -13,33 +13,29 @@ def test_the_medoid_first_then_the_most_diverse_of_the_sure_half() -> None:
     confidence = np.array([0.9, 0.9, 1.0, 0.9, 0.9, 0.1, 0.1, 0.1])
     medoids = np.arange(8) == 2
     labels = np.zeros(8, np.int64)
-    chosen = representatives(vectors, "euclidean", labels, confidence, medoids, count=3)
+    chosen = representatives(vectors, labels, confidence, medoids, count=3)
     assert chosen[0][0] == 2
     assert set(chosen[0][1:]) <= {0, 1, 3, 4}
-    assert chosen == representatives(vectors, "euclidean", labels, confidence, medoids, count=3)
+    assert chosen == representatives(vectors, labels, confidence, medoids, count=3)
 
 
 def test_small_clusters_are_shown_whole_and_noise_comes_last() -> None:
     labels = np.array([-1, 1, 0, 0, 1, -1])
     vectors = np.arange(6, dtype=np.float32).reshape(6, 1)
-    chosen = representatives(vectors, "euclidean", labels, np.full(6, np.nan), labels == 9)
+    chosen = representatives(vectors, labels, np.full(6, np.nan), labels == 9)
     assert list(chosen) == [0, 1, -1]
     assert {number: sorted(inside) for number, inside in chosen.items()} == {0: [2, 3], 1: [1, 4], -1: [0, 5]}
 
 
 def test_images_that_are_all_the_same_are_chosen_once_each() -> None:
-    chosen = representatives(
-        np.ones((30, 4), np.float32), "cosine", np.zeros(30, np.int64), np.ones(30), np.arange(30) == 7
-    )
+    chosen = representatives(np.ones((30, 4), np.float32), np.zeros(30, np.int64), np.ones(30), np.arange(30) == 7)
     assert chosen[0][0] == 7
     assert len(set(chosen[0])) == 12
 
 
 def test_of_very_many_members_an_even_sample_is_looked_at() -> None:
     vectors = np.random.default_rng(0).normal(size=(5000, 3)).astype(np.float32)
-    chosen = representatives(
-        vectors, "cosine", np.zeros(5000, np.int64), np.linspace(1, 0, 5000), np.arange(5000) == 4999
-    )
+    chosen = representatives(vectors, np.zeros(5000, np.int64), np.linspace(1, 0, 5000), np.arange(5000) == 4999)
     assert chosen[0][0] == 4999
     assert len(set(chosen[0])) == 12
     assert max(chosen[0][1:]) < 2500

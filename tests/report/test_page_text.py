@@ -22,7 +22,8 @@ def metrics(**values: Any) -> dict[str, Any]:
 
 
 def rows(values: dict[str, Any], **arguments: Any) -> dict[str, str]:
-    return dict(details(values, {"encoder": {"name": "photos"}}, **({"options": "", "projection": "PCA"} | arguments)))
+    words = {"method": "HDBSCAN", "options": "", "projection": "PCA"} | arguments
+    return dict(details(values, {"encoder": {"name": "photos"}}, **words))
 
 
 class TestHeadline:

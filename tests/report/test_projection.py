@@ -27,7 +27,7 @@ def groups(each: int = 40, dimensions: int = 12) -> np.ndarray:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_groups_are_apart_and_the_map_is_framed(method: str) -> None:
-    found = lay_out(groups(), "euclidean", method, seed=1)
+    found = lay_out(groups(), method, seed=1)
     assert found.points.shape == (120, 2)
     assert found.points.dtype == np.float32
     assert np.abs(found.points).max() == pytest.approx(1, abs=1e-5)
@@ -36,7 +36,7 @@ def test_groups_are_apart_and_the_map_is_framed(method: str) -> None:
     distances = [np.linalg.norm(centres[a] - centres[b]) for a, b in ((0, 1), (0, 2), (1, 2))]
     assert min(distances) > 2 * spread
     assert found.how == {"pca": "PCA", "umap": "UMAP"}[method]
-    again = lay_out(groups(), "euclidean", method, seed=1)
+    again = lay_out(groups(), method, seed=1)
     assert (again.points == found.points).all()
 
 
@@ -55,7 +55,7 @@ def test_groups_are_apart_and_the_map_is_framed(method: str) -> None:
 )
 def test_degenerate_sets_have_places(vectors: np.ndarray) -> None:
     for method in ("pca", choose_layout(len(vectors))):
-        found = lay_out(vectors.astype(np.float32), "cosine", method)
+        found = lay_out(vectors.astype(np.float32), method)
         assert found.points.shape == (len(vectors), 2)
         assert np.isfinite(found.points).all()
         assert np.abs(found.points).max(initial=0) <= 1.0001
@@ -64,7 +64,7 @@ def test_degenerate_sets_have_places(vectors: np.ndarray) -> None:
 @pytest.mark.skipif(importlib.util.find_spec("umap") is None, reason="no umap")
 def test_of_many_some_are_laid_out_and_the_others_put_among_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layout, "_UMAP_UP_TO", 150)
-    found = lay_out(groups(100), "euclidean", "umap")
+    found = lay_out(groups(100), "umap")
     assert found.how.startswith("UMAP of 150, ")
     centres = np.median(found.points.reshape(3, 100, 2), axis=1)
     nearest = ((found.points[:, None] - centres[None]) ** 2).sum(axis=2).argmin(axis=1)
@@ -72,9 +72,9 @@ def test_of_many_some_are_laid_out_and_the_others_put_among_them(monkeypatch: py
 
 
 def test_large_sets_are_projected_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = lay_out(groups(), "cosine", "pca").points
+    whole = lay_out(groups(), "pca").points
     monkeypatch.setattr(layout, "_CHUNK", 7)
-    assert lay_out(groups(), "cosine", "pca").points == pytest.approx(whole, abs=1e-4)
+    assert lay_out(groups(), "pca").points == pytest.approx(whole, abs=1e-4)
 
 
 # Missing, or a folder left by an uninstallation, which imports as an empty module.
@@ -82,9 +82,9 @@ def test_large_sets_are_projected_in_parts(monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_unusable_umap_is_replaced_by_pca_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, module: ModuleType | None
 ) -> None:
-    expected = lay_out(groups(), "cosine", "pca")
+    expected = lay_out(groups(), "pca")
     monkeypatch.setitem(sys.modules, "umap", module)
-    found = lay_out(groups(), "cosine", "umap")
+    found = lay_out(groups(), "umap")
     assert (found.method, found.how) == ("pca", "PCA")
     np.testing.assert_array_equal(found.points, expected.points)
     (warning,) = caplog.messages

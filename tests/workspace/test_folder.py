@@ -178,8 +178,8 @@ class TestManifest:
         space = Workspace(tmp_path / "out")
         with space.locked():
             space.write_manifest({"format": FORMAT + 1})
-        with pytest.raises(WorkspaceError, match=f"version {FORMAT + 1}.* version {FORMAT}.*upgrade"):
-            Workspace(space.path)
+        with pytest.raises(WorkspaceError, match=f"version {FORMAT + 1}.* version {FORMAT}.*upgrade"), space.locked():
+            pass
 
     @pytest.mark.parametrize(
         "data", [b"", b"{", b'{"format": 1', b"\xff\xfe{}", b"[]", b"null", b'{"format": "two"}', b'{"format": null}']
@@ -187,8 +187,9 @@ class TestManifest:
     def test_a_damaged_manifest_is_named_with_the_remedy(self, tmp_path: Path, data: bytes) -> None:
         with Workspace(tmp_path).locked():
             (tmp_path / "manifest.json").write_bytes(data)
-        with pytest.raises(WorkspaceError, match=r"manifest\.json .*delete that file"):
-            Workspace(tmp_path)
+        space = Workspace(tmp_path)
+        with pytest.raises(WorkspaceError, match=r"manifest\.json .*delete that file"), space.locked():
+            pass
 
     def test_damaged_metrics_are_named(self, tmp_path: Path) -> None:
         space = Workspace(tmp_path)

@@ -54,6 +54,15 @@ def test_clusters_that_are_not_convex_are_found_on_the_graph(rings):
     assert torch.equal(found, graph_clusters(codes, 2, "euclidean", seed=0))
 
 
+def test_clusters_and_their_number_do_not_depend_on_the_order_of_the_data():
+    random = np.random.default_rng(0)
+    codes = torch.from_numpy(random.normal(0, 1, (600, 6)).astype(np.float32))
+    order = torch.from_numpy(random.permutation(600))
+    found = graph_clusters(codes, 7, "euclidean", seed=0)
+    assert torch.equal(graph_clusters(codes[order], 7, "euclidean", seed=0), found[order])
+    assert count_clusters(codes[order], "cosine", seed=0) == count_clusters(codes, "cosine", seed=0)
+
+
 def test_copies_of_an_image_are_not_a_cluster():
     random = np.random.default_rng(0)
     labels = np.arange(300) % 3

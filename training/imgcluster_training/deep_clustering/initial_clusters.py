@@ -14,7 +14,7 @@ from imgcluster.clustering.kmeans import fit_kmeans, fit_kmeans_with_restarts
 from imgcluster.clustering.num_clusters import MIN_DISTINCT, estimate_num_clusters
 from imgcluster.features import neighbors
 from imgcluster.features.centroids import centroids
-from imgcluster.features.duplicate_vectors import count_distinct
+from imgcluster.features.duplicate_vectors import content_order, count_distinct
 from imgcluster.features.normalize import l2_normalize, normalize_features
 from imgcluster.features.reduce import Reduced, reduce
 from imgcluster.types import Metric, Vectors
@@ -65,9 +65,10 @@ def graph_clusters(codes: Tensor, clusters: int, metric: Metric, *, seed: int) -
     Raises:
         TrainingError: The codes are not finite, or fewer than `clusters` of them are different.
     """
-    space = _diffusion_space(codes, metric, seed)
-    require_distinct(space.vectors, clusters)
-    return torch.from_numpy(fit_kmeans_with_restarts(space.vectors, clusters, seed=seed)[0]).to(codes.device)
+    reduced, order = _diffusion_space(codes, metric, seed)
+    require_distinct(reduced.vectors, clusters)
+    labels = fit_kmeans_with_restarts(reduced.vectors, clusters, seed=seed)[0]
+    return torch.from_numpy(labels[np.argsort(order)]).to(codes.device)
 
 
 def count_clusters(codes: Tensor, metric: Metric, *, seed: int) -> int:
@@ -76,14 +77,14 @@ def count_clusters(codes: Tensor, metric: Metric, *, seed: int) -> int:
     Raises:
         TrainingError: The codes are not finite, or too few of them are different.
     """
-    space = _diffusion_space(codes, metric, seed)
-    distinct = count_distinct(space.vectors, MIN_DISTINCT)
+    reduced, _ = _diffusion_space(codes, metric, seed)
+    distinct = count_distinct(reduced.vectors, MIN_DISTINCT)
     if distinct < MIN_DISTINCT:
         raise TrainingError(
             f"{len(codes)} images have only {distinct} different codes, too few to estimate the number of clusters; "
             "give it with --refine K, or add images"
         )
-    return estimate_num_clusters(space, Settings.of(None, seed=seed).k_range, seed=seed).k
+    return estimate_num_clusters(reduced, Settings.of(None, seed=seed).k_range, seed=seed).k
 
 
 def cluster_centers(codes: Tensor, labels: Tensor, clusters: int) -> Tensor:
@@ -105,10 +106,13 @@ def require_distinct(vectors: Vectors, clusters: int) -> None:
         )
 
 
-def _diffusion_space(codes: Tensor, metric: Metric, seed: int) -> Reduced:
+def _diffusion_space(codes: Tensor, metric: Metric, seed: int) -> tuple[Reduced, npt.NDArray[np.int64]]:
+    """Return the codes, reduced in content order, so that the result does not depend on that of the data; and it."""
     if not torch.isfinite(codes).all():
         raise TrainingError("the codes are not finite: the training diverged; set training.learning_rate lower")
-    return reduce(normalize_features(_array(codes), metric), "graph", seed=seed)
+    vectors = _array(codes)
+    order = content_order(vectors)
+    return reduce(normalize_features(vectors[order], metric, in_place=True), "graph", seed=seed), order
 
 
 def _array(codes: Tensor) -> Vectors:

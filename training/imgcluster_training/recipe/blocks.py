@@ -6,11 +6,11 @@ written: "same" padding, and activation before normalization unless a block says
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import PositiveInt, model_validator
 
-from imgcluster_training.recipe.section import Section
+from imgcluster_training.recipe.section import Section, Tables
 
 __all__ = [
     "Activate",
@@ -150,5 +150,4 @@ Block: TypeAlias = (
     | DenseToMap
     | Reshape
 )
-# TOML has lists only: hence not strict.
-Blocks = Annotated[tuple[Annotated[Block, Field(discriminator="type")], ...], Field(strict=False)]
+Blocks: TypeAlias = Tables[Block]

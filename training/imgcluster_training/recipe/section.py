@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["Fraction", "Section"]
+__all__ = ["Fraction", "Section", "Tables"]
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+
+_Table = TypeVar("_Table")
+# TOML has lists only: hence not strict.
+Tables: TypeAlias = Annotated[tuple[Annotated[_Table, Field(discriminator="type")], ...], Field(strict=False)]
+"""A list of tables of several kinds, such as blocks; ``type`` names the kind of each."""
 
 
 class Section(BaseModel):

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from imgcluster_training.recipe.section import Section
+from imgcluster_training.recipe.section import Section, Tables
 from imgcluster_training.recipe.transforms import Transforms
 
 __all__ = ["Contrastive", "Dec", "Idec", "Neighbors", "Stage", "Stages"]
@@ -123,5 +123,4 @@ class Idec(_DecSettings):
 
 
 Stage: TypeAlias = Contrastive | Neighbors | Dec | Idec
-# TOML has lists only: hence not strict.
-Stages = Annotated[tuple[Annotated[Stage, Field(discriminator="type")], ...], Field(strict=False)]
+Stages: TypeAlias = Tables[Stage]

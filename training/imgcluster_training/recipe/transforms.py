@@ -10,7 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, NonNegativeFloat
 
-from imgcluster_training.recipe.section import Fraction, Section
+from imgcluster_training.recipe.section import Fraction, Section, Tables
 
 __all__ = [
     "Affine",
@@ -107,5 +107,4 @@ class Erase(Section):
 
 
 Transform: TypeAlias = Flip | QuarterTurns | Affine | Crop | ColorJitter | SaltAndPepper | GaussianNoise | Erase
-# TOML has lists only: hence not strict.
-Transforms = Annotated[tuple[Annotated[Transform, Field(discriminator="type")], ...], Field(strict=False)]
+Transforms: TypeAlias = Tables[Transform]
