@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.features.threads import one_thread
 from imgcluster.optional import UnavailablePackage, import_optional
 from imgcluster.types import Vectors
 
@@ -94,7 +95,6 @@ def project(points: Vectors, method: str, *, seed: int = 0) -> Projection:
 def _principal_components(points: Vectors, wanted: int, seed: int) -> Vectors:
     """Project on at most `wanted` directions of largest variance: fitted on a sample, applied in parts."""
     from sklearn.decomposition import PCA
-    from threadpoolctl import threadpool_limits
 
     count, dimensions = points.shape
     target = min(wanted, dimensions, count)
@@ -103,7 +103,7 @@ def _principal_components(points: Vectors, wanted: int, seed: int) -> Vectors:
         rows = np.sort(np.random.default_rng(seed).choice(count, _PCA_SAMPLE, replace=False))
 
     # Sums depend on how many threads add them up; the same images are to make the same map.
-    with threadpool_limits(limits=1), warnings.catch_warnings():
+    with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # images that are all the same have no variance to share
         pca = PCA(target, svd_solver="randomized" if target < min(len(rows), dimensions) else "full", random_state=seed)
         pca.fit(points[rows])
@@ -116,10 +116,9 @@ def _principal_components(points: Vectors, wanted: int, seed: int) -> Vectors:
 
 def _umap(umap: Any, points: Vectors, seed: int) -> Vectors:
     from sklearn.neighbors import NearestNeighbors
-    from threadpoolctl import threadpool_limits
 
     # Exact, and in a second: UMAP's own search is compiled anew in every process, which takes five to twenty.
-    with threadpool_limits(limits=1):
+    with one_thread():
         search = NearestNeighbors(n_neighbors=min(_NEIGHBORS, len(points)), algorithm="brute").fit(points)
         distances, nearest = search.kneighbors(points)
     with warnings.catch_warnings():
