@@ -84,19 +84,15 @@ def _fits(vectors: Vectors, k: int, seeds: Sequence[int], centers: Sequence[Any]
     """Return the fitted models for each seed and each choice of initial centers, by ascending inertia."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import ThreadpoolController
-
-    # Found once: looking for the libraries takes longer than a start among few images.
-    libraries = ThreadpoolController()
 
     def fit(start: tuple[int, Any]) -> Any:
         # OpenMP's limit applies to the thread that sets it, BLAS's to all: hence here and below.
-        with libraries.limit(limits=1, user_api="openmp"):
+        with one_thread("openmp"):
             return KMeans(k, init=start[1], n_init=1, random_state=start[0]).fit(vectors)
 
     # Several threads in one fit would sum in an order that changes from run to run; fits side by side do not.
     workers = 2 if vectors.nbytes < _PARALLEL_BYTES else 1
-    with libraries.limit(limits=1), ThreadPoolExecutor(workers) as pool, warnings.catch_warnings():
+    with one_thread(), ThreadPoolExecutor(workers) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         models = list(pool.map(fit, [(seed, init) for init in centers for seed in seeds]))
     return sorted(models, key=lambda model: float(model.inertia_))
