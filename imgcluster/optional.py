@@ -14,7 +14,7 @@ EXTRAS: Final = {
     "heif": {"pillow_heif": "register_heif_opener"},
     "umap": {"umap": "UMAP"},
     "evoc": {"evoc": "EVoC"},
-    "hub": {"huggingface_hub": "hf_hub_url"},
+    "hub": {"huggingface_hub": "hf_hub_url", "tokenizers": "Tokenizer"},
     "train": {"torch": "nn", "onnx": "helper", "onnxscript": "opset18", "pooch": "retrieve", "pydantic": "BaseModel"},
 }
 """The packages of each extra, with a name that a working installation of the package has."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgcluster.commands.encoders import EncoderEntry, entry_of
+from imgcluster.commands.text import open_text, require_text
 from imgcluster.encoders.encoder import Encoder
 from imgcluster.encoders.hub_source import hub_name
 from imgcluster.encoders.installed import (
@@ -21,6 +22,7 @@ from imgcluster.encoders.installed import (
 from imgcluster.encoders.named_encoders import NAMED_ENCODERS
 from imgcluster.encoders.registry import list_encoders
 from imgcluster.encoders.tar import export_encoder, import_encoder
+from imgcluster.encoders.text_encoder import WORD_VECTORS
 from imgcluster.errors import UsageError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.progress import OnProgress, ignore_progress
@@ -49,16 +51,19 @@ class EncoderFiles:
     size: int
 
 
-def encoder_pull(name: str, *, precision: str = "auto", on_progress: OnProgress = ignore_progress) -> EncoderEntry:
+def encoder_pull(
+    name: str, *, precision: str = "auto", text: bool = False, on_progress: OnProgress = ignore_progress
+) -> EncoderEntry:
     """Download an encoder of the hub, verify it and run a trial batch.
 
     Args:
         name: A name of ``encoders list``, or ``hub:OWNER/REPO[@REVISION][:FILE]``.
         precision: ``fp32``, ``fp16``, ``int8``, or ``auto`` for the one that this machine runs by default.
+        text: Whether to download the text part, too.
         on_progress: Called with the megabytes that are there.
 
     Raises:
-        UsageError: The name is not that of an encoder of the hub.
+        UsageError: The name is not that of an encoder of the hub, or it has no text part.
         EncoderError: It cannot be downloaded, verified or run.
     """
     if hub_name(name) is None:
@@ -67,7 +72,12 @@ def encoder_pull(name: str, *, precision: str = "auto", on_progress: OnProgress 
         raise UsageError(
             f"{name!r} is not an encoder of the hub; choose one of {', '.join(NAMED_ENCODERS)}, or hub:OWNER/REPO"
         )
-    return entry_of(Encoder(name, precision=precision, on_progress=on_progress), name)
+    if text:
+        require_text(name)
+    encoder = Encoder(name, precision=precision, on_progress=on_progress)
+    if text:
+        open_text(encoder.info, on_progress=on_progress)
+    return entry_of(encoder, name)
 
 
 def encoder_remove(name: str) -> EncoderFiles:
@@ -81,7 +91,8 @@ def encoder_remove(name: str) -> EncoderFiles:
         folder = folder_of(name)
         # First the entry: without it, the files are only leftovers.
         pin(name, None)
-        for path in (*(folder / file for file in encoder.files), *folder.rglob("*.part")):
+        leftovers = (*folder.rglob("*.part"), *folder.glob(WORD_VECTORS))
+        for path in (*(folder / file for file in encoder.files), *leftovers):
             path.unlink(missing_ok=True)
         for path in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
             _remove_if_empty(path)

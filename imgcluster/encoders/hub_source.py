@@ -6,6 +6,7 @@ no request.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from imgcluster.encoders.installed import (
     pinned,
     verified,
 )
-from imgcluster.encoders.named_encoders import NAMED_ENCODERS, NamedEncoder
+from imgcluster.encoders.named_encoders import NAMED_ENCODERS, NamedEncoder, TextTower
 from imgcluster.encoders.onnx_graph import is_inside, read_graph
 from imgcluster.encoders.preprocessing import compare_preprocessing, read_preprocessing
 from imgcluster.encoders.source import EncoderSource, filled_in, with_defaults
@@ -31,12 +32,23 @@ from imgcluster.options import EncoderOptions
 from imgcluster.progress import OnProgress
 from imgcluster.types import Precision
 
-__all__ = ["PREPROCESSING_FILE", "HubName", "hub_name", "hub_source", "weights_of"]
+__all__ = [
+    "PREPROCESSING_FILE",
+    "TOKENIZER_FILE",
+    "HubName",
+    "TextSource",
+    "hub_name",
+    "hub_source",
+    "text_source",
+    "text_tower_of",
+    "weights_of",
+]
 
 _LOG = logging.getLogger(__name__)
 
 _SYNTAX: Final = re.compile(r"hub:([\w.-]+/[\w.-]+)(?:@([^:@\s]+))?(?::(.+))?")
 PREPROCESSING_FILE: Final = "preprocessor_config.json"
+TOKENIZER_FILE: Final = "tokenizer.json"
 
 # The image part of a model comes before the whole model, which may need text, too.
 _STEMS: Final = ("vision_model", "model")
@@ -141,6 +153,80 @@ def hub_source(name: HubName, options: EncoderOptions, *, install: bool, on_prog
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextSource:
+    """The files of an encoder's text part, of the same commit as its image part.
+
+    Attributes:
+        model: The ONNX file.
+        tokenizer: The file ``tokenizer.json``.
+        tower: What is known of the text part.
+        folder: The folder of the encoder's files.
+        commit: The commit.
+        digest: A digest of both files.
+    """
+
+    model: Path
+    tokenizer: Path
+    tower: TextTower
+    folder: Path
+    commit: str
+    digest: str
+
+
+def text_tower_of(encoder: str) -> TextTower | None:
+    """Return the text part of an encoder, given by the name or the repository of a row; None if it has none."""
+    if encoder not in NAMED_ENCODERS and not encoder.startswith("hub:"):
+        return None
+    name = hub_name(encoder)
+    assert name is not None
+    rows = [row for row in NAMED_ENCODERS.values() if row.repository == name.repository]
+    return rows[0].text if rows else None
+
+
+def text_source(
+    encoder: str, precision: Precision, *, commit: str, install: bool, on_progress: OnProgress
+) -> TextSource | None:
+    """Return the verified files of the text part of an encoder that is installed.
+
+    Args:
+        encoder: The encoder's name, which `text_tower_of` knows.
+        precision: The precision of the text part.
+        commit: The commit of the image part, or its first digits.
+        install: Whether missing files may be downloaded; if not, None is returned where they are missing.
+        on_progress: Called during downloads.
+
+    Raises:
+        EncoderError: A file cannot be downloaded or has changed, or the encoder is installed from another commit.
+    """
+    name, tower = hub_name(encoder), text_tower_of(encoder)
+    assert name is not None
+    assert tower is not None
+    files = (TOKENIZER_FILE, tower.files[precision])
+    record = pinned(name.name)
+    if record is None or not all(_is_here(record, file) for file in files):
+        if not install:
+            return None
+        record = record or _install(name, on_progress)
+    if not record.commit.startswith(commit):
+        raise EncoderError(
+            f"the images were embedded with commit {commit} of {name.repository}, installed is {record.commit[:12]}: text "
+            "and images of different commits cannot be compared; embed the images again with --fresh"
+        )
+    tokenizer, model = (_file(name, file, install, on_progress) for file in files)
+    record = pinned(name.name)
+    assert record is not None
+    digest = hashlib.sha256("".join(record.files[file].sha256 for file in files).encode()).hexdigest()
+    return TextSource(
+        model=model,
+        tokenizer=tokenizer,
+        tower=tower,
+        folder=folder_of(name.name),
+        commit=record.commit,
+        digest=digest,
+    )
+
+
 def _install(name: HubName, on_progress: OnProgress) -> InstalledEncoder:
     """Resolve the revision, pin the commit, and download the preprocessing."""
     with installation_lock():
@@ -220,7 +306,7 @@ def _precision_of(file: str) -> Precision:
 
 
 def _file(name: HubName, file: str, install: bool, on_progress: OnProgress) -> Path:
-    """Return a verified ONNX file, after downloading it, or a file with its weights, if one is not here.
+    """Return a verified file, after downloading it, or a file with its weights, if one is not here.
 
     A pinned file that is missing is downloaded again, and must be what was pinned.
     """
@@ -229,7 +315,7 @@ def _file(name: HubName, file: str, install: bool, on_progress: OnProgress) -> P
     folder = folder_of(name.name)
     if _is_here(record, file):
         path = verified(record, file)
-        weights = weights_of(folder, file)
+        weights = weights_of(folder, file) if file.endswith(".onnx") else []
         if all(_is_here(record, entry) for entry in weights):
             for entry in weights:
                 verified(record, entry)
@@ -238,7 +324,7 @@ def _file(name: HubName, file: str, install: bool, on_progress: OnProgress) -> P
         raise EncoderError(f"{file} of {name.name} is not installed; imgcluster encoders pull {name.name}")
     with installation_lock():
         record = _download(pinned(name.name) or record, file, on_progress)
-        for entry in weights_of(folder, file):
+        for entry in weights_of(folder, file) if file.endswith(".onnx") else []:
             record = _download(record, entry, on_progress)
         pin(name.name, record)
     return folder / file

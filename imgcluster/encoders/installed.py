@@ -65,6 +65,8 @@ class InstalledEncoder:
         available: The ONNX file of each precision in the repository.
         files: The files that are here, by their path in the repository.
         reference: The fp32 vectors of `precision.reference_images`, as text; empty until they were computed.
+        pairing: The share of plain colors whose image is matched with its name, for each precision of the text part;
+            empty until it was computed.
     """
 
     name: str
@@ -74,6 +76,7 @@ class InstalledEncoder:
     available: Mapping[str, str]
     files: Mapping[str, PinnedFile] = field(default_factory=dict)
     reference: str = ""
+    pairing: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -187,6 +190,7 @@ def from_json(name: str, entry: Mapping[str, Any]) -> InstalledEncoder:
             _text(key): PinnedFile(int(value["size"]), _text(value["sha256"])) for key, value in entry["files"].items()
         },
         reference=_text(entry.get("reference", "")),
+        pairing={_text(key): float(value) for key, value in entry.get("pairing", {}).items()},
     )
     if not (_NAME.fullmatch(name) and ".." not in name and _COMMIT.fullmatch(encoder.commit)):
         raise ValueError(name)

@@ -15,7 +15,28 @@ from typing import Final
 from imgcluster.options import EncoderOptions
 from imgcluster.types import Metric, Precision
 
-__all__ = ["NAMED_ENCODERS", "NamedEncoder"]
+__all__ = ["NAMED_ENCODERS", "NamedEncoder", "TextTower"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextTower:
+    """The part of an encoder that turns text into vectors that are compared with those of images.
+
+    Attributes:
+        files: The ONNX file of each precision, the highest first.
+        output: Name of the graph's output.
+        length: The number of tokens that every text is padded or cut to, as in training.
+        padding: The token that fills up shorter texts.
+        prompt: The sentence that a single word is put into, at ``{}``.
+        megabytes: Size of the fp32 file in 10⁶ bytes, roughly.
+    """
+
+    files: Mapping[Precision, str]
+    output: str
+    length: int
+    padding: str
+    prompt: str
+    megabytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +56,7 @@ class NamedEncoder:
         megabytes: Size of the fp32 file in 10⁶ bytes, roughly.
         trained_on: The data the weights were trained on, in words.
         purpose: What it is good for, in a few words.
+        text: Its text part; None if it has none.
     """
 
     name: str
@@ -49,6 +71,7 @@ class NamedEncoder:
     megabytes: int
     trained_on: str
     purpose: str
+    text: TextTower | None = None
 
 
 _IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
@@ -133,6 +156,14 @@ _ROWS: Final = (
         megabytes=352,
         trained_on="400 million images with captions",
         purpose="by what images are about",
+        text=TextTower(
+            files=_files("text_model"),
+            output="text_embeds",
+            length=77,
+            padding="<|endoftext|>",
+            prompt="a photo of a {}.",
+            megabytes=254,
+        ),
     ),
     NamedEncoder(
         name="siglip2-base",
@@ -152,6 +183,15 @@ _ROWS: Final = (
         megabytes=372,
         trained_on="WebLI, images with captions in many languages",
         purpose="by what images are about, also in other languages",
+        # The text is pooled at its last token, which is padding: the length and the token have to be those of training.
+        text=TextTower(
+            files=_files("text_model"),
+            output="pooler_output",
+            length=64,
+            padding="<pad>",
+            prompt="This is a photo of {}.",
+            megabytes=1130,
+        ),
     ),
     NamedEncoder(
         name="nomic-vision",

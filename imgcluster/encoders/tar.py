@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Final
 
-from imgcluster.encoders.hub_source import PREPROCESSING_FILE, hub_name, weights_of
+from imgcluster.encoders.hub_source import PREPROCESSING_FILE, TOKENIZER_FILE, hub_name, weights_of
 from imgcluster.encoders.installed import (
     InstalledEncoder,
     PinnedFile,
@@ -163,9 +163,10 @@ def _extract(tar: tarfile.TarFile, encoder: InstalledEncoder, folder: Path) -> N
 
 
 def _check_files(encoder: InstalledEncoder, folder: Path) -> None:
-    """Check that every file is a model, the weights of one, or its preprocessing."""
+    """Check that every file is a model, the weights of one, its preprocessing, or its tokenizer."""
     models = [name for name in encoder.files if name.endswith(".onnx")]
-    known = {PREPROCESSING_FILE, *models, *(weights for name in models for weights in weights_of(folder, name))}
+    weights = (file for name in models for file in weights_of(folder, name))
+    known = {PREPROCESSING_FILE, TOKENIZER_FILE, *models, *weights}
     if not models:
         raise _Invalid("it has no ONNX file")
     if unknown := sorted(set(encoder.files) - known):

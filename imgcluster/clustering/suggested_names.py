@@ -1,0 +1,59 @@
+"""Suggested names of clusters: the words of a vocabulary that most of a cluster's images are similar to."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from imgcluster.types import Labels, Vectors
+
+__all__ = ["SUPPORT", "TOP_SHARE", "suggest_names"]
+
+TOP_SHARE: Final = 0.01
+"""An image supports the words that are most similar to it: this share of the vocabulary, at least one word."""
+
+SUPPORT: Final = 0.5
+"""The least share of a cluster's images that support its name."""
+
+_ROWS: Final = 4096
+
+
+def suggest_names(vectors: Vectors, labels: Labels, words: Vectors) -> dict[int, int]:
+    """Return the index of a word for each cluster that has one; no word is used twice.
+
+    A cluster gets the word with the largest difference between the share of its own images that support the word and
+    that of all other images; of several, the one most similar to its images. A word that all clusters support, such as
+    "photo", therefore names none of several clusters.
+
+    Args:
+        vectors: Of the images, ``float32 (n, d)`` of length 1.
+        labels: The cluster of each image, ``int64 (n,)``; −1 is noise.
+        words: Of the vocabulary, ``float32 (w, d)`` of length 1; w is at least 1.
+    """
+    count = int(labels.max(initial=-1)) + 1
+    if count == 0:
+        return {}
+    top = max(1, round(TOP_SHARE * len(words)))
+    # The last row is noise, as index −1.
+    support = np.zeros((count + 1, len(words)), dtype=np.int64)
+    totals = np.zeros((count, vectors.shape[1]), dtype=np.float64)
+    for start in range(0, len(vectors), _ROWS):
+        part = slice(start, start + _ROWS)
+        best = np.argpartition(-(vectors[part] @ words.T), top - 1, axis=1)[:, :top]
+        np.add.at(support, (labels[part][:, None], best), 1)
+    for cluster in range(count):
+        totals[cluster] = vectors[labels == cluster].sum(axis=0, dtype=np.float64)
+    sizes = np.bincount(labels[labels >= 0], minlength=count)[:, None]
+    inside = support[:count] / np.maximum(sizes, 1)
+    outside = (support.sum(axis=0) - support[:count]) / np.maximum(len(labels) - sizes, 1)
+    # Rounded, so that the order of the images does not decide.
+    similarity = np.round(totals @ words.T.astype(np.float64) / np.maximum(sizes, 1), 6)
+    clusters, candidates = np.nonzero((inside >= SUPPORT) & (inside > outside))
+    differences = np.round(inside - outside, 6)[clusters, candidates]
+    names: dict[int, int] = {}
+    for index in np.lexsort((candidates, clusters, -similarity[clusters, candidates], -differences)):
+        cluster, word = int(clusters[index]), int(candidates[index])
+        if cluster not in names and word not in names.values():
+            names[cluster] = word
+    return dict(sorted(names.items()))
