@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from imgcluster.commands.apply import ApplySummary, apply
     from imgcluster.commands.cluster import ClusterSummary, cluster
     from imgcluster.commands.compare import Comparison, compare
+    from imgcluster.commands.compare_encoders import EncoderComparison, compare_encoders
     from imgcluster.commands.doctor import DoctorSummary, doctor
     from imgcluster.commands.embed import EmbedSummary, embed
     from imgcluster.commands.encode import Encoder
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from imgcluster.commands.load import Collection, load
     from imgcluster.commands.report import ReportSummary, report_page
     from imgcluster.commands.run import RunSummary, run
+    from imgcluster.commands.search import SearchSummary, search
+    from imgcluster.commands.sort import SortSummary, sort
     from imgcluster.commands.undo import UndoSummary, undo
     from imgcluster.encoders import EncoderInfo
     from imgcluster.errors import (
@@ -70,6 +73,8 @@ _HOME: Final = {
     "cluster": "commands.cluster",
     "Comparison": "commands.compare",
     "compare": "commands.compare",
+    "EncoderComparison": "commands.compare_encoders",
+    "compare_encoders": "commands.compare_encoders",
     "DoctorSummary": "commands.doctor",
     "doctor": "commands.doctor",
     "EmbedSummary": "commands.embed",
@@ -90,6 +95,10 @@ _HOME: Final = {
     "report_page": "commands.report",
     "RunSummary": "commands.run",
     "run": "commands.run",
+    "SearchSummary": "commands.search",
+    "search": "commands.search",
+    "SortSummary": "commands.sort",
+    "sort": "commands.sort",
     "UndoSummary": "commands.undo",
     "undo": "commands.undo",
     "Progress": "progress",
@@ -107,6 +116,7 @@ __all__ = [
     "EmbedOptions",
     "EmbedSummary",
     "Encoder",
+    "EncoderComparison",
     "EncoderEntry",
     "EncoderError",
     "EncoderFiles",
@@ -120,6 +130,8 @@ __all__ = [
     "Progress",
     "ReportSummary",
     "RunSummary",
+    "SearchSummary",
+    "SortSummary",
     "UndoSummary",
     "UsageError",
     "WorkspaceError",
@@ -127,6 +139,7 @@ __all__ = [
     "apply",
     "cluster",
     "compare",
+    "compare_encoders",
     "doctor",
     "embed",
     "encoder_export",
@@ -139,6 +152,8 @@ __all__ = [
     "load",
     "report_page",
     "run",
+    "search",
+    "sort",
     "undo",
 ]
 

@@ -220,10 +220,18 @@ class ClusterOptions:
     place: str = option(
         "symlink", "How images get into the folders: symlink, copy, hardlink, move or none.", metavar="MODE"
     )
+    vocabulary: str | None = option(
+        None,
+        "Words for suggested names, with an encoder that knows text: everyday (bundled), none, or a file with one per "
+        "line. By default everyday, if the text part of the encoder is installed.",
+        metavar="everyday|none|FILE",
+    )
     seed: int = option(0, "The same seed gives the same result.")
 
     def __post_init__(self) -> None:
         _make_integers(self, "k", "min_cluster_size", "seed")
+        if self.vocabulary is not None:
+            object.__setattr__(self, "vocabulary", os.fspath(self.vocabulary))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import typer
 from imgcluster.cli import (
     apply,
     cluster,
+    compare,
     doctor,
     embed,
     encoders,
@@ -18,6 +19,8 @@ from imgcluster.cli import (
     reconstruct,
     report,
     run,
+    search,
+    sort,
     train_encoder,
     undo,
 )
@@ -36,7 +39,10 @@ encoders_app = typer.Typer(help="The encoders that are there.", no_args_is_help=
 app.command("embed")(embed.embed_command)
 app.command("cluster", cls=CommandWithMethods)(cluster.cluster_command)
 app.command("run", cls=CommandWithMethods)(run.run_command)
+app.command("search")(search.search_command)
+app.command("sort")(sort.sort_command)
 app.command("evaluate")(evaluate.evaluate_command)
+app.command("compare")(compare.compare_command)
 app.command("report")(report.report_command)
 app.command("apply")(apply.apply_command)
 app.command("undo")(undo.undo_command)

@@ -70,7 +70,8 @@ def show_clusters(rows: Sequence[ClusterRow], workspace: str) -> None:
     if not rows:
         return
     named = any(row.name for row in rows)
-    names = ("name",) if named else ()
+    suggested = any(row.suggested_name for row in rows)
+    names = (*(("name",) if named else ()), *(("suggested name",) if suggested else ()))
     table = new_table(
         "cluster",
         *names,
@@ -82,7 +83,7 @@ def show_clusters(rows: Sequence[ClusterRow], workspace: str) -> None:
         right=_NUMERIC_COLUMNS,
     )
     for row in rows[:ROWS]:
-        name = (plain(row.name),) if named else ()
+        name = (*((plain(row.name),) if named else ()), *((plain(row.suggested_name),) if suggested else ()))
         table.add_row(
             str(row.cluster),
             *name,

@@ -59,13 +59,14 @@ def encoders_pull_command(
     screen: Screen,
     name: Annotated[str, typer.Argument(metavar="NAME|hub:OWNER/REPO", help="The encoder.")],
     precision: from_field(EmbedOptions, "precision") = "auto",  # type: ignore[valid-type]
+    text: Annotated[bool, typer.Option("--text", help="Download its text part, too.")] = False,
     workspace: AnyWorkspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Download an encoder of the Hugging Face hub, verify it and pin it."""
     from imgcluster.commands.encoder_files import encoder_pull
 
     with screen.progress() as on_progress:
-        entry = encoder_pull(name, precision=precision, on_progress=on_progress)
+        entry = encoder_pull(name, precision=precision, text=text, on_progress=on_progress)
     screen.show(entry, _show_pulled)
 
 

@@ -25,6 +25,7 @@ STAGES: Final = {
     "load": ("Loading embeddings", ""),
     "cluster": ("Clustering", ""),
     "compare": ("Clustering", "methods"),
+    "texts": ("Embedding texts", "texts"),
     "measure": ("Evaluating", ""),
     "place": ("Placing", "files"),
     "layout": ("Computing the map", ""),

@@ -205,8 +205,9 @@ class _Tables:
         self._rows = list(read_table(workspace.assignments, ASSIGNMENTS))
         self.assignment_columns = list(self._rows[0])
         present = before.table[0] if before.table else ()
-        # The name is the last column.
-        self.cluster_columns = [name for name in dict.fromkeys([*present, *CLUSTERS]) if name != "name"] + ["name"]
+        # The names are the last columns.
+        last = ("name", "suggested_name")
+        self.cluster_columns = [name for name in dict.fromkeys([*present, *CLUSTERS]) if name not in last] + [*last]
         self._confidence = before.confidence.copy()
         self.measures: Measures | None = None
         self.confusion: Confusion | None = None
@@ -269,8 +270,8 @@ class _Tables:
                     "mean_distance": f"{facts.mean_distance:.4f}",
                     "silhouette": "" if facts.silhouette is None else f"{facts.silhouette:.4f}",
                 }
-                if "stability" in row and (members != (self._before.clusters == number)).any():
-                    row["stability"] = ""
+                if (members != (self._before.clusters == number)).any():
+                    row |= {"stability": "", "suggested_name": ""}
             yield row
 
 

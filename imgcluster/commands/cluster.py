@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,16 +12,17 @@ from imgcluster._version import __version__
 from imgcluster.clustering import METHODS, Settings, choose_method
 from imgcluster.clustering.run import cluster_embeddings
 from imgcluster.commands.cluster_warnings import about_encoder, about_groups, about_statistics, quality
-from imgcluster.commands.page import with_normalized_lengths, write_page
-from imgcluster.commands.replace_results import read_placement, replacing_results, require_not_moved
+from imgcluster.commands.naming import suggested_names, vocabulary_of
+from imgcluster.commands.page import with_normalized_lengths
+from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish
+from imgcluster.commands.replace_results import read_placement, require_not_moved
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.errors import WorkspaceError
 from imgcluster.evaluation.internal import measure
 from imgcluster.features.reduce import choose_reduction
-from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, with_changes
-from imgcluster.placement import Journal, PlacementResult, PlaceMode, check_mode, place, plan_placement
+from imgcluster.placement import PlaceMode, check_mode
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Candidate, ClusteringResult, check_level
 from imgcluster.workspace.caches import read_clustering, write_clustering
@@ -29,36 +30,9 @@ from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
 from imgcluster.workspace.results import encoder_identity, encoder_metric
 from imgcluster.workspace.shards import Embeddings, load
-from imgcluster.workspace.table_columns import CANDIDATES, ClusterRow
+from imgcluster.workspace.table_columns import ClusterRow
 
 __all__ = ["ClusterRequest", "ClusterRow", "ClusterSummary", "ClusteringMetrics", "cluster", "resolve"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusteringMetrics:
-    """What is on record of a clustering: in the summary, in ``metrics.json`` and in the manifest.
-
-    Attributes:
-        method: The method, as ``--method`` names it.
-        reduction: How the embeddings were reduced.
-        parameters: The values that the method used.
-        images: Clustered images, noise included.
-        layers: The numbers of clusters of the layers that ``--level`` can pick, the finest first.
-        layer: The index of the picked layer.
-        noise: Images in no cluster.
-        silhouette: Mean silhouette in [-1, 1]; None where it is not defined.
-        quality: How far the clusters can be trusted, in one sentence.
-    """
-
-    method: str
-    reduction: str
-    parameters: dict[str, Any]
-    images: int
-    layers: tuple[int, ...]
-    layer: int
-    noise: int
-    silhouette: float | None
-    quality: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +78,9 @@ class ClusterRequest:
 
     @property
     def fit_options(self) -> dict[str, Any]:
-        """The options that the fit depends on: all but the layer and the placement."""
+        """The options that the fit depends on: all but the layer, the placement and the names."""
         values = dataclasses.asdict(self.options)
-        return {name: value for name, value in values.items() if name not in ("level", "place")}
+        return {name: value for name, value in values.items() if name not in ("level", "place", "vocabulary")}
 
 
 def resolve(options: ClusterOptions) -> ClusterRequest:
@@ -118,6 +92,7 @@ def resolve(options: ClusterOptions) -> ClusterRequest:
     settings = Settings.of(options.k, min_cluster_size=options.min_cluster_size, seed=options.seed)
     method = choose_method(options.method, options.k, options.min_cluster_size)
     check_level(options.level)
+    vocabulary_of(options.vocabulary)
     reduction = choose_reduction(options.reduce, METHODS[method].reduction)
     return ClusterRequest(options, method, reduction, settings, check_mode(options.place))
 
@@ -133,8 +108,8 @@ def cluster(
     """Cluster the workspace's embeddings and write all results.
 
     Folders, tables and page of an earlier clustering are replaced; files that imgcluster did not write stay. Where
-    the last clustering was of the same images under the same options, except for `level` and `place`, its fit is
-    reused.
+    the last clustering was of the same images under the same options, except for `level`, `place` and `vocabulary`, its
+    fit is reused.
 
     Args:
         workspace: The workspace folder.
@@ -167,16 +142,12 @@ def cluster(
         watch.lap("cluster")
 
         on_progress(Progress("measure", 0))
-        found = _evaluate(workspace, embeddings, manifest, request, fit, note)
+        found = _evaluate(workspace, embeddings, manifest, request, fit, note, on_progress)
         watch.lap("measure")
 
-        if dry_run:
-            count = len(embeddings.locations)
-            placed = PlacementResult({} if request.mode == "none" else {request.mode: count}, ())
-        else:
-            placed = _publish(workspace, found, journal, watch, on_progress)
+        placed = found.preview() if dry_run else publish(workspace, found, journal, watch, on_progress)
     return ClusterSummary(
-        **_fields(found.facts),
+        **found.facts.fields,
         workspace=to_text(workspace.path),
         clusters=found.tables.rows,
         candidates=found.tables.clustering.candidates,
@@ -189,31 +160,6 @@ def cluster(
         seconds=watch.seconds,
         warnings=found.warnings(placed),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Evaluated:
-    """A clustering with all that is published of it.
-
-    Attributes:
-        request: The request.
-        manifest: The workspace's manifest.
-        tables: The tables; their embeddings are normalized as `write_page` needs them.
-        facts: The metrics.
-        silhouette_sample: The number of images that the mean silhouette was computed on.
-        notes: The warnings before files are placed.
-    """
-
-    request: ClusterRequest
-    manifest: dict[str, Any]
-    tables: ClusteringTables
-    facts: ClusteringMetrics
-    silhouette_sample: int
-    notes: tuple[str, ...]
-
-    def warnings(self, placed: PlacementResult) -> tuple[str, ...]:
-        """Return all warnings, those on placed files included."""
-        return (*self.notes, *_about_files(placed, self.request.mode, self.manifest))
 
 
 def _fit(
@@ -245,7 +191,8 @@ def _evaluate(
     request: ClusterRequest,
     fit: ClusteringResult,
     note: str,
-) -> _Evaluated:
+    on_progress: OnProgress,
+) -> Evaluated:
     """Measure the requested layer of a fit; the vectors of `embeddings` are normalized in place."""
     clustering = fit.clustering.at(request.options.level)
     stability = fit.stability[clustering.chosen]
@@ -263,56 +210,21 @@ def _evaluate(
         silhouette=rounded(measures.silhouette),
         quality=quality(stability, images, noise),
     )
-    tables = ClusteringTables(workspace, manifest, embeddings, clustering, measures, stability)
-    notes = (*filter(None, [note]), *_about_clusters(fit, request, embeddings, manifest))
-    return _Evaluated(request, manifest, tables, facts, measures.silhouette_sample, notes)
-
-
-def _publish(
-    workspace: Workspace, found: _Evaluated, journal: Journal | None, watch: Stopwatch, on_progress: OnProgress
-) -> PlacementResult:
-    """Replace the results in the workspace, all or none, and the files placed by `journal`."""
-    tables = found.tables
-    options = dataclasses.asdict(found.request.options)
-    metrics = {
-        "imgcluster": __version__,
-        "fingerprint": tables.embeddings.fingerprint,
-        "base": tables.base,
-        "options": options,
-        "clusters": len(tables.rows),
-        "silhouette_sample": found.silhouette_sample,
-        **_fields(found.facts),
-    }
-    with replacing_results(workspace, journal, metrics):
-        placed = _place(workspace, tables, found.request.mode, on_progress)
-        tables.write()
-        _write_candidates(workspace, tables.clustering.candidates)
-        watch.lap("place")
-        metrics["warnings"] = list(found.warnings(placed))
-        results = tables.results(metrics)
-        write_page(workspace, results, tables.embeddings, found.manifest, placed.journal, on_progress=on_progress)
-        watch.lap("report")
-        record = {"options": options, "clusters": len(tables.rows), **_fields(found.facts)}
-        record |= {"placed": placed.counts, "seconds": watch.stages}
-        workspace.write_manifest(found.manifest | {"cluster": record})
-    return placed
-
-
-def _place(workspace: Workspace, tables: ClusteringTables, mode: PlaceMode, on_progress: OnProgress) -> PlacementResult:
-    if mode == "none":
-        return PlacementResult({}, ())
-    journal = plan_placement(tables.embeddings.locations, tables.labels, workspace.clusters, mode, tables.names)
-    total = len(journal.entries)
-    return place(journal, workspace.journal, step=lambda done: on_progress(Progress("place", done, total)))
-
-
-def _write_candidates(workspace: Workspace, candidates: Sequence[Candidate]) -> None:
-    if not candidates:
-        return
-    from imgcluster.report.plots import candidates_figure, save
-
-    write_table(workspace.candidates_table, CANDIDATES, (dataclasses.astuple(candidate) for candidate in candidates))
-    save(candidates_figure(candidates), workspace.candidates_picture)
+    suggested, missing = suggested_names(
+        manifest, embeddings.vectors, clustering.labels, request.options.vocabulary, on_progress
+    )
+    tables = ClusteringTables(
+        workspace, manifest, embeddings, clustering, measures, stability, suggested_names=suggested
+    )
+    return Evaluated(
+        options=dataclasses.asdict(request.options),
+        mode=request.mode,
+        manifest=manifest,
+        tables=tables,
+        facts=facts,
+        silhouette_sample=measures.silhouette_sample,
+        notes=(*filter(None, [note, missing]), *_about_clusters(fit, request, embeddings, manifest)),
+    )
 
 
 def _about_clusters(
@@ -327,21 +239,3 @@ def _about_clusters(
     )
     yield from about_statistics(clustering.labels, embeddings)
     yield from about_encoder(manifest["encoder"], embeddings)
-
-
-def _about_files(placed: PlacementResult, mode: str, manifest: dict[str, Any]) -> Iterator[str]:
-    if manifest.get("state") != "embedded":
-        yield "The last embed was interrupted, so images are missing here; run the same embed command to complete it."
-    others = sorted(set(placed.counts) - {mode})
-    if others:
-        yield f"This file system does not allow every {mode}; some files were placed by {' and '.join(others)} instead."
-    if placed.missing:
-        yield (
-            f"The files of {len(placed.missing)} images no longer exist, so the folders lack them; the first is "
-            f"{placed.missing[0]}. Run imgcluster embed again on their folder or, where that was renamed or removed, "
-            "start over with --fresh."
-        )
-
-
-def _fields(facts: ClusteringMetrics) -> dict[str, Any]:
-    return {field.name: getattr(facts, field.name) for field in dataclasses.fields(ClusteringMetrics)}

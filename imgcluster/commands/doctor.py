@@ -19,9 +19,9 @@ from imgcluster.encoders.devices import available_devices
 from imgcluster.errors import DeviceError, ImgclusterError
 from imgcluster.optional import EXTRAS, UnavailablePackage, import_optional
 from imgcluster.options import DEFAULT_ENCODER
-from imgcluster.types import Pixels
+from imgcluster.types import InputSpec, Pixels
 
-__all__ = ["DeviceCheck", "DoctorSummary", "doctor"]
+__all__ = ["DeviceCheck", "DoctorSummary", "doctor", "images_per_second", "random_images"]
 
 _BATCH: Final = 16
 _ROUNDS: Final = 3
@@ -98,8 +98,7 @@ def doctor(*, encoder: str | os.PathLike[str] = DEFAULT_ENCODER, device: str | N
     """
     reference = Encoder(encoder, device="cpu")
     spec = reference.info.input_spec
-    generator = np.random.default_rng(0)
-    images: Pixels = generator.integers(0, 256, (_BATCH, spec.height, spec.width, spec.channels), dtype=np.uint8)
+    images = random_images(spec)
     expected = reference.encode(images)
     best = Encoder(encoder, device=device or "auto").device
     names = [device] if device and device != "auto" else available_devices()
@@ -128,11 +127,7 @@ def _check(
         # The same weights as on the CPU, so that the difference is that of the device.
         model = Encoder(encoder, device=device, precision=precision or "auto")
         vectors = model.encode(images)
-        seconds = []
-        for _ in range(_ROUNDS):
-            start = time.perf_counter()
-            model.encode(images)
-            seconds.append(time.perf_counter() - start)
+        speed = images_per_second(model, images)
     except DeviceError as error:
         return DeviceCheck(device=device, runs=False, problem=str(error))
     except ImgclusterError as error:
@@ -142,9 +137,25 @@ def _check(
         device=device,
         runs=True,
         problem="" if difference <= _TOLERANCE else "its results differ from those of the CPU: do not use it",
-        images_per_second=round(len(images) / statistics.median(seconds), 1),
+        images_per_second=speed,
         difference=difference,
     )
+
+
+def random_images(spec: InputSpec) -> Pixels:
+    """Return a batch of random images in the input size of an encoder."""
+    generator = np.random.default_rng(0)
+    return generator.integers(0, 256, (_BATCH, spec.height, spec.width, spec.channels), dtype=np.uint8)
+
+
+def images_per_second(model: Encoder, images: Pixels) -> float:
+    """Return how many images per second an encoder processes, in the median of a few rounds; it has run before."""
+    seconds = []
+    for _ in range(_ROUNDS):
+        start = time.perf_counter()
+        model.encode(images)
+        seconds.append(time.perf_counter() - start)
+    return round(len(images) / statistics.median(seconds), 1)
 
 
 def _formats() -> dict[str, bool]:

@@ -18,10 +18,10 @@ from imgcluster.commands.replace_results import read_placement
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path, remove, sync_folder, write_json
 from imgcluster.fileio.path_text import from_text
-from imgcluster.placement import read_journal, relocate
+from imgcluster.placement import folder_name, group_folder_name, read_journal, relocate
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace, read_json
-from imgcluster.workspace.results import Results, encoder_identity, read_tables
+from imgcluster.workspace.results import SORT, Results, encoder_identity, read_tables
 from imgcluster.workspace.shards import Embeddings, load
 
 __all__ = [
@@ -127,7 +127,16 @@ def relocate_placed(
     def step(done: int, total: int) -> None:
         on_progress(Progress(stage, done, total))
 
-    return relocate(journal, workspace.journal, results.locations, clusters, names, file_names=file_names, step=step)
+    return relocate(
+        journal,
+        workspace.journal,
+        results.locations,
+        clusters,
+        names,
+        folder_name=group_folder_name if results.metrics.get("method") == SORT else folder_name,
+        file_names=file_names,
+        step=step,
+    )
 
 
 def _file_names(journal: Path, locations: Sequence[str]) -> dict[str, str]:

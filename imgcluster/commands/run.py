@@ -14,7 +14,9 @@ from typing import Any
 
 from imgcluster.commands.cluster import ClusterSummary, cluster, resolve
 from imgcluster.commands.embed import EmbedSummary, embed, refuse_own_output
+from imgcluster.commands.naming import NO_VOCABULARY
 from imgcluster.commands.replace_results import read_placement, require_not_moved
+from imgcluster.commands.text import require_text
 from imgcluster.errors import ImgclusterError, WorkspaceError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions, with_changes
@@ -70,6 +72,8 @@ def run(
         embedding or EmbedOptions(), {name: value for name, value in changes.items() if name not in names}
     )
     resolve(clustering)
+    if clustering.vocabulary not in (None, NO_VOCABULARY):
+        require_text(os.fspath(embedding.encoder))
     paths = [paths] if isinstance(paths, str | os.PathLike) else paths
     with _rehearsal(workspace, paths) if dry_run else nullcontext(workspace) as folder:
         embedded = embed(paths, workspace=folder, files=files, options=embedding, on_progress=on_progress)

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Interval", "Intervals", "Scores", "intervals", "score"]
+__all__ = ["Interval", "Intervals", "Scores", "adjusted_rand_index", "intervals", "score"]
 
 Interval = tuple[float, float]
 """The ends of a 95 % confidence interval."""
@@ -85,6 +85,13 @@ def score(clusters: npt.NDArray[np.int64], labels: Sequence[str]) -> Scores:
         confusion=confusion,
         matching=tuple(int(numbers[matched[row]]) if row in matched else None for row in range(len(names))),
     )
+
+
+def adjusted_rand_index(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> float:
+    """Return the adjusted Rand index of two clusterings ``int64 (n,)`` of the same images, in [−0.5, 1]."""
+    from sklearn.metrics import adjusted_rand_score
+
+    return float(adjusted_rand_score(first, second))
 
 
 def intervals(scores: Scores, *, seed: int = 0) -> Intervals:

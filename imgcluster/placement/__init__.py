@@ -7,7 +7,14 @@ independent file; nothing is ever overwritten.
 
 from imgcluster.placement.journal import CLUSTERS_FOLDER, PLACE_MODES, Journal, PlaceMode, check_mode, read_journal
 from imgcluster.placement.place import PlacementResult, place
-from imgcluster.placement.plan import NOISE_FOLDER, folder_name, plan_placement
+from imgcluster.placement.plan import (
+    NOISE_FOLDER,
+    UNSORTED_FOLDER,
+    FolderName,
+    folder_name,
+    group_folder_name,
+    plan_placement,
+)
 from imgcluster.placement.relocation import relocate
 from imgcluster.placement.undo import UndoResult, undo_placement
 
@@ -15,12 +22,15 @@ __all__ = [
     "CLUSTERS_FOLDER",
     "NOISE_FOLDER",
     "PLACE_MODES",
+    "UNSORTED_FOLDER",
+    "FolderName",
     "Journal",
     "PlaceMode",
     "PlacementResult",
     "UndoResult",
     "check_mode",
     "folder_name",
+    "group_folder_name",
     "place",
     "plan_placement",
     "read_journal",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -14,13 +14,20 @@ from imgcluster.placement.journal import Entry, Journal, PlaceMode
 
 __all__ = [
     "NOISE_FOLDER",
+    "UNSORTED_FOLDER",
+    "FolderName",
     "existing_names",
     "folder_name",
     "free_name",
+    "group_folder_name",
     "plan_placement",
 ]
 
 NOISE_FOLDER: Final = "noise"
+UNSORTED_FOLDER: Final = "unsorted"
+
+FolderName = Callable[[int, str], str]
+"""Returns the name of the folder for a cluster's number and name."""
 
 # The longest file name of common file systems.
 _NAME_BYTES: Final = 255
@@ -33,6 +40,13 @@ def folder_name(cluster: int, name: str = "") -> str:
         return NOISE_FOLDER
     slug = _slug(name)
     return f"cluster_{cluster:03d}" + (f"_{slug}" if slug else "")
+
+
+def group_folder_name(group: int, name: str = "") -> str:
+    """Return the folder name of a described group: a slug of its name; −1 is unsorted."""
+    if group < 0:
+        return UNSORTED_FOLDER
+    return _slug(name) or f"group_{group:03d}"
 
 
 def _slug(name: str) -> str:
@@ -56,6 +70,8 @@ def plan_placement(
     folder: Path,
     mode: PlaceMode,
     names: Mapping[int, str] = MappingProxyType({}),
+    *,
+    folder_name: FolderName = folder_name,
 ) -> Journal:
     """Return a journal that places each image in its cluster's folder under its own name.
 
@@ -68,6 +84,7 @@ def plan_placement(
         folder: The folder for the folders of all clusters.
         mode: How the files will be placed.
         names: The names of the named clusters.
+        folder_name: Returns the name of a cluster's folder.
     """
     taken: dict[str, dict[str, int]] = {}
     entries = []

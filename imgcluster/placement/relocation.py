@@ -17,7 +17,7 @@ from imgcluster.errors import PlacementError
 from imgcluster.fileio.atomic import make_folder
 from imgcluster.fileio.path_text import from_text, to_text
 from imgcluster.placement.journal import Entry, Journal, one_per_source, write_journal
-from imgcluster.placement.plan import existing_names, folder_name, free_name
+from imgcluster.placement.plan import FolderName, existing_names, folder_name, free_name
 
 __all__ = ["relocate"]
 
@@ -29,6 +29,7 @@ def relocate(
     clusters: Sequence[int],
     names: Mapping[int, str],
     *,
+    folder_name: FolderName = folder_name,
     file_names: Mapping[str, str] = MappingProxyType({}),
     step: Callable[[int, int], None] = lambda done, total: None,
 ) -> int:
@@ -43,6 +44,7 @@ def relocate(
         locations: Absolute paths of the images, as texts.
         clusters: The cluster of each image; −1 is noise.
         names: The names of the named clusters.
+        folder_name: Returns the name of a cluster's folder.
         file_names: The name that each moving file gets, by location; its original name if it is not listed.
         step: Called with the number of files done and in total.
 

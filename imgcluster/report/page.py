@@ -82,6 +82,7 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
     return {
         "number": cluster.number,
         "name": cluster.name,
+        "suggestedName": cluster.suggested_name,
         "color": cluster_color(cluster.number),
         "marker": marker(cluster.number),
         "size": cluster.size,

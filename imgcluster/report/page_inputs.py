@@ -61,6 +61,7 @@ def cluster_rows(
             Cluster(
                 number=number,
                 name=row.get("name", ""),
+                suggested_name=row.get("suggested_name", ""),
                 size=int(inside.sum()),
                 silhouette=_float(row, "silhouette"),
                 stability=_float(row, "stability"),

@@ -32,6 +32,7 @@ class Cluster:
         medoid: Row of its medoid in `Images`.
         nearest: The nearest other clusters, with their distances.
         representatives: Rows of typical images in `Images`.
+        suggested_name: A word that most of its images are similar to; "" without one.
     """
 
     number: int
@@ -43,6 +44,7 @@ class Cluster:
     medoid: int | None
     nearest: tuple[tuple[int, float], ...]
     representatives: tuple[int, ...]
+    suggested_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,8 @@ def headline(metrics: dict[str, Any]) -> str:
     images, clusters = _count(metrics["images"], "image"), metrics["clusters"]
     if not clusters:
         return f"No clusters were found in {images}."
+    if metrics.get("method") == "sort":
+        return f"{images} {_were(metrics['images'])} sorted into {_count(clusters, 'group')}."
     if isinstance(metrics["options"].get("k"), int):
         return f"{images} {_were(metrics['images'])} divided into {_count(clusters, 'cluster')}."
     return f"{_count(clusters, 'cluster')} {_were(clusters)} found in {images}."

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ class ClusteringTables:
     Attributes:
         base: The folder that the tables' paths are relative to.
         labels: The cluster of each image.
-        names: The names of clusters of an earlier clustering that apply to this one.
+        names: The names of clusters: those given, else those of an earlier clustering that apply to this one.
         paths: Paths relative to `base`, as in the tables.
         rows: The rows of ``clusters.csv``.
     """
@@ -40,6 +41,9 @@ class ClusteringTables:
         clustering: Clustering,
         measures: Measures,
         stability: Sequence[float | None],
+        *,
+        names: Mapping[int, str] | None = None,
+        suggested_names: Mapping[int, str] = MappingProxyType({}),
     ) -> None:
         self.embeddings = embeddings
         self.clustering = clustering
@@ -50,7 +54,9 @@ class ClusteringTables:
         self._complete = manifest.get("state") == "embedded"
         self.base = str(manifest["base"]) if "base" in manifest else common_base(list(embeddings.roots))
         self.paths = [relative_path(location, self.base) for location in embeddings.locations]
-        self.names = match_names(read_names(workspace), embeddings.locations, clustering.labels)
+        if names is None:
+            names = match_names(read_names(workspace), embeddings.locations, clustering.labels)
+        self.names = names
         self.rows = tuple(
             ClusterRow(
                 cluster=facts.cluster,
@@ -62,6 +68,7 @@ class ClusteringTables:
                 stability=rounded(stability[facts.cluster]),
                 mean_confidence=round(float(clustering.confidence[clustering.labels == facts.cluster].mean()), 4),
                 name=self.names.get(facts.cluster, ""),
+                suggested_name=suggested_names.get(facts.cluster, ""),
             )
             for facts in measures.clusters
         )

@@ -17,12 +17,16 @@ from imgcluster.workspace.shards import contents
 from imgcluster.workspace.table_columns import ASSIGNMENTS
 
 __all__ = [
+    "SORT",
     "Results",
     "encoder_identity",
     "encoder_metric",
     "read_results",
     "read_tables",
 ]
+
+SORT: Final = "sort"
+"""The method in ``metrics.json`` of images that were sorted into described groups."""
 
 _REQUIRED: Final = ("cluster", "size", "medoid", "mean_distance", "silhouette")
 

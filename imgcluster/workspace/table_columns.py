@@ -33,6 +33,7 @@ class ClusterRow:
         stability: The bootstrap Jaccard stability in [0, 1]; None if undefined.
         mean_confidence: The mean confidence of the members, in [0, 1].
         name: The name given by the user; "" for none.
+        suggested_name: A word that most of its images are similar to; "" for none.
     """
 
     cluster: int
@@ -44,6 +45,7 @@ class ClusterRow:
     stability: float | None
     mean_confidence: float
     name: str
+    suggested_name: str = ""
 
 
 SKIPPED: Final = ("path", "reason")

@@ -38,12 +38,26 @@ function nameField(number) {
     placeholder: "no name",
   });
   const problem = element("p", { class: "problem", role: "alert" });
-  input.addEventListener("change", () => {
+  const rename = () => {
     problem.textContent = plan.nameProblem(number, input.value);
     input.setAttribute("aria-invalid", problem.textContent !== "");
     if (!problem.textContent) plan.rename(number, input.value);
-  });
-  return [element("p", { class: "field" }, element("label", { for: "name" }, "Name"), input), problem];
+  };
+  input.addEventListener("change", rename);
+  const field = element("p", { class: "field" }, element("label", { for: "name" }, "Name"), input);
+  return [field, suggestion(number, input, rename), problem];
+}
+
+// The suggested name and a button that takes it; empty without one.
+function suggestion(number, input, rename) {
+  const { suggestedName } = clusters.get(number);
+  if (!suggestedName) return "";
+  const take = () => {
+    input.value = suggestedName;
+    rename();
+  };
+  const button = element("button", { type: "button", class: "link", onclick: take }, "Use it");
+  return element("p", { class: "soft" }, `Suggested name: ${suggestedName}. `, button);
 }
 
 function mergeField(number) {

@@ -10,6 +10,11 @@ function fullTitle(number) {
   return name ? `Cluster ${number}, ${name}` : shortTitle(number);
 }
 
+// What is shown beside the title of an unnamed cluster.
+function suggestedName(number) {
+  return plan.nameOf(number) ? "" : clusters.get(number).suggestedName;
+}
+
 function clusterMarker(number) {
   const { color, marker } = clusters.get(number);
   return element("span", { class: `marker ${marker}`, style: { "--color": color }, "aria-hidden": "true" });

@@ -39,13 +39,10 @@ function clusterSection(cluster) {
 
 function retitleGallery() {
   for (const { number, section } of clusters.values()) {
+    const beside = plan.nameOf(number) ? String(number) : suggestedName(number);
     section
       .querySelector(".open")
-      .replaceChildren(
-        clusterMarker(number),
-        shortTitle(number),
-        plan.nameOf(number) ? element("small", {}, String(number)) : "",
-      );
+      .replaceChildren(clusterMarker(number), shortTitle(number), beside && element("small", {}, beside));
     const merged = section.querySelector(".merged");
     merged.hidden = !plan.merges.has(number);
     merged.textContent = merged.hidden ? "" : `will be merged into ${fullTitle(plan.mergeTarget(number))}`;

@@ -21,7 +21,8 @@ const search = {
 
   find(words, folder, lowOnly) {
     this.texts ??= images.names.map((_, index) => images.path(index).normalize("NFC").toLowerCase());
-    const titles = new Map([...clusters.keys()].map((number) => [number, fullTitle(number).toLowerCase()]));
+    const titleOf = (number) => `${fullTitle(number)} ${suggestedName(number)}`.toLowerCase();
+    const titles = new Map([...clusters.keys()].map((number) => [number, titleOf(number)]));
     const matches = new Uint8Array(images.count);
     for (let i = 0; i < images.count; i++) {
       if (folder !== null && images.folder[i] !== folder) continue;

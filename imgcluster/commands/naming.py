@@ -1,0 +1,61 @@
+"""Suggested names for the clusters of a workspace."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from imgcluster.clustering.suggested_names import suggest_names
+from imgcluster.commands.text import has_text, info_of, open_text
+from imgcluster.encoders.vocabulary import bundled_vocabulary, read_vocabulary
+from imgcluster.errors import ImgclusterError
+from imgcluster.progress import OnProgress
+from imgcluster.types import Labels, Vectors
+
+__all__ = ["NO_VOCABULARY", "suggested_names", "vocabulary_of"]
+
+NO_VOCABULARY: Final = "none"
+_BUNDLED: Final = "everyday"
+
+
+def vocabulary_of(option: str | None) -> tuple[str, ...]:
+    """Return the words that an option names: ``everyday`` or None for the bundled ones, ``none``, or a file.
+
+    Raises:
+        UsageError: The file cannot be read, or has no word.
+    """
+    if option == NO_VOCABULARY:
+        return ()
+    return bundled_vocabulary() if option in (None, _BUNDLED) else read_vocabulary(option)
+
+
+def suggested_names(
+    manifest: dict[str, Any], vectors: Vectors, labels: Labels, option: str | None, on_progress: OnProgress
+) -> tuple[dict[int, str], str]:
+    """Return the suggested name of each cluster that has one, and a note; "" for none.
+
+    Args:
+        manifest: The workspace's.
+        vectors: ``float32 (n, d)`` of length 1.
+        labels: The cluster of each image, ``int64 (n,)``; −1 is noise.
+        option: As for `vocabulary_of`. With None names are suggested only if the text part of the encoder is installed,
+            so that nothing is downloaded unasked.
+        on_progress: Called with each step.
+
+    Raises:
+        UsageError: A vocabulary is given, and the encoder has no text part.
+        EncoderError: A vocabulary is given, and the text part cannot be used.
+    """
+    words = vocabulary_of(option)
+    info = info_of(manifest)
+    if not words or (option is None and not has_text(info.name)):
+        return {}, ""
+    try:
+        text = open_text(info, install=option is not None, on_progress=on_progress)
+    except ImgclusterError as error:
+        if option is not None:
+            raise
+        return {}, f"No names are suggested: {error}."
+    if text is None:
+        return {}, ""
+    found = suggest_names(vectors, labels, text.encode_words(words, on_progress))
+    return {cluster: words[word] for cluster, word in found.items()}, ""

@@ -1,0 +1,156 @@
+"""Publishing a clustering: placed files, tables and the page replace those of an earlier one, all or none."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from imgcluster._version import __version__
+from imgcluster.commands.page import write_page
+from imgcluster.commands.replace_results import replacing_results
+from imgcluster.commands.stopwatch import Stopwatch
+from imgcluster.fileio.csv_tables import write_table
+from imgcluster.placement import FolderName, Journal, PlacementResult, PlaceMode, folder_name, place, plan_placement
+from imgcluster.progress import OnProgress, Progress
+from imgcluster.types import Candidate
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.result_tables import ClusteringTables
+from imgcluster.workspace.table_columns import CANDIDATES
+
+__all__ = ["ClusteringMetrics", "Evaluated", "publish"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusteringMetrics:
+    """What is on record of a clustering: in the summary, in ``metrics.json`` and in the manifest.
+
+    Attributes:
+        method: The method, as ``--method`` names it.
+        reduction: How the embeddings were reduced.
+        parameters: The values that the method used.
+        images: Clustered images, noise included.
+        layers: The numbers of clusters of the layers that ``--level`` can pick, the finest first.
+        layer: The index of the picked layer.
+        noise: Images in no cluster.
+        silhouette: Mean silhouette in [-1, 1]; None where it is not defined.
+        quality: How far the clusters can be trusted, in one sentence.
+    """
+
+    method: str
+    reduction: str
+    parameters: dict[str, Any]
+    images: int
+    layers: tuple[int, ...]
+    layer: int
+    noise: int
+    silhouette: float | None
+    quality: str
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The values by name."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(ClusteringMetrics)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated:
+    """A clustering with all that is published of it.
+
+    Attributes:
+        options: The options that are recorded.
+        mode: How files are placed.
+        manifest: The workspace's manifest.
+        tables: The tables; their embeddings are normalized as `write_page` needs them.
+        facts: The metrics.
+        silhouette_sample: The number of images that the mean silhouette was computed on.
+        notes: The warnings before files are placed.
+        folder_name: The name of a cluster's folder.
+    """
+
+    options: Mapping[str, Any]
+    mode: PlaceMode
+    manifest: dict[str, Any]
+    tables: ClusteringTables
+    facts: ClusteringMetrics
+    silhouette_sample: int
+    notes: tuple[str, ...]
+    folder_name: FolderName = folder_name
+
+    def warnings(self, placed: PlacementResult) -> tuple[str, ...]:
+        """Return all warnings, those on placed files included."""
+        return (*self.notes, *_about_files(placed, self.mode, self.manifest))
+
+    def preview(self) -> PlacementResult:
+        """Return what would be placed."""
+        return PlacementResult({} if self.mode == "none" else {self.mode: len(self.tables.paths)}, ())
+
+
+def publish(
+    workspace: Workspace, found: Evaluated, journal: Journal | None, watch: Stopwatch, on_progress: OnProgress
+) -> PlacementResult:
+    """Replace the results in the workspace, all or none, and the files placed by `journal`."""
+    tables = found.tables
+    options = dict(found.options)
+    metrics = {
+        "imgcluster": __version__,
+        "fingerprint": tables.embeddings.fingerprint,
+        "base": tables.base,
+        "options": options,
+        "clusters": len(tables.rows),
+        "silhouette_sample": found.silhouette_sample,
+        **found.facts.fields,
+    }
+    with replacing_results(workspace, journal, metrics):
+        placed = _place(workspace, found, on_progress)
+        tables.write()
+        _write_candidates(workspace, tables.clustering.candidates)
+        watch.lap("place")
+        metrics["warnings"] = list(found.warnings(placed))
+        results = tables.results(metrics)
+        write_page(workspace, results, tables.embeddings, found.manifest, placed.journal, on_progress=on_progress)
+        watch.lap("report")
+        record = {"options": options, "clusters": len(tables.rows), **found.facts.fields}
+        record |= {"placed": placed.counts, "seconds": watch.stages}
+        workspace.write_manifest(found.manifest | {"cluster": record})
+    return placed
+
+
+def _place(workspace: Workspace, found: Evaluated, on_progress: OnProgress) -> PlacementResult:
+    if found.mode == "none":
+        return PlacementResult({}, ())
+    tables = found.tables
+    journal = plan_placement(
+        tables.embeddings.locations,
+        tables.labels,
+        workspace.clusters,
+        found.mode,
+        tables.names,
+        folder_name=found.folder_name,
+    )
+    total = len(journal.entries)
+    return place(journal, workspace.journal, step=lambda done: on_progress(Progress("place", done, total)))
+
+
+def _write_candidates(workspace: Workspace, candidates: Sequence[Candidate]) -> None:
+    if not candidates:
+        return
+    from imgcluster.report.plots import candidates_figure, save
+
+    write_table(workspace.candidates_table, CANDIDATES, (dataclasses.astuple(candidate) for candidate in candidates))
+    save(candidates_figure(candidates), workspace.candidates_picture)
+
+
+def _about_files(placed: PlacementResult, mode: str, manifest: dict[str, Any]) -> Iterator[str]:
+    if manifest.get("state") != "embedded":
+        yield "The last embed was interrupted, so images are missing here; run the same embed command to complete it."
+    others = sorted(set(placed.counts) - {mode})
+    if others:
+        yield f"This file system does not allow every {mode}; some files were placed by {' and '.join(others)} instead."
+    if placed.missing:
+        yield (
+            f"The files of {len(placed.missing)} images no longer exist, so the folders lack them; the first is "
+            f"{placed.missing[0]}. Run imgcluster embed again on their folder or, where that was renamed or removed, "
+            "start over with --fresh."
+        )

@@ -1,0 +1,132 @@
+"""`search`: the images of a workspace that a text describes, the most similar first."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from imgcluster.commands.page import current_paths, with_normalized_lengths
+from imgcluster.commands.replace_results import read_placement
+from imgcluster.commands.text import info_of, open_text, require_text
+from imgcluster.errors import UsageError, WorkspaceError
+from imgcluster.fileio.path_text import common_base, relative_path, to_text
+from imgcluster.options import DEFAULT_WORKSPACE
+from imgcluster.progress import OnProgress, Progress, ignore_progress
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.results import encoder_identity
+from imgcluster.workspace.shards import load
+
+__all__ = ["FoundImage", "SearchSummary", "search"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundImage:
+    """One image that was found.
+
+    Attributes:
+        rank: 1 for the most similar image.
+        score: The cosine of its vector with that of the text, in [−1, 1].
+        path: As in ``assignments.csv``.
+        file: Where the file is now, absolute.
+    """
+
+    rank: int
+    score: float
+    path: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSummary:
+    """The result of `search`.
+
+    Attributes:
+        workspace: The workspace folder.
+        encoder: The encoder of its images.
+        query: The text.
+        without: The texts of ``--not``.
+        images: Images in the workspace.
+        left_out: Images that are at least as similar to a text of `without` as to `query`.
+        base: The folder that the paths are relative to.
+        results: The most similar images.
+    """
+
+    workspace: str
+    encoder: str
+    query: str
+    without: tuple[str, ...]
+    images: int
+    left_out: int
+    base: str
+    results: tuple[FoundImage, ...]
+
+
+def search(
+    query: str,
+    *,
+    without: Sequence[str] = (),
+    limit: int = 50,
+    workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
+    device: str = "auto",
+    on_progress: OnProgress = ignore_progress,
+) -> SearchSummary:
+    """Return the images that a text describes, the most similar first.
+
+    Args:
+        query: The text, in a language that the encoder knows.
+        without: Texts; an image that is at least as similar to one of them as to `query` is left out.
+        limit: The number of images to return.
+        workspace: The workspace folder, embedded with an encoder that has a text part.
+        device: Where the text part runs: ``auto`` or a device.
+        on_progress: Called with each step.
+
+    Raises:
+        UsageError: A text is empty, the limit is less than 1, or the encoder has no text part.
+        WorkspaceError: Nothing is embedded, or another process uses the workspace.
+        EncoderError: The text part cannot be used, or does not belong to the images.
+    """
+    without = (without,) if isinstance(without, str) else tuple(without)
+    if not all(text.strip() for text in (query, *without)):
+        raise UsageError('the text is empty; describe what the images show, such as "red shoes"')
+    if limit < 1:
+        raise UsageError(f"--limit {limit} is not allowed; it is at least 1")
+    workspace = Workspace(workspace)
+    workspace.require_initialized()
+    with workspace.locked() as manifest:
+        identity = encoder_identity(workspace, manifest)
+        info = info_of(manifest)
+        require_text(info.name)
+        on_progress(Progress("load", 0))
+        embeddings = load(workspace.embeddings, identity)
+        if not embeddings.locations:
+            raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
+        files = current_paths(embeddings.locations, read_placement(workspace, frozenset(embeddings.locations)))
+        text = open_text(info, device=device, on_progress=on_progress)
+        assert text is not None
+        vectors = with_normalized_lengths(embeddings, manifest, in_place=True).vectors
+        scores = vectors @ text.encode([query, *without]).T
+    kept = (scores[:, :1] > scores[:, 1:]).all(axis=1)
+    # Equal scores in the order of the paths.
+    order = [index for index in np.argsort(-scores[:, 0], kind="stable").tolist() if kept[index]]
+    base = str(manifest["base"]) if "base" in manifest else common_base(list(embeddings.roots))
+    return SearchSummary(
+        workspace=to_text(workspace.path),
+        encoder=info.name,
+        query=query,
+        without=without,
+        images=len(kept),
+        left_out=int((~kept).sum()),
+        base=base,
+        results=tuple(
+            FoundImage(
+                rank=rank,
+                score=round(float(scores[index, 0]), 4),
+                path=relative_path(embeddings.locations[index], base),
+                file=to_text(files[index]),
+            )
+            for rank, index in enumerate(order[:limit], start=1)
+        ),
+    )

@@ -1,0 +1,268 @@
+"""`sort`: images into groups that the user describes in words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from imgcluster.clustering.zero_shot import assign_to_groups
+from imgcluster.commands.page import with_normalized_lengths
+from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish
+from imgcluster.commands.replace_results import read_placement, require_not_moved
+from imgcluster.commands.stopwatch import Stopwatch
+from imgcluster.commands.text import info_of, open_text, require_text
+from imgcluster.encoders.text_encoder import TextEncoder
+from imgcluster.encoders.vocabulary import bundled_vocabulary
+from imgcluster.errors import UsageError, WorkspaceError
+from imgcluster.evaluation.internal import measure
+from imgcluster.fileio.path_text import to_text
+from imgcluster.options import DEFAULT_WORKSPACE
+from imgcluster.placement import UNSORTED_FOLDER, PlaceMode, check_mode, group_folder_name
+from imgcluster.progress import OnProgress, Progress, ignore_progress
+from imgcluster.types import Clustering, Layer, Vectors
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.result_tables import ClusteringTables, rounded
+from imgcluster.workspace.results import SORT, encoder_identity, encoder_metric
+from imgcluster.workspace.shards import Embeddings, load
+
+__all__ = ["DEFAULT_THRESHOLD", "SortSummary", "SortedGroup", "sort"]
+
+DEFAULT_THRESHOLD: Final = 0.99
+
+# metrics.json and the page need these of every clustering.
+_SEED: Final = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SortedGroup:
+    """A described group: its name, its descriptions as they were compared, the number of its images, and its folder."""
+
+    name: str
+    descriptions: tuple[str, ...]
+    images: int
+    folder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SortSummary:
+    """What `sort` did.
+
+    Attributes:
+        workspace: The workspace folder.
+        into: The file of the groups.
+        groups: The groups, in the order of the file.
+        images: All images.
+        unsorted: Images in no group.
+        threshold: The share of the bundled vocabulary that a group's description has to exceed.
+        place: The requested placement mode.
+        placed: Numbers of placed files by the mode that was used.
+        missing: Images that could not be placed because their file is gone.
+        report: The page; empty on a dry run.
+        dry_run: Whether nothing was written.
+        seconds: Wall-clock time.
+        warnings: What the user should know, in whole sentences.
+    """
+
+    workspace: str
+    into: str
+    groups: tuple[SortedGroup, ...]
+    images: int
+    unsorted: int
+    threshold: float
+    place: PlaceMode
+    placed: dict[str, int]
+    missing: int
+    report: str
+    dry_run: bool
+    seconds: float
+    warnings: tuple[str, ...]
+
+
+def sort(
+    into: str | os.PathLike[str],
+    *,
+    workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
+    threshold: float = DEFAULT_THRESHOLD,
+    place: str = "symlink",
+    device: str = "auto",
+    dry_run: bool = False,
+    on_progress: OnProgress = ignore_progress,
+) -> SortSummary:
+    """Sort the workspace's images into described groups, in place of its clustering.
+
+    The groups become its clusters, with the names of the file; images outside of all groups are noise, in the folder
+    ``unsorted``. `zero_shot.assign_to_groups` is the rule.
+
+    Args:
+        into: A text file in UTF-8 with one group per line: a name, or ``name: description``. Several lines of one name
+            are several descriptions of one group. Empty lines and those that begin with # are ignored.
+        workspace: The workspace folder, embedded with an encoder that has a text part.
+        threshold: In [0, 1]: an image is in a group only if the group's description is more similar to it than this
+            share of the bundled vocabulary.
+        place: How images get into the folders.
+        device: Where the text part runs: ``auto`` or a device.
+        dry_run: Only report what would be written.
+        on_progress: Called with each step.
+
+    Raises:
+        UsageError: The file or an option is not valid, or the encoder has no text part.
+        WorkspaceError: Nothing is embedded, another process works here, or the originals were moved.
+        EncoderError: The text part cannot be used, or does not belong to the images.
+        PlacementError: A file could not be placed.
+    """
+    watch = Stopwatch()
+    mode = check_mode(place)
+    if not 0 <= threshold <= 1:
+        raise UsageError(f"--threshold {threshold} is not allowed; it is a share of words, in [0, 1]")
+    groups = _read_groups(Path(into))
+    workspace = Workspace(workspace)
+    workspace.require_initialized()
+    with workspace.locked(dry_run=dry_run) as manifest:
+        identity = encoder_identity(workspace, manifest)
+        info = info_of(manifest)
+        require_text(info.name)
+        on_progress(Progress("load", 0))
+        embeddings = load(workspace.embeddings, identity)
+        journal = read_placement(workspace, frozenset(embeddings.locations))
+        journal, note = require_not_moved(workspace, journal, dry_run=dry_run)
+        if not embeddings.locations:
+            raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
+        embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
+        watch.lap("load")
+
+        text = open_text(info, device=device, on_progress=on_progress)
+        assert text is not None
+        layer = _assign(text, embeddings.vectors, groups, threshold, on_progress)
+        watch.lap("cluster")
+
+        options = {"into": to_text(into), "threshold": threshold, "place": mode, "seed": _SEED}
+        found = _evaluate(workspace, manifest, embeddings, groups, layer, mode, options, note)
+        watch.lap("measure")
+        placed = found.preview() if dry_run else publish(workspace, found, journal, watch, on_progress)
+    return SortSummary(
+        workspace=to_text(workspace.path),
+        into=to_text(into),
+        groups=tuple(
+            SortedGroup(
+                name=name,
+                descriptions=_texts(text, name, descriptions),
+                images=int((layer.labels == number).sum()),
+                folder=group_folder_name(number, name),
+            )
+            for number, (name, descriptions) in enumerate(groups.items())
+        ),
+        images=len(layer.labels),
+        unsorted=int((layer.labels < 0).sum()),
+        threshold=threshold,
+        place=mode,
+        placed=placed.counts,
+        missing=len(placed.missing),
+        report="" if dry_run else to_text(workspace.report),
+        dry_run=dry_run,
+        seconds=watch.seconds,
+        warnings=found.warnings(placed),
+    )
+
+
+def _read_groups(file: Path) -> dict[str, list[str]]:
+    """Return the descriptions of each group by its name; none where the name is the description.
+
+    Raises:
+        UsageError: The file cannot be read, has no group, or two groups would get the same folder.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise UsageError(
+            f"--into {file} cannot be read ({error.strerror}); give a text file, one group per line"
+        ) from None
+    except UnicodeDecodeError:
+        raise UsageError(f"--into {file} is not text in UTF-8; give one group per line") from None
+    groups: dict[str, list[str]] = {}
+    for line in lines:
+        plain = " ".join(line.split())
+        if not plain or plain.startswith("#"):
+            continue
+        name, _, description = (part.strip() for part in plain.partition(": "))
+        name = name.rstrip(":").strip()
+        if not name or not name.isprintable():
+            raise UsageError(f"--into {file} has the line {plain!r} without a name; write name: description")
+        groups.setdefault(name, []).extend([description] if description else [])
+    if not groups:
+        raise UsageError(f"--into {file} has no group; write one per line: a name, or name: description")
+    folders = {UNSORTED_FOLDER: "the rest"}
+    for number, name in enumerate(groups):
+        folder = group_folder_name(number, name)
+        if folder in folders:
+            raise UsageError(f"--into {file}: {name} and {folders[folder]} would share the folder {folder}; rename one")
+        folders[folder] = name
+    return groups
+
+
+def _texts(text: TextEncoder, name: str, descriptions: list[str]) -> tuple[str, ...]:
+    return tuple(descriptions) or (text.prompt(name),)
+
+
+def _assign(
+    text: TextEncoder, vectors: Vectors, groups: Mapping[str, list[str]], threshold: float, on_progress: OnProgress
+) -> Layer:
+    """Return the group of each image, by its number in the file."""
+    described = [text.encode(_texts(text, name, descriptions)) for name, descriptions in groups.items()]
+    words = text.encode_words(bundled_vocabulary(), on_progress)
+    return assign_to_groups(vectors, described, words, threshold=threshold)
+
+
+def _evaluate(
+    workspace: Workspace,
+    manifest: dict[str, Any],
+    embeddings: Embeddings,
+    groups: Mapping[str, list[str]],
+    layer: Layer,
+    mode: PlaceMode,
+    options: dict[str, Any],
+    note: str,
+) -> Evaluated:
+    """Measure the groups that have images, which become the clusters 0, 1, … in the order of the file."""
+    present = np.unique(layer.labels[layer.labels >= 0])
+    # The last entry is that of −1.
+    numbers = np.full(len(groups) + 1, -1, dtype=np.int64)
+    numbers[present] = np.arange(len(present))
+    layer = Layer(numbers[layer.labels], layer.confidence, numbers[layer.runner_up])
+    measures = measure(embeddings.vectors, layer.labels, encoder_metric(manifest), order=embeddings.content_order)
+    names = list(groups)
+    facts = ClusteringMetrics(
+        method=SORT,
+        reduction="none",
+        parameters={"threshold": options["threshold"]},
+        images=len(layer.labels),
+        layers=(len(present),),
+        layer=0,
+        noise=int((layer.labels < 0).sum()),
+        silhouette=rounded(measures.silhouette),
+        quality="",
+    )
+    clustering = Clustering((layer,), 0, facts.parameters)
+    tables = ClusteringTables(
+        workspace,
+        manifest,
+        embeddings,
+        clustering,
+        measures,
+        [None] * len(present),
+        names={number: names[group] for number, group in enumerate(present.tolist())},
+    )
+    return Evaluated(
+        options=options,
+        mode=mode,
+        manifest=manifest,
+        tables=tables,
+        facts=facts,
+        silhouette_sample=measures.silhouette_sample,
+        notes=tuple(filter(None, [note])),
+        folder_name=group_folder_name,
+    )
