@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import AnyWorkspace, command
-from imgcluster.cli.console import new_table, plain, print_table, say
+from imgcluster.cli.console import echo, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
 
@@ -64,9 +64,9 @@ def show_encoders(entries: Sequence[EncoderEntry]) -> None:
     print_table(table)
     for entry in entries:
         if entry.shadowed:
-            say(f"{entry.name} is the bundled encoder; your own of that name needs its path: --encoder {entry.file}")
+            echo(f"{entry.name} is the bundled encoder; your own of that name needs its path: --encoder {entry.file}")
         if entry.problem:
-            say(f"{entry.file} cannot be used: {entry.problem}")
+            echo(f"{entry.file} cannot be used: {entry.problem}")
 
 
 def _accuracy(score: str) -> str:
@@ -106,4 +106,4 @@ def show_encoder(entry: EncoderEntry) -> None:
             table.add_row(name, plain(value))
     print_table(table)
     if entry.card:
-        say("\n" + entry.card.rstrip())
+        echo("\n" + entry.card.rstrip())
