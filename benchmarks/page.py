@@ -66,9 +66,9 @@ def build(folder: Path, count: int) -> Path:
     sources += [digits / f"{number % len(pixels):05d}.png" for number in range(count // 2)]
     generator = np.random.default_rng(0)
     centers = generator.normal(size=(30, 64))
-    space = Workspace(folder / "out")
-    with space.locked():
-        writer = ShardWriter(space.embeddings, _IDENTITY)
+    workspace = Workspace(folder / "out")
+    with workspace.locked():
+        writer = ShardWriter(workspace.embeddings, _IDENTITY)
         root = to_text(folder / "in")
         for number, source in enumerate(sources):
             path = f"folder-{number % 25:02d}/a picture with a name of usual length {number:06d}{source.suffix}"
@@ -78,20 +78,20 @@ def build(folder: Path, count: int) -> Path:
             digest = number.to_bytes(16, "big")
             writer.add([Row(path, root, 1, 1, digest, 400, 533, vector.astype(np.float32))])
         writer.flush()
-        space.write_manifest(
+        workspace.write_manifest(
             {
                 "state": "embedded",
                 "base": root,
                 "encoder": {"name": "random", "identity": _IDENTITY, "metric": "cosine"},
             }
         )
-    assert contents(space.embeddings, _IDENTITY).images == count
-    return space.path
+    assert contents(workspace.embeddings, _IDENTITY).images == count
+    return workspace.path
 
 
-def stages(space: Path) -> dict[str, float]:
+def stages(workspace: Path) -> dict[str, float]:
     """Write the page from nothing and return the seconds of each of its stages."""
-    (space / "layout.parquet").unlink(missing_ok=True)
+    (workspace / "layout.parquet").unlink(missing_ok=True)
     seconds: dict[str, float] = defaultdict(float)
     last = ["start", time.monotonic()]
 
@@ -100,7 +100,7 @@ def stages(space: Path) -> dict[str, float]:
         seconds[str(last[0])] += now - float(last[1])
         last[:] = [step.stage, now]
 
-    imgcluster.report_page(workspace=space, on_progress=report)
+    imgcluster.report_page(workspace=workspace, on_progress=report)
     seconds[str(last[0])] += time.monotonic() - float(last[1])
     return dict(seconds)
 
@@ -203,13 +203,13 @@ def measure(driver: Any, pages: list[Path], runs: int) -> None:
 
 def built(folder: Path, count: int) -> Path:
     """Return the page of `count` images, made in `folder` unless it is there, after printing the time of each stage."""
-    space = folder / "out"
-    if not space.exists():
-        space = build(folder, count)
-        imgcluster.cluster(workspace=space, k=30, place="none")
-    took = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages(space).items())
+    workspace = folder / "out"
+    if not workspace.exists():
+        workspace = build(folder, count)
+        imgcluster.cluster(workspace=workspace, k=30, place="none")
+    took = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages(workspace).items())
     print(f"page of {count:,} images written in {took}")
-    return space / "report.html"
+    return workspace / "report.html"
 
 
 def main() -> None:

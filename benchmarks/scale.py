@@ -56,8 +56,8 @@ def fill(folder: str, count: int) -> None:
     with tempfile.TemporaryDirectory() as pictures:
         Image.new("RGB", (64, 64), "red").save(Path(pictures) / "red.png")
         imgcluster.embed([pictures], workspace=folder)
-    space = Workspace(folder)
-    writer = ShardWriter(space.embeddings, space.manifest["encoder"]["identity"])
+    workspace = Workspace(folder)
+    writer = ShardWriter(workspace.embeddings, workspace.manifest["encoder"]["identity"])
     centres = generator.standard_normal((CENTRES, DIRECTIONS), dtype=np.float32)
     directions = generator.standard_normal((DIRECTIONS, DIMENSIONS), dtype=np.float32)
     for start in range(0, count - 1, AT_ONCE):

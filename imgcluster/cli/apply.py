@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import DryRun, Workspace, command
-from imgcluster.cli.console import counted, say, show_clusters
+from imgcluster.cli.console import counted, echo, show_clusters
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
 
@@ -41,12 +41,12 @@ def _show(summary: ApplySummary) -> None:
         (summary.misplaced, "image", "corrected"),
     )
     changes = ", ".join(f"{counted(count, noun)} {verb}" for count, noun, verb in parts if count)
-    say(f"{'The plan would change' if summary.dry_run else 'Applied the plan'}: {changes or 'nothing to change'}.")
+    echo(f"{'The plan would change' if summary.dry_run else 'Applied the plan'}: {changes or 'nothing to change'}.")
     show_clusters(summary.clusters, summary.workspace)
     if summary.dry_run:
-        say("Nothing was written.")
+        echo("Nothing was written.")
         return
     if summary.moved:
-        say(f"Moved {counted(summary.moved, 'placed file')} in {summary.workspace}/clusters.")
-    say(f"To undo the plan: imgcluster undo -w {shlex.quote(summary.workspace)}")
-    say(f"Page: {summary.report}")
+        echo(f"Moved {counted(summary.moved, 'placed file')} in {summary.workspace}/clusters.")
+    echo(f"To undo the plan: imgcluster undo -w {shlex.quote(summary.workspace)}")
+    echo(f"Page: {summary.report}")

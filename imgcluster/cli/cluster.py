@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcluster.cli.command import DryRun, Workspace, command
-from imgcluster.cli.console import counted, new_table, print_table, say, show_clusters
+from imgcluster.cli.console import counted, echo, new_table, print_table, show_clusters
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions
 
@@ -35,17 +35,17 @@ def show_cluster(summary: ClusterSummary, *, verbose: bool) -> None:
     """Print the clusters, their stability, and the paths of the results."""
     noise = f"; {counted(summary.noise, 'image')} in no cluster (noise)" if summary.noise else ""
     found = f"{counted(len(summary.clusters), 'cluster')} in {counted(summary.images, 'image')}{noise}"
-    say(f"Found {found} ({summary.seconds:.1f} s).")
+    echo(f"Found {found} ({summary.seconds:.1f} s).")
     show_clusters(summary.clusters, summary.workspace)
-    say(summary.quality)
+    echo(summary.quality)
     levels = ", ".join(_other_levels(summary.layers, summary.layer))
     if levels:
-        say(f"Other levels: {levels}. Use --level to switch.")
+        echo(f"Other levels: {levels}. Use --level to switch.")
     if verbose:
         _show_details(summary)
     _show_candidates(summary.candidates, verbose=verbose)
     for warning in summary.warnings:
-        say(f"Note: {warning}")
+        echo(f"Note: {warning}")
     _show_files(summary)
 
 
@@ -59,9 +59,9 @@ def _other_levels(layers: Sequence[int], picked: int) -> Iterator[str]:
 
 def _show_details(summary: ClusterSummary) -> None:
     parameters = ", ".join(f"{name} {value}" for name, value in summary.parameters.items())
-    say(f"Method: {summary.method}. Reduction: {summary.reduction}. Parameters: {parameters or 'none'}.")
+    echo(f"Method: {summary.method}. Reduction: {summary.reduction}. Parameters: {parameters or 'none'}.")
     if summary.silhouette is not None:
-        say(f"Mean silhouette: {summary.silhouette:.3f}.")
+        echo(f"Mean silhouette: {summary.silhouette:.3f}.")
 
 
 def _show_candidates(candidates: Sequence[Candidate], *, verbose: bool) -> None:
@@ -72,7 +72,7 @@ def _show_candidates(candidates: Sequence[Candidate], *, verbose: bool) -> None:
     for candidate in candidates:
         scores = [candidate.stability, *((candidate.silhouette, candidate.persistence) if verbose else ())]
         table.add_row(str(candidate.k), *(f"{score:.2f}" for score in scores), "chosen" if candidate.chosen else "")
-    say("Scores of other numbers of clusters, computed without labels:")
+    echo("Scores of other numbers of clusters, computed without labels:")
     print_table(table)
 
 
@@ -80,14 +80,14 @@ def _show_files(summary: ClusterSummary) -> None:
     placed = ", ".join(f"{count:,} by {mode}" for mode, count in summary.placed.items())
     folder, undo = f"{summary.workspace}/clusters", f"imgcluster undo -w {shlex.quote(summary.workspace)}"
     if summary.dry_run:
-        say(
+        echo(
             "Nothing was written. Without --dry-run, this command writes assignments.csv, clusters.csv, metrics.json "
             f"and report.html into {summary.workspace}"
             + (f", and places files ({placed}) in {folder}." if placed else ".")
         )
         return
     if placed and summary.place == "move":
-        say(f"The originals are now in {folder}: do not delete it. To move them back: {undo}")
+        echo(f"The originals are now in {folder}: do not delete it. To move them back: {undo}")
     elif placed:
-        say(f"Placed files ({placed}) in {folder}. To undo: {undo}")
-    say(f"Page: {summary.report}")
+        echo(f"Placed files ({placed}) in {folder}. To undo: {undo}")
+    echo(f"Page: {summary.report}")

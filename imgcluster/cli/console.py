@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 __all__ = [
     "ROWS",
     "counted",
+    "echo",
     "new_table",
     "plain",
     "print_table",
-    "say",
     "show_clusters",
 ]
 
@@ -32,7 +32,7 @@ ROWS: Final = 25
 _NUMERIC_COLUMNS: Final = ("cluster", "size", "share", "confidence", "stability")
 
 
-def say(text: str) -> None:
+def echo(text: str) -> None:
     """Print lines; control characters, which file names can contain, are escaped."""
     sys.stdout.write("\n".join(printable(line) for line in text.split("\n")) + "\n")
 
@@ -94,4 +94,4 @@ def show_clusters(rows: Sequence[ClusterRow], workspace: str) -> None:
         )
     print_table(table)
     if len(rows) > ROWS:
-        say(f"… and {len(rows) - ROWS} more in {workspace}/clusters.csv.")
+        echo(f"… and {len(rows) - ROWS} more in {workspace}/clusters.csv.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import AnyWorkspace, command, from_field
-from imgcluster.cli.console import new_table, plain, print_table, say
+from imgcluster.cli.console import echo, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_ENCODER, DEFAULT_WORKSPACE, EmbedOptions
 
@@ -39,10 +39,10 @@ def doctor_command(
 
 def show_doctor(summary: DoctorSummary) -> None:
     """Print which devices work, and what is missing."""
-    say(
+    echo(
         f"imgcluster {summary.imgcluster}, Python {summary.python}, {summary.platform}, {summary.processors} processors"
     )
-    say(", ".join(f"{name} {found}" for name, found in summary.packages.items()))
+    echo(", ".join(f"{name} {found}" for name, found in summary.packages.items()))
     table = new_table("device", "runs", "images/s", "difference from CPU", "", right=("images/s",))
     for check in summary.devices:
         table.add_row(
@@ -53,8 +53,8 @@ def show_doctor(summary: DoctorSummary) -> None:
             plain(check.problem),
         )
     print_table(table)
-    say(f"Encoder {summary.encoder} runs on {summary.best.upper()} under --device auto.")
+    echo(f"Encoder {summary.encoder} runs on {summary.best.upper()} under --device auto.")
     missing = [name for name, present in summary.formats.items() if not present]
-    say("All image formats can be read." if not missing else f"Not available here: {', '.join(missing)}.")
+    echo("All image formats can be read." if not missing else f"Not available here: {', '.join(missing)}.")
     for purpose, remedy in summary.missing:
-        say(f"For {purpose}: {remedy}")
+        echo(f"For {purpose}: {remedy}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from imgcluster.cli.command import FilesFrom, Paths, Strict, Workspace, command, listed
-from imgcluster.cli.console import counted, say
+from imgcluster.cli.console import counted, echo
 from imgcluster.cli.screen import SKIPPED, Screen
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions
 
@@ -43,7 +43,7 @@ def show_embed(summary: EmbedSummary) -> None:
     """Print the numbers of images."""
     done = summary.new + summary.changed
     rate = f", {summary.images_per_second:,.0f} images/s" if summary.images_per_second else ""
-    say(
+    echo(
         f"Embedded {counted(done, 'image')} with encoder {summary.encoder} on {summary.device.upper()} "
         f"({summary.seconds:.1f} s{rate})."
     )
@@ -55,15 +55,17 @@ def show_embed(summary: EmbedSummary) -> None:
             (summary.vanished, "removed because they no longer exist or are excluded"),
         )
         counts = ", ".join(f"{count:,} {word}" for count, word in parts if count)
-        say(f"The workspace now holds {counted(summary.embedded, 'image')}: {counts}.")
+        echo(f"The workspace now holds {counted(summary.embedded, 'image')}: {counts}.")
     if len(summary.roots) > 1:
-        say(f"The images come from {len(summary.roots)} folders; --fresh keeps only the folders named now.")
+        echo(f"The images come from {len(summary.roots)} folders; --fresh keeps only the folders named now.")
     if summary.skipped:
-        say(f"Skipped {counted(summary.skipped, 'image')} that could not be read; see {summary.workspace}/skipped.csv.")
+        echo(
+            f"Skipped {counted(summary.skipped, 'image')} that could not be read; see {summary.workspace}/skipped.csv."
+        )
     if summary.ignored:
         files = (
             "1 file that is not an image" if summary.ignored == 1 else f"{summary.ignored:,} files that are not images"
         )
-        say(f"Ignored {files}.")
+        echo(f"Ignored {files}.")
     for note in summary.notes:
-        say(f"Note: {note}")
+        echo(f"Note: {note}")

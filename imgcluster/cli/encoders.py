@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import AnyWorkspace, command, from_field
-from imgcluster.cli.console import counted, new_table, plain, print_table, say
+from imgcluster.cli.console import counted, echo, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions
 
@@ -130,12 +130,12 @@ def show_encoders(entries: Sequence[EncoderEntry]) -> None:
     absent = [entry for entry in entries if not entry.installed]
     if absent:
         names = ", ".join(f"{entry.name} ({_size(entry.size)}, {entry.info.licence})" for entry in absent if entry.info)
-        say(f"On the Hugging Face hub, downloaded when they are used: {names}.")
+        echo(f"On the Hugging Face hub, downloaded when they are used: {names}.")
     for entry in entries:
         if entry.shadowed:
-            say(f"{entry.name} is another encoder; your own of that name needs its path: --encoder {entry.file}")
+            echo(f"{entry.name} is another encoder; your own of that name needs its path: --encoder {entry.file}")
         if entry.problem:
-            say(f"{entry.file} cannot be used: {entry.problem}")
+            echo(f"{entry.file} cannot be used: {entry.problem}")
 
 
 def _accuracy(score: str) -> str:
@@ -185,9 +185,9 @@ def show_encoder(entry: EncoderEntry) -> None:
             table.add_row(name, plain(value))
     print_table(table)
     for precision, cosine in entry.cosines.items():
-        say(f"{precision}: cosine to fp32 at least {cosine:.4f}")
+        echo(f"{precision}: cosine to fp32 at least {cosine:.4f}")
     if entry.card:
-        say("\n" + entry.card.rstrip())
+        echo("\n" + entry.card.rstrip())
 
 
 def _precisions(entry: EncoderEntry) -> str:
@@ -222,10 +222,10 @@ def _options(entry: EncoderEntry) -> dict[str, str]:
 
 def _show_pulled(entry: EncoderEntry) -> None:
     assert entry.info is not None
-    say(f"Installed {entry.name} ({_size(entry.size)}, license {entry.info.licence or 'not stated'}): {entry.file}")
+    echo(f"Installed {entry.name} ({_size(entry.size)}, license {entry.info.licence or 'not stated'}): {entry.file}")
 
 
 def _show_files(verb: str, result: EncoderFiles) -> None:
     where = f": {result.file}" if result.file else ""
     license_name = result.license or "not stated"
-    say(f"{verb} {result.name} ({counted(result.files, 'file')}, {_size(result.size)}, license {license_name}){where}")
+    echo(f"{verb} {result.name} ({counted(result.files, 'file')}, {_size(result.size)}, license {license_name}){where}")

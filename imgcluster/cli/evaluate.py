@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import Workspace, command, from_field
-from imgcluster.cli.console import counted, new_table, plain, print_table, say
+from imgcluster.cli.console import counted, echo, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.errors import UsageError
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions
@@ -76,17 +76,17 @@ def evaluate_command(
 
 def show_evaluate(summary: EvaluateSummary) -> None:
     """Print the scores."""
-    say(
+    echo(
         f"{counted(summary.images, 'image')} against {summary.classes} labels ({summary.labels}): "
         f"accuracy {_with_interval(summary.accuracy, summary.accuracy_interval)}, "
         f"NMI {_with_interval(summary.nmi, summary.nmi_interval)}, "
         f"ARI {_with_interval(summary.ari, summary.ari_interval)}, purity {summary.purity:.3f}."
     )
     if summary.noise:
-        say(f"{counted(summary.noise, 'image')} in no cluster (noise), counted as one more cluster.")
+        echo(f"{counted(summary.noise, 'image')} in no cluster (noise), counted as one more cluster.")
     if summary.unlabelled:
-        say(f"Ignored {counted(summary.unlabelled, 'image')} without a label.")
-    say(f"Confusion matrix: {summary.confusion_table}, {summary.confusion_picture}")
+        echo(f"Ignored {counted(summary.unlabelled, 'image')} without a label.")
+    echo(f"Confusion matrix: {summary.confusion_table}, {summary.confusion_picture}")
 
 
 def show_comparison(comparison: Comparison) -> None:
@@ -107,7 +107,7 @@ def show_comparison(comparison: Comparison) -> None:
             f"{row.purity:.3f}",
         )
     print_table(table)
-    say(f"Labels: {comparison.labels}; in brackets 95 % bootstrap intervals.")
+    echo(f"Labels: {comparison.labels}; in brackets 95 % bootstrap intervals.")
 
 
 def _with_interval(value: float, ends: Interval) -> str:

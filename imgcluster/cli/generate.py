@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import AnyWorkspace, OutputFolder, command, from_field
-from imgcluster.cli.console import counted, say
+from imgcluster.cli.console import counted, echo
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions
 
@@ -57,5 +57,5 @@ def generate_command(
 def show_generate(summary: GenerateSummary) -> None:
     """Print the result of generate."""
     around = f" around {summary.around}" if summary.around else ""
-    say(f"Generated {counted(summary.images, 'image')}{around} with {summary.encoder}, seed {summary.seed}.")
-    say(f"Grid: {summary.output}/grid.png")
+    echo(f"Generated {counted(summary.images, 'image')}{around} with {summary.encoder}, seed {summary.seed}.")
+    echo(f"Grid: {summary.output}/grid.png")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import AnyWorkspace, OutputFolder, Paths, Strict, command, from_field
-from imgcluster.cli.console import counted, say
+from imgcluster.cli.console import counted, echo
 from imgcluster.cli.screen import SKIPPED, Screen
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions
 
@@ -57,16 +57,16 @@ def reconstruct_command(
 
 def show_reconstruct(summary: ReconstructSummary) -> None:
     """Print the result of reconstruct."""
-    say(
+    echo(
         f"Reconstructed {counted(summary.images, 'image')} with {summary.encoder} on {summary.device.upper()}: "
         f"mean squared error {summary.mean_mse:.5f} ({summary.seconds:.1f} s)."
     )
-    say(f"Largest error: {summary.worst}")
+    echo(f"Largest error: {summary.worst}")
     if summary.skipped:
-        say(
+        echo(
             f"Skipped {counted(summary.skipped, 'image')} that could not be read; reasons: {summary.output}/skipped.csv"
         )
     if summary.denoised:
-        say(f"Reconstructions: {summary.denoised}")
-    say(f"Ranking by error: {summary.output}/reconstruction.csv")
-    say(f"Originals beside reconstructions: {summary.output}/pairs")
+        echo(f"Reconstructions: {summary.denoised}")
+    echo(f"Ranking by error: {summary.output}/reconstruction.csv")
+    echo(f"Originals beside reconstructions: {summary.output}/pairs")

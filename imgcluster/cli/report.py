@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import Workspace, command
-from imgcluster.cli.console import say
+from imgcluster.cli.console import echo
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
 
@@ -36,5 +36,5 @@ def report_command(
 
 def _show(summary: ReportSummary) -> None:
     if summary.figures:
-        say(f"Figures: {summary.figures}")
-    say(f"Page: {summary.report}")
+        echo(f"Figures: {summary.figures}")
+    echo(f"Page: {summary.report}")

@@ -88,12 +88,12 @@ class Screen:
 def boundary(screen: Screen) -> Iterator[None]:
     """Run a command's body; an error becomes one line on standard error and an exit code."""
     _set_up_streams()
-    _handle_signals()
     _set_up_logging(screen)
     try:
-        if screen.quiet and screen.verbose:
-            raise UsageError("-q and -v cannot be combined; give one of them")
-        yield
+        with _interrupted_by_signals():
+            if screen.quiet and screen.verbose:
+                raise UsageError("-q and -v cannot be combined; give one of them")
+            yield
     except ImgclusterError as error:
         _fail(screen, str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -148,16 +148,25 @@ def _set_up_streams() -> None:
             reconfigure(errors="backslashreplace")
 
 
-def _handle_signals() -> None:
-    """Handle SIGTERM (`kill`) and SIGHUP (a closed terminal) like Ctrl-C."""
+@contextmanager
+def _interrupted_by_signals() -> Iterator[None]:
+    """Handle SIGTERM (`kill`) and SIGHUP (a closed terminal) like Ctrl-C, except where `nohup` ignores them."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
+    before = {}
     if threading.current_thread() is threading.main_thread():
-        for name in ("SIGTERM", "SIGHUP"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), interrupt)
+        numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
+    for number in before:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _set_up_logging(screen: Screen) -> None:

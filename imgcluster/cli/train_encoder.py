@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import AnyWorkspace, command
-from imgcluster.cli.console import counted, new_table, print_table, say
+from imgcluster.cli.console import counted, echo, new_table, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE, TrainingOptions
@@ -65,27 +65,27 @@ def show_training(result: TrainResult) -> None:
     if fit.history:
         epochs = "1 epoch" if len(fit.history) == 1 else f"{len(fit.history)} epochs"
         duration = timedelta(seconds=round(fit.seconds))
-        say(f"Trained {result.name} for {epochs} in {duration}; the best is epoch {fit.best_epoch}.")
+        echo(f"Trained {result.name} for {epochs} in {duration}; the best is epoch {fit.best_epoch}.")
     if refinement is not None:
-        say(f"Deep clustering: {refinement.summary}, in {timedelta(seconds=round(refinement.seconds))}.")
+        echo(f"Deep clustering: {refinement.summary}, in {timedelta(seconds=round(refinement.seconds))}.")
     if result.folds is not None:
         table = new_table("measure", "mean", "sd", right=("mean", "sd"))
         for name, value in result.folds.measures.items():
             deviation = "" if math.isnan(value.sd) else f"{value.sd:.5f}"
             table.add_row(name.replace("_", " "), f"{value.mean:.5f}", deviation)
-        say(f"Cross-validation, {len(result.folds.folds)} of {result.folds.planned} folds:")
+        echo(f"Cross-validation, {len(result.folds.folds)} of {result.folds.planned} folds:")
         print_table(table)
     if result.test is not None:
-        say(f"Test images: MSE {result.test.mse:.5f}, PSNR {result.test.psnr:.2f} dB, SSIM {result.test.ssim:.4f}.")
+        echo(f"Test images: MSE {result.test.mse:.5f}, PSNR {result.test.psnr:.2f} dB, SSIM {result.test.ssim:.4f}.")
     if result.note:
-        say(result.note)
+        echo(result.note)
     if result.clusters is not None:
-        say(
+        echo(
             f"k-means on the test codes: accuracy {result.clusters.hungarian_accuracy:.3f} (Hungarian), "
             f"{result.clusters.majority_accuracy:.3f} (majority class), NMI {result.clusters.nmi:.3f}, "
             f"ARI {result.clusters.ari:.3f}."
         )
     if result.unreadable:
-        say(f"Ignored {counted(result.unreadable, 'image')} that could not be read.")
-    say(f"Card: {to_text(result.card)}")
-    say(f"Encoder: {to_text(result.encoder)}")
+        echo(f"Ignored {counted(result.unreadable, 'image')} that could not be read.")
+    echo(f"Card: {to_text(result.card)}")
+    echo(f"Encoder: {to_text(result.encoder)}")

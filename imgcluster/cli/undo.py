@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from imgcluster.cli.command import DryRun, Workspace, command
-from imgcluster.cli.console import ROWS, counted, say
+from imgcluster.cli.console import ROWS, counted, echo
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
 
@@ -34,12 +34,12 @@ def _show(summary: UndoSummary) -> None:
     prefix = "Would undo" if summary.dry_run else "Undone:"
     if summary.what == "plan":
         moved = f"; {counted(summary.taken_back, 'placed file')} moved back" if summary.taken_back else ""
-        say(f"{prefix} the last plan{moved}.")
+        echo(f"{prefix} the last plan{moved}.")
         return
     total = summary.taken_back + len(summary.left)
     done = f"{summary.taken_back:,} of {counted(total, 'file')}" if summary.left else counted(total, "file")
-    say(f"{prefix} the placement of {done} (by {summary.place}).")
+    echo(f"{prefix} the placement of {done} (by {summary.place}).")
     for target, reason in summary.left[:ROWS]:
-        say(f"Not removed: {target} ({reason})")
+        echo(f"Not removed: {target} ({reason})")
     if len(summary.left) > ROWS:
-        say(f"… and {len(summary.left) - ROWS} more.")
+        echo(f"… and {len(summary.left) - ROWS} more.")

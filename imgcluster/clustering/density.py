@@ -27,7 +27,7 @@ _FEWEST_FOR_EVOC: Final = 16
 _MIN_SAMPLES: Final = 1
 
 
-def hdbscan(space: Reduced, settings: Settings) -> MethodResult:
+def hdbscan(reduced: Reduced, settings: Settings) -> MethodResult:
     """HDBSCAN (Campello, Moulavi & Sander 2013; McInnes et al. 2017) with defaults for few images and many.
 
     The smallest cluster grows with the square root of the number of images. Of the two ways to select clusters from the
@@ -35,7 +35,7 @@ def hdbscan(space: Reduced, settings: Settings) -> MethodResult:
     groups that are well separated. So the leaves are taken unless their silhouettes are clearly worse; both are layers
     of one tree. Confidence is the membership probability: how deep in its cluster's density an image lies.
     """
-    vectors = space.vectors
+    vectors = reduced.vectors
     count = len(vectors)
     smallest = _smallest_cluster(count, settings)
     parameters: dict[str, Any] = {"min_cluster_size": smallest, "min_samples": _MIN_SAMPLES}
@@ -70,9 +70,9 @@ def _select_clusters(vectors: Vectors, smallest: int) -> dict[str, tuple[Labels,
     }
 
 
-def evoc(space: Reduced, settings: Settings) -> MethodResult:
+def evoc(reduced: Reduced, settings: Settings) -> MethodResult:
     """EVoC (Tutte Institute): all its layers, the coarsest as the result; confidence is its membership strength."""
-    vectors = space.vectors
+    vectors = reduced.vectors
     smallest = _smallest_cluster(len(vectors), settings)
     if len(vectors) < 2 * smallest or len(vectors) < _FEWEST_FOR_EVOC:
         raise ClusteringError(f"{len(vectors)} images are too few for EVoC; use --method hdbscan")

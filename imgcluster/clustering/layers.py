@@ -49,7 +49,7 @@ class Layers:
     fewer: int | None = None
 
 
-def coarser_and_finer(space: Reduced, labels: Labels, *, seed: int) -> Layers:
+def coarser_and_finer(reduced: Reduced, labels: Labels, *, seed: int) -> Layers:
     """Return finer and coarser layers around given clusters.
 
     The finer layer splits each cluster on its own and the coarser layer merges whole clusters, so every cluster lies in
@@ -58,15 +58,15 @@ def coarser_and_finer(space: Reduced, labels: Labels, *, seed: int) -> Layers:
     more than 2,000 clusters.
 
     Args:
-        space: The vectors, and their graph where there is one.
+        reduced: The vectors, and their graph where there is one.
         labels: ``int64 (n,)``, without noise.
         seed: For the cells.
     """
     k = int(labels.max()) + 1
     if k > _MAX_CELLS:
         return Layers([labels], 0)
-    graph = graph_of(space)
-    vectors = space.vectors[graph.rows]
+    graph = graph_of(reduced)
+    vectors = reduced.vectors[graph.rows]
     # Small clusters may have no image in the graph.
     present, inside = np.unique(labels[graph.rows], return_inverse=True)
     inside = inside.astype(np.int64)
@@ -87,10 +87,10 @@ def coarser_and_finer(space: Reduced, labels: Labels, *, seed: int) -> Layers:
     if coarser is not None:
         by_cluster = np.full(k, -1, dtype=np.int64)
         by_cluster[present[owner]] = tree.cut(coarser)
-        found.append(_complete(space.vectors, labels, by_cluster)[labels])
+        found.append(_complete(reduced.vectors, labels, by_cluster)[labels])
     finer = _longest(tree, range(2 * clusters, min(5 * clusters, count - 1, len(vectors) // _FINE_IMAGES) + 1))
     if finer is not None:
-        found.insert(0, _to_all(space.vectors, labels, graph.rows, tree.cut(finer)[cells]))
+        found.insert(0, _to_all(reduced.vectors, labels, graph.rows, tree.cut(finer)[cells]))
         given = 1
     return Layers(found, given, _clearly_fewer(tree, clusters))
 

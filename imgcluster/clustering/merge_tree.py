@@ -84,9 +84,9 @@ def persistence(lower: float, upper: float) -> float:
     return float(np.clip(upper, _LOWEST, 1) / np.clip(lower, _LOWEST, 1))
 
 
-def graph_of(space: Reduced) -> CountGraph:
+def graph_of(reduced: Reduced) -> CountGraph:
     """Return the cluster-count graph of the reduction, or else that of the vectors."""
-    return space.graph or cluster_count_graph(space.vectors)
+    return reduced.graph or cluster_count_graph(reduced.vectors)
 
 
 def weights_between(graph: csr_matrix, cells: Labels, count: int) -> _Floats:

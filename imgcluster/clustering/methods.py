@@ -40,7 +40,7 @@ _MIN_TO_COMPARE: Final = 30
 _MAX_COMPONENTS: Final = 100
 
 
-def kmeans(space: Reduced, settings: Settings) -> MethodResult:
+def kmeans(reduced: Reduced, settings: Settings) -> MethodResult:
     """k-means (Lloyd 1982) from k-means++ starts, of which the one with the smallest inertia is taken.
 
     Without a number of clusters it is estimated from the graph (`num_clusters.estimate_num_clusters`). Where a smaller
@@ -48,30 +48,30 @@ def kmeans(space: Reduced, settings: Settings) -> MethodResult:
     by splitting and merging the clusters along the same graph. Confidence is 1 − (distance to the own centroid /
     distance to the next).
     """
-    space = dataclasses.replace(space, graph=graph_of(space))
+    reduced = dataclasses.replace(reduced, graph=graph_of(reduced))
     k = settings.k
     parameters: dict[str, Any] = {}
     candidates: tuple[Candidate, ...] = ()
     if k is None:
-        k_range = _range_for(space, settings)
-        estimate = estimate_num_clusters(space, k_range, seed=settings.seed)
+        k_range = _range_for(reduced, settings)
+        estimate = estimate_num_clusters(reduced, k_range, seed=settings.seed)
         k = estimate.k
         parameters = {"found": True, "k_range": list(k_range), "persistence": round(estimate.persistence, 2)}
         if settings.score_k:
-            candidates = score_candidates(space.vectors, estimate, seed=settings.seed)
-    labels, inertia, starts = fit_kmeans_with_restarts(space.vectors, k, seed=settings.seed)
-    layers = coarser_and_finer(space, labels, seed=settings.seed)
+            candidates = score_candidates(reduced.vectors, estimate, seed=settings.seed)
+    labels, inertia, starts = fit_kmeans_with_restarts(reduced.vectors, k, seed=settings.seed)
+    layers = coarser_and_finer(reduced, labels, seed=settings.seed)
     if settings.k is not None and layers.fewer is not None and len(labels) >= _MIN_TO_COMPARE:
         parameters["shown"] = layers.fewer
     parameters = {"k": k, "starts": starts, "inertia": inertia, **parameters}
-    results = [(layer, margins(space.vectors, layer)[0]) for layer in layers.labels]
+    results = [(layer, margins(reduced.vectors, layer)[0]) for layer in layers.labels]
     return MethodResult(results, layers.given, parameters, candidates)
 
 
-def _range_for(space: Reduced, settings: Settings) -> tuple[int, int]:
+def _range_for(reduced: Reduced, settings: Settings) -> tuple[int, int]:
     """Return the range to search: that of the settings, but the default one reaches up to the connected components."""
     low, high = settings.k_range
-    components = graph_of(space).components
+    components = graph_of(reduced).components
     return low, high if settings.score_k else max(high, min(components, _MAX_COMPONENTS))
 
 
@@ -161,23 +161,23 @@ def cluster_degenerate(vectors: Vectors, settings: Settings) -> Clustering | Non
     return None
 
 
-def cluster_vectors(space: Reduced, method: str, settings: Settings) -> Clustering:
+def cluster_vectors(reduced: Reduced, method: str, settings: Settings) -> Clustering:
     """Cluster by a method of `METHODS`.
 
     Raises:
         ClusteringError: There are too few, or too few distinct, vectors for the settings.
     """
-    degenerate = cluster_degenerate(space.vectors, settings)
+    degenerate = cluster_degenerate(reduced.vectors, settings)
     if degenerate is not None:
         return degenerate
     needed = max(MIN_DISTINCT, settings.k_range[0] + 1)
-    distinct = count_distinct(space.vectors, needed)
+    distinct = count_distinct(reduced.vectors, needed)
     if METHODS[method].takes_k and settings.k is None and distinct < needed:
-        return _one_cluster(len(space.vectors), {"too_few": True})
-    found = METHODS[method].function(space, settings)
+        return _one_cluster(len(reduced.vectors), {"too_few": True})
+    found = METHODS[method].function(reduced, settings)
     layers = []
     for labels, confidence in found.layers:
-        _, runner_up = margins(space.vectors, labels)
+        _, runner_up = margins(reduced.vectors, labels)
         layers.append(number_by_size(Layer(labels, confidence, runner_up)))
     return Clustering(tuple(layers), found.chosen, found.parameters, found.candidates)
 

@@ -51,19 +51,19 @@ class ClusterCount:
         return self.persistence >= CLEAR
 
 
-def estimate_num_clusters(space: Reduced, k_range: tuple[int, int], *, seed: int) -> ClusterCount:
+def estimate_num_clusters(reduced: Reduced, k_range: tuple[int, int], *, seed: int) -> ClusterCount:
     """Estimate the number of clusters within `k_range` from the cluster-count graph.
 
     The number that lasts longest is taken if it is clear, otherwise the number at which modularity is largest, as for
     photographs of all kinds of things.
 
     Args:
-        space: At least `MIN_DISTINCT` distinct vectors.
+        reduced: At least `MIN_DISTINCT` distinct vectors.
         k_range: The lowest and the highest number; the highest is lowered to what the number of images allows.
         seed: For the cells.
     """
-    graph = graph_of(space)
-    vectors = space.vectors[graph.rows]
+    graph = graph_of(reduced)
+    vectors = reduced.vectors[graph.rows]
     low, high = k_range
     cells = max(min(max(CELLS, 2 * high), len(vectors) // IMAGES_PER_CELL), min(len(vectors) - 1, low + 1), 3)
     high = max(min(high, cells - 1), low)

@@ -54,22 +54,22 @@ def cluster_embeddings(
         return ClusteringResult(degenerate, "none", tuple((1.0,) for _ in degenerate.layers))
     # A copy in the order of content, which may be overwritten.
     vectors = normalize_features(embeddings[order], metric, in_place=True)
-    space = reduce(vectors, reduction, seed=settings.seed)
-    clustering = cluster_vectors(space, method, settings)
+    reduced = reduce(vectors, reduction, seed=settings.seed)
+    clustering = cluster_vectors(reduced, method, settings)
     # Before noise is assigned: images of no group have no stability.
-    values = _stability(space, clustering, method, settings)
+    values = _stability(reduced, clustering, method, settings)
     if assign:
-        assigned = assign_noise(space.vectors, clustering)
+        assigned = assign_noise(reduced.vectors, clustering)
         clustering, values = assigned, _renumbered(clustering, assigned, values)
-    return ClusteringResult(_reordered(clustering, order), space.note, values)
+    return ClusteringResult(_reordered(clustering, order), reduced.note, values)
 
 
-def _stability(space: Reduced, clustering: Clustering, method: str, settings: Settings) -> _Stability:
+def _stability(reduced: Reduced, clustering: Clustering, method: str, settings: Settings) -> _Stability:
     if clustering.parameters.get("identical"):
         return tuple((1.0,) for _ in clustering.layers)
     return tuple(
         tuple(None if value is None else round(value, 4) for value in values)
-        for values in stability(space.vectors, clustering.layers, method, settings)
+        for values in stability(reduced.vectors, clustering.layers, method, settings)
     )
 
 

@@ -92,18 +92,18 @@ def apply(
     """
     file = Path(plan)
     parsed = _read(file)
-    space = Workspace(workspace)
-    space.require_initialized()
-    with space.locked(dry_run=dry_run) as manifest:
-        undo_interrupted_plan(space, dry_run=dry_run, on_progress=on_progress)
-        before = read_results(space, manifest)
+    workspace = Workspace(workspace)
+    workspace.require_initialized()
+    with workspace.locked(dry_run=dry_run) as manifest:
+        undo_interrupted_plan(workspace, dry_run=dry_run, on_progress=on_progress)
+        before = read_results(workspace, manifest)
         after = apply_plan(parsed, before.paths, before.clusters, before.names, name=to_text(file))
-        embeddings = load(space.embeddings, encoder_identity(space, manifest))
+        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
         embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
-        tables = _Tables(space, manifest, before, after, embeddings)
-        moved = 0 if dry_run else _publish(space, before, after, tables, embeddings, on_progress)
+        tables = _Tables(workspace, manifest, before, after, embeddings)
+        moved = 0 if dry_run else _publish(workspace, before, after, tables, embeddings, on_progress)
     return ApplySummary(
-        workspace=to_text(space.path),
+        workspace=to_text(workspace.path),
         plan=to_text(file),
         named=sum(after.names.get(number, "") != before.names.get(number, "") for number in _numbers(after)),
         merged=len(after.merged),
@@ -111,7 +111,7 @@ def apply(
         moved=moved,
         clusters=tuple(row_of(row) for row in tables.clusters),
         noise=int((after.clusters < 0).sum()),
-        report="" if dry_run else to_text(space.report),
+        report="" if dry_run else to_text(workspace.report),
         dry_run=dry_run,
     )
 
@@ -128,7 +128,7 @@ def _read(file: Path) -> Plan:
 
 
 def _publish(
-    space: Workspace,
+    workspace: Workspace,
     before: Results,
     after: PlanResult,
     tables: _Tables,
@@ -136,25 +136,25 @@ def _publish(
     on_progress: OnProgress,
 ) -> int:
     """Write the results of a plan, and return the number of placed files that moved."""
-    number = save_state(space)
+    number = save_state(workspace)
     # Without metrics.json, which is written last, the plan counts as interrupted and can be undone.
-    remove(space.metrics)
-    for path in space.figure_files:
+    remove(workspace.metrics)
+    for path in workspace.figure_files:
         remove(path)
     labels = after.clusters.tolist()
-    moved = relocate_placed(space, before, labels, after.names, "place", on_progress)
-    write_table(space.assignments, tables.assignment_columns, tables.assignments())
+    moved = relocate_placed(workspace, before, labels, after.names, "place", on_progress)
+    write_table(workspace.assignments, tables.assignment_columns, tables.assignments())
     write_table(
-        space.clusters_table,
+        workspace.clusters_table,
         tables.cluster_columns,
         ([row[name] for name in tables.cluster_columns] for row in tables.clusters),
     )
-    write_names(space, before.locations, labels, after.names, replaced=before.names.values())
+    write_names(workspace, before.locations, labels, after.names, replaced=before.names.values())
     metrics = before.metrics | {"plans": number}
     if tables.measures is not None:
         for name in ("scores", "quality"):
             metrics.pop(name, None)
-        for path in (space.confusion_table, space.confusion_picture):
+        for path in (workspace.confusion_table, workspace.confusion_picture):
             remove(path)
         metrics |= {
             "clusters": len(tables.clusters),
@@ -164,9 +164,9 @@ def _publish(
             "silhouette_sample": tables.measures.silhouette_sample,
         }
     elif tables.confusion is not None:
-        write_confusion(space, tables.confusion, after.names)
-    rewrite_page(space, read_tables(space, metrics), on_progress, embeddings=embeddings)
-    write_json(space.metrics, metrics)
+        write_confusion(workspace, tables.confusion, after.names)
+    rewrite_page(workspace, read_tables(workspace, metrics), on_progress, embeddings=embeddings)
+    write_json(workspace.metrics, metrics)
     return moved
 
 
@@ -191,7 +191,7 @@ class _Tables:
 
     def __init__(
         self,
-        space: Workspace,
+        workspace: Workspace,
         manifest: dict[str, Any],
         before: Results,
         after: PlanResult,
@@ -199,10 +199,10 @@ class _Tables:
     ) -> None:
         if embeddings.locations != before.locations:
             raise WorkspaceError(
-                f"the tables in {space.path} do not match its embeddings: run imgcluster cluster again"
+                f"the tables in {workspace.path} do not match its embeddings: run imgcluster cluster again"
             )
         self._before, self._after = before, after
-        self._rows = list(read_table(space.assignments, ASSIGNMENTS))
+        self._rows = list(read_table(workspace.assignments, ASSIGNMENTS))
         self.assignment_columns = list(self._rows[0])
         present = before.table[0] if before.table else ()
         # The name is the last column.
@@ -217,7 +217,7 @@ class _Tables:
             metric = encoder_metric(manifest)
             self.measures = measure(embeddings.vectors, self._compact_labels(), metric, order=embeddings.content_order)
         else:
-            self.confusion = read_confusion(space)
+            self.confusion = read_confusion(workspace)
         self.clusters = list(self._cluster_rows())
 
     def assignments(self) -> Iterator[Sequence[Any]]:

@@ -13,7 +13,7 @@ from imgcluster.clustering import METHODS, Settings, choose_method
 from imgcluster.clustering.run import cluster_embeddings
 from imgcluster.commands.cluster_warnings import about_encoder, about_groups, about_statistics, quality
 from imgcluster.commands.page import with_normalized_lengths, write_page
-from imgcluster.commands.retire import read_placement, replacing_results, require_not_moved
+from imgcluster.commands.replace_results import read_placement, replacing_results, require_not_moved
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.errors import WorkspaceError
 from imgcluster.evaluation.internal import measure
@@ -151,40 +151,40 @@ def cluster(
     """
     watch = Stopwatch()
     request = resolve(with_changes(options or ClusterOptions(), changes))
-    space = Workspace(workspace)
-    space.require_initialized()
-    with space.locked(dry_run=dry_run) as manifest:
+    workspace = Workspace(workspace)
+    workspace.require_initialized()
+    with workspace.locked(dry_run=dry_run) as manifest:
         on_progress(Progress("load", 0))
-        embeddings = load(space.embeddings, encoder_identity(space, manifest))
-        journal = read_placement(space, frozenset(embeddings.locations))
-        journal, note = require_not_moved(space, journal, dry_run=dry_run)
+        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
+        journal = read_placement(workspace, frozenset(embeddings.locations))
+        journal, note = require_not_moved(workspace, journal, dry_run=dry_run)
         if not embeddings.locations:
-            raise WorkspaceError(f"{space.path} holds no embeddings yet: run imgcluster embed PATH first")
+            raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
         watch.lap("load")
 
         on_progress(Progress("cluster", 0))
-        fit = _fit(space, embeddings, manifest, request, dry_run=dry_run)
+        fit = _fit(workspace, embeddings, manifest, request, dry_run=dry_run)
         watch.lap("cluster")
 
         on_progress(Progress("measure", 0))
-        found = _evaluate(space, embeddings, manifest, request, fit, note)
+        found = _evaluate(workspace, embeddings, manifest, request, fit, note)
         watch.lap("measure")
 
         if dry_run:
             count = len(embeddings.locations)
             placed = PlacementResult({} if request.mode == "none" else {request.mode: count}, ())
         else:
-            placed = _publish(space, found, journal, watch, on_progress)
+            placed = _publish(workspace, found, journal, watch, on_progress)
     return ClusterSummary(
         **_fields(found.facts),
-        workspace=to_text(space.path),
+        workspace=to_text(workspace.path),
         clusters=found.tables.rows,
         candidates=found.tables.clustering.candidates,
         seed=request.options.seed,
         place=request.mode,
         placed=placed.counts,
         missing=len(placed.missing),
-        report="" if dry_run else to_text(space.report),
+        report="" if dry_run else to_text(workspace.report),
         dry_run=dry_run,
         seconds=watch.seconds,
         warnings=found.warnings(placed),
@@ -217,11 +217,11 @@ class _Evaluated:
 
 
 def _fit(
-    space: Workspace, embeddings: Embeddings, manifest: dict[str, Any], request: ClusterRequest, *, dry_run: bool
+    workspace: Workspace, embeddings: Embeddings, manifest: dict[str, Any], request: ClusterRequest, *, dry_run: bool
 ) -> ClusteringResult:
     """Return the cached fit of these embeddings under these options, or compute and cache it."""
     key = {"imgcluster": __version__, "fingerprint": embeddings.fingerprint, "options": request.fit_options}
-    cached = read_clustering(space.layers, key)
+    cached = read_clustering(workspace.layers, key)
     if cached is not None:
         return cached
     fit = cluster_embeddings(
@@ -234,12 +234,12 @@ def _fit(
         order=embeddings.content_order,
     )
     if not dry_run:
-        write_clustering(space.layers, key, fit)
+        write_clustering(workspace.layers, key, fit)
     return fit
 
 
 def _evaluate(
-    space: Workspace,
+    workspace: Workspace,
     embeddings: Embeddings,
     manifest: dict[str, Any],
     request: ClusterRequest,
@@ -263,13 +263,13 @@ def _evaluate(
         silhouette=rounded(measures.silhouette),
         quality=quality(stability, images, noise),
     )
-    tables = ClusteringTables(space, manifest, embeddings, clustering, measures, stability)
+    tables = ClusteringTables(workspace, manifest, embeddings, clustering, measures, stability)
     notes = (*filter(None, [note]), *_about_clusters(fit, request, embeddings, manifest))
     return _Evaluated(request, manifest, tables, facts, measures.silhouette_sample, notes)
 
 
 def _publish(
-    space: Workspace, found: _Evaluated, journal: Journal | None, watch: Stopwatch, on_progress: OnProgress
+    workspace: Workspace, found: _Evaluated, journal: Journal | None, watch: Stopwatch, on_progress: OnProgress
 ) -> PlacementResult:
     """Replace the results in the workspace, all or none, and the files placed by `journal`."""
     tables = found.tables
@@ -283,36 +283,36 @@ def _publish(
         "silhouette_sample": found.silhouette_sample,
         **_fields(found.facts),
     }
-    with replacing_results(space, journal, metrics):
-        placed = _place(space, tables, found.request.mode, on_progress)
+    with replacing_results(workspace, journal, metrics):
+        placed = _place(workspace, tables, found.request.mode, on_progress)
         tables.write()
-        _write_candidates(space, tables.clustering.candidates)
+        _write_candidates(workspace, tables.clustering.candidates)
         watch.lap("place")
         metrics["warnings"] = list(found.warnings(placed))
         results = tables.results(metrics)
-        write_page(space, results, tables.embeddings, found.manifest, placed.journal, on_progress=on_progress)
+        write_page(workspace, results, tables.embeddings, found.manifest, placed.journal, on_progress=on_progress)
         watch.lap("report")
         record = {"options": options, "clusters": len(tables.rows), **_fields(found.facts)}
         record |= {"placed": placed.counts, "seconds": watch.stages}
-        space.write_manifest(found.manifest | {"cluster": record})
+        workspace.write_manifest(found.manifest | {"cluster": record})
     return placed
 
 
-def _place(space: Workspace, tables: ClusteringTables, mode: PlaceMode, on_progress: OnProgress) -> PlacementResult:
+def _place(workspace: Workspace, tables: ClusteringTables, mode: PlaceMode, on_progress: OnProgress) -> PlacementResult:
     if mode == "none":
         return PlacementResult({}, ())
-    journal = plan_placement(tables.embeddings.locations, tables.labels, space.clusters, mode, tables.names)
+    journal = plan_placement(tables.embeddings.locations, tables.labels, workspace.clusters, mode, tables.names)
     total = len(journal.entries)
-    return place(journal, space.journal, step=lambda done: on_progress(Progress("place", done, total)))
+    return place(journal, workspace.journal, step=lambda done: on_progress(Progress("place", done, total)))
 
 
-def _write_candidates(space: Workspace, candidates: Sequence[Candidate]) -> None:
+def _write_candidates(workspace: Workspace, candidates: Sequence[Candidate]) -> None:
     if not candidates:
         return
     from imgcluster.report.plots import candidates_figure, save
 
-    write_table(space.candidates_table, CANDIDATES, (dataclasses.astuple(candidate) for candidate in candidates))
-    save(candidates_figure(candidates), space.candidates_picture)
+    write_table(workspace.candidates_table, CANDIDATES, (dataclasses.astuple(candidate) for candidate in candidates))
+    save(candidates_figure(candidates), workspace.candidates_picture)
 
 
 def _about_clusters(

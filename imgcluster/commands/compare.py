@@ -87,19 +87,19 @@ def compare(
         raise UsageError(f"--k {k} is for none of these methods; add --method {allowed}, or omit --k")
     rows = []
     for path in workspaces:
-        space = Workspace(path)
-        space.require_initialized()
-        with space.locked() as manifest:
+        workspace = Workspace(path)
+        workspace.require_initialized()
+        with workspace.locked() as manifest:
             encoder = manifest.get("encoder", {}).get("name", "")
-            found = _clusterings(space, manifest, methods, k, assign_noise, seed, on_progress)
+            found = _clusterings(workspace, manifest, methods, k, assign_noise, seed, on_progress)
             for method, locations, base, clusters in found:
                 _, fields = score_labeled(clusters, locations, base, labels)
-                rows.append(ComparisonRow(workspace=to_text(space.path), encoder=encoder, method=method, **fields))
+                rows.append(ComparisonRow(workspace=to_text(workspace.path), encoder=encoder, method=method, **fields))
     return Comparison(labels=to_text(labels), rows=tuple(rows))
 
 
 def _clusterings(
-    space: Workspace,
+    workspace: Workspace,
     manifest: dict[str, Any],
     methods: Sequence[str],
     k: int | None,
@@ -109,12 +109,12 @@ def _clusterings(
 ) -> Iterator[tuple[str, list[str], str, npt.NDArray[np.int64]]]:
     """Yield the method, locations, base folder and clusters of each clustering of a workspace."""
     if not methods:
-        results = read_results(space, manifest)
+        results = read_results(workspace, manifest)
         yield str(results.metrics.get("method", "")), results.locations, results.base, results.clusters
         return
-    embeddings = load(space.embeddings, encoder_identity(space, manifest))
+    embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
     if not embeddings.locations:
-        raise WorkspaceError(f"{space.path} contains no embeddings: run imgcluster embed PATH first")
+        raise WorkspaceError(f"{workspace.path} contains no embeddings: run imgcluster embed PATH first")
     metric = encoder_metric(manifest)
     for number, method in enumerate(methods):
         on_progress(Progress("compare", number, len(methods)))

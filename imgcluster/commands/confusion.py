@@ -30,28 +30,30 @@ class Confusion:
     counts: npt.NDArray[np.int64]
 
 
-def write_confusion(space: Workspace, confusion: Confusion, names: Mapping[int, str]) -> None:
+def write_confusion(workspace: Workspace, confusion: Confusion, names: Mapping[int, str]) -> None:
     """Write the table and the plot; columns are named like the clusters' folders."""
     rows = ([label, *counts] for label, counts in zip(confusion.labels, confusion.counts.tolist(), strict=True))
-    write_table(space.confusion_table, ["label", *_columns(confusion, names)], rows)
-    save(draw_confusion(confusion, names), space.confusion_picture)
+    write_table(workspace.confusion_table, ["label", *_columns(confusion, names)], rows)
+    save(draw_confusion(confusion, names), workspace.confusion_picture)
 
 
-def read_confusion(space: Workspace) -> Confusion | None:
+def read_confusion(workspace: Workspace) -> Confusion | None:
     """Read the table; None if `evaluate` did not run.
 
     Raises:
         WorkspaceError: The table is invalid.
     """
-    if not space.confusion_table.exists():
+    if not workspace.confusion_table.exists():
         return None
-    rows = list(read_table(space.confusion_table, ("label",)))
+    rows = list(read_table(workspace.confusion_table, ("label",)))
     try:
         columns = [name for name in rows[0] if name != "label"]
         counts = np.array([[int(row[name]) for name in columns] for row in rows], dtype=np.int64)
         clusters = tuple(_number(name) for name in columns)
     except (ValueError, IndexError):
-        raise WorkspaceError(f"{space.confusion_table} is not a valid table: run imgcluster evaluate again") from None
+        raise WorkspaceError(
+            f"{workspace.confusion_table} is not a valid table: run imgcluster evaluate again"
+        ) from None
     return Confusion(tuple(row["label"] for row in rows), clusters, counts)
 
 

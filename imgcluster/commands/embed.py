@@ -11,7 +11,7 @@ from typing import Any
 
 from imgcluster._version import versions
 from imgcluster.commands.embed_run import EmbedRun
-from imgcluster.commands.retire import read_placement, require_not_moved, retire_results
+from imgcluster.commands.replace_results import read_placement, require_not_moved, retire_results
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.encoders import Encoder
 from imgcluster.errors import NoImagesError, UsageError, WorkspaceError
@@ -108,24 +108,24 @@ def embed(
     paths = [paths] if isinstance(paths, str | os.PathLike) else paths
     if not paths and not files:
         raise UsageError("no images to embed: give folders or files, or a list with --files-from")
-    space = Workspace(workspace)
+    workspace = Workspace(workspace)
     requested = [to_text(os.path.abspath(path)) for path in paths]
-    refuse_own_output(requested, space)
+    refuse_own_output(requested, workspace)
     finder = Finder(paths=paths, listed=files, exclude=chosen.exclude, recursive=chosen.recursive, marker=MARKER)
     model = Encoder(
         chosen.encoder,
         device=chosen.device,
         options=chosen.encoder_options,
-        precision=chosen.precision if chosen.fresh else _precision(chosen, space),
+        precision=chosen.precision if chosen.fresh else _precision(chosen, workspace),
         on_progress=on_progress,
     )
     watch.lap("encoder")
     workers = chosen.workers or default_workers()
-    with space.locked() as manifest:
-        journal, _ = require_not_moved(space, read_placement(space))
-        _refuse_other_encoder(space, manifest, model, chosen.fresh)
+    with workspace.locked() as manifest:
+        journal, _ = require_not_moved(workspace, read_placement(workspace))
+        _refuse_other_encoder(workspace, manifest, model, chosen.fresh)
         update = _WorkspaceUpdate(
-            space, manifest, journal, model, finder.roots(), requested, _digest(files), fresh=chosen.fresh
+            workspace, manifest, journal, model, finder.roots(), requested, _digest(files), fresh=chosen.fresh
         )
         run = EmbedRun(
             update.index, update.writer, model, batch_size=chosen.batch_size, base=update.base, begin=update.begin
@@ -157,7 +157,7 @@ class _WorkspaceUpdate:
     """The changes of one `embed` to the workspace: archived results, removed images, tables and the manifest.
 
     Args:
-        space: The workspace, locked.
+        workspace: The workspace, locked.
         before: Its manifest.
         journal: That of the last placement.
         model: The encoder.
@@ -169,7 +169,7 @@ class _WorkspaceUpdate:
 
     def __init__(
         self,
-        space: Workspace,
+        workspace: Workspace,
         before: dict[str, Any],
         journal: Journal | None,
         model: Encoder,
@@ -179,7 +179,7 @@ class _WorkspaceUpdate:
         *,
         fresh: bool,
     ) -> None:
-        self._space = space
+        self._workspace = workspace
         self._journal = journal
         self._model = model
         self._requested = requested
@@ -191,8 +191,8 @@ class _WorkspaceUpdate:
         # Paths stay relative to the base folder of the first embed when folders are added.
         self.base: str = self._before["base"] if "base" in self._before else common_base(roots)
         self._begun = False
-        self.index = Index(space.embeddings, model.identity, fresh=self._fresh)
-        self.writer = ShardWriter(space.embeddings, model.identity)
+        self.index = Index(workspace.embeddings, model.identity, fresh=self._fresh)
+        self.writer = ShardWriter(workspace.embeddings, model.identity)
 
     def begin(self) -> None:
         """Archive the results of the old embeddings, once.
@@ -201,18 +201,18 @@ class _WorkspaceUpdate:
         """
         if self._begun:
             return
-        retire_results(self._space, self._journal)
+        retire_results(self._workspace, self._journal)
         record = {**versions(), "state": "embedding", "encoder": self._encoder_record(), "base": self.base}
         if self._fresh:
             record["fresh"] = self._request
         # The clustering was archived with the results.
         before = {key: value for key, value in self._before.items() if key != "cluster"}
-        self._space.write_manifest(before | record)
+        self._workspace.write_manifest(before | record)
         if self._fresh:
-            remove_shards(all_shards(self._space.embeddings))
+            remove_shards(all_shards(self._workspace.embeddings))
             # Caches are valid for the exact vectors only, which can differ between devices.
-            remove(self._space.layers)
-            remove(self._space.layout)
+            remove(self._workspace.layers)
+            remove(self._workspace.layout)
         self._begun = True
 
     def finish(self, run: EmbedRun, scope: Scope, watch: Stopwatch, options: dict[str, Any]) -> EmbedSummary:
@@ -232,17 +232,17 @@ class _WorkspaceUpdate:
         self.writer.flush()
         self.index.compact(self.writer)
 
-        folder, identity = self._space.embeddings, self._model.identity
+        folder, identity = self._workspace.embeddings, self._model.identity
         current = contents(folder, identity)
         skipped, skipped_roots = self._all_skipped(run, scope)
         roots = sorted(skipped_roots | set(current.roots))
         rows = ((relative_path(location, self.base), reason) for location, reason in sorted(skipped.items()))
-        write_table(self._space.skipped, SKIPPED, rows)
+        write_table(self._workspace.skipped, SKIPPED, rows)
         watch.lap("store")
         seconds = watch.seconds
         embedded_now = run.new + run.changed
         summary = EmbedSummary(
-            workspace=to_text(self._space.path),
+            workspace=to_text(self._workspace.path),
             encoder=self._model.info.name,
             device=self._model.device,
             found=current.images + len(skipped),
@@ -275,8 +275,8 @@ class _WorkspaceUpdate:
                 "seconds": watch.stages,
             },
         }
-        manifest = {key: value for key, value in self._space.manifest.items() if key != "fresh"}
-        self._space.write_manifest(manifest | record)
+        manifest = {key: value for key, value in self._workspace.manifest.items() if key != "fresh"}
+        self._workspace.write_manifest(manifest | record)
         return summary
 
     def _all_skipped(self, run: EmbedRun, scope: Scope) -> tuple[dict[str, str], set[str]]:
@@ -286,8 +286,8 @@ class _WorkspaceUpdate:
         """
         skipped = {entry.location: reason for entry, reason in run.skipped}
         roots = {entry.root for entry, _ in run.skipped}
-        if self._before and self._space.skipped.exists():
-            for row in read_table(self._space.skipped, SKIPPED):
+        if self._before and self._workspace.skipped.exists():
+            for row in read_table(self._workspace.skipped, SKIPPED):
                 location = absolute_path(self.base, row["path"])
                 if location not in scope:
                     skipped.setdefault(location, row["reason"])
@@ -319,40 +319,36 @@ def _no_images(run: EmbedRun, requested: Sequence[str]) -> NoImagesError:
     return NoImagesError(f"no image found in {where}: {hint}")
 
 
-def refuse_own_output(paths: Sequence[str], space: Workspace) -> None:
+def refuse_own_output(paths: Sequence[str], workspace: Workspace) -> None:
     """Check that no path (absolute text) is inside the workspace.
 
     Raises:
         UsageError: One is.
     """
-    own, real_own = to_text(space.path), to_text(os.path.realpath(space.path))
+    own, real_own = to_text(workspace.path), to_text(os.path.realpath(workspace.path))
     for path in paths:
         real = to_text(os.path.realpath(from_text(path)))
         if path.startswith(join(own, "")) or join(real, "").startswith(join(real_own, "")):
-            raise UsageError(f"{path} is inside the workspace {space.path}; choose another workspace with -w DIR")
+            raise UsageError(f"{path} is inside the workspace {workspace.path}; choose another workspace with -w DIR")
 
 
-def _precision(options: EmbedOptions, space: Workspace) -> str:
+def _precision(options: EmbedOptions, workspace: Workspace) -> str:
     """Return the requested precision; instead of ``auto`` that of the workspace, so that it can be continued."""
-    present = space.manifest.get("encoder", {})
+    present = workspace.manifest.get("encoder", {})
     if options.precision != "auto" or present.get("name") != os.fspath(options.encoder):
         return options.precision
     return str(present.get("precision") or "fp32")
 
 
-def _refuse_other_encoder(space: Workspace, manifest: dict[str, Any], model: Encoder, fresh: bool) -> None:
+def _refuse_other_encoder(workspace: Workspace, manifest: dict[str, Any], model: Encoder, fresh: bool) -> None:
     present = manifest.get("encoder", {})
     if fresh or not present or present.get("identity") == model.identity:
         return
     variant = ""
     if present.get("name") == model.info.name:
         before, now = (name or "fp32" for name in (present.get("precision"), model.info.precision))
-        variant = (
-            f" with other weights or options (precision {before}, now {now})"
-            if before != now
-            else (" with other weights or options")
-        )
+        variant = " with other weights or options" + (f" (precision {before}, now {now})" if before != now else "")
     raise WorkspaceError(
-        f"{space.path} was made with encoder {present.get('name')!r}, requested is {model.info.name!r}{variant}; "
+        f"{workspace.path} was made with encoder {present.get('name')!r}, requested is {model.info.name!r}{variant}; "
         "their vectors cannot be mixed: start over with --fresh, or choose another workspace with -w DIR"
     )

@@ -82,26 +82,26 @@ def evaluate(
         UsageError: The CSV file is missing, or contains none of the images.
         WorkspaceError: There is no current clustering, or the CSV file is invalid.
     """
-    space = Workspace(workspace)
-    space.require_initialized()
-    with space.locked() as manifest:
-        results = read_results(space, manifest)
+    workspace = Workspace(workspace)
+    workspace.require_initialized()
+    with workspace.locked() as manifest:
+        results = read_results(workspace, manifest)
         scores, fields = score_labeled(results.clusters, results.locations, results.base, labels)
-        write_confusion(space, Confusion(scores.label_names, scores.clusters, scores.confusion), results.names)
+        write_confusion(workspace, Confusion(scores.label_names, scores.clusters, scores.confusion), results.names)
         summary = EvaluateSummary(
-            workspace=to_text(space.path),
+            workspace=to_text(workspace.path),
             labels=to_text(labels),
             unlabelled=len(results.locations) - fields["images"],
             classes=len(scores.label_names),
-            confusion_table=to_text(space.confusion_table),
-            confusion_picture=to_text(space.confusion_picture),
+            confusion_table=to_text(workspace.confusion_table),
+            confusion_picture=to_text(workspace.confusion_picture),
             **fields,
         )
         recorded = (
             *("labels", "images", "unlabelled", "classes", "noise", "accuracy", "nmi", "ari", "purity"),
             *("accuracy_interval", "nmi_interval", "ari_interval"),
         )
-        write_json(space.metrics, results.metrics | {"scores": {name: getattr(summary, name) for name in recorded}})
+        write_json(workspace.metrics, results.metrics | {"scores": {name: getattr(summary, name) for name in recorded}})
     return summary
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from imgcluster.clustering import METHODS
 from imgcluster.commands.confusion import draw_confusion, read_confusion
-from imgcluster.commands.page import current_paths, layout_of, with_normalized_lengths
+from imgcluster.commands.page import current_paths, projection_of, with_normalized_lengths
 from imgcluster.commands.thumbnails import read_tiles
 from imgcluster.features.centroids import silhouettes
 from imgcluster.features.normalize import normalize_features
@@ -22,7 +22,7 @@ from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.report.condensed_tree import condensed_tree
 from imgcluster.report.exemplars import representatives
 from imgcluster.report.plots import map_figure, montage_figure, save, silhouette_figure, sizes_figure, tree_figure
-from imgcluster.report.projection import Layout
+from imgcluster.report.projection import Projection
 from imgcluster.types import Metric, Pixels
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import Results, encoder_metric
@@ -39,7 +39,7 @@ _DPI: Final = 160
 
 
 def write_figures(
-    space: Workspace,
+    workspace: Workspace,
     results: Results,
     embeddings: Embeddings,
     manifest: dict[str, Any],
@@ -55,25 +55,25 @@ def write_figures(
     metric = encoder_metric(manifest)
     normalized = with_normalized_lengths(embeddings, manifest)
     shown = representatives(normalized.vectors, results.clusters, results.confidence, results.medoids, count=_MONTAGE)
-    layout = layout_of(space, normalized, int(results.metrics["options"]["seed"]), on_progress)
-    for path in space.figure_files:
+    projection = projection_of(workspace, normalized, int(results.metrics["options"]["seed"]), on_progress)
+    for path in workspace.figure_files:
         remove(path)
     total = 5 + len(shown)
-    drawn = _figures(space, results, embeddings, metric, shown, layout, journal)
+    drawn = _figures(workspace, results, embeddings, metric, shown, projection, journal)
     on_progress(Progress("figures", 0, total))
     for done, (name, figure) in enumerate(drawn, start=1):
         for kind in ("png", "svg"):
-            save(figure, space.figures / f"{name}.{kind}", dpi=_DPI)
+            save(figure, workspace.figures / f"{name}.{kind}", dpi=_DPI)
         on_progress(Progress("figures", done, total))
 
 
 def _figures(
-    space: Workspace,
+    workspace: Workspace,
     results: Results,
     embeddings: Embeddings,
     metric: Metric,
     shown: dict[int, list[int]],
-    layout: Layout,
+    projection: Projection,
     journal: Journal | None,
 ) -> Iterator[tuple[str, Figure]]:
     titles = {number: results.names.get(number) or ("noise" if number < 0 else str(number)) for number in shown}
@@ -84,14 +84,14 @@ def _figures(
     # The most typical of all clusters first, then the second of each, …: where room is short, each gets some.
     waves = [inside[wave] for wave in range(_MONTAGE) for number, inside in shown.items() if wave < len(inside)]
     on_map = [(index, pictures[index]) for index in waves if index in pictures]
-    yield "map", map_figure(layout.points, results.clusters, titles, on_map, layout.how)
+    yield "map", map_figure(projection.points, results.clusters, titles, on_map, projection.how)
     yield "sizes", sizes_figure(sizes, titles)
     values = silhouettes(embeddings.vectors, results.clusters, metric, order=embeddings.content_order)
     yield "silhouettes", silhouette_figure(values, results.clusters, titles)
     tree = _tree(results, embeddings, metric)
     if tree is not None:
         yield "tree", tree_figure(*tree, titles)
-    confusion = read_confusion(space)
+    confusion = read_confusion(workspace)
     if confusion is not None:
         yield "confusion", draw_confusion(confusion, results.names)
     for number, inside in shown.items():

@@ -47,12 +47,12 @@ def load(workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> Collection:
     Raises:
         WorkspaceError: Nothing is embedded, the clusters are older than the embeddings, or a file is damaged.
     """
-    space = Workspace(workspace)
-    space.require_initialized()
-    manifest = space.manifest
-    embeddings = load_embeddings(space.embeddings, encoder_identity(space, manifest))
+    workspace = Workspace(workspace)
+    workspace.require_initialized()
+    manifest = workspace.manifest
+    embeddings = load_embeddings(workspace.embeddings, encoder_identity(workspace, manifest))
     base = str(manifest.get("base", ""))
-    results = read_results(space, manifest) if space.metrics.exists() else None
+    results = read_results(workspace, manifest) if workspace.metrics.exists() else None
     return Collection(
         base=base,
         paths=[relative_path(location, base) for location in embeddings.locations],

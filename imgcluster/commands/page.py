@@ -26,9 +26,9 @@ from imgcluster.report.exemplars import nearest_clusters, representatives
 from imgcluster.report.page import render
 from imgcluster.report.page_inputs import Tier, cluster_rows, image_rows, thumbnail_tiers
 from imgcluster.report.page_text import Page, Thumbnails, details, headline, sentences
-from imgcluster.report.projection import Layout, choose_layout, lay_out
+from imgcluster.report.projection import Projection, choose_projection, project
 from imgcluster.report.sprites import Tile, make_sheets
-from imgcluster.workspace.caches import read_layout, write_layout
+from imgcluster.workspace.caches import read_projection, write_projection
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.plans import identity_of
 from imgcluster.workspace.results import Results, encoder_metric
@@ -36,7 +36,7 @@ from imgcluster.workspace.shards import Embeddings
 
 __all__ = [
     "current_paths",
-    "layout_of",
+    "projection_of",
     "with_normalized_lengths",
     "write_page",
 ]
@@ -46,7 +46,7 @@ _SHOWN_OPTIONS: Final = ("k", "level", "min_cluster_size", "assign_noise", "redu
 
 
 def write_page(
-    space: Workspace,
+    workspace: Workspace,
     results: Results,
     embeddings: Embeddings,
     manifest: dict[str, Any],
@@ -57,7 +57,7 @@ def write_page(
     """Write the page of `results` and `embeddings`, which must be of the same images in the same order.
 
     Args:
-        space: The workspace.
+        workspace: The workspace.
         results: The clustering.
         embeddings: Those of `with_normalized_lengths`.
         manifest: The manifest.
@@ -68,15 +68,19 @@ def write_page(
         WorkspaceError: They are not.
     """
     if embeddings.locations != results.locations:
-        raise WorkspaceError(f"the tables in {space.path} are not of its embeddings: run imgcluster cluster again")
+        raise WorkspaceError(f"the tables in {workspace.path} are not of its embeddings: run imgcluster cluster again")
     metrics = results.metrics
     metric, method = encoder_metric(manifest), METHODS.get(metrics["method"])
-    layout = layout_of(space, embeddings, int(metrics["options"]["seed"]), on_progress)
+    projection = projection_of(workspace, embeddings, int(metrics["options"]["seed"]), on_progress)
     shown = representatives(embeddings.vectors, results.clusters, results.confidence, results.medoids)
     nearest = nearest_clusters(embeddings.vectors, metric, results.clusters)
     files = current_paths(results.locations, journal)
     tiers = thumbnail_tiers(results.clusters, results.confidence, shown, int(embeddings.sizes.max(initial=1)))
-    skipped = Counter(row["reason"] for row in read_table(space.skipped, ("reason",))) if space.skipped.exists() else {}
+    skipped = (
+        Counter(row["reason"] for row in read_table(workspace.skipped, ("reason",)))
+        if workspace.skipped.exists()
+        else {}
+    )
     page = Page(
         identity=identity_of(results.paths, results.clusters),
         title=headline(metrics),
@@ -88,13 +92,13 @@ def write_page(
                 manifest,
                 method=method.title if method else str(metrics["method"]),
                 options=_given_options(metrics["options"]),
-                projection=layout.how,
+                projection=projection.how,
             ),
             ("Images from", results.base),
         ),
         clusters=cluster_rows(results.clusters, results.medoids, results.rows, shown, nearest),
         images=image_rows(
-            space.path,
+            workspace.path,
             results.paths,
             results.locations,
             files,
@@ -102,15 +106,15 @@ def write_page(
             runner_ups=results.runner_ups,
             confidence=results.confidence,
             distances=results.distances,
-            points=layout.points,
+            points=projection.points,
         ),
         thumbnails=_thumbnails(tiers, files, on_progress),
         skipped=tuple(sorted(skipped.items(), key=lambda item: (-item[1], item[0]))),
-        command=space.command("apply imgcluster-plan.json"),
+        command=workspace.command("apply imgcluster-plan.json"),
         made_by=f"Made with imgcluster {__version__}. This page loads nothing from the network.",
     )
     on_progress(Progress("report", 0))
-    write_text(space.report, render(page))
+    write_text(workspace.report, render(page))
 
 
 def with_normalized_lengths(embeddings: Embeddings, manifest: dict[str, Any], *, in_place: bool = False) -> Embeddings:
@@ -131,18 +135,22 @@ def _given_options(options: dict[str, Any]) -> str:
     )
 
 
-def layout_of(space: Workspace, embeddings: Embeddings, seed: int, on_progress: OnProgress = ignore_progress) -> Layout:
-    """Return the map's layout of normalized embeddings, from the workspace where it holds one of them."""
-    method = choose_layout(len(embeddings.locations))
+def projection_of(
+    workspace: Workspace, embeddings: Embeddings, seed: int, on_progress: OnProgress = ignore_progress
+) -> Projection:
+    """Return the map's projection of normalized embeddings, from the workspace where it holds one of them."""
+    method = choose_projection(len(embeddings.locations))
     key = f"{embeddings.fingerprint} {method} {seed}"
-    stored = read_layout(space.layout, key)
+    stored = read_projection(workspace.layout, key)
     if stored is not None and len(stored[0]) == len(embeddings.locations):
-        return Layout(*stored, method)
+        return Projection(*stored, method)
     on_progress(Progress("layout", 0))
-    layout = lay_out(embeddings.vectors, method, seed=seed)
+    projection = project(embeddings.vectors, method, seed=seed)
     # Under the method that was used: if UMAP failed, the next command tries it again.
-    write_layout(space.layout, f"{embeddings.fingerprint} {layout.method} {seed}", layout.points, layout.how)
-    return layout
+    write_projection(
+        workspace.layout, f"{embeddings.fingerprint} {projection.method} {seed}", projection.points, projection.how
+    )
+    return projection
 
 
 def current_paths(locations: Sequence[str], journal: Journal | None) -> list[Path]:

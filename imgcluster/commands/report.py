@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 from imgcluster.commands.page import with_normalized_lengths, write_page
-from imgcluster.commands.retire import read_placement
+from imgcluster.commands.replace_results import read_placement
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
@@ -42,18 +42,18 @@ def report_page(
         WorkspaceError: Nothing is clustered, the clusters are older than the embeddings, or another process works
             in the workspace.
     """
-    space = Workspace(workspace)
-    space.require_initialized()
-    with space.locked() as manifest:
-        results = read_results(space, manifest)
+    workspace = Workspace(workspace)
+    workspace.require_initialized()
+    with workspace.locked() as manifest:
+        results = read_results(workspace, manifest)
         on_progress(Progress("load", 0))
-        embeddings = load(space.embeddings, encoder_identity(space, manifest))
-        journal = read_placement(space, frozenset(embeddings.locations))
+        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
+        journal = read_placement(workspace, frozenset(embeddings.locations))
         # The figures need the vectors as they are, too.
         normalized = with_normalized_lengths(embeddings, manifest, in_place=not figures)
-        write_page(space, results, normalized, manifest, journal, on_progress=on_progress)
+        write_page(workspace, results, normalized, manifest, journal, on_progress=on_progress)
         if figures:
             from imgcluster.commands.figures import write_figures
 
-            write_figures(space, results, embeddings, manifest, journal, on_progress=on_progress)
-    return ReportSummary(to_text(space.report), to_text(space.figures) if figures else None)
+            write_figures(workspace, results, embeddings, manifest, journal, on_progress=on_progress)
+    return ReportSummary(to_text(workspace.report), to_text(workspace.figures) if figures else None)

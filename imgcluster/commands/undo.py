@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 from imgcluster.commands.history import last_state, rewrite_page, undo_plan
-from imgcluster.commands.retire import read_placement
+from imgcluster.commands.replace_results import read_placement
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
@@ -56,16 +56,16 @@ def undo(
         WorkspaceError: There is nothing to undo, or another process uses the workspace.
         PlacementError: The journal is damaged.
     """
-    space = Workspace(workspace)
-    if not space.is_initialized:
-        raise WorkspaceError(f"workspace {space.path} does not exist; name another with -w DIR")
-    with space.locked(dry_run=dry_run):
-        journal = read_placement(space)
-        state = last_state(space)
+    workspace = Workspace(workspace)
+    if not workspace.is_initialized:
+        raise WorkspaceError(f"workspace {workspace.path} does not exist; name another with -w DIR")
+    with workspace.locked(dry_run=dry_run):
+        journal = read_placement(workspace)
+        state = last_state(workspace)
         if state is not None:
-            moved = 0 if dry_run else undo_plan(space, state, on_progress=on_progress)
+            moved = 0 if dry_run else undo_plan(workspace, state, on_progress=on_progress)
             return UndoSummary(
-                workspace=to_text(space.path),
+                workspace=to_text(workspace.path),
                 what="plan",
                 place="none" if journal is None else journal.mode,
                 taken_back=moved,
@@ -73,16 +73,16 @@ def undo(
                 dry_run=dry_run,
             )
         if journal is None:
-            raise WorkspaceError(f"nothing to undo in {space.path}: no plan was applied and no files are placed")
+            raise WorkspaceError(f"nothing to undo in {workspace.path}: no plan was applied and no files are placed")
         total = len(journal.entries)
         undone = undo_placement(
-            journal, space.journal, dry_run=dry_run, step=lambda done: on_progress(Progress("undo", done, total))
+            journal, workspace.journal, dry_run=dry_run, step=lambda done: on_progress(Progress("undo", done, total))
         )
-        if journal.mode == "move" and not dry_run and space.metrics.exists():
+        if journal.mode == "move" and not dry_run and workspace.metrics.exists():
             # The page links to the moved images.
-            rewrite_page(space, read_tables(space, space.read_metrics()), on_progress)
+            rewrite_page(workspace, read_tables(workspace, workspace.read_metrics()), on_progress)
     return UndoSummary(
-        workspace=to_text(space.path),
+        workspace=to_text(workspace.path),
         what="placing",
         place=journal.mode,
         taken_back=undone.done,

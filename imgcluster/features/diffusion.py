@@ -19,7 +19,7 @@ __all__ = ["COMPONENTS", "EXPONENT", "diffusion_map"]
 _Floats = npt.NDArray[np.float64]
 
 # Chosen on five sets of photographs, features of CIFAR-10 and scikit-learn's digits (benchmarks/graph_defaults.py).
-COMPONENTS: Final = 40
+COMPONENTS: Final = 30
 EXPONENT: Final = 2.0
 
 _DENSE_UP_TO: Final = 400

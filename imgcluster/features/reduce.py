@@ -128,10 +128,10 @@ def _graph(vectors: Vectors, seed: int) -> Reduced:
     sample = np.arange(len(distinct))
     if len(distinct) > _GRAPH_SAMPLE:
         sample = np.sort(np.random.default_rng(seed).choice(len(distinct), _GRAPH_SAMPLE, replace=False))
-    space = distinct
+    projected = distinct
     if len(sample) * len(distinct) * distinct.shape[1] > _PAIR_BUDGET and distinct.shape[1] > _PAIR_DIMENSIONS:
-        space = _project(distinct[sample], distinct, _PAIR_DIMENSIONS, seed)
-    sampled = space[sample] if len(sample) < len(space) else space
+        projected = _project(distinct[sample], distinct, _PAIR_DIMENSIONS, seed)
+    sampled = projected[sample] if len(sample) < len(projected) else projected
     # One search for both graphs; the cluster-count graph of a large set is one of samples, which are searched there.
     neighbors = diffusion_neighbors(len(sampled))
     distances, indices = nearest_neighbors(sampled, graph_neighbors(len(sampled)))
@@ -139,7 +139,7 @@ def _graph(vectors: Vectors, seed: int) -> Reduced:
     mapped = diffusion_map(connect_components(graph, sampled))
     note = f"diffusion map ({mapped.shape[1]} components) of the {neighbors}-nearest-neighbor graph"
     if len(sample) < len(distinct):
-        mapped = _interpolate(mapped, sampled, space)
+        mapped = _interpolate(mapped, sampled, projected)
         note += f" of {len(sample):,} images"
     count_graph = cluster_count_graph(sampled, (distances, indices))
     rows = first[sample[count_graph.rows]]

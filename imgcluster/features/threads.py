@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from typing import Any
 
 __all__ = ["one_thread"]
 
@@ -14,7 +16,15 @@ def one_thread(library: str | None = None) -> Iterator[None]:
 
     Several threads split a sum by their number, and its last digits would depend on the machine.
     """
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1, user_api=library):
+    with _libraries().limit(limits=1, user_api=library):
         yield
+
+
+@cache
+def _libraries() -> Any:
+    """Find the libraries once: looking for them takes longer than k-means among few images."""
+    # Loads all that this package computes with; what is loaded later does not take part.
+    import sklearn.cluster  # noqa: F401
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

@@ -1,6 +1,6 @@
 """Decoding: from the bytes of one file to upright sRGB or gray pixels of an encoder's input size.
 
-Whatever a file contains, the result is `Decoded` or an `UnreadableImage` with the reason. `files` finds files, and
+Whatever a file contains, the result is `Decoded` or an `UnreadableImage` with the reason. `find` finds files, and
 `formats` detects which of them are images.
 """
 

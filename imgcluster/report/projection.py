@@ -11,10 +11,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.features.threads import one_thread
 from imgcluster.optional import UnavailablePackage, import_optional
 from imgcluster.types import Vectors
 
-__all__ = ["Layout", "choose_layout", "lay_out"]
+__all__ = ["Projection", "choose_projection", "project"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ _CHUNK: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class Projection:
     """A two-dimensional projection of the images.
 
     Attributes:
@@ -48,22 +49,22 @@ class Layout:
     method: str
 
 
-def choose_layout(count: int) -> str:
+def choose_projection(count: int) -> str:
     """Return ``umap`` if its package seems installed and `count` images are enough for it, else ``pca``."""
     return "umap" if count >= _UMAP_FROM and importlib.util.find_spec("umap") is not None else "pca"
 
 
-def lay_out(points: Vectors, method: str, *, seed: int = 0) -> Layout:
-    """Lay points out in two dimensions.
+def project(points: Vectors, method: str, *, seed: int = 0) -> Projection:
+    """Project points to two dimensions.
 
     ``umap`` (McInnes et al. 2018, https://arxiv.org/abs/1802.03426) keeps neighbors together; above 20,000 images it
-    lays out that many, drawn at random, and puts each other one to the median place of its five nearest among them.
+    projects that many, drawn at random, and puts each other one to the median place of its five nearest among them.
     ``pca`` shows the two directions of largest variance: distances are true, but clusters overlap. It also replaces
     ``umap`` if the package umap cannot be imported; a warning then says why.
 
     Args:
         points: ``float32 (n, d)`` embeddings, of length 1 for the cosine.
-        method: ``umap`` or ``pca``; see `choose_layout`.
+        method: ``umap`` or ``pca``; see `choose_projection`.
         seed: Of everything random.
     """
     count = len(points)
@@ -75,26 +76,25 @@ def lay_out(points: Vectors, method: str, *, seed: int = 0) -> Layout:
             _LOG.warning("the map uses PCA instead of UMAP: %s", error)
             method = "pca"
     if count < 3 or points.shape[1] < 1 or not np.isfinite(points).all():
-        return Layout(_on_a_line(count), "in a row", method)
+        return Projection(_on_a_line(count), "in a row", method)
     wanted = 2 if method == "pca" else _DIRECTIONS
-    directions = _project(points, wanted, seed)
+    directions = _principal_components(points, wanted, seed)
     if umap is None or directions.shape[1] < 2:
-        return Layout(_framed(directions[:, :2]), "PCA", method)
+        return Projection(_framed(directions[:, :2]), "PCA", method)
     generator = np.random.default_rng(seed)
     if count <= _UMAP_UP_TO:
-        return Layout(_framed(_umap(umap, directions, seed), fill=True), "UMAP", method)
+        return Projection(_framed(_umap(umap, directions, seed), fill=True), "UMAP", method)
     chosen = np.sort(generator.choice(count, _UMAP_UP_TO, replace=False))
     places = np.empty((count, 2), dtype=np.float32)
     places[chosen] = _umap(umap, directions[chosen], seed)
     others = np.setdiff1d(np.arange(count), chosen)
     places[others] = _among_neighbors(directions[others], directions[chosen], places[chosen])
-    return Layout(_framed(places, fill=True), f"UMAP of {_UMAP_UP_TO:,}, the others beside their nearest", method)
+    return Projection(_framed(places, fill=True), f"UMAP of {_UMAP_UP_TO:,}, the others beside their nearest", method)
 
 
-def _project(points: Vectors, wanted: int, seed: int) -> Vectors:
+def _principal_components(points: Vectors, wanted: int, seed: int) -> Vectors:
     """Project on at most `wanted` directions of largest variance: fitted on a sample, applied in parts."""
     from sklearn.decomposition import PCA
-    from threadpoolctl import threadpool_limits
 
     count, dimensions = points.shape
     target = min(wanted, dimensions, count)
@@ -103,7 +103,7 @@ def _project(points: Vectors, wanted: int, seed: int) -> Vectors:
         rows = np.sort(np.random.default_rng(seed).choice(count, _PCA_SAMPLE, replace=False))
 
     # Sums depend on how many threads add them up; the same images are to make the same map.
-    with threadpool_limits(limits=1), warnings.catch_warnings():
+    with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # images that are all the same have no variance to share
         pca = PCA(target, svd_solver="randomized" if target < min(len(rows), dimensions) else "full", random_state=seed)
         pca.fit(points[rows])
@@ -116,10 +116,9 @@ def _project(points: Vectors, wanted: int, seed: int) -> Vectors:
 
 def _umap(umap: Any, points: Vectors, seed: int) -> Vectors:
     from sklearn.neighbors import NearestNeighbors
-    from threadpoolctl import threadpool_limits
 
     # Exact, and in a second: UMAP's own search is compiled anew in every process, which takes five to twenty.
-    with threadpool_limits(limits=1):
+    with one_thread():
         search = NearestNeighbors(n_neighbors=min(_NEIGHBORS, len(points)), algorithm="brute").fit(points)
         distances, nearest = search.kneighbors(points)
     with warnings.catch_warnings():

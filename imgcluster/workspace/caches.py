@@ -1,4 +1,4 @@
-"""Cached results that are slow to compute: the layers of the last clustering and the layout of the map."""
+"""Cached results that are slow to compute: the layers of the last clustering and the projection of the map."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from imgcluster.types import Candidate, Clustering, ClusteringResult, Layer
 
 __all__ = [
     "read_clustering",
-    "read_layout",
+    "read_projection",
     "write_clustering",
-    "write_layout",
+    "write_projection",
 ]
 
 _CLUSTERING_KEY: Final = b"imgcluster.clustering"
 
-_LAYOUT_KEY: Final = b"imgcluster.layout"
-_LAYOUT_METHOD_KEY: Final = b"imgcluster.how"
+_PROJECTION_KEY: Final = b"imgcluster.layout"
+_PROJECTION_METHOD_KEY: Final = b"imgcluster.how"
 
 
 def write_clustering(path: Path, key: dict[str, Any], result: ClusteringResult) -> None:
@@ -74,7 +74,7 @@ def read_clustering(path: Path, key: dict[str, Any]) -> ClusteringResult | None:
         return None
 
 
-def read_layout(path: Path, key: str) -> tuple[npt.NDArray[np.float32], str] | None:
+def read_projection(path: Path, key: str) -> tuple[npt.NDArray[np.float32], str] | None:
     """Return the cached points, ``float32 (n, 2)``, and their method; None if there are none for `key`."""
     import pyarrow.parquet as pq
 
@@ -84,22 +84,22 @@ def read_layout(path: Path, key: str) -> tuple[npt.NDArray[np.float32], str] | N
         table = pq.read_table(path, partitioning=None, use_threads=False)
         table.validate(full=True)
         metadata = table.schema.metadata or {}
-        if metadata.get(_LAYOUT_KEY) != key.encode():
+        if metadata.get(_PROJECTION_KEY) != key.encode():
             return None
         points = np.stack([table.column(name).to_numpy() for name in ("x", "y")], axis=1).astype(np.float32)
-        method = metadata[_LAYOUT_METHOD_KEY].decode()
-    # Arrow raises arbitrary exceptions for damaged files; the layout is then computed again.
+        method = metadata[_PROJECTION_METHOD_KEY].decode()
+    # Arrow raises arbitrary exceptions for damaged files; the projection is then computed again.
     except Exception:
         return None
     return (points, method) if np.isfinite(points).all() else None
 
 
-def write_layout(path: Path, key: str, points: npt.NDArray[np.float32], method: str) -> None:
-    """Replace the cached layout; `key` identifies everything that it depends on."""
+def write_projection(path: Path, key: str, points: npt.NDArray[np.float32], method: str) -> None:
+    """Replace the cached projection; `key` identifies everything that it depends on."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    metadata = {_LAYOUT_KEY: key.encode(), _LAYOUT_METHOD_KEY: method.encode()}
+    metadata = {_PROJECTION_KEY: key.encode(), _PROJECTION_METHOD_KEY: method.encode()}
     schema = pa.schema([("x", pa.float32()), ("y", pa.float32())], metadata=metadata)
     table = pa.Table.from_arrays([pa.array(points[:, 0]), pa.array(points[:, 1])], schema=schema)
     with atomic_path(path) as temporary:

@@ -65,6 +65,9 @@ class Workspace:
                 f"{self.path} is not a workspace and contains other files; choose an empty or new folder with -w DIR"
             )
 
+    def __fspath__(self) -> str:
+        return os.fspath(self.path)
+
     def _refuse_links(self) -> None:
         """Check that no file or folder of the workspace is a link, so that nothing outside it is written.
 

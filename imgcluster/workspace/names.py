@@ -17,15 +17,15 @@ __all__ = ["match_names", "read_names", "write_names"]
 _COLUMNS = ("path", "name")
 
 
-def read_names(space: Workspace) -> dict[str, str]:
+def read_names(workspace: Workspace) -> dict[str, str]:
     """Return the name of each image's cluster by the image's absolute path; "" for an unnamed cluster."""
-    if not space.names.exists():
+    if not workspace.names.exists():
         return {}
-    return {row["path"]: row["name"] for row in read_table(space.names, _COLUMNS)}
+    return {row["path"]: row["name"] for row in read_table(workspace.names, _COLUMNS)}
 
 
 def write_names(
-    space: Workspace,
+    workspace: Workspace,
     locations: Sequence[str],
     clusters: Sequence[int],
     names: Mapping[int, str],
@@ -38,22 +38,22 @@ def write_names(
     name now: another layer or a later clustering may match them again.
 
     Args:
-        space: The workspace.
+        workspace: The workspace.
         locations: Absolute paths of the images, as texts.
         clusters: The cluster of each image; −1 is noise.
         names: The names of clusters.
         replaced: The names before a plan was applied, which the user could change.
     """
     current = {*replaced, *names.values()}
-    earlier = {location: name for location, name in read_names(space).items() if name not in current}
+    earlier = {location: name for location, name in read_names(workspace).items() if name not in current}
     rows = [
         (location, names.get(cluster) or earlier.get(location, ""))
         for location, cluster in zip(locations, clusters, strict=True)
     ]
     if not any(name for _, name in rows):
-        remove(space.names)
+        remove(workspace.names)
         return
-    write_table(space.names, _COLUMNS, rows)
+    write_table(workspace.names, _COLUMNS, rows)
 
 
 def match_names(stored: Mapping[str, str], locations: Sequence[str], clusters: npt.NDArray[np.int64]) -> dict[int, str]:

@@ -34,7 +34,7 @@ class ClusteringTables:
 
     def __init__(
         self,
-        space: Workspace,
+        workspace: Workspace,
         manifest: dict[str, Any],
         embeddings: Embeddings,
         clustering: Clustering,
@@ -44,13 +44,13 @@ class ClusteringTables:
         self.embeddings = embeddings
         self.clustering = clustering
         self.labels = clustering.labels.tolist()
-        self._space = space
+        self._workspace = workspace
         self._measures = measures
         # After an interrupted `embed`, skipped.csv is that of an earlier run.
         self._complete = manifest.get("state") == "embedded"
         self.base = str(manifest["base"]) if "base" in manifest else common_base(list(embeddings.roots))
         self.paths = [relative_path(location, self.base) for location in embeddings.locations]
-        self.names = match_names(read_names(space), embeddings.locations, clustering.labels)
+        self.names = match_names(read_names(workspace), embeddings.locations, clustering.labels)
         self.rows = tuple(
             ClusterRow(
                 cluster=facts.cluster,
@@ -74,8 +74,8 @@ class ClusteringTables:
         """
         self._check_every_image_has_one_row()
         layers = [f"layer_{number}" for number in range(len(self.clustering.layers))]
-        write_table(self._space.assignments, (*ASSIGNMENTS, *layers), self._assignment_rows())
-        write_table(self._space.clusters_table, CLUSTERS, self._cluster_rows())
+        write_table(self._workspace.assignments, (*ASSIGNMENTS, *layers), self._assignment_rows())
+        write_table(self._workspace.clusters_table, CLUSTERS, self._cluster_rows())
 
     def results(self, metrics: dict[str, Any]) -> Results:
         """Return the same `Results` as `read_tables` would after `write`."""
@@ -116,13 +116,13 @@ class ClusteringTables:
             yield [f"{value:.4f}" if isinstance(value, float) else value for value in dataclasses.astuple(row)]
 
     def _check_every_image_has_one_row(self) -> None:
-        current = self._complete and self._space.skipped.exists()
-        skipped = [row["path"] for row in read_table(self._space.skipped, ("path",))] if current else []
+        current = self._complete and self._workspace.skipped.exists()
+        skipped = [row["path"] for row in read_table(self._workspace.skipped, ("path",))] if current else []
         rows = len(self.paths) + len(skipped)
         if len({*self.paths, *skipped}) != rows or len(self.labels) != len(self.paths):
             raise WorkspaceError(
-                f"the tables in {self._space.path} would not contain every image exactly once; please report this, and "
-                "start over with: imgcluster embed PATH --fresh"
+                f"the tables in {self._workspace.path} would not contain every image exactly once; please report this, "
+                "and start over with: imgcluster embed PATH --fresh"
             )
 
 

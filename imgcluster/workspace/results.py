@@ -66,7 +66,7 @@ class Results:
         return {number: row["name"] for number, row in self.rows.items() if row.get("name")}
 
 
-def encoder_identity(space: Workspace, manifest: dict[str, Any]) -> str:
+def encoder_identity(workspace: Workspace, manifest: dict[str, Any]) -> str:
     """Return the identity of the encoder that made the embeddings.
 
     Raises:
@@ -74,7 +74,7 @@ def encoder_identity(space: Workspace, manifest: dict[str, Any]) -> str:
     """
     identity = manifest.get("encoder", {}).get("identity")
     if not identity:
-        raise WorkspaceError(f"{space.path} contains no embeddings: run imgcluster embed PATH first")
+        raise WorkspaceError(f"{workspace.path} contains no embeddings: run imgcluster embed PATH first")
     return str(identity)
 
 
@@ -84,32 +84,34 @@ def encoder_metric(manifest: dict[str, Any]) -> Metric:
     return metric
 
 
-def read_results(space: Workspace, manifest: dict[str, Any]) -> Results:
+def read_results(workspace: Workspace, manifest: dict[str, Any]) -> Results:
     """Read the current clustering of a workspace with this manifest.
 
     Raises:
         WorkspaceError: Nothing is clustered yet, or the embeddings have changed since.
     """
-    identity = encoder_identity(space, manifest)
-    if not space.metrics.exists() and space.applied.is_dir():
-        raise WorkspaceError(f"applying a plan was interrupted in {space.path}: apply it again, or run imgcluster undo")
-    space.require(space.metrics, "run imgcluster cluster first")
-    metrics = space.read_metrics()
-    if metrics.get("fingerprint") != contents(space.embeddings, identity).fingerprint:
+    identity = encoder_identity(workspace, manifest)
+    if not workspace.metrics.exists() and workspace.applied.is_dir():
         raise WorkspaceError(
-            f"the clusters in {space.path} are outdated, its embeddings have changed: run imgcluster cluster again"
+            f"applying a plan was interrupted in {workspace.path}: apply it again, or run imgcluster undo"
         )
-    return read_tables(space, metrics)
+    workspace.require(workspace.metrics, "run imgcluster cluster first")
+    metrics = workspace.read_metrics()
+    if metrics.get("fingerprint") != contents(workspace.embeddings, identity).fingerprint:
+        raise WorkspaceError(
+            f"the clusters in {workspace.path} are outdated, its embeddings have changed: run imgcluster cluster again"
+        )
+    return read_tables(workspace, metrics)
 
 
-def read_tables(space: Workspace, metrics: dict[str, Any]) -> Results:
+def read_tables(workspace: Workspace, metrics: dict[str, Any]) -> Results:
     """Read the tables of a clustering with the given ``metrics.json``, which need not be written yet.
 
     Raises:
         WorkspaceError: A table is missing or invalid.
     """
     base = str(metrics.get("base", ""))
-    rows = list(read_table(space.assignments, ASSIGNMENTS))
+    rows = list(read_table(workspace.assignments, ASSIGNMENTS))
     try:
         return Results(
             base=base,
@@ -119,12 +121,12 @@ def read_tables(space: Workspace, metrics: dict[str, Any]) -> Results:
             confidence=_numbers(row["confidence"] for row in rows),
             distances=_numbers(row["distance"] for row in rows),
             medoids=np.array([row["is_medoid"] == "true" for row in rows], dtype=bool),
-            table=list(read_table(space.clusters_table, _REQUIRED)),
+            table=list(read_table(workspace.clusters_table, _REQUIRED)),
             metrics=metrics,
             runner_ups=_integers(row["runner_up"] for row in rows) if rows and "runner_up" in rows[0] else None,
         )
     except ValueError as error:
-        raise WorkspaceError(f"{space.assignments} is not valid ({error}): run imgcluster cluster again") from None
+        raise WorkspaceError(f"{workspace.assignments} is not valid ({error}): run imgcluster cluster again") from None
 
 
 def _integers(texts: Any) -> npt.NDArray[np.int32]:

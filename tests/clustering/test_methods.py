@@ -131,11 +131,11 @@ class TestDegenerate:
     @pytest.mark.parametrize("method", FAST_METHODS)
     def test_every_number_of_images_up_to_thirty(self, method: str, reduction: str) -> None:
         for count in (2, 3, 4, 5, 6, 8, 12, 15, 16, 17, 30):
-            space = reduce(scattered(count, seed=count), reduction, seed=0)
-            assert_well_formed(cluster_vectors(space, method, Settings()), count)
+            reduced = reduce(scattered(count, seed=count), reduction, seed=0)
+            assert_well_formed(cluster_vectors(reduced, method, Settings()), count)
             if method == "kmeans":
                 for k in {1, 2, count}:
-                    answer = cluster_vectors(space, method, Settings(k=k))
+                    answer = cluster_vectors(reduced, method, Settings(k=k))
                     assert_well_formed(answer, count)
                     assert answer.count == k
 
@@ -313,13 +313,13 @@ class TestReproducible:
             "points = np.abs(np.random.default_rng(1).normal(size=(700, 64))).astype(np.float32)\n"
             "for method in ('kmeans', 'hdbscan'):\n"
             "    told = Settings(k_range=(2, 4), score_k=method == 'kmeans')\n"
-            "    space = reduce(normalize_features(points, 'cosine'), 'graph', seed=0)\n"
-            "    answer = cluster_vectors(space, method, told)\n"
-            "    print(hashlib.sha256(space.vectors.tobytes()).hexdigest(), answer.candidates, answer.parameters)\n"
+            "    reduced = reduce(normalize_features(points, 'cosine'), 'graph', seed=0)\n"
+            "    answer = cluster_vectors(reduced, method, told)\n"
+            "    print(hashlib.sha256(reduced.vectors.tobytes()).hexdigest(), answer.candidates, answer.parameters)\n"
             "    for layer in answer.layers:\n"
             "        for values in (layer.labels, layer.confidence, layer.runner_up):\n"
             "            print(hashlib.sha256(values.tobytes()).hexdigest())\n"
-            "        print(stability(space.vectors, (layer,), method, told))\n"
+            "        print(stability(reduced.vectors, (layer,), method, told))\n"
         )
         assert output_with_threads(program, 1) == output_with_threads(program, 2)
 

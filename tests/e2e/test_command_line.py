@@ -14,9 +14,11 @@ from urllib.parse import unquote_to_bytes
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 import pages
 from imgcluster import cli
+from imgcluster.cli.app import app
 from samples import paint
 
 Run = subprocess.CompletedProcess[str]
@@ -25,19 +27,28 @@ TRAINING = ["train-encoder", "reconstruct", "generate"]
 
 
 @pytest.fixture
-def tool(tmp_path: Path, tiny_encoder: Path) -> Tool:
-    return Tool(tmp_path / "here", tiny_encoder)
+def tool(tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> Tool:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return Tool(folder, tiny_encoder)
 
 
 class Tool:
-    """Runs imgcluster in a folder of its own, as a process of its own."""
+    """Runs imgcluster in a folder of its own: when called in this process, which is quick, else in another."""
 
     def __init__(self, folder: Path, encoder: Path) -> None:
         self.folder = folder
         self.encoder = encoder
-        folder.mkdir(exist_ok=True)
 
     def __call__(self, *words: str | Path, stdin: str | None = None, **environment: str) -> Run:
+        texts = [str(word) for word in words]
+        done = CliRunner().invoke(
+            app, texts, input=stdin, env={"COLUMNS": "200", **environment}, catch_exceptions=False
+        )
+        return subprocess.CompletedProcess(texts, done.exit_code, done.stdout, done.stderr)
+
+    def process(self, *words: str | Path, stdin: str | None = None, **environment: str) -> Run:
         return subprocess.run(
             [sys.executable, "-m", "imgcluster", *map(str, words)],
             cwd=self.folder,
@@ -67,7 +78,11 @@ class Tool:
         return {**os.environ, "PYTHONPATH": path, "COLUMNS": "200", **more}
 
     def embed(self, *words: str | Path) -> Run:
-        return self("embed", *words, "--encoder", self.encoder, "--device", "cpu")
+        return self("embed", *words, *self.cheaply)
+
+    @property
+    def cheaply(self) -> list[str]:
+        return ["--encoder", str(self.encoder), "--device", "cpu"]
 
 
 def one_line(run: Run) -> str:
@@ -80,17 +95,17 @@ def one_line(run: Run) -> str:
 
 
 def test_commands_share_the_default_workspace(tool: Tool, pictures: Path) -> None:
-    first = tool.embed(pictures)
+    first = tool.process("embed", pictures, *tool.cheaply)
     assert first.returncode == 0, first.stderr
     assert "Embedded 24 images with encoder tiny on CPU" in first.stdout
-    second = tool("cluster", "--k", "3")
+    second = tool.process("cluster", "--k", "3")
     assert second.returncode == 0, second.stderr
     assert second.stdout.rstrip().endswith(f"Page: {tool.folder / 'imgcluster-out/report.html'}")
     assert second.stderr == ""
-    third = tool("evaluate")
+    third = tool.process("evaluate")
     assert "accuracy 1.000" in third.stdout
-    assert tool("report").returncode == 0
-    assert "24 files (by symlink)" in tool("undo").stdout
+    assert tool.process("report").returncode == 0
+    assert "24 files (by symlink)" in tool.process("undo").stdout
 
 
 def test_run_skips_damaged_images(tool: Tool, pictures: Path) -> None:
@@ -157,31 +172,31 @@ def test_usage_errors_are_2(tool: Tool, pictures: Path) -> None:
 
 def test_no_image_is_4(tool: Tool, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    run = tool.embed(tmp_path / "empty")
+    run = tool.process("embed", tmp_path / "empty", *tool.cheaply)
     assert run.returncode == 4
     assert str(tmp_path / "empty") in one_line(run)
 
 
 def test_missing_device_is_5(tool: Tool, pictures: Path) -> None:
     # No machine has all of them.
-    run = tool("embed", pictures, "--encoder", tool.encoder, "--device", "rocm")
+    run = tool.process("embed", pictures, "--encoder", tool.encoder, "--device", "rocm")
     assert run.returncode == 5
     assert "rocm" in one_line(run)
 
 
 def test_nothing_embedded_is_1(tool: Tool) -> None:
-    run = tool("cluster")
+    run = tool.process("cluster")
     assert run.returncode == 1
     assert "imgcluster embed PATH" in one_line(run)
 
 
 def test_json_is_one_object_and_nothing_else(tool: Tool, pictures: Path) -> None:
-    run = tool("run", pictures, "--k", "3", "--encoder", tool.encoder, "--json")
+    run = tool.process("run", pictures, "--k", "3", "--encoder", tool.encoder, "--json")
     answer = json.loads(run.stdout)
     assert answer["embed"]["embedded"] == 24
     assert [row["size"] for row in answer["cluster"]["clusters"]] == [8, 8, 8]
     assert run.stderr == ""
-    run = tool("cluster", "--k", "100", "--json")
+    run = tool.process("cluster", "--k", "100", "--json")
     assert run.returncode == 1
     answer = json.loads(run.stdout)
     assert answer["exit_code"] == 1
@@ -189,7 +204,7 @@ def test_json_is_one_object_and_nothing_else(tool: Tool, pictures: Path) -> None
 
 
 def test_quiet_prints_nothing(tool: Tool, pictures: Path) -> None:
-    run = tool("run", pictures, "--k", "3", "--encoder", tool.encoder, "-q")
+    run = tool.process("run", pictures, "--k", "3", "--encoder", tool.encoder, "-q")
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 
 
@@ -201,19 +216,19 @@ def test_workspace_from_the_environment(tool: Tool, pictures: Path, tmp_path: Pa
 
 def test_files_from_standard_input(tool: Tool, pictures: Path) -> None:
     names = "\n".join(str(path) for path in sorted(pictures.rglob("*.png"))[:5])
-    run = tool("embed", "--files-from", "-", "--encoder", tool.encoder, stdin=names)
+    run = tool.process("embed", "--files-from", "-", "--encoder", tool.encoder, stdin=names)
     assert "Embedded 5 images" in run.stdout, run.stderr
 
 
 def test_version_and_module(tool: Tool) -> None:
-    run = tool("--version")
+    run = tool.process("--version")
     assert re.fullmatch(r"imgcluster \d+\S*\n", run.stdout)
 
 
 def test_shell_completion(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
     # Else Typer asks which shell it was started from, and in the background there is none.
     monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
-    run = tool("--show-completion", "bash")
+    run = tool.process("--show-completion", "bash")
     assert run.returncode == 0
     assert "IMGCLUSTER" in run.stdout.upper()
 
@@ -244,7 +259,7 @@ def test_a_broken_optional_package_costs_only_what_needs_it(tool: Tool, tmp_path
         (tool.folder / package).mkdir()
         if content is not None:
             (tool.folder / package / "__init__.py").write_text(content, encoding="utf-8")
-    run = tool("run", tmp_path / "many", "--k", "3", "--encoder", tool.encoder, "--json")
+    run = tool.process("run", tmp_path / "many", "--k", "3", "--encoder", tool.encoder, "--json")
     assert run.returncode == 0, run.stderr
     assert len(json.loads(run.stdout)["cluster"]["clusters"]) == 3
     assert (tool.folder / "imgcluster-out/metrics.json").exists()
@@ -252,12 +267,12 @@ def test_a_broken_optional_package_costs_only_what_needs_it(tool: Tool, tmp_path
     if content is None:
         return  # an installed package elsewhere goes before an empty folder
     assert "imgcluster[umap]" in one_line(run)
-    run = tool("run", tmp_path / "many", "-w", "other", "--encoder", tool.encoder, "--reduce", "umap")
+    run = tool.process("run", tmp_path / "many", "-w", "other", "--encoder", tool.encoder, "--reduce", "umap")
     assert run.returncode == 2
     assert "--reduce umap" in one_line(run)
     assert "imgcluster[umap]" in one_line(run)
     assert not (tool.folder / "other").exists()
-    missing = json.loads(tool("doctor", "--encoder", tool.encoder, "--json").stdout)["missing"]
+    missing = json.loads(tool.process("doctor", "--encoder", tool.encoder, "--json").stdout)["missing"]
     assert {"HEIC images", "--reduce umap", "--method evoc"} <= {purpose for purpose, _ in missing}
 
 
@@ -285,7 +300,7 @@ def test_a_second_process_is_refused(tool: Tool, pictures: Path) -> None:
     from imgcluster.workspace.folder import Workspace
 
     with Workspace(tool.folder / "imgcluster-out").locked():
-        run = tool.embed(pictures)
+        run = tool.process("embed", pictures, *tool.cheaply)
     assert run.returncode == 1
     assert "another imgcluster" in one_line(run)
     assert tool.embed(pictures).returncode == 0
@@ -333,7 +348,7 @@ def test_file_names_that_are_not_text(tool: Tool, tmp_path: Path) -> None:
     for number, name in enumerate(names):
         Image.new("RGB", (6, 6), (number * 30, 90, 200 - number * 20)).save(os.fsencode(folder) + b"/" + name, "PNG")
     (folder / "bad\n.jpg").write_bytes(b"")
-    run = tool("run", folder, "--k", "2", "--encoder", tool.encoder)
+    run = tool.process("run", folder, "--k", "2", "--encoder", tool.encoder)
     assert run.returncode == 0, run.stderr
     assert "Traceback" not in run.stderr
     out = tool.folder / "imgcluster-out"

@@ -267,7 +267,11 @@ class TestDiffusionMap:
         sparse = diffusion_map(graph)
         assert (dense @ dense.T) == pytest.approx(sparse @ sparse.T, abs=1e-5)
 
-    @pytest.mark.parametrize("graph", [ring(500), ring(200), neighbor_graph(scattered(600, 4))], ids=str)
+    @pytest.mark.parametrize(
+        "graph",
+        [ring(500), ring(200), neighbor_graph(scattered(600, 4))],
+        ids=["ring of 500", "ring of 200", "neighbors of 600"],
+    )
     @pytest.mark.parametrize("seed", range(3))
     def test_the_order_of_the_vertices_does_not_matter(self, graph: csr_matrix, seed: int) -> None:
         # The eigenvalues of a ring are equal in pairs, and a pair that is cut in two depends on rounding.

@@ -9,8 +9,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from imgcluster.report import projection as layout
-from imgcluster.report.projection import choose_layout, lay_out
+from imgcluster.report import projection as projection
+from imgcluster.report.projection import choose_projection, project
 
 METHODS = [
     "pca",
@@ -27,7 +27,7 @@ def groups(each: int = 40, dimensions: int = 12) -> np.ndarray:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_groups_are_apart_and_the_map_is_framed(method: str) -> None:
-    found = lay_out(groups(), method, seed=1)
+    found = project(groups(), method, seed=1)
     assert found.points.shape == (120, 2)
     assert found.points.dtype == np.float32
     assert np.abs(found.points).max() == pytest.approx(1, abs=1e-5)
@@ -36,7 +36,7 @@ def test_groups_are_apart_and_the_map_is_framed(method: str) -> None:
     distances = [np.linalg.norm(centres[a] - centres[b]) for a, b in ((0, 1), (0, 2), (1, 2))]
     assert min(distances) > 2 * spread
     assert found.how == {"pca": "PCA", "umap": "UMAP"}[method]
-    again = lay_out(groups(), method, seed=1)
+    again = project(groups(), method, seed=1)
     assert (again.points == found.points).all()
 
 
@@ -54,8 +54,8 @@ def test_groups_are_apart_and_the_map_is_framed(method: str) -> None:
     ids=["none", "one", "two", "the same", "no numbers", "one dimension", "three"],
 )
 def test_degenerate_sets_have_places(vectors: np.ndarray) -> None:
-    for method in ("pca", choose_layout(len(vectors))):
-        found = lay_out(vectors.astype(np.float32), method)
+    for method in ("pca", choose_projection(len(vectors))):
+        found = project(vectors.astype(np.float32), method)
         assert found.points.shape == (len(vectors), 2)
         assert np.isfinite(found.points).all()
         assert np.abs(found.points).max(initial=0) <= 1.0001
@@ -63,8 +63,8 @@ def test_degenerate_sets_have_places(vectors: np.ndarray) -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("umap") is None, reason="no umap")
 def test_of_many_some_are_laid_out_and_the_others_put_among_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "_UMAP_UP_TO", 150)
-    found = lay_out(groups(100), "umap")
+    monkeypatch.setattr(projection, "_UMAP_UP_TO", 150)
+    found = project(groups(100), "umap")
     assert found.how.startswith("UMAP of 150, ")
     centres = np.median(found.points.reshape(3, 100, 2), axis=1)
     nearest = ((found.points[:, None] - centres[None]) ** 2).sum(axis=2).argmin(axis=1)
@@ -72,9 +72,9 @@ def test_of_many_some_are_laid_out_and_the_others_put_among_them(monkeypatch: py
 
 
 def test_large_sets_are_projected_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = lay_out(groups(), "pca").points
-    monkeypatch.setattr(layout, "_CHUNK", 7)
-    assert lay_out(groups(), "pca").points == pytest.approx(whole, abs=1e-4)
+    whole = project(groups(), "pca").points
+    monkeypatch.setattr(projection, "_CHUNK", 7)
+    assert project(groups(), "pca").points == pytest.approx(whole, abs=1e-4)
 
 
 # Missing, or a folder left by an uninstallation, which imports as an empty module.
@@ -82,9 +82,9 @@ def test_large_sets_are_projected_in_parts(monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_unusable_umap_is_replaced_by_pca_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, module: ModuleType | None
 ) -> None:
-    expected = lay_out(groups(), "pca")
+    expected = project(groups(), "pca")
     monkeypatch.setitem(sys.modules, "umap", module)
-    found = lay_out(groups(), "umap")
+    found = project(groups(), "umap")
     assert (found.method, found.how) == ("pca", "PCA")
     np.testing.assert_array_equal(found.points, expected.points)
     (warning,) = caplog.messages
@@ -92,4 +92,4 @@ def test_an_unusable_umap_is_replaced_by_pca_with_a_warning(
 
 
 def test_few_images_are_laid_out_by_pca() -> None:
-    assert choose_layout(10) == "pca"
+    assert choose_projection(10) == "pca"

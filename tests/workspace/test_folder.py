@@ -47,19 +47,21 @@ def another_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 class TestFolder:
     def test_the_constructor_creates_nothing(self, tmp_path: Path) -> None:
-        space = Workspace(tmp_path / "out")
-        assert not space.path.exists()
-        assert not space.is_initialized
-        assert space.manifest == {}
-        assert space.read_metrics() == {}
+        workspace = Workspace(tmp_path / "out")
+        assert not workspace.path.exists()
+        assert not workspace.is_initialized
+        assert workspace.manifest == {}
+        assert workspace.read_metrics() == {}
 
     def test_locking_makes_a_new_folder_a_workspace(self, tmp_path: Path) -> None:
-        space = Workspace(tmp_path / "deep" / "out")
-        with space.locked():
-            assert space.is_initialized
-            space.write_manifest({})
-        assert (space.path / MARKER).read_text(encoding="utf-8").startswith("This folder is a workspace of imgcluster")
-        assert Workspace(space.path).is_initialized
+        workspace = Workspace(tmp_path / "deep" / "out")
+        with workspace.locked():
+            assert workspace.is_initialized
+            workspace.write_manifest({})
+        assert (
+            (workspace.path / MARKER).read_text(encoding="utf-8").startswith("This folder is a workspace of imgcluster")
+        )
+        assert Workspace(workspace.path).is_initialized
 
     def test_a_new_folder_that_stays_empty_is_removed(self, tmp_path: Path) -> None:
         with Workspace(tmp_path / "out").locked():
@@ -98,8 +100,8 @@ class TestFolder:
 
     def test_the_path_is_absolute(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
-        space = Workspace("out")
-        assert space.path == tmp_path / "out"
+        workspace = Workspace("out")
+        assert workspace.path == tmp_path / "out"
         assert Workspace("a/../out").path == tmp_path / "out"
 
     def test_a_folder_is_accepted_after_a_kill_before_the_marker(self, tmp_path: Path) -> None:
@@ -118,26 +120,26 @@ class TestFolder:
             assert (folder / MARKER).is_file()
 
     def test_names_of_files(self, tmp_path: Path) -> None:
-        space = Workspace(tmp_path)
+        workspace = Workspace(tmp_path)
         named = {
-            space.embeddings: "embeddings",
-            space.skipped: "skipped.csv",
-            space.assignments: "assignments.csv",
-            space.clusters_table: "clusters.csv",
-            space.metrics: "metrics.json",
-            space.clusters: "clusters",
-            space.report: "report.html",
+            workspace.embeddings: "embeddings",
+            workspace.skipped: "skipped.csv",
+            workspace.assignments: "assignments.csv",
+            workspace.clusters_table: "clusters.csv",
+            workspace.metrics: "metrics.json",
+            workspace.clusters: "clusters",
+            workspace.report: "report.html",
         }
         assert all(path == tmp_path / name for path, name in named.items())
-        assert space.results[0] == space.metrics
-        assert space.skipped not in space.results
+        assert workspace.results[0] == workspace.metrics
+        assert workspace.skipped not in workspace.results
 
 
 class TestLock:
     def test_a_second_process_is_kept_out(self, tmp_path: Path) -> None:
         message = f"another imgcluster .*{re.escape(str(tmp_path))}.* -w DIR"
-        space = Workspace(tmp_path)
-        with another_process(tmp_path), pytest.raises(WorkspaceError, match=message), space.locked():
+        workspace = Workspace(tmp_path)
+        with another_process(tmp_path), pytest.raises(WorkspaceError, match=message), workspace.locked():
             pytest.fail("two processes hold one lock")
 
     def test_a_kill_releases_it(self, tmp_path: Path) -> None:
@@ -165,20 +167,23 @@ class TestLock:
 
 class TestManifest:
     def test_it_reads_back_with_its_format(self, tmp_path: Path) -> None:
-        space = Workspace(tmp_path / "out")
-        with space.locked():
-            space.write_manifest({"encoder": {"name": "photos"}, "base": "/ä/日本"})
-        assert Workspace(space.path).manifest == {
+        workspace = Workspace(tmp_path / "out")
+        with workspace.locked():
+            workspace.write_manifest({"encoder": {"name": "photos"}, "base": "/ä/日本"})
+        assert Workspace(workspace.path).manifest == {
             "format": FORMAT,
             "encoder": {"name": "photos"},
             "base": "/ä/日本",
         }
 
     def test_a_newer_format_is_refused(self, tmp_path: Path) -> None:
-        space = Workspace(tmp_path / "out")
-        with space.locked():
-            space.write_manifest({"format": FORMAT + 1})
-        with pytest.raises(WorkspaceError, match=f"version {FORMAT + 1}.* version {FORMAT}.*upgrade"), space.locked():
+        workspace = Workspace(tmp_path / "out")
+        with workspace.locked():
+            workspace.write_manifest({"format": FORMAT + 1})
+        with (
+            pytest.raises(WorkspaceError, match=f"version {FORMAT + 1}.* version {FORMAT}.*upgrade"),
+            workspace.locked(),
+        ):
             pass
 
     @pytest.mark.parametrize(
@@ -187,19 +192,19 @@ class TestManifest:
     def test_a_damaged_manifest_is_named_with_the_remedy(self, tmp_path: Path, data: bytes) -> None:
         with Workspace(tmp_path).locked():
             (tmp_path / "manifest.json").write_bytes(data)
-        space = Workspace(tmp_path)
-        with pytest.raises(WorkspaceError, match=r"manifest\.json .*delete that file"), space.locked():
+        workspace = Workspace(tmp_path)
+        with pytest.raises(WorkspaceError, match=r"manifest\.json .*delete that file"), workspace.locked():
             pass
 
     def test_damaged_metrics_are_named(self, tmp_path: Path) -> None:
-        space = Workspace(tmp_path)
-        space.metrics.write_bytes(b"{")
+        workspace = Workspace(tmp_path)
+        workspace.metrics.write_bytes(b"{")
         with pytest.raises(WorkspaceError, match=r"metrics\.json"):
-            space.read_metrics()
+            workspace.read_metrics()
 
     def test_a_missing_file_is_named_with_the_remedy(self, tmp_path: Path) -> None:
-        space = Workspace(tmp_path)
+        workspace = Workspace(tmp_path)
         with pytest.raises(WorkspaceError, match=r"metrics\.json.*run imgcluster cluster"):
-            space.require(space.metrics, "run imgcluster cluster")
-        space.metrics.touch()
-        space.require(space.metrics, "run imgcluster cluster")
+            workspace.require(workspace.metrics, "run imgcluster cluster")
+        workspace.metrics.touch()
+        workspace.require(workspace.metrics, "run imgcluster cluster")

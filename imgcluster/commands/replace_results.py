@@ -22,24 +22,24 @@ __all__ = ["read_placement", "replacing_results", "require_not_moved", "retire_r
 _LOG = logging.getLogger(__name__)
 
 
-def read_placement(space: Workspace, embedded: Container[str] | None = None) -> Journal | None:
+def read_placement(workspace: Workspace, embedded: Container[str] | None = None) -> Journal | None:
     """Return the journal of the last placement; None if nothing is placed.
 
     Args:
-        space: The workspace.
+        workspace: The workspace.
         embedded: The locations of its images, if they have been read before.
 
     Raises:
         PlacementError: The journal is damaged.
         WorkspaceError: A shard is damaged, so that the journal cannot be checked.
     """
-    if not space.journal.exists():
+    if not workspace.journal.exists():
         return None
-    return read_journal(space.journal, locations(space.embeddings) if embedded is None else embedded)
+    return read_journal(workspace.journal, locations(workspace.embeddings) if embedded is None else embedded)
 
 
 def require_not_moved(
-    space: Workspace, journal: Journal | None, *, dry_run: bool = False
+    workspace: Workspace, journal: Journal | None, *, dry_run: bool = False
 ) -> tuple[Journal | None, str]:
     """Check that no originals are in the workspace; call it while the workspace is locked.
 
@@ -47,7 +47,7 @@ def require_not_moved(
     and the returned text says that it would be; in all other cases the text is empty.
 
     Args:
-        space: The workspace.
+        workspace: The workspace.
         journal: As `read_placement` returned it.
         dry_run: Whether nothing may be changed.
 
@@ -60,58 +60,58 @@ def require_not_moved(
     if journal is None or journal.mode != "move":
         return journal, ""
     targets, returned = [entry.target for entry in journal.entries], 0
-    if not space.metrics.exists() and any(map(_exists, targets)):
-        undone = undo_placement(journal, space.journal, dry_run=dry_run)
+    if not workspace.metrics.exists() and any(map(_exists, targets)):
+        undone = undo_placement(journal, workspace.journal, dry_run=dry_run)
         journal, targets, returned = undone.journal, [target for target, _ in undone.remaining], undone.done
     if any(map(_exists, targets)):
         raise WorkspaceError(
-            f"the original images were moved to {space.clusters}; move them back with {space.command('undo')}, then "
-            "run this command again"
+            f"the original images were moved to {workspace.clusters}; move them back with {workspace.command('undo')}, "
+            "then run this command again"
         )
     if not dry_run or not returned:
         return journal, ""
     return journal, (
-        f"{returned:,} {'image was' if returned == 1 else 'images were'} moved to {space.clusters} by an interrupted "
-        "command; without --dry-run this command first moves them back."
+        f"{returned:,} {'image was' if returned == 1 else 'images were'} moved to {workspace.clusters} by an "
+        "interrupted command; without --dry-run this command first moves them back."
     )
 
 
-def retire_results(space: Workspace, journal: Journal | None) -> None:
+def retire_results(workspace: Workspace, journal: Journal | None) -> None:
     """Archive the results of embeddings that are about to change.
 
     Tables and page move to ``outdated/`` and replace those archived before; links and copies in `journal` are removed.
     """
-    _remove_plan_states(space)
+    _remove_plan_states(workspace)
     # metrics.json is the first: without it the results do not count as complete.
-    for path in space.results:
+    for path in workspace.results:
         if path.exists():
-            make_folder(space.outdated, within=space.path)
-            os.replace(path, space.outdated / path.name)
-    _undo_links(space, journal)
+            make_folder(workspace.outdated, within=workspace.path)
+            os.replace(path, workspace.outdated / path.name)
+    _undo_links(workspace, journal)
 
 
 @contextmanager
-def replacing_results(space: Workspace, journal: Journal | None, metrics: dict[str, Any]) -> Iterator[None]:
+def replacing_results(workspace: Workspace, journal: Journal | None, metrics: dict[str, Any]) -> Iterator[None]:
     """Replace the clustering, and the files placed by `journal`, by those that the block writes.
 
     ``metrics.json``, without which results do not count, is removed first, and written from `metrics` if the block
     ends without an error. In between the workspace has no clustering.
     """
-    _remove_plan_states(space)
-    for path in space.results:
+    _remove_plan_states(workspace)
+    for path in workspace.results:
         remove(path)
-    _undo_links(space, journal)
+    _undo_links(workspace, journal)
     yield
-    write_json(space.metrics, metrics)
+    write_json(workspace.metrics, metrics)
 
 
-def _remove_plan_states(space: Workspace) -> None:
+def _remove_plan_states(workspace: Workspace) -> None:
     """Remove the states before plans; call it before the clustering that the plans changed is removed."""
-    if space.applied.is_dir():
-        shutil.rmtree(space.applied)
+    if workspace.applied.is_dir():
+        shutil.rmtree(workspace.applied)
 
 
-def _undo_links(space: Workspace, journal: Journal | None) -> None:
+def _undo_links(workspace: Workspace, journal: Journal | None) -> None:
     """Undo a placement of links and copies.
 
     Those whose removal could lose data move to ``outdated/clusters/``. The journal of moved originals that are
@@ -119,15 +119,15 @@ def _undo_links(space: Workspace, journal: Journal | None) -> None:
     """
     if journal is None:
         return
-    outdated = space.outdated
+    outdated = workspace.outdated
     if journal.mode == "move" and journal.entries:
-        make_folder(outdated, within=space.path)
-        archived = outdated / free_name(space.journal.name, dict.fromkeys(existing_names(outdated), 1))
-        os.replace(space.journal, archived)
-        _LOG.warning("moved images are missing from %s; %s lists their original paths", space.clusters, archived)
+        make_folder(outdated, within=workspace.path)
+        archived = outdated / free_name(workspace.journal.name, dict.fromkeys(existing_names(outdated), 1))
+        os.replace(workspace.journal, archived)
+        _LOG.warning("moved images are missing from %s; %s lists their original paths", workspace.clusters, archived)
         return
-    aside = outdated / space.clusters.name
-    for target, reason in undo_placement(journal, space.journal, aside=aside).remaining:
+    aside = outdated / workspace.clusters.name
+    for target, reason in undo_placement(journal, workspace.journal, aside=aside).remaining:
         action = "was not removed" if _exists(target) else f"was moved to {aside}"
         _LOG.warning("%s %s: %s", target, action, reason)
 
