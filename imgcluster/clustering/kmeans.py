@@ -17,6 +17,8 @@ __all__ = ["fit_kmeans", "fit_kmeans_on_sample", "fit_kmeans_with_restarts"]
 
 # Above this a copy of the vectors for each thread costs more than a second core gains.
 _PARALLEL_BYTES: Final = 1 << 29
+# Below this many values times clusters a fit is mostly Python, which gains nothing from a second thread.
+_PARALLEL_WORK: Final = 100_000
 
 # About two seconds of starts on two cores, and at least eight. On photographs every start ends in another local
 # optimum; the best of 200 is nearly the same for every seed, among few images the best of 64.
@@ -90,11 +92,15 @@ def _fits(vectors: Vectors, k: int, seeds: Sequence[int], centers: Sequence[Any]
         with one_thread("openmp"):
             return KMeans(k, init=start[1], n_init=1, random_state=start[0]).fit(vectors)
 
-    # Several threads in one fit would sum in an order that changes from run to run; fits side by side do not.
-    workers = 2 if vectors.nbytes < _PARALLEL_BYTES else 1
-    with one_thread(), ThreadPoolExecutor(workers) as pool, warnings.catch_warnings():
+    inputs = [(seed, init) for init in centers for seed in seeds]
+    with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        models = list(pool.map(fit, [(seed, init) for init in centers for seed in seeds]))
+        if vectors.size * k < _PARALLEL_WORK:
+            models = [fit(each) for each in inputs]
+        else:
+            # Several threads in one fit would sum in an order that changes from run to run; fits side by side do not.
+            with ThreadPoolExecutor(2 if vectors.nbytes < _PARALLEL_BYTES else 1) as pool:
+                models = list(pool.map(fit, inputs))
     return sorted(models, key=lambda model: float(model.inertia_))
 
 

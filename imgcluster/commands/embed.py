@@ -347,11 +347,7 @@ def _refuse_other_encoder(workspace: Workspace, manifest: dict[str, Any], model:
     variant = ""
     if present.get("name") == model.info.name:
         before, now = (name or "fp32" for name in (present.get("precision"), model.info.precision))
-        variant = (
-            f" with other weights or options (precision {before}, now {now})"
-            if before != now
-            else (" with other weights or options")
-        )
+        variant = " with other weights or options" + (f" (precision {before}, now {now})" if before != now else "")
     raise WorkspaceError(
         f"{workspace.path} was made with encoder {present.get('name')!r}, requested is {model.info.name!r}{variant}; "
         "their vectors cannot be mixed: start over with --fresh, or choose another workspace with -w DIR"

@@ -91,11 +91,12 @@ def hub_name(text: str) -> HubName | None:
     if not text.startswith("hub:"):
         return None
     match = _SYNTAX.fullmatch(text)
-    if match is None or any(part in text for part in ("..", "--")):
+    repository, revision, file = match.groups() if match else ("", None, None)
+    # The hub allows neither in names.
+    if not match or any(part in f"{repository}@{revision}" for part in ("..", "--")):
         raise UsageError(
             f"{text} is not the name of an encoder; write hub:OWNER/REPO, hub:OWNER/REPO@REVISION or …:FILE.onnx"
         )
-    repository, revision, file = match.groups()
     if file is not None and not (file.endswith(".onnx") and is_inside(file)):
         raise UsageError(
             f"{file} of {repository} is not used: encoders are .onnx files, and nothing else is downloaded"
@@ -118,7 +119,7 @@ def hub_source(name: HubName, options: EncoderOptions, *, install: bool, on_prog
             preprocessing is not supported and the options do not replace it.
     """
     record = pinned(name.name)
-    if record is None or (name.file is not None and name.file not in record.files):
+    if record is None or (name.file is None and not record.available):
         if not install:
             raise EncoderError(f"{name.name} is not installed; imgcluster encoders pull {name.name}")
         record = _install(name, on_progress)
@@ -141,7 +142,7 @@ def hub_source(name: HubName, options: EncoderOptions, *, install: bool, on_prog
     if row is not None:
         facts |= {"metric": row.metric, "trained_on": row.trained_on}
     return EncoderSource(
-        name=name.name,
+        name=name.name + (f":{name.file}" if name.file else ""),
         precisions=precisions,
         file_of=lambda precision: _file(name, available[precision], install, on_progress),
         reference=record.reference,
@@ -228,25 +229,33 @@ def text_source(
 
 
 def _install(name: HubName, on_progress: OnProgress) -> InstalledEncoder:
-    """Resolve the revision, pin the commit, and download the preprocessing."""
+    """Resolve the revision, pin the commit, and download the preprocessing.
+
+    A name with a file says nothing about which file the name without it means; that is found out when it is used.
+    """
     with installation_lock():
-        record = pinned(name.name)
-        if record is not None:
-            return record
+        present = pinned(name.name)
+        if present is not None and (name.file or present.available):
+            return present
+        revision = present.commit if present else name.revision
         candidates = tuple(name.row.files.values()) if name.row else (name.file,) if name.file else _candidates()
-        repository = find_repository(name.repository, name.revision, candidates)
-        available = _available(repository, name)
-        record = InstalledEncoder(
-            name=name.name,
-            repository=name.repository,
-            commit=repository.commit,
-            license=repository.license,
+        repository = find_repository(name.repository, revision, candidates)
+        available = {} if name.file else _available(repository, name.row)
+        record = replace(
+            present
+            or InstalledEncoder(
+                name=name.name,
+                repository=name.repository,
+                commit=repository.commit,
+                license=repository.license,
+                available={},
+            ),
             available={str(precision): file for precision, file in available.items()},
         )
         if repository.has(PREPROCESSING_FILE):
             record = _download(record, PREPROCESSING_FILE, on_progress)
         pin(name.name, record)
-    if name.row is None:
+    if name.row is None and present is None:
         _LOG.warning(
             "%s has the license %s; it is recorded with the encoder",
             name.repository,
@@ -259,19 +268,17 @@ def _candidates() -> tuple[str, ...]:
     return tuple(f"{folder}{stem}.onnx" for folder in _FOLDERS for stem in _STEMS)
 
 
-def _available(repository: Repository, name: HubName) -> dict[Precision, str]:
+def _available(repository: Repository, row: NamedEncoder | None) -> dict[Precision, str]:
     """Return the ONNX file of each precision in a repository.
 
     Raises:
         EncoderError: There is none, or several and it is not clear which.
     """
-    if name.file is not None:
-        return {_precision_of(name.file): name.file}
-    if name.row is not None:
-        present = {precision: file for precision, file in name.row.files.items() if repository.has(file)}
+    if row is not None:
+        present = {precision: file for precision, file in row.files.items() if repository.has(file)}
         if not present:
             raise EncoderError(
-                f"encoder {name.name} has the files {', '.join(name.row.files.values())}; its repository "
+                f"encoder {row.name} has the files {', '.join(row.files.values())}; its repository "
                 f"{repository.name} has none of them at commit {repository.commit[:12]}"
             )
         return present

@@ -252,6 +252,13 @@ def test_which_file_of_a_repository(hub: LocalHub, folder: Path) -> None:
     assert "b/c.onnx" in lock(folder)["hub:test/two"]["files"]
     assert invoke("encoders", "pull", "hub:test/two:a.onnx").exit_code == 0
     assert "a.onnx" in lock(folder)["hub:test/two"]["files"]
+    assert imgcluster.Encoder("hub:test/two:a.onnx", device="cpu").info.name == "hub:test/two:a.onnx"
+    # The name without a file does not depend on what was used before.
+    fails(1, "encoders", "pull", "hub:test/two", says=("several", "a.onnx", "b/c.onnx"))
+    fails(1, "encoders", "info", "hub:test/two", says=("not installed",))
+    assert invoke("encoders", "pull", "hub:test/tiny:onnx/model.onnx").exit_code == 0
+    assert invoke("encoders", "pull", "hub:test/tiny").exit_code == 0
+    assert lock(folder)["hub:test/tiny"]["available"] == {"fp32": "onnx/model.onnx"}
     fails(1, "encoders", "pull", "hub:test/two:missing.onnx", says=("no file missing.onnx",))
     hub.repos["test/one"] = Repo({"only.onnx": model, "preprocessor_config.json": config})
     assert invoke("encoders", "pull", "hub:test/one").exit_code == 0
@@ -278,6 +285,13 @@ def test_which_file_of_a_repository(hub: LocalHub, folder: Path) -> None:
 def test_names_that_are_none(name: str) -> None:
     with pytest.raises(UsageError, match=r"\.onnx"):
         hub_name(name)
+
+
+def test_names_of_files_are_free() -> None:
+    name = hub_name("hub:a/b@refs/pr/1:onnx/model--v1.onnx")
+    assert name is not None
+    assert (name.repository, name.revision, name.file) == ("a/b", "refs/pr/1", "onnx/model--v1.onnx")
+    assert hub_name("photos") is None
 
 
 def test_a_mirror_without_the_api(hub: LocalHub, folder: Path) -> None:
