@@ -141,7 +141,7 @@ def compare_encoders(
         raise UsageError(f"a comparison needs two or more different encoders, given: {', '.join(names) or 'none'}")
     if (Path(folder) / MARKER).exists():
         raise UsageError(
-            f"{to_text(folder)} is a workspace; a comparison makes one for each encoder: choose another folder with -w DIR"
+            f"{to_text(folder)} is a workspace; a comparison makes one per encoder: choose another folder with -w DIR"
         )
     clustering = dataclasses.replace(clustering or ClusterOptions(), place="none", vocabulary=NO_VOCABULARY)
     rows, found = [], []

@@ -82,8 +82,8 @@ def open_text(
     row = next(row for row in NAMED_ENCODERS.values() if row.repository == name.repository)
     if info.output not in ("", row.options.output):
         raise UsageError(
-            f"the images were embedded with --output {info.output}; texts are compared with {row.options.output}: embed "
-            "them again without --output, in another workspace or with --fresh"
+            f"the images were embedded with --output {info.output}; texts are compared with {row.options.output}: "
+            "embed them again without --output, in another workspace or with --fresh"
         )
     precision = cast(Precision, info.precision or "fp32")
     source = text_source(info.name, precision, commit=info.version, install=install, on_progress=on_progress)
@@ -108,7 +108,7 @@ def _check_pairing(encoder: str, entry: str, precision: Precision, text: TextEnc
             pin(entry, record)
     if record.pairing[precision] < _PAIRED:
         _LOG.warning(
-            "the image and text parts of %s match %.0f %% of plain colors with their names: results may have no meaning",
+            "the image and text parts of %s match %.0f %% of plain colors with their names: do not rely on results",
             encoder,
             100 * record.pairing[precision],
         )

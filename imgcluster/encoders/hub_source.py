@@ -211,8 +211,8 @@ def text_source(
         record = record or _install(name, on_progress)
     if not record.commit.startswith(commit):
         raise EncoderError(
-            f"the images were embedded with commit {commit} of {name.repository}, installed is {record.commit[:12]}: text "
-            "and images of different commits cannot be compared; embed the images again with --fresh"
+            f"the images were embedded with commit {commit} of {name.repository}, installed is {record.commit[:12]}: "
+            "text and images of different commits cannot be compared; embed the images again with --fresh"
         )
     tokenizer, model = (_file(name, file, install, on_progress) for file in files)
     record = pinned(name.name)

@@ -75,7 +75,7 @@ class TextEncoder:
         if not np.isfinite(vectors).all():
             raise EncoderError(f"the text part of encoder {self._name} returns values that are not finite numbers")
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return vectors / np.where(lengths > 0, lengths, np.float32(1))
+        return np.asarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)
 
     def encode_words(self, words: Sequence[str], on_progress: OnProgress = ignore_progress) -> Vectors:
         """Return the vectors of words, each put into the encoder's prompt; those of a vocabulary are kept.

@@ -426,3 +426,120 @@ def test_a_check_needs_two_precisions(hub: LocalHub, made: dict[str, tuple[Any, 
     assert absent.exit_code == 2
     assert "--precision fp16" in absent.stderr
     assert "it has fp32" in absent.stderr
+
+
+def clip_text() -> Any:
+    from transformers.models.clip.modeling_clip import CLIPTextConfig, CLIPTextModelWithProjection
+
+    # As on the hub, the text is pooled where the number of its token is largest.
+    settings = small(hidden_size=32, intermediate_size=32, projection_dim=512, vocab_size=300, eos_token_id=2)
+    return CLIPTextModelWithProjection(CLIPTextConfig(**settings))
+
+
+def siglip_text() -> Any:
+    from transformers.models.siglip.modeling_siglip import SiglipTextConfig, SiglipTextModel
+
+    settings = small(hidden_size=32, intermediate_size=32, projection_size=768, vocab_size=300)
+    return SiglipTextModel(SiglipTextConfig(max_position_embeddings=64, **settings))
+
+
+def clip_tokenizer() -> Any:
+    """Return the tokenizer of CLIP with letters and a few merges, and the special tokens last as on the hub."""
+    from tokenizers import pre_tokenizers
+    from transformers.models.clip.tokenization_clip import CLIPTokenizer
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    merges = [("r", "e"), ("re", "d</w>"), ("s", "h")]
+    tokens = [*letters, "a</w>", "d</w>", "e</w>", "s</w>", "t</w>", ".</w>", "re", "red</w>", "sh"]
+    vocabulary = {token: number for number, token in enumerate([*tokens, "<|startoftext|>", "<|endoftext|>"])}
+    return CLIPTokenizer(vocab=vocabulary, merges=merges)
+
+
+def siglip_tokenizer() -> Any:
+    """Return a tokenizer as that of SigLIP 2: characters with fallback to bytes, and one token at the end."""
+    import transformers
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    tokens = ["<pad>", "<eos>", "<bos>", "<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁", *"adersto"]
+    vocabulary = {token: number for number, token in enumerate([*tokens, "re", "red"])}
+    merges = [("r", "e"), ("re", "d")]
+    made = Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    made.normalizer = normalizers.Replace(" ", "▁")
+    made.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    made.post_processor = processors.TemplateProcessing(single="$A <eos>", special_tokens=[("<eos>", 1)])
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>", padding_side="right")
+
+
+def export_text(model: Any, output: str, length: int, *, masked: bool) -> bytes:
+    """Return the text part as ONNX; some of those on the hub have an attention mask."""
+    import torch
+
+    class Graph(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, input_ids: Any, attention_mask: Any = None) -> Any:
+            return getattr(self.model(input_ids=input_ids, attention_mask=attention_mask), output)
+
+    buffer = io.BytesIO()
+    names = ["input_ids", "attention_mask"] if masked else ["input_ids"]
+    axes = {name: {0: "batch_size", 1: "sequence_length"} for name in names}
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            Graph(),
+            tuple(torch.ones(2, length, dtype=torch.long) for _ in names),
+            buffer,
+            input_names=names,
+            output_names=[output],
+            dynamic_axes=axes | {output: {0: "batch_size"}},
+            opset_version=17,
+            dynamo=False,
+        )
+    return buffer.getvalue()
+
+
+TEXT_FAMILIES: dict[str, tuple[Callable[[], Any], Callable[[], Any], str, int]] = {
+    "clip-vit-b32": (clip_text, clip_tokenizer, "text_embeds", 77),
+    "siglip2-base": (siglip_text, siglip_tokenizer, "pooler_output", 64),
+}
+TEXTS = ("Red SHOES", "a red  rose.", "Ärger & Straße", "red " * 100)
+
+
+def test_every_text_part_is_tested() -> None:
+    assert set(TEXT_FAMILIES) == {name for name, row in NAMED_ENCODERS.items() if row.text}
+
+
+@pytest.mark.parametrize(
+    ("name", "masked"), [("clip-vit-b32", False), ("clip-vit-b32", True), ("siglip2-base", False)]
+)
+def test_texts_are_compared_as_in_transformers(
+    hub: LocalHub, made: dict[str, tuple[Any, bytes, Any]], tmp_path: Path, name: str, masked: bool
+) -> None:
+    import torch
+
+    row = NAMED_ENCODERS[name]
+    assert row.text is not None
+    build, make_tokenizer, output, length = TEXT_FAMILIES[name]
+    torch.manual_seed(1)
+    model, tokenizer = build().eval(), make_tokenizer()
+    repository = publish(hub, name, made)
+    repository.files |= {
+        row.text.files["fp32"]: export_text(model, output, length, masked=masked),
+        "tokenizer.json": tokenizer.backend_tokenizer.to_str().encode(),
+    }
+    images = embedded(save(tmp_path / "in"), tmp_path / "out", "--encoder", name)
+    images /= np.linalg.norm(images, axis=1, keepdims=True)
+    lower = [text.lower() for text in TEXTS]
+    tokens = tokenizer(lower, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+    # Both models see the padding: CLIP ignores it without a mask, SigLIP was trained so.
+    with torch.no_grad():
+        expected = getattr(model(input_ids=tokens["input_ids"]), output).numpy()
+    for text, vector in zip(TEXTS, expected, strict=True):
+        result = invoke("search", text, "-w", tmp_path / "out", "--device", "cpu", "--json")
+        assert result.exit_code == 0, result.output
+        scores = {found["path"]: found["score"] for found in json.loads(result.stdout)["results"]}
+        cosines = images @ (vector / np.linalg.norm(vector))
+        found = [scores[path] for path in imgcluster.load(tmp_path / "out").paths]
+        np.testing.assert_allclose(found, cosines, atol=3e-4)
