@@ -28,7 +28,7 @@ from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.workspace.folder import MARKER, Workspace
 from imgcluster.workspace.results import read_results
 
-__all__ = ["DEFAULT_FOLDER", "EncoderComparison", "EncoderRow", "compare_encoders"]
+__all__ = ["DEFAULT_FOLDER", "EncoderComparison", "EncoderRow", "compare_encoders", "recommend"]
 
 DEFAULT_FOLDER: Final = "imgcluster-compare"
 
@@ -153,7 +153,7 @@ def compare_encoders(
         found.append(clusters)
     agreements = [_agreement(clusters, [other for other in found if other is not clusters]) for clusters in found]
     rows = [dataclasses.replace(row, agreement=value) for row, value in zip(rows, agreements, strict=True)]
-    best, reason = _recommend(rows)
+    best, reason = recommend(rows)
     return EncoderComparison(
         folder=to_text(folder),
         labels=None if labels is None else to_text(labels),
@@ -227,7 +227,7 @@ def _agreement(clusters: _Clusters, others: Sequence[_Clusters]) -> float:
     return round(float(np.mean(values)), 4)
 
 
-def _recommend(rows: Sequence[EncoderRow]) -> tuple[EncoderRow, str]:
+def recommend(rows: Sequence[EncoderRow]) -> tuple[EncoderRow, str]:
     """Return the recommended row and the reason, in words."""
 
     def merit(row: EncoderRow) -> float:
