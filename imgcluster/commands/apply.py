@@ -205,9 +205,8 @@ class _Tables:
         self._rows = list(read_table(workspace.assignments, ASSIGNMENTS))
         self.assignment_columns = list(self._rows[0])
         present = before.table[0] if before.table else ()
-        # The names are the last columns.
-        last = ("name", "suggested_name")
-        self.cluster_columns = [name for name in dict.fromkeys([*present, *CLUSTERS]) if name not in last] + [*last]
+        # The name is the last column.
+        self.cluster_columns = [name for name in dict.fromkeys([*present, *CLUSTERS]) if name != "name"] + ["name"]
         self._confidence = before.confidence.copy()
         self.measures: Measures | None = None
         self.confusion: Confusion | None = None

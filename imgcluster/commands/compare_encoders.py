@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from imgcluster.commands.evaluate import score_labeled
 from imgcluster.commands.naming import NO_VOCABULARY
 from imgcluster.encoders.encoder import Encoder
 from imgcluster.encoders.onnx_graph import read_graph
+from imgcluster.encoders.registry import is_file_name
 from imgcluster.errors import UsageError
 from imgcluster.evaluation.external import adjusted_rand_index
 from imgcluster.fileio.path_text import to_text
@@ -147,8 +149,7 @@ def compare_encoders(
     rows, found = [], []
     for name in names:
         options = dataclasses.replace(embedding or EmbedOptions(), encoder=name)
-        workspace = Path(folder) / re.sub(r"[^\w.-]+", "-", name.removeprefix("hub:")).strip("-.")
-        row, clusters = _measure(paths, workspace, options, clustering, labels, on_progress)
+        row, clusters = _measure(paths, Path(folder) / _folder_of(name), options, clustering, labels, on_progress)
         rows.append(row)
         found.append(clusters)
     agreements = [_agreement(clusters, [other for other in found if other is not clusters]) for clusters in found]
@@ -161,6 +162,14 @@ def compare_encoders(
         recommended=best.encoder,
         recommendation=f"Recommended is {best.encoder}: {reason}.",
     )
+
+
+def _folder_of(encoder: str) -> str:
+    """Return the folder name for an encoder; files of one name in different folders get different ones."""
+    if is_file_name(encoder):
+        digest = hashlib.sha256(os.path.abspath(encoder).encode(errors="surrogateescape")).hexdigest()[:8]
+        return f"{Path(encoder).stem}-{digest}"
+    return re.sub(r"[^\w.-]+", "-", encoder.removeprefix("hub:"))
 
 
 def _measure(

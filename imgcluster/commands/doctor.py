@@ -32,7 +32,7 @@ _PURPOSES: Final = {
     "heif": "HEIC images",
     "umap": "--reduce umap",
     "evoc": "--method evoc",
-    "hub": "encoders of the Hugging Face hub",
+    "hub": "encoders of the Hugging Face hub, and text",
     "train": "train-encoder",
 }
 

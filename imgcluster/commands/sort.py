@@ -147,15 +147,7 @@ def sort(
     return SortSummary(
         workspace=to_text(workspace.path),
         into=to_text(into),
-        groups=tuple(
-            SortedGroup(
-                name=name,
-                descriptions=_texts(text, name, descriptions),
-                images=int((layer.labels == number).sum()),
-                folder=group_folder_name(number, name),
-            )
-            for number, (name, descriptions) in enumerate(groups.items())
-        ),
+        groups=_sorted_groups(text, groups, layer),
         images=len(layer.labels),
         unsorted=int((layer.labels < 0).sum()),
         threshold=threshold,
@@ -206,6 +198,18 @@ def _read_groups(file: Path) -> dict[str, list[str]]:
 
 def _texts(text: TextEncoder, name: str, descriptions: list[str]) -> tuple[str, ...]:
     return tuple(descriptions) or (text.prompt(name),)
+
+
+def _sorted_groups(text: TextEncoder, groups: Mapping[str, list[str]], layer: Layer) -> tuple[SortedGroup, ...]:
+    return tuple(
+        SortedGroup(
+            name=name,
+            descriptions=_texts(text, name, descriptions),
+            images=int((layer.labels == number).sum()),
+            folder=group_folder_name(number, name),
+        )
+        for number, (name, descriptions) in enumerate(groups.items())
+    )
 
 
 def _assign(

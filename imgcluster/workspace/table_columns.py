@@ -32,8 +32,8 @@ class ClusterRow:
         silhouette: The mean in [−1, 1]; None if undefined.
         stability: The bootstrap Jaccard stability in [0, 1]; None if undefined.
         mean_confidence: The mean confidence of the members, in [0, 1].
-        name: The name given by the user; "" for none.
         suggested_name: A word that most of its images are similar to; "" for none.
+        name: The name given by the user; "" for none.
     """
 
     cluster: int
@@ -44,8 +44,8 @@ class ClusterRow:
     silhouette: float | None
     stability: float | None
     mean_confidence: float
+    suggested_name: str
     name: str
-    suggested_name: str = ""
 
 
 SKIPPED: Final = ("path", "reason")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+import color_models
 import pages
 from imgcluster.cli.app import app
 from imgcluster.workspace.table_columns import CLUSTERS
@@ -79,6 +80,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> dic
     where = ["-w", str(folder / "out"), "--json"]
     encoder = ["--encoder", str(tiny_encoder)]
     pytest.importorskip("torch", reason="the extra `train` is not installed")
+    texts = ["-w", str(folder / "texts"), "--json"]
+    (folder / "groups.txt").write_text("red\nblue: something blue\n", encoding="utf-8")
     (folder / "tiny.toml").write_text(TINY.replace('"mnist"', '"folder"') + VARIATIONAL, encoding="utf-8")
     trained = str(folder / "encoders/mine.onnx")
     train = ["--dataset", str(folder / "in"), "--recipe", str(folder / "tiny.toml"), "--epochs", "1", "--folds", "2"]
@@ -88,6 +91,10 @@ def answers(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> dic
         "run": ["run", str(folder / "in"), "--k", "3", *encoder, *where],
         "evaluate": ["evaluate", *where],
         "evaluate WORKSPACE…": ["evaluate", str(folder / "out"), "--method", "kmeans", "--method", "hdbscan", "--json"],
+        "compare": ["compare", str(folder / "in"), *encoder, "--encoder", "mnist", "-w", str(folder / "c"), "--json"],
+        "embed texts": ["embed", str(folder / "in"), "--encoder", "clip-vit-b32", *texts],
+        "search": ["search", "red", *texts],
+        "sort": ["sort", "--into", str(folder / "groups.txt"), *texts],
         "report": ["report", *where],
         "apply": ["apply", str(folder / "plan.json"), *where],
         "undo": ["undo", *where],
@@ -113,6 +120,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> dic
     with serve() as hub, pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_ENDPOINT", hub.endpoint)
         patch.setenv("IMGCLUSTER_ENCODERS", str(folder / "own"))
+        hub.repos["Xenova/clip-vit-base-patch32"] = color_models.repository()
         hub.repos["test/tiny"] = Repo({"model.onnx": tiny_encoder.read_bytes()})
         return run_all(commands, folder)
 

@@ -86,8 +86,18 @@ def test_wrong_use_is_explained(pictures: Path, encoders: tuple[Path, Path], tmp
 
 
 ROW: dict[str, Any] = {
-    **{"workspace": "", "device": "cpu", "precision": "", "size": 1, "embedding_size": 1, "images": 10},
-    **{"clusters": 2, "noise": 0, "agreement": 1.0, "nmi": None, "ari": None, "purity": None},
+    "workspace": "",
+    "device": "cpu",
+    "precision": "",
+    "size": 1,
+    "embedding_size": 1,
+    "images": 10,
+    "clusters": 2,
+    "noise": 0,
+    "agreement": 1.0,
+    "nmi": None,
+    "ari": None,
+    "purity": None,
 }
 
 

@@ -384,7 +384,12 @@ def test_corrections_of_a_sorting_keep_its_folders(workspace: Path, tmp_path: Pa
     groups = written(tmp_path / "groups.txt", "red", "green", "blue")
     answer(invoke("sort", "--into", groups, "-w", workspace, "--json"))
     identity = pages.read(workspace / "report.html").document["identity"]
-    plan = {"imgcluster_plan": 1, "clustering": identity, "names": {"0": "Warm ones"}, "misplaced": [{"path": OTHER, "to": 1}]}
+    plan = {
+        "imgcluster_plan": 1,
+        "clustering": identity,
+        "names": {"0": "Warm ones"},
+        "misplaced": [{"path": OTHER, "to": 1}],
+    }
     (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
     assert invoke("apply", tmp_path / "plan.json", "-w", workspace).exit_code == 0
     clusters = workspace / "clusters"
