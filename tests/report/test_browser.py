@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -461,6 +462,23 @@ class TestPlan:
             assert ("Cluster 0" in tab.locator("#cluster-dialog .problem").inner_text()) == (number == 1)
             tab.keyboard.press("Escape")
         assert tab.locator("#plan-open").inner_text() == "Plan: 1 change"
+
+    def test_a_suggested_name_is_shown_and_taken(self, show_example: Callable[..., Any]) -> None:
+        clusters = example_page([0, 0, 1, 1]).clusters
+        clusters = (replace(clusters[0], suggested_name="<b>dog</b>"), replace(clusters[1], name="Sea"))
+        page = show_example([0, 0, 1, 1], clusters=clusters)
+        tab = page.tab
+        assert "<b>dog</b>" in tab.locator("#cluster0 h3").inner_text()
+        assert tab.locator("#cluster-dialog").get_by_text("Suggested name").count() == 0
+        tab.fill("#search", "dog")
+        tab.locator("#cluster1").wait_for(state="hidden")
+        tab.locator("#cluster0 .open").click()
+        tab.get_by_role("button", name="Use it").click()
+        assert tab.input_value("#name") == "<b>dog</b>"
+        tab.keyboard.press("Escape")
+        assert tab.locator("#plan-open").inner_text() == "Plan: 1 change"
+        assert tab.locator("#cluster0 h3").inner_text().startswith("<b>dog</b>")
+        assert page.console == []
 
     def test_changes_can_be_removed(self, page: Any) -> None:
         tab = page.tab
