@@ -89,3 +89,5 @@ def show_encoder_comparison(comparison: EncoderComparison) -> None:
     if comparison.labels is not None:
         echo(f"Labels: {comparison.labels}.")
     echo(comparison.recommendation)
+    if comparison.labels is None:
+        echo("Note: stable clusters need not be the right ones; look at the pages, or give --labels to compare scores.")
