@@ -48,7 +48,7 @@ def test_format_of_values(tmp_path: Path) -> None:
     assert path.read_bytes() == (
         b'path,cluster,confidence,distance,is_medoid,runner_up\na.jpg,-1,0.5,,false,0\n"b,c.jpg",0,1,0.25,true,\n'
     )
-    columns = "cluster size share medoid mean_distance silhouette stability mean_confidence name"
+    columns = "cluster size share medoid mean_distance silhouette stability mean_confidence suggested_name name"
     assert columns.split() == list(CLUSTERS)
 
 

@@ -355,7 +355,7 @@ class TestMap:
         page.tab.click("#map-out")
         view = page.tab.locator("#map-view").bounding_box()
         labels = page.tab.locator("#map-labels span:not([hidden])")
-        assert labels.count() == 5
+        page.expect(labels).to_have_count(5)
         for label in labels.all():
             box = label.bounding_box()
             assert view["x"] <= box["x"] <= view["x"] + view["width"] - box["width"]
