@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from imgcluster.encoders.encoder import CLASS_SCORES
 from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.types import Precision
 from imgcluster_training.export.precisions import calibration_images, write_fp16, write_int8
@@ -29,7 +30,7 @@ __all__ = ["MEAN", "NETWORKS", "OUTPUTS", "SCALE", "Network", "PhotoFeatures", "
 
 MEAN: Final = 127.0
 SCALE: Final = 128.0
-OUTPUTS: Final = ("embeddings", "class_scores")
+OUTPUTS: Final = ("embeddings", CLASS_SCORES)
 # Of maps of 7 (Lite0) or 9 (Lite2) a side; a band has 3 or 5 rows.
 _BORDER: Final = 2
 
@@ -43,12 +44,15 @@ class Network:
         info: The description of the encoder.
         precisions: The precisions of its files.
         weight_bits: Bits of the weights of its int8 file.
+        float_convolutions: How many of the first convolutions of the int8 file stay in float: these lose most, and
+            have little to compute.
     """
 
     number: int
     info: EncoderInfo
     precisions: tuple[Precision, ...]
-    weight_bits: int = 8
+    weight_bits: int
+    float_convolutions: int
 
 
 def _info(name: str, number: int, *, values: int, side: int, version: str, top_1: str) -> EncoderInfo:
@@ -76,6 +80,8 @@ NETWORKS: Final = (
         number=2,
         info=_info("photos", 2, values=2688, side=260, version="3", top_1="77.6"),
         precisions=("fp16", "int8"),
+        weight_bits=8,
+        float_convolutions=6,
     ),
     Network(
         number=0,
@@ -83,6 +89,7 @@ NETWORKS: Final = (
         precisions=("int8",),
         # Without VNNI, sums of two products of 8-bit weights saturate.
         weight_bits=7,
+        float_convolutions=3,
     ),
 )
 
@@ -168,7 +175,13 @@ def main(arguments: list[str] | None = None) -> None:
                     write_fp16(full, path)
                 else:
                     images = calibration_images(photographs, network.info.input_spec)
-                    write_int8(full, path, images, weight_bits=network.weight_bits)
+                    write_int8(
+                        full,
+                        path,
+                        images,
+                        weight_bits=network.weight_bits,
+                        float_convolutions=network.float_convolutions,
+                    )
                 sys.stdout.write(f"{path}: {path.stat().st_size / 1e6:.1f} MB\n")
 
 

@@ -6,11 +6,8 @@ it is not used. On one machine the same packages and pictures give the same file
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,8 +26,8 @@ __all__ = ["calibration_images", "write_fp16", "write_int8"]
 _COUNT: Final = 200
 _BATCH: Final = 10
 _SUFFIXES: Final = (".jpg", ".jpeg", ".png")
-# Averages, roots and lengths stay in float.
-_QUANTIZED: Final = ["Conv", "Add", "Gemm"]
+# Averages, roots and lengths stay in float. Clip is part of the convolution before it.
+_QUANTIZED: Final = ["Conv", "Clip", "Add", "Gemm"]
 
 
 def calibration_images(folder: Path, spec: InputSpec, count: int = _COUNT) -> Pixels:
@@ -48,8 +45,7 @@ def calibration_images(folder: Path, spec: InputSpec, count: int = _COUNT) -> Pi
 
 def write_fp16(source: Path, target: Path) -> None:
     """Write the encoder `source` with weights in float16 to `target`; it computes in float32."""
-    with _optimized(source) as path:
-        model = onnx.load(path)
+    model = onnx.load(source)
     for tensor in [entry for entry in model.graph.initializer if entry.data_type == TensorProto.FLOAT]:
         values = numpy_helper.to_array(tensor)
         if values.size == 1:  # constants, such as the smallest length
@@ -61,7 +57,9 @@ def write_fp16(source: Path, target: Path) -> None:
     _save(model, target)
 
 
-def write_int8(source: Path, target: Path, images: Pixels, *, weight_bits: int = 8) -> None:
+def write_int8(
+    source: Path, target: Path, images: Pixels, *, weight_bits: int = 8, float_convolutions: int = 0
+) -> None:
     """Write the encoder `source` in int8 to `target`: static quantization, calibrated with `images`.
 
     Args:
@@ -69,50 +67,49 @@ def write_int8(source: Path, target: Path, images: Pixels, *, weight_bits: int =
         target: The file to write.
         images: Pictures ``uint8 (n, height, width, channels)``.
         weight_bits: 8, or 7 for processors on which sums of two products of 8-bit weights saturate.
+        float_convolutions: How many of the first convolutions stay in float.
     """
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
-    with _optimized(source) as path:
-        quantized = path.with_name("int8.onnx")
+    graph = onnx.load(source).graph
+    with tempfile.TemporaryDirectory() as folder:
+        quantized = Path(folder) / "int8.onnx"
         quantize_static(
-            path,
+            source,
             quantized,
-            _Batches(images, onnx.load(path).graph.input[0].name),
+            _Batches(images, graph.input[0].name),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=_QUANTIZED,
             per_channel=True,
             reduce_range=weight_bits < 8,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            nodes_to_exclude=_first_nodes(graph, float_convolutions),
             calibrate_method=CalibrationMethod.MinMax,
-            # Averaged over batches, so that single pictures do not widen the ranges.
-            extra_options={"CalibMovingAverage": True},
+            extra_options={
+                # Ranges are averaged over batches, so that single pictures do not widen them.
+                "CalibMovingAverage": True,
+                "OpTypesToExcludeOutputQuantization": ["Gemm"],
+            },
         )
         model = onnx.load(quantized)
     _save(model, target)
+
+
+def _first_nodes(graph: onnx.GraphProto, convolutions: int) -> list[str]:
+    """Return the names of the nodes up to the convolution after the first `convolutions`."""
+    starts = [index for index, node in enumerate(graph.node) if node.op_type == "Conv"]
+    return [node.name for node in graph.node[: starts[convolutions]]] if convolutions else []
 
 
 class _Batches:
     """What `quantize_static` reads batches from."""
 
     def __init__(self, images: Pixels, name: str) -> None:
-        self._batches = iter(
-            {name: images[start : start + _BATCH]} for start in range(0, len(images), _BATCH)
-        )
+        self._batches = iter({name: images[start : start + _BATCH]} for start in range(0, len(images), _BATCH))
 
     def get_next(self) -> dict[str, Pixels] | None:
         return next(self._batches, None)
-
-
-@contextmanager
-def _optimized(source: Path) -> Iterator[Path]:
-    """Yield a copy of an encoder in which padding is part of the convolutions."""
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "optimized.onnx"
-        quant_pre_process(source, path, skip_symbolic_shape=True)
-        yield path
 
 
 def _save(model: Any, target: Path) -> None:
