@@ -39,6 +39,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_size(wheel: Path) -> None:
+    assert wheel.stat().st_size < 40_000_000
+
+
 def test_contents(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
@@ -57,7 +61,7 @@ def test_contents(wheel: Path) -> None:
     assert packaged == expected
     assert {
         "imgcluster/py.typed",
-        "imgcluster/exported/photos.onnx",
+        "imgcluster/exported/photos.int8.onnx",
         "imgcluster/report/page.html",
         "imgcluster/report/scripts/map.js",
     } <= packaged

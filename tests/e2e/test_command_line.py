@@ -235,7 +235,7 @@ def test_shell_completion(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_encoders(tool: Tool) -> None:
     assert "photos" in tool("encoders", "list").stdout
-    assert "EfficientNet-Lite0" in tool("encoders", "info", "photos").stdout
+    assert "EfficientNet-Lite2" in tool("encoders", "info", "photos").stdout
     assert json.loads(tool("encoders", "list", "--json").stdout)["encoders"][0]["info"]["embedding_size"]
 
 
