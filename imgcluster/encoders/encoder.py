@@ -146,8 +146,6 @@ class Encoder:
     def class_scores(self, images: Pixels) -> npt.NDArray[np.float32]:
         """Return the scores of the encoder's classes, ``float32 (n, classes)``, of images in the encoder's input size.
 
-        Those of `photos` are logits of the 1,000 classes of ImageNet, in the order of their WordNet numbers.
-
         Raises:
             UsageError: The encoder has no class scores, or `images` has another shape or type.
             EncoderError: The encoder fails, or there is no memory even for one image.

@@ -310,7 +310,7 @@ def test_sixty_photographs_give_several_clusters(tmp_path: Path) -> None:
 
 
 def test_the_900_photographs(data: Path, tmp_path: Path) -> None:
-    """The default path, scored: k-means on these features, best of 50 starts, reaches 0.60."""
+    """The default path, scored; docs/figures.md has the figures."""
     imgcluster.run([data / "photos"], workspace=tmp_path, k=10, place="none")
     scores = imgcluster.evaluate(workspace=tmp_path)
     assert scores.images == 900

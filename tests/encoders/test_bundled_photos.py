@@ -73,6 +73,7 @@ def test_class_scores_are_those_of_imagenet(name: str, precision: str) -> None:
     pictures = [EXAMPLES / f"photo_{number}.jpg" for number in (24, 12, 20)]
     pixels = np.stack([decode(path.read_bytes(), encoder.info.input_spec).pixels for path in pictures])
     scores = encoder.class_scores(pixels)
+    np.testing.assert_array_equal(encoder.class_scores(pictures), scores)
     assert scores.shape == (3, 1000)
     assert scores.argmax(axis=1).tolist() == [842, 610, 774]
     assert scores.min() < 0  # logits
