@@ -59,8 +59,8 @@ class Encoder(session.Encoder):
     def class_scores(self, images: AnyImage | Iterable[AnyImage]) -> npt.NDArray[np.float32]:
         """Return the scores of the encoder's classes, ``float32 (n, classes)``, of images as `encode` takes them.
 
-        Those of `photos` and `photos-fast` are logits of the 1,000 classes of ImageNet, sorted by their WordNet numbers:
-        0 is tench, 999 is toilet tissue.
+        Those of `photos` and `photos-fast` are logits of the 1,000 classes of ImageNet, sorted by their WordNet
+        numbers: 0 is tench, 999 is toilet tissue.
 
         Raises:
             UsageError: The encoder has no class scores, or as in `encode`.
