@@ -16,7 +16,7 @@ from imgcluster.workspace.shards import Embeddings
 __all__ = ["projection_of"]
 
 # Changes with the algorithm, so that positions of an earlier version are not mixed with new ones.
-_VERSION: Final = "t-SNE of the diffusion map, 1"
+_VERSION: Final = "t-SNE, 1"
 # New images are placed in the existing map until they are more than this share of all.
 _LARGEST_NEW_SHARE: Final = 1 / 3
 

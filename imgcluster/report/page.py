@@ -35,6 +35,8 @@ SCRIPTS: Final = (
     "gallery.js",
     "map-view.js",
     "map-renderer.js",
+    "map-contours.js",
+    "map-colors.js",
     "map-overlay.js",
     "map-input.js",
     "map.js",

@@ -26,6 +26,9 @@ _TSNE_UP_TO: Final = 5000
 _PERPLEXITY: Final = 30.0
 _ITERATIONS: Final = 500
 _INITIAL_SPREAD: Final = 1e-4
+# How far the vectors themselves count beside their diffusion map. Chosen on five sets of photographs: more, and the
+# clusters overlap; less, and images that are alike within a cluster are no longer close together.
+_VECTOR_WEIGHT: Final = 0.3
 _PLACED_BY: Final = 5
 # The search among many images looks at the directions of largest variance only.
 _DIRECTIONS: Final = 50
@@ -48,7 +51,7 @@ def project(vectors: Vectors, order: _Indices | None = None, *, seed: int = 0) -
     """Project vectors to two dimensions with t-SNE (van der Maaten & Hinton 2008) of their diffusion map.
 
     The diffusion map (`features.reduce`) is the space in which images are clustered by default; its leading components
-    are where t-SNE starts. Of more than 5,000 images a sample of that many is projected, and the others are placed at
+    are where t-SNE starts. The principal components of the vectors are joined to it with a smaller weight. Of more than 5,000 images a sample of that many is projected, and the others are placed at
     the median position of their five nearest neighbors in it. Fewer than 16 distinct vectors are shown in the two
     directions of largest variance.
 
@@ -108,6 +111,9 @@ def _tsne(vectors: Vectors, seed: int) -> Vectors:
     start = np.hstack([reduced[:, 1:3], np.zeros((len(reduced), 2), dtype=np.float32)])[:, :2]
     deviation = start.std(axis=0)
     start = start / np.where(deviation > 0, deviation, 1) * _INITIAL_SPREAD
+    directions = principal_components(vectors, vectors, min(_DIRECTIONS, *vectors.shape), seed)
+    length = np.sqrt(np.square(directions).sum(axis=1).mean())
+    joined = np.hstack([reduced, directions * (_VECTOR_WEIGHT / length if length else 0)])
     # Sums depend on how many threads add them up; one thread makes the same map on every machine.
     with one_thread():
         model = TSNE(
@@ -117,7 +123,7 @@ def _tsne(vectors: Vectors, seed: int) -> Vectors:
             random_state=seed,
             n_jobs=1,
         )
-        return np.asarray(model.fit_transform(reduced), dtype=np.float32)
+        return np.asarray(model.fit_transform(joined), dtype=np.float32)
 
 
 def _two_components(vectors: Vectors, seed: int) -> Vectors:
