@@ -77,7 +77,7 @@ def seconds(count: int, runs: int, *, peers: bool) -> None:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     methods: dict[str, Callable[[], object]] = {"imgcluster": lambda: project(vectors)}
     if peers:
-        methods |= {title: call for title, call in _peers(vectors).items()}
+        methods |= _peers(vectors)
     taken: dict[str, list[float]] = {title: [] for title in methods}
     for _ in range(runs):
         for title, call in methods.items():

@@ -51,9 +51,9 @@ def project(vectors: Vectors, order: _Indices | None = None, *, seed: int = 0) -
     """Project vectors to two dimensions with t-SNE (van der Maaten & Hinton 2008) of their diffusion map.
 
     The diffusion map (`features.reduce`) is the space in which images are clustered by default; its leading components
-    are where t-SNE starts. The principal components of the vectors are joined to it with a smaller weight. Of more than 5,000 images a sample of that many is projected, and the others are placed at
-    the median position of their five nearest neighbors in it. Fewer than 16 distinct vectors are shown in the two
-    directions of largest variance.
+    are where t-SNE starts. The principal components of the vectors are joined to it with a smaller weight. Of more than
+    5,000 images a sample of that many is projected, and the others are placed at the median position of their five
+    nearest neighbors in it. Fewer than 16 distinct vectors are shown in the two directions of largest variance.
 
     Args:
         vectors: ``float32 (n, d)``, of length 1 for the cosine.

@@ -446,6 +446,11 @@ def _screen_position(pixels: np.ndarray, x: float, y: float, *, zoom: float, rat
     return round(width / 2 + x * scale), round(height / 2 - y * scale)
 
 
+def _hide_overlays(tab: Any) -> None:
+    tab.evaluate("document.querySelectorAll('.map-overlay, .map-buttons').forEach((one) => (one.hidden = true))")
+    tab.wait_for_timeout(300)
+
+
 def _contrast(first: np.ndarray, second: np.ndarray) -> float:
     """Return the contrast ratio of two colors (WCAG 2.2)."""
 

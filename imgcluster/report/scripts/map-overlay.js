@@ -55,14 +55,15 @@ function placePicture(index, taken) {
 }
 
 function createLabels() {
+  const lines = byId("map-lines");
   map.labels = [...clusters.values()]
     .filter((cluster) => cluster.medoid !== null)
     .map((cluster) => ({
       cluster,
       label: element("span", { style: { "--color": cluster.color } }),
-      line: document.createElementNS("http://www.w3.org/2000/svg", "line"),
+      line: document.createElementNS(lines.namespaceURI, "line"),
     }));
-  byId("map-lines").append(...map.labels.map(({ line }) => line));
+  lines.append(...map.labels.map(({ line }) => line));
   byId("map-labels").append(...map.labels.map(({ label }) => label));
   relabelMap();
 }
