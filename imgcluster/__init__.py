@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from imgcluster._version import __version__
     from imgcluster.commands.apply import ApplySummary, apply
+    from imgcluster.commands.assign import AssignSummary, assign
     from imgcluster.commands.cluster import ClusterSummary, cluster
     from imgcluster.commands.compare import Comparison, compare
     from imgcluster.commands.compare_encoders import EncoderComparison, compare_encoders
@@ -69,6 +70,8 @@ _HOME: Final = {
     "WorkspaceError": "errors",
     "ApplySummary": "commands.apply",
     "apply": "commands.apply",
+    "AssignSummary": "commands.assign",
+    "assign": "commands.assign",
     "ClusterSummary": "commands.cluster",
     "cluster": "commands.cluster",
     "Comparison": "commands.compare",
@@ -106,6 +109,7 @@ _HOME: Final = {
 
 __all__ = [
     "ApplySummary",
+    "AssignSummary",
     "ClusterOptions",
     "ClusterSummary",
     "ClusteringError",
@@ -137,6 +141,7 @@ __all__ = [
     "WorkspaceError",
     "__version__",
     "apply",
+    "assign",
     "cluster",
     "compare",
     "compare_encoders",

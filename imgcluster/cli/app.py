@@ -9,6 +9,7 @@ import typer
 
 from imgcluster.cli import (
     apply,
+    assign,
     cluster,
     compare,
     doctor,
@@ -38,6 +39,7 @@ encoders_app = typer.Typer(help="The encoders that are there.", no_args_is_help=
 
 app.command("embed")(embed.embed_command)
 app.command("cluster", cls=CommandWithMethods)(cluster.cluster_command)
+app.command("assign")(assign.assign_command)
 app.command("run", cls=CommandWithMethods)(run.run_command)
 app.command("search")(search.search_command)
 app.command("sort")(sort.sort_command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -30,15 +30,16 @@ _SMALL_INPUT: Final = 64
 _SCALED: Final = 4
 
 
-def quality(stability: Sequence[float | None], images: int, noise: int) -> str:
-    """Return one sentence on how far clusters with this stability can be trusted."""
-    count = len(stability)
+def quality(stability: Sequence[float | None] | Mapping[int, float | None], images: int, noise: int) -> str:
+    """Return one sentence on how far clusters with this stability, by number, can be trusted."""
+    values = stability if isinstance(stability, Mapping) else dict(enumerate(stability))
+    count = len(values)
     if not count:
         return "There are no clusters."
     if count == 1:
         return "There is one cluster, so there is nothing to compare."
-    stable = [number for number, value in enumerate(stability) if value is not None and value >= _STABLE]
-    unstable = [number for number, value in enumerate(stability) if value is not None and value < _UNSTABLE]
+    stable = [number for number, value in values.items() if value is not None and value >= _STABLE]
+    unstable = [number for number, value in values.items() if value is not None and value < _UNSTABLE]
     outside = f" {noise:,} of {images:,} images are in no cluster." if noise else ""
     if len(stable) == count:
         return f"All {count} clusters are stable (bootstrap Jaccard ≥ {_STABLE}).{outside}"

@@ -67,6 +67,7 @@ class Evaluated:
         silhouette_sample: The number of images that the mean silhouette was computed on.
         notes: The warnings before files are placed.
         folder_name: The name of a cluster's folder.
+        growth: What is recorded of a clustering that has grown.
     """
 
     options: Mapping[str, Any]
@@ -77,6 +78,7 @@ class Evaluated:
     silhouette_sample: int
     notes: tuple[str, ...]
     folder_name: FolderName = folder_name
+    growth: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def warnings(self, placed: PlacementResult) -> tuple[str, ...]:
         """Return all warnings, those on placed files included."""
@@ -101,6 +103,7 @@ def publish(
         "clusters": len(tables.rows),
         "silhouette_sample": found.silhouette_sample,
         **found.facts.fields,
+        **found.growth,
     }
     with replacing_results(workspace, journal, metrics):
         placed = _place(workspace, found, on_progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -108,14 +109,20 @@ def read_results(workspace: Workspace, manifest: dict[str, Any]) -> Results:
     return read_tables(workspace, metrics)
 
 
-def read_tables(workspace: Workspace, metrics: dict[str, Any]) -> Results:
+def read_tables(workspace: Workspace, metrics: dict[str, Any], *, folder: Path | None = None) -> Results:
     """Read the tables of a clustering with the given ``metrics.json``, which need not be written yet.
+
+    Args:
+        workspace: The workspace.
+        metrics: The content of ``metrics.json``.
+        folder: The folder of the tables, by default that of the workspace.
 
     Raises:
         WorkspaceError: A table is missing or invalid.
     """
     base = str(metrics.get("base", ""))
-    rows = list(read_table(workspace.assignments, ASSIGNMENTS))
+    folder = folder or workspace.path
+    rows = list(read_table(folder / workspace.assignments.name, ASSIGNMENTS))
     try:
         return Results(
             base=base,
@@ -125,7 +132,7 @@ def read_tables(workspace: Workspace, metrics: dict[str, Any]) -> Results:
             confidence=_numbers(row["confidence"] for row in rows),
             distances=_numbers(row["distance"] for row in rows),
             medoids=np.array([row["is_medoid"] == "true" for row in rows], dtype=bool),
-            table=list(read_table(workspace.clusters_table, _REQUIRED)),
+            table=list(read_table(folder / workspace.clusters_table.name, _REQUIRED)),
             metrics=metrics,
             runner_ups=_integers(row["runner_up"] for row in rows) if rows and "runner_up" in rows[0] else None,
         )
