@@ -44,7 +44,8 @@ def show_assign(summary: AssignSummary) -> None:
         return
     unsorted = f"; {summary.unsorted:,} are unlike all clusters (unsorted)" if summary.unsorted else ""
     new = counted(summary.assigned + summary.unsorted, "new image")
-    echo(f"Assigned {summary.assigned:,} of {new} to {counted(len(summary.clusters), 'cluster')}{unsorted}.")
+    if summary.assigned or summary.unsorted:
+        echo(f"Assigned {summary.assigned:,} of {new} to {counted(len(summary.clusters), 'cluster')}{unsorted}.")
     if summary.removed:
         echo(f"{counted(summary.removed, 'image')} of the clustering no longer exist.")
     if summary.new_clusters:

@@ -246,7 +246,7 @@ def _advice(grown: _Grown, assigned: int, workspace: Workspace) -> Iterator[str]
             f"{grown.similar:,} images in no cluster are similar to each other. To create clusters for them: "
             f"{workspace.command('assign --new-clusters')}"
         )
-    if assigned > _MANY_ASSIGNED * images or (new and unsorted > max(_MANY_UNSORTED * new, _SMALLEST_GROUP)):
+    elif assigned > _MANY_ASSIGNED * images or unsorted > max(_MANY_UNSORTED * new, _SMALLEST_GROUP):
         yield (
             f"{assigned:,} of {images:,} images were added since the last clustering, and {unsorted:,} of the latest "
             f"{new:,} are unlike all clusters. A new clustering is advisable: {workspace.command('cluster')}"
@@ -274,10 +274,9 @@ def _clustering_fields(
 
 def _summary(workspace: Workspace, last: Results, watch: Stopwatch, *, dry_run: bool) -> AssignSummary:
     """Return the summary where nothing is new."""
-    metrics = last.metrics
+    metrics = {"quality": ""} | last.metrics | {"layers": tuple(last.metrics["layers"])}
     return AssignSummary(
-        **{field.name: metrics[field.name] for field in dataclasses.fields(ClusteringMetrics)}
-        | {"layers": tuple(metrics["layers"])},
+        **{field.name: metrics[field.name] for field in dataclasses.fields(ClusteringMetrics)},
         workspace=to_text(workspace.path),
         clusters=tuple(map(row_of, last.table)),
         candidates=(),

@@ -88,6 +88,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> dic
     commands = {
         "embed": ["embed", str(folder / "in"), *encoder, *where],
         "cluster": ["cluster", *where],
+        "assign": ["assign", *where],
         "run": ["run", str(folder / "in"), "--k", "3", *encoder, *where],
         "evaluate": ["evaluate", *where],
         "evaluate WORKSPACE…": ["evaluate", str(folder / "out"), "--method", "kmeans", "--method", "hdbscan", "--json"],
