@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.clustering.split import split_vectors
 from imgcluster.commands.confusion import Confusion, read_confusion, write_confusion
 from imgcluster.commands.history import relocate_placed, rewrite_page, save_state, undo_interrupted_plan
 from imgcluster.commands.page import with_normalized_lengths
@@ -24,7 +25,8 @@ from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Measures
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.names import write_names
-from imgcluster.workspace.plans import Plan, PlanResult, apply_plan, read_plan
+from imgcluster.workspace.plan_file import Plan, read_plan
+from imgcluster.workspace.plans import PlanResult, apply_plan, split_clusters
 from imgcluster.workspace.result_tables import rounded
 from imgcluster.workspace.results import Results, encoder_identity, encoder_metric, read_results, read_tables
 from imgcluster.workspace.shards import Embeddings, load
@@ -32,6 +34,8 @@ from imgcluster.workspace.table_columns import ASSIGNMENTS, CLUSTERS, ClusterRow
 
 __all__ = ["ApplySummary", "apply"]
 
+# The highest number that a cluster ever had, in metrics.json: the number of a merged cluster is not used again.
+_HIGHEST: Final = "highest_cluster"
 # Enough for a million corrected images with long paths.
 _LARGEST_PLAN: Final = 1 << 28
 
@@ -45,7 +49,11 @@ class ApplySummary:
         plan: The plan's file.
         named: The number of clusters with a new name, or whose name was removed.
         merged: The number of clusters that were merged into others.
-        misplaced: The number of images that were corrected one by one.
+        created: The number of clusters that were created from images.
+        split: The number of clusters that were split.
+        misplaced: The number of images that were moved to other clusters one by one, new clusters included.
+        unsorted: The number of images that belong to no cluster, by the plan.
+        pinned: The number of images that stay in their clusters, by the plan.
         moved: The number of placed files that moved; 0 on a dry run.
         clusters: The clusters, as in ``clusters.csv``.
         noise: The number of images in no cluster.
@@ -57,7 +65,11 @@ class ApplySummary:
     plan: str
     named: int
     merged: int
+    created: int
+    split: int
     misplaced: int
+    unsorted: int
+    pinned: int
     moved: int
     clusters: tuple[ClusterRow, ...]
     noise: int
@@ -72,7 +84,7 @@ def apply(
     dry_run: bool = False,
     on_progress: OnProgress = ignore_progress,
 ) -> ApplySummary:
-    """Apply a plan that was saved on the page: names, merges and corrected images.
+    """Apply a plan that was saved on the page: names, merges, splits, new clusters and decisions about single images.
 
     Placed files, tables, ``metrics.json`` and the page are updated. Scores of `evaluate` are removed unless the plan
     changes only names. `undo` restores the state before. Later clusterings keep the names of matching clusters.
@@ -97,17 +109,26 @@ def apply(
     with workspace.locked(dry_run=dry_run) as manifest:
         undo_interrupted_plan(workspace, dry_run=dry_run, on_progress=on_progress)
         before = read_results(workspace, manifest)
-        after = apply_plan(parsed, before.paths, before.clusters, before.names, name=to_text(file))
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
         embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
+        if embeddings.locations != before.locations:
+            raise WorkspaceError(
+                f"the tables in {workspace.path} do not match its embeddings: run imgcluster cluster again"
+            )
+        after = _result(parsed, before, embeddings, name=to_text(file))
         tables = _Tables(workspace, manifest, before, after, embeddings)
         moved = 0 if dry_run else _publish(workspace, before, after, tables, embeddings, on_progress)
+    decisions = np.array([after.decisions.get(path, "") for path in before.paths])
     return ApplySummary(
         workspace=to_text(workspace.path),
         plan=to_text(file),
         named=sum(after.names.get(number, "") != before.names.get(number, "") for number in _numbers(after)),
         merged=len(after.merged),
-        misplaced=int(after.moved.sum()),
+        created=len(after.created),
+        split=len(after.parts),
+        misplaced=int(after.moved[decisions == "corrected"].sum()),
+        unsorted=int((decisions == "unsorted").sum()),
+        pinned=int((decisions == "pinned").sum()),
         moved=moved,
         clusters=tuple(row_of(row) for row in tables.clusters),
         noise=int((after.clusters < 0).sum()),
@@ -125,6 +146,22 @@ def _read(file: Path) -> Plan:
         return read_plan(file.read_text(encoding="utf-8-sig"), to_text(file))
     except UnicodeDecodeError:
         raise PlanError(f"{file} is not a plan: it is not UTF-8; save it again on the page") from None
+
+
+def _result(plan: Plan, before: Results, embeddings: Embeddings, *, name: str) -> PlanResult:
+    """Return the clustering after a plan."""
+    highest = int(before.metrics.get(_HIGHEST, -1))
+    seed = int(before.metrics["options"]["seed"])
+
+    def split(rows: npt.NDArray[np.int64], parts: int) -> npt.NDArray[np.int64]:
+        order = embeddings.content_order
+        ordered = order[np.isin(order, rows)]
+        labels = np.empty(len(before.clusters), np.int64)
+        labels[ordered] = split_vectors(embeddings.vectors[ordered], parts, seed=seed)
+        return labels[rows]
+
+    after = apply_plan(plan, before.paths, before.clusters, before.names, highest=highest, name=name)
+    return split_clusters(after, plan, before.paths, split, highest=highest, name=name)
 
 
 def _publish(
@@ -162,6 +199,7 @@ def _publish(
             "highest_cluster": max(int(metrics.get("highest_cluster", -1)), *before.rows, -1),
             "noise": int((after.clusters < 0).sum()),
             "layers": _layers_after(metrics, len(tables.clusters)),
+            _HIGHEST: max(int(metrics.get(_HIGHEST, -1)), *before.clusters.tolist(), *after.clusters.tolist()),
             "silhouette": rounded(tables.measures.silhouette),
             "silhouette_sample": tables.measures.silhouette_sample,
         }
@@ -199,12 +237,10 @@ class _Tables:
         after: PlanResult,
         embeddings: Embeddings,
     ) -> None:
-        if embeddings.locations != before.locations:
-            raise WorkspaceError(
-                f"the tables in {workspace.path} do not match its embeddings: run imgcluster cluster again"
-            )
         self._before, self._after = before, after
         self._rows = list(read_table(workspace.assignments, ASSIGNMENTS))
+        for row in self._rows if after.decisions else ():
+            row["decision"] = after.decisions.get(row["path"], row.get("decision", ""))
         self.assignment_columns = list(self._rows[0])
         present = before.table[0] if before.table else ()
         # The name is the last column.
@@ -257,7 +293,7 @@ class _Tables:
         numbers = _numbers(self._after)
         measures = {} if self.measures is None else dict(zip(numbers, self.measures.clusters, strict=True))
         for number in numbers:
-            row = dict.fromkeys(self.cluster_columns, "") | before[number]
+            row = dict.fromkeys(self.cluster_columns, "") | before.get(number, {"cluster": str(number)})
             row["name"] = self._after.names.get(number, "")
             members = self._after.clusters == number
             if number in measures or not row.get("mean_confidence"):

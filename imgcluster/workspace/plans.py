@@ -1,55 +1,28 @@
-"""Plans: names, merges and corrected images that a user saved on the page, and the clustering that results.
-
-A plan is a JSON file::
-
-    {"imgcluster_plan": 1, "clustering": "<identity>", "names": {"3": "beach"},
-     "merges": [{"from": 5, "into": 2}], "misplaced": [{"path": "a/b.jpg", "to": 4}]}
-
-where ``"into"`` and ``"to"`` may be ``"noise"``. Clusters keep their numbers; that of a merged cluster is not used
-again.
-"""
+"""Applying a plan that a user saved on the page to a clustering."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import json
-import re
-import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from imgcluster.errors import PlanError
+from imgcluster.workspace.plan_file import REMEDY, Plan, quoted
 
-__all__ = ["VERSION", "Plan", "PlanResult", "apply_plan", "identity_of", "read_plan"]
+__all__ = ["Decision", "PlanResult", "SplitMembers", "apply_plan", "identity_of", "split_clusters"]
 
-VERSION: Final = 1
-"""The version of the plan's format; newer ones are refused."""
-
-_KEYS: Final = {"imgcluster_plan", "clustering", "names", "merges", "misplaced"}
-_LONGEST_NAME: Final = 80
 _NOISE: Final = -1
-_REMEDY: Final = "save it again on the page"
 
+Decision = Literal["corrected", "unsorted", "pinned"]
+"""What the user decided about one image."""
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A parsed plan; −1 stands for noise.
-
-    Attributes:
-        clustering: The identity of the clustering that the plan was made for.
-        names: New names by cluster; "" removes the name.
-        merges: The target cluster of each merged cluster.
-        misplaced: The target cluster of each corrected image, by its path in ``assignments.csv``.
-    """
-
-    clustering: str
-    names: Mapping[int, str]
-    merges: Mapping[int, int]
-    misplaced: Mapping[str, int]
+SplitMembers = Callable[[npt.NDArray[np.int64], int], npt.NDArray[np.int64]]
+"""Splits images, given by their rows ``int64 (m,)``, into a number of parts: the part of each, the largest is 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +33,20 @@ class PlanResult:
         clusters: ``int64 (n,)``; −1 is noise.
         names: The names of the named clusters.
         merged: The final cluster of each merged cluster.
-        moved: Which images were corrected one by one, ``bool (n,)``.
+        moved: Which images were moved to another cluster one by one, ``bool (n,)``.
+        decisions: What the plan decides about single images, by path, whether they moved or not. Images of new clusters
+            are ``corrected``.
+        created: The numbers of the new clusters.
+        parts: The numbers of the new parts of each split cluster; the largest part keeps its number.
     """
 
     clusters: npt.NDArray[np.int64]
     names: dict[int, str]
     merged: dict[int, int]
     moved: npt.NDArray[np.bool_]
+    decisions: dict[str, Decision] = field(default_factory=dict)
+    created: tuple[int, ...] = ()
+    parts: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
 
 def identity_of(paths: Sequence[str], clusters: npt.NDArray[np.int64]) -> str:
@@ -77,52 +57,27 @@ def identity_of(paths: Sequence[str], clusters: npt.NDArray[np.int64]) -> str:
     return digest.hexdigest()
 
 
-def read_plan(text: str, name: str) -> Plan:
-    """Parse a plan; messages call it `name`.
-
-    Raises:
-        PlanError: It is not a valid plan.
-    """
-    try:
-        value = json.loads(text, object_pairs_hook=_reject_duplicate_keys)
-    except (ValueError, RecursionError) as error:
-        raise PlanError(f"{name} is not valid JSON ({' '.join(str(error).split())}); {_REMEDY}") from None
-    if not isinstance(value, dict) or "imgcluster_plan" not in value:
-        raise PlanError(f"{name} is not a plan: the key imgcluster_plan is missing; {_REMEDY}")
-    version = value["imgcluster_plan"]
-    if not _is_integer(version) or version < 1:
-        raise PlanError(
-            f"{name} has format version {_quoted(version)}; this imgcluster reads version {VERSION}; {_REMEDY}"
-        )
-    if version > VERSION:
-        raise PlanError(
-            f"{name} has format version {version}; this imgcluster reads version {VERSION}: upgrade imgcluster"
-        )
-    for key in value.keys() - _KEYS:
-        raise PlanError(f"{name} has the unknown key {_quoted(key)}; allowed are {', '.join(sorted(_KEYS))}")
-    if not isinstance(value.get("clustering"), str):
-        raise PlanError(f"{name} is not a valid plan: the key clustering is missing or not text; {_REMEDY}")
-    return Plan(value["clustering"], _names(value, name), _merges(value, name), _misplaced(value, name))
-
-
 def apply_plan(
     plan: Plan,
     paths: Sequence[str],
     clusters: npt.NDArray[np.int64],
     names: Mapping[int, str],
     *,
+    highest: int = _NOISE,
     name: str = "the plan",
 ) -> PlanResult:
-    """Return the clustering after `plan`; nothing is modified.
+    """Return the clustering after `plan`, except for its splits; nothing is modified.
 
-    Merges are applied first, then corrections; a correction to a merged cluster follows the merge. An unnamed cluster
-    inherits the name of the first cluster merged into it. Empty clusters lose their names.
+    Merges are applied first, then decisions about single images; a correction to a merged cluster follows the merge. An
+    unnamed cluster inherits the name of the first cluster merged into it. Empty clusters lose their names. New clusters
+    get the next numbers that were never used.
 
     Args:
         plan: The plan.
         paths: The images' paths, as in ``assignments.csv``.
         clusters: ``int64 (n,)``; −1 is noise.
         names: The present names of clusters.
+        highest: The highest number that a cluster ever had, if it is higher than the present ones.
         name: The plan's name in messages.
 
     Raises:
@@ -135,43 +90,113 @@ def apply_plan(
             "save a new plan"
         )
     present = {int(number) for number in np.unique(clusters) if number >= 0}
-    for number in (*plan.names, *plan.merges, *plan.merges.values(), *plan.misplaced.values()):
-        if number != _NOISE and number not in present:
-            raise PlanError(f"{name} refers to cluster {number}, which does not exist; {_REMEDY}")
-    rows = {path: row for row, path in enumerate(paths) if path in plan.misplaced}
-    for path in plan.misplaced.keys() - rows.keys():
-        raise PlanError(f"{name} refers to the image {_quoted(path)}, which does not exist; {_REMEDY}")
+    rows = _rows(plan, paths, present, name)
     final = {number: _final_cluster(number, plan.merges, name) for number in present}
     for number, new in plan.names.items():
         if new and final[number] != number:
             raise PlanError(
-                f"{name} gives cluster {number} the name {_quoted(new)} and merges it into another; remove one of these"
+                f"{name} gives cluster {number} the name {quoted(new)} and merges it into another; remove one of these"
             )
 
-    result = np.array([final.get(number, _NOISE) for number in clusters.tolist()], dtype=np.int64)
-    moved = np.zeros(len(clusters), dtype=bool)
+    following = max(highest, int(clusters.max(initial=_NOISE))) + 1
+    created = tuple(range(following, following + len(plan.new_clusters)))
+    before = np.array([final.get(number, _NOISE) for number in clusters.tolist()], dtype=np.int64)
+    result = before.copy()
     for path, target in plan.misplaced.items():
-        row, cluster = rows[path], final.get(target, _NOISE)
-        moved[row] = cluster != result[row]
-        result[row] = cluster
+        result[rows[path]] = final.get(target, _NOISE)
+    for number, new_cluster in zip(created, plan.new_clusters, strict=True):
+        result[[rows[path] for path in new_cluster.images]] = number
+    for path in plan.unsorted:
+        result[rows[path]] = _NOISE
     merged = {number: cluster for number, cluster in final.items() if cluster != number}
-    return PlanResult(result, _names_after(plan, names, merged, result, name), merged, moved)
+    given = {**plan.names, **{number: new.name for number, new in zip(created, plan.new_clusters, strict=True)}}
+    return PlanResult(
+        clusters=result,
+        names=_names_after(given, names, merged, result, name),
+        merged=merged,
+        moved=result != before,
+        decisions=_decisions(plan),
+        created=created,
+    )
+
+
+def split_clusters(
+    result: PlanResult,
+    plan: Plan,
+    paths: Sequence[str],
+    split: SplitMembers,
+    *,
+    highest: int = _NOISE,
+    name: str = "the plan",
+) -> PlanResult:
+    """Return `result`, as `apply_plan` returned it, after the splits of `plan`.
+
+    Images that the plan names stay in the cluster and do not take part in its split. The other parts than the largest
+    get the next numbers that were never used.
+
+    Raises:
+        PlanError: A cluster has too few images, or too few different ones.
+    """
+    clusters, parts = result.clusters.copy(), {}
+    free = np.array([path not in result.decisions for path in paths], dtype=bool)
+    following = max(highest, int(clusters.max(initial=_NOISE)), *result.created, *result.merged, _NOISE) + 1
+    for number, into in sorted(plan.split.items()):
+        rows = np.flatnonzero((clusters == number) & free)
+        labels = split(rows, into) if len(rows) >= into else rows[:0]
+        distinct = len(np.unique(labels))
+        if distinct < into:
+            raise PlanError(
+                f"{name} splits cluster {number} into {into} parts, but only {distinct or len(rows)} of its images "
+                "differ from each other and are not named in the plan; choose fewer parts"
+            )
+        clusters[rows] = np.where(labels > 0, following + labels - 1, number)
+        parts[number] = tuple(range(following, following + into - 1))
+        following += into - 1
+    return dataclasses.replace(result, clusters=clusters, parts=parts)
+
+
+def _rows(plan: Plan, paths: Sequence[str], present: Collection[int], name: str) -> dict[str, int]:
+    """Return the row of each image that the plan names.
+
+    Raises:
+        PlanError: It refers to missing images or clusters.
+    """
+    for number in (*plan.names, *plan.merges, *plan.merges.values(), *plan.misplaced.values(), *plan.split):
+        if number != _NOISE and number not in present:
+            raise PlanError(f"{name} refers to cluster {number}, which does not exist; {REMEDY}")
+    named = set(plan.images)
+    rows = {path: row for row, path in enumerate(paths) if path in named}
+    for path in sorted(named - rows.keys()):
+        raise PlanError(f"{name} refers to the image {quoted(path)}, which does not exist; {REMEDY}")
+    return rows
+
+
+def _decisions(plan: Plan) -> dict[str, Decision]:
+    decisions: dict[str, Decision] = dict.fromkeys(plan.misplaced, "corrected")
+    for cluster in plan.new_clusters:
+        decisions |= dict.fromkeys(cluster.images, "corrected")
+    decisions |= dict.fromkeys(plan.unsorted, "unsorted")
+    return decisions | dict.fromkeys(plan.pinned, "pinned")
 
 
 def _names_after(
-    plan: Plan, names: Mapping[int, str], merged: Mapping[int, int], clusters: npt.NDArray[np.int64], name: str
+    given: Mapping[int, str],
+    names: Mapping[int, str],
+    merged: Mapping[int, int],
+    clusters: npt.NDArray[np.int64],
+    name: str,
 ) -> dict[int, str]:
     after = {number: text for number, text in names.items() if number not in merged}
     for number in sorted(merged):
         if number in names:
             after.setdefault(merged[number], names[number])
-    after |= plan.names
+    after |= given
     present = {int(number) for number in np.unique(clusters) if number >= 0}
     after = {number: text for number, text in sorted(after.items()) if text and number in present}
     seen: dict[str, int] = {}
     for number, text in after.items():
         if seen.setdefault(text.casefold(), number) != number:
-            raise PlanError(f"{name} gives two clusters the name {_quoted(text)}; merge them, or change one name")
+            raise PlanError(f"{name} gives two clusters the name {quoted(text)}; merge them, or change one name")
     return after
 
 
@@ -185,94 +210,3 @@ def _final_cluster(number: int, merges: Mapping[int, int], name: str) -> int:
             raise PlanError(f"{name} contains a cycle of merges: {cycle}; remove one of them")
         chain.append(number)
     return number
-
-
-def _names(value: dict[str, Any], name: str) -> dict[int, str]:
-    names = value.get("names", {})
-    if not isinstance(names, dict):
-        raise PlanError(f"{name}: names is {_quoted(names)}; it must map cluster numbers to names; {_REMEDY}")
-    checked: dict[int, str] = {}
-    for key, text in names.items():
-        if not re.fullmatch(r"[0-9]{1,9}", key):
-            raise PlanError(f"{name}: the key {_quoted(key)} of names is not a cluster number; {_REMEDY}")
-        if int(key) in checked:
-            raise PlanError(f"{name} names cluster {int(key)} twice; {_REMEDY}")
-        checked[int(key)] = _checked_name(text, name)
-    return checked
-
-
-def _checked_name(text: Any, name: str) -> str:
-    if not isinstance(text, str):
-        raise PlanError(f"{name}: the name {_quoted(text)} is not text; {_REMEDY}")
-    checked = unicodedata.normalize("NFC", text.strip())
-    if len(checked) > _LONGEST_NAME:
-        raise PlanError(
-            f"{name}: the name {_quoted(checked)} has {len(checked)} characters; at most {_LONGEST_NAME} are allowed"
-        )
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in checked):
-        raise PlanError(f"{name}: the name {_quoted(checked)} contains control characters; remove them")
-    return checked
-
-
-def _merges(value: dict[str, Any], name: str) -> dict[int, int]:
-    merges: dict[int, int] = {}
-    for entry in _entries(value, "merges", {"from", "into"}, name):
-        source, target = _cluster(entry["from"], name), _cluster(entry["into"], name)
-        if source == _NOISE:
-            raise PlanError(f"{name} merges noise into cluster {target}; use imgcluster cluster --assign-noise instead")
-        if source == target:
-            raise PlanError(f"{name} merges cluster {source} into itself; remove this merge")
-        if source in merges:
-            raise PlanError(f"{name} merges cluster {source} twice; remove one of these merges")
-        merges[source] = target
-    return merges
-
-
-def _misplaced(value: dict[str, Any], name: str) -> dict[str, int]:
-    misplaced: dict[str, int] = {}
-    for entry in _entries(value, "misplaced", {"path", "to"}, name):
-        path = entry["path"]
-        if not isinstance(path, str):
-            raise PlanError(f"{name}: the path {_quoted(path)} of a misplaced image is not text; {_REMEDY}")
-        if path in misplaced:
-            raise PlanError(f"{name} corrects the image {_quoted(path)} twice; remove one of these entries")
-        misplaced[path] = _cluster(entry["to"], name)
-    return misplaced
-
-
-def _entries(value: dict[str, Any], key: str, keys: set[str], name: str) -> list[dict[str, Any]]:
-    entries = value.get(key, [])
-    if not isinstance(entries, list):
-        raise PlanError(f"{name}: {key} is {_quoted(entries)}; it must be a list; {_REMEDY}")
-    for entry in entries:
-        if not isinstance(entry, dict) or entry.keys() != keys:
-            raise PlanError(
-                f"{name}: an entry of {key} is {_quoted(entry)}; its keys must be {', '.join(sorted(keys))}; {_REMEDY}"
-            )
-    return entries
-
-
-def _cluster(value: Any, name: str) -> int:
-    if value == "noise":
-        return _NOISE
-    if not _is_integer(value) or value < 0:
-        raise PlanError(f'{name} refers to cluster {_quoted(value)}; a cluster is an integer of at least 0, or "noise"')
-    return int(value)
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"duplicate key {next(_quoted(key) for key in keys if keys.count(key) > 1)}")
-    return value
-
-
-def _quoted(value: Any) -> str:
-    """Return a value for a message: one line of at most 60 characters."""
-    text = json.dumps(value, ensure_ascii=True) if not isinstance(value, str) else repr(value)
-    return text if len(text) <= 60 else text[:59] + "…"
