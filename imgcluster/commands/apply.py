@@ -195,8 +195,6 @@ def _publish(
             remove(path)
         metrics |= {
             "clusters": len(tables.clusters),
-            # The numbers of merged clusters are not used again.
-            "highest_cluster": max(int(metrics.get("highest_cluster", -1)), *before.rows, -1),
             "noise": int((after.clusters < 0).sum()),
             "layers": _layers_after(metrics, len(tables.clusters)),
             _HIGHEST: max(int(metrics.get(_HIGHEST, -1)), *before.clusters.tolist(), *after.clusters.tolist()),
