@@ -31,7 +31,7 @@ from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Clustering, Layer, Vectors
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
-from imgcluster.workspace.results import Results, encoder_identity, encoder_metric
+from imgcluster.workspace.results import Results, encoder_identity, encoder_metric, with_options
 from imgcluster.workspace.shards import Embeddings, load
 from imgcluster.workspace.table_columns import row_of
 
@@ -99,6 +99,7 @@ def assign(
         journal, note = require_not_moved(workspace, journal, dry_run=dry_run)
         if not embeddings.locations:
             raise WorkspaceError(f"{workspace.path} holds no images any more: run imgcluster embed PATH first")
+        manifest = with_options(manifest, last.metrics["options"])
         watch.lap("load")
 
         on_progress(Progress("cluster", 0))

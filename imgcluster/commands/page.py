@@ -13,6 +13,7 @@ import numpy as np
 
 from imgcluster._version import __version__
 from imgcluster.clustering import METHODS
+from imgcluster.clustering.settings import METHOD_OPTIONS
 from imgcluster.commands.projection import projection_of
 from imgcluster.commands.thumbnails import read_tiles
 from imgcluster.errors import WorkspaceError
@@ -40,7 +41,7 @@ __all__ = [
 ]
 
 # Shown under the page's details where they are not the defaults; where files are placed has no influence on clusters.
-_SHOWN_OPTIONS: Final = ("k", "level", "min_cluster_size", "assign_noise", "reduce", "method")
+_SHOWN_OPTIONS: Final = ("k", "level", *METHOD_OPTIONS, "assign_noise", "reduce", "metric", "method")
 
 
 def write_page(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,7 @@ __all__ = [
     "encoder_metric",
     "read_results",
     "read_tables",
+    "with_options",
 ]
 
 SORT: Final = "sort"
@@ -84,9 +86,15 @@ def encoder_identity(workspace: Workspace, manifest: dict[str, Any]) -> str:
 
 
 def encoder_metric(manifest: dict[str, Any]) -> Metric:
-    """Return the metric of the encoder that made the embeddings."""
-    metric: Metric = manifest["encoder"].get("metric", "cosine")
+    """Return the metric by which vectors are compared: the option of the clustering on record, else the encoder's."""
+    chosen = manifest.get("cluster", {}).get("options", {}).get("metric")
+    metric: Metric = chosen or manifest["encoder"].get("metric", "cosine")
     return metric
+
+
+def with_options(manifest: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the manifest with these options on record for the clustering."""
+    return manifest | {"cluster": {"options": dict(options)}}
 
 
 def read_results(workspace: Workspace, manifest: dict[str, Any]) -> Results:
