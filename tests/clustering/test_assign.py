@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgcluster.clustering.assign import assign_new, similar_unsorted
@@ -79,6 +79,7 @@ def test_copies() -> None:
     assert set(layer.labels.tolist()) <= {-1, 0}
 
 
+@settings(deadline=None, max_examples=20)
 @given(seed=st.integers(0, 100), position=st.permutations(range(60)))
 def test_positions_do_not_matter(seed: int, position: list[int]) -> None:
     points, truth, new = grown([30, 20, 10], seed=seed)
