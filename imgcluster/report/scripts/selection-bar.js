@@ -136,7 +136,11 @@ function createFromSelection(chosen) {
   const number = plan.create(chosen);
   report(`${untitled(number)} of ${formatCount(chosen.length, "image")}.`);
   const { field, problem } = newClusterName(number, "selection-name");
-  field.addEventListener("keydown", (event) => event.key === "Enter" && !problem.textContent && returnFocus());
+  field.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || problem.textContent) return;
+    event.preventDefault(); // the focus moves to an image, which Enter would open
+    returnFocus();
+  });
   naming.replaceChildren(field, problem);
   naming.hidden = false;
   field.querySelector("input").focus();
