@@ -4,6 +4,8 @@
 const DARK_MODE = matchMedia("(prefers-color-scheme: dark)");
 const GROUNDS = { light: [255, 255, 255], dark: [29, 32, 36] }; // --card in page.css
 const LEAST_CONTRAST = [4.5, 6.5, 3]; // of a hue, its darker and its lighter version, in light mode
+const SELECTED = { light: [0, 0, 0], dark: [255, 255, 255] };
+const NOT_SELECTED = 130; // the opacity of other points beside selected ones, of 255
 const HUES = 6;
 const COLOR_STEP = 0.04; // the share of black or white that is added at once
 
@@ -17,6 +19,12 @@ function mapColor(cluster, dark) {
   while (contrast(color, ground) < least)
     color = color.map((value) => value + ((dark ? 255 : 0) - value) * COLOR_STEP);
   return color.map(Math.round);
+}
+
+// The color of an image: that of its cluster, or of the text where it is selected.
+function pointColor(index) {
+  if (selection.images.has(index)) return DARK_MODE.matches ? SELECTED.dark : SELECTED.light;
+  return clusters.get(images.cluster[index]).rgb;
 }
 
 // The contrast ratio of two colors, from 1 to 21 (WCAG 2.2).

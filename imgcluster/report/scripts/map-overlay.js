@@ -51,7 +51,7 @@ function placePicture(index, taken) {
   const tile = findTile(index);
   if (!tile) return;
   taken.add(cell);
-  map.pictures.push({ index, x, y, size, tile, color: clusters.get(images.cluster[index]).rgb });
+  map.pictures.push({ index, x, y, size, tile, color: pointColor(index) });
 }
 
 function createLabels() {

@@ -23,7 +23,7 @@ function startMap() {
   view.append(canvas);
   view.setAttribute(
     "aria-label",
-    `Map of ${formatCount(images.count, "image")}. Arrow keys move the map, plus and minus zoom, Enter opens the selected image. The list of clusters shows the same images.`,
+    `Map of ${formatCount(images.count, "image")}. Arrow keys move the map, plus and minus zoom, Enter opens the image in the frame, Space selects it. The list of clusters shows the same images.`,
   );
   createLabels();
   resizeMap();
@@ -43,6 +43,7 @@ function listenToChanges(view) {
   window.addEventListener("resize", requestDraw);
   DARK_MODE.addEventListener("change", recolorMap);
   search.listeners.push(recolorMap);
+  selection.listeners.push(recolorMap);
   plan.listeners.push(() => {
     relabelMap();
     requestDraw();
@@ -78,9 +79,10 @@ function recolorMap() {
 function updateColors() {
   for (const cluster of clusters.values()) cluster.rgb = mapColor(cluster, DARK_MODE.matches);
   map.order.forEach((index, at) => {
-    const cluster = clusters.get(images.cluster[index]);
-    map.colors.set(cluster.rgb, 4 * at);
-    map.colors[4 * at + 3] = search.matches && !search.matches[index] ? 24 : 255;
+    const selected = selection.images.has(index);
+    map.colors.set(pointColor(index), 4 * at);
+    map.colors[4 * at + 3] =
+      search.matches && !search.matches[index] ? 24 : selected || !selection.images.size ? 255 : NOT_SELECTED;
   });
 }
 
