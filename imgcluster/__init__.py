@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from imgcluster.commands.encoders import EncoderEntry, encoder_info, encoder_list
     from imgcluster.commands.evaluate import EvaluateSummary, evaluate
+    from imgcluster.commands.import_vectors import ImportSummary, import_vectors
     from imgcluster.commands.load import Collection, load
     from imgcluster.commands.report import ReportSummary, report_page
     from imgcluster.commands.run import RunSummary, run
@@ -92,6 +93,8 @@ _HOME: Final = {
     "encoder_list": "commands.encoders",
     "EvaluateSummary": "commands.evaluate",
     "evaluate": "commands.evaluate",
+    "ImportSummary": "commands.import_vectors",
+    "import_vectors": "commands.import_vectors",
     "Collection": "commands.load",
     "load": "commands.load",
     "ReportSummary": "commands.report",
@@ -128,6 +131,7 @@ __all__ = [
     "EncoderOptions",
     "EvaluateSummary",
     "ImgclusterError",
+    "ImportSummary",
     "NoImagesError",
     "PlacementError",
     "PlanError",
@@ -154,6 +158,7 @@ __all__ = [
     "encoder_pull",
     "encoder_remove",
     "evaluate",
+    "import_vectors",
     "load",
     "report_page",
     "run",

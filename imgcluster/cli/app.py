@@ -17,6 +17,7 @@ from imgcluster.cli import (
     encoders,
     evaluate,
     generate,
+    import_vectors,
     reconstruct,
     report,
     run,
@@ -41,6 +42,7 @@ app.command("embed")(embed.embed_command)
 app.command("cluster", cls=CommandWithMethods)(cluster.cluster_command)
 app.command("assign")(assign.assign_command)
 app.command("run", cls=CommandWithMethods)(run.run_command)
+app.command("import")(import_vectors.import_command)
 app.command("search")(search.search_command)
 app.command("sort")(sort.sort_command)
 app.command("evaluate")(evaluate.evaluate_command)

@@ -10,6 +10,7 @@ import numpy as np
 
 from imgcluster.evaluation.confounders import agreement, explained_variance
 from imgcluster.types import Clustering, Labels
+from imgcluster.workspace.results import IMPORTED
 from imgcluster.workspace.shards import Embeddings
 
 __all__ = ["about_encoder", "about_groups", "about_statistics", "quality"]
@@ -101,7 +102,8 @@ def about_statistics(labels: Labels, embeddings: Embeddings) -> Iterator[str]:
 
     Images are compared within their folders, so that folders of different sources do not look like an effect of size.
     """
-    width, height = embeddings.sizes[:, 0].astype(np.float64), embeddings.sizes[:, 1].astype(np.float64)
+    # Imported vectors may have no files, and so no sizes.
+    width, height = np.where(embeddings.sizes > 0, embeddings.sizes, np.nan).T
     statistics = (
         ("brightness", embeddings.statistics[:, 0].astype(np.float64)),
         ("size", np.log(np.maximum(width * height, 1))),
@@ -132,6 +134,8 @@ def about_encoder(encoder: dict[str, Any], embeddings: Embeddings) -> Iterator[s
         embeddings: The images.
     """
     name, trained_on = encoder.get("name", "the encoder"), encoder.get("trained_on", "")
+    if name == IMPORTED:
+        return
     color = embeddings.statistics[:, 1]
     gray = encoder.get("channels") == 1
     input_side = max(int(encoder.get("width") or 0), int(encoder.get("height") or 0))

@@ -17,6 +17,7 @@ from imgcluster.progress import OnProgress, Progress
 from imgcluster.types import Candidate
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables
+from imgcluster.workspace.results import IMPORTED
 from imgcluster.workspace.table_columns import CANDIDATES
 
 __all__ = ["ClusteringMetrics", "Evaluated", "publish"]
@@ -152,6 +153,9 @@ def _about_files(placed: PlacementResult, mode: str, manifest: dict[str, Any]) -
     if others:
         yield f"This file system does not allow every {mode}; some files were placed by {' and '.join(others)} instead."
     if placed.missing:
+        if manifest["encoder"]["name"] == IMPORTED:
+            yield f"{len(placed.missing)} images have no file, so the folders lack them; first: {placed.missing[0]}."
+            return
         yield (
             f"The files of {len(placed.missing)} images no longer exist, so the folders lack them; the first is "
             f"{placed.missing[0]}. Run imgcluster embed again on their folder or, where that was renamed or removed, "

@@ -19,6 +19,7 @@ from imgcluster.workspace.shards import contents
 from imgcluster.workspace.table_columns import ASSIGNMENTS
 
 __all__ = [
+    "IMPORTED",
     "SORT",
     "Results",
     "encoder_identity",
@@ -27,6 +28,9 @@ __all__ = [
     "read_tables",
     "with_options",
 ]
+
+IMPORTED: Final = "imported"
+"""The name of the encoder of vectors that another program computed."""
 
 SORT: Final = "sort"
 """The method in ``metrics.json`` of images that were sorted into described groups."""
