@@ -223,6 +223,7 @@ def _evaluate(
         measures,
         grown.stability,
         names={number: name for number, name in last.names.items() if number in present},
+        decisions=last.decisions,
         suggested_names={number: row.get("suggested_name", "") for number, row in last.rows.items()},
     )
     growth = {"assigned": assigned, "highest_cluster": len(grown.stability) - 1}

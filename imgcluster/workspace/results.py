@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,7 @@ class Results:
         table: The rows of ``clusters.csv``.
         metrics: The content of ``metrics.json``.
         runner_ups: The second most likely clusters, ``int32 (n,)``, −1 for none; None if the table has no such column.
+        decisions: What the user decided about single images, by path: ``corrected``, ``unsorted`` or ``pinned``.
     """
 
     base: str
@@ -65,6 +67,7 @@ class Results:
     table: list[dict[str, str]]
     metrics: dict[str, Any]
     runner_ups: npt.NDArray[np.int32] | None = None
+    decisions: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def rows(self) -> dict[int, dict[str, str]]:
@@ -147,6 +150,7 @@ def read_tables(workspace: Workspace, metrics: dict[str, Any], *, folder: Path |
             table=list(read_table(folder / workspace.clusters_table.name, _REQUIRED)),
             metrics=metrics,
             runner_ups=_integers(row["runner_up"] for row in rows) if rows and "runner_up" in rows[0] else None,
+            decisions={row["path"]: row["decision"] for row in rows if row.get("decision")},
         )
     except ValueError as error:
         raise WorkspaceError(f"{workspace.assignments} is not valid ({error}): run imgcluster cluster again") from None

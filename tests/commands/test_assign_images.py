@@ -88,6 +88,8 @@ def test_what_was_decided_stays_and_new_images_join(grown: Path, tiny_encoder: P
     for color in ("red", "green", "blue"):
         usual = statistics.mode(number for path, number in before.items() if path.startswith(color))
         assert {after[f"more/{color}/{number:02d}.png"] for number in range(5)} == {usual}
+    (corrected,) = (path for path, row in rows(grown).items() if row["decision"])
+    assert rows(grown)[corrected]["decision"] == "corrected"
     assert all(0 <= float(row["confidence"]) <= 1 for row in rows(grown).values())
     assert len(rows(grown)) == 74
     imgcluster.evaluate(workspace=grown)
