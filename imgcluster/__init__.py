@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from imgcluster.commands.encoders import EncoderEntry, encoder_info, encoder_list
     from imgcluster.commands.evaluate import EvaluateSummary, evaluate
+    from imgcluster.commands.export import ExportSummary, export
     from imgcluster.commands.import_vectors import ImportSummary, import_vectors
     from imgcluster.commands.load import Collection, load
     from imgcluster.commands.report import ReportSummary, report_page
@@ -93,6 +94,8 @@ _HOME: Final = {
     "encoder_list": "commands.encoders",
     "EvaluateSummary": "commands.evaluate",
     "evaluate": "commands.evaluate",
+    "ExportSummary": "commands.export",
+    "export": "commands.export",
     "ImportSummary": "commands.import_vectors",
     "import_vectors": "commands.import_vectors",
     "Collection": "commands.load",
@@ -130,6 +133,7 @@ __all__ = [
     "EncoderInfo",
     "EncoderOptions",
     "EvaluateSummary",
+    "ExportSummary",
     "ImgclusterError",
     "ImportSummary",
     "NoImagesError",
@@ -158,6 +162,7 @@ __all__ = [
     "encoder_pull",
     "encoder_remove",
     "evaluate",
+    "export",
     "import_vectors",
     "load",
     "report_page",

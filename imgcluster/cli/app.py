@@ -16,6 +16,7 @@ from imgcluster.cli import (
     embed,
     encoders,
     evaluate,
+    export,
     generate,
     import_vectors,
     reconstruct,
@@ -43,6 +44,7 @@ app.command("cluster", cls=CommandWithMethods)(cluster.cluster_command)
 app.command("assign")(assign.assign_command)
 app.command("run", cls=CommandWithMethods)(run.run_command)
 app.command("import")(import_vectors.import_command)
+app.command("export")(export.export_command)
 app.command("search")(search.search_command)
 app.command("sort")(sort.sort_command)
 app.command("evaluate")(evaluate.evaluate_command)
