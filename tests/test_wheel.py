@@ -89,7 +89,8 @@ def test_it_runs_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    assert run.stderr == ""
+    # On a busy machine there are lines of progress.
+    assert all(line.startswith("imgcluster: ") for line in run.stderr.splitlines()), run.stderr
     assert "Embedded 60 images with encoder photos" in run.stdout
     assert (elsewhere / "imgcluster-out/report.html").is_file()
     listed = subprocess.run([*pip, "list"], env=clean, capture_output=True, text=True, check=True)
