@@ -105,6 +105,7 @@ def write_page(
             confidence=results.confidence,
             distances=results.distances,
             points=projection.points,
+            decisions=results.decisions,
         ),
         thumbnails=_thumbnails(tiers, files, on_progress),
         skipped=tuple(sorted(skipped.items(), key=lambda item: (-item[1], item[0]))),

@@ -112,6 +112,7 @@ def _images(images: Images) -> dict[str, Any]:
         "runnerUp": None if images.runner_up is None else _encode(images.runner_up, "<i4"),
         "confidence": _encode(np.rint(confidence * _CONFIDENCE_STEPS), "<u2"),
         "distance": _encode(images.distance, "<f4"),
+        "decisions": images.decisions,
         "points": _encode(np.rint(images.points.clip(-1, 1) * _POINT_STEPS), "<i2"),
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -85,6 +85,7 @@ def image_rows(
     confidence: npt.NDArray[np.float64],
     distances: npt.NDArray[np.float64],
     points: npt.NDArray[np.float32],
+    decisions: Mapping[int, str],
 ) -> Images:
     """Return the images of the page with links relative to `page_folder`.
 
@@ -98,6 +99,7 @@ def image_rows(
         confidence: ``float64 (n,)``.
         distances: ``float64 (n,)``.
         points: Positions on the map, ``float32 (n, 2)``.
+        decisions: What the user decided about single images, by row.
     """
     folders: dict[str, int] = {}
     names, folder = [], np.empty(len(paths), np.int32)
@@ -123,6 +125,7 @@ def image_rows(
         confidence=confidence,
         distance=distances.astype(np.float32),
         points=points,
+        decisions=decisions,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -46,6 +46,7 @@ class Results:
         table: The rows of ``clusters.csv``.
         metrics: The content of ``metrics.json``.
         runner_ups: The second most likely clusters, ``int32 (n,)``, −1 for none; None if the table has no such column.
+        decisions: What the user decided about single images, by row.
     """
 
     base: str
@@ -58,6 +59,7 @@ class Results:
     table: list[dict[str, str]]
     metrics: dict[str, Any]
     runner_ups: npt.NDArray[np.int32] | None = None
+    decisions: dict[int, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> dict[int, dict[str, str]]:
@@ -128,6 +130,7 @@ def read_tables(workspace: Workspace, metrics: dict[str, Any]) -> Results:
             table=list(read_table(workspace.clusters_table, _REQUIRED)),
             metrics=metrics,
             runner_ups=_integers(row["runner_up"] for row in rows) if rows and "runner_up" in rows[0] else None,
+            decisions={index: row["decision"] for index, row in enumerate(rows) if row.get("decision")},
         )
     except ValueError as error:
         raise WorkspaceError(f"{workspace.assignments} is not valid ({error}): run imgcluster cluster again") from None

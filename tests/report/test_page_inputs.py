@@ -94,6 +94,7 @@ class TestImageRows:
             "confidence": np.ones(count),
             "distances": np.zeros(count),
             "points": np.zeros((count, 2), np.float32),
+            "decisions": {},
         }
         return image_rows(Path("/data/out"), paths, locations, current, **arrays)
 
