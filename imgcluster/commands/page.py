@@ -104,6 +104,7 @@ def write_page(
             runner_ups=results.runner_ups,
             confidence=results.confidence,
             distances=results.distances,
+            sizes=embeddings.sizes,
             points=projection.points,
             decisions=results.decisions,
         ),

@@ -84,6 +84,7 @@ def image_rows(
     runner_ups: npt.NDArray[np.int32] | None,
     confidence: npt.NDArray[np.float64],
     distances: npt.NDArray[np.float64],
+    sizes: npt.NDArray[np.int32],
     points: npt.NDArray[np.float32],
     decisions: Mapping[int, str],
 ) -> Images:
@@ -98,6 +99,7 @@ def image_rows(
         runner_ups: ``int32 (n,)``; −1 for none.
         confidence: ``float64 (n,)``.
         distances: ``float64 (n,)``.
+        sizes: Width and height of the originals, ``int32 (n, 2)``.
         points: Positions on the map, ``float32 (n, 2)``.
         decisions: What the user decided about single images, by row.
     """
@@ -124,6 +126,7 @@ def image_rows(
         runner_up=runner_ups,
         confidence=confidence,
         distance=distances.astype(np.float32),
+        pixels=sizes.prod(axis=1, dtype=np.int32),
         points=points,
         decisions=decisions,
     )
