@@ -13,15 +13,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from imgcluster.commands.last_clustering import folder_names
 from imgcluster.commands.page import with_normalized_lengths, write_page
 from imgcluster.commands.replace_results import read_placement
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path, remove, sync_folder, write_json
 from imgcluster.fileio.path_text import from_text
-from imgcluster.placement import folder_name, group_folder_name, read_journal, relocate
+from imgcluster.placement import read_journal, relocate
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace, read_json
-from imgcluster.workspace.results import SORT, Results, encoder_identity, read_tables
+from imgcluster.workspace.results import Results, encoder_identity, read_tables
 from imgcluster.workspace.shards import Embeddings, load
 
 __all__ = [
@@ -133,7 +134,7 @@ def relocate_placed(
         results.locations,
         clusters,
         names,
-        folder_name=group_folder_name if results.metrics.get("method") == SORT else folder_name,
+        folder_name=folder_names(results.metrics),
         file_names=file_names,
         step=step,
     )

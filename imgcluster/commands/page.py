@@ -13,6 +13,7 @@ import numpy as np
 
 from imgcluster._version import __version__
 from imgcluster.clustering import METHODS
+from imgcluster.clustering.settings import METHOD_OPTIONS
 from imgcluster.commands.projection import projection_of
 from imgcluster.commands.thumbnails import read_tiles
 from imgcluster.errors import WorkspaceError
@@ -40,7 +41,7 @@ __all__ = [
 ]
 
 # Shown under the page's details where they are not the defaults; where files are placed has no influence on clusters.
-_SHOWN_OPTIONS: Final = ("k", "level", "min_cluster_size", "assign_noise", "reduce", "method")
+_SHOWN_OPTIONS: Final = ("k", "level", *METHOD_OPTIONS, "assign_noise", "reduce", "metric", "method")
 
 
 def write_page(
@@ -106,7 +107,9 @@ def write_page(
             distances=results.distances,
             sizes=embeddings.sizes,
             points=projection.points,
-            decisions=results.decisions,
+            decisions={
+                row: results.decisions[path] for row, path in enumerate(results.paths) if path in results.decisions
+            },
         ),
         thumbnails=_thumbnails(tiers, files, on_progress),
         skipped=tuple(sorted(skipped.items(), key=lambda item: (-item[1], item[0]))),

@@ -17,6 +17,7 @@ from imgcluster.progress import OnProgress, Progress
 from imgcluster.types import Candidate
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables
+from imgcluster.workspace.results import IMPORTED
 from imgcluster.workspace.table_columns import CANDIDATES
 
 __all__ = ["ClusteringMetrics", "Evaluated", "publish"]
@@ -67,6 +68,7 @@ class Evaluated:
         silhouette_sample: The number of images that the mean silhouette was computed on.
         notes: The warnings before files are placed.
         folder_name: The name of a cluster's folder.
+        growth: What is recorded of a clustering that has grown.
     """
 
     options: Mapping[str, Any]
@@ -77,6 +79,7 @@ class Evaluated:
     silhouette_sample: int
     notes: tuple[str, ...]
     folder_name: FolderName = folder_name
+    growth: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def warnings(self, placed: PlacementResult) -> tuple[str, ...]:
         """Return all warnings, those on placed files included."""
@@ -101,6 +104,7 @@ def publish(
         "clusters": len(tables.rows),
         "silhouette_sample": found.silhouette_sample,
         **found.facts.fields,
+        **found.growth,
     }
     with replacing_results(workspace, journal, metrics):
         placed = _place(workspace, found, on_progress)
@@ -149,6 +153,9 @@ def _about_files(placed: PlacementResult, mode: str, manifest: dict[str, Any]) -
     if others:
         yield f"This file system does not allow every {mode}; some files were placed by {' and '.join(others)} instead."
     if placed.missing:
+        if manifest["encoder"]["name"] == IMPORTED:
+            yield f"{len(placed.missing)} images have no file, so the folders lack them; first: {placed.missing[0]}."
+            return
         yield (
             f"The files of {len(placed.missing)} images no longer exist, so the folders lack them; the first is "
             f"{placed.missing[0]}. Run imgcluster embed again on their folder or, where that was renamed or removed, "

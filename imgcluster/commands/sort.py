@@ -27,7 +27,7 @@ from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Clustering, Layer, Vectors
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
-from imgcluster.workspace.results import SORT, encoder_identity, encoder_metric
+from imgcluster.workspace.results import SORT, encoder_identity, encoder_metric, with_options
 from imgcluster.workspace.shards import Embeddings, load
 
 __all__ = ["DEFAULT_THRESHOLD", "SortSummary", "SortedGroup", "sort"]
@@ -132,6 +132,7 @@ def sort(
         journal, note = require_not_moved(workspace, journal, dry_run=dry_run)
         if not embeddings.locations:
             raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
+        manifest = with_options(manifest, {})
         embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
         watch.lap("load")
 

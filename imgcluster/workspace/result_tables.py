@@ -44,12 +44,14 @@ class ClusteringTables:
         *,
         names: Mapping[int, str] | None = None,
         suggested_names: Mapping[int, str] = MappingProxyType({}),
+        decisions: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.embeddings = embeddings
         self.clustering = clustering
         self.labels = clustering.labels.tolist()
         self._workspace = workspace
         self._measures = measures
+        self._decisions = decisions
         # After an interrupted `embed`, skipped.csv is that of an earlier run.
         self._complete = manifest.get("state") == "embedded"
         self.base = str(manifest["base"]) if "base" in manifest else common_base(list(embeddings.roots))
@@ -81,7 +83,8 @@ class ClusteringTables:
         """
         self._check_every_image_has_one_row()
         layers = [f"layer_{number}" for number in range(len(self.clustering.layers))]
-        write_table(self._workspace.assignments, (*ASSIGNMENTS, *layers), self._assignment_rows())
+        columns = (*ASSIGNMENTS, *layers, *(("decision",) if self._decisions else ()))
+        write_table(self._workspace.assignments, columns, self._assignment_rows())
         write_table(self._workspace.clusters_table, CLUSTERS, self._cluster_rows())
 
     def results(self, metrics: dict[str, Any]) -> Results:
@@ -116,7 +119,8 @@ class ClusteringTables:
         for row, (path, label, confidence, distance, runner_up, layers) in enumerate(columns):
             distance_text = None if np.isnan(distance) else f"{distance:.4f}"
             second = None if runner_up < 0 else runner_up
-            yield path, label, f"{confidence:.4f}", distance_text, row in medoids, second, *layers
+            decision = (self._decisions.get(path, ""),) if self._decisions else ()
+            yield path, label, f"{confidence:.4f}", distance_text, row in medoids, second, *layers, *decision
 
     def _cluster_rows(self) -> Iterator[Sequence[Any]]:
         for row in self.rows:

@@ -20,7 +20,7 @@ const HELP = [
       ["M", "go to the list of clusters to move the selected images to"],
       ["N", "make a new cluster of them"],
       ["X", "they do not belong here: into no cluster"],
-      ["P", "pin them: they stay in their cluster"],
+      ["P", "pin them: they are in the right cluster"],
       ["S", "save the selection as a CSV file"],
       ["Ctrl/Cmd + Z", "undo the last change of the plan"],
     ],
