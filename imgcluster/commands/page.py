@@ -105,7 +105,11 @@ def write_page(
             runner_ups=results.runner_ups,
             confidence=results.confidence,
             distances=results.distances,
+            sizes=embeddings.sizes,
             points=projection.points,
+            decisions={
+                row: results.decisions[path] for row, path in enumerate(results.paths) if path in results.decisions
+            },
         ),
         thumbnails=_thumbnails(tiers, files, on_progress),
         skipped=tuple(sorted(skipped.items(), key=lambda item: (-item[1], item[0]))),

@@ -32,6 +32,7 @@ SCRIPTS: Final = (
     "tile-selection.js",
     "tile-grid.js",
     "image-dialog.js",
+    "sorted-grid.js",
     "cluster-dialog.js",
     "search.js",
     "overview.js",
@@ -111,7 +112,9 @@ def _images(images: Images) -> dict[str, Any]:
         "cluster": _encode(images.cluster, "<i4"),
         "runnerUp": None if images.runner_up is None else _encode(images.runner_up, "<i4"),
         "confidence": _encode(np.rint(confidence * _CONFIDENCE_STEPS), "<u2"),
+        "pixels": _encode(images.pixels, "<i4"),
         "distance": _encode(images.distance, "<f4"),
+        "decisions": images.decisions,
         "points": _encode(np.rint(images.points.clip(-1, 1) * _POINT_STEPS), "<i2"),
     }
 

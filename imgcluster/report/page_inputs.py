@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -84,7 +84,9 @@ def image_rows(
     runner_ups: npt.NDArray[np.int32] | None,
     confidence: npt.NDArray[np.float64],
     distances: npt.NDArray[np.float64],
+    sizes: npt.NDArray[np.int32],
     points: npt.NDArray[np.float32],
+    decisions: Mapping[int, str],
 ) -> Images:
     """Return the images of the page with links relative to `page_folder`.
 
@@ -97,7 +99,9 @@ def image_rows(
         runner_ups: ``int32 (n,)``; −1 for none.
         confidence: ``float64 (n,)``.
         distances: ``float64 (n,)``.
+        sizes: Width and height of the originals, ``int32 (n, 2)``.
         points: Positions on the map, ``float32 (n, 2)``.
+        decisions: What the user decided about single images, by row.
     """
     folders: dict[str, int] = {}
     names, folder = [], np.empty(len(paths), np.int32)
@@ -122,7 +126,9 @@ def image_rows(
         runner_up=runner_ups,
         confidence=confidence,
         distance=distances.astype(np.float32),
+        pixels=sizes.prod(axis=1, dtype=np.int32),
         points=points,
+        decisions=decisions,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -60,7 +61,9 @@ class Images:
         runner_up: The second-best cluster, ``int32 (n,)``, −1 for none; None if it was not computed.
         confidence: ``float64 (n,)`` in [0, 1].
         distance: Distance to the medoid, ``float32 (n,)``; NaN where it is not defined.
+        pixels: Width times height of the original, ``int32 (n,)``.
         points: Positions on the map, ``float32 (n, 2)`` in [−1, 1].
+        decisions: What the user decided about single images, by row: ``corrected``, ``unsorted`` or ``pinned``.
     """
 
     names: list[str]
@@ -71,7 +74,9 @@ class Images:
     runner_up: npt.NDArray[np.int32] | None
     confidence: npt.NDArray[np.float64]
     distance: npt.NDArray[np.float32]
+    pixels: npt.NDArray[np.int32]
     points: npt.NDArray[np.float32]
+    decisions: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ def example_page(labels: Sequence[int], *, points: Any = None, thumbnails: bool 
             runner_up=None,
             confidence=np.linspace(0.9, 0.1, count),
             distance=np.linspace(0, 1, count, dtype=np.float32),
+            pixels=np.arange(count, dtype=np.int32) % 5,
             points=np.array(circle if points is None else points, np.float32),
         ),
         thumbnails=(

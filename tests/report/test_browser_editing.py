@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -254,6 +253,29 @@ class TestSelecting:
         page.expect(tab.locator("#help-dialog")).to_be_visible()
 
 
+def test_images_of_a_cluster_are_sorted_and_selected_in_that_order(page: Any) -> None:
+    tab = page.tab
+    shown = open_cluster(tab, 0)
+    index = "(found) => found.map((tile) => Number(tile.dataset.image))"
+    assert shown.evaluate_all(index) == list(range(12))
+    tab.select_option("#order", "uncertain")
+    assert shown.evaluate_all(index) == list(range(11, -1, -1))
+    tab.select_option("#order", "largest")
+    by_pixels = shown.evaluate_all(index)
+    assert [number % 5 for number in by_pixels] == sorted((number % 5 for number in range(12)), reverse=True)
+    tick(shown.nth(0))
+    shown.nth(2).click(modifiers=["Shift"])
+    assert selected(tab) == sorted(by_pixels[:3])
+    # The next cluster has the same order.
+    tab.keyboard.press("Escape")
+    shown = open_cluster(tab, 1)
+    assert shown.evaluate_all(index)[0] == 14
+    tab.select_option("#order", "name")
+    assert shown.evaluate_all(index) == list(range(12, 18))
+    tab.select_option("#order", "confident")
+    assert page.console == []
+
+
 class TestActions:
     def test_every_action_is_in_the_plan(self, page: Any) -> None:
         tab = page.tab
@@ -500,6 +522,22 @@ def test_a_plan_of_all_kinds_is_applied(tmp_path: Path, tiny_encoder: Path, show
     file.write_text(json.dumps(saved_plan(tab)), encoding="utf-8")
     summary = imgcluster.apply(file, workspace=out)
     assert (summary.created, summary.split, summary.unsorted, summary.pinned) == (1, 1, 1, 1)
-    again = show(out / "report.html").tab
-    assert again.locator("#clusters > article").count() == 6
-    shutil.rmtree(out)
+    tab.goto((out / "report.html").as_uri())
+    assert tab.locator("#clusters > article").count() == 6
+    assert tab.locator("#plan-open").inner_text() == "Plan"
+    shown = open_cluster(tab, 0)
+    assert shown.locator(".moved").all_inner_texts() == ["pinned"]
+    # What is recorded already is not part of a plan, also where the clustering is the same after a plan.
+    tick(shown.last)
+    tab.click("#selection-pin")
+    plan = saved_plan(tab)
+    pinned = plan["pinned"]
+    assert len(pinned) == 1
+    file.write_text(json.dumps(plan), encoding="utf-8")
+    imgcluster.apply(file, workspace=out)
+    tab.goto((out / "report.html").as_uri())
+    assert tab.locator("#plan-open").inner_text() == "Plan"
+    open_cluster(tab, 0)
+    assert tab.locator("#cluster-dialog .tiles:not(.strip) .moved").count() == 2
+    tiles(tab).locator(".moved").first.click()
+    assert "pinned" in tab.locator("#image-dialog .facts").first.inner_text()

@@ -42,6 +42,7 @@ def images(text: str = "a") -> Images:
         runner_up=None,
         confidence=np.array([0.25, np.nan]),
         distance=np.array([0.5, np.nan], np.float32),
+        pixels=np.array([400, 300], np.int32),
         points=np.array([[-1, 1], [0.5, 0]], np.float32),
     )
 

@@ -93,7 +93,9 @@ class TestImageRows:
             "runner_ups": None,
             "confidence": np.ones(count),
             "distances": np.zeros(count),
+            "sizes": np.full((count, 2), 20, np.int32),
             "points": np.zeros((count, 2), np.float32),
+            "decisions": {},
         }
         return image_rows(Path("/data/out"), paths, locations, current, **arrays)
 

@@ -126,11 +126,8 @@ function openCluster(number, members = null) {
       tileGrid(lowest, `Lowest confidence in ${fullTitle(number)}`, { strip: true }),
     );
   }
-  const which = members ? "Matching" : "All";
-  parts.push(
-    element("h3", {}, `${which} ${formatCount(list.length, "image")}${number < 0 ? "" : ", highest confidence first"}`),
-    tileGrid(list, `Images of ${fullTitle(number)}`),
-  );
+  const heading = `${members ? "Matching" : "All"} ${formatCount(list.length, "image")}`;
+  parts.push(...sortedGrid(list, heading, `Images of ${fullTitle(number)}`));
   byId("image-dialog").close();
   dialog.dataset.cluster = number;
   dialog.replaceChildren(...parts);

@@ -15,8 +15,10 @@ const images = {
   folders: data.images.folders,
   folder: decodeBytes(data.images.folder, Int32Array),
   cluster: decodeBytes(data.images.cluster, Int32Array),
+  decisions: new Map(Object.entries(data.images.decisions).map(([index, decision]) => [Number(index), decision])),
   runnerUp: data.images.runnerUp === null ? null : decodeBytes(data.images.runnerUp, Int32Array),
   confidence: Float32Array.from(decodeBytes(data.images.confidence, Uint16Array), (value) => value / 65535),
+  pixels: decodeBytes(data.images.pixels, Int32Array),
   distance: decodeBytes(data.images.distance, Float32Array),
   points: Float32Array.from(decodeBytes(data.images.points, Int16Array), (value) => value / 32767),
 

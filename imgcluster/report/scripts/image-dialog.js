@@ -16,6 +16,12 @@ function imageFrame(index) {
   return element("div", {}, element("a", attributes, preview), note);
 }
 
+const DECISIONS = {
+  corrected: "you moved it here",
+  unsorted: "it belongs to no cluster",
+  pinned: "pinned: it stays here",
+};
+
 function imageFacts(index) {
   const number = images.cluster[index];
   const second = images.runnerUp === null ? -1 : images.runnerUp[index];
@@ -23,6 +29,7 @@ function imageFacts(index) {
     ["Cluster", clusterLink(number)],
     ["Confidence", number < 0 ? null : formatNumber(images.confidence[index])],
     ["Second-best cluster", second < 0 || !clusters.has(second) ? null : clusterLink(second)],
+    ["Your decision", DECISIONS[images.decisions.get(index)] ?? null],
     ["Path", element("span", { class: "path" }, images.path(index))],
   ]);
 }
@@ -63,7 +70,7 @@ function decisionButtons(index) {
     images.cluster[index] === NOISE
       ? null
       : toggle("image-reject", plan.unsorted, "Does not belong here", plan.reject),
-    toggle("image-pin", plan.pinned, "Pin", plan.pin),
+    images.decisions.get(index) === "pinned" ? null : toggle("image-pin", plan.pinned, "Pin", plan.pin),
   );
 }
 

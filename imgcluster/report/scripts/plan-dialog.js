@@ -21,7 +21,10 @@ function planRows() {
   for (const [number, parts] of plan.splits)
     rows.push(planRow(`Split ${fullTitle(number)} into ${parts} parts`, () => plan.split(number, null)));
   const targets = new Map();
-  for (const [index, number] of plan.misplaced) targets.set(number, [...(targets.get(number) ?? []), index]);
+  for (const [index, number] of plan.misplaced) {
+    if (!targets.has(number)) targets.set(number, []);
+    targets.get(number).push(index);
+  }
   for (const [number, moved] of targets) {
     const { field, problem } = number < NOISE ? newClusterName(number, `name${number}`) : {};
     rows.push(imagesRow("Move", moved, ` to ${fullTitle(number)}`, field, problem));

@@ -70,8 +70,10 @@ const plan = {
     } catch {
       this.stored = false;
     }
-    // A plan that only names clusters leaves the clustering as it was: after `apply` its names are those of the page.
+    // A plan that moves no image leaves the clustering as it was: after `apply` its changes are part of the page.
     for (const [number, name] of this.names) if (name === clusters.get(number).name) this.names.delete(number);
+    for (const part of ["unsorted", "pinned"])
+      for (const index of this[part].keys()) if (images.decisions.get(index) === part) this[part].delete(index);
     this.saved = this.size === 0;
   },
 
@@ -144,11 +146,20 @@ const plan = {
   },
 
   reject(indices) {
-    this.change(() => this.set(indices, this.unsorted, true));
+    this.decide(indices, "unsorted");
   },
 
   pin(indices) {
-    this.change(() => this.set(indices, this.pinned, true));
+    this.decide(indices, "pinned");
+  },
+
+  // Decisions that are recorded in the workspace already are not part of the plan.
+  decide(indices, decision) {
+    const isNew = (index) => images.decisions.get(index) !== decision;
+    this.change(() => {
+      this.set(indices, this[decision], null);
+      this.set(indices.filter(isNew), this[decision], true);
+    });
   },
 
   // Puts images into one part of the plan and out of the others; null, or their own cluster, puts them into none.

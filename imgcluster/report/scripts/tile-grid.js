@@ -2,12 +2,12 @@
 
 const TILES_PER_STEP = 240;
 
-// What the plan does with an image; "" for nothing.
+// What the plan does with an image, or that it is pinned; "" for nothing.
 function planned(index) {
   if (plan.pinned.has(index)) return "pinned";
   if (plan.unsorted.has(index)) return "→ none";
   const target = plan.misplaced.get(index);
-  if (target === undefined) return "";
+  if (target === undefined) return images.decisions.get(index) === "pinned" ? "pinned" : "";
   return `→ ${target === NOISE ? "noise" : target < NOISE ? `new ${NOISE - target}` : target}`;
 }
 
