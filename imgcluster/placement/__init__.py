@@ -15,7 +15,7 @@ from imgcluster.placement.plan import (
     group_folder_name,
     plan_placement,
 )
-from imgcluster.placement.relocation import relocate
+from imgcluster.placement.relocation import change_placement, relocate
 from imgcluster.placement.undo import UndoResult, undo_placement
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "PlaceMode",
     "PlacementResult",
     "UndoResult",
+    "change_placement",
     "check_mode",
     "folder_name",
     "group_folder_name",

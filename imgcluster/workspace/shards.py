@@ -12,7 +12,7 @@ import math
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -99,6 +99,7 @@ class Embeddings:
         vectors: ``float32 (n, embedding_size)``.
         fingerprint: A digest of all paths, contents and the encoder.
         content_order: The rows sorted by the digests of the files, ``int64 (n,)``; it does not depend on file names.
+        digests: The digests of the files.
     """
 
     locations: list[str]
@@ -108,6 +109,7 @@ class Embeddings:
     vectors: npt.NDArray[np.float32]
     fingerprint: str
     content_order: npt.NDArray[np.int64]
+    digests: list[bytes] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +246,7 @@ def load(folder: Path, identity: str) -> Embeddings:
         vectors=vectors,
         fingerprint=_fingerprint(total, identity),
         content_order=np.array(sorted(range(len(digests)), key=digests.__getitem__), dtype=np.int64),
+        digests=digests,
     )
 
 
