@@ -26,7 +26,7 @@ def apply_command(
     dry_run: DryRun = False,
     workspace: Workspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
-    """Apply a plan saved on the page: names, merges, corrections."""
+    """Apply a plan saved on the page: names, merges, splits, new clusters, corrections."""
     from imgcluster.commands.apply import apply
 
     with screen.progress() as on_progress:
@@ -38,7 +38,10 @@ def _show(summary: ApplySummary) -> None:
     parts = (
         (summary.named, "cluster", "renamed"),
         (summary.merged, "cluster", "merged"),
+        (summary.split, "cluster", "split"),
+        (summary.created, "cluster", "created"),
         (summary.misplaced, "image", "corrected"),
+        (summary.pinned, "image", "pinned"),
     )
     changes = ", ".join(f"{counted(count, noun)} {verb}" for count, noun, verb in parts if count)
     echo(f"{'The plan would change' if summary.dry_run else 'Applied the plan'}: {changes or 'nothing to change'}.")

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-import numpy as np
-
 from imgcluster.types import Labels
 
 __all__ = ["ABSENT", "ClusterChange", "compare_clusterings", "count_moved"]

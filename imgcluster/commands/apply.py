@@ -11,20 +11,21 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.clustering.settings import Settings
 from imgcluster.commands.confusion import Confusion, read_confusion, write_confusion
-from imgcluster.commands.history import relocate_placed, rewrite_page, save_state, undo_interrupted_plan
+from imgcluster.commands.history import changing_results, recover, relocate_placed, rewrite_page
+from imgcluster.commands.numbering import Earlier, read_earlier, write_earlier
 from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.errors import PlanError, UsageError, WorkspaceError
 from imgcluster.evaluation.internal import measure
-from imgcluster.fileio.atomic import remove, write_json
+from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import read_table, write_table
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, ignore_progress
-from imgcluster.types import Measures
+from imgcluster.types import Measures, Metric
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.names import write_names
-from imgcluster.workspace.plans import Plan, PlanResult, apply_plan, read_plan
+from imgcluster.workspace.plans import Plan, PlanResult, apply_plan, check_plan, decisions_after, read_plan
 from imgcluster.workspace.result_tables import rounded
 from imgcluster.workspace.results import Results, encoder_identity, encoder_metric, read_results, read_tables
 from imgcluster.workspace.shards import Embeddings, load
@@ -46,6 +47,9 @@ class ApplySummary:
         named: The number of clusters with a new name, or whose name was removed.
         merged: The number of clusters that were merged into others.
         misplaced: The number of images that were corrected one by one.
+        created: The number of new clusters that were made from images.
+        split: The number of clusters that were split.
+        pinned: The number of images that stay in their clusters from now on.
         moved: The number of placed files that moved; 0 on a dry run.
         clusters: The clusters, as in ``clusters.csv``.
         noise: The number of images in no cluster.
@@ -58,6 +62,9 @@ class ApplySummary:
     named: int
     merged: int
     misplaced: int
+    created: int
+    split: int
+    pinned: int
     moved: int
     clusters: tuple[ClusterRow, ...]
     noise: int
@@ -72,10 +79,10 @@ def apply(
     dry_run: bool = False,
     on_progress: OnProgress = ignore_progress,
 ) -> ApplySummary:
-    """Apply a plan that was saved on the page: names, merges and corrected images.
+    """Apply a plan that was saved on the page: names, merges, splits, new clusters and corrected images.
 
     Placed files, tables, ``metrics.json`` and the page are updated. Scores of `evaluate` are removed unless the plan
-    changes only names. `undo` restores the state before. Later clusterings keep the names of matching clusters.
+    changes only names. `undo` restores the state before. The decisions are stored, and later commands respect them.
 
     Args:
         plan: The plan's file; `imgcluster.workspace.plans` describes the format.
@@ -95,19 +102,37 @@ def apply(
     workspace = Workspace(workspace)
     workspace.require_initialized()
     with workspace.locked(dry_run=dry_run) as manifest:
-        undo_interrupted_plan(workspace, dry_run=dry_run, on_progress=on_progress)
+        manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         before = read_results(workspace, manifest)
-        after = apply_plan(parsed, before.paths, before.clusters, before.names, name=to_text(file))
+        identities = tuple(map(str, before.metrics.get("identities", ())))
+        check_plan(parsed, before.paths, before.clusters, identities=identities, name=to_text(file))
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
+        earlier = read_earlier(workspace, embeddings)
+        after = apply_plan(
+            parsed,
+            before.paths,
+            before.clusters,
+            before.names,
+            parts=_split(parsed, before, embeddings, encoder_metric(manifest)),
+            next_number=earlier.next_number,
+            identities=identities,
+            name=to_text(file),
+        )
         embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
         tables = _Tables(workspace, manifest, before, after, embeddings)
-        moved = 0 if dry_run else _publish(workspace, before, after, tables, embeddings, on_progress)
+        moved = 0
+        if not dry_run:
+            summary = _describe(parsed)
+            moved = _publish(workspace, before, earlier, after, tables, embeddings, summary, on_progress)
     return ApplySummary(
         workspace=to_text(workspace.path),
         plan=to_text(file),
         named=sum(after.names.get(number, "") != before.names.get(number, "") for number in _numbers(after)),
         merged=len(after.merged),
         misplaced=int(after.moved.sum()),
+        created=len(parsed.new_clusters),
+        split=len(parsed.splits),
+        pinned=len(parsed.pinned),
         moved=moved,
         clusters=tuple(row_of(row) for row in tables.clusters),
         noise=int((after.clusters < 0).sum()),
@@ -127,35 +152,60 @@ def _read(file: Path) -> Plan:
         raise PlanError(f"{file} is not a plan: it is not UTF-8; save it again on the page") from None
 
 
+def _describe(plan: Plan) -> str:
+    """Return the numbers of changes of each kind, in words."""
+    parts = (
+        (len(plan.names), "name"),
+        (len(plan.merges), "merge"),
+        (len(plan.splits), "split"),
+        (len(plan.new_clusters), "new cluster"),
+        (len(plan.misplaced), "correction"),
+        (len(plan.pinned), "pinned image"),
+    )
+    return ", ".join(f"{count:,} {noun}{'' if count == 1 else 's'}" for count, noun in parts if count)
+
+
+def _split(plan: Plan, before: Results, embeddings: Embeddings, metric: Metric) -> dict[int, npt.NDArray[np.int64]]:
+    """Return the parts of each cluster that a plan splits: for its images, in order, the number of their part.
+
+    Raises:
+        ClusteringError: A cluster has too few distinct images.
+    """
+    from imgcluster.clustering.run import cluster_embeddings
+
+    parts = {}
+    for number, count in plan.splits.items():
+        inside = before.clusters == number
+        order = np.argsort(np.argsort(embeddings.content_order)[inside])
+        result = cluster_embeddings(
+            embeddings.vectors[inside],
+            metric,
+            method="kmeans",
+            reduction="graph",
+            settings=Settings(k=count, seed=int(before.metrics["options"]["seed"])),
+            assign=False,
+            order=order,
+        )
+        parts[number] = result.clustering.labels
+    return parts
+
+
 def _publish(
     workspace: Workspace,
     before: Results,
+    earlier: Earlier,
     after: PlanResult,
     tables: _Tables,
     embeddings: Embeddings,
+    summary: str,
     on_progress: OnProgress,
 ) -> int:
     """Write the results of a plan, and return the number of placed files that moved."""
-    number = save_state(workspace)
-    # Without metrics.json, which is written last, the plan counts as interrupted and can be undone.
-    remove(workspace.metrics)
-    for path in workspace.figure_files:
-        remove(path)
     labels = after.clusters.tolist()
-    moved = relocate_placed(workspace, before, labels, after.names, "place", on_progress)
-    write_table(workspace.assignments, tables.assignment_columns, tables.assignments())
-    write_table(
-        workspace.clusters_table,
-        tables.cluster_columns,
-        ([row[name] for name in tables.cluster_columns] for row in tables.clusters),
-    )
-    write_names(workspace, before.locations, labels, after.names, replaced=before.names.values())
-    metrics = before.metrics | {"plans": number}
+    metrics = dict(before.metrics)
     if tables.measures is not None:
         for name in ("scores", "quality"):
             metrics.pop(name, None)
-        for path in (workspace.confusion_table, workspace.confusion_picture):
-            remove(path)
         metrics |= {
             "clusters": len(tables.clusters),
             "noise": int((after.clusters < 0).sum()),
@@ -163,10 +213,23 @@ def _publish(
             "silhouette": rounded(tables.measures.silhouette),
             "silhouette_sample": tables.measures.silhouette_sample,
         }
-    elif tables.confusion is not None:
-        write_confusion(workspace, tables.confusion, after.names)
-    rewrite_page(workspace, read_tables(workspace, metrics), on_progress, embeddings=embeddings)
-    write_json(workspace.metrics, metrics)
+    images = list(zip(embeddings.digests, embeddings.locations, strict=True))
+    decisions = decisions_after(earlier.decisions, before.names, after, images, earlier.decided)
+    with changing_results(workspace, "apply", summary, metrics):
+        moved = relocate_placed(workspace, before, labels, after.names, "place", on_progress)
+        write_table(workspace.assignments, tables.assignment_columns, tables.assignments())
+        write_table(
+            workspace.clusters_table,
+            tables.cluster_columns,
+            ([row[name] for name in tables.cluster_columns] for row in tables.clusters),
+        )
+        write_earlier(workspace, earlier, embeddings, after.clusters, decisions)
+        if tables.measures is not None:
+            for path in (workspace.confusion_table, workspace.confusion_picture):
+                remove(path)
+        elif tables.confusion is not None:
+            write_confusion(workspace, tables.confusion, after.names)
+        rewrite_page(workspace, read_tables(workspace, metrics), on_progress, embeddings=embeddings)
     return moved
 
 
@@ -212,7 +275,7 @@ class _Tables:
         self.confusion: Confusion | None = None
         if (after.clusters != before.clusters).any():
             # The user is certain of the images that were corrected; noise has no confidence.
-            self._confidence[after.moved] = 1.0
+            self._confidence[after.certain] = 1.0
             self._confidence[after.clusters < 0] = 0.0
             metric = encoder_metric(manifest)
             self.measures = measure(embeddings.vectors, self._compact_labels(), metric, order=embeddings.content_order)
@@ -255,7 +318,7 @@ class _Tables:
         numbers = _numbers(self._after)
         measures = {} if self.measures is None else dict(zip(numbers, self.measures.clusters, strict=True))
         for number in numbers:
-            row = dict.fromkeys(self.cluster_columns, "") | before[number]
+            row = dict.fromkeys(self.cluster_columns, "") | before.get(number, {"cluster": str(number)})
             row["name"] = self._after.names.get(number, "")
             members = self._after.clusters == number
             if number in measures or not row.get("mean_confidence"):

@@ -8,11 +8,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from imgcluster.clustering.changes import ClusterChange
 from imgcluster.evaluation.confounders import agreement, explained_variance
 from imgcluster.types import Clustering, Labels
 from imgcluster.workspace.shards import Embeddings
 
-__all__ = ["about_encoder", "about_groups", "about_statistics", "quality"]
+__all__ = ["about_changes", "about_encoder", "about_groups", "about_statistics", "quality"]
 
 # Hennig (2007): from 0.75 on a cluster is stable, below 0.5 it is unstable.
 _STABLE: Final = 0.75
@@ -20,6 +21,7 @@ _UNSTABLE: Final = 0.5
 # Above this share of the variance, or of the information, what the images show may count for less.
 _MOST: Final = 0.5
 _NAMED: Final = 5
+_CHANGES: Final = ("kept", "grown", "split", "merged", "new", "removed")
 # Folders with fewer images in the mean are not sources.
 _IN_A_FOLDER: Final = 3
 
@@ -30,15 +32,16 @@ _SMALL_INPUT: Final = 64
 _SCALED: Final = 4
 
 
-def quality(stability: Sequence[float | None], images: int, noise: int) -> str:
-    """Return one sentence on how far clusters with this stability can be trusted."""
+def quality(stability: Sequence[float | None], images: int, noise: int, numbers: Sequence[int] | None = None) -> str:
+    """Return one sentence on how far clusters with this stability and these numbers (from 0 on) can be trusted."""
     count = len(stability)
     if not count:
         return "There are no clusters."
     if count == 1:
         return "There is one cluster, so there is nothing to compare."
-    stable = [number for number, value in enumerate(stability) if value is not None and value >= _STABLE]
-    unstable = [number for number, value in enumerate(stability) if value is not None and value < _UNSTABLE]
+    numbered = list(zip(numbers or range(count), stability, strict=True))
+    stable = [number for number, value in numbered if value is not None and value >= _STABLE]
+    unstable = [number for number, value in numbered if value is not None and value < _UNSTABLE]
     outside = f" {noise:,} of {images:,} images are in no cluster." if noise else ""
     if len(stable) == count:
         return f"All {count} clusters are stable (bootstrap Jaccard ≥ {_STABLE}).{outside}"
@@ -47,6 +50,24 @@ def quality(stability: Sequence[float | None], images: int, noise: int) -> str:
         verb = "is" if len(unstable) == 1 else "are"
         return f"{summary}; {_clusters(unstable)} {verb} unstable, so look there first.{outside}"
     return f"{summary}, the others partly.{outside}"
+
+
+def about_changes(changes: Sequence[ClusterChange], moved: int) -> str:
+    """Return one sentence on what became of the clusters of the last clustering; "" if nothing changed.
+
+    Args:
+        changes: The changes.
+        moved: The number of images of both clusterings that are in another cluster now.
+    """
+    counts = {kind: sum(change.change == kind for change in changes) for kind in _CHANGES}
+    if not moved and counts["kept"] == len(changes):
+        return ""
+    parts = [f"{count} {kind}" for kind, count in counts.items() if count]
+    images = sum(change.size_before - change.removed_images for change in changes)
+    return (
+        f"Of the clusters before and now, {', '.join(parts)}. {moved:,} of {images:,} earlier images are in another "
+        "cluster than before; see changes.csv."
+    )
 
 
 def about_groups(

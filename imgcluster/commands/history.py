@@ -1,111 +1,108 @@
-"""Saved states of a workspace, so that applied plans can be undone in reverse order.
-
-``applied/001/`` contains the tables and ``metrics.json`` before the first plan, ``002/`` those before the second.
-While a plan is applied or undone the workspace has no ``metrics.json``, which reveals an interruption.
-"""
+"""Steps that change results, so that each is complete or undone, and `undo` takes them back in reverse order."""
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from imgcluster.commands.page import with_normalized_lengths, write_page
-from imgcluster.commands.replace_results import read_placement
+from imgcluster.commands.replace_results import read_placement, restore_placement
 from imgcluster.errors import WorkspaceError
-from imgcluster.fileio.atomic import atomic_path, remove, sync_folder, write_json
-from imgcluster.fileio.path_text import from_text
-from imgcluster.placement import folder_name, group_folder_name, read_journal, relocate
+from imgcluster.fileio.atomic import atomic_path, remove, write_json
+from imgcluster.placement import folder_name, group_folder_name, relocate
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.workspace.folder import Workspace, read_json
+from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import SORT, Results, encoder_identity, read_tables
-from imgcluster.workspace.shards import Embeddings, load
+from imgcluster.workspace.shards import Embeddings, contents, load
+from imgcluster.workspace.states import (
+    State,
+    begin_state,
+    drop_state,
+    interrupted_state,
+    is_pending,
+    restore_files,
+    restore_shards,
+    set_complete,
+    shards_differ,
+    states,
+)
 
-__all__ = [
-    "last_state",
-    "relocate_placed",
-    "rewrite_page",
-    "save_state",
-    "undo_interrupted_plan",
-    "undo_plan",
-]
-
-
-def save_state(workspace: Workspace) -> int:
-    """Save the files that a plan changes, and return the number of plans including the next one."""
-    number = int(workspace.read_metrics().get("plans", 0)) + 1
-    # Saved for a plan that was interrupted before it changed anything.
-    shutil.rmtree(workspace.applied / f"{number:03d}", ignore_errors=True)
-    temporary = workspace.applied / ".draft"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    for path in (*_changed_by_plans(workspace), workspace.journal):
-        if path.exists():
-            with atomic_path(temporary / path.name) as copy:
-                shutil.copyfile(path, copy)
-    os.rename(temporary, workspace.applied / f"{number:03d}")
-    sync_folder(workspace.applied)
-    return number
+__all__ = ["changing_results", "recover", "relocate_placed", "rewrite_page", "undo_state", "undoable_state"]
 
 
-def last_state(workspace: Workspace) -> Path | None:
-    """Return the folder of the state before the last plan; None if no plan was applied to this clustering."""
-    states = _saved_states(workspace)
-    if workspace.metrics.exists():
-        # Ignore a state that was saved for a plan that was interrupted before it changed anything.
-        states = states[: int(workspace.read_metrics().get("plans", 0))]
-    return states[-1] if states else None
+@contextmanager
+def changing_results(workspace: Workspace, command: str, summary: str, metrics: dict[str, Any]) -> Iterator[None]:
+    """Save the present state for `undo`, then change the results in the block.
+
+    ``metrics.json`` is removed first, and written from `metrics` if the block ends without an error. In between the
+    step counts as interrupted, and `recover` undoes it.
+
+    Args:
+        workspace: The workspace.
+        command: The command of the step.
+        summary: What it does, in words, for `history`.
+        metrics: The content of ``metrics.json`` after the step.
+    """
+    state = begin_state(workspace, command, summary)
+    remove(workspace.metrics)
+    for path in workspace.figure_files:
+        remove(path)
+    yield
+    if state is not None:
+        set_complete(state, True)
+    write_json(workspace.metrics, metrics)
 
 
-def undo_interrupted_plan(
-    workspace: Workspace, *, dry_run: bool = False, on_progress: OnProgress = ignore_progress
-) -> None:
-    """Undo a plan whose application was interrupted, if there is one.
+def recover(
+    workspace: Workspace,
+    manifest: dict[str, Any],
+    *,
+    dry_run: bool = False,
+    on_progress: OnProgress = ignore_progress,
+) -> dict[str, Any]:
+    """Undo a step that was interrupted while it changed results, if there is one; embeddings stay as they are.
+
+    Args:
+        workspace: The workspace, locked.
+        manifest: Its manifest.
+        dry_run: Whether nothing may be changed.
+        on_progress: Called with each step.
+
+    Returns:
+        The manifest as it is now.
 
     Raises:
         WorkspaceError: There is one, and this is a dry run.
     """
-    state = last_state(workspace)
-    if state is None or workspace.metrics.exists():
-        return
+    state = interrupted_state(workspace)
+    if state is None:
+        return manifest
     if dry_run:
         raise WorkspaceError(
-            f"applying a plan was interrupted in {workspace.path}; without --dry-run this command first undoes it. To "
+            f"{_what(state)} was interrupted in {workspace.path}; without --dry-run this command first undoes it. To "
             f"undo it now: {workspace.command('undo')}"
         )
-    undo_plan(workspace, state, on_progress=on_progress)
+    set_complete(state, False)
+    _restore(workspace, state, on_progress, embedded=False)
+    return workspace.manifest
 
 
-def undo_plan(workspace: Workspace, state: Path, *, on_progress: OnProgress = ignore_progress) -> int:
+def undoable_state(workspace: Workspace, *, dry_run: bool = False) -> State | None:
+    """Return the state before the last step; None without one. States from which nothing was changed are removed."""
+    for state in reversed(states(workspace)):
+        if not is_pending(workspace, state) or shards_differ(workspace, state):
+            return state
+        if not dry_run:
+            drop_state(workspace, state)
+    return None
+
+
+def undo_state(workspace: Workspace, state: State, *, on_progress: OnProgress = ignore_progress) -> int:
     """Restore a saved state, remove it, and return the number of placed files that moved."""
-    metrics: dict[str, Any] = read_json(state / workspace.metrics.name, "run imgcluster cluster again")
-    remove(workspace.metrics)
-    for path in workspace.figure_files:
-        remove(path)
-    for path in _changed_by_plans(workspace):
-        if path != workspace.metrics:
-            remove(path)
-            if (state / path.name).exists():
-                with atomic_path(path) as copy:
-                    shutil.copyfile(state / path.name, copy)
-    results = read_tables(workspace, metrics)
-    moved = relocate_placed(
-        workspace,
-        results,
-        results.clusters.tolist(),
-        results.names,
-        "undo",
-        on_progress,
-        file_names=_file_names(state / workspace.journal.name, results.locations),
-    )
-    rewrite_page(workspace, results, on_progress)
-    write_json(workspace.metrics, metrics)
-    shutil.rmtree(state)
-    if not metrics.get("plans"):
-        shutil.rmtree(workspace.applied, ignore_errors=True)
+    moved = _restore(workspace, state, on_progress, embedded=True)
+    drop_state(workspace, state)
     return moved
 
 
@@ -116,8 +113,6 @@ def relocate_placed(
     names: Mapping[int, str],
     stage: str,
     on_progress: OnProgress,
-    *,
-    file_names: Mapping[str, str] = MappingProxyType({}),
 ) -> int:
     """Move placed files to the folders of `clusters` (one per image of `results`), and return the number moved."""
     journal = read_placement(workspace)
@@ -134,15 +129,8 @@ def relocate_placed(
         clusters,
         names,
         folder_name=group_folder_name if results.metrics.get("method") == SORT else folder_name,
-        file_names=file_names,
         step=step,
     )
-
-
-def _file_names(journal: Path, locations: Sequence[str]) -> dict[str, str]:
-    """Return the names that placed files had, by location, from the journal of a saved state."""
-    saved = read_journal(journal, frozenset(locations)) if journal.exists() else None
-    return {} if saved is None else {entry.source: from_text(entry.target).name for entry in saved.entries}
 
 
 def rewrite_page(
@@ -156,18 +144,26 @@ def rewrite_page(
     write_page(workspace, results, embeddings, manifest, read_placement(workspace), on_progress=on_progress)
 
 
-def _saved_states(workspace: Workspace) -> list[Path]:
-    if not workspace.applied.is_dir():
-        return []
-    return sorted(path for path in workspace.applied.iterdir() if path.name.isdigit())
+def _restore(workspace: Workspace, state: State, on_progress: OnProgress, *, embedded: bool) -> int:
+    """Restore the results of a state and, with `embedded`, its embeddings; return the number of files that moved."""
+    saved = state.folder / workspace.journal.name
+    metrics = restore_files(workspace, state, embedded=embedded)
+    if embedded:
+        restore_shards(workspace, state)
+    placed = restore_placement(workspace, saved, on_progress)
+    page = state.folder / workspace.report.name
+    if page.exists() and not placed.missing:
+        with atomic_path(workspace.report) as copy:
+            shutil.copyfile(page, copy)
+    elif metrics.get("fingerprint") == _fingerprint(workspace):
+        rewrite_page(workspace, read_tables(workspace, metrics), on_progress)
+    write_json(workspace.metrics, metrics)
+    return placed.moved
 
 
-def _changed_by_plans(workspace: Workspace) -> tuple[Path, ...]:
-    return (
-        workspace.metrics,
-        workspace.assignments,
-        workspace.clusters_table,
-        workspace.names,
-        workspace.confusion_table,
-        workspace.confusion_picture,
-    )
+def _fingerprint(workspace: Workspace) -> str:
+    return contents(workspace.embeddings, encoder_identity(workspace, workspace.manifest)).fingerprint
+
+
+def _what(state: State) -> str:
+    return "applying a plan" if state.command == "apply" else f"imgcluster {state.command}"

@@ -15,7 +15,7 @@ from typing import Any
 from imgcluster.commands.cluster import ClusterSummary, cluster, resolve
 from imgcluster.commands.embed import EmbedSummary, embed, refuse_own_output
 from imgcluster.commands.naming import NO_VOCABULARY
-from imgcluster.commands.replace_results import read_placement, require_not_moved
+from imgcluster.commands.replace_results import read_placement, return_interrupted_move
 from imgcluster.commands.text import require_text
 from imgcluster.errors import ImgclusterError, WorkspaceError
 from imgcluster.fileio.path_text import to_text
@@ -98,13 +98,14 @@ def _rehearsal(workspace: str | os.PathLike[str], paths: Sequence[str | os.PathL
     ):
         copy = Workspace(folder)
         if real.is_initialized:
-            _, first = require_not_moved(real, read_placement(real), dry_run=True)
+            _, first = return_interrupted_move(real, read_placement(real), dry_run=True)
             if first:
                 # Where the images lie now `embed` would not find them.
                 raise WorkspaceError(f"{first} To see what comes then: {real.command('undo')}")
             with copy.locked():
                 pass
-            for name in (real.path / "manifest.json", real.skipped, real.names):
+            clustering = (real.metrics, real.assignments, real.clusters_table, real.decisions, real.known_clusters)
+            for name in (real.manifest_file, real.skipped, *clustering):
                 if name.exists():
                     shutil.copy(name, folder)
             if real.embeddings.is_dir():

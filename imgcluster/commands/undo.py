@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from imgcluster.commands.history import last_state, rewrite_page, undo_plan
+from imgcluster.commands.history import rewrite_page, undo_state, undoable_state
 from imgcluster.commands.replace_results import read_placement
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.path_text import to_text
@@ -24,7 +24,7 @@ class UndoSummary:
 
     Attributes:
         workspace: The workspace folder.
-        what: What was undone: ``plan`` or ``placing``.
+        what: What was undone: ``plan``, ``placing``, or the command of the step, such as ``cluster``.
         place: The mode of the placement; ``none`` if no files are placed.
         taken_back: The number of files that were removed or moved back.
         left: The files that remain, each with the reason.
@@ -61,12 +61,12 @@ def undo(
         raise WorkspaceError(f"workspace {workspace.path} does not exist; name another with -w DIR")
     with workspace.locked(dry_run=dry_run):
         journal = read_placement(workspace)
-        state = last_state(workspace)
+        state = undoable_state(workspace, dry_run=dry_run)
         if state is not None:
-            moved = 0 if dry_run else undo_plan(workspace, state, on_progress=on_progress)
+            moved = 0 if dry_run else undo_state(workspace, state, on_progress=on_progress)
             return UndoSummary(
                 workspace=to_text(workspace.path),
-                what="plan",
+                what="plan" if state.command == "apply" else state.command,
                 place="none" if journal is None else journal.mode,
                 taken_back=moved,
                 left=(),

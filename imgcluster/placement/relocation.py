@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,9 +19,11 @@ from imgcluster.fileio.path_text import from_text, to_text
 from imgcluster.placement.journal import Entry, Journal, one_per_source, write_journal
 from imgcluster.placement.place import PlacementResult, mode_of, place_entries
 from imgcluster.placement.plan import FolderName, folder_name, name_key, plan_placement
-from imgcluster.placement.undo import remove_entries
+from imgcluster.placement.undo import is_linked_original, remove_entries
 
 __all__ = ["change_placement", "relocate"]
+
+_LOG = logging.getLogger(__name__)
 
 # A file whose target is still taken by another one waits here, in a folder of the workspace's "clusters".
 _WAITING_FOLDER = ".moving"
@@ -96,6 +99,10 @@ def change_placement(
     wanted = {entry.source: from_text(entry.target) for entry in target.entries}
     leaving = [entry for entry in entries if entry.source not in wanted and entry.source in placed]
     moves = {source: new for source, new in wanted.items() if source in placed and placed[source] != new}
+    linked = {source for source in moves if is_linked_original(from_text(source), placed[source], folder)}
+    for source in linked:
+        _LOG.warning("%s was not moved: its original path is a link to it", placed[source])
+        del moves[source]
     coming = [entry for entry in target.entries if entry.source not in placed]
     waiting = _waiting_paths(placed, moves, folder)
     total, done = len(leaving) + len(moves) + len(coming), 0
@@ -119,8 +126,9 @@ def change_placement(
     counts = _counts(target, placed)
     missing = place_entries(coming, target.mode, path, counts, step=count)
     absent = set(missing)
-    kept = (*(entry for entry in target.entries if entry.source not in absent), *remaining)
-    journal = Journal(target.mode, target.folder, kept)
+    kept = [entry for entry in target.entries if entry.source not in absent]
+    kept = [Entry(entry.source, to_text(placed[entry.source])) if entry.source in linked else entry for entry in kept]
+    journal = Journal(target.mode, target.folder, (*kept, *remaining))
     if journal != current or moves:
         write_journal(journal, path)
     _remove_empty_folders({from_text(entry.target).parent for entry in current.entries} | {folder / _WAITING_FOLDER})

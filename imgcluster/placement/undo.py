@@ -17,7 +17,7 @@ from imgcluster.placement.journal import Entry, Journal, PlaceMode, one_per_sour
 from imgcluster.placement.place import move
 from imgcluster.placement.plan import existing_names, free_name
 
-__all__ = ["UndoResult", "remove_entries", "undo_placement"]
+__all__ = ["UndoResult", "is_linked_original", "remove_entries", "undo_placement"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -162,7 +162,7 @@ def _check_moved_file(source: Path, target: Path, folder: Path) -> _Remains | No
         same_link = source.is_symlink() and os.path.realpath(source) == os.path.realpath(target)
     else:
         same_link = False
-        if _is_same_file(source, target) and not _is_independent_copy(source, target, folder):
+        if is_linked_original(source, target, folder):
             return _Remains(f"its original path {source} is a link to it: remove the link, then undo again", False)
     if same_link or _is_independent_copy(source, target, folder):
         return None
@@ -199,6 +199,13 @@ def _is_independent_copy(source: Path, target: Path, folder: Path) -> bool:
         # Two paths can be one directory entry: through a linked folder, a bind mount, or a different case.
         return copy.st_nlink > 1 and not _is_same_entry(real, target)
     return _same_content(real, target)
+
+
+def is_linked_original(source: Path, target: Path, folder: Path) -> bool:
+    """Return whether the original path `source` is a link to its placed file, which is then the only copy."""
+    return (
+        not target.is_symlink() and _is_same_file(source, target) and not _is_independent_copy(source, target, folder)
+    )
 
 
 def _is_same_file(first: Path, second: Path) -> bool:

@@ -1,55 +1,30 @@
-"""Plans: names, merges and corrected images that a user saved on the page, and the clustering that results.
-
-A plan is a JSON file::
-
-    {"imgcluster_plan": 1, "clustering": "<identity>", "names": {"3": "beach"},
-     "merges": [{"from": 5, "into": 2}], "misplaced": [{"path": "a/b.jpg", "to": 4}]}
-
-where ``"into"`` and ``"to"`` may be ``"noise"``. Clusters keep their numbers; that of a merged cluster is not used
-again.
-"""
+"""The clustering that results from a plan, and what the user has decided after it."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import re
-import unicodedata
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from imgcluster.errors import PlanError
+from imgcluster.workspace.decisions import Decisions
+from imgcluster.workspace.plan_format import NOISE, REMEDY, VERSION, Plan, quoted, read_plan
 
-__all__ = ["VERSION", "Plan", "PlanResult", "apply_plan", "identity_of", "read_plan"]
-
-VERSION: Final = 1
-"""The version of the plan's format; newer ones are refused."""
-
-_KEYS: Final = {"imgcluster_plan", "clustering", "names", "merges", "misplaced"}
-_LONGEST_NAME: Final = 80
-_NOISE: Final = -1
-_REMEDY: Final = "save it again on the page"
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A parsed plan; −1 stands for noise.
-
-    Attributes:
-        clustering: The identity of the clustering that the plan was made for.
-        names: New names by cluster; "" removes the name.
-        merges: The target cluster of each merged cluster.
-        misplaced: The target cluster of each corrected image, by its path in ``assignments.csv``.
-    """
-
-    clustering: str
-    names: Mapping[int, str]
-    merges: Mapping[int, int]
-    misplaced: Mapping[str, int]
+__all__ = [
+    "VERSION",
+    "Plan",
+    "PlanResult",
+    "apply_plan",
+    "check_plan",
+    "decisions_after",
+    "identity_of",
+    "read_plan",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +36,19 @@ class PlanResult:
         names: The names of the named clusters.
         merged: The final cluster of each merged cluster.
         moved: Which images were corrected one by one, ``bool (n,)``.
+        decided: Which images stay in their clusters from now on, ``bool (n,)``: those that were corrected, pinned, put
+            into a new cluster, or into noise, and those of split clusters.
+        made: The new clusters and the parts of split ones.
+        certain: Which images were looked at one by one, ``bool (n,)``: all decided ones but those of split clusters.
     """
 
     clusters: npt.NDArray[np.int64]
     names: dict[int, str]
     merged: dict[int, int]
     moved: npt.NDArray[np.bool_]
+    decided: npt.NDArray[np.bool_]
+    made: tuple[int, ...]
+    certain: npt.NDArray[np.bool_]
 
 
 def identity_of(paths: Sequence[str], clusters: npt.NDArray[np.int64]) -> str:
@@ -77,32 +59,35 @@ def identity_of(paths: Sequence[str], clusters: npt.NDArray[np.int64]) -> str:
     return digest.hexdigest()
 
 
-def read_plan(text: str, name: str) -> Plan:
-    """Parse a plan; messages call it `name`.
+def check_plan(
+    plan: Plan, paths: Sequence[str], clusters: npt.NDArray[np.int64], *, identities: Collection[str] = (), name: str
+) -> None:
+    """Check that a plan was made for a clustering.
+
+    Args:
+        plan: The plan.
+        paths: The images' paths, as in ``assignments.csv``.
+        clusters: ``int64 (n,)``; −1 is noise.
+        identities: Those of earlier clusterings, to which only images were added since.
+        name: The plan's name in messages.
 
     Raises:
-        PlanError: It is not a valid plan.
+        PlanError: It was made for another clustering, or refers to missing clusters or images.
     """
-    try:
-        value = json.loads(text, object_pairs_hook=_reject_duplicate_keys)
-    except (ValueError, RecursionError) as error:
-        raise PlanError(f"{name} is not valid JSON ({' '.join(str(error).split())}); {_REMEDY}") from None
-    if not isinstance(value, dict) or "imgcluster_plan" not in value:
-        raise PlanError(f"{name} is not a plan: the key imgcluster_plan is missing; {_REMEDY}")
-    version = value["imgcluster_plan"]
-    if not _is_integer(version) or version < 1:
+    if plan.clustering not in (identity_of(paths, clusters), *identities):
         raise PlanError(
-            f"{name} has format version {_quoted(version)}; this imgcluster reads version {VERSION}; {_REMEDY}"
+            f"{name} was made for another clustering than the current one of the workspace; open the current page and "
+            "save a new plan"
         )
-    if version > VERSION:
-        raise PlanError(
-            f"{name} has format version {version}; this imgcluster reads version {VERSION}: upgrade imgcluster"
-        )
-    for key in value.keys() - _KEYS:
-        raise PlanError(f"{name} has the unknown key {_quoted(key)}; allowed are {', '.join(sorted(_KEYS))}")
-    if not isinstance(value.get("clustering"), str):
-        raise PlanError(f"{name} is not a valid plan: the key clustering is missing or not text; {_REMEDY}")
-    return Plan(value["clustering"], _names(value, name), _merges(value, name), _misplaced(value, name))
+    present = {int(number) for number in np.unique(clusters) if number >= 0}
+    named = (*plan.names, *plan.merges, *plan.merges.values(), *plan.misplaced.values(), *plan.splits)
+    for number in named:
+        if number != NOISE and number not in present:
+            raise PlanError(f"{name} refers to cluster {number}, which does not exist; {REMEDY}")
+    known = set(paths)
+    for path in (*plan.misplaced, *(path for _, inside in plan.new_clusters for path in inside), *plan.pinned):
+        if path not in known:
+            raise PlanError(f"{name} refers to the image {quoted(path)}, which does not exist; {REMEDY}")
 
 
 def apply_plan(
@@ -111,67 +96,130 @@ def apply_plan(
     clusters: npt.NDArray[np.int64],
     names: Mapping[int, str],
     *,
+    parts: Mapping[int, npt.NDArray[np.int64]] = MappingProxyType({}),
+    next_number: int | None = None,
+    identities: Collection[str] = (),
     name: str = "the plan",
 ) -> PlanResult:
     """Return the clustering after `plan`; nothing is modified.
 
-    Merges are applied first, then corrections; a correction to a merged cluster follows the merge. An unnamed cluster
-    inherits the name of the first cluster merged into it. Empty clusters lose their names.
+    Merges and splits are applied first, then corrections; a correction to a merged cluster follows the merge. An
+    unnamed cluster inherits the name of the first cluster merged into it. The largest part of a split cluster keeps its
+    number and name. Empty clusters lose their names.
 
     Args:
         plan: The plan.
         paths: The images' paths, as in ``assignments.csv``.
         clusters: ``int64 (n,)``; −1 is noise.
         names: The present names of clusters.
+        parts: The parts of each split cluster: for its images, in order, the number of their part, the largest being 0.
+        next_number: The first number that no cluster ever had; by default the first after those of `clusters`.
+        identities: As for `check_plan`.
         name: The plan's name in messages.
 
     Raises:
-        PlanError: The plan was made for another clustering, contradicts itself, or refers to missing clusters or
-            images.
+        PlanError: `check_plan` refuses the plan, or it contradicts itself.
     """
-    if plan.clustering != identity_of(paths, clusters):
-        raise PlanError(
-            f"{name} was made for another clustering than the current one of the workspace; open the current page and "
-            "save a new plan"
-        )
+    check_plan(plan, paths, clusters, identities=identities, name=name)
     present = {int(number) for number in np.unique(clusters) if number >= 0}
-    for number in (*plan.names, *plan.merges, *plan.merges.values(), *plan.misplaced.values()):
-        if number != _NOISE and number not in present:
-            raise PlanError(f"{name} refers to cluster {number}, which does not exist; {_REMEDY}")
-    rows = {path: row for row, path in enumerate(paths) if path in plan.misplaced}
-    for path in plan.misplaced.keys() - rows.keys():
-        raise PlanError(f"{name} refers to the image {_quoted(path)}, which does not exist; {_REMEDY}")
     final = {number: _final_cluster(number, plan.merges, name) for number in present}
     for number, new in plan.names.items():
         if new and final[number] != number:
             raise PlanError(
-                f"{name} gives cluster {number} the name {_quoted(new)} and merges it into another; remove one of these"
+                f"{name} gives cluster {number} the name {quoted(new)} and merges it into another; remove one of these"
             )
+    for number in plan.splits:
+        if number in {*plan.merges, *plan.merges.values()}:
+            raise PlanError(f"{name} splits cluster {number} and merges it; remove one of these")
 
-    result = np.array([final.get(number, _NOISE) for number in clusters.tolist()], dtype=np.int64)
-    moved = np.zeros(len(clusters), dtype=bool)
+    free = itertools.count(int(clusters.max(initial=-1)) + 1 if next_number is None else next_number)
+    result = np.array([final.get(number, NOISE) for number in clusters.tolist()], dtype=np.int64)
+    decided = (result == NOISE) & (clusters != NOISE)
+    made: list[int] = []
+    for number, labels in parts.items():
+        numbers = np.array([number, *itertools.islice(free, int(labels.max(initial=0)))], dtype=np.int64)
+        inside = clusters == number
+        result[inside] = numbers[labels]
+        decided |= inside
+        made += numbers.tolist()
+    certain = np.zeros(len(clusters), dtype=bool)
+    moved = certain.copy()
+    rows = {path: row for row, path in enumerate(paths)}
     for path, target in plan.misplaced.items():
-        row, cluster = rows[path], final.get(target, _NOISE)
+        row, cluster = rows[path], final.get(target, NOISE)
         moved[row] = cluster != result[row]
+        certain[row] = True
         result[row] = cluster
+    new_names = dict(plan.names)
+    for text, inside_paths in plan.new_clusters:
+        made.append(next(free))
+        chosen = [rows[path] for path in inside_paths]
+        result[chosen], certain[chosen] = made[-1], True
+        new_names[made[-1]] = text
+    certain[[rows[path] for path in plan.pinned]] = True
     merged = {number: cluster for number, cluster in final.items() if cluster != number}
-    return PlanResult(result, _names_after(plan, names, merged, result, name), merged, moved)
+    return PlanResult(
+        clusters=result,
+        names=_names_after(new_names, names, merged, result, name),
+        merged=merged,
+        moved=moved,
+        decided=decided | certain,
+        made=tuple(made),
+        certain=certain,
+    )
+
+
+def decisions_after(
+    decisions: Decisions,
+    names: Mapping[int, str],
+    result: PlanResult,
+    images: Sequence[tuple[bytes, str]],
+    decided: Mapping[int, tuple[bytes, str]],
+) -> Decisions:
+    """Return the decisions after a plan.
+
+    Args:
+        decisions: Those before.
+        names: The names of clusters before.
+        result: The clustering after the plan.
+        images: The digest and the absolute path of each image.
+        decided: The images decided before, by row.
+    """
+    changed = {number for number in {*names, *result.names} if names.get(number) != result.names.get(number)}
+    kept = {number: text for number, text in decisions.names.items() if number not in changed}
+    known = {key: result.merged.get(cluster, cluster) for key, cluster in decisions.images.items()}
+    for row in np.flatnonzero(result.decided).tolist():
+        known.pop(decided.get(row, images[row]), None)
+        known[images[row]] = int(result.clusters[row])
+    merges = {number: result.merged.get(into, into) for number, into in decisions.merges.items()}
+    return Decisions(
+        names={**kept, **{number: result.names[number] for number in changed if number in result.names}},
+        merges={number: into for number, into in {**merges, **result.merged}.items() if into != NOISE},
+        made=frozenset({*decisions.made, *result.made} - result.merged.keys()),
+        images=known,
+    )
 
 
 def _names_after(
-    plan: Plan, names: Mapping[int, str], merged: Mapping[int, int], clusters: npt.NDArray[np.int64], name: str
+    new: Mapping[int, str],
+    names: Mapping[int, str],
+    merged: Mapping[int, int],
+    clusters: npt.NDArray[np.int64],
+    name: str,
 ) -> dict[int, str]:
     after = {number: text for number, text in names.items() if number not in merged}
     for number in sorted(merged):
         if number in names:
             after.setdefault(merged[number], names[number])
-    after |= plan.names
+    after |= new
     present = {int(number) for number in np.unique(clusters) if number >= 0}
     after = {number: text for number, text in sorted(after.items()) if text and number in present}
     seen: dict[str, int] = {}
     for number, text in after.items():
-        if seen.setdefault(text.casefold(), number) != number:
-            raise PlanError(f"{name} gives two clusters the name {_quoted(text)}; merge them, or change one name")
+        other = seen.setdefault(text.casefold(), number)
+        # Clusters that come back from an earlier clustering can have the same name.
+        if other != number and (number in new or other in new):
+            raise PlanError(f"{name} gives two clusters the name {quoted(text)}; merge them, or change one name")
     return after
 
 
@@ -185,94 +233,3 @@ def _final_cluster(number: int, merges: Mapping[int, int], name: str) -> int:
             raise PlanError(f"{name} contains a cycle of merges: {cycle}; remove one of them")
         chain.append(number)
     return number
-
-
-def _names(value: dict[str, Any], name: str) -> dict[int, str]:
-    names = value.get("names", {})
-    if not isinstance(names, dict):
-        raise PlanError(f"{name}: names is {_quoted(names)}; it must map cluster numbers to names; {_REMEDY}")
-    checked: dict[int, str] = {}
-    for key, text in names.items():
-        if not re.fullmatch(r"[0-9]{1,9}", key):
-            raise PlanError(f"{name}: the key {_quoted(key)} of names is not a cluster number; {_REMEDY}")
-        if int(key) in checked:
-            raise PlanError(f"{name} names cluster {int(key)} twice; {_REMEDY}")
-        checked[int(key)] = _checked_name(text, name)
-    return checked
-
-
-def _checked_name(text: Any, name: str) -> str:
-    if not isinstance(text, str):
-        raise PlanError(f"{name}: the name {_quoted(text)} is not text; {_REMEDY}")
-    checked = unicodedata.normalize("NFC", text.strip())
-    if len(checked) > _LONGEST_NAME:
-        raise PlanError(
-            f"{name}: the name {_quoted(checked)} has {len(checked)} characters; at most {_LONGEST_NAME} are allowed"
-        )
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in checked):
-        raise PlanError(f"{name}: the name {_quoted(checked)} contains control characters; remove them")
-    return checked
-
-
-def _merges(value: dict[str, Any], name: str) -> dict[int, int]:
-    merges: dict[int, int] = {}
-    for entry in _entries(value, "merges", {"from", "into"}, name):
-        source, target = _cluster(entry["from"], name), _cluster(entry["into"], name)
-        if source == _NOISE:
-            raise PlanError(f"{name} merges noise into cluster {target}; use imgcluster cluster --assign-noise instead")
-        if source == target:
-            raise PlanError(f"{name} merges cluster {source} into itself; remove this merge")
-        if source in merges:
-            raise PlanError(f"{name} merges cluster {source} twice; remove one of these merges")
-        merges[source] = target
-    return merges
-
-
-def _misplaced(value: dict[str, Any], name: str) -> dict[str, int]:
-    misplaced: dict[str, int] = {}
-    for entry in _entries(value, "misplaced", {"path", "to"}, name):
-        path = entry["path"]
-        if not isinstance(path, str):
-            raise PlanError(f"{name}: the path {_quoted(path)} of a misplaced image is not text; {_REMEDY}")
-        if path in misplaced:
-            raise PlanError(f"{name} corrects the image {_quoted(path)} twice; remove one of these entries")
-        misplaced[path] = _cluster(entry["to"], name)
-    return misplaced
-
-
-def _entries(value: dict[str, Any], key: str, keys: set[str], name: str) -> list[dict[str, Any]]:
-    entries = value.get(key, [])
-    if not isinstance(entries, list):
-        raise PlanError(f"{name}: {key} is {_quoted(entries)}; it must be a list; {_REMEDY}")
-    for entry in entries:
-        if not isinstance(entry, dict) or entry.keys() != keys:
-            raise PlanError(
-                f"{name}: an entry of {key} is {_quoted(entry)}; its keys must be {', '.join(sorted(keys))}; {_REMEDY}"
-            )
-    return entries
-
-
-def _cluster(value: Any, name: str) -> int:
-    if value == "noise":
-        return _NOISE
-    if not _is_integer(value) or value < 0:
-        raise PlanError(f'{name} refers to cluster {_quoted(value)}; a cluster is an integer of at least 0, or "noise"')
-    return int(value)
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"duplicate key {next(_quoted(key) for key in keys if keys.count(key) > 1)}")
-    return value
-
-
-def _quoted(value: Any) -> str:
-    """Return a value for a message: one line of at most 60 characters."""
-    text = json.dumps(value, ensure_ascii=True) if not isinstance(value, str) else repr(value)
-    return text if len(text) <= 60 else text[:59] + "…"

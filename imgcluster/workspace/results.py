@@ -97,13 +97,14 @@ def read_results(workspace: Workspace, manifest: dict[str, Any]) -> Results:
     identity = encoder_identity(workspace, manifest)
     if not workspace.metrics.exists() and workspace.applied.is_dir():
         raise WorkspaceError(
-            f"applying a plan was interrupted in {workspace.path}: apply it again, or run imgcluster undo"
+            f"the last step was interrupted in {workspace.path}: repeat it, run imgcluster cluster, or imgcluster undo"
         )
     workspace.require(workspace.metrics, "run imgcluster cluster first")
     metrics = workspace.read_metrics()
     if metrics.get("fingerprint") != contents(workspace.embeddings, identity).fingerprint:
         raise WorkspaceError(
-            f"the clusters in {workspace.path} are outdated, its embeddings have changed: run imgcluster cluster again"
+            f"the clusters in {workspace.path} are outdated, its embeddings have changed: run imgcluster cluster again "
+            "or, to keep the clusters, imgcluster assign"
         )
     return read_tables(workspace, metrics)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import re
 import time
 from collections.abc import Sequence
@@ -335,10 +336,14 @@ def rows_of(table: pa.Table) -> list[Row]:
     return [Row(*values) for values in zip(*columns, vectors, *statistics, sources, strict=True)]
 
 
-def remove_shards(shards: Sequence[Path]) -> None:
-    """Remove shards that were replaced."""
+def remove_shards(shards: Sequence[Path], archive: Path | None = None) -> None:
+    """Remove shards that were replaced, or move them to the folder `archive`."""
     for shard in shards:
-        remove(shard)
+        if archive is None:
+            remove(shard)
+        elif os.path.lexists(shard):
+            archive.mkdir(exist_ok=True)
+            os.replace(shard, archive / shard.name)
 
 
 def _row_hash(location: str, digest: bytes) -> int:

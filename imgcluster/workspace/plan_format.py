@@ -1,0 +1,224 @@
+"""Plans: what a user decided on the page about clusters and images.
+
+A plan is a JSON file::
+
+    {"imgcluster_plan": 1, "clustering": "<identity>", "names": {"3": "beach"},
+     "merges": [{"from": 5, "into": 2}], "misplaced": [{"path": "a/b.jpg", "to": 4}],
+     "splits": [{"cluster": 6, "parts": 2}], "new_clusters": [{"name": "dogs", "paths": ["a/c.jpg"]}],
+     "pinned": ["a/d.jpg"]}
+
+where ``"into"`` and ``"to"`` may be ``"noise"``, and all keys but the first two may be missing. Clusters keep their
+numbers; that of a merged cluster is not used again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from imgcluster.errors import PlanError
+from imgcluster.workspace.decisions import name_problem
+
+__all__ = ["NOISE", "REMEDY", "VERSION", "Plan", "quoted", "read_plan"]
+
+VERSION: Final = 1
+"""The version of the plan's format; newer ones are refused."""
+
+NOISE: Final = -1
+REMEDY: Final = "save it again on the page"
+_KEYS: Final = {
+    *("imgcluster_plan", "clustering", "names", "merges", "misplaced"),
+    *("splits", "new_clusters", "pinned"),
+}
+_MOST_PARTS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A parsed plan; −1 stands for noise.
+
+    Attributes:
+        clustering: The identity of the clustering that the plan was made for.
+        names: New names by cluster; "" removes the name.
+        merges: The target cluster of each merged cluster.
+        misplaced: The target cluster of each corrected image, by its path in ``assignments.csv``.
+        splits: The number of parts of each cluster that is split.
+        new_clusters: The name ("" for none) and the paths of the images of each new cluster.
+        pinned: The paths of images that stay in their clusters.
+    """
+
+    clustering: str
+    names: Mapping[int, str]
+    merges: Mapping[int, int]
+    misplaced: Mapping[str, int]
+    splits: Mapping[int, int] = field(default_factory=dict)
+    new_clusters: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    pinned: frozenset[str] = frozenset()
+
+
+def read_plan(text: str, name: str) -> Plan:
+    """Parse a plan; messages call it `name`.
+
+    Raises:
+        PlanError: It is not a valid plan.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_reject_duplicate_keys)
+    except (ValueError, RecursionError) as error:
+        raise PlanError(f"{name} is not valid JSON ({' '.join(str(error).split())}); {REMEDY}") from None
+    if not isinstance(value, dict) or "imgcluster_plan" not in value:
+        raise PlanError(f"{name} is not a plan: the key imgcluster_plan is missing; {REMEDY}")
+    version = value["imgcluster_plan"]
+    if not _is_integer(version) or version < 1:
+        raise PlanError(
+            f"{name} has format version {quoted(version)}; this imgcluster reads version {VERSION}; {REMEDY}"
+        )
+    if version > VERSION:
+        raise PlanError(
+            f"{name} has format version {version}; this imgcluster reads version {VERSION}: upgrade imgcluster"
+        )
+    for key in value.keys() - _KEYS:
+        raise PlanError(f"{name} has the unknown key {quoted(key)}; allowed are {', '.join(sorted(_KEYS))}")
+    if not isinstance(value.get("clustering"), str):
+        raise PlanError(f"{name} is not a valid plan: the key clustering is missing or not text; {REMEDY}")
+    return Plan(
+        clustering=value["clustering"],
+        names=_names(value, name),
+        merges=_merges(value, name),
+        misplaced=_misplaced(value, name),
+        splits=_splits(value, name),
+        new_clusters=_new_clusters(value, name),
+        pinned=_pinned(value, name),
+    )
+
+
+def _names(value: dict[str, Any], name: str) -> dict[int, str]:
+    names = value.get("names", {})
+    if not isinstance(names, dict):
+        raise PlanError(f"{name}: names is {quoted(names)}; it must map cluster numbers to names; {REMEDY}")
+    checked: dict[int, str] = {}
+    for key, text in names.items():
+        if not re.fullmatch(r"[0-9]{1,9}", key):
+            raise PlanError(f"{name}: the key {quoted(key)} of names is not a cluster number; {REMEDY}")
+        if int(key) in checked:
+            raise PlanError(f"{name} names cluster {int(key)} twice; {REMEDY}")
+        checked[int(key)] = _checked_name(text, name)
+    return checked
+
+
+def _checked_name(text: Any, name: str) -> str:
+    if not isinstance(text, str):
+        raise PlanError(f"{name}: the name {quoted(text)} is not text; {REMEDY}")
+    checked = unicodedata.normalize("NFC", text.strip())
+    problem = name_problem(checked)
+    if problem:
+        raise PlanError(f"{name}: the name {quoted(checked)} {problem}")
+    return checked
+
+
+def _merges(value: dict[str, Any], name: str) -> dict[int, int]:
+    merges: dict[int, int] = {}
+    for entry in _entries(value, "merges", {"from", "into"}, name):
+        source, target = _cluster(entry["from"], name), _cluster(entry["into"], name)
+        if source == NOISE:
+            raise PlanError(f"{name} merges noise into cluster {target}; use imgcluster cluster --assign-noise instead")
+        if source == target:
+            raise PlanError(f"{name} merges cluster {source} into itself; remove this merge")
+        if source in merges:
+            raise PlanError(f"{name} merges cluster {source} twice; remove one of these merges")
+        merges[source] = target
+    return merges
+
+
+def _misplaced(value: dict[str, Any], name: str) -> dict[str, int]:
+    misplaced: dict[str, int] = {}
+    for entry in _entries(value, "misplaced", {"path", "to"}, name):
+        path = entry["path"]
+        if not isinstance(path, str):
+            raise PlanError(f"{name}: the path {quoted(path)} of a misplaced image is not text; {REMEDY}")
+        if path in misplaced:
+            raise PlanError(f"{name} corrects the image {quoted(path)} twice; remove one of these entries")
+        misplaced[path] = _cluster(entry["to"], name)
+    return misplaced
+
+
+def _splits(value: dict[str, Any], name: str) -> dict[int, int]:
+    splits: dict[int, int] = {}
+    for entry in _entries(value, "splits", {"cluster", "parts"}, name):
+        number, parts = _cluster(entry["cluster"], name), entry["parts"]
+        if number == NOISE:
+            raise PlanError(f"{name} splits noise; make a new cluster from some of its images instead")
+        if not _is_integer(parts) or not 2 <= parts <= _MOST_PARTS:
+            raise PlanError(
+                f"{name} splits cluster {number} into {quoted(parts)} parts; allowed are 2 to {_MOST_PARTS}"
+            )
+        if number in splits:
+            raise PlanError(f"{name} splits cluster {number} twice; remove one of these splits")
+        splits[number] = parts
+    return splits
+
+
+def _new_clusters(value: dict[str, Any], name: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    clusters, seen = [], set(_misplaced(value, name))
+    for entry in _entries(value, "new_clusters", {"name", "paths"}, name):
+        paths = _paths(entry["paths"], "the paths of a new cluster", name)
+        if not paths:
+            raise PlanError(f"{name} has a new cluster without images; remove it")
+        for path in paths:
+            if path in seen:
+                raise PlanError(f"{name} puts the image {quoted(path)} into two clusters; remove one of these entries")
+            seen.add(path)
+        clusters.append((_checked_name(entry["name"], name), tuple(paths)))
+    return tuple(clusters)
+
+
+def _pinned(value: dict[str, Any], name: str) -> frozenset[str]:
+    return frozenset(_paths(value.get("pinned", []), "pinned", name))
+
+
+def _paths(paths: Any, what: str, name: str) -> list[str]:
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        raise PlanError(f"{name}: {what} is {quoted(paths)}; it must be a list of paths; {REMEDY}")
+    return paths
+
+
+def _entries(value: dict[str, Any], key: str, keys: set[str], name: str) -> list[dict[str, Any]]:
+    entries = value.get(key, [])
+    if not isinstance(entries, list):
+        raise PlanError(f"{name}: {key} is {quoted(entries)}; it must be a list; {REMEDY}")
+    for entry in entries:
+        if not isinstance(entry, dict) or entry.keys() != keys:
+            raise PlanError(
+                f"{name}: an entry of {key} is {quoted(entry)}; its keys must be {', '.join(sorted(keys))}; {REMEDY}"
+            )
+    return entries
+
+
+def _cluster(value: Any, name: str) -> int:
+    if value == "noise":
+        return NOISE
+    if not _is_integer(value) or value < 0:
+        raise PlanError(f'{name} refers to cluster {quoted(value)}; a cluster is an integer of at least 0, or "noise"')
+    return int(value)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"duplicate key {next(quoted(key) for key in keys if keys.count(key) > 1)}")
+    return value
+
+
+def quoted(value: Any) -> str:
+    """Return a value for a message: one line of at most 60 characters."""
+    text = json.dumps(value, ensure_ascii=True) if not isinstance(value, str) else repr(value)
+    return text if len(text) <= 60 else text[:59] + "…"
