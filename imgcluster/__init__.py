@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from imgcluster.commands.encoders import EncoderEntry, encoder_info, encoder_list
     from imgcluster.commands.evaluate import EvaluateSummary, evaluate
+    from imgcluster.commands.history import HistorySummary, history
     from imgcluster.commands.load import Collection, load
     from imgcluster.commands.report import ReportSummary, report_page
     from imgcluster.commands.run import RunSummary, run
@@ -89,6 +90,8 @@ _HOME: Final = {
     "encoder_list": "commands.encoders",
     "EvaluateSummary": "commands.evaluate",
     "evaluate": "commands.evaluate",
+    "HistorySummary": "commands.history",
+    "history": "commands.history",
     "Collection": "commands.load",
     "load": "commands.load",
     "ReportSummary": "commands.report",
@@ -123,6 +126,7 @@ __all__ = [
     "EncoderInfo",
     "EncoderOptions",
     "EvaluateSummary",
+    "HistorySummary",
     "ImgclusterError",
     "NoImagesError",
     "PlacementError",
@@ -149,6 +153,7 @@ __all__ = [
     "encoder_pull",
     "encoder_remove",
     "evaluate",
+    "history",
     "load",
     "report_page",
     "run",

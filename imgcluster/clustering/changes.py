@@ -59,8 +59,11 @@ def compare_clusterings(before: Labels, after: Labels, removed: Mapping[int, int
     flows = Counter(zip(before.tolist(), after.tolist(), strict=True))
     old = sorted({number for number, _ in flows if number >= 0} | {number for number in removed if number >= 0})
     new = sorted({number for _, number in flows if number >= 0})
-    incoming = {number: {old_: count for (old_, new_), count in flows.items() if new_ == number} for number in new}
-    outgoing = {number: {new_: count for (old_, new_), count in flows.items() if old_ == number} for number in old}
+    incoming: dict[int, dict[int, int]] = {number: {} for number in new}
+    outgoing: dict[int, dict[int, int]] = {number: {} for number in old}
+    for (source, target), count in flows.items():
+        incoming.get(target, {})[source] = count
+        outgoing.get(source, {})[target] = count
     # The cluster of more than half of the former images, and the former cluster of more than half of the images.
     parents = {number: _majority(incoming[number]) for number in new}
     children = {number: _majority(outgoing[number]) for number in old}

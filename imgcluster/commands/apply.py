@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from imgcluster.clustering.settings import Settings
 from imgcluster.commands.confusion import Confusion, read_confusion, write_confusion
-from imgcluster.commands.history import changing_results, recover, relocate_placed, rewrite_page
 from imgcluster.commands.numbering import Earlier, read_earlier, write_earlier
 from imgcluster.commands.page import with_normalized_lengths
+from imgcluster.commands.steps import changing_results, recover, relocate_placed, rewrite_page
 from imgcluster.errors import PlanError, UsageError, WorkspaceError
 from imgcluster.evaluation.internal import measure
 from imgcluster.fileio.atomic import remove

@@ -13,12 +13,12 @@ from imgcluster.clustering import METHODS, Settings, choose_method
 from imgcluster.clustering.changes import ClusterChange
 from imgcluster.clustering.run import cluster_embeddings
 from imgcluster.commands.cluster_warnings import about_changes, about_encoder, about_groups, about_statistics, quality
-from imgcluster.commands.history import recover
 from imgcluster.commands.naming import suggested_names, vocabulary_of
 from imgcluster.commands.numbering import Earlier, Numbered, number_clusters, read_earlier
 from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish
 from imgcluster.commands.replace_results import read_placement, return_interrupted_move
+from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.errors import WorkspaceError
 from imgcluster.evaluation.internal import measure

@@ -11,8 +11,8 @@ from typing import Any
 
 from imgcluster._version import versions
 from imgcluster.commands.embed_run import EmbedRun
-from imgcluster.commands.history import recover
 from imgcluster.commands.replace_results import read_placement, require_not_moved, return_interrupted_move
+from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.encoders import Encoder
 from imgcluster.errors import NoImagesError, UsageError, WorkspaceError
@@ -275,6 +275,8 @@ class _WorkspaceUpdate:
         }
         manifest = {key: value for key, value in self._workspace.manifest.items() if key != "fresh"}
         self._workspace.write_manifest(manifest | record)
+        if self._begun:
+            begin_state(self._workspace, "embed", f"{run.new} new, {run.changed} changed, {vanished} removed")
         return summary
 
     def _all_skipped(self, run: EmbedRun, scope: Scope) -> tuple[dict[str, str], set[str]]:

@@ -9,10 +9,10 @@ from typing import Any
 
 from imgcluster._version import __version__
 from imgcluster.clustering.changes import ClusterChange
-from imgcluster.commands.history import changing_results
 from imgcluster.commands.numbering import Earlier, write_earlier
 from imgcluster.commands.page import write_page
 from imgcluster.commands.replace_results import update_placement
+from imgcluster.commands.steps import changing_results
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import write_table

@@ -11,11 +11,11 @@ from typing import Any, Final
 import numpy as np
 
 from imgcluster.clustering.zero_shot import assign_to_groups
-from imgcluster.commands.history import recover
 from imgcluster.commands.numbering import Earlier, describe, read_earlier
 from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish
 from imgcluster.commands.replace_results import read_placement, return_interrupted_move
+from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.commands.text import info_of, open_text, require_text
 from imgcluster.encoders.text_encoder import TextEncoder
@@ -143,7 +143,6 @@ def sort(
         _require_no_decisions(earlier.decisions, discard=discard_decisions)
         embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
         watch.lap("load")
-
         text = open_text(info, device=device, on_progress=on_progress)
         assert text is not None
         layer = _assign(text, embeddings.vectors, groups, threshold, on_progress)

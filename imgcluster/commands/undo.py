@@ -1,12 +1,12 @@
-"""`undo`: undo the last plan or, without one, the placement of files."""
+"""`undo`: undo the last step or, without one, the placement of files."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 
-from imgcluster.commands.history import rewrite_page, undo_state, undoable_state
 from imgcluster.commands.replace_results import read_placement
+from imgcluster.commands.steps import rewrite_page, undo_state, undoable_state
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
@@ -45,7 +45,9 @@ def undo(
     dry_run: bool = False,
     on_progress: OnProgress = ignore_progress,
 ) -> UndoSummary:
-    """Undo the last plan or, if there is none, the placement: moved files return, links and copies are removed.
+    """Undo the last step or, if there is none, the placement: moved files return, links and copies are removed.
+
+    Steps are plans, clusterings and assignments after the first clustering, together with the `embed` before them.
 
     Args:
         workspace: The workspace folder.
@@ -73,7 +75,7 @@ def undo(
                 dry_run=dry_run,
             )
         if journal is None:
-            raise WorkspaceError(f"nothing to undo in {workspace.path}: no plan was applied and no files are placed")
+            raise WorkspaceError(f"nothing to undo in {workspace.path}: no step is recorded and no files are placed")
         total = len(journal.entries)
         undone = undo_placement(
             journal, workspace.journal, dry_run=dry_run, step=lambda done: on_progress(Progress("undo", done, total))

@@ -80,7 +80,7 @@ class Workspace:
             if not is_link(folder) and folder.is_dir():
                 own += folder.iterdir()
         if self.applied.is_dir():
-            own += [*self.applied.glob("*/*"), *self.applied.glob("*/embeddings/*")]
+            own += self.applied.glob("*/*")
         for path in sorted(own):
             if is_link(path):
                 raise WorkspaceError(
