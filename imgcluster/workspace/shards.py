@@ -53,7 +53,7 @@ _SECONDS_PER_SHARD: Final = 60.0
 
 _NAME: Final = re.compile(r"shard-[0-9]{6,}\.parquet")
 _IDENTITY_KEY: Final = b"imgcluster.encoder"
-_STATISTICS: Final = ("brightness", "colour")
+_STATISTICS: Final = ("brightness", "colour", "contrast", "sharpness")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,8 @@ class Row:
         embedding: ``float32 (embedding_size,)``.
         brightness: As in `decode.Decoded`; NaN if an older version did not measure it.
         color: Colorfulness, as in `decode.Decoded`; NaN if an older version did not measure it.
+        contrast: As in `decode.Decoded`; NaN if an older version did not measure it.
+        sharpness: As in `decode.Decoded`; NaN if it has no edges or an older version did not measure it.
         source: The folder that the user named.
     """
 
@@ -84,6 +86,8 @@ class Row:
     embedding: npt.NDArray[np.float32]
     brightness: float = math.nan
     color: float = math.nan
+    contrast: float = math.nan
+    sharpness: float = math.nan
     source: str = ""
 
 
@@ -95,7 +99,7 @@ class Embeddings:
         locations: The n absolute paths, as texts.
         roots: The distinct folders that the user named, sorted.
         sizes: Width and height of the originals in pixels, ``int32 (n, 2)``.
-        statistics: Brightness and colorfulness, ``float32 (n, 2)``; NaN if not measured.
+        statistics: Brightness, colorfulness, contrast and sharpness, ``float32 (n, 4)``; NaN if not measured.
         vectors: ``float32 (n, embedding_size)``.
         fingerprint: A digest of all paths, contents and the encoder.
         content_order: The rows sorted by the digests of the files, ``int64 (n,)``; it does not depend on file names.
@@ -216,10 +220,10 @@ def load(folder: Path, identity: str) -> Embeddings:
 
     vectors: npt.NDArray[np.float32] | None = None
     sizes = np.zeros((len(newest), 2), dtype=np.int32)
-    statistics = np.full((len(newest), 2), np.nan, dtype=np.float32)
+    statistics = np.full((len(newest), len(_STATISTICS)), np.nan, dtype=np.float32)
     for shard, target in zip(shards, targets, strict=True):
-        measured = _has_statistics(shard)
-        table = _read(shard, ["width", "height", *(_STATISTICS if measured else ()), "embedding"])
+        measured = [name for name in _STATISTICS if name in _schema(shard).names]
+        table = _read(shard, ["width", "height", *measured, "embedding"])
         column = table.column("embedding").combine_chunks()
         values = column.flatten().to_numpy(zero_copy_only=False).reshape(len(table), -1)
         if vectors is None:
@@ -228,9 +232,8 @@ def load(folder: Path, identity: str) -> Embeddings:
         vectors[target[used]] = values[used]
         sizes[target[used], 0] = table.column("width").to_numpy()[used]
         sizes[target[used], 1] = table.column("height").to_numpy()[used]
-        if measured:
-            for number, name in enumerate(_STATISTICS):
-                statistics[target[used], number] = table.column(name).to_numpy()[used]
+        for name in measured:
+            statistics[target[used], _STATISTICS.index(name)] = table.column(name).to_numpy()[used]
     if vectors is None:
         vectors = np.empty((0, 0), dtype=np.float32)
     total = sum(_row_hash(location, digest) for location, (_, _, digest, _) in newest)
@@ -297,6 +300,8 @@ class ShardWriter:
             "height": (pa.int32(), [row.height for row in rows]),
             "brightness": (pa.float32(), [row.brightness for row in rows]),
             "colour": (pa.float32(), [row.color for row in rows]),
+            "contrast": (pa.float32(), [row.contrast for row in rows]),
+            "sharpness": (pa.float32(), [row.sharpness for row in rows]),
             "source": (pa.string(), [row.source or row.root for row in rows]),
         }
         arrays = [pa.array(values, type=kind) for kind, values in fields.values()]
@@ -359,6 +364,9 @@ def _read(shard: Path, columns: list[str] | None) -> pa.Table:
             raise KeyError(f"its columns are {table.column_names}")
         if "embedding" in table.column_names and not pa.types.is_fixed_size_list(table.schema.field("embedding").type):
             raise TypeError(f"its embeddings are of type {table.schema.field('embedding').type}")
+        for name in {"path", "root", "source"} & set(table.column_names):
+            if not pa.types.is_string(table.schema.field(name).type):
+                raise TypeError(f"its column {name} is of type {table.schema.field(name).type}")
         return table
     # Arrow raises arbitrary exceptions for damaged files; only errors of the operating system have an errno.
     except Exception as error:
@@ -374,10 +382,6 @@ def _read_files(shard: Path) -> list[tuple[str, bytes, str]]:
     table = _read(shard, list(dict.fromkeys(["root", "path", "digest", source])))
     columns = (table.column(name).to_pylist() for name in ("root", "path", "digest", source))
     return [(absolute_path(root, path), digest, named) for root, path, digest, named in zip(*columns, strict=True)]
-
-
-def _has_statistics(shard: Path) -> bool:
-    return set(_STATISTICS) <= set(_schema(shard).names)
 
 
 def _identity_of(shard: Path) -> str:
