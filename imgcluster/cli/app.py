@@ -12,6 +12,7 @@ from imgcluster.cli import (
     cluster,
     compare,
     doctor,
+    duplicates,
     embed,
     encoders,
     evaluate,
@@ -41,6 +42,7 @@ app.command("cluster", cls=CommandWithMethods)(cluster.cluster_command)
 app.command("run", cls=CommandWithMethods)(run.run_command)
 app.command("search")(search.search_command)
 app.command("sort")(sort.sort_command)
+app.command("duplicates")(duplicates.duplicates_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("compare")(compare.compare_command)
 app.command("report")(report.report_command)
