@@ -17,7 +17,7 @@ from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.names import match_names, read_names
 from imgcluster.workspace.results import Results
 from imgcluster.workspace.shards import Embeddings
-from imgcluster.workspace.table_columns import ASSIGNMENTS, CLUSTERS, ClusterRow
+from imgcluster.workspace.table_columns import ASSIGNMENTS, CLUSTERS, PHOTOGRAPH, ClusterRow
 
 __all__ = ["ClusteringTables", "rounded"]
 
@@ -81,7 +81,7 @@ class ClusteringTables:
         """
         self._check_every_image_has_one_row()
         layers = [f"layer_{number}" for number in range(len(self.clustering.layers))]
-        write_table(self._workspace.assignments, (*ASSIGNMENTS, *layers), self._assignment_rows())
+        write_table(self._workspace.assignments, (*ASSIGNMENTS, *layers, *PHOTOGRAPH), self._assignment_rows())
         write_table(self._workspace.clusters_table, CLUSTERS, self._cluster_rows())
 
     def results(self, metrics: dict[str, Any]) -> Results:
@@ -111,12 +111,14 @@ class ClusteringTables:
             self._measures.distances.tolist(),
             self.clustering.runner_up.tolist(),
             zip(*(layer.labels.tolist() for layer in self.clustering.layers), strict=True),
+            self.embeddings.exif,
             strict=True,
         )
-        for row, (path, label, confidence, distance, runner_up, layers) in enumerate(columns):
+        for row, (path, label, confidence, distance, runner_up, layers, exif) in enumerate(columns):
             distance_text = None if np.isnan(distance) else f"{distance:.4f}"
+            photograph = (exif.captured, exif.camera, exif.orientation or None)
             second = None if runner_up < 0 else runner_up
-            yield path, label, f"{confidence:.4f}", distance_text, row in medoids, second, *layers
+            yield path, label, f"{confidence:.4f}", distance_text, row in medoids, second, *layers, *photograph
 
     def _cluster_rows(self) -> Iterator[Sequence[Any]]:
         for row in self.rows:
