@@ -14,6 +14,7 @@ from imgcluster.errors import UsageError
 __all__ = [
     "FILTERS",
     "METRICS",
+    "NO_EXIF",
     "POOLINGS",
     "PRECISIONS",
     "RESIZE_RULES",
@@ -22,6 +23,7 @@ __all__ = [
     "Clustering",
     "ClusteringResult",
     "Confidence",
+    "Exif",
     "InputSpec",
     "Labels",
     "Layer",
@@ -128,6 +130,24 @@ class InputSpec:
         box_width, box_height = self.width * scale, self.height * scale
         left, upper = (width - box_width) / 2, (height - box_height) / 2
         return (max(0.0, left), max(0.0, upper), min(left + box_width, width), min(upper + box_height, height))
+
+
+@dataclass(frozen=True, slots=True)
+class Exif:
+    """What EXIF says of a photograph.
+
+    Attributes:
+        captured: When it was taken, in local time (ISO 8601, with the offset from UTC if it is known); "" if unknown.
+        camera: Make and model; "" if unknown.
+        orientation: 1 to 8, where 1 is upright; 0 if unknown.
+    """
+
+    captured: str = ""
+    camera: str = ""
+    orientation: int = 0
+
+
+NO_EXIF: Final = Exif()
 
 
 @dataclass(frozen=True, slots=True)

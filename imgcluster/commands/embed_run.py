@@ -128,6 +128,7 @@ class EmbedRun:
                     embedding=vector,
                     brightness=loaded.image.brightness,
                     color=loaded.image.color,
+                    exif=loaded.image.exif,
                 )
             )
         self._batch.clear()

@@ -141,6 +141,9 @@ def _columns(base: str, embeddings: Embeddings, results: Results | None, files: 
             columns["runner_up"] = [None if number < 0 else number for number in results.runner_ups.tolist()]
     columns["width"] = [width or None for width in embeddings.sizes[:, 0].tolist()]
     columns["height"] = [height or None for height in embeddings.sizes[:, 1].tolist()]
+    columns["captured"] = [exif.captured or None for exif in embeddings.exif]
+    columns["camera"] = [exif.camera or None for exif in embeddings.exif]
+    columns["orientation"] = [exif.orientation or None for exif in embeddings.exif]
     return columns
 
 

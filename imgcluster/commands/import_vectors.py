@@ -26,7 +26,7 @@ from imgcluster.images.decode import Header, quiet_decoders, read_header
 from imgcluster.images.load import default_workers, in_order
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.types import Metric, Vectors, check_metric
+from imgcluster.types import NO_EXIF, Metric, Vectors, check_metric
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import IMPORTED
 from imgcluster.workspace.shards import (
@@ -247,6 +247,7 @@ def _rows(locations: list[str], values: Vectors, base: str) -> Iterator[Row]:
             width=header.width if header else 0,
             height=header.height if header else 0,
             embedding=vector,
+            exif=header.exif if header else NO_EXIF,
         )
 
 

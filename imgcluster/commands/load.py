@@ -29,6 +29,9 @@ class Collection:
         vectors: The embeddings, ``float32 (n, embedding_size)``.
         labels: The cluster of each image, ``int64 (n,)``; -1 is noise. None where nothing is clustered yet.
         confidence: ``float64 (n,)`` in [0, 1]; None where nothing is clustered yet.
+        captured: When each photograph was taken (ISO 8601, local time); "" if unknown.
+        cameras: The camera of each photograph; "" if unknown.
+        orientations: The EXIF orientation, 1 to 8, ``int64 (n,)``; 0 if unknown.
         clusters: The rows of ``clusters.csv``, by column; empty where nothing is clustered yet.
     """
 
@@ -38,6 +41,9 @@ class Collection:
     vectors: Vectors
     labels: npt.NDArray[np.int64] | None
     confidence: npt.NDArray[np.float64] | None
+    captured: list[str]
+    cameras: list[str]
+    orientations: npt.NDArray[np.int64]
     clusters: list[dict[str, str]]
 
 
@@ -58,6 +64,9 @@ def load(workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> Collection:
         paths=[relative_path(location, base) for location in embeddings.locations],
         files=embeddings.locations,
         vectors=embeddings.vectors,
+        captured=[exif.captured for exif in embeddings.exif],
+        cameras=[exif.camera for exif in embeddings.exif],
+        orientations=np.array([exif.orientation for exif in embeddings.exif], dtype=np.int64),
         labels=None if results is None else results.clusters,
         confidence=None if results is None else results.confidence,
         clusters=[] if results is None else results.table,

@@ -22,11 +22,11 @@ import numpy.typing as npt
 from PIL import Image, ImageCms, UnidentifiedImageError, features
 
 from imgcluster.errors import one_line
-from imgcluster.images.exif import Exif, exif_of
+from imgcluster.images.exif import exif_of
 from imgcluster.images.formats import PILLOW_FORMATS
 from imgcluster.images.resize import prepare
 from imgcluster.optional import UnavailablePackage, import_optional
-from imgcluster.types import InputSpec, Pixels
+from imgcluster.types import NO_EXIF, Exif, InputSpec, Pixels
 
 __all__ = [
     "Decoded",
@@ -74,6 +74,7 @@ class Decoded:
         height: Height of the upright original, in pixels.
         brightness: Mean of the gray values, in [0, 1].
         color: Mean difference between the largest and the smallest of red, green and blue, in [0, 1]; 0 is gray.
+        exif: Capture time, camera and orientation.
     """
 
     pixels: Pixels
@@ -81,6 +82,7 @@ class Decoded:
     height: int
     brightness: float
     color: float
+    exif: Exif = NO_EXIF
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +135,12 @@ def decode_picture(picture: Image.Image, spec: InputSpec) -> Decoded:
 
 
 def _decoded(image: Image.Image, spec: InputSpec) -> Decoded:
+    exif = exif_of(image)
     left, upper, right, lower = spec.source_box(*image.size)
     # The longer side of the target, because the image may still be turned by 90 degrees.
     picture, width, height = _upright(image, max(spec.width, spec.height) / min(right - left, lower - upper))
     pixels = _pixels(picture, spec, image.info.get("icc_profile"))
-    return Decoded(pixels, width, height, *_statistics(picture))
+    return Decoded(pixels, width, height, *_statistics(picture), exif)
 
 
 @functools.cache

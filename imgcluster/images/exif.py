@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from PIL import Image
 
-__all__ = ["NO_EXIF", "Exif", "exif_of"]
+from imgcluster.types import NO_EXIF, Exif
+
+__all__ = ["exif_of"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -19,24 +20,6 @@ _MAKE, _MODEL, _ORIENTATION, _CHANGED = 0x010F, 0x0110, 0x0112, 0x0132
 # When the photograph was taken and when it was digitized, each with the tag of its offset from UTC.
 _TIMES: Final = ((0x9003, 0x9011), (0x9004, 0x9012))
 _OFFSET: Final = re.compile(r"[+-][0-9]{2}:[0-9]{2}")
-
-
-@dataclass(frozen=True, slots=True)
-class Exif:
-    """What EXIF says of a photograph.
-
-    Attributes:
-        captured: When it was taken, in local time (ISO 8601, with the offset from UTC if it is known); "" if unknown.
-        camera: Make and model; "" if unknown.
-        orientation: 1 to 8, where 1 is upright; 0 if unknown.
-    """
-
-    captured: str = ""
-    camera: str = ""
-    orientation: int = 0
-
-
-NO_EXIF: Final = Exif()
 
 
 def exif_of(image: Image.Image) -> Exif:

@@ -17,7 +17,7 @@ from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.names import match_names, read_names
 from imgcluster.workspace.results import Results
 from imgcluster.workspace.shards import Embeddings
-from imgcluster.workspace.table_columns import ASSIGNMENTS, CLUSTERS, ClusterRow
+from imgcluster.workspace.table_columns import ASSIGNMENTS, CLUSTERS, PHOTOGRAPH, ClusterRow
 
 __all__ = ["ClusteringTables", "rounded"]
 
@@ -83,7 +83,7 @@ class ClusteringTables:
         """
         self._check_every_image_has_one_row()
         layers = [f"layer_{number}" for number in range(len(self.clustering.layers))]
-        columns = (*ASSIGNMENTS, *layers, *(("decision",) if self._decisions else ()))
+        columns = (*ASSIGNMENTS, *layers, *PHOTOGRAPH, *(("decision",) if self._decisions else ()))
         write_table(self._workspace.assignments, columns, self._assignment_rows())
         write_table(self._workspace.clusters_table, CLUSTERS, self._cluster_rows())
 
@@ -114,13 +114,16 @@ class ClusteringTables:
             self._measures.distances.tolist(),
             self.clustering.runner_up.tolist(),
             zip(*(layer.labels.tolist() for layer in self.clustering.layers), strict=True),
+            self.embeddings.exif,
             strict=True,
         )
-        for row, (path, label, confidence, distance, runner_up, layers) in enumerate(columns):
+        for row, (path, label, confidence, distance, runner_up, layers, exif) in enumerate(columns):
             distance_text = None if np.isnan(distance) else f"{distance:.4f}"
+            photograph = (exif.captured, exif.camera, exif.orientation or None)
             second = None if runner_up < 0 else runner_up
             decision = (self._decisions.get(path, ""),) if self._decisions else ()
-            yield path, label, f"{confidence:.4f}", distance_text, row in medoids, second, *layers, *decision
+            facts = f"{confidence:.4f}", distance_text, row in medoids, second
+            yield path, label, *facts, *layers, *photograph, *decision
 
     def _cluster_rows(self) -> Iterator[Sequence[Any]]:
         for row in self.rows:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path, remove, remove_temporary_files
 from imgcluster.fileio.path_text import absolute_path
+from imgcluster.types import NO_EXIF, Exif
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,6 +55,8 @@ _SECONDS_PER_SHARD: Final = 60.0
 _NAME: Final = re.compile(r"shard-[0-9]{6,}\.parquet")
 _IDENTITY_KEY: Final = b"imgcluster.encoder"
 _STATISTICS: Final = ("brightness", "colour")
+_EXIF: Final = ("captured", "camera", "orientation")
+_TEXTS: Final = ("path", "root", "source", "captured", "camera")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class Row:
         brightness: As in `decode.Decoded`; NaN if an older version did not measure it.
         color: Colorfulness, as in `decode.Decoded`; NaN if an older version did not measure it.
         source: The folder that the user named.
+        exif: Capture time, camera and orientation; older versions did not read them.
     """
 
     path: str
@@ -85,6 +89,7 @@ class Row:
     brightness: float = math.nan
     color: float = math.nan
     source: str = ""
+    exif: Exif = NO_EXIF
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,7 @@ class Embeddings:
         roots: The distinct folders that the user named, sorted.
         sizes: Width and height of the originals in pixels, ``int32 (n, 2)``.
         statistics: Brightness and colorfulness, ``float32 (n, 2)``; NaN if not measured.
+        exif: Capture time, camera and orientation of each image.
         vectors: ``float32 (n, embedding_size)``.
         fingerprint: A digest of all paths, contents and the encoder.
         content_order: The rows sorted by the digests of the files, ``int64 (n,)``; it does not depend on file names.
@@ -105,6 +111,7 @@ class Embeddings:
     roots: tuple[str, ...]
     sizes: npt.NDArray[np.int32]
     statistics: npt.NDArray[np.float32]
+    exif: list[Exif]
     vectors: npt.NDArray[np.float32]
     fingerprint: str
     content_order: npt.NDArray[np.int64]
@@ -217,9 +224,12 @@ def load(folder: Path, identity: str) -> Embeddings:
     vectors: npt.NDArray[np.float32] | None = None
     sizes = np.zeros((len(newest), 2), dtype=np.int32)
     statistics = np.full((len(newest), 2), np.nan, dtype=np.float32)
+    exif = [NO_EXIF] * len(newest)
     for shard, target in zip(shards, targets, strict=True):
-        measured = _has_statistics(shard)
-        table = _read(shard, ["width", "height", *(_STATISTICS if measured else ()), "embedding"])
+        present = set(_schema(shard).names)
+        measured, described = (set(names) <= present for names in (_STATISTICS, _EXIF))
+        optional = (*(_STATISTICS if measured else ()), *(_EXIF if described else ()))
+        table = _read(shard, ["width", "height", *optional, "embedding"])
         column = table.column("embedding").combine_chunks()
         values = column.flatten().to_numpy(zero_copy_only=False).reshape(len(table), -1)
         if vectors is None:
@@ -231,6 +241,9 @@ def load(folder: Path, identity: str) -> Embeddings:
         if measured:
             for number, name in enumerate(_STATISTICS):
                 statistics[target[used], number] = table.column(name).to_numpy()[used]
+        for position, value in zip(target.tolist(), _exif_of(table), strict=True):
+            if position >= 0:
+                exif[position] = value
     if vectors is None:
         vectors = np.empty((0, 0), dtype=np.float32)
     total = sum(_row_hash(location, digest) for location, (_, _, digest, _) in newest)
@@ -241,6 +254,7 @@ def load(folder: Path, identity: str) -> Embeddings:
         roots=roots,
         sizes=sizes,
         statistics=statistics,
+        exif=exif,
         vectors=vectors,
         fingerprint=_fingerprint(total, identity),
         content_order=np.array(sorted(range(len(digests)), key=digests.__getitem__), dtype=np.int64),
@@ -299,10 +313,16 @@ class ShardWriter:
             "colour": (pa.float32(), [row.color for row in rows]),
             "source": (pa.string(), [row.source or row.root for row in rows]),
         }
-        arrays = [pa.array(values, type=kind) for kind, values in fields.values()]
+        known: dict[str, tuple[Any, Any]] = {
+            "captured": (pa.string(), [row.exif.captured or None for row in rows]),
+            "camera": (pa.string(), [row.exif.camera or None for row in rows]),
+            "orientation": (pa.int8(), [row.exif.orientation or None for row in rows]),
+        }
+        arrays = [pa.array(values, type=kind) for kind, values in (fields | known).values()]
         arrays.append(pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), size))
         schema = pa.schema(
             [pa.field(name, kind, nullable=False) for name, (kind, _) in fields.items()]
+            + [pa.field(name, kind) for name, (kind, _) in known.items()]
             + [pa.field("embedding", pa.list_(pa.float32(), size), nullable=False)],
             metadata={_IDENTITY_KEY: self._identity.encode()},
         )
@@ -312,8 +332,8 @@ class ShardWriter:
             pq.write_table(
                 pa.Table.from_arrays(arrays, schema=schema),
                 temporary,
-                compression=dict.fromkeys(fields, "zstd") | {"embedding.list.element": "none"},
-                use_dictionary=["root", "source"],
+                compression=dict.fromkeys(fields | known, "zstd") | {"embedding.list.element": "none"},
+                use_dictionary=["root", "source", "camera"],
                 write_statistics=False,
             )
         self._next += 1
@@ -329,7 +349,15 @@ def rows_of(table: pa.Table) -> list[Row]:
     unknown = [math.nan] * len(table)
     statistics = [table.column(name).to_pylist() if name in table.column_names else unknown for name in _STATISTICS]
     sources = table.column("source" if "source" in table.column_names else "root").to_pylist()
-    return [Row(*values) for values in zip(*columns, vectors, *statistics, sources, strict=True)]
+    return [Row(*values) for values in zip(*columns, vectors, *statistics, sources, _exif_of(table), strict=True)]
+
+
+def _exif_of(table: pa.Table) -> list[Exif]:
+    """Return what a table's columns say; most images of a collection without EXIF share one value."""
+    if not set(_EXIF) <= set(table.column_names):
+        return [NO_EXIF] * len(table)
+    rows = zip(*(table.column(name).to_pylist() for name in _EXIF), strict=True)
+    return [Exif(row[0] or "", row[1] or "", row[2] or 0) if any(row) else NO_EXIF for row in rows]
 
 
 def remove_shards(shards: Sequence[Path]) -> None:
@@ -357,6 +385,9 @@ def _read(shard: Path, columns: list[str] | None) -> pa.Table:
         table.validate(full=True)
         if columns is not None and table.column_names != columns:
             raise KeyError(f"its columns are {table.column_names}")
+        wrong = [field for field in table.schema if field.name in _TEXTS and not pa.types.is_string(field.type)]
+        if wrong:
+            raise TypeError(f"its column {wrong[0].name} is of type {wrong[0].type}")
         if "embedding" in table.column_names and not pa.types.is_fixed_size_list(table.schema.field("embedding").type):
             raise TypeError(f"its embeddings are of type {table.schema.field('embedding').type}")
         return table
@@ -374,10 +405,6 @@ def _read_files(shard: Path) -> list[tuple[str, bytes, str]]:
     table = _read(shard, list(dict.fromkeys(["root", "path", "digest", source])))
     columns = (table.column(name).to_pylist() for name in ("root", "path", "digest", source))
     return [(absolute_path(root, path), digest, named) for root, path, digest, named in zip(*columns, strict=True)]
-
-
-def _has_statistics(shard: Path) -> bool:
-    return set(_STATISTICS) <= set(_schema(shard).names)
 
 
 def _identity_of(shard: Path) -> str:

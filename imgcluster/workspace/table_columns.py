@@ -13,6 +13,7 @@ __all__ = [
     "ASSIGNMENTS",
     "CANDIDATES",
     "CLUSTERS",
+    "PHOTOGRAPH",
     "SKIPPED",
     "ClusterRow",
     "row_of",
@@ -49,8 +50,9 @@ class ClusterRow:
 
 
 SKIPPED: Final = ("path", "reason")
-# Followed by one column for each layer: `layer_0` is the finest.
+# Followed by one column for each layer, of which `layer_0` is the finest, and by those of `PHOTOGRAPH`.
 ASSIGNMENTS: Final = ("path", "cluster", "confidence", "distance", "is_medoid", "runner_up")
+PHOTOGRAPH: Final = ("captured", "camera", "orientation")
 CLUSTERS: Final = tuple(field.name for field in dataclasses.fields(ClusterRow))
 CANDIDATES: Final = tuple(field.name for field in dataclasses.fields(Candidate))
 

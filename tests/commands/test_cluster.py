@@ -16,7 +16,7 @@ from PIL import Image
 import imgcluster
 import pages
 from imgcluster import ClusteringError, UsageError, WorkspaceError
-from imgcluster.workspace.table_columns import ASSIGNMENTS, CANDIDATES, CLUSTERS
+from imgcluster.workspace.table_columns import ASSIGNMENTS, CANDIDATES, CLUSTERS, PHOTOGRAPH
 from interruptions import interrupt_at
 from samples import COLOURS, paint
 
@@ -56,7 +56,7 @@ def test_columns_and_counts_of_the_tables(workspace: Path) -> None:
     summary = imgcluster.cluster(workspace=workspace)
     layers = [f"layer_{number}" for number in range(len(summary.layers))]
     with (workspace / "assignments.csv").open(encoding="utf-8") as file:
-        assert file.readline().strip() == ",".join([*ASSIGNMENTS, *layers])
+        assert file.readline().strip() == ",".join([*ASSIGNMENTS, *layers, *PHOTOGRAPH])
     with (workspace / "clusters.csv").open(encoding="utf-8") as file:
         assert file.readline().strip() == ",".join(CLUSTERS)
     assigned = rows(workspace / "assignments.csv")

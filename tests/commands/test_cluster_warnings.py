@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from imgcluster.commands.cluster_warnings import about_encoder, about_groups, about_statistics, quality
-from imgcluster.types import Clustering
+from imgcluster.types import NO_EXIF, Clustering
 from imgcluster.workspace.shards import Embeddings
 from vectors import one_layer
 
@@ -35,6 +35,7 @@ def images(
         statistics=np.stack([np.broadcast_to(brightness, count), np.broadcast_to(colour, count)], axis=1).astype(
             np.float32
         ),
+        exif=[NO_EXIF] * count,
         vectors=np.zeros((count, 4), np.float32),
         fingerprint="f",
         content_order=np.arange(count),

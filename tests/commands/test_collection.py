@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 import imgcluster
 from imgcluster import WorkspaceError
@@ -61,3 +62,48 @@ def test_arrays_and_labels_belong_together(pictures: Path, tmp_path: Path, tiny_
 def test_without_a_workspace(tmp_path: Path) -> None:
     with pytest.raises(WorkspaceError, match="imgcluster embed"):
         imgcluster.load(tmp_path / "nothing")
+
+
+def photograph(path: Path, *, color: int, captured: str, camera: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif.update({0x0110: camera, 0x0112: orientation})
+    exif.get_ifd(0x8769)[0x9003] = captured
+    Image.new("RGB", (12, 8), (color, 90, 30)).save(path, exif=exif)
+
+
+def test_exif_is_stored_and_written_to_the_tables(tmp_path: Path, tiny_encoder: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    photograph(folder / "a.jpg", color=10, captured="2024:05:31 18:30:05", camera="X-T4", orientation=6)
+    Image.new("RGB", (12, 8), (200, 10, 10)).save(folder / "b.jpg")
+    imgcluster.embed(folder, workspace=out, encoder=tiny_encoder, device="cpu")
+    imgcluster.cluster(workspace=out, k=2, place="none")
+    collection = imgcluster.load(out)
+    assert collection.captured == ["2024-05-31T18:30:05", ""]
+    assert collection.cameras == ["X-T4", ""]
+    assert collection.orientations.tolist() == [6, 0]
+    with (out / "assignments.csv").open(encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert list(table[0])[-3:] == ["captured", "camera", "orientation"]
+    assert [row["orientation"] for row in table] == ["6", ""]
+    imgcluster.export(tmp_path / "a.parquet", workspace=out)
+    assert pq.read_table(tmp_path / "a.parquet")["captured"].to_pylist() == ["2024-05-31T18:30:05", None]
+
+
+def test_a_workspace_without_exif_continues(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    out = tmp_path / "out"
+    options = {"workspace": out, "encoder": tiny_encoder, "device": "cpu"}
+    imgcluster.embed(pictures, **options)
+    # As older versions wrote it.
+    shard = next((out / "embeddings").iterdir())
+    table = pq.read_table(shard).drop_columns(["captured", "camera", "orientation"])
+    pq.write_table(table, shard)
+    before = imgcluster.load(out)
+    assert before.captured == [""] * 24
+    photograph(pictures / "new.jpg", color=10, captured="2024:05:31 18:30:05", camera="X-T4", orientation=1)
+    (pictures / "red/00.png").unlink()
+    summary = imgcluster.embed(pictures, **options)
+    assert (summary.new, summary.unchanged, summary.vanished) == (1, 23, 1)
+    after = imgcluster.load(out)
+    assert after.cameras[after.paths.index("new.jpg")] == "X-T4"
+    imgcluster.cluster(workspace=out, k=3)

@@ -112,7 +112,8 @@ class TestRoundTrip:
         write(tmp_path, [make_row("a")])
         schema = pq.read_schema(all_shards(tmp_path)[0])
         facts = ["path", "root", "size", "mtime_ns", "digest", "width", "height", "brightness", "colour", "source"]
-        assert schema.names == [*facts, "embedding"]
+        assert schema.names == [*facts, "captured", "camera", "orientation", "embedding"]
+        assert [field.name for field in schema if field.nullable] == ["captured", "camera", "orientation"]
         assert schema.field("brightness").type == schema.field("colour").type == pa.float32()
         assert schema.field("embedding").type == pa.list_(pa.float32(), 4)
         assert schema.field("digest").type == pa.binary(16)
