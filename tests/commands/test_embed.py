@@ -46,7 +46,7 @@ def test_every_image_becomes_a_row(pictures: Path, tmp_path: Path, tiny_encoder:
     assert sorted(stored(out)) == sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png"))
     table = pq.read_table(next((out / "embeddings").iterdir()), partitioning=None)
     names = ["path", "root", "size", "mtime_ns", "digest", "width", "height", "brightness", "colour"]
-    assert table.column_names == [*names, "source", "embedding"]
+    assert table.column_names == [*names, "source", "captured", "camera", "orientation", "embedding"]
     assert str(table.schema.field("embedding").type) == "fixed_size_list<element: float not null>[48]" or str(
         table.schema.field("embedding").type
     ).startswith("fixed_size_list<")
