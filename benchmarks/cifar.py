@@ -21,7 +21,7 @@ _BATCH = 32
 
 
 def features(count: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.str_]]:
-    """Return vectors ``float32 (count, 1280)`` of images drawn at random, and their labels."""
+    """Return vectors ``float32 (count, values)`` of images drawn at random, and their labels."""
     encoder = Encoder("photos", device="cpu")
     pixels, labels = pictures(count, encoder.info.input_spec)
     return encoded(encoder, pixels), labels

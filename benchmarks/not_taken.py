@@ -6,9 +6,8 @@ Debian's package `tuxpaint-stamps-default` has some hundreds of PNG files, cut o
 what each gains over the default in accuracy and NMI, with the true number of clusters. What the README reports on is
 not looked at.
 
-Of what padding gains on CIFAR-10, much may be that its images, of 32 pixels a side, are enlarged less: whole squares
-gain as much where they are only shown smaller (`photo_pooling`, last lines). So these images cannot say how photographs
-are to be framed.
+Of what padding gains on CIFAR-10, much may be that its images, of 32 pixels a side, are enlarged less. So these images
+cannot say how photographs are to be framed.
 
     python -m benchmarks.not_taken [FOLDER]
 """

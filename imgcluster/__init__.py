@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from imgcluster._version import __version__
     from imgcluster.commands.apply import ApplySummary, apply
+    from imgcluster.commands.assign import AssignSummary, assign
     from imgcluster.commands.cluster import ClusterSummary, cluster
     from imgcluster.commands.compare import Comparison, compare
     from imgcluster.commands.compare_encoders import EncoderComparison, compare_encoders
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     )
     from imgcluster.commands.encoders import EncoderEntry, encoder_info, encoder_list
     from imgcluster.commands.evaluate import EvaluateSummary, evaluate
+    from imgcluster.commands.export import ExportSummary, export
     from imgcluster.commands.history import HistorySummary, history
+    from imgcluster.commands.import_vectors import ImportSummary, import_vectors
     from imgcluster.commands.load import Collection, load
     from imgcluster.commands.report import ReportSummary, report_page
     from imgcluster.commands.run import RunSummary, run
@@ -70,6 +73,8 @@ _HOME: Final = {
     "WorkspaceError": "errors",
     "ApplySummary": "commands.apply",
     "apply": "commands.apply",
+    "AssignSummary": "commands.assign",
+    "assign": "commands.assign",
     "ClusterSummary": "commands.cluster",
     "cluster": "commands.cluster",
     "Comparison": "commands.compare",
@@ -90,6 +95,10 @@ _HOME: Final = {
     "encoder_list": "commands.encoders",
     "EvaluateSummary": "commands.evaluate",
     "evaluate": "commands.evaluate",
+    "ExportSummary": "commands.export",
+    "export": "commands.export",
+    "ImportSummary": "commands.import_vectors",
+    "import_vectors": "commands.import_vectors",
     "HistorySummary": "commands.history",
     "history": "commands.history",
     "Collection": "commands.load",
@@ -109,6 +118,7 @@ _HOME: Final = {
 
 __all__ = [
     "ApplySummary",
+    "AssignSummary",
     "ClusterOptions",
     "ClusterSummary",
     "ClusteringError",
@@ -126,8 +136,10 @@ __all__ = [
     "EncoderInfo",
     "EncoderOptions",
     "EvaluateSummary",
+    "ExportSummary",
     "HistorySummary",
     "ImgclusterError",
+    "ImportSummary",
     "NoImagesError",
     "PlacementError",
     "PlanError",
@@ -141,6 +153,7 @@ __all__ = [
     "WorkspaceError",
     "__version__",
     "apply",
+    "assign",
     "cluster",
     "compare",
     "compare_encoders",
@@ -153,7 +166,9 @@ __all__ = [
     "encoder_pull",
     "encoder_remove",
     "evaluate",
+    "export",
     "history",
+    "import_vectors",
     "load",
     "report_page",
     "run",

@@ -206,6 +206,23 @@ class ClusterOptions:
         "The size of the smallest cluster, for methods that find the number of clusters; by default it grows with the "
         "number of images.",
     )
+    min_samples: int | None = option(
+        None, "HDBSCAN: the number of neighbors that density is estimated from; the default is 1.", metavar="N"
+    )
+    cluster_selection_method: str | None = option(
+        None,
+        "HDBSCAN: eom (excess of mass) or leaf; by default leaf, unless its silhouettes are clearly worse.",
+        metavar="eom|leaf",
+    )
+    cluster_selection_epsilon: float | None = option(
+        None, "HDBSCAN: clusters closer than this, in the reduced space, are not split.", metavar="DISTANCE"
+    )
+    n_init: int | None = option(
+        None, "k-means: the number of starts; by default as many as take about two seconds.", metavar="N"
+    )
+    metric: str | None = option(
+        None, "How vectors are compared: cosine or euclidean; by default the encoder's.", metavar="METRIC"
+    )
     reduce: str = option(
         "auto",
         "Dimensionality reduction: auto (mostly graph), none, graph, pca or umap.",
@@ -232,7 +249,9 @@ class ClusterOptions:
     seed: int = option(0, "The same seed gives the same result.")
 
     def __post_init__(self) -> None:
-        _make_integers(self, "k", "min_cluster_size", "seed")
+        _make_integers(self, "k", "min_cluster_size", "min_samples", "n_init", "seed")
+        if self.cluster_selection_epsilon is not None:
+            object.__setattr__(self, "cluster_selection_epsilon", float(self.cluster_selection_epsilon))
         if self.vocabulary is not None:
             object.__setattr__(self, "vocabulary", os.fspath(self.vocabulary))
 

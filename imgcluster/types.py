@@ -13,6 +13,7 @@ from imgcluster.errors import UsageError
 
 __all__ = [
     "FILTERS",
+    "METRICS",
     "POOLINGS",
     "PRECISIONS",
     "RESIZE_RULES",
@@ -33,6 +34,7 @@ __all__ = [
     "Values",
     "Vectors",
     "check_level",
+    "check_metric",
 ]
 
 Pixels = npt.NDArray[np.uint8]
@@ -53,6 +55,7 @@ Values = npt.NDArray[np.float32]
 """Images as ``float32 (n, height, width, channels)`` in [0, 1]."""
 
 Metric = Literal["cosine", "euclidean"]
+METRICS: Final[tuple[str, ...]] = get_args(Metric)
 
 Vectors = npt.NDArray[np.float32]
 """``float32 (n, dimensions)``."""
@@ -208,6 +211,16 @@ def check_level(level: str | None) -> None:
     """
     if level not in (None, "fine", "medium", "coarse") and not str(level).isdecimal():
         raise UsageError(f"--level {level!r} is not allowed; allowed are fine, medium, coarse, or a layer's number")
+
+
+def check_metric(metric: str | None) -> None:
+    """Check the value of ``--metric``.
+
+    Raises:
+        UsageError: It is not a metric.
+    """
+    if metric not in (None, *METRICS):
+        raise UsageError(f"--metric {metric} is unknown; choose {' or '.join(METRICS)}")
 
 
 @dataclass(frozen=True, slots=True)

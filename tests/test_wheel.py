@@ -39,6 +39,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_size(wheel: Path) -> None:
+    assert wheel.stat().st_size < 40_000_000
+
+
 def test_contents(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
@@ -57,7 +61,7 @@ def test_contents(wheel: Path) -> None:
     assert packaged == expected
     assert {
         "imgcluster/py.typed",
-        "imgcluster/exported/photos.onnx",
+        "imgcluster/exported/photos.int8.onnx",
         "imgcluster/report/page.html",
         "imgcluster/report/scripts/map.js",
     } <= packaged
@@ -85,7 +89,8 @@ def test_it_runs_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    assert run.stderr == ""
+    # On a busy machine there are lines of progress.
+    assert all(line.startswith("imgcluster: ") for line in run.stderr.splitlines()), run.stderr
     assert "Embedded 60 images with encoder photos" in run.stdout
     assert (elsewhere / "imgcluster-out/report.html").is_file()
     listed = subprocess.run([*pip, "list"], env=clean, capture_output=True, text=True, check=True)

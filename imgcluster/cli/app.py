@@ -9,14 +9,17 @@ import typer
 
 from imgcluster.cli import (
     apply,
+    assign,
     cluster,
     compare,
     doctor,
     embed,
     encoders,
     evaluate,
+    export,
     generate,
     history,
+    import_vectors,
     reconstruct,
     report,
     run,
@@ -39,7 +42,10 @@ encoders_app = typer.Typer(help="The encoders that are there.", no_args_is_help=
 
 app.command("embed")(embed.embed_command)
 app.command("cluster", cls=CommandWithMethods)(cluster.cluster_command)
+app.command("assign")(assign.assign_command)
 app.command("run", cls=CommandWithMethods)(run.run_command)
+app.command("import")(import_vectors.import_command)
+app.command("export")(export.export_command)
 app.command("search")(search.search_command)
 app.command("sort")(sort.sort_command)
 app.command("evaluate")(evaluate.evaluate_command)

@@ -41,6 +41,7 @@ def _show(summary: ApplySummary) -> None:
         (summary.split, "cluster", "split"),
         (summary.created, "cluster", "created"),
         (summary.misplaced, "image", "corrected"),
+        (summary.unsorted, "image", "removed from clusters"),
         (summary.pinned, "image", "pinned"),
     )
     changes = ", ".join(f"{counted(count, noun)} {verb}" for count, noun, verb in parts if count)

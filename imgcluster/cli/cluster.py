@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from imgcluster.commands.cluster import ClusterSummary
     from imgcluster.types import Candidate
 
-__all__ = ["cluster_command", "show_cluster"]
+__all__ = ["cluster_command", "show_cluster", "show_files"]
 
 
 @command(options=ClusterOptions)
@@ -60,7 +60,7 @@ def show_cluster(summary: ClusterSummary, *, verbose: bool) -> None:
         echo(about_changes(summary.changes, summary.reassigned) or "All clusters are as before.")
     for warning in summary.warnings:
         echo(f"Note: {warning}")
-    _show_files(summary)
+    show_files(summary)
 
 
 def _other_levels(layers: Sequence[int], picked: int) -> Iterator[str]:
@@ -90,7 +90,8 @@ def _show_candidates(candidates: Sequence[Candidate], *, verbose: bool) -> None:
     print_table(table)
 
 
-def _show_files(summary: ClusterSummary) -> None:
+def show_files(summary: ClusterSummary) -> None:
+    """Print where the results are."""
     placed = ", ".join(f"{count:,} by {mode}" for mode, count in summary.placed.items())
     folder, undo = f"{summary.workspace}/clusters", f"imgcluster undo -w {shlex.quote(summary.workspace)}"
     if summary.dry_run:

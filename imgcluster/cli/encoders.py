@@ -186,7 +186,7 @@ def show_encoder(entry: EncoderEntry) -> None:
             table.add_row(name, plain(value))
     print_table(table)
     for precision, cosine in entry.cosines.items():
-        echo(f"{precision}: cosine to fp32 at least {cosine:.4f}")
+        echo(f"{precision}: cosine to {entry.precisions[0]} at least {cosine:.4f}")
     if entry.card:
         echo("\n" + entry.card.rstrip())
 

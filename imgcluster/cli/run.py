@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from imgcluster.cli.assign import show_assign
 from imgcluster.cli.cluster import show_cluster
-from imgcluster.cli.command import DryRun, FilesFrom, Paths, Strict, Workspace, command, listed
+from imgcluster.cli.command import DiscardDecisions, DryRun, FilesFrom, Paths, Strict, Workspace, command, listed
 from imgcluster.cli.embed import show_embed
 from imgcluster.cli.screen import SKIPPED, Screen
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions
@@ -23,10 +25,15 @@ def run_command(
     paths: Paths = None,
     files_from: FilesFrom = None,
     strict: Strict = False,
+    recluster: Annotated[
+        bool, typer.Option("--recluster", help="Cluster again, also where the workspace has a clustering.")
+    ] = False,
+    discard_decisions: DiscardDecisions = False,
     dry_run: DryRun = False,
     workspace: Workspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
-    """Embed, then cluster."""
+    """Embed, then cluster; where the workspace has a clustering, assign new images to it."""
+    from imgcluster.commands.assign import AssignSummary
     from imgcluster.commands.run import RunSummary, run
 
     with screen.progress() as on_progress:
@@ -36,13 +43,18 @@ def run_command(
             files=listed(files_from),
             embedding=embedding,
             clustering=clustering,
+            recluster=recluster,
+            discard_decisions=discard_decisions,
             dry_run=dry_run,
             on_progress=on_progress,
         )
 
     def show(done: RunSummary) -> None:
         show_embed(done.embed)
-        show_cluster(done.cluster, verbose=screen.verbose)
+        if isinstance(done.cluster, AssignSummary):
+            show_assign(done.cluster)
+        else:
+            show_cluster(done.cluster, verbose=screen.verbose)
 
     screen.show(summary, show)
     if strict and summary.embed.skipped:

@@ -38,19 +38,29 @@ def hdbscan(reduced: Reduced, settings: Settings) -> MethodResult:
     vectors = reduced.vectors
     count = len(vectors)
     smallest = _smallest_cluster(count, settings)
-    parameters: dict[str, Any] = {"min_cluster_size": smallest, "min_samples": _MIN_SAMPLES}
+    samples = settings.min_samples or _MIN_SAMPLES
+    epsilon = settings.cluster_selection_epsilon or 0.0
+    parameters: dict[str, Any] = {"min_cluster_size": smallest, "min_samples": samples}
+    if epsilon:
+        parameters["epsilon"] = epsilon
     if count < smallest:
         return MethodResult([(np.full(count, -1, np.int64), np.zeros(count, np.float32))], 0, parameters)
-    layers = _select_clusters(vectors, smallest)
-    quality = {name: _mean_silhouette(vectors, labels) for name, (labels, _) in layers.items()}
-    selection = "leaf" if quality["leaf"] >= _CLEARLY_WORSE * quality["eom"] else "eom"
+    layers = _select_clusters(vectors, smallest, samples, epsilon)
+    selection = settings.cluster_selection_method or _better_selection(vectors, layers)
     parameters["selection"] = selection
     if np.array_equal(layers["leaf"][0], layers["eom"][0]):
         return MethodResult([layers["leaf"]], 0, parameters)
     return MethodResult([layers["leaf"], layers["eom"]], 0 if selection == "leaf" else 1, parameters)
 
 
-def _select_clusters(vectors: Vectors, smallest: int) -> dict[str, tuple[Labels, Confidence]]:
+def _better_selection(vectors: Vectors, layers: dict[str, tuple[Labels, Confidence]]) -> str:
+    quality = {name: _mean_silhouette(vectors, labels) for name, (labels, _) in layers.items()}
+    return "leaf" if quality["leaf"] >= _CLEARLY_WORSE * quality["eom"] else "eom"
+
+
+def _select_clusters(
+    vectors: Vectors, smallest: int, samples: int, epsilon: float
+) -> dict[str, tuple[Labels, Confidence]]:
     """Return labels and membership probabilities for both ways to select clusters from one tree."""
     import hdbscan as library
     from hdbscan.hdbscan_ import _tree_to_labels
@@ -58,10 +68,16 @@ def _select_clusters(vectors: Vectors, smallest: int) -> dict[str, tuple[Labels,
     with warnings.catch_warnings():
         # hdbscan triggers deprecation warnings of its dependencies.
         warnings.simplefilter("ignore")
-        model = library.HDBSCAN(min_cluster_size=smallest, min_samples=_MIN_SAMPLES, core_dist_n_jobs=1)
+        model = library.HDBSCAN(min_cluster_size=smallest, min_samples=samples, core_dist_n_jobs=1)
         tree = model.fit(vectors.astype(np.float64)).single_linkage_tree_.to_numpy()
         found = {
-            selection: _tree_to_labels(None, tree, min_cluster_size=smallest, cluster_selection_method=selection)[:2]
+            selection: _tree_to_labels(
+                None,
+                tree,
+                min_cluster_size=smallest,
+                cluster_selection_method=selection,
+                cluster_selection_epsilon=epsilon,
+            )[:2]
             for selection in ("leaf", "eom")
         }
     return {

@@ -47,19 +47,21 @@ def fit_kmeans(vectors: Vectors, k: int, *, seed: int, starts: int) -> tuple[Lab
     return _fill_empty(vectors, best.labels_.astype(np.int64), k), float(best.inertia_)
 
 
-def fit_kmeans_with_restarts(vectors: Vectors, k: int, *, seed: int) -> tuple[Labels, float, int]:
-    """Return labels and inertia as `fit_kmeans`, and the number of starts: as many as take about two seconds.
+def fit_kmeans_with_restarts(
+    vectors: Vectors, k: int, *, seed: int, starts: int | None = None
+) -> tuple[Labels, float, int]:
+    """Return labels and inertia as `fit_kmeans`, and the number of starts: by default as many as take two seconds.
 
     Of more than 10,000 vectors, a sample of that many, evenly spaced over the rows, is fitted first; the best four
     optima are then continued on all vectors, and the one with the smallest inertia there is taken.
     """
     size = max(_SAMPLE, _PER_CLUSTER * k)
     if len(vectors) <= size:
-        starts = _affordable_starts(vectors, k)
+        starts = starts or _affordable_starts(vectors, k)
         labels, inertia = fit_kmeans(vectors, k, seed=seed, starts=starts)
         return labels, inertia, starts
     sample = vectors[evenly_spaced(len(vectors), size)]
-    starts = _affordable_starts(sample, k)
+    starts = starts or _affordable_starts(sample, k)
     optima: list[Any] = []
     for fit in _fits(sample, k, _seeds(seed, starts)):
         if not optima or fit.inertia_ > (1 + _SAME_INERTIA) * optima[-1].inertia_:

@@ -17,7 +17,7 @@ from imgcluster.clustering.margins import margins
 from imgcluster.clustering.merge_tree import graph_of
 from imgcluster.clustering.num_clusters import MIN_DISTINCT, estimate_num_clusters
 from imgcluster.clustering.numbering import number_by_size
-from imgcluster.clustering.settings import Settings
+from imgcluster.clustering.settings import METHOD_OPTIONS, Settings
 from imgcluster.clustering.types import MethodResult
 from imgcluster.errors import ClusteringError, UsageError
 from imgcluster.features.duplicate_vectors import count_distinct
@@ -59,7 +59,7 @@ def kmeans(reduced: Reduced, settings: Settings) -> MethodResult:
         parameters = {"found": True, "k_range": list(k_range), "persistence": round(estimate.persistence, 2)}
         if settings.score_k:
             candidates = score_candidates(reduced.vectors, estimate, seed=settings.seed)
-    labels, inertia, starts = fit_kmeans_with_restarts(reduced.vectors, k, seed=settings.seed)
+    labels, inertia, starts = fit_kmeans_with_restarts(reduced.vectors, k, seed=settings.seed, starts=settings.n_init)
     layers = coarser_and_finer(reduced, labels, seed=settings.seed)
     if settings.k is not None and layers.fewer is not None and len(labels) >= _MIN_TO_COMPARE:
         parameters["shown"] = layers.fewer
@@ -82,8 +82,8 @@ class Method:
     Attributes:
         function: Clusters reduced vectors.
         title: Its name in texts.
-        takes_k: Whether it takes the number of clusters, and estimates it without one; all others find it themselves
-            and take the size of the smallest cluster.
+        takes_k: Whether it takes the number of clusters, and estimates it without one; all others find it themselves.
+        takes: Which of `settings.METHOD_OPTIONS` it takes.
         reduction: The reduction that ``auto`` stands for.
         package: The optional package that it needs.
     """
@@ -91,21 +91,28 @@ class Method:
     function: Callable[[Reduced, Settings], MethodResult]
     title: str
     takes_k: bool = False
+    takes: tuple[str, ...] = ()
     reduction: str = "graph"
     package: str = ""
 
 
 METHODS: Final = {
-    "kmeans": Method(function=kmeans, title="k-means", takes_k=True),
-    "hdbscan": Method(function=hdbscan, title="HDBSCAN"),
+    "kmeans": Method(function=kmeans, title="k-means", takes_k=True, takes=("n_init",)),
+    "hdbscan": Method(
+        function=hdbscan,
+        title="HDBSCAN",
+        takes=("min_cluster_size", "min_samples", "cluster_selection_method", "cluster_selection_epsilon"),
+    ),
     # EVoC builds a graph of its own.
-    "evoc": Method(function=evoc, title="EVoC", reduction="none", package="evoc"),
+    "evoc": Method(function=evoc, title="EVoC", takes=("min_cluster_size",), reduction="none", package="evoc"),
 }
 _AUTO: Final = "kmeans"
 
 
-def choose_method(method: str, k: int | str | None = None, min_cluster_size: int | None = None) -> str:
+def choose_method(method: str, k: int | str | None = None, **given: Any) -> str:
     """Return the method that ``auto`` stands for, and refuse options that exclude each other.
+
+    `given` are `settings.METHOD_OPTIONS`, None where they are not given.
 
     Raises:
         UsageError: The method is unknown, does not take one of the options, or needs a package that is not installed.
@@ -117,12 +124,13 @@ def choose_method(method: str, k: int | str | None = None, min_cluster_size: int
     if k is not None and not chosen.takes_k:
         allowed = " or ".join(other for other, row in METHODS.items() if row.takes_k)
         raise UsageError(f"{name} finds the number of clusters itself: leave out --k, or use --method {allowed}")
-    if min_cluster_size is not None and chosen.takes_k:
-        others = [other for other, row in METHODS.items() if not row.takes_k]
-        raise UsageError(
-            f"--min-cluster-size is for {' and '.join(others)}; {chosen.title} has no smallest cluster: leave it out, "
-            f"or add --method {others[0]}"
-        )
+    for option in METHOD_OPTIONS:
+        if given.get(option) is not None and option not in chosen.takes:
+            others = [other for other, row in METHODS.items() if option in row.takes]
+            raise UsageError(
+                f"--{option.replace('_', '-')} is for {' and '.join(others)}; {chosen.title} does not take it: leave "
+                f"it out, or add --method {others[0]}"
+            )
     if chosen.package:
         # Imported now, so that a missing or broken package shows before the images are embedded.
         try:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.clustering.settings import Settings
+from imgcluster.clustering.split import split_vectors
 from imgcluster.commands.confusion import Confusion, read_confusion, write_confusion
 from imgcluster.commands.numbering import Earlier, read_earlier, write_earlier
 from imgcluster.commands.page import with_normalized_lengths
@@ -23,9 +23,10 @@ from imgcluster.fileio.csv_tables import read_table, write_table
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, ignore_progress
-from imgcluster.types import Measures, Metric
+from imgcluster.types import Measures
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.plans import Plan, PlanResult, apply_plan, check_plan, decisions_after, read_plan
+from imgcluster.workspace.plan_file import Plan, read_plan
+from imgcluster.workspace.plans import PlanResult, apply_plan, decisions_after, split_clusters
 from imgcluster.workspace.result_tables import rounded
 from imgcluster.workspace.results import Results, encoder_identity, encoder_metric, read_results, read_tables
 from imgcluster.workspace.shards import Embeddings, load
@@ -46,10 +47,11 @@ class ApplySummary:
         plan: The plan's file.
         named: The number of clusters with a new name, or whose name was removed.
         merged: The number of clusters that were merged into others.
-        misplaced: The number of images that were corrected one by one.
-        created: The number of new clusters that were made from images.
+        created: The number of clusters that were created from images.
         split: The number of clusters that were split.
-        pinned: The number of images that stay in their clusters from now on.
+        misplaced: The number of images that were moved to other clusters one by one, new clusters included.
+        unsorted: The number of images that belong to no cluster, by the plan.
+        pinned: The number of images that stay in their clusters, by the plan.
         moved: The number of placed files that moved; 0 on a dry run.
         clusters: The clusters, as in ``clusters.csv``.
         noise: The number of images in no cluster.
@@ -61,9 +63,10 @@ class ApplySummary:
     plan: str
     named: int
     merged: int
-    misplaced: int
     created: int
     split: int
+    misplaced: int
+    unsorted: int
     pinned: int
     moved: int
     clusters: tuple[ClusterRow, ...]
@@ -79,7 +82,7 @@ def apply(
     dry_run: bool = False,
     on_progress: OnProgress = ignore_progress,
 ) -> ApplySummary:
-    """Apply a plan that was saved on the page: names, merges, splits, new clusters and corrected images.
+    """Apply a plan that was saved on the page: names, merges, splits, new clusters and decisions about single images.
 
     Placed files, tables, ``metrics.json`` and the page are updated. Scores of `evaluate` are removed unless the plan
     changes only names. `undo` restores the state before. The decisions are stored, and later commands respect them.
@@ -104,35 +107,29 @@ def apply(
     with workspace.locked(dry_run=dry_run) as manifest:
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         before = read_results(workspace, manifest)
-        identities = tuple(map(str, before.metrics.get("identities", ())))
-        check_plan(parsed, before.paths, before.clusters, identities=identities, name=to_text(file))
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
-        earlier = read_earlier(workspace, embeddings)
-        after = apply_plan(
-            parsed,
-            before.paths,
-            before.clusters,
-            before.names,
-            parts=_split(parsed, before, embeddings, encoder_metric(manifest)),
-            next_number=earlier.next_number,
-            identities=identities,
-            name=to_text(file),
-        )
         embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
+        if embeddings.locations != before.locations:
+            raise WorkspaceError(
+                f"the tables in {workspace.path} do not match its embeddings: run imgcluster cluster again"
+            )
+        earlier = read_earlier(workspace, embeddings)
+        after = _result(parsed, before, embeddings, earlier.next_number - 1, name=to_text(file))
         tables = _Tables(workspace, manifest, before, after, embeddings)
         moved = 0
         if not dry_run:
-            summary = _describe(parsed)
-            moved = _publish(workspace, before, earlier, after, tables, embeddings, summary, on_progress)
+            moved = _publish(workspace, before, earlier, after, tables, embeddings, _describe(parsed), on_progress)
+    decisions = np.array([after.decisions.get(path, "") for path in before.paths])
     return ApplySummary(
         workspace=to_text(workspace.path),
         plan=to_text(file),
         named=sum(after.names.get(number, "") != before.names.get(number, "") for number in _numbers(after)),
         merged=len(after.merged),
-        misplaced=int(after.moved.sum()),
-        created=len(parsed.new_clusters),
-        split=len(parsed.splits),
-        pinned=len(parsed.pinned),
+        created=len(after.created),
+        split=len(after.parts),
+        misplaced=int(after.moved[decisions == "corrected"].sum()),
+        unsorted=int((decisions == "unsorted").sum()),
+        pinned=int((decisions == "pinned").sum()),
         moved=moved,
         clusters=tuple(row_of(row) for row in tables.clusters),
         noise=int((after.clusters < 0).sum()),
@@ -152,42 +149,27 @@ def _read(file: Path) -> Plan:
         raise PlanError(f"{file} is not a plan: it is not UTF-8; save it again on the page") from None
 
 
-def _describe(plan: Plan) -> str:
-    """Return the numbers of changes of each kind, in words."""
-    parts = (
-        (len(plan.names), "name"),
-        (len(plan.merges), "merge"),
-        (len(plan.splits), "split"),
-        (len(plan.new_clusters), "new cluster"),
-        (len(plan.misplaced), "correction"),
-        (len(plan.pinned), "pinned image"),
+def _result(plan: Plan, before: Results, embeddings: Embeddings, highest: int, *, name: str) -> PlanResult:
+    """Return the clustering after a plan; `highest` is the highest number that a cluster ever had."""
+    seed = int(before.metrics["options"]["seed"])
+
+    def split(rows: npt.NDArray[np.int64], parts: int) -> npt.NDArray[np.int64]:
+        order = embeddings.content_order
+        ordered = order[np.isin(order, rows)]
+        labels = np.empty(len(before.clusters), np.int64)
+        labels[ordered] = split_vectors(embeddings.vectors[ordered], parts, seed=seed)
+        return labels[rows]
+
+    after = apply_plan(
+        plan,
+        before.paths,
+        before.clusters,
+        before.names,
+        highest=highest,
+        identities=tuple(map(str, before.metrics.get("identities", ()))),
+        name=name,
     )
-    return ", ".join(f"{count:,} {noun}{'' if count == 1 else 's'}" for count, noun in parts if count)
-
-
-def _split(plan: Plan, before: Results, embeddings: Embeddings, metric: Metric) -> dict[int, npt.NDArray[np.int64]]:
-    """Return the parts of each cluster that a plan splits: for its images, in order, the number of their part.
-
-    Raises:
-        ClusteringError: A cluster has too few distinct images.
-    """
-    from imgcluster.clustering.run import cluster_embeddings
-
-    parts = {}
-    for number, count in plan.splits.items():
-        inside = before.clusters == number
-        order = np.argsort(np.argsort(embeddings.content_order)[inside])
-        result = cluster_embeddings(
-            embeddings.vectors[inside],
-            metric,
-            method="kmeans",
-            reduction="graph",
-            settings=Settings(k=count, seed=int(before.metrics["options"]["seed"])),
-            assign=False,
-            order=order,
-        )
-        parts[number] = result.clustering.labels
-    return parts
+    return split_clusters(after, plan, before.paths, split, highest=highest, name=name)
 
 
 def _publish(
@@ -213,8 +195,9 @@ def _publish(
             "silhouette": rounded(tables.measures.silhouette),
             "silhouette_sample": tables.measures.silhouette_sample,
         }
-    images = list(zip(embeddings.digests, embeddings.locations, strict=True))
-    decisions = decisions_after(earlier.decisions, before.names, after, images, earlier.decided)
+    images = dict(zip(before.paths, zip(embeddings.digests, embeddings.locations, strict=True), strict=True))
+    decided = {before.paths[row]: key for row, key in earlier.decided.items()}
+    decisions = decisions_after(earlier.decisions, before.names, after, images, decided)
     with changing_results(workspace, "apply", summary, metrics):
         moved = relocate_placed(workspace, before, labels, after.names, "place", on_progress)
         write_table(workspace.assignments, tables.assignment_columns, tables.assignments())
@@ -231,6 +214,20 @@ def _publish(
             write_confusion(workspace, tables.confusion, after.names)
         rewrite_page(workspace, read_tables(workspace, metrics), on_progress, embeddings=embeddings)
     return moved
+
+
+def _describe(plan: Plan) -> str:
+    """Return the numbers of changes of each kind, in words."""
+    parts = (
+        (len(plan.names), "name"),
+        (len(plan.merges), "merge"),
+        (len(plan.split), "split"),
+        (len(plan.new_clusters), "new cluster"),
+        (len(plan.misplaced), "correction"),
+        (len(plan.unsorted), "unsorted image"),
+        (len(plan.pinned), "pinned image"),
+    )
+    return ", ".join(f"{count:,} {noun}{'' if count == 1 else 's'}" for count, noun in parts if count)
 
 
 def _layers_after(metrics: dict[str, Any], count: int) -> list[int]:
@@ -260,12 +257,10 @@ class _Tables:
         after: PlanResult,
         embeddings: Embeddings,
     ) -> None:
-        if embeddings.locations != before.locations:
-            raise WorkspaceError(
-                f"the tables in {workspace.path} do not match its embeddings: run imgcluster cluster again"
-            )
         self._before, self._after = before, after
         self._rows = list(read_table(workspace.assignments, ASSIGNMENTS))
+        for row in self._rows if after.decisions else ():
+            row["decision"] = after.decisions.get(row["path"], row.get("decision", ""))
         self.assignment_columns = list(self._rows[0])
         present = before.table[0] if before.table else ()
         # The name is the last column.
@@ -275,7 +270,8 @@ class _Tables:
         self.confusion: Confusion | None = None
         if (after.clusters != before.clusters).any():
             # The user is certain of the images that were corrected; noise has no confidence.
-            self._confidence[after.certain] = 1.0
+            certain = np.array([path in after.decisions for path in before.paths], dtype=bool)
+            self._confidence[certain] = 1.0
             self._confidence[after.clusters < 0] = 0.0
             metric = encoder_metric(manifest)
             self.measures = measure(embeddings.vectors, self._compact_labels(), metric, order=embeddings.content_order)

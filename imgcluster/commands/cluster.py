@@ -12,6 +12,7 @@ from imgcluster._version import __version__
 from imgcluster.clustering import METHODS, Settings, choose_method
 from imgcluster.clustering.changes import ClusterChange
 from imgcluster.clustering.run import cluster_embeddings
+from imgcluster.clustering.settings import METHOD_OPTIONS
 from imgcluster.commands.cluster_warnings import about_changes, about_encoder, about_groups, about_statistics, quality
 from imgcluster.commands.naming import suggested_names, vocabulary_of
 from imgcluster.commands.numbering import Earlier, Numbered, number_clusters, read_earlier
@@ -27,11 +28,11 @@ from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, with_changes
 from imgcluster.placement import PlaceMode, check_mode, choose_mode
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.types import Candidate, ClusteringResult, check_level
+from imgcluster.types import Candidate, ClusteringResult, check_level, check_metric
 from imgcluster.workspace.caches import read_clustering, write_clustering
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
-from imgcluster.workspace.results import encoder_identity, encoder_metric
+from imgcluster.workspace.results import encoder_identity, encoder_metric, with_options
 from imgcluster.workspace.shards import Embeddings, load
 from imgcluster.workspace.table_columns import ClusterRow
 
@@ -96,9 +97,11 @@ def resolve(options: ClusterOptions) -> ClusterRequest:
     Raises:
         UsageError: An option is not understood, or options contradict each other.
     """
-    settings = Settings.of(options.k, min_cluster_size=options.min_cluster_size, seed=options.seed)
-    method = choose_method(options.method, options.k, options.min_cluster_size)
+    given = {name: getattr(options, name) for name in METHOD_OPTIONS}
+    settings = Settings.of(options.k, seed=options.seed, **given)
+    method = choose_method(options.method, options.k, **given)
     check_level(options.level)
+    check_metric(options.metric)
     vocabulary_of(options.vocabulary)
     reduction = choose_reduction(options.reduce, METHODS[method].reduction)
     return ClusterRequest(options, method, reduction, settings, check_mode(options.place))
@@ -146,6 +149,7 @@ def cluster(
         journal, note = return_interrupted_move(workspace, journal, dry_run=dry_run)
         if not embeddings.locations:
             raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
+        manifest = with_options(manifest, dataclasses.asdict(request.options))
         watch.lap("load")
 
         on_progress(Progress("cluster", 0))
@@ -232,7 +236,7 @@ def _evaluate(
         layer=clustering.chosen,
         noise=noise,
         silhouette=rounded(measures.silhouette),
-        quality=quality(stability, images, noise, numbered.numbers.tolist()),
+        quality=quality(dict(zip(numbered.numbers.tolist(), stability, strict=True)), images, noise),
     )
     suggested, missing = suggested_names(
         manifest, embeddings.vectors, clustering.labels, request.options.vocabulary, on_progress
@@ -247,6 +251,7 @@ def _evaluate(
         numbers=numbered.numbers.tolist(),
         names=numbered.decisions.names,
         suggested_names=suggested,
+        decisions=earlier.kinds(numbered.decisions),
     )
     return Evaluated(
         options=dataclasses.asdict(request.options) | {"place": mode},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from imgcluster.clustering.changes import ClusterChange
 from imgcluster.evaluation.confounders import agreement, explained_variance
 from imgcluster.types import Clustering, Labels
+from imgcluster.workspace.results import IMPORTED
 from imgcluster.workspace.shards import Embeddings
 
 __all__ = ["about_changes", "about_encoder", "about_groups", "about_statistics", "quality"]
@@ -32,16 +33,16 @@ _SMALL_INPUT: Final = 64
 _SCALED: Final = 4
 
 
-def quality(stability: Sequence[float | None], images: int, noise: int, numbers: Sequence[int] | None = None) -> str:
-    """Return one sentence on how far clusters with this stability and these numbers (from 0 on) can be trusted."""
-    count = len(stability)
+def quality(stability: Sequence[float | None] | Mapping[int, float | None], images: int, noise: int) -> str:
+    """Return one sentence on how far clusters with this stability, by number, can be trusted."""
+    values = stability if isinstance(stability, Mapping) else dict(enumerate(stability))
+    count = len(values)
     if not count:
         return "There are no clusters."
     if count == 1:
         return "There is one cluster, so there is nothing to compare."
-    numbered = list(zip(numbers or range(count), stability, strict=True))
-    stable = [number for number, value in numbered if value is not None and value >= _STABLE]
-    unstable = [number for number, value in numbered if value is not None and value < _UNSTABLE]
+    stable = [number for number, value in values.items() if value is not None and value >= _STABLE]
+    unstable = [number for number, value in values.items() if value is not None and value < _UNSTABLE]
     outside = f" {noise:,} of {images:,} images are in no cluster." if noise else ""
     if len(stable) == count:
         return f"All {count} clusters are stable (bootstrap Jaccard ≥ {_STABLE}).{outside}"
@@ -121,7 +122,8 @@ def about_statistics(labels: Labels, embeddings: Embeddings) -> Iterator[str]:
 
     Images are compared within their folders, so that folders of different sources do not look like an effect of size.
     """
-    width, height = embeddings.sizes[:, 0].astype(np.float64), embeddings.sizes[:, 1].astype(np.float64)
+    # Imported vectors may have no files, and so no sizes.
+    width, height = np.where(embeddings.sizes > 0, embeddings.sizes, np.nan).T
     statistics = (
         ("brightness", embeddings.statistics[:, 0].astype(np.float64)),
         ("size", np.log(np.maximum(width * height, 1))),
@@ -152,6 +154,8 @@ def about_encoder(encoder: dict[str, Any], embeddings: Embeddings) -> Iterator[s
         embeddings: The images.
     """
     name, trained_on = encoder.get("name", "the encoder"), encoder.get("trained_on", "")
+    if name == IMPORTED:
+        return
     color = embeddings.statistics[:, 1]
     gray = encoder.get("channels") == 1
     input_side = max(int(encoder.get("width") or 0), int(encoder.get("height") or 0))

@@ -19,7 +19,7 @@ from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import encoder_identity, encoder_metric, read_results
+from imgcluster.workspace.results import encoder_identity, encoder_metric, read_results, with_options
 from imgcluster.workspace.shards import load
 
 __all__ = ["Comparison", "ComparisonRow", "compare"]
@@ -115,7 +115,7 @@ def _clusterings(
     embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
     if not embeddings.locations:
         raise WorkspaceError(f"{workspace.path} contains no embeddings: run imgcluster embed PATH first")
-    metric = encoder_metric(manifest)
+    metric = encoder_metric(with_options(manifest, {}))
     for number, method in enumerate(methods):
         on_progress(Progress("compare", number, len(methods)))
         chosen = choose_method(method)

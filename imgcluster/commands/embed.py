@@ -7,7 +7,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 from imgcluster._version import versions
 from imgcluster.commands.embed_run import EmbedRun
@@ -15,6 +15,7 @@ from imgcluster.commands.replace_results import read_placement, require_not_move
 from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.encoders import Encoder
+from imgcluster.encoders.registry import list_encoders, precision_files
 from imgcluster.errors import NoImagesError, UsageError, WorkspaceError
 from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import read_table, write_table
@@ -24,6 +25,7 @@ from imgcluster.images.find import Finder, Scope, UnreadablePath
 from imgcluster.images.load import default_workers
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, with_changes
 from imgcluster.progress import OnProgress, ignore_progress
+from imgcluster.types import Precision
 from imgcluster.workspace.folder import MARKER, Workspace
 from imgcluster.workspace.index import Index
 from imgcluster.workspace.shards import ShardWriter, all_shards, contents, remove_shards
@@ -337,7 +339,10 @@ def _precision(options: EmbedOptions, workspace: Workspace) -> str:
     present = workspace.manifest.get("encoder", {})
     if options.precision != "auto" or present.get("name") != os.fspath(options.encoder):
         return options.precision
-    return str(present.get("precision") or "fp32")
+    precision = cast(Precision, present.get("precision") or "fp32")
+    path = list_encoders().get(present["name"])
+    # The version that made the workspace may have had other files; it is compared later.
+    return precision if path is None or precision in precision_files(path) else "auto"
 
 
 def _refuse_other_encoder(workspace: Workspace, manifest: dict[str, Any], model: Encoder, fresh: bool) -> None:
@@ -347,7 +352,11 @@ def _refuse_other_encoder(workspace: Workspace, manifest: dict[str, Any], model:
     variant = ""
     if present.get("name") == model.info.name:
         before, now = (name or "fp32" for name in (present.get("precision"), model.info.precision))
-        variant = " with other weights or options" + (f" (precision {before}, now {now})" if before != now else "")
+        old, new = present.get("version"), model.info.version
+        if old != new:
+            variant = f" in another version ({old}, now {new})"
+        else:
+            variant = " with other weights or options" + (f" (precision {before}, now {now})" if before != now else "")
     raise WorkspaceError(
         f"{workspace.path} was made with encoder {present.get('name')!r}, requested is {model.info.name!r}{variant}; "
         "their vectors cannot be mixed: start over with --fresh, or choose another workspace with -w DIR"

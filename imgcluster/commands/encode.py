@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -34,7 +34,7 @@ class Encoder(session.Encoder):
 
     >>> encoder = Encoder("photos")  # doctest: +SKIP
     >>> encoder.encode("beach.jpg").shape  # doctest: +SKIP
-    (1, 1280)
+    (1, 2688)
     """
 
     def encode(self, images: AnyImage | Iterable[AnyImage]) -> npt.NDArray[np.float32]:
@@ -54,9 +54,27 @@ class Encoder(session.Encoder):
             NoImagesError: A file or Pillow image cannot be read.
             EncoderError: The encoder fails, or there is no memory even for one image.
         """
+        return self._run_any(images, super().encode)
+
+    def class_scores(self, images: AnyImage | Iterable[AnyImage]) -> npt.NDArray[np.float32]:
+        """Return the scores of the encoder's classes, ``float32 (n, classes)``, of images as `encode` takes them.
+
+        Those of `photos` and `photos-fast` are logits of the 1,000 classes of ImageNet, sorted by their WordNet
+        numbers: 0 is tench, 999 is toilet tissue.
+
+        Raises:
+            UsageError: The encoder has no class scores, or as in `encode`.
+            NoImagesError: A file or Pillow image cannot be read.
+            EncoderError: The encoder fails, or there is no memory even for one image.
+        """
+        return self._run_any(images, super().class_scores)
+
+    def _run_any(
+        self, images: AnyImage | Iterable[AnyImage], run: Callable[[Pixels], npt.NDArray[np.float32]]
+    ) -> npt.NDArray[np.float32]:
         spec = self.info.input_spec
         if isinstance(images, np.ndarray) and images.dtype == np.uint8 and images.shape[1:] == _shape(spec):
-            return super().encode(images)
+            return run(images)
         items: Iterable[AnyImage]
         if isinstance(images, str | os.PathLike | Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4):
             items = [images]
@@ -65,8 +83,8 @@ class Encoder(session.Encoder):
         with quiet_decoders():
             results = in_order(lambda item: _pixels(item, spec), _loaded(items), default_workers())
             pixels = (result for _, result in results)
-            vectors = [super(Encoder, self).encode(batch) for batch in _batches(pixels)]
-        return np.concatenate(vectors) if vectors else np.empty((0, self.info.embedding_size), dtype=np.float32)
+            vectors = [run(batch) for batch in _batches(pixels)]
+        return np.concatenate(vectors) if vectors else run(np.empty((0, *_shape(spec)), dtype=np.uint8))
 
 
 def _loaded(images: Iterable[AnyImage]) -> Iterator[AnyImage]:

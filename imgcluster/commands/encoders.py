@@ -47,7 +47,8 @@ class EncoderEntry:
         precisions: The precisions that are on this machine or, of one that is not installed, in its repository.
         options: How images become the input of its graph, and its output a vector, if the graph does not say so itself;
             None if it does, or if it cannot be used.
-        cosines: The least cosine of each precision's vectors with those of fp32; empty if it was not requested.
+        cosines: The least cosine of each precision's vectors with those of the highest, the first; empty if it was not
+            requested.
     """
 
     name: str
@@ -81,8 +82,8 @@ def encoder_info(name: str, *, check: bool = False) -> EncoderEntry:
 
     Args:
         name: Its name or file.
-        check: Whether to compare its precisions with fp32. The fp32 vectors of an encoder of the hub are kept, so that
-            ``--precision auto`` can check int8 with them.
+        check: Whether to compare its precisions with the highest. The fp32 vectors of an encoder of the hub are kept,
+            so that ``--precision auto`` can check int8 with them.
 
     Raises:
         UsageError: No encoder has this name, the file does not exist, or there are no two precisions to compare.
@@ -179,21 +180,20 @@ def _row_entry(row: NamedEncoder) -> EncoderEntry:
 
 
 def _cosines(name: str, encoder: Encoder) -> dict[str, float]:
-    """Return the least cosine of each precision's vectors with the fp32 ones, on the CPU of this machine."""
-    if "fp32" not in encoder.precisions or len(encoder.precisions) == 1:
-        raise UsageError(
-            f"{name} has only {', '.join(encoder.precisions)} on this machine; a check needs fp32 and another precision"
-        )
+    """Return the least cosine of each precision's vectors with those of the highest, on the CPU of this machine."""
+    if len(encoder.precisions) == 1:
+        raise UsageError(f"{name} has only {encoder.precisions[0]} on this machine; a check needs another precision")
     info = encoder.info
     images = reference_images(info.width, info.height, info.channels)
     vectors = {
         precision: Encoder(name, device="cpu", precision=precision, compare=False, install=False).encode(images)
         for precision in encoder.precisions
     }
+    highest = vectors[encoder.precisions[0]]
     wanted = hub_name(name)
-    if wanted is not None:
+    if wanted is not None and "fp32" in vectors:
         with installation_lock():
             record = pinned(wanted.name)
             assert record is not None
-            pin(wanted.name, replace(record, reference=write_reference(vectors["fp32"])))
-    return {precision: round(float(cosines(found, vectors["fp32"]).min()), 6) for precision, found in vectors.items()}
+            pin(wanted.name, replace(record, reference=write_reference(highest)))
+    return {precision: round(float(cosines(found, highest).min()), 6) for precision, found in vectors.items()}

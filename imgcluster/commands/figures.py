@@ -10,7 +10,8 @@ import numpy as np
 
 from imgcluster.clustering import METHODS
 from imgcluster.commands.confusion import draw_confusion, read_confusion
-from imgcluster.commands.page import current_paths, projection_of, with_normalized_lengths
+from imgcluster.commands.page import current_paths, with_normalized_lengths
+from imgcluster.commands.projection import projection_of
 from imgcluster.commands.thumbnails import read_tiles
 from imgcluster.features.centroids import silhouettes
 from imgcluster.features.normalize import normalize_features
@@ -84,7 +85,7 @@ def _figures(
     # The most typical of all clusters first, then the second of each, …: where room is short, each gets some.
     waves = [inside[wave] for wave in range(_MONTAGE) for number, inside in shown.items() if wave < len(inside)]
     on_map = [(index, pictures[index]) for index in waves if index in pictures]
-    yield "map", map_figure(projection.points, results.clusters, titles, on_map, projection.how)
+    yield "map", map_figure(projection.points, results.clusters, titles, on_map, projection.method)
     yield "sizes", sizes_figure(sizes, titles)
     values = silhouettes(embeddings.vectors, results.clusters, metric, order=embeddings.content_order)
     yield "silhouettes", silhouette_figure(values, results.clusters, titles)

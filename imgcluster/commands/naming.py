@@ -46,11 +46,10 @@ def suggested_names(
         EncoderError: A vocabulary is given, and the text part cannot be used.
     """
     words = vocabulary_of(option)
-    info = info_of(manifest)
-    if not words or (option is None and not has_text(info.name)):
+    if not words or (option is None and not has_text(str(manifest["encoder"].get("name")))):
         return {}, ""
     try:
-        text = open_text(info, install=option is not None, on_progress=on_progress)
+        text = open_text(info_of(manifest), install=option is not None, on_progress=on_progress)
     except ImgclusterError as error:
         if option is not None:
             raise

@@ -50,6 +50,11 @@ class Earlier:
     decisions: Decisions
     decided: Mapping[int, tuple[bytes, str]]
 
+    def kinds(self, decisions: Decisions) -> dict[int, str]:
+        """Return the kind of each of these decisions about images that are present, by row."""
+        present = ((row, decisions.images.get(key)) for row, key in self.decided.items())
+        return {row: image.decision for row, image in present if image is not None}
+
     @property
     def removed(self) -> dict[int, int]:
         """The number of images of each cluster that are gone."""
@@ -147,7 +152,7 @@ def number_clusters(
     """
     layer, decisions = clustering.layers[clustering.chosen], earlier.decisions
     rows = np.array(sorted(earlier.decided), dtype=np.int64)
-    targets = np.array([decisions.images[earlier.decided[row]] for row in rows.tolist()], dtype=np.int64)
+    targets = np.array([decisions.images[earlier.decided[row]].cluster for row in rows.tolist()], dtype=np.int64)
     decided = Decided(decisions.shaped, rows, targets)
     settled = settle(layer.labels, earlier.members, decided, earlier.next_number)
     if len(settled.conflicts):

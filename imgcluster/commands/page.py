@@ -13,6 +13,8 @@ import numpy as np
 
 from imgcluster._version import __version__
 from imgcluster.clustering import METHODS
+from imgcluster.clustering.settings import METHOD_OPTIONS
+from imgcluster.commands.projection import projection_of
 from imgcluster.commands.thumbnails import read_tiles
 from imgcluster.errors import WorkspaceError
 from imgcluster.features.normalize import normalize_lengths
@@ -26,9 +28,7 @@ from imgcluster.report.exemplars import nearest_clusters, representatives
 from imgcluster.report.page import render
 from imgcluster.report.page_inputs import Tier, cluster_rows, image_rows, thumbnail_tiers
 from imgcluster.report.page_text import Page, Thumbnails, details, headline, sentences
-from imgcluster.report.projection import Projection, choose_projection, project
 from imgcluster.report.sprites import Tile, make_sheets
-from imgcluster.workspace.caches import read_projection, write_projection
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.plans import identity_of
 from imgcluster.workspace.results import Results, encoder_metric
@@ -36,13 +36,12 @@ from imgcluster.workspace.shards import Embeddings
 
 __all__ = [
     "current_paths",
-    "projection_of",
     "with_normalized_lengths",
     "write_page",
 ]
 
 # Shown under the page's details where they are not the defaults; where files are placed has no influence on clusters.
-_SHOWN_OPTIONS: Final = ("k", "level", "min_cluster_size", "assign_noise", "reduce", "method")
+_SHOWN_OPTIONS: Final = ("k", "level", *METHOD_OPTIONS, "assign_noise", "reduce", "metric", "method")
 
 
 def write_page(
@@ -92,7 +91,7 @@ def write_page(
                 manifest,
                 method=method.title if method else str(metrics["method"]),
                 options=_given_options(metrics["options"]),
-                projection=projection.how,
+                projection=projection.method,
             ),
             ("Images from", results.base),
         ),
@@ -133,24 +132,6 @@ def _given_options(options: dict[str, Any]) -> str:
     return " ".join(
         f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}") for name, value in given.items()
     )
-
-
-def projection_of(
-    workspace: Workspace, embeddings: Embeddings, seed: int, on_progress: OnProgress = ignore_progress
-) -> Projection:
-    """Return the map's projection of normalized embeddings, from the workspace where it holds one of them."""
-    method = choose_projection(len(embeddings.locations))
-    key = f"{embeddings.fingerprint} {method} {seed}"
-    stored = read_projection(workspace.layout, key)
-    if stored is not None and len(stored[0]) == len(embeddings.locations):
-        return Projection(*stored, method)
-    on_progress(Progress("layout", 0))
-    projection = project(embeddings.vectors, method, seed=seed)
-    # Under the method that was used: if UMAP failed, the next command tries it again.
-    write_projection(
-        workspace.layout, f"{embeddings.fingerprint} {projection.method} {seed}", projection.points, projection.how
-    )
-    return projection
 
 
 def current_paths(locations: Sequence[str], journal: Journal | None) -> list[Path]:

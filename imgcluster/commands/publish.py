@@ -22,6 +22,7 @@ from imgcluster.types import Candidate
 from imgcluster.workspace.decisions import Decisions
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables
+from imgcluster.workspace.results import IMPORTED
 from imgcluster.workspace.table_columns import CANDIDATES, CHANGES
 
 __all__ = ["ClusteringMetrics", "Evaluated", "publish", "write_changes"]
@@ -78,6 +79,7 @@ class Evaluated:
         changes: What became of the clusters before it; empty where there were none.
         about_changes: The same in words; "" if nothing changed.
         folder_name: The name of a cluster's folder.
+        growth: What is recorded of a clustering that has grown.
     """
 
     options: Mapping[str, Any]
@@ -94,6 +96,7 @@ class Evaluated:
     changes: tuple[ClusterChange, ...] = ()
     about_changes: str = ""
     folder_name: FolderName = folder_name
+    growth: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def warnings(self, placed: PlacementResult) -> tuple[str, ...]:
         """Return all warnings, those on placed files included."""
@@ -119,6 +122,7 @@ def publish(
         "silhouette_sample": found.silhouette_sample,
         **found.facts.fields,
         **({"changes": found.about_changes} if found.about_changes else {}),
+        **found.growth,
     }
     with changing_results(workspace, found.command, found.summary, metrics):
         placed = update_placement(
@@ -182,6 +186,9 @@ def _about_files(placed: PlacementResult, mode: str, manifest: dict[str, Any]) -
     if others:
         yield f"This file system does not allow every {mode}; some files were placed by {' and '.join(others)} instead."
     if placed.missing:
+        if manifest["encoder"]["name"] == IMPORTED:
+            yield f"{len(placed.missing)} images have no file, so the folders lack them; first: {placed.missing[0]}."
+            return
         yield (
             f"The files of {len(placed.missing)} images no longer exist, so the folders lack them; the first is "
             f"{placed.missing[0]}. Run imgcluster embed again on their folder or, where that was renamed or removed, "

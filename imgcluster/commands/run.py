@@ -1,4 +1,4 @@
-"""`run`: `embed`, then `cluster`."""
+"""`run`: `embed`, then `cluster`, or `assign` in a workspace that has a clustering."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imgcluster.commands.assign import assign
 from imgcluster.commands.cluster import ClusterSummary, cluster, resolve
 from imgcluster.commands.embed import EmbedSummary, embed, refuse_own_output
 from imgcluster.commands.naming import NO_VOCABULARY
@@ -28,7 +29,7 @@ __all__ = ["RunSummary", "run"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """What both halves of `run` did."""
+    """What both halves of `run` did; `cluster` is an `AssignSummary` where new images were assigned."""
 
     embed: EmbedSummary
     cluster: ClusterSummary
@@ -41,14 +42,17 @@ def run(
     files: Sequence[str | os.PathLike[str]] = (),
     embedding: EmbedOptions | None = None,
     clustering: ClusterOptions | None = None,
+    recluster: bool = False,
+    discard_decisions: bool = False,
     dry_run: bool = False,
     on_progress: OnProgress = ignore_progress,
     **changes: Any,
 ) -> RunSummary:
-    """Embed, then cluster.
+    """Embed, then cluster; in a workspace that has a clustering, embed, then assign new images to its clusters.
 
-    The options of `cluster` are checked first: an error should not appear after an hour of embedding. With `dry_run`
-    both work on a copy of the workspace, which is removed in the end, and nothing else is changed.
+    Clustering options other than the defaults and those of the last clustering also cluster again. The options of
+    `cluster` are checked first: an error should not appear after an hour of embedding. With `dry_run` both work on a
+    copy of the workspace, which is removed in the end, and nothing else is changed.
 
     Args:
         paths: As for `embed`.
@@ -56,6 +60,8 @@ def run(
         files: As for `embed`.
         embedding: The options of `embed`.
         clustering: The options of `cluster`.
+        recluster: Cluster again, whatever the workspace has.
+        discard_decisions: As for `cluster`.
         dry_run: Only report what would be written.
         on_progress: Called with each step.
         **changes: Single fields of either, as in ``run("photos", device="cpu", k=10)``.
@@ -77,11 +83,31 @@ def run(
     paths = [paths] if isinstance(paths, str | os.PathLike) else paths
     with _rehearsal(workspace, paths) if dry_run else nullcontext(workspace) as folder:
         embedded = embed(paths, workspace=folder, files=files, options=embedding, on_progress=on_progress)
-        clustered = cluster(workspace=folder, options=clustering, dry_run=dry_run, on_progress=on_progress)
+        if not recluster and _continues(Workspace(folder), clustering):
+            place = clustering.place
+            clustered: ClusterSummary = assign(workspace=folder, place=place, dry_run=dry_run, on_progress=on_progress)
+        else:
+            clustered = cluster(
+                workspace=folder,
+                options=clustering,
+                discard_decisions=discard_decisions,
+                dry_run=dry_run,
+                on_progress=on_progress,
+            )
     shown = to_text(os.path.abspath(workspace))
     embedded = dataclasses.replace(embedded, workspace=shown)
     clustered = dataclasses.replace(clustered, workspace=shown)
     return RunSummary(embed=embedded, cluster=clustered)
+
+
+def _continues(workspace: Workspace, options: ClusterOptions) -> bool:
+    """Return whether the workspace has a clustering, and `options` do not ask for another one."""
+    if not workspace.metrics.exists():
+        return False
+    # Where files are placed has no influence on clusters.
+    defaults, given = (dataclasses.asdict(each) | {"place": None} for each in (ClusterOptions(), options))
+    recorded = workspace.read_metrics()["options"]
+    return given in (defaults, {name: recorded.get(name, value) for name, value in defaults.items()} | {"place": None})
 
 
 @contextmanager

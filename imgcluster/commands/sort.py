@@ -30,7 +30,7 @@ from imgcluster.types import Clustering, Layer, Vectors
 from imgcluster.workspace.decisions import Decisions
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
-from imgcluster.workspace.results import SORT, encoder_identity, encoder_metric
+from imgcluster.workspace.results import SORT, encoder_identity, encoder_metric, with_options
 from imgcluster.workspace.shards import Embeddings, load
 
 __all__ = ["DEFAULT_THRESHOLD", "SortSummary", "SortedGroup", "sort"]
@@ -141,6 +141,7 @@ def sort(
             raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
         earlier = read_earlier(workspace, embeddings)
         _require_no_decisions(earlier.decisions, discard=discard_decisions)
+        manifest = with_options(manifest, {})
         embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
         watch.lap("load")
         text = open_text(info, device=device, on_progress=on_progress)

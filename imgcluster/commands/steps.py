@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from imgcluster.commands.last_clustering import folder_names
 from imgcluster.commands.page import with_normalized_lengths, write_page
 from imgcluster.commands.replace_results import read_placement, restore_placement
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path, remove, write_json
-from imgcluster.placement import folder_name, group_folder_name, relocate
+from imgcluster.placement import relocate
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import SORT, Results, encoder_identity, read_tables
+from imgcluster.workspace.results import Results, encoder_identity, read_tables
 from imgcluster.workspace.shards import Embeddings, contents, load
 from imgcluster.workspace.states import (
     State,
@@ -128,7 +129,7 @@ def relocate_placed(
         results.locations,
         clusters,
         names,
-        folder_name=group_folder_name if results.metrics.get("method") == SORT else folder_name,
+        folder_name=folder_names(results.metrics),
         step=step,
     )
 

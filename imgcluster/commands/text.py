@@ -14,7 +14,7 @@ from imgcluster.encoders.installed import installation_lock, pin, pinned
 from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.encoders.named_encoders import NAMED_ENCODERS
 from imgcluster.encoders.text_encoder import TextEncoder
-from imgcluster.errors import UsageError
+from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.features.normalize import l2_normalize
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Pixels, Precision
@@ -52,9 +52,18 @@ def require_text(encoder: str) -> None:
 
 
 def info_of(manifest: dict[str, Any]) -> EncoderInfo:
-    """Return the description of the encoder that made a workspace's embeddings."""
+    """Return the description of the encoder that made a workspace's embeddings.
+
+    Raises:
+        WorkspaceError: The manifest does not describe it completely.
+    """
     known = {name: value for name, value in manifest["encoder"].items() if name in EncoderInfo.__dataclass_fields__}
-    return EncoderInfo(**known)
+    try:
+        return EncoderInfo(**known)
+    except TypeError as error:
+        raise WorkspaceError(
+            f"manifest.json does not describe the encoder completely ({error}): embed the images again with --fresh"
+        ) from None
 
 
 def open_text(

@@ -44,7 +44,7 @@ from imgcluster.options import EncoderOptions, check_precision
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Pixels, Pooling, Precision, ResizeRule, Vectors
 
-__all__ = ["Encoder", "describe"]
+__all__ = ["CLASS_SCORES", "Encoder", "describe"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,6 +59,10 @@ _OUT_OF_MEMORY: Final = (
     "available memory of",  # "Available memory of 12 is smaller than requested bytes of 34"
 )
 
+CLASS_SCORES: Final = "class_scores"
+"""The output of the graph with the scores of the classes that an encoder was trained on."""
+
+_WITH_CLASSES: Final = ("photos", "photos-fast")
 _DEFAULT_SCALE: Final = 1.0 / 255.0
 # Fields of the metadata that must agree with the graph.
 _GRAPH_FIELDS: Final = ("width", "height", "channels", "embedding_size")
@@ -137,8 +141,23 @@ class Encoder:
             UsageError: `images` has another shape or type.
             EncoderError: The encoder fails, or there is no memory even for one image.
         """
+        return self._run_batches(images, self._output, self.info.embedding_size)
+
+    def class_scores(self, images: Pixels) -> npt.NDArray[np.float32]:
+        """Return the scores of the encoder's classes, ``float32 (n, classes)``, of images in the encoder's input size.
+
+        Raises:
+            UsageError: The encoder has no class scores, or `images` has another shape or type.
+            EncoderError: The encoder fails, or there is no memory even for one image.
+        """
+        output = next((entry for entry in self._session.get_outputs() if entry.name == CLASS_SCORES), None)
+        if output is None:
+            raise UsageError(f"encoder {self.info.name} has no class scores; {', '.join(_WITH_CLASSES)} have")
+        return self._run_batches(images, CLASS_SCORES, output.shape[1])
+
+    def _run_batches(self, images: Pixels, output: str, values: int) -> npt.NDArray[np.float32]:
         if len(images) == 0:
-            return np.empty((0, self.info.embedding_size), dtype=np.float32)
+            return np.empty((0, values), dtype=np.float32)
         expected = (self.info.height, self.info.width, self.info.channels)
         if images.ndim != 4 or images.shape[1:] != expected or images.dtype != np.uint8:
             raise UsageError(
@@ -150,7 +169,7 @@ class Encoder:
         while start < len(images):
             step = min(self._limit or len(images), len(images) - start)
             try:
-                vectors.append(self._run(self._session, images[start : start + step]))
+                vectors.append(self._run(self._session, images[start : start + step], output))
             except Exception as error:
                 if not _is_out_of_memory(error):
                     raise EncoderError(
@@ -211,7 +230,7 @@ class Encoder:
         self.outputs = tuple(describe_output(output) for output in outputs)
         self.notes = () if stored or source.row else tuple(_notes(signature, outputs, self._output, options))
         width, height = _size(signature, stored, options, source.name if source.row else "")
-        vectors = self._run(session, reference_images(width, height, signature.channels))
+        vectors = self._run(session, reference_images(width, height, signature.channels), self._output)
         self._compare(vectors, metadata.get(REFERENCE_KEY, ""))
         info = EncoderInfo(
             name=source.name,
@@ -268,14 +287,15 @@ class Encoder:
             )
             raise EncoderError(message) if self._is_last else Disagreement(message)
 
-    def _run(self, session: Any, images: Pixels) -> npt.NDArray[np.float32]:
-        vectors = [self._run_once(session, part) for part in _parts(images, self._signature.batch)]
+    def _run(self, session: Any, images: Pixels, output: str) -> npt.NDArray[np.float32]:
+        vectors = [self._run_once(session, part, output) for part in _parts(images, self._signature.batch)]
         return np.concatenate(vectors)[: len(images)]
 
-    def _run_once(self, session: Any, images: Pixels) -> npt.NDArray[np.float32]:
+    def _run_once(self, session: Any, images: Pixels, output: str) -> npt.NDArray[np.float32]:
         batch = self._signature.arrange(images, scale=self._scale, mean=self._mean, std=self._std)
-        (output,) = session.run([self._output], {self._signature.name: batch})
-        vectors = pool(output, self._signature.layout, self._pool)
+        # Only this output is computed.
+        (values,) = session.run([output], {self._signature.name: batch})
+        vectors = pool(values, self._signature.layout, self._pool)
         if len(vectors) != len(images):
             raise EncoderError(f"the model returns {len(vectors)} vectors for {len(images)} images; one each is needed")
         return vectors

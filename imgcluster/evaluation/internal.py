@@ -26,27 +26,28 @@ def measure(points: Vectors, labels: Labels, metric: Metric, *, order: npt.NDArr
 
     Args:
         points: ``float32 (n, d)`` embeddings, of length 1 for the cosine.
-        labels: ``int64 (n,)``; −1 is noise.
+        labels: ``int64 (n,)``; −1 is noise. Numbers of clusters may be missing.
         metric: ``cosine`` for the distance 1 − cos in [0, 2], ``euclidean`` for the Euclidean distance.
         order: ``int64 (n,)``, the rows in content order, so that samples and ties do not depend on file names; by
             default as they are.
     """
     order = np.arange(len(labels)) if order is None else order
-    count = int(labels.max(initial=-1)) + 1
-    members = [order[labels[order] == cluster] for cluster in range(count)]
+    present = np.unique(labels[labels >= 0])
+    members = [order[labels[order] == cluster] for cluster in present]
     medoids = [int(inside[_medoid(points[inside], metric)]) for inside in members]
-    distances = _to_medoids(points, labels, np.array(medoids, dtype=np.int64), metric)
+    own = np.where(labels >= 0, np.searchsorted(present, labels), -1)
+    distances = _to_medoids(points, own, np.array(medoids, dtype=np.int64), metric)
     values = silhouettes(points, labels, metric, order=order)
     facts = tuple(
         ClusterFacts(
-            cluster=cluster,
+            cluster=int(cluster),
             size=len(inside),
             share=len(inside) / len(labels),
-            medoid=medoids[cluster],
+            medoid=medoid,
             mean_distance=float(distances[inside].mean()),
             silhouette=_mean(values[inside]),
         )
-        for cluster, inside in enumerate(members)
+        for cluster, inside, medoid in zip(present, members, medoids, strict=True)
     )
     return Measures(distances, facts, _mean(values), int((~np.isnan(values)).sum()))
 

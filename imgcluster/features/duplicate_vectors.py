@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from imgcluster.types import Vectors
 
-__all__ = ["content_order", "count_distinct", "find_duplicates"]
+__all__ = ["content_order", "count_distinct", "find_duplicates", "vector_digests"]
 
 _Indices = npt.NDArray[np.int64]
 
@@ -26,14 +26,14 @@ def content_order(vectors: Vectors, digests: Sequence[bytes] | None = None) -> _
         digests: A digest of each image's file; without them, digests of the vectors are used. Those of files are better
             where vectors may differ in the last digit, as from one processor to another.
     """
-    keys = list(_digests(vectors)) if digests is None else digests
+    keys = list(vector_digests(vectors)) if digests is None else digests
     return np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
 
 
 def count_distinct(vectors: Vectors, limit: int) -> int:
     """Return the number of distinct ``float32 (n, d)`` vectors, at most `limit`; rows after that are not read."""
     seen: set[bytes] = set()
-    for digest in _digests(vectors):
+    for digest in vector_digests(vectors):
         if len(seen) >= limit:
             break
         seen.add(digest)
@@ -43,10 +43,10 @@ def count_distinct(vectors: Vectors, limit: int) -> int:
 def find_duplicates(vectors: Vectors) -> tuple[_Indices, _Indices]:
     """Return the first row of each distinct vector, ascending, and for every row the number of its distinct vector."""
     numbers: dict[bytes, int] = {}
-    copies = np.array([numbers.setdefault(digest, len(numbers)) for digest in _digests(vectors)], np.int64)
+    copies = np.array([numbers.setdefault(digest, len(numbers)) for digest in vector_digests(vectors)], np.int64)
     return np.unique(copies, return_index=True)[1], copies
 
 
-def _digests(vectors: Vectors) -> Iterator[bytes]:
-    """Yield a digest of each vector: faster than sorting rows, and small enough to keep all of them in memory."""
+def vector_digests(vectors: Vectors) -> Iterator[bytes]:
+    """Yield a digest of each vector: 16 bytes, faster than sorting rows, and small enough to keep all in memory."""
     return (blake2b((vector + 0.0).tobytes(), digest_size=16).digest() for vector in vectors)  # −0 equals 0

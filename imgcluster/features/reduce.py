@@ -30,6 +30,7 @@ __all__ = [
     "REDUCTIONS",
     "Reduced",
     "choose_reduction",
+    "principal_components",
     "reduce",
 ]
 
@@ -116,7 +117,7 @@ def reduce(vectors: Vectors, method: str, *, seed: int) -> Reduced:
     first, copies = find_duplicates(vectors)
     if len(first) == 1:
         return Reduced(vectors, "none")
-    return Reduced(_project(vectors, vectors[first], target, seed)[copies], f"PCA to {target} dimensions")
+    return Reduced(principal_components(vectors, vectors[first], target, seed)[copies], f"PCA to {target} dimensions")
 
 
 def _graph(vectors: Vectors, seed: int) -> Reduced:
@@ -130,7 +131,7 @@ def _graph(vectors: Vectors, seed: int) -> Reduced:
         sample = np.sort(np.random.default_rng(seed).choice(len(distinct), _GRAPH_SAMPLE, replace=False))
     projected = distinct
     if len(sample) * len(distinct) * distinct.shape[1] > _PAIR_BUDGET and distinct.shape[1] > _PAIR_DIMENSIONS:
-        projected = _project(distinct[sample], distinct, _PAIR_DIMENSIONS, seed)
+        projected = principal_components(distinct[sample], distinct, _PAIR_DIMENSIONS, seed)
     sampled = projected[sample] if len(sample) < len(projected) else projected
     # One search for both graphs; the cluster-count graph of a large set is one of samples, which are searched there.
     neighbors = diffusion_neighbors(len(sampled))
@@ -156,15 +157,23 @@ def _interpolate(mapped: Vectors, sample: Vectors, vectors: Vectors) -> Vectors:
     return l2_normalize(placed.astype(np.float32))
 
 
-def _project(vectors: Vectors, queries: Vectors, target: int, seed: int) -> Vectors:
-    """Return the queries in the first `target` principal components of `vectors`."""
+def principal_components(vectors: Vectors, queries: Vectors, target: int, seed: int) -> Vectors:
+    """Return queries ``float32 (m, d)`` in the first principal components of `vectors`, ``float32 (m, target)``.
+
+    Args:
+        vectors: ``float32 (n, d)``.
+        queries: ``float32 (m, d)``.
+        target: The number of components, at most n and d.
+        seed: For the randomized solver of larger sets.
+    """
     from sklearn.decomposition import PCA
 
     # Exact where that is fast, otherwise randomized (Halko et al. 2011), whose leading components are as good.
     solver = "full" if min(vectors.shape) <= _EXACT_UP_TO else "randomized"
     pca = PCA(target, svd_solver=solver, iterated_power=7, random_state=seed)
     # Sums depend on the number of threads, and HDBSCAN breaks ties by the last digit.
-    with one_thread():
+    with one_thread(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # vectors that are all the same have no variance to share
         return np.asarray(pca.fit(vectors).transform(queries), dtype=np.float32)
 
 

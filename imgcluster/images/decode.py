@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -21,12 +22,22 @@ import numpy.typing as npt
 from PIL import Image, ImageCms, UnidentifiedImageError, features
 
 from imgcluster.errors import one_line
+from imgcluster.images.exif import Exif, exif_of
 from imgcluster.images.formats import PILLOW_FORMATS
 from imgcluster.images.resize import prepare
 from imgcluster.optional import UnavailablePackage, import_optional
 from imgcluster.types import InputSpec, Pixels
 
-__all__ = ["Decoded", "UnreadableImage", "decode", "decode_picture", "heif_available", "quiet_decoders"]
+__all__ = [
+    "Decoded",
+    "Header",
+    "UnreadableImage",
+    "decode",
+    "decode_picture",
+    "heif_available",
+    "quiet_decoders",
+    "read_header",
+]
 
 _LOG = logging.getLogger(__name__)
 
@@ -70,6 +81,26 @@ class Decoded:
     height: int
     brightness: float
     color: float
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a file says before it is decoded: width and height of the upright image in pixels, and EXIF."""
+
+    width: int
+    height: int
+    exif: Exif
+
+
+def read_header(path: Path) -> Header | None:
+    """Return the header of an image file; None if it cannot be read."""
+    try:
+        with _explained(None), Image.open(path, formats=_formats()) as image:
+            (width, height), exif = image.size, exif_of(image)
+    except UnreadableImage as error:
+        _LOG.debug("no header of %s: %s", path, error)
+        return None
+    return Header(height, width, exif) if exif.orientation >= 5 else Header(width, height, exif)
 
 
 def decode(data: bytes, spec: InputSpec, *, kind: str | None = None) -> Decoded:

@@ -19,6 +19,7 @@ from imgcluster.placement.journal import Entry, Journal, write_journal
 
 __all__ = [
     "PlacementResult",
+    "copy_new",
     "mode_of",
     "move",
     "place",
@@ -131,8 +132,7 @@ def _place_one(source: Path, target: Path, mode: str) -> str:
         move(source, target)
         return mode
     if mode == "copy":
-        with atomic_path(target) as temporary:
-            shutil.copy2(source, temporary)
+        copy_new(source, target)
         return mode
     try:
         if mode == "symlink":
@@ -146,6 +146,12 @@ def _place_one(source: Path, target: Path, mode: str) -> str:
         _LOG.debug("%s is not possible (%s): trying %s", mode, error, _FALLBACK[mode])
         return _place_one(source, target, _FALLBACK[mode])
     return mode
+
+
+def copy_new(source: Path, target: Path) -> None:
+    """Copy a file, with its times, to a free path."""
+    with atomic_path(target) as temporary:
+        shutil.copy2(source, temporary)
 
 
 def move(source: Path, target: Path) -> None:

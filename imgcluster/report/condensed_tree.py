@@ -39,6 +39,7 @@ def condensed_tree(
         model = hdbscan.HDBSCAN(
             min_cluster_size=smallest,
             min_samples=int(parameters.get("min_samples") or 1),
+            cluster_selection_epsilon=float(parameters.get("epsilon") or 0),
             cluster_selection_method=str(parameters.get("selection", "eom")),
             core_dist_n_jobs=1,
         ).fit(vectors.astype(np.float64))

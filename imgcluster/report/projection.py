@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import importlib.util
-import logging
-import warnings
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.features.centroids import evenly_spaced
+from imgcluster.features.duplicate_vectors import count_distinct
+from imgcluster.features.neighbors import nearest_neighbors
+from imgcluster.features.reduce import principal_components, reduce
 from imgcluster.features.threads import one_thread
-from imgcluster.optional import UnavailablePackage, import_optional
 from imgcluster.types import Vectors
 
-__all__ = ["Projection", "choose_projection", "project"]
+__all__ = ["Projection", "place_others", "project"]
 
-_LOG = logging.getLogger(__name__)
+_Indices = npt.NDArray[np.int64]
 
-# Below this many images, UMAP's neighborhoods contain most of the set and PCA is as good.
-_UMAP_FROM: Final = 100
-# UMAP is fitted on at most this many images; the others are placed beside their nearest neighbors.
-_UMAP_UP_TO: Final = 20_000
-_NEIGHBORS: Final = 15
-# Of 10,000 images and fewer UMAP would run 500: that takes twice the time for neighborhoods that are as true
-# (trustworthiness 0.960 instead of 0.957 on 900 photographs, 0.986 in both cases on 10,000 drawn vectors).
-_EPOCHS: Final = 200
+# Among fewer distinct images there are no neighborhoods to keep.
+_TSNE_FROM: Final = 16
+# t-SNE of twice as many takes 2.5 times as long, and the positions of the others are as true (benchmarks/map.py).
+_TSNE_UP_TO: Final = 5000
+_PERPLEXITY: Final = 30.0
+_ITERATIONS: Final = 500
+_INITIAL_SPREAD: Final = 1e-4
+# How far the vectors themselves count beside their diffusion map. Chosen on five sets of photographs: more, and the
+# clusters overlap; less, and images that are alike within a cluster are no longer close together.
+_VECTOR_WEIGHT: Final = 0.3
 _PLACED_BY: Final = 5
-# UMAP looks for neighbors in the directions that matter; PCA's fit on so many rows is that on all of them.
+# The search among many images looks at the directions of largest variance only.
 _DIRECTIONS: Final = 50
-_PCA_SAMPLE: Final = 20_000
-_CHUNK: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,109 +40,96 @@ class Projection:
 
     Attributes:
         points: ``float32 (n, 2)`` in [−1, 1].
-        how: The method, in words.
-        method: The method that was used, ``umap`` or ``pca``.
+        method: How they were computed, in words.
     """
 
     points: npt.NDArray[np.float32]
-    how: str
     method: str
 
 
-def choose_projection(count: int) -> str:
-    """Return ``umap`` if its package seems installed and `count` images are enough for it, else ``pca``."""
-    return "umap" if count >= _UMAP_FROM and importlib.util.find_spec("umap") is not None else "pca"
+def project(vectors: Vectors, order: _Indices | None = None, *, seed: int = 0) -> Projection:
+    """Project vectors to two dimensions with t-SNE (van der Maaten & Hinton 2008) of their diffusion map.
 
-
-def project(points: Vectors, method: str, *, seed: int = 0) -> Projection:
-    """Project points to two dimensions.
-
-    ``umap`` (McInnes et al. 2018, https://arxiv.org/abs/1802.03426) keeps neighbors together; above 20,000 images it
-    projects that many, drawn at random, and puts each other one to the median place of its five nearest among them.
-    ``pca`` shows the two directions of largest variance: distances are true, but clusters overlap. It also replaces
-    ``umap`` if the package umap cannot be imported; a warning then says why.
+    The diffusion map (`features.reduce`) is the space in which images are clustered by default; its leading components
+    are where t-SNE starts. The principal components of the vectors are joined to it with a smaller weight. Of more than
+    5,000 images a sample of that many is projected, and the others are placed at the median position of their five
+    nearest neighbors in it. Fewer than 16 distinct vectors are shown in the two directions of largest variance.
 
     Args:
-        points: ``float32 (n, d)`` embeddings, of length 1 for the cosine.
-        method: ``umap`` or ``pca``; see `choose_projection`.
-        seed: Of everything random.
+        vectors: ``float32 (n, d)``, of length 1 for the cosine.
+        order: ``int64 (n,)``, an order of the rows that does not depend on file names (`content_order`), from which
+            the sample is taken; by default the order of the rows.
+        seed: For samples and principal components.
     """
-    count = len(points)
-    umap = None
-    if method == "umap":
-        try:
-            umap = import_optional("umap")
-        except UnavailablePackage as error:
-            _LOG.warning("the map uses PCA instead of UMAP: %s", error)
-            method = "pca"
-    if count < 3 or points.shape[1] < 1 or not np.isfinite(points).all():
-        return Projection(_on_a_line(count), "in a row", method)
-    wanted = 2 if method == "pca" else _DIRECTIONS
-    directions = _principal_components(points, wanted, seed)
-    if umap is None or directions.shape[1] < 2:
-        return Projection(_framed(directions[:, :2]), "PCA", method)
-    generator = np.random.default_rng(seed)
-    if count <= _UMAP_UP_TO:
-        return Projection(_framed(_umap(umap, directions, seed), fill=True), "UMAP", method)
-    chosen = np.sort(generator.choice(count, _UMAP_UP_TO, replace=False))
-    places = np.empty((count, 2), dtype=np.float32)
-    places[chosen] = _umap(umap, directions[chosen], seed)
-    others = np.setdiff1d(np.arange(count), chosen)
-    places[others] = _among_neighbors(directions[others], directions[chosen], places[chosen])
-    return Projection(_framed(places, fill=True), f"UMAP of {_UMAP_UP_TO:,}, the others beside their nearest", method)
+    count = len(vectors)
+    if count < 3 or vectors.shape[1] < 1 or not np.isfinite(vectors).all():
+        return Projection(_on_a_line(count), "in a row")
+    if count_distinct(vectors, _TSNE_FROM) < _TSNE_FROM:
+        return Projection(_framed(_two_components(vectors, seed)), "PCA")
+    order = np.arange(count) if order is None else order
+    sample = order[evenly_spaced(count, min(count, _TSNE_UP_TO))]
+    points = _framed(_tsne(vectors[sample], seed), fill=True)
+    method = "t-SNE"
+    if len(sample) < count:
+        method += f" of {len(sample):,} images, the others beside their nearest neighbors"
+    return Projection(place_others(vectors, sample, points, seed=seed), method)
 
 
-def _principal_components(points: Vectors, wanted: int, seed: int) -> Vectors:
-    """Project on at most `wanted` directions of largest variance: fitted on a sample, applied in parts."""
-    from sklearn.decomposition import PCA
+def place_others(vectors: Vectors, placed: _Indices, points: Vectors, *, seed: int = 0) -> Vectors:
+    """Complete a projection: each other vector gets the median position of its five nearest that are placed.
 
-    count, dimensions = points.shape
-    target = min(wanted, dimensions, count)
-    rows = np.arange(count)
-    if count > _PCA_SAMPLE:
-        rows = np.sort(np.random.default_rng(seed).choice(count, _PCA_SAMPLE, replace=False))
+    The mean of neighbors in two groups would lie between the groups.
 
-    # Sums depend on how many threads add them up; the same images are to make the same map.
-    with one_thread(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # images that are all the same have no variance to share
-        pca = PCA(target, svd_solver="randomized" if target < min(len(rows), dimensions) else "full", random_state=seed)
-        pca.fit(points[rows])
-        parts = [pca.transform(points[start : start + _CHUNK]) for start in range(0, count, _CHUNK)]
-    projected = np.concatenate(parts).astype(np.float32)
-    if target < 2:
-        projected = np.concatenate([projected, np.zeros((count, 2 - target), np.float32)], axis=1)
-    return projected
+    Args:
+        vectors: ``float32 (n, d)``.
+        placed: ``int64 (m,)``, the rows that have positions, at least one.
+        points: ``float32 (m, 2)``, their positions.
+        seed: For principal components.
+
+    Returns:
+        Positions of all vectors, ``float32 (n, 2)``.
+    """
+    completed = np.empty((len(vectors), 2), dtype=np.float32)
+    completed[placed] = points
+    others = np.setdiff1d(np.arange(len(vectors)), placed)
+    if not len(others):
+        return completed
+    basis = vectors[placed[evenly_spaced(len(placed), min(len(placed), _TSNE_UP_TO))]]
+    if min(basis.shape) > _DIRECTIONS:
+        vectors = principal_components(basis, vectors, _DIRECTIONS, seed)
+    _, nearest = nearest_neighbors(vectors[placed], min(_PLACED_BY, len(placed)), queries=vectors[others])
+    completed[others] = np.median(points[nearest], axis=1)
+    return completed
 
 
-def _umap(umap: Any, points: Vectors, seed: int) -> Vectors:
-    from sklearn.neighbors import NearestNeighbors
+def _tsne(vectors: Vectors, seed: int) -> Vectors:
+    """Return positions ``float32 (n, 2)`` of at least 16 distinct vectors."""
+    from sklearn.manifold import TSNE
 
-    # Exact, and in a second: UMAP's own search is compiled anew in every process, which takes five to twenty.
+    reduced = reduce(vectors, "graph", seed=seed).vectors
+    # The first component is nearly constant. A diffusion map of few images may have no more than that.
+    start = np.hstack([reduced[:, 1:3], np.zeros((len(reduced), 2), dtype=np.float32)])[:, :2]
+    deviation = start.std(axis=0)
+    start = start / np.where(deviation > 0, deviation, 1) * _INITIAL_SPREAD
+    directions = principal_components(vectors, vectors, min(_DIRECTIONS, *vectors.shape), seed)
+    length = np.sqrt(np.square(directions).sum(axis=1).mean())
+    joined = np.hstack([reduced, directions * (_VECTOR_WEIGHT / length if length else 0)])
+    # Sums depend on how many threads add them up; one thread makes the same map on every machine.
     with one_thread():
-        search = NearestNeighbors(n_neighbors=min(_NEIGHBORS, len(points)), algorithm="brute").fit(points)
-        distances, nearest = search.kneighbors(points)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        # A seed makes UMAP use one thread, and says so in a warning.
-        model = umap.UMAP(
-            n_neighbors=_NEIGHBORS,
-            min_dist=0.1,
-            n_epochs=_EPOCHS,
-            precomputed_knn=(nearest, distances.astype(np.float32), None),
-            force_approximation_algorithm=True,  # for few images, too, else the neighbors would be ignored
+        model = TSNE(
+            perplexity=min(_PERPLEXITY, (len(vectors) - 1) / 3),
+            init=start.astype(np.float32),
+            max_iter=_ITERATIONS,
             random_state=seed,
             n_jobs=1,
         )
-        return np.asarray(model.fit_transform(points), dtype=np.float32)
+        return np.asarray(model.fit_transform(joined), dtype=np.float32)
 
 
-def _among_neighbors(others: Vectors, fitted: Vectors, places: Vectors) -> Vectors:
-    from sklearn.neighbors import NearestNeighbors
-
-    search = NearestNeighbors(n_neighbors=_PLACED_BY, algorithm="brute").fit(fitted)
-    nearest = search.kneighbors(others, return_distance=False)
-    # The median: the mean of neighbors on two islands would lie in the sea between them.
-    return np.asarray(np.median(places[nearest], axis=1), dtype=np.float32)
+def _two_components(vectors: Vectors, seed: int) -> Vectors:
+    target = min(2, *vectors.shape)
+    projected = principal_components(vectors, vectors, target, seed)
+    return np.hstack([projected, np.zeros((len(vectors), 2 - target), dtype=np.float32)])
 
 
 def _framed(points: Vectors, *, fill: bool = False) -> Vectors:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from imgcluster.fileio.atomic import atomic_path
 from imgcluster.types import Candidate, Clustering, ClusteringResult, Layer
 
 __all__ = [
+    "CachedProjection",
     "read_clustering",
     "read_projection",
     "write_clustering",
@@ -24,6 +25,21 @@ _CLUSTERING_KEY: Final = b"imgcluster.clustering"
 
 _PROJECTION_KEY: Final = b"imgcluster.layout"
 _PROJECTION_METHOD_KEY: Final = b"imgcluster.how"
+
+
+@dataclass(frozen=True, slots=True)
+class CachedProjection:
+    """Positions of vectors on the map.
+
+    Attributes:
+        digests: The digest of each of the n vectors, 16 bytes.
+        points: ``float32 (n, 2)``.
+        method: How they were computed, in words.
+    """
+
+    digests: tuple[bytes, ...]
+    points: npt.NDArray[np.float32]
+    method: str
 
 
 def write_clustering(path: Path, key: dict[str, Any], result: ClusteringResult) -> None:
@@ -74,8 +90,8 @@ def read_clustering(path: Path, key: dict[str, Any]) -> ClusteringResult | None:
         return None
 
 
-def read_projection(path: Path, key: str) -> tuple[npt.NDArray[np.float32], str] | None:
-    """Return the cached points, ``float32 (n, 2)``, and their method; None if there are none for `key`."""
+def read_projection(path: Path, key: str) -> CachedProjection | None:
+    """Return the cached projection; None if there is none for `key`."""
     import pyarrow.parquet as pq
 
     if not path.is_file():
@@ -87,20 +103,21 @@ def read_projection(path: Path, key: str) -> tuple[npt.NDArray[np.float32], str]
         if metadata.get(_PROJECTION_KEY) != key.encode():
             return None
         points = np.stack([table.column(name).to_numpy() for name in ("x", "y")], axis=1).astype(np.float32)
+        digests = tuple(table.column("vector").to_pylist())
         method = metadata[_PROJECTION_METHOD_KEY].decode()
     # Arrow raises arbitrary exceptions for damaged files; the projection is then computed again.
     except Exception:
         return None
-    return (points, method) if np.isfinite(points).all() else None
+    return CachedProjection(digests, points, method) if np.isfinite(points).all() else None
 
 
-def write_projection(path: Path, key: str, points: npt.NDArray[np.float32], method: str) -> None:
-    """Replace the cached projection; `key` identifies everything that it depends on."""
+def write_projection(path: Path, key: str, projection: CachedProjection) -> None:
+    """Replace the cached projection; `key` identifies how it is computed."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    metadata = {_PROJECTION_KEY: key.encode(), _PROJECTION_METHOD_KEY: method.encode()}
-    schema = pa.schema([("x", pa.float32()), ("y", pa.float32())], metadata=metadata)
-    table = pa.Table.from_arrays([pa.array(points[:, 0]), pa.array(points[:, 1])], schema=schema)
+    metadata = {_PROJECTION_KEY: key.encode(), _PROJECTION_METHOD_KEY: projection.method.encode()}
+    schema = pa.schema([("vector", pa.binary(16)), ("x", pa.float32()), ("y", pa.float32())], metadata=metadata)
+    columns = [pa.array(projection.digests, pa.binary(16)), *(pa.array(column) for column in projection.points.T)]
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary)
+        pq.write_table(pa.Table.from_arrays(columns, schema=schema), temporary)

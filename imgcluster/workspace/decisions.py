@@ -3,9 +3,10 @@
 ``decisions.json``::
 
     {"imgcluster_decisions": 1, "names": {"3": "beach"}, "merges": [{"from": 5, "into": 2}], "made": [18],
-     "images": [{"digest": "…", "path": "/photos/a/b.jpg", "cluster": 18}]}
+     "images": [{"digest": "…", "path": "/photos/a/b.jpg", "cluster": 18, "decision": "corrected"}]}
 
-Cluster −1 is noise. Images are identified by the digest of their content and, if it was changed, by their path.
+Cluster −1 is noise; the decision is ``corrected``, ``unsorted`` or ``pinned``. Images are identified by the digest of
+their content and, if it was changed, by their path.
 """
 
 from __future__ import annotations
@@ -15,19 +16,39 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import remove, write_json
 from imgcluster.workspace.shards import DIGEST_BYTES
 
-__all__ = ["HIGHEST_NUMBER", "LONGEST_NAME", "Decisions", "name_problem", "read_decisions", "write_decisions"]
+__all__ = [
+    "HIGHEST_NUMBER",
+    "LONGEST_NAME",
+    "DecidedImage",
+    "Decision",
+    "Decisions",
+    "name_problem",
+    "read_decisions",
+    "write_decisions",
+]
 
 LONGEST_NAME: Final = 80
 HIGHEST_NUMBER: Final = 10**9
 _VERSION: Final = 1
 
+Decision = Literal["corrected", "unsorted", "pinned"]
+"""What the user decided about one image."""
+
 _Image = tuple[bytes, str]
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedImage:
+    """The cluster of an image, −1 for noise, and the decision that put it there."""
+
+    cluster: int
+    decision: Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +59,13 @@ class Decisions:
         names: The names of clusters, also of those that are not in the current clustering.
         merges: The cluster that each merged cluster is part of.
         made: The clusters that were made from chosen images, or by splitting one.
-        images: The cluster of each image that was put there, by digest and absolute path; −1 is noise.
+        images: The cluster of each image that was put there, by digest and absolute path.
     """
 
     names: Mapping[int, str] = field(default_factory=dict)
     merges: Mapping[int, int] = field(default_factory=dict)
     made: frozenset[int] = frozenset()
-    images: Mapping[_Image, int] = field(default_factory=dict)
+    images: Mapping[_Image, DecidedImage] = field(default_factory=dict)
 
     @property
     def shaped(self) -> frozenset[int]:
@@ -100,7 +121,9 @@ def read_decisions(path: Path) -> Decisions:
             merges={_number(entry["from"]): _number(entry["into"], least=-1) for entry in value["merges"]},
             made=frozenset(map(_number, value["made"])),
             images={
-                (_digest(entry["digest"]), _text(entry["path"])): _number(entry["cluster"], least=-1)
+                (_digest(entry["digest"]), _text(entry["path"])): DecidedImage(
+                    _number(entry["cluster"], least=-1), _decision(entry["decision"])
+                )
                 for entry in value["images"]
             },
         )
@@ -119,8 +142,8 @@ def write_decisions(path: Path, decisions: Decisions) -> None:
         "merges": [{"from": number, "into": into} for number, into in sorted(decisions.merges.items())],
         "made": sorted(decisions.made),
         "images": [
-            {"digest": digest.hex(), "path": location, "cluster": cluster}
-            for (digest, location), cluster in sorted(decisions.images.items(), key=lambda item: item[0][::-1])
+            {"digest": digest.hex(), "path": location, "cluster": image.cluster, "decision": image.decision}
+            for (digest, location), image in sorted(decisions.images.items(), key=lambda item: item[0][::-1])
         ],
     }
     write_json(path, value)
@@ -153,6 +176,12 @@ def _digest(value: Any) -> bytes:
     if len(digest) != DIGEST_BYTES:
         raise ValueError(f"the digest {value!r} has {len(digest)} bytes, not {DIGEST_BYTES}")
     return digest
+
+
+def _decision(value: Any) -> Decision:
+    if value not in get_args(Decision):
+        raise ValueError(f"the decision {value!r} is unknown")
+    return value  # type: ignore[no-any-return]
 
 
 def _text(value: Any) -> str:

@@ -1,30 +1,26 @@
-"""The clustering that results from a plan, and what the user has decided after it."""
+"""Applying a plan that a user saved on the page to a clustering."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import itertools
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from imgcluster.errors import PlanError
-from imgcluster.workspace.decisions import Decisions
-from imgcluster.workspace.plan_format import NOISE, REMEDY, VERSION, Plan, quoted, read_plan
+from imgcluster.workspace.decisions import DecidedImage, Decision, Decisions
+from imgcluster.workspace.plan_file import REMEDY, Plan, quoted
 
-__all__ = [
-    "VERSION",
-    "Plan",
-    "PlanResult",
-    "apply_plan",
-    "check_plan",
-    "decisions_after",
-    "identity_of",
-    "read_plan",
-]
+__all__ = ["PlanResult", "SplitMembers", "apply_plan", "decisions_after", "identity_of", "split_clusters"]
+
+_NOISE: Final = -1
+
+SplitMembers = Callable[[npt.NDArray[np.int64], int], npt.NDArray[np.int64]]
+"""Splits images, given by their rows ``int64 (m,)``, into a number of parts: the part of each, the largest is 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +31,20 @@ class PlanResult:
         clusters: ``int64 (n,)``; −1 is noise.
         names: The names of the named clusters.
         merged: The final cluster of each merged cluster.
-        moved: Which images were corrected one by one, ``bool (n,)``.
-        decided: Which images stay in their clusters from now on, ``bool (n,)``: those that were corrected, pinned, put
-            into a new cluster, or into noise, and those of split clusters.
-        made: The new clusters and the parts of split ones.
-        certain: Which images were looked at one by one, ``bool (n,)``: all decided ones but those of split clusters.
+        moved: Which images were moved to another cluster one by one, ``bool (n,)``.
+        decisions: What the plan decides about single images, by path, whether they moved or not. Images of new clusters
+            are ``corrected``.
+        created: The numbers of the new clusters.
+        parts: The numbers of the new parts of each split cluster; the largest part keeps its number.
     """
 
     clusters: npt.NDArray[np.int64]
     names: dict[int, str]
     merged: dict[int, int]
     moved: npt.NDArray[np.bool_]
-    decided: npt.NDArray[np.bool_]
-    made: tuple[int, ...]
-    certain: npt.NDArray[np.bool_]
+    decisions: dict[str, Decision] = field(default_factory=dict)
+    created: tuple[int, ...] = ()
+    parts: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
 
 def identity_of(paths: Sequence[str], clusters: npt.NDArray[np.int64]) -> str:
@@ -59,20 +55,34 @@ def identity_of(paths: Sequence[str], clusters: npt.NDArray[np.int64]) -> str:
     return digest.hexdigest()
 
 
-def check_plan(
-    plan: Plan, paths: Sequence[str], clusters: npt.NDArray[np.int64], *, identities: Collection[str] = (), name: str
-) -> None:
-    """Check that a plan was made for a clustering.
+def apply_plan(
+    plan: Plan,
+    paths: Sequence[str],
+    clusters: npt.NDArray[np.int64],
+    names: Mapping[int, str],
+    *,
+    highest: int = _NOISE,
+    identities: Collection[str] = (),
+    name: str = "the plan",
+) -> PlanResult:
+    """Return the clustering after `plan`, except for its splits; nothing is modified.
+
+    Merges are applied first, then decisions about single images; a correction to a merged cluster follows the merge. An
+    unnamed cluster inherits the name of the first cluster merged into it. Empty clusters lose their names. New clusters
+    get the next numbers that were never used.
 
     Args:
         plan: The plan.
         paths: The images' paths, as in ``assignments.csv``.
         clusters: ``int64 (n,)``; −1 is noise.
+        names: The present names of clusters.
+        highest: The highest number that a cluster ever had, if it is higher than the present ones.
         identities: Those of earlier clusterings, to which only images were added since.
         name: The plan's name in messages.
 
     Raises:
-        PlanError: It was made for another clustering, or refers to missing clusters or images.
+        PlanError: The plan was made for another clustering, contradicts itself, or refers to missing clusters or
+            images.
     """
     if plan.clustering not in (identity_of(paths, clusters), *identities):
         raise PlanError(
@@ -80,128 +90,138 @@ def check_plan(
             "save a new plan"
         )
     present = {int(number) for number in np.unique(clusters) if number >= 0}
-    named = (*plan.names, *plan.merges, *plan.merges.values(), *plan.misplaced.values(), *plan.splits)
-    for number in named:
-        if number != NOISE and number not in present:
-            raise PlanError(f"{name} refers to cluster {number}, which does not exist; {REMEDY}")
-    known = set(paths)
-    for path in (*plan.misplaced, *(path for _, inside in plan.new_clusters for path in inside), *plan.pinned):
-        if path not in known:
-            raise PlanError(f"{name} refers to the image {quoted(path)}, which does not exist; {REMEDY}")
-
-
-def apply_plan(
-    plan: Plan,
-    paths: Sequence[str],
-    clusters: npt.NDArray[np.int64],
-    names: Mapping[int, str],
-    *,
-    parts: Mapping[int, npt.NDArray[np.int64]] = MappingProxyType({}),
-    next_number: int | None = None,
-    identities: Collection[str] = (),
-    name: str = "the plan",
-) -> PlanResult:
-    """Return the clustering after `plan`; nothing is modified.
-
-    Merges and splits are applied first, then corrections; a correction to a merged cluster follows the merge. An
-    unnamed cluster inherits the name of the first cluster merged into it. The largest part of a split cluster keeps its
-    number and name. Empty clusters lose their names.
-
-    Args:
-        plan: The plan.
-        paths: The images' paths, as in ``assignments.csv``.
-        clusters: ``int64 (n,)``; −1 is noise.
-        names: The present names of clusters.
-        parts: The parts of each split cluster: for its images, in order, the number of their part, the largest being 0.
-        next_number: The first number that no cluster ever had; by default the first after those of `clusters`.
-        identities: As for `check_plan`.
-        name: The plan's name in messages.
-
-    Raises:
-        PlanError: `check_plan` refuses the plan, or it contradicts itself.
-    """
-    check_plan(plan, paths, clusters, identities=identities, name=name)
-    present = {int(number) for number in np.unique(clusters) if number >= 0}
+    rows = _rows(plan, paths, present, name)
     final = {number: _final_cluster(number, plan.merges, name) for number in present}
     for number, new in plan.names.items():
         if new and final[number] != number:
             raise PlanError(
                 f"{name} gives cluster {number} the name {quoted(new)} and merges it into another; remove one of these"
             )
-    for number in plan.splits:
-        if number in {*plan.merges, *plan.merges.values()}:
-            raise PlanError(f"{name} splits cluster {number} and merges it; remove one of these")
 
-    free = itertools.count(int(clusters.max(initial=-1)) + 1 if next_number is None else next_number)
-    result = np.array([final.get(number, NOISE) for number in clusters.tolist()], dtype=np.int64)
-    decided = (result == NOISE) & (clusters != NOISE)
-    made: list[int] = []
-    for number, labels in parts.items():
-        numbers = np.array([number, *itertools.islice(free, int(labels.max(initial=0)))], dtype=np.int64)
-        inside = clusters == number
-        result[inside] = numbers[labels]
-        decided |= inside
-        made += numbers.tolist()
-    certain = np.zeros(len(clusters), dtype=bool)
-    moved = certain.copy()
-    rows = {path: row for row, path in enumerate(paths)}
+    following = max(highest, int(clusters.max(initial=_NOISE))) + 1
+    created = tuple(range(following, following + len(plan.new_clusters)))
+    before = np.array([final.get(number, _NOISE) for number in clusters.tolist()], dtype=np.int64)
+    result = before.copy()
     for path, target in plan.misplaced.items():
-        row, cluster = rows[path], final.get(target, NOISE)
-        moved[row] = cluster != result[row]
-        certain[row] = True
-        result[row] = cluster
-    new_names = dict(plan.names)
-    for text, inside_paths in plan.new_clusters:
-        made.append(next(free))
-        chosen = [rows[path] for path in inside_paths]
-        result[chosen], certain[chosen] = made[-1], True
-        new_names[made[-1]] = text
-    certain[[rows[path] for path in plan.pinned]] = True
+        result[rows[path]] = final.get(target, _NOISE)
+    for number, new_cluster in zip(created, plan.new_clusters, strict=True):
+        result[[rows[path] for path in new_cluster.images]] = number
+    for path in plan.unsorted:
+        result[rows[path]] = _NOISE
     merged = {number: cluster for number, cluster in final.items() if cluster != number}
+    given = {**plan.names, **{number: new.name for number, new in zip(created, plan.new_clusters, strict=True)}}
     return PlanResult(
         clusters=result,
-        names=_names_after(new_names, names, merged, result, name),
+        names=_names_after(given, names, merged, result, name),
         merged=merged,
-        moved=moved,
-        decided=decided | certain,
-        made=tuple(made),
-        certain=certain,
+        moved=result != before,
+        decisions=_decisions(plan, paths, before, clusters),
+        created=created,
     )
+
+
+def split_clusters(
+    result: PlanResult,
+    plan: Plan,
+    paths: Sequence[str],
+    split: SplitMembers,
+    *,
+    highest: int = _NOISE,
+    name: str = "the plan",
+) -> PlanResult:
+    """Return `result`, as `apply_plan` returned it, after the splits of `plan`.
+
+    Images that the plan names stay in the cluster and do not take part in its split. The other parts than the largest
+    get the next numbers that were never used.
+
+    Raises:
+        PlanError: A cluster has too few images, or too few different ones.
+    """
+    clusters, parts = result.clusters.copy(), {}
+    free = np.array([path not in result.decisions for path in paths], dtype=bool)
+    following = max(highest, int(clusters.max(initial=_NOISE)), *result.created, *result.merged, _NOISE) + 1
+    for number, into in sorted(plan.split.items()):
+        rows = np.flatnonzero((clusters == number) & free)
+        labels = split(rows, into) if len(rows) >= into else rows[:0]
+        distinct = len(np.unique(labels))
+        if distinct < into:
+            raise PlanError(
+                f"{name} splits cluster {number} into {into} parts, but only {distinct or len(rows)} of its images "
+                "differ from each other and are not named in the plan; choose fewer parts"
+            )
+        clusters[rows] = np.where(labels > 0, following + labels - 1, number)
+        parts[number] = tuple(range(following, following + into - 1))
+        following += into - 1
+    return dataclasses.replace(result, clusters=clusters, parts=parts)
+
+
+def _rows(plan: Plan, paths: Sequence[str], present: Collection[int], name: str) -> dict[str, int]:
+    """Return the row of each image that the plan names.
+
+    Raises:
+        PlanError: It refers to missing images or clusters.
+    """
+    for number in (*plan.names, *plan.merges, *plan.merges.values(), *plan.misplaced.values(), *plan.split):
+        if number != _NOISE and number not in present:
+            raise PlanError(f"{name} refers to cluster {number}, which does not exist; {REMEDY}")
+    named = set(plan.images)
+    rows = {path: row for row, path in enumerate(paths) if path in named}
+    for path in sorted(named - rows.keys()):
+        raise PlanError(f"{name} refers to the image {quoted(path)}, which does not exist; {REMEDY}")
+    return rows
 
 
 def decisions_after(
     decisions: Decisions,
     names: Mapping[int, str],
     result: PlanResult,
-    images: Sequence[tuple[bytes, str]],
-    decided: Mapping[int, tuple[bytes, str]],
+    images: Mapping[str, tuple[bytes, str]],
+    decided: Mapping[str, tuple[bytes, str]],
 ) -> Decisions:
     """Return the decisions after a plan.
 
     Args:
         decisions: Those before.
         names: The names of clusters before.
-        result: The clustering after the plan.
-        images: The digest and the absolute path of each image.
-        decided: The images decided before, by row.
+        result: The clustering after the plan and its splits.
+        images: The digest and the absolute path of each image, by its path in the table.
+        decided: The keys in `decisions` of the images that were decided before, by their path in the table.
     """
+    clusters = dict(zip(images, result.clusters.tolist(), strict=True))
     changed = {number for number in {*names, *result.names} if names.get(number) != result.names.get(number)}
     kept = {number: text for number, text in decisions.names.items() if number not in changed}
-    known = {key: result.merged.get(cluster, cluster) for key, cluster in decisions.images.items()}
-    for row in np.flatnonzero(result.decided).tolist():
-        known.pop(decided.get(row, images[row]), None)
-        known[images[row]] = int(result.clusters[row])
-    merges = {number: result.merged.get(into, into) for number, into in decisions.merges.items()}
+    known = {
+        key: dataclasses.replace(image, cluster=result.merged.get(image.cluster, image.cluster))
+        for key, image in decisions.images.items()
+    }
+    for path, decision in result.decisions.items():
+        known.pop(decided.get(path, images[path]), None)
+        known[images[path]] = DecidedImage(clusters[path], decision)
+    merges = {number: result.merged.get(into, into) for number, into in decisions.merges.items()} | result.merged
+    parts = {part for number, others in result.parts.items() for part in (number, *others)}
     return Decisions(
         names={**kept, **{number: result.names[number] for number in changed if number in result.names}},
-        merges={number: into for number, into in {**merges, **result.merged}.items() if into != NOISE},
-        made=frozenset({*decisions.made, *result.made} - result.merged.keys()),
+        merges={number: into for number, into in merges.items() if into != _NOISE},
+        made=frozenset({*decisions.made, *result.created, *parts} - result.merged.keys()),
         images=known,
     )
 
 
+def _decisions(
+    plan: Plan, paths: Sequence[str], after_merges: npt.NDArray[np.int64], before: npt.NDArray[np.int64]
+) -> dict[str, Decision]:
+    """Return what the plan decides about single images; those of clusters that become noise are ``unsorted``."""
+    dissolved = np.flatnonzero((after_merges == _NOISE) & (before != _NOISE)).tolist()
+    decisions: dict[str, Decision] = dict.fromkeys((paths[row] for row in dissolved), "unsorted")
+    decisions |= dict.fromkeys(plan.misplaced, "corrected")
+    for cluster in plan.new_clusters:
+        decisions |= dict.fromkeys(cluster.images, "corrected")
+    decisions |= dict.fromkeys(plan.unsorted, "unsorted")
+    return decisions | dict.fromkeys(plan.pinned, "pinned")
+
+
 def _names_after(
-    new: Mapping[int, str],
+    given: Mapping[int, str],
     names: Mapping[int, str],
     merged: Mapping[int, int],
     clusters: npt.NDArray[np.int64],
@@ -211,14 +231,14 @@ def _names_after(
     for number in sorted(merged):
         if number in names:
             after.setdefault(merged[number], names[number])
-    after |= new
+    after |= given
     present = {int(number) for number in np.unique(clusters) if number >= 0}
     after = {number: text for number, text in sorted(after.items()) if text and number in present}
     seen: dict[str, int] = {}
     for number, text in after.items():
         other = seen.setdefault(text.casefold(), number)
         # Clusters that come back from an earlier clustering can have the same name.
-        if other != number and (number in new or other in new):
+        if other != number and (number in given or other in given):
             raise PlanError(f"{name} gives two clusters the name {quoted(text)}; merge them, or change one name")
     return after
 

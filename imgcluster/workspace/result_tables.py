@@ -44,6 +44,7 @@ class ClusteringTables:
         numbers: Sequence[int] | None = None,
         names: Mapping[int, str] = MappingProxyType({}),
         suggested_names: Mapping[int, str] = MappingProxyType({}),
+        decisions: Mapping[int, str] = MappingProxyType({}),
     ) -> None:
         self.embeddings = embeddings
         self.clustering = clustering
@@ -53,6 +54,7 @@ class ClusteringTables:
         self.clusters = self._numbers[clustering.labels]
         self._workspace = workspace
         self._measures = measures
+        self._decisions = decisions
         # After an interrupted `embed`, skipped.csv is that of an earlier run.
         self._complete = manifest.get("state") == "embedded"
         self.base = str(manifest["base"]) if "base" in manifest else common_base(list(embeddings.roots))
@@ -82,7 +84,8 @@ class ClusteringTables:
         """
         self._check_every_image_has_one_row()
         layers = [f"layer_{number}" for number in range(len(self.clustering.layers))]
-        write_table(self._workspace.assignments, (*ASSIGNMENTS, *layers), self._assignment_rows())
+        columns = (*ASSIGNMENTS, *layers, *(("decision",) if self._decisions else ()))
+        write_table(self._workspace.assignments, columns, self._assignment_rows())
         write_table(self._workspace.clusters_table, CLUSTERS, self._cluster_rows())
 
     def results(self, metrics: dict[str, Any]) -> Results:
@@ -101,6 +104,7 @@ class ClusteringTables:
             table=[dict(zip(CLUSTERS, map(field, row), strict=True)) for row in self._cluster_rows()],
             metrics=metrics,
             runner_ups=self._numbers[self.clustering.runner_up].astype(np.int32),
+            decisions={self.paths[row]: decision for row, decision in self._decisions.items()},
         )
 
     def _assignment_rows(self) -> Iterator[Sequence[Any]]:
@@ -120,7 +124,8 @@ class ClusteringTables:
         for row, (path, label, confidence, distance, runner_up, layers) in enumerate(columns):
             distance_text = None if np.isnan(distance) else f"{distance:.4f}"
             second = None if runner_up < 0 else runner_up
-            yield path, label, f"{confidence:.4f}", distance_text, row in medoids, second, *layers
+            decision = (self._decisions.get(row, ""),) if self._decisions else ()
+            yield path, label, f"{confidence:.4f}", distance_text, row in medoids, second, *layers, *decision
 
     def _cluster_rows(self) -> Iterator[Sequence[Any]]:
         for row in self.rows:

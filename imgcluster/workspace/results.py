@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -17,13 +20,18 @@ from imgcluster.workspace.shards import contents
 from imgcluster.workspace.table_columns import ASSIGNMENTS
 
 __all__ = [
+    "IMPORTED",
     "SORT",
     "Results",
     "encoder_identity",
     "encoder_metric",
     "read_results",
     "read_tables",
+    "with_options",
 ]
+
+IMPORTED: Final = "imported"
+"""The name of the encoder of vectors that another program computed."""
 
 SORT: Final = "sort"
 """The method in ``metrics.json`` of images that were sorted into described groups."""
@@ -46,6 +54,7 @@ class Results:
         table: The rows of ``clusters.csv``.
         metrics: The content of ``metrics.json``.
         runner_ups: The second most likely clusters, ``int32 (n,)``, −1 for none; None if the table has no such column.
+        decisions: What the user decided about single images, by path: ``corrected``, ``unsorted`` or ``pinned``.
     """
 
     base: str
@@ -58,6 +67,7 @@ class Results:
     table: list[dict[str, str]]
     metrics: dict[str, Any]
     runner_ups: npt.NDArray[np.int32] | None = None
+    decisions: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def rows(self) -> dict[int, dict[str, str]]:
@@ -83,9 +93,15 @@ def encoder_identity(workspace: Workspace, manifest: dict[str, Any]) -> str:
 
 
 def encoder_metric(manifest: dict[str, Any]) -> Metric:
-    """Return the metric of the encoder that made the embeddings."""
-    metric: Metric = manifest["encoder"].get("metric", "cosine")
+    """Return the metric by which vectors are compared: the option of the clustering on record, else the encoder's."""
+    chosen = manifest.get("cluster", {}).get("options", {}).get("metric")
+    metric: Metric = chosen or manifest["encoder"].get("metric", "cosine")
     return metric
+
+
+def with_options(manifest: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the manifest with these options on record for the clustering."""
+    return manifest | {"cluster": {"options": dict(options)}}
 
 
 def read_results(workspace: Workspace, manifest: dict[str, Any]) -> Results:
@@ -109,14 +125,20 @@ def read_results(workspace: Workspace, manifest: dict[str, Any]) -> Results:
     return read_tables(workspace, metrics)
 
 
-def read_tables(workspace: Workspace, metrics: dict[str, Any]) -> Results:
+def read_tables(workspace: Workspace, metrics: dict[str, Any], *, folder: Path | None = None) -> Results:
     """Read the tables of a clustering with the given ``metrics.json``, which need not be written yet.
+
+    Args:
+        workspace: The workspace.
+        metrics: The content of ``metrics.json``.
+        folder: The folder of the tables, by default that of the workspace.
 
     Raises:
         WorkspaceError: A table is missing or invalid.
     """
     base = str(metrics.get("base", ""))
-    rows = list(read_table(workspace.assignments, ASSIGNMENTS))
+    folder = folder or workspace.path
+    rows = list(read_table(folder / workspace.assignments.name, ASSIGNMENTS))
     try:
         return Results(
             base=base,
@@ -126,9 +148,10 @@ def read_tables(workspace: Workspace, metrics: dict[str, Any]) -> Results:
             confidence=_numbers(row["confidence"] for row in rows),
             distances=_numbers(row["distance"] for row in rows),
             medoids=np.array([row["is_medoid"] == "true" for row in rows], dtype=bool),
-            table=list(read_table(workspace.clusters_table, _REQUIRED)),
+            table=list(read_table(folder / workspace.clusters_table.name, _REQUIRED)),
             metrics=metrics,
             runner_ups=_integers(row["runner_up"] for row in rows) if rows and "runner_up" in rows[0] else None,
+            decisions={row["path"]: row["decision"] for row in rows if row.get("decision")},
         )
     except ValueError as error:
         raise WorkspaceError(f"{workspace.assignments} is not valid ({error}): run imgcluster cluster again") from None

@@ -47,7 +47,7 @@ __all__ = [
 DIGEST_BYTES: Final = 16
 
 ROWS_PER_SHARD: Final = 2048
-"""About 10 MB at 1,280 values; five million images make 2,500 files."""
+"""About 20 MB at 2,688 values; five million images make 2,500 files."""
 
 _SECONDS_PER_SHARD: Final = 60.0
 """An interruption costs at most a minute of work; later runs merge small shards."""

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -81,6 +82,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> dic
     encoder = ["--encoder", str(tiny_encoder)]
     pytest.importorskip("torch", reason="the extra `train` is not installed")
     texts = ["-w", str(folder / "texts"), "--json"]
+    np.save(folder / "v.npy", np.eye(3))
+    (folder / "p.txt").write_text("a\nb\nc\n", encoding="utf-8")
+    imported = ["-w", str(folder / "imported"), "--json"]
     (folder / "groups.txt").write_text("red\nblue: something blue\n", encoding="utf-8")
     (folder / "tiny.toml").write_text(TINY.replace('"mnist"', '"folder"') + VARIATIONAL, encoding="utf-8")
     trained = str(folder / "encoders/mine.onnx")
@@ -88,7 +92,10 @@ def answers(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> dic
     commands = {
         "embed": ["embed", str(folder / "in"), *encoder, *where],
         "cluster": ["cluster", *where],
+        "assign": ["assign", *where],
         "run": ["run", str(folder / "in"), "--k", "3", *encoder, *where],
+        "import": ["import", str(folder / "v.npy"), "--paths", str(folder / "p.txt"), *imported],
+        "export": ["export", "-o", str(folder / "x.csv"), *where],
         "evaluate": ["evaluate", *where],
         "evaluate WORKSPACE…": ["evaluate", str(folder / "out"), "--method", "kmeans", "--method", "hdbscan", "--json"],
         "compare": ["compare", str(folder / "in"), *encoder, "--encoder", "mnist", "-w", str(folder / "c"), "--json"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,34 @@ class TestHdbscan:
         assert answer.parameters["selection"] == ("leaf", "eom")[answer.chosen]
         inside = answer.layers[0].labels >= 0
         assert lies_within(answer.layers[0].labels[inside], answer.layers[1].labels[inside])
+
+    def test_the_selection_can_be_chosen(self) -> None:
+        places = np.array([[0, 0], [30, 0], [0, 30], [1.2, 0]])[np.arange(320) % 4]
+        points = (places + 0.25 * np.random.default_rng(0).normal(size=(320, 2))).astype(np.float32)
+        counts = {}
+        for selection in ("eom", "leaf"):
+            told = Settings(min_cluster_size=25, cluster_selection_method=selection)
+            answer = cluster_vectors(plain(points), "hdbscan", told)
+            assert answer.parameters["selection"] == selection
+            counts[selection] = answer.count
+        assert counts["leaf"] > counts["eom"]
+
+    def test_groups_within_the_epsilon_are_one_cluster(self) -> None:
+        points, _ = blobs([30, 30, 30])
+        points[:30] = points[30:60] + 1
+        told = Settings(min_cluster_size=10)
+        assert cluster_vectors(plain(points), "hdbscan", told).count == 3
+        near = dataclasses.replace(told, cluster_selection_epsilon=6.0)
+        assert cluster_vectors(plain(points), "hdbscan", near).count == 2
+
+    def test_more_samples_leave_more_noise(self) -> None:
+        points, _ = loose_groups(4, 30, dimensions=4, spread=0.5, seed=0)
+        few, many = (
+            cluster_vectors(plain(points), "hdbscan", Settings(min_samples=samples, cluster_selection_method="leaf"))
+            for samples in (1, 15)
+        )
+        assert (few.parameters["min_samples"], many.parameters["min_samples"]) == (1, 15)
+        assert (few.labels != many.labels).any()
 
     def test_where_both_agree_there_is_one_layer(self) -> None:
         points, _ = blobs([30, 30, 30])

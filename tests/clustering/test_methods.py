@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgcluster.clustering import METHODS, Settings, choose_method, cluster_degenerate, cluster_vectors, stability
+from imgcluster.clustering.settings import METHOD_OPTIONS
 from imgcluster.errors import ClusteringError, UsageError
 from imgcluster.features.normalize import l2_normalize
 from imgcluster.features.reduce import Reduced, reduce
@@ -59,13 +60,24 @@ class TestChooseMethod:
         with pytest.raises(UsageError, match=message):
             choose_method(method, k)
 
-    # Missing, or a folder left by an uninstallation, which imports as an empty module.
     def test_k_means_has_no_smallest_cluster(self) -> None:
         with pytest.raises(UsageError, match="--min-cluster-size is for hdbscan and evoc.*add --method hdbscan"):
-            choose_method("kmeans", None, 5)
-        assert choose_method("hdbscan", None, 5) == "hdbscan"
+            choose_method("kmeans", None, min_cluster_size=5)
+        assert choose_method("hdbscan", None, min_cluster_size=5) == "hdbscan"
         assert choose_method("kmeans", 5) == "kmeans"
 
+    @pytest.mark.parametrize("method", METHODS)
+    @pytest.mark.parametrize("option", METHOD_OPTIONS)
+    def test_an_option_of_other_methods_is_refused(self, method: str, option: str) -> None:
+        if option in METHODS[method].takes:
+            pytest.importorskip(METHODS[method].package or "numpy", exc_type=ImportError)
+            assert choose_method(method, None, **{option: 3}) == method
+            return
+        with pytest.raises(UsageError, match=f"--{option.replace('_', '-')} is for ") as raised:
+            choose_method(method, None, **{option: 3})
+        assert METHODS[method].title in str(raised.value)
+
+    # Missing, or a folder left by an uninstallation, which imports as an empty module.
     @pytest.mark.parametrize("module", [None, ModuleType("evoc")])
     def test_an_unusable_package_is_named_with_its_extra(
         self, monkeypatch: pytest.MonkeyPatch, module: ModuleType | None

@@ -169,6 +169,77 @@ def test_placement_modes(mode: str, pictures: Path, tmp_path: Path, tiny_encoder
     assert len(list(pictures.rglob("*.png"))) == 24
 
 
+def test_new_clusters_splits_and_decisions_about_images(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    out = tmp_path / "out"
+    imgcluster.run([pictures], workspace=out, encoder=tiny_encoder, device="cpu", k=3, place="move")
+    imgcluster.report_page(workspace=out)
+    states = [state(out)]
+    before = {row["path"]: row["cluster"] for row in rows(out / "assignments.csv")}
+    zeros, ones, twos = ([path for path in before if before[path] == number] for number in "012")
+    file = plan(
+        out,
+        new_clusters=[{"name": "Boats", "images": [zeros[0], ones[0]]}],
+        split=[{"cluster": 2, "into": 3}],
+        unsorted=[zeros[1]],
+        pinned=[twos[0]],
+    )
+    dry = imgcluster.apply(file, workspace=out, dry_run=True)
+    assert state(out) == states[0]
+    summary = imgcluster.apply(file, workspace=out)
+    assert summary.clusters == dry.clusters
+    assert (summary.created, summary.split, summary.misplaced, summary.unsorted, summary.pinned) == (1, 1, 2, 1, 1)
+    states.append(state(out))
+    table = {row["path"]: row for row in rows(out / "assignments.csv")}
+    assert {path: table[path]["cluster"] for path in (zeros[0], ones[0], zeros[1], twos[0])} == {
+        zeros[0]: "3",
+        ones[0]: "3",
+        zeros[1]: "-1",
+        twos[0]: "2",
+    }
+    assert {table[path]["cluster"] for path in twos} == {"2", "4", "5"}
+    assert {path: row["decision"] for path, row in table.items() if row["decision"]} == {
+        zeros[0]: "corrected",
+        ones[0]: "corrected",
+        zeros[1]: "unsorted",
+        twos[0]: "pinned",
+    }
+    assert (table[zeros[0]]["confidence"], table[zeros[1]]["confidence"]) == ("1.0000", "0.0000")
+    clusters = {row["cluster"]: row for row in rows(out / "clusters.csv")}
+    assert clusters["3"]["name"] == "Boats"
+    assert all(clusters[number]["medoid"] in before for number in "012345")
+    placed = {path.name: len(list(path.iterdir())) for path in (out / "clusters").iterdir()}
+    assert placed["cluster_003_boats"] == 2
+    assert placed["noise"] == 1
+    assert sum(placed.values()) == 24
+
+    # Numbers are never used again, and earlier decisions stay until the plan decides again.
+    imgcluster.apply(plan(out, merges=[{"from": 5, "into": 2}]), workspace=out)
+    states.append(state(out))
+    imgcluster.apply(plan(out, new_clusters=[{"name": "", "images": [ones[1]]}], pinned=[zeros[0]]), workspace=out)
+    table = {row["path"]: row for row in rows(out / "assignments.csv")}
+    assert table[ones[1]]["cluster"] == "6"
+    assert [table[path]["decision"] for path in (zeros[0], zeros[1], ones[1])] == ["pinned", "unsorted", "corrected"]
+    for expected in states[::-1]:
+        assert imgcluster.undo(workspace=out).what == "plan"
+        assert state(out) == expected
+    imgcluster.undo(workspace=out)
+    assert len(list(pictures.rglob("*.png"))) == 24
+
+
+def test_a_cluster_of_equal_images_is_not_split(tmp_path: Path, tiny_encoder: Path) -> None:
+    paint(tmp_path / "pictures", per_folder=2)
+    for number in range(6):
+        shutil.copy(tmp_path / "pictures/red/00.png", tmp_path / f"pictures/red/copy{number}.png")
+    out = tmp_path / "out"
+    imgcluster.run([tmp_path / "pictures"], workspace=out, encoder=tiny_encoder, device="cpu", k=3)
+    table = rows(out / "assignments.csv")
+    number = next(int(row["cluster"]) for row in table if row["path"] == "red/copy0.png")
+    before = state(out)
+    with pytest.raises(PlanError, match=f"cluster {number} into 5"):
+        imgcluster.apply(plan(out, split=[{"cluster": number, "into": 5}]), workspace=out)
+    assert state(out) == before
+
+
 def renames(workspace: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     """Return the number of renames while applying a plan, and undo it."""
     with monkeypatch.context() as patch:

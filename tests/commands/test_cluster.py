@@ -248,6 +248,9 @@ def test_wrong_options_are_refused_before_embedding(pictures: Path, tmp_path: Pa
         ({"place": "teleport"}, "'teleport'.*symlink"),
         ({"min_cluster_size": 1}, "--min-cluster-size 1 "),
         ({"seed": -1}, "--seed -1 "),
+        ({"n_init": 3, "method": "hdbscan"}, "--n-init is for kmeans"),
+        ({"min_samples": 3}, "--min-samples is for hdbscan"),
+        ({"metric": "manhattan"}, "--metric manhattan .*cosine or euclidean"),
     ):
         with pytest.raises(UsageError, match=message):
             imgcluster.run([pictures], workspace=out, **options)  # type: ignore[arg-type]
@@ -307,7 +310,7 @@ def test_sixty_photographs_give_several_clusters(tmp_path: Path) -> None:
 
 
 def test_the_900_photographs(data: Path, tmp_path: Path) -> None:
-    """The default path, scored: k-means on these features, best of 50 starts, reaches 0.60."""
+    """The default path, scored; docs/figures.md has the figures."""
     imgcluster.run([data / "photos"], workspace=tmp_path, k=10, place="none")
     scores = imgcluster.evaluate(workspace=tmp_path)
     assert scores.images == 900
@@ -481,3 +484,46 @@ def test_a_warning_if_clusters_follow_folders(tmp_path: Path, tiny_encoder: Path
     paint(tmp_path / "in", per_folder=12)
     summary = imgcluster.run([tmp_path / "in"], workspace=tmp_path / "out", encoder=tiny_encoder, device="cpu", k=3)
     assert any("folders" in warning for warning in summary.cluster.warnings)
+
+
+@pytest.mark.parametrize(
+    ("options", "parameters"),
+    [
+        ({"n_init": 3, "k": 3}, {"starts": 3}),
+        (
+            {
+                "method": "hdbscan",
+                "min_samples": 2,
+                "cluster_selection_method": "eom",
+                "cluster_selection_epsilon": 0.01,
+            },
+            {"min_samples": 2, "selection": "eom", "epsilon": 0.01},
+        ),
+    ],
+)
+def test_parameters_of_methods_are_recorded(
+    workspace: Path, options: dict[str, object], parameters: dict[str, object]
+) -> None:
+    summary = imgcluster.cluster(workspace=workspace, place="none", **options)
+    assert parameters.items() <= summary.parameters.items()
+    record = json.loads((workspace / "manifest.json").read_text(encoding="utf-8"))["cluster"]
+    assert options.items() <= record["options"].items()
+    assert parameters.items() <= record["parameters"].items()
+
+
+def test_the_metric_replaces_that_of_the_encoder(workspace: Path) -> None:
+    imgcluster.cluster(workspace=workspace, k=3, place="none")
+    cosine = (workspace / "assignments.csv").read_bytes()
+    imgcluster.cluster(workspace=workspace, k=3, place="none", metric="cosine")
+    assert (workspace / "assignments.csv").read_bytes() == cosine
+    imgcluster.cluster(workspace=workspace, k=3, place="none", metric="euclidean")
+    vectors, found = imgcluster.load(workspace).vectors, rows(workspace / "assignments.csv")
+    medoids = {row["cluster"]: number for number, row in enumerate(found) if row["is_medoid"] == "true"}
+    for number, row in enumerate(found):
+        distance = np.linalg.norm(vectors[number] - vectors[medoids[row["cluster"]]])
+        assert float(row["distance"]) == pytest.approx(distance, rel=1e-3, abs=1e-3)
+    # Everything after it uses the same metric.
+    before = (workspace / "assignments.csv").read_bytes()
+    imgcluster.report_page(workspace=workspace)
+    imgcluster.assign(workspace=workspace)
+    assert (workspace / "assignments.csv").read_bytes() == before

@@ -60,10 +60,11 @@ def test_all_decisions_survive_other_clusterings(workspace: Path) -> None:
         workspace,
         names={str(target): "meadow"},
         merges=[{"from": number, "into": merged[0]} for number in merged[1:]],
-        new_clusters=[{"name": "mine", "paths": chosen}],
-        misplaced=[{"path": stray, "to": target}, {"path": lost, "to": "noise"}],
+        new_clusters=[{"name": "mine", "images": chosen}],
+        misplaced=[{"path": stray, "to": target}],
+        unsorted=[lost],
     )
-    assert (summary.created, summary.misplaced, summary.merged) == (1, 2, len(merged) - 1)
+    assert (summary.created, summary.unsorted, summary.merged) == (1, 1, len(merged) - 1)
     mine = next(number for number, name in names(workspace).items() if name == "mine")
     assert mine == 6
     for options in ({"k": 6, "seed": 3}, {"k": 3}, {"k": 6, "level": "coarse"}, {"k": 2}, {"k": 6}):
@@ -94,7 +95,7 @@ def test_coarse_and_back_loses_nothing(workspace: Path) -> None:
 def test_a_split_cluster_stays_split(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     out = tmp_path / "out"
     imgcluster.run([pictures], workspace=out, encoder=tiny_encoder, device="cpu", k=2)
-    summary = decide(out, splits=[{"cluster": 0, "parts": 2}])
+    summary = decide(out, split=[{"cluster": 0, "into": 2}])
     assert (summary.split, [row.size for row in summary.clusters]) == (1, [8, 8, 8])
     apart = clusters(out)
     assert len({(path.split("/")[0], number) for path, number in apart.items()}) == 3
@@ -114,7 +115,7 @@ def test_a_pinned_image_stays(workspace: Path) -> None:
 
 
 def test_decisions_follow_renamed_files(workspace: Path, pictures: Path, tiny_encoder: Path) -> None:
-    decide(workspace, new_clusters=[{"name": "mine", "paths": ["red/00.png", "red/01.png"]}])
+    decide(workspace, new_clusters=[{"name": "mine", "images": ["red/00.png", "red/01.png"]}])
     (pictures / "red/00.png").rename(pictures / "blue/new name.png")
     imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, device="cpu")
     imgcluster.cluster(workspace=workspace, k=6)

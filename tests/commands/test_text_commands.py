@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 import imgcluster
 import pages
 from color_models import repository
+from imgcluster import WorkspaceError
 from imgcluster.cli.app import app
 from imgcluster.clustering.suggested_names import suggest_names
 from imgcluster.clustering.zero_shot import assign_to_groups
@@ -463,3 +464,14 @@ def test_groups_and_confidence() -> None:
     assert layer.confidence[2] == 0
     single = assign_to_groups(vectors, [words[[0]]], words, threshold=0)
     assert (single.labels.tolist(), single.runner_up.tolist()) == ([0, 0, 0], [-1, -1, -1])
+
+
+def test_an_incomplete_manifest_is_reported_in_one_line(tmp_path: Path, pictures: Path, tiny_encoder: Path) -> None:
+    out = tmp_path / "out"
+    imgcluster.embed(pictures, workspace=out, encoder=tiny_encoder, device="cpu")
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    kept = {name: manifest["encoder"][name] for name in ("name", "identity")}
+    (out / "manifest.json").write_text(json.dumps(manifest | {"encoder": kept}), encoding="utf-8")
+    assert len(imgcluster.cluster(workspace=out, k=3).clusters) == 3
+    with pytest.raises(WorkspaceError, match="encoder"):
+        imgcluster.search("red", workspace=out)

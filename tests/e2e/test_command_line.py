@@ -235,7 +235,7 @@ def test_shell_completion(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_encoders(tool: Tool) -> None:
     assert "photos" in tool("encoders", "list").stdout
-    assert "EfficientNet-Lite0" in tool("encoders", "info", "photos").stdout
+    assert "EfficientNet-Lite2" in tool("encoders", "info", "photos").stdout
     assert json.loads(tool("encoders", "list", "--json").stdout)["encoders"][0]["info"]["embedding_size"]
 
 
@@ -266,7 +266,7 @@ def test_a_broken_optional_package_costs_only_what_needs_it(tool: Tool, tmp_path
     assert (tool.folder / "imgcluster-out/report.html").exists()
     if content is None:
         return  # an installed package elsewhere goes before an empty folder
-    assert "imgcluster[umap]" in one_line(run)
+    assert run.stderr == ""
     run = tool.process("run", tmp_path / "many", "-w", "other", "--encoder", tool.encoder, "--reduce", "umap")
     assert run.returncode == 2
     assert "--reduce umap" in one_line(run)

@@ -330,16 +330,6 @@ def test_another_failure_in_use_is_an_error_and_not_halved(tiny_encoder: Path, m
         encoder.encode(IMAGES)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 7])
-def test_photos_gives_the_same_vectors_in_any_batch(size: int) -> None:
-    images = np.random.default_rng(1).integers(0, 256, (7, 224, 224, 3), dtype=np.uint8)
-    encoder = Encoder("photos", device="cpu")
-    together = encoder.encode(images)
-    assert together.shape == (7, 1280)
-    parts = np.concatenate([encoder.encode(images[i : i + size]) for i in range(0, 7, size)])
-    np.testing.assert_array_equal(parts, together)
-
-
 def test_describe_reads_a_foreign_model(tmp_path: Path) -> None:
     info = session_module.describe(tiny_models.identity(tmp_path / "foreign.onnx", ["n", 3, 8, 9]))
     assert (info.name, info.width, info.height, info.metric) == ("foreign", 9, 8, "cosine")

@@ -137,7 +137,7 @@ def test_damaged_models_end_in_an_encoder_error(tmp_path: Path, data: st.DataObj
 
 
 def test_the_same_facts_as_the_onnx_package_sees() -> None:
-    path = Path(__file__).parents[2] / "exported/photos.onnx"
+    path = Path(__file__).parents[2] / "exported/photos.int8.onnx"
     model = onnx.load(path)
     facts = read_graph(path)
     assert facts.operators == {node.op_type for node in model.graph.node}

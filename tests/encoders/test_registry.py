@@ -24,8 +24,8 @@ def test_photos_is_bundled_and_has_a_card() -> None:
     entry = encoder_info("photos")
     assert entry.bundled
     assert entry.info is not None
-    assert (entry.info.embedding_size, entry.info.metric, entry.info.licence) == (1280, "cosine", "Apache-2.0")
-    assert "EfficientNet-Lite0" in entry.card
+    assert (entry.info.embedding_size, entry.info.metric, entry.info.licence) == (2688, "cosine", "Apache-2.0")
+    assert "EfficientNet-Lite2" in entry.card
 
 
 def test_own_encoders_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +78,7 @@ def test_the_list_has_one_line_for_each_encoder_at_100_columns(tmp_path: Path, m
     assert all(f"{entry.name} (" in absent for entry in entries if not entry.installed)
     assert max(map(len, lines)) <= 100
     photos = next(line for line in lines if line.startswith("photos"))
-    assert re.match(r"photos +1,280 +224×224×3 +12 MB +Apache-2\.0 +75\.1 % top-1.* +ImageNet-1k$", photos.rstrip())
+    assert re.match(r"photos +2,688 +260×260×3 +19 MB +Apache-2\.0 +77\.6 % top-1.* +ImageNet-1k$", photos.rstrip())
     mnist = next(line for line in lines if line.startswith("mnist "))
     assert re.match(r"mnist +32 +28×28×1 +[\d.]+ MB +Apache-2\.0 +accuracy 0\.98\d +MNIST$", mnist.rstrip())
 

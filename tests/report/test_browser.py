@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import os
 import shutil
@@ -348,18 +349,66 @@ class TestMap:
         page.tab.mouse.click(*middle)
         assert page.tab.locator("#image-title").inner_text() == "00.png"
 
-    def test_labels_at_the_edges_are_inside_the_map_and_cover_no_other(self, show_example: Callable[..., Any]) -> None:
-        points = [[-1, -1], [1, -1], [1, 1], [-1, 1], [0, 0], [0.05, 0]]
-        page = show_example([0, 1, 2, 3, 4, 5], {"viewport": {"width": 390, "height": 844}}, points=points)
+    @pytest.mark.parametrize(
+        "points",
+        [
+            [[-1, -1], [1, -1], [1, 1], [-1, 1], [0, 0], [0.05, 0]],
+            [[0.01 * (number % 7), 0.01 * (number // 7)] for number in range(40)],
+        ],
+        ids=["at the edges", "crowded"],
+    )
+    def test_all_labels_are_inside_the_map_and_cover_no_other(
+        self, show_example: Callable[..., Any], points: list[list[float]]
+    ) -> None:
+        page = show_example(range(len(points)), {"viewport": {"width": 390, "height": 844}}, points=points)
         page.tab.click("#map-in")
         page.tab.click("#map-out")
         view = page.tab.locator("#map-view").bounding_box()
         labels = page.tab.locator("#map-labels span:not([hidden])")
-        page.expect(labels).to_have_count(5)
-        for label in labels.all():
-            box = label.bounding_box()
+        page.expect(labels).to_have_count(len(points))
+        boxes = [label.bounding_box() for label in labels.all()]
+        for box in boxes:
             assert view["x"] <= box["x"] <= view["x"] + view["width"] - box["width"]
             assert view["y"] <= box["y"] <= view["y"] + view["height"] - box["height"]
+        for one, other in itertools.combinations(boxes, 2):
+            apart = abs(one["x"] - other["x"]) >= (one if one["x"] < other["x"] else other)["width"]
+            assert apart or abs(one["y"] - other["y"]) >= one["height"]
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_points_of_all_colors_stand_out_from_the_ground(
+        self, show_example: Callable[..., Any], scheme: str
+    ) -> None:
+        page = show_example([*range(18), -1], {"color_scheme": scheme}, thumbnails=False)
+        page.tab.wait_for_selector("#map[data-state=ready]")
+        view = page.tab.locator("#map-view")
+        box = view.bounding_box()
+        page.tab.evaluate(
+            "for (const one of document.querySelectorAll('.map-overlay, .map-buttons')) one.hidden = true"
+        )
+        page.tab.wait_for_timeout(300)
+        shot = _pixels(view.screenshot())
+        reach = min(box["width"], box["height"]) / 2 - 26
+        for number in range(19):
+            angle = 2 * np.pi * number / 19
+            x, y = box["width"] / 2 + reach * np.cos(angle), box["height"] / 2 - reach * np.sin(angle)
+            assert _contrast(shot[round(y), round(x)], shot[5, 5]) >= 3, number
+
+    def test_many_points_have_contours(self, show_example: Callable[..., Any]) -> None:
+        generator = np.random.default_rng(0)
+        points = np.clip(generator.normal(0, 0.02, (2500, 2)), -1, 1)
+        shots = []
+        for count in (1900, 2500):
+            page = show_example([0] * count, points=points[:count], thumbnails=False)
+            page.tab.wait_for_selector("#map[data-state=ready]")
+            for _ in range(3):
+                page.tab.click("#map-in")
+            page.tab.evaluate(
+                "for (const one of document.querySelectorAll('.map-overlay, .map-buttons')) one.hidden = true"
+            )
+            page.tab.wait_for_timeout(300)
+            shots.append(_pixels(page.tab.locator("#map-view").screenshot()).mean(axis=2))
+        dark = [int((shot < 70).sum()) for shot in shots]
+        assert dark[1] > dark[0] + 200
 
     def test_zooming_with_keys_keeps_the_selected_image_in_view(self, show_example: Callable[..., Any]) -> None:
         page = show_example([0, 0, 1], points=[[0.6, 0.1], [-1, -1], [-1, 1]])
@@ -395,6 +444,23 @@ def _screen_position(pixels: np.ndarray, x: float, y: float, *, zoom: float, rat
     height, width = pixels.shape[:2]
     scale = (min(width, height) / 2 - 26 * ratio) * zoom
     return round(width / 2 + x * scale), round(height / 2 - y * scale)
+
+
+def _hide_overlays(tab: Any) -> None:
+    tab.evaluate("document.querySelectorAll('.map-overlay, .map-buttons').forEach((one) => (one.hidden = true))")
+    tab.wait_for_timeout(300)
+
+
+def _contrast(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the contrast ratio of two colors (WCAG 2.2)."""
+
+    def luminance(color: np.ndarray) -> float:
+        parts = color / 255
+        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    low, high = sorted((luminance(first), luminance(second)))
+    return (high + 0.05) / (low + 0.05)
 
 
 def _wait_for_color(tab: Any, view: Any, color: tuple[int, int, int]) -> None:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgcluster import PlanError
-from imgcluster.workspace.plans import VERSION, Plan, apply_plan, identity_of, read_plan
+from imgcluster.workspace.plan_file import VERSION, NewCluster, Plan, read_plan
+from imgcluster.workspace.plans import PlanResult, apply_plan, identity_of, split_clusters
 
 PATHS = ["a.jpg", "b/c.jpg", "d.jpg", "e.jpg", "f.jpg", "<g>.jpg"]
 CLUSTERS = np.array([0, 0, 1, 1, 2, -1], np.int64)
@@ -41,6 +42,19 @@ class TestReading:
 
     def test_nothing(self) -> None:
         assert read_plan(text(), "plan.json") == Plan(IDENTITY, {}, {}, {})
+
+    def test_decisions_about_images_and_splits(self) -> None:
+        plan = read_plan(
+            text(
+                new_clusters=[{"name": " boats ", "images": ["a.jpg", "d.jpg"]}, {"name": "", "images": ["f.jpg"]}],
+                split=[{"cluster": 1, "into": 2}],
+                unsorted=["e.jpg"],
+                pinned=["b/c.jpg"],
+            ),
+            "plan.json",
+        )
+        assert plan.new_clusters == (NewCluster("boats", ("a.jpg", "d.jpg")), NewCluster("", ("f.jpg",)))
+        assert (plan.split, plan.unsorted, plan.pinned) == ({1: 2}, ("e.jpg",), ("b/c.jpg",))
 
     @pytest.mark.parametrize(
         ("given", "message"),
@@ -79,6 +93,22 @@ class TestReading:
             (text(misplaced=[{"path": 5, "to": 0}]), "path 5"),
             (text(misplaced=[{"path": "a.jpg", "to": 0}] * 2), "'a.jpg'"),
             (text(misplaced=[{"path": "a.jpg", "to": "sea"}]), "cluster 'sea'"),
+            (text(new_clusters=[{"images": ["a.jpg"]}]), "new_clusters .*images, name"),
+            (text(new_clusters=[{"name": "", "images": []}]), "without images"),
+            (text(new_clusters=[{"name": "", "images": "a.jpg"}]), "'a.jpg'"),
+            (text(new_clusters=[{"name": None, "images": ["a.jpg"]}]), "name null"),
+            (text(split=[{"cluster": 1, "into": 1}]), "cluster 1 into 1 .*2 to 20"),
+            (text(split=[{"cluster": 1, "into": 21}]), "into 21 .*2 to 20"),
+            (text(split=[{"cluster": 1, "into": True}]), "into true"),
+            (text(split=[{"cluster": "noise", "into": 2}]), "noise"),
+            (text(split=[{"cluster": 1, "into": 2}, {"cluster": 1, "into": 3}]), "cluster 1 twice"),
+            (text(split=[{"cluster": 1, "into": 2}], merges=[{"from": 1, "into": 0}]), "cluster 1 .*merges"),
+            (text(unsorted="a.jpg"), "unsorted .*'a.jpg'"),
+            (text(unsorted=["a.jpg", "a.jpg"]), "'a.jpg'"),
+            (text(pinned=[5]), "pinned .*5"),
+            (text(pinned=["a.jpg"], unsorted=["a.jpg"]), "'a.jpg'.*pinned"),
+            (text(pinned=["a.jpg"], misplaced=[{"path": "a.jpg", "to": 1}]), "'a.jpg'"),
+            (text(new_clusters=[{"name": "", "images": ["a.jpg"]}] * 2), "'a.jpg'"),
         ],
     )
     def test_refused_in_one_short_line(self, given: str, message: str) -> None:
@@ -95,7 +125,7 @@ class TestReading:
         )
     )
     def test_any_value_is_a_plan_or_a_plan_error(self, value: Any) -> None:
-        for key in ("names", "merges", "misplaced"):
+        for key in ("names", "merges", "misplaced", "new_clusters", "split", "unsorted", "pinned"):
             try:
                 plan = read_plan(text(**{key: value}), "plan.json")
                 apply_plan(plan, PATHS, CLUSTERS, {})
@@ -166,11 +196,32 @@ class TestApplying:
             ),
             ({"names": {"0": "a"}, "merges": [{"from": 0, "into": 1}]}, "cluster 0 .*'a'"),
             ({"names": {"0": "Sea", "1": "sea"}}, "'sea'"),
+            ({"names": {"0": "Sea"}, "new_clusters": [{"name": "sea", "images": ["a.jpg"]}]}, "'sea'"),
+            ({"new_clusters": [{"name": "", "images": ["x.jpg"]}]}, "'x.jpg'"),
+            ({"unsorted": ["x.jpg"]}, "'x.jpg'"),
+            ({"pinned": ["x.jpg"]}, "'x.jpg'"),
+            ({"split": [{"cluster": 8, "into": 2}]}, "cluster 8"),
         ],
     )
     def test_missing_clusters_and_contradictions(self, values: dict[str, Any], message: str) -> None:
         with pytest.raises(PlanError, match=message):
             applied(**values)
+
+    def test_new_clusters_get_numbers_that_were_never_used(self) -> None:
+        new = [{"name": "boats", "images": ["a.jpg", "<g>.jpg"]}, {"name": "", "images": ["f.jpg"]}]
+        assert applied(new_clusters=new) == ([3, 0, 1, 1, 4, 3], {3: "boats"})
+        plan = read_plan(text(new_clusters=new), "p")
+        result = apply_plan(plan, PATHS, CLUSTERS, {}, highest=8)
+        assert (result.clusters.tolist(), result.created) == ([9, 0, 1, 1, 10, 9], (9, 10))
+        assert result.moved.tolist() == [True, False, False, False, True, True]
+        assert set(result.decisions.values()) == {"corrected"}
+
+    def test_unsorted_images_leave_their_clusters_and_pinned_ones_stay(self) -> None:
+        plan = read_plan(text(unsorted=["a.jpg", "<g>.jpg"], pinned=["d.jpg"]), "p")
+        result = apply_plan(plan, PATHS, CLUSTERS, {})
+        assert result.clusters.tolist() == [-1, 0, 1, 1, 2, -1]
+        assert result.moved.tolist() == [True] + [False] * 5
+        assert result.decisions == {"a.jpg": "unsorted", "<g>.jpg": "unsorted", "d.jpg": "pinned"}
 
     def test_another_clustering(self) -> None:
         plan = read_plan(text(), "p")
@@ -195,6 +246,50 @@ class TestApplying:
             if path not in moved and CLUSTERS[row] not in plan.merges:
                 assert result.clusters[row] == CLUSTERS[row]
         assert not set(result.clusters.tolist()) & set(result.merged)
+
+
+class TestSplitting:
+    PATHS = tuple(f"{number}.jpg" for number in range(8))
+    CLUSTERS = np.array([0, 0, 0, 0, 0, 1, 1, 1], np.int64)
+
+    def split(self, highest: int = -1, **values: Any) -> PlanResult:
+        document = {"imgcluster_plan": 1, "clustering": identity_of(self.PATHS, self.CLUSTERS), **values}
+        plan = read_plan(json.dumps(document), "p")
+        result = apply_plan(plan, self.PATHS, self.CLUSTERS, {0: "sea"}, highest=highest)
+        return split_clusters(result, plan, self.PATHS, self.by_position, highest=highest)
+
+    @staticmethod
+    def by_position(rows: Any, parts: int) -> Any:
+        """Put one row into each further part, and all others into part 0."""
+        return np.maximum(0, np.arange(len(rows)) - len(rows) + parts)
+
+    def test_the_largest_part_keeps_number_and_name(self) -> None:
+        result = self.split(split=[{"cluster": 1, "into": 2}, {"cluster": 0, "into": 3}])
+        assert result.clusters.tolist() == [0, 0, 0, 2, 3, 1, 1, 4]
+        assert result.names == {0: "sea"}
+        assert result.parts == {0: (2, 3), 1: (4,)}
+        assert not result.moved.any()
+
+    def test_images_that_the_plan_names_are_left_out(self) -> None:
+        result = self.split(
+            split=[{"cluster": 0, "into": 2}],
+            pinned=["4.jpg"],
+            misplaced=[{"path": "5.jpg", "to": 0}],
+            unsorted=["0.jpg"],
+        )
+        assert result.clusters.tolist() == [-1, 0, 0, 2, 0, 0, 1, 1]
+
+    def test_numbers_follow_those_of_new_and_merged_clusters(self) -> None:
+        new = [{"name": "", "images": ["7.jpg"]}]
+        assert self.split(split=[{"cluster": 0, "into": 2}], new_clusters=new).clusters.max() == 3
+        assert self.split(7, split=[{"cluster": 0, "into": 2}]).clusters.max() == 8
+        merged = self.split(split=[{"cluster": 0, "into": 2}], merges=[{"from": 1, "into": 0}])
+        assert merged.clusters.tolist() == [0] * 7 + [2]
+
+    @pytest.mark.parametrize("into", [4, 5])
+    def test_too_few_images(self, into: int) -> None:
+        with pytest.raises(PlanError, match=f"cluster 1 into {into} .* 3 "):
+            self.split(split=[{"cluster": 1, "into": into}])
 
 
 def _returns(start: int, merges: Any) -> bool:

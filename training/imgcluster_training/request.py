@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgcluster.encoders.registry import bundled_folder, user_folder
+from imgcluster.encoders.registry import bundled_encoders, user_folder
 from imgcluster.errors import UsageError
 from imgcluster.options import TrainingOptions
 from imgcluster.types import InputSpec
@@ -93,7 +93,7 @@ def _default_name(images: ImageSet, recipe: Recipe, options: TrainingOptions) ->
 
 
 def _is_bundled(name: str) -> bool:
-    return (bundled_folder() / f"{name}.onnx").is_file()
+    return name in bundled_encoders()
 
 
 def _choose_recipe(dataset: str, name: str | None) -> Recipe:

@@ -66,6 +66,16 @@ function mergeField(number) {
   return element("p", { class: "field" }, element("label", { for: "merge" }, "Merge into"), select);
 }
 
+function splitField(number) {
+  const most = Math.min(MOST_PARTS, clusters.get(number).size);
+  if (most < 2) return "";
+  const select = element("select", { id: "split" }, element("option", { value: "" }, "Do not split"));
+  for (let parts = 2; parts <= most; parts++) select.append(element("option", { value: parts }, `${parts} parts`));
+  select.value = plan.splits.get(number) ?? "";
+  select.addEventListener("change", () => plan.split(number, selectedCluster(select)));
+  return element("p", { class: "field" }, element("label", { for: "split" }, "Split into"), select);
+}
+
 function clusterFacts(cluster) {
   const similar = cluster.nearest.map(([other]) => clusterLink(other));
   return definitions([
@@ -95,8 +105,11 @@ function openCluster(number, members = null) {
   const cluster = clusters.get(number);
   const list = members ?? cluster.members;
   const title = element("h2", { id: "cluster-title" });
-  const hint = "These images are not similar to any group of images. Open one to move it to a cluster.";
-  const fields = number < 0 ? [element("p", { class: "soft" }, hint)] : [...nameField(number), mergeField(number)];
+  const hint = "These images are not similar to any group of images. Select some, or open one, to move them to a cluster.";
+  const fields =
+    number < 0
+      ? [element("p", { class: "soft" }, hint)]
+      : [...nameField(number), mergeField(number), splitField(number)];
   const parts = [
     dialogHead(dialog, title),
     element(
@@ -129,6 +142,8 @@ function openCluster(number, members = null) {
 function retitleClusterDialog() {
   const number = Number(byId("cluster-dialog").dataset.cluster);
   byId("cluster-title").replaceChildren(clusterMarker(number), fullTitle(number));
+  const values = { name: plan.nameOf(number), merge: plan.merges.get(number), split: plan.splits.get(number) };
+  for (const [id, value] of Object.entries(values)) if (byId(id)) byId(id).value = value ?? "";
 }
 
 plan.listeners.push(() => byId("cluster-dialog").open && retitleClusterDialog());

@@ -1,13 +1,18 @@
 // How clusters are named, marked and chosen throughout the page.
 
+// The title of a cluster without its name; new clusters are numbered from 1.
+function untitled(number) {
+  if (number === NOISE) return "Noise";
+  return number < NOISE ? `New cluster ${NOISE - number}` : `Cluster ${number}`;
+}
+
 function shortTitle(number) {
-  if (number < 0) return "Noise";
-  return plan.nameOf(number) || `Cluster ${number}`;
+  return (number !== NOISE && plan.nameOf(number)) || untitled(number);
 }
 
 function fullTitle(number) {
-  const name = number < 0 ? "" : plan.nameOf(number);
-  return name ? `Cluster ${number}, ${name}` : shortTitle(number);
+  const name = number === NOISE ? "" : plan.nameOf(number);
+  return name ? `${untitled(number)}, ${name}` : untitled(number);
 }
 
 // What is shown beside the title of an unnamed cluster.
@@ -29,14 +34,18 @@ function clusterLink(number) {
   );
 }
 
-// A drop-down list of all clusters but `without`; its first option, `unchanged`, has the value "".
-function clusterSelect(id, unchanged, without, selected) {
+// A drop-down list of all clusters but `without`; its first option, `unchanged`, has the value "". With `created` it
+// contains the new clusters of the plan, too.
+function clusterSelect(id, unchanged, without, selected, { created = false } = {}) {
+  const numbers = [...clusters.keys()].filter((number) => number >= 0 && !plan.merges.has(number));
+  if (created) numbers.push(...plan.created.keys());
   const options = [element("option", { value: "" }, unchanged)];
-  for (const number of clusters.keys()) {
-    if (number !== without && number >= 0 && !plan.merges.has(number))
+  for (const number of numbers) {
+    if (number !== without)
       options.push(element("option", { value: number, selected: number === selected }, fullTitle(number)));
   }
-  if (without !== -1) options.push(element("option", { value: -1, selected: selected === -1 }, "Noise (no cluster)"));
+  if (without !== NOISE)
+    options.push(element("option", { value: NOISE, selected: selected === NOISE }, "Noise (no cluster)"));
   return element("select", { id }, ...options);
 }
 

@@ -23,6 +23,13 @@ function definitions(rows) {
   return list;
 }
 
+// Saves a text as a file.
+function download(name, type, text) {
+  const link = element("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
 const formatInteger = (value) => value.toLocaleString("en");
 const formatPercent = (share) => `${(share * 100).toFixed(share < 0.0995 ? 1 : 0)}%`;
 const formatCount = (count, noun) => `${formatInteger(count)} ${noun}${count === 1 ? "" : "s"}`;

@@ -8,6 +8,8 @@ function showGallery() {
   search.listeners.push(refillGallery);
   plan.listeners.push(retitleGallery);
   byId("plan-open").addEventListener("click", openPlanDialog);
+  byId("plan-undo").addEventListener("click", undoChange);
+  byId("help-open").addEventListener("click", openHelp);
   retitleGallery();
   refillGallery();
 }
@@ -44,9 +46,14 @@ function retitleGallery() {
       .querySelector(".open")
       .replaceChildren(clusterMarker(number), shortTitle(number), beside && element("small", {}, beside));
     const merged = section.querySelector(".merged");
-    merged.hidden = !plan.merges.has(number);
-    merged.textContent = merged.hidden ? "" : `will be merged into ${fullTitle(plan.mergeTarget(number))}`;
+    merged.textContent = plan.merges.has(number)
+      ? `will be merged into ${fullTitle(plan.mergeTarget(number))}`
+      : plan.splits.has(number)
+        ? `will be split into ${plan.splits.get(number)} parts`
+        : "";
+    merged.hidden = !merged.textContent;
   }
+  byId("plan-undo").disabled = !plan.earlier.length;
   byId("plan-open").textContent = plan.size ? `Plan: ${formatCount(plan.size, "change")}` : "Plan";
   byId("plan-open").classList.toggle("strong", plan.size > 0);
 }

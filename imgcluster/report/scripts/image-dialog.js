@@ -38,9 +38,33 @@ function imageDetails(index) {
 
 function moveField(index) {
   const number = images.cluster[index];
-  const select = clusterSelect("misplaced", `${fullTitle(number)} (no change)`, number, plan.misplaced.get(index));
-  select.addEventListener("change", () => plan.misplace(index, selectedCluster(select)));
+  const unchanged = `${fullTitle(number)} (no change)`;
+  const select = clusterSelect("misplaced", unchanged, number, plan.misplaced.get(index), { created: true });
+  select.addEventListener("change", () => plan.move([index], selectedCluster(select)));
   return element("p", { class: "field" }, element("label", { for: "misplaced" }, "Move to"), select);
+}
+
+// Buttons for the other decisions about an image; pressing one again takes it back.
+function decisionButtons(index) {
+  const toggle = (id, part, text, decide) =>
+    element(
+      "button",
+      {
+        id,
+        type: "button",
+        "aria-pressed": String(part.has(index)),
+        onclick: () => (part.has(index) ? plan.move([index], null) : decide.call(plan, [index])),
+      },
+      text,
+    );
+  return element(
+    "p",
+    { class: "row" },
+    images.cluster[index] === NOISE
+      ? null
+      : toggle("image-reject", plan.unsorted, "Does not belong here", plan.reject),
+    toggle("image-pin", plan.pinned, "Pin", plan.pin),
+  );
 }
 
 // Opens the image `index` of `list`; `opener` gets the focus back when the dialog closes.
@@ -80,6 +104,7 @@ function fillImageDialog(dialog, list, at, go) {
     closeDialogs();
     showOnMap(index);
   };
+  dialog.dataset.image = index;
   dialog.replaceChildren(
     dialogHead(dialog, element("h2", { id: "image-title", class: "path" }, images.names[index])),
     element(
@@ -90,7 +115,7 @@ function fillImageDialog(dialog, list, at, go) {
         "div",
         {},
         imageFacts(index),
-        moveField(index),
+        element("div", { id: "image-plan" }, moveField(index), decisionButtons(index)),
         element(
           "p",
           { class: "row" },
@@ -110,3 +135,12 @@ function fillImageDialog(dialog, list, at, go) {
     ),
   );
 }
+
+plan.listeners.push(() => {
+  const dialog = byId("image-dialog");
+  if (!dialog.open) return;
+  const index = Number(dialog.dataset.image);
+  const focused = document.activeElement?.id;
+  byId("image-plan").replaceChildren(moveField(index), decisionButtons(index));
+  if (focused) byId(focused)?.focus();
+});

@@ -46,10 +46,15 @@ function openFromMap(index) {
 function listenToMap(view) {
   listenToPointers(view);
   view.addEventListener("wheel", zoomWithWheel, { passive: false });
-  view.addEventListener("dblclick", (event) => zoomMap(2, event.offsetX, event.offsetY));
+  view.addEventListener("dblclick", (event) => map.selecting || zoomMap(2, event.offsetX, event.offsetY));
   view.addEventListener("keydown", pressKey);
   byId("map-in").addEventListener("click", () => zoomMap(1.6));
   byId("map-out").addEventListener("click", () => zoomMap(1 / 1.6));
+  byId("map-select").addEventListener("click", () => {
+    map.selecting = !map.selecting;
+    byId("map-select").setAttribute("aria-pressed", String(map.selecting));
+    view.classList.toggle("selecting", map.selecting);
+  });
   byId("map-all").addEventListener("click", () => {
     map.marked = -1;
     showWholeMap();
@@ -59,6 +64,8 @@ function listenToMap(view) {
 function listenToPointers(view) {
   const pointers = new Map(); // the pressed pointers and their positions
   let distance = 0; // moved since the first was pressed
+  let corner = null; // where a rectangle starts
+  const frame = byId("map-rectangle");
   const position = (event) => {
     const box = view.getBoundingClientRect();
     return [event.clientX - box.left, event.clientY - box.top];
@@ -68,6 +75,8 @@ function listenToPointers(view) {
     view.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, position(event));
     distance = pointers.size === 1 ? 0 : Infinity;
+    corner = pointers.size === 1 && (map.selecting || event.shiftKey) ? position(event) : null;
+    frame.hidden = true;
   });
   view.addEventListener("pointermove", (event) => {
     const [x, y] = position(event);
@@ -80,7 +89,10 @@ function listenToPointers(view) {
     pointers.set(event.pointerId, [x, y]);
     distance += Math.abs(x - last[0]) + Math.abs(y - last[1]);
     if (distance > DRAG_FROM) hoverImage(-1);
-    if (before) {
+    if (corner) {
+      frame.hidden = distance <= DRAG_FROM;
+      showRectangle(frame, corner, [x, y]);
+    } else if (before) {
       const after = pinch(pointers);
       panMap(after.x - before.x, after.y - before.y);
       zoomMap(after.spread / Math.max(1, before.spread), after.x, after.y);
@@ -88,12 +100,30 @@ function listenToPointers(view) {
   });
   const release = (event) => {
     const pressed = pointers.delete(event.pointerId);
-    if (!pressed || event.type !== "pointerup" || distance > DRAG_FROM || pointers.size) return;
-    openFromMap(imageAt(...position(event), event.pointerType === "touch" ? 2 * REACH : REACH));
+    frame.hidden = true;
+    if (!pressed || event.type !== "pointerup" || pointers.size) return;
+    if (distance > DRAG_FROM) {
+      if (corner) selection.replace(selection.afterRectangle(event, selection.images, imagesBetween(corner, position(event))));
+      return;
+    }
+    const index = imageAt(...position(event), event.pointerType === "touch" ? 2 * REACH : REACH);
+    if (!(map.selecting || event.shiftKey || event.ctrlKey || event.metaKey)) openFromMap(index);
+    else if (index >= 0) selection.toggle(index);
   };
   view.addEventListener("pointerup", release);
   view.addEventListener("pointercancel", release);
   view.addEventListener("pointerleave", () => pointers.size || hoverImage(-1));
+}
+
+// The images that match the search in a rectangle between two positions of the map.
+function imagesBetween([ax, ay], [bx, by]) {
+  const inside = [];
+  for (let index = 0; index < images.count; index++) {
+    const [x, y] = [toScreenX(index), toScreenY(index)];
+    if ((x - ax) * (x - bx) <= 0 && (y - ay) * (y - by) <= 0 && (!search.matches || search.matches[index]))
+      inside.push(index);
+  }
+  return inside;
 }
 
 // The middle and the distance of two fingers; null for any other number of pointers.
@@ -123,8 +153,10 @@ function pressKey(event) {
   const zooms = { "+": 1.5, "=": 1.5, "-": 1 / 1.5 };
   const nearestToMiddle = () => imageAt(map.width / 2, map.height / 2, Infinity);
   if (event.key in pans) {
+    if (event.shiftKey && map.hovered >= 0) selection.add([map.hovered]);
     panMap(...pans[event.key]);
     hoverImage(nearestToMiddle());
+    if (event.shiftKey && map.hovered >= 0) selection.add([map.hovered]);
   } else if (event.key in zooms) {
     const selected = map.hovered >= 0 ? map.hovered : nearestToMiddle();
     if (selected >= 0) zoomMap(zooms[event.key], toScreenX(selected), toScreenY(selected));
@@ -132,6 +164,9 @@ function pressKey(event) {
   } else if (event.key === "0") {
     showWholeMap();
     hoverImage(nearestToMiddle());
+  } else if (event.key === " ") {
+    hoverImage(map.hovered >= 0 ? map.hovered : nearestToMiddle());
+    if (map.hovered >= 0) selection.toggle(map.hovered);
   } else if (event.key === "Enter") openFromMap(map.hovered);
   else return;
   event.preventDefault();

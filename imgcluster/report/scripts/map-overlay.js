@@ -6,6 +6,12 @@ const MEDOID_SIZE = 40;
 const MOST_PICTURES = 260;
 const FEW_IMAGES = 60; // so few images are shown as pictures at any zoom
 const LEAST_DISTANCE = 0.62; // between pictures, relative to their size
+const LABEL_GAP = 2;
+const LABEL_RINGS = 6;
+// Where a label may lie, in half widths and heights of labels, nearest first.
+const LABEL_OFFSETS = [...Array((2 * LABEL_RINGS + 1) ** 2).keys()]
+  .map((at) => [(at % (2 * LABEL_RINGS + 1)) - LABEL_RINGS, Math.floor(at / (2 * LABEL_RINGS + 1)) - LABEL_RINGS])
+  .sort((a, b) => Math.hypot(...a) - Math.hypot(...b));
 
 // From afar the medoids; close up as many images as there is room for, typical ones first.
 function placePictures() {
@@ -45,13 +51,19 @@ function placePicture(index, taken) {
   const tile = findTile(index);
   if (!tile) return;
   taken.add(cell);
-  map.pictures.push({ index, x, y, size, tile, color: clusters.get(images.cluster[index]).rgb });
+  map.pictures.push({ index, x, y, size, tile, color: pointColor(index) });
 }
 
 function createLabels() {
+  const lines = byId("map-lines");
   map.labels = [...clusters.values()]
     .filter((cluster) => cluster.medoid !== null)
-    .map((cluster) => ({ cluster, label: element("span", { style: { "--color": cluster.color } }) }));
+    .map((cluster) => ({
+      cluster,
+      label: element("span", { style: { "--color": cluster.color } }),
+      line: document.createElementNS(lines.namespaceURI, "line"),
+    }));
+  lines.append(...map.labels.map(({ line }) => line));
   byId("map-labels").append(...map.labels.map(({ label }) => label));
   relabelMap();
 }
@@ -68,25 +80,49 @@ function relabelMap() {
   }
 }
 
-// Labels lie on the lower edge of the medoids' pictures, those of large clusters first; none covers another.
+// Labels lie on the lower edge of the medoids' pictures, those of large clusters first. One that would cover another is
+// placed at the nearest free position around its picture, with a line to it. Where no position is free, as among
+// hundreds of clusters in a small window, it is hidden until the map is zoomed in.
 function placeLabels() {
   const placed = [];
-  for (const { cluster, label, width, height } of map.labels) {
+  for (const { cluster, label, line, width, height } of map.labels) {
     const x = toScreenX(cluster.medoid);
     const y = toScreenY(cluster.medoid);
-    const left = clamp(x - width / 2, 2, map.width - width - 2);
-    const top = clamp(y + map.pictureSize / 2 - height / 4, 2, map.height - height - 2);
     const outside = x < 0 || y < 0 || x > map.width || y > map.height;
     const filtered = search.matches && !cluster.found?.length;
-    const covers = (other) =>
-      Math.abs(left - other.left) < (left < other.left ? width : other.width) + 2 &&
-      Math.abs(top - other.top) < height + 2;
-    const hidden = outside || filtered || placed.some(covers);
-    if (label.hidden !== hidden) label.hidden = hidden;
-    if (hidden) continue;
-    placed.push({ left, top, width });
-    label.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
+    const box = outside || filtered ? undefined : freeBox(x, y, width, height, placed);
+    if (label.hidden !== !box) label.hidden = !box;
+    line.style.display = box?.moved ? "" : "none";
+    if (!box) continue;
+    placed.push(box);
+    label.style.transform = `translate(${Math.round(box.left)}px, ${Math.round(box.top)}px)`;
+    if (!box.moved) continue;
+    const ends = { x1: x, y1: y, x2: box.left + width / 2, y2: box.top + height / 2 };
+    for (const [name, value] of Object.entries(ends)) line.setAttribute(name, Math.round(value));
   }
+}
+
+// The nearest box for a label that covers none of the placed ones; undefined if there is none.
+function freeBox(x, y, width, height, placed) {
+  for (const [dx, dy] of LABEL_OFFSETS) {
+    const box = {
+      left: clamp(x - width / 2 + dx * (width / 2 + LABEL_GAP), 2, map.width - width - 2),
+      top: clamp(y + map.pictureSize / 2 - height / 4 + dy * (height + LABEL_GAP), 2, map.height - height - 2),
+      width,
+      height,
+      moved: dx !== 0 || dy !== 0,
+    };
+    if (!placed.some((other) => overlap(box, other))) return box;
+  }
+}
+
+function overlap(one, other) {
+  return (
+    one.left < other.left + other.width + LABEL_GAP &&
+    other.left < one.left + one.width + LABEL_GAP &&
+    one.top < other.top + other.height + LABEL_GAP &&
+    other.top < one.top + one.height + LABEL_GAP
+  );
 }
 
 function placeFrames() {

@@ -37,6 +37,21 @@ void main() {
   result = vec4(mix(pointColor.rgb, outline, line) * alpha, alpha);
 }`;
 
+const LINE_VERTEX_SHADER = `#version 300 es
+in vec2 position;
+uniform vec2 center, scale;
+void main() {
+  gl_Position = vec4((position - center) * scale, 0.0, 1.0);
+}`;
+
+const LINE_FRAGMENT_SHADER = `#version 300 es
+precision mediump float;
+uniform vec3 color;
+out vec4 result;
+void main() {
+  result = vec4(color * 0.4, 0.4);
+}`;
+
 const PICTURE_VERTEX_SHADER = `#version 300 es
 in vec4 place; // center x and y, half the side with its frame, depth
 in vec4 corners; // of the tile in the sheet: left, top, right, bottom
@@ -74,10 +89,11 @@ void main() {
 }`;
 
 class MapRenderer {
-  // `points`: int16 pairs, `colors`: uint8 RGBA, `markers`: uint8, in drawing order. Throws without WebGL2.
-  constructor(canvas, points, colors, markers, requestDraw) {
+  // `points`: int16 pairs, `colors`: uint8 RGBA, `markers`: uint8, in drawing order; `contours`: int16 pairs, the ends
+  // of each line in turn. Throws without WebGL2.
+  constructor(canvas, { points, colors, markers, contours }, requestDraw) {
     this.canvas = canvas;
-    this.buffersOf = { points, colors, markers };
+    this.buffersOf = { points, colors, markers, contours };
     this.requestDraw = requestDraw;
     this.gl = canvas.getContext("webgl2", { antialias: false, alpha: true, depth: true });
     if (!this.gl) throw new Error("WebGL2 is not available");
@@ -95,7 +111,11 @@ class MapRenderer {
     this.sheets = new Map();
     this.pointProgram = linkProgram(gl, POINT_VERTEX_SHADER, POINT_FRAGMENT_SHADER);
     this.pictureProgram = linkProgram(gl, PICTURE_VERTEX_SHADER, PICTURE_FRAGMENT_SHADER);
-    const { points, colors, markers } = this.buffersOf;
+    this.lineProgram = linkProgram(gl, LINE_VERTEX_SHADER, LINE_FRAGMENT_SHADER);
+    const { points, colors, markers, contours } = this.buffersOf;
+    this.lineArrays = gl.createVertexArray();
+    gl.bindVertexArray(this.lineArrays);
+    this.attribute(this.lineProgram, "position", contours, 2, gl.SHORT, true);
     this.pointArrays = gl.createVertexArray();
     gl.bindVertexArray(this.pointArrays);
     this.attribute(this.pointProgram, "position", points, 2, gl.SHORT, true);
@@ -134,15 +154,21 @@ class MapRenderer {
     gl.depthMask(true);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
     gl.disable(gl.DEPTH_TEST);
-    const { uniforms } = this.pointProgram;
-    gl.useProgram(this.pointProgram.program);
-    gl.uniform2f(uniforms.center, x, y);
-    gl.uniform2f(uniforms.scale, (2 * scale) / width, (2 * scale) / height);
+    const show = (program) => {
+      gl.useProgram(program.program);
+      gl.uniform2f(program.uniforms.center, x, y);
+      gl.uniform2f(program.uniforms.scale, (2 * scale) / width, (2 * scale) / height);
+      return program.uniforms;
+    };
+    const uniforms = show(this.pointProgram);
     gl.uniform1f(uniforms.size, pointSize * ratio);
     gl.uniform1f(uniforms.ratio, ratio);
     gl.uniform3fv(uniforms.outline, outline);
     gl.bindVertexArray(this.pointArrays);
     gl.drawArrays(gl.POINTS, 0, this.buffersOf.markers.length);
+    gl.uniform3fv(show(this.lineProgram).color, outline);
+    gl.bindVertexArray(this.lineArrays);
+    gl.drawArrays(gl.LINES, 0, this.buffersOf.contours.length / 2);
     this.drawPictures(pictures, width, height, ratio);
   }
 

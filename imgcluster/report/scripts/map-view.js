@@ -16,6 +16,7 @@ const map = {
   marked: -1, // the image that "Show on map" was used for
   pictures: [], // the pictures shown: { index, x, y, size, tile, color }, the topmost first
   pictureSize: 0,
+  selecting: false, // whether dragging selects
   frameRequested: false,
 };
 

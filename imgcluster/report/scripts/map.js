@@ -2,14 +2,15 @@
 
 function startMap() {
   const view = byId("map-view");
-  for (const cluster of clusters.values())
-    cluster.rgb = [1, 3, 5].map((from) => parseInt(cluster.color.slice(from, from + 2), 16));
   const canvas = element("canvas", { "aria-hidden": "true" });
   map.order = drawingOrder();
   try {
     map.colors = new Uint8Array(4 * images.count);
     updateColors();
-    map.renderer = new MapRenderer(canvas, pointsInOrder(), map.colors, markersInOrder(), requestDraw);
+    const points = pointsInOrder();
+    const contours = images.count < CONTOURS_FROM ? new Int16Array() : densityContours(images.points);
+    const arrays = { points, colors: map.colors, markers: markersInOrder(), contours };
+    map.renderer = new MapRenderer(canvas, arrays, requestDraw);
   } catch (error) {
     console.info(`No map: ${error.message}`);
     byId("map").dataset.state = "missing";
@@ -22,7 +23,7 @@ function startMap() {
   view.append(canvas);
   view.setAttribute(
     "aria-label",
-    `Map of ${formatCount(images.count, "image")}. Arrow keys move the map, plus and minus zoom, Enter opens the selected image. The list of clusters shows the same images.`,
+    `Map of ${formatCount(images.count, "image")}. Arrow keys move the map, plus and minus zoom, Enter opens the image in the frame, Space selects it. The list of clusters shows the same images.`,
   );
   createLabels();
   resizeMap();
@@ -40,12 +41,9 @@ function listenToChanges(view) {
   }).observe(view);
   // A different pixel ratio, after moving to another screen, changes no size.
   window.addEventListener("resize", requestDraw);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", requestDraw);
-  search.listeners.push(() => {
-    updateColors();
-    map.renderer.updateColors();
-    requestDraw();
-  });
+  DARK_MODE.addEventListener("change", recolorMap);
+  search.listeners.push(recolorMap);
+  selection.listeners.push(recolorMap);
   plan.listeners.push(() => {
     relabelMap();
     requestDraw();
@@ -72,11 +70,19 @@ function markersInOrder() {
   return Uint8Array.from(map.order, (index) => MARKERS.indexOf(clusters.get(images.cluster[index]).marker));
 }
 
+function recolorMap() {
+  updateColors();
+  map.renderer.updateColors();
+  requestDraw();
+}
+
 function updateColors() {
+  for (const cluster of clusters.values()) cluster.rgb = mapColor(cluster, DARK_MODE.matches);
   map.order.forEach((index, at) => {
-    const cluster = clusters.get(images.cluster[index]);
-    map.colors.set(cluster.rgb, 4 * at);
-    map.colors[4 * at + 3] = search.matches && !search.matches[index] ? 24 : cluster.number < 0 ? 140 : 215;
+    const selected = selection.images.has(index);
+    map.colors.set(pointColor(index), 4 * at);
+    map.colors[4 * at + 3] =
+      search.matches && !search.matches[index] ? 24 : selected || !selection.images.size ? 255 : NOT_SELECTED;
   });
 }
 
@@ -96,9 +102,8 @@ function requestDraw() {
 }
 
 function draw() {
-  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
   placePictures();
-  map.renderer.draw(map, pointSize(), dark ? [1, 1, 1] : [0, 0, 0]);
+  map.renderer.draw(map, pointSize(), DARK_MODE.matches ? [1, 1, 1] : [0, 0, 0]);
   placeLabels();
   placeFrames();
   if (map.hovered >= 0) placeCard(byId("map-card"), toScreenX(map.hovered), toScreenY(map.hovered));

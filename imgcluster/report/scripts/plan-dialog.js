@@ -1,34 +1,64 @@
 // The dialog that lists the plan's changes and saves the plan.
 
+const MOST_LISTED = 200;
+
+function planRow(text, remove, ...more) {
+  const parts = [
+    element("span", {}, text),
+    element("button", { type: "button", class: "small", onclick: remove }, "Remove"),
+  ];
+  return element("li", {}, ...parts, ...more);
+}
+
 function planRows() {
-  const row = (text, remove) =>
-    element(
-      "li",
-      {},
-      element("span", {}, text),
-      element("button", { type: "button", class: "small", onclick: remove }, "Remove"),
-    );
   const rows = [];
-  for (const [number, name] of plan.names)
-    rows.push(
-      row(name ? `Name cluster ${number} “${name}”` : `Remove the name of cluster ${number}`, () => {
-        plan.names.delete(number);
-        plan.changed();
-      }),
-    );
+  for (const [number, name] of plan.names) {
+    const text = name ? `Name cluster ${number} “${name}”` : `Remove the name of cluster ${number}`;
+    rows.push(planRow(text, () => plan.rename(number, clusters.get(number).name)));
+  }
   for (const [from, into] of plan.merges)
-    rows.push(row(`Merge ${fullTitle(from)} into ${fullTitle(into)}`, () => plan.merge(from, null)));
-  for (const [index, number] of plan.misplaced)
-    rows.push(row(`Move ${images.path(index)} to ${fullTitle(number)}`, () => plan.misplace(index, null)));
+    rows.push(planRow(`Merge ${fullTitle(from)} into ${fullTitle(into)}`, () => plan.merge(from, null)));
+  for (const [number, parts] of plan.splits)
+    rows.push(planRow(`Split ${fullTitle(number)} into ${parts} parts`, () => plan.split(number, null)));
+  const targets = new Map();
+  for (const [index, number] of plan.misplaced) targets.set(number, [...(targets.get(number) ?? []), index]);
+  for (const [number, moved] of targets) {
+    const { field, problem } = number < NOISE ? newClusterName(number, `name${number}`) : {};
+    rows.push(imagesRow("Move", moved, ` to ${fullTitle(number)}`, field, problem));
+  }
+  if (plan.unsorted.size) rows.push(imagesRow("Put", [...plan.unsorted.keys()], " into no cluster"));
+  if (plan.pinned.size) rows.push(imagesRow("Pin", [...plan.pinned.keys()], ""));
   return rows;
 }
 
+// The same change of several images, which can be removed one by one.
+function imagesRow(before, indices, after, ...more) {
+  const undo = (removed) => () => plan.move(removed, null);
+  const title = indices.length === 1 ? images.path(indices[0]) : formatCount(indices.length, "image");
+  const row = planRow(`${before} ${title}${after}`, undo(indices), ...more);
+  if (indices.length > 1) {
+    const listed = indices.slice(0, MOST_LISTED).map((index) => planRow(images.path(index), undo([index])));
+    const rest = indices.length - listed.length;
+    row.append(
+      element(
+        "details",
+        {},
+        element("summary", {}, "Images"),
+        element("ul", { class: "changes" }, ...listed),
+        rest ? element("p", { class: "soft" }, `and ${formatCount(rest, "more image")}`) : null,
+      ),
+    );
+  }
+  return row;
+}
+
 function fillPlanDialog() {
+  const focused = document.activeElement?.id;
   const dialog = byId("plan-dialog");
   const rows = planRows();
   const head = dialogHead(dialog, element("h2", { id: "plan-title" }, "Plan"));
   if (!rows.length) {
-    const hint = "No changes yet. Open a cluster to name or merge it, or an image to move it to another cluster.";
+    const hint = "No changes yet. Open a cluster to name, merge or split it, or select images to move them.";
     dialog.replaceChildren(head, element("p", { class: "soft" }, hint));
     return;
   }
@@ -47,7 +77,15 @@ function fillPlanDialog() {
       { class: "soft" },
       "It updates the cluster folders, the tables and this page. To revert it, run imgcluster undo.",
     ),
+    plan.stored
+      ? ""
+      : element(
+          "p",
+          { id: "plan-not-stored", class: "warning" },
+          "This browser does not keep the plan when the page is reloaded or closed: save it before.",
+        ),
   );
+  if (focused) byId(focused)?.focus();
 }
 
 function openPlanDialog() {

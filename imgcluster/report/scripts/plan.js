@@ -1,41 +1,102 @@
-// The plan: names, merges and corrections, kept in memory until saved as a file for `imgcluster apply`.
+// The plan: what `imgcluster apply` is to change. Each change can be undone, and the browser keeps the plan of this
+// clustering when the page is reloaded.
+
+const NOISE = -1; // new clusters have the numbers -2, -3, …
+const MOST_PARTS = 20;
+const MOST_UNDONE = 100;
+const PLAN_KEY = `imgcluster plan ${data.identity}`;
+
+// The parts of a plan; an image is in one of the last three at most.
+const PLAN_PARTS = ["names", "merges", "splits", "created", "misplaced", "unsorted", "pinned"];
 
 const plan = {
-  names: new Map(),
-  merges: new Map(),
-  misplaced: new Map(),
+  ...Object.fromEntries(PLAN_PARTS.map((part) => [part, new Map()])),
+  earlier: [], // the states before the last changes
   saved: true,
+  stored: true, // whether the browser keeps the plan; some do not for local files
   listeners: [],
 
+  get state() {
+    return JSON.stringify(PLAN_PARTS.map((part) => [...this[part]]));
+  },
+
+  set state(text) {
+    JSON.parse(text).forEach((entries, at) => (this[PLAN_PARTS[at]] = new Map(entries)));
+  },
+
   get size() {
-    return this.names.size + this.merges.size + this.misplaced.size;
+    const targets = new Set(this.misplaced.values());
+    for (const number of this.created.keys()) targets.add(number);
+    const kinds = [this.unsorted, this.pinned].filter((images) => images.size);
+    return this.names.size + this.merges.size + this.splits.size + targets.size + kinds.length;
+  },
+
+  change(edit) {
+    const before = this.state;
+    edit();
+    const used = new Set(this.misplaced.values());
+    for (const number of this.created.keys()) if (!used.has(number)) this.created.delete(number);
+    if (this.state === before) return;
+    this.earlier.push(before);
+    if (this.earlier.length > MOST_UNDONE) this.earlier.shift();
+    this.changed();
+  },
+
+  undo() {
+    if (!this.earlier.length) return;
+    this.state = this.earlier.pop();
+    this.changed();
   },
 
   changed() {
     this.saved = this.size === 0;
+    this.store();
     for (const listener of this.listeners) listener();
   },
 
+  store() {
+    try {
+      if (this.size) localStorage.setItem(PLAN_KEY, this.state);
+      else localStorage.removeItem(PLAN_KEY);
+    } catch {
+      this.stored = false;
+    }
+  },
+
+  restore() {
+    try {
+      const text = localStorage.getItem(PLAN_KEY);
+      if (text && isPlanState(text)) this.state = text;
+    } catch {
+      this.stored = false;
+    }
+    // A plan that only names clusters leaves the clustering as it was: after `apply` its names are those of the page.
+    for (const [number, name] of this.names) if (name === clusters.get(number).name) this.names.delete(number);
+    this.saved = this.size === 0;
+  },
+
   nameOf(number) {
-    return this.names.get(number) ?? clusters.get(number).name;
+    return this.created.get(number) ?? this.names.get(number) ?? clusters.get(number)?.name ?? "";
   },
 
   // Why a cluster cannot have this name; "" if it can.
   nameProblem(number, text) {
     const name = text.trim().normalize("NFC").toLowerCase();
     if (!name) return "";
-    for (const other of clusters.keys()) {
-      if (other !== number && other >= 0 && !this.merges.has(other) && this.nameOf(other).toLowerCase() === name)
-        return `Cluster ${other} already has this name. Merge the two clusters or choose another name.`;
+    for (const other of [...clusters.keys(), ...this.created.keys()]) {
+      if (other !== number && other !== NOISE && !this.merges.has(other) && this.nameOf(other).toLowerCase() === name)
+        return `${untitled(other)} already has this name. Merge the two clusters or choose another name.`;
     }
     return /[\p{Cc}\p{Zl}\p{Zp}]/u.test(text) ? "A name cannot contain line breaks or control characters." : "";
   },
 
   rename(number, text) {
     const name = text.trim().normalize("NFC");
-    if (name === clusters.get(number).name) this.names.delete(number);
-    else this.names.set(number, name);
-    this.changed();
+    this.change(() => {
+      if (this.created.has(number)) this.created.set(number, name);
+      else if (name === clusters.get(number).name) this.names.delete(number);
+      else this.names.set(number, name);
+    });
   },
 
   // The cluster that a cluster becomes part of after all merges.
@@ -45,43 +106,123 @@ const plan = {
   },
 
   merge(from, into) {
-    this.merges.delete(from);
-    if (into !== null && this.mergeTarget(into) !== from) {
+    this.change(() => {
+      this.merges.delete(from);
+      if (into === null || this.mergeTarget(into) === from) return;
       this.merges.set(from, into);
+      this.splits.delete(from);
       const name = this.names.get(from);
       this.names.delete(from);
       // An unnamed target takes over the name, as it does for a stored name when the plan is applied.
       if (name && into >= 0 && !this.nameOf(into)) this.names.set(into, name);
-    }
-    this.changed();
+    });
   },
 
-  misplace(index, number) {
-    if (number === null || number === images.cluster[index]) this.misplaced.delete(index);
-    else this.misplaced.set(index, number);
-    this.changed();
+  // Splits a cluster into a number of parts, or leaves it as it is for null.
+  split(number, parts) {
+    this.change(() => {
+      this.splits.delete(number);
+      if (parts === null) return;
+      this.splits.set(number, parts);
+      this.merges.delete(number);
+    });
+  },
+
+  // Moves images to a cluster; null leaves them where they are.
+  move(indices, number) {
+    this.change(() => this.set(indices, this.misplaced, number));
+  },
+
+  // Moves images to a new cluster and returns its number.
+  create(indices) {
+    const number = Math.min(NOISE, ...this.created.keys()) - 1;
+    this.change(() => {
+      this.created.set(number, "");
+      this.set(indices, this.misplaced, number);
+    });
+    return number;
+  },
+
+  reject(indices) {
+    this.change(() => this.set(indices, this.unsorted, true));
+  },
+
+  pin(indices) {
+    this.change(() => this.set(indices, this.pinned, true));
+  },
+
+  // Puts images into one part of the plan and out of the others; null, or their own cluster, puts them into none.
+  set(indices, part, value) {
+    for (const index of indices) {
+      for (const other of [this.misplaced, this.unsorted, this.pinned]) other.delete(index);
+      if (value !== null && value !== images.cluster[index]) part.set(index, value);
+    }
   },
 
   toJSON() {
-    const target = (number) => (number < 0 ? "noise" : number);
+    const target = (number) => (number === NOISE ? "noise" : number);
+    const paths = (indices) => [...indices].map((index) => images.path(index));
+    const moved = [...this.misplaced];
+    const added = {
+      new_clusters: [...this.created].map(([number, name]) => ({
+        name,
+        images: paths(moved.filter(([, to]) => to === number).map(([index]) => index)),
+      })),
+      split: [...this.splits].map(([cluster, into]) => ({ cluster, into })),
+      unsorted: paths(this.unsorted.keys()),
+      pinned: paths(this.pinned.keys()),
+    };
     return {
       imgcluster_plan: 1,
       clustering: data.identity,
       names: Object.fromEntries(this.names),
       merges: [...this.merges].map(([from, into]) => ({ from, into: target(into) })),
-      misplaced: [...this.misplaced].map(([index, number]) => ({ path: images.path(index), to: target(number) })),
+      misplaced: moved
+        .filter(([, to]) => to >= NOISE)
+        .map(([index, to]) => ({ path: images.path(index), to: target(to) })),
+      // Earlier versions of imgcluster read a plan without these.
+      ...Object.fromEntries(Object.entries(added).filter(([, entries]) => entries.length)),
     };
   },
 
   save() {
-    const file = new Blob([JSON.stringify(this, null, 2) + "\n"], { type: "application/json" });
-    const link = element("a", { href: URL.createObjectURL(file), download: "imgcluster-plan.json" });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    download("imgcluster-plan.json", "application/json", JSON.stringify(this, null, 2) + "\n");
     this.saved = true;
   },
 };
 
+// Whether a stored text is the state of a plan for this clustering.
+function isPlanState(text) {
+  try {
+    const parts = JSON.parse(text);
+    const [names, merges, splits, created, misplaced, unsorted, pinned] = parts;
+    const isCluster = (number) => number >= 0 && clusters.has(number);
+    const isTarget = (number) => number === NOISE || isCluster(number);
+    const isImage = (index) => Number.isInteger(index) && index >= 0 && index < images.count;
+    const fresh = new Set(created.map(([number]) => number));
+    return (
+      parts.length === PLAN_PARTS.length &&
+      names.every(([number, name]) => isCluster(number) && typeof name === "string") &&
+      merges.every(([from, into]) => isCluster(from) && isTarget(into)) &&
+      splits.every(([number, into]) => isCluster(number) && into >= 2 && into <= MOST_PARTS) &&
+      created.every(([number, name]) => Number.isInteger(number) && number < NOISE && typeof name === "string") &&
+      misplaced.every(([index, to]) => isImage(index) && (isTarget(to) || fresh.has(to))) &&
+      [...unsorted, ...pinned].every(([index]) => isImage(index))
+    );
+  } catch {
+    return false;
+  }
+}
+
+plan.restore();
+
 window.addEventListener("beforeunload", (event) => {
-  if (!plan.saved) event.preventDefault();
+  if (!plan.saved && !plan.stored) event.preventDefault();
+});
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.matches("input:not([type=checkbox]), textarea");
+  if (typing || event.altKey || event.shiftKey || !(event.ctrlKey || event.metaKey) || event.key !== "z") return;
+  event.preventDefault();
+  undoChange();
 });

@@ -3,5 +3,6 @@
 setUpSearch();
 showOverview();
 showGallery();
+setUpSelectionBar();
 document.documentElement.dataset.state = "ready";
 requestAnimationFrame(() => setTimeout(startMap));

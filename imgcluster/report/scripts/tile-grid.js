@@ -1,30 +1,44 @@
-// Grids of thumbnails: each is a button, arrow keys move the focus, long grids grow while scrolling.
+// Grids of thumbnails: each is a button, arrow keys move the focus, images are selected, long grids grow while scrolling.
 
 const TILES_PER_STEP = 240;
 
-function movedBadge(index) {
+// What the plan does with an image; "" for nothing.
+function planned(index) {
+  if (plan.pinned.has(index)) return "pinned";
+  if (plan.unsorted.has(index)) return "→ none";
   const target = plan.misplaced.get(index);
-  return target === undefined ? null : element("span", { class: "badge moved" }, `→ ${target < 0 ? "noise" : target}`);
+  if (target === undefined) return "";
+  return `→ ${target === NOISE ? "noise" : target < NOISE ? `new ${NOISE - target}` : target}`;
+}
+
+function planBadge(index) {
+  const text = planned(index);
+  return text ? element("span", { class: "badge moved" }, text) : null;
 }
 
 function tile(index) {
   const cluster = clusters.get(images.cluster[index]);
   const typical = cluster.medoid === index;
   const confidence = cluster.number < 0 ? "" : `, confidence ${formatNumber(images.confidence[index])}`;
-  return element(
+  const label = `${images.path(index)}${confidence}${typical ? ", most typical image" : ""}`;
+  const made = element(
     "button",
     {
       type: "button",
       class: "tile",
       tabindex: "-1",
       "data-image": index,
-      "aria-label": `${images.path(index)}${confidence}${typical ? ", most typical image" : ""}`,
+      "data-label": label,
+      "aria-label": label,
       title: images.path(index),
     },
     thumbnail(index),
+    element("span", { class: "tick", "aria-hidden": "true" }),
     typical ? element("span", { class: "badge" }, "typical") : null,
-    movedBadge(index),
+    planBadge(index),
   );
+  showSelected(made);
+  return made;
 }
 
 // A grid of the images in `list`; a click opens an image, with the rest of the list before and after it.
@@ -55,13 +69,18 @@ function tileGrid(list, label, { strip = false } = {}) {
     }).observe(more);
   grid.addEventListener("click", (event) => {
     const clicked = event.target.closest(".tile");
-    if (clicked) openImage(Number(clicked.dataset.image), list, clicked);
+    if (!clicked) return;
+    const index = Number(clicked.dataset.image);
+    if (!selectWithClick(event, index, list)) openImage(index, list, clicked);
   });
-  grid.addEventListener("keydown", (event) => moveFocus(grid, event));
+  grid.addEventListener("keydown", (event) => selectWithKey(event, list) || moveFocus(grid, event, list));
+  // Space selects and does not click.
+  grid.addEventListener("keyup", (event) => event.key === " " && event.target.closest(".tile") && event.preventDefault());
+  listenToRectangles(grid);
   return grid;
 }
 
-function moveFocus(grid, event) {
+function moveFocus(grid, event, list) {
   const focused = event.target.closest(".tile");
   if (!focused || event.altKey || event.ctrlKey || event.metaKey) return;
   const columns = columnsOf(grid);
@@ -75,7 +94,8 @@ function moveFocus(grid, event) {
   };
   if (!(event.key in steps)) return;
   event.preventDefault();
-  focusTile(grid, focused, steps[event.key]);
+  const reached = focusTile(grid, focused, steps[event.key]);
+  if (event.shiftKey) selection.extend(list, Number(reached.dataset.image), Number(focused.dataset.image));
 }
 
 function focusTile(grid, from, steps) {
@@ -85,6 +105,7 @@ function focusTile(grid, from, steps) {
   all[at].tabIndex = 0;
   all[at].focus();
   all[at].scrollIntoView({ block: "nearest", inline: "nearest" });
+  return all[at];
 }
 
 function columnsOf(grid) {
@@ -97,7 +118,7 @@ function columnsOf(grid) {
 plan.listeners.push(() => {
   for (const shown of document.querySelectorAll(".tile")) {
     shown.querySelector(".moved")?.remove();
-    const badge = movedBadge(Number(shown.dataset.image));
+    const badge = planBadge(Number(shown.dataset.image));
     if (badge) shown.append(badge);
   }
 });

@@ -9,10 +9,9 @@ import pytest
 
 from imgcluster.encoders.decoder import Decoder
 from imgcluster.encoders.encoder import Encoder
-from imgcluster.encoders.registry import bundled_folder
+from imgcluster.encoders.registry import bundled_encoders, bundled_folder
 
-TRAINED = sorted(path.stem for path in bundled_folder().glob("*.onnx") if ".decoder" not in path.name)
-TRAINED.remove("photos")
+TRAINED = sorted(set(bundled_encoders()) - {"photos", "photos-fast"})
 NAMES = sorted(path.name.removesuffix(".decoder.onnx") for path in bundled_folder().glob("*.decoder.onnx"))
 REFINED = sorted(set(TRAINED) - set(NAMES))
 IMAGES = 500

@@ -80,9 +80,9 @@ class _BytesToInput(nn.Module):
         self.mean = mean
         self.scale = scale
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
         pixels = images.permute(0, 3, 1, 2).to(torch.float32)
-        output: Tensor = self.module((pixels - self.mean) / self.scale)
+        output: Tensor | tuple[Tensor, ...] = self.module((pixels - self.mean) / self.scale)
         return output
 
 
@@ -104,7 +104,14 @@ class _OutputToImages(nn.Module):
 
 
 def export_encoder(
-    module: nn.Module, info: EncoderInfo, path: Path, *, mean: float, scale: float, tolerance: float = 1e-4
+    module: nn.Module,
+    info: EncoderInfo,
+    path: Path,
+    *,
+    mean: float,
+    scale: float,
+    outputs: Sequence[str] = ("embeddings",),
+    tolerance: float = 1e-4,
 ) -> float:
     """Write `module` as the encoder `info` to `path`, and return the largest difference of ONNX Runtime from torch.
 
@@ -113,11 +120,13 @@ def export_encoder(
     1.
 
     Args:
-        module: Maps normalized ``float32 (n, channels, height, width)`` to ``float32 (n, embedding_size)``.
+        module: Maps normalized ``float32 (n, channels, height, width)`` to ``float32 (n, embedding_size)``, or to a
+            tuple of several outputs.
         info: The file's metadata.
         path: The ``.onnx`` file to write.
         mean: Subtracted from the byte values.
         scale: The result is divided by it.
+        outputs: The names of the outputs.
         tolerance: The largest accepted difference.
 
     Raises:
@@ -129,7 +138,7 @@ def export_encoder(
         for count in _CHECKED_BATCHES
     ]
     wrapped = _BytesToInput(module, mean=mean, scale=scale)
-    return _export(wrapped, path, batches, ("images", "embeddings"), info.to_metadata(), tolerance)
+    return _export(wrapped, path, batches, ("images", outputs), info.to_metadata(), tolerance)
 
 
 def export_decoder(module: nn.Module, info: DecoderInfo, path: Path, *, tolerance: float = 1e-4) -> float:
@@ -146,22 +155,27 @@ def export_decoder(module: nn.Module, info: DecoderInfo, path: Path, *, toleranc
     """
     generator = np.random.default_rng(0)
     batches = [generator.standard_normal((count, info.latent), dtype=np.float32) for count in _CHECKED_BATCHES]
-    return _export(_OutputToImages(module), path, batches, ("embeddings", "images"), info.to_metadata(), tolerance)
+    return _export(_OutputToImages(module), path, batches, ("embeddings", ("images",)), info.to_metadata(), tolerance)
 
 
 def run_onnx(path: Path, batch: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Return the first output of the ONNX file at `path` for `batch`, computed on the CPU."""
+    return _outputs(path, batch)[0]
+
+
+def _outputs(path: Path, batch: npt.NDArray[Any]) -> list[npt.NDArray[np.float32]]:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(os.fspath(path), providers=["CPUExecutionProvider"])
-    return np.asarray(session.run(None, {session.get_inputs()[0].name: batch})[0], dtype=np.float32)
+    found = session.run(None, {session.get_inputs()[0].name: batch})
+    return [np.asarray(values, dtype=np.float32) for values in found]
 
 
 def _export(
     module: nn.Module,
     path: Path,
     batches: Sequence[npt.NDArray[Any]],
-    names: tuple[str, str],
+    names: tuple[str, Sequence[str]],
     metadata: dict[str, str],
     tolerance: float,
 ) -> float:
@@ -176,7 +190,7 @@ def _export(
                 (torch.from_numpy(batches[-1]),),
                 temporary,
                 input_names=[names[0]],
-                output_names=[names[1]],
+                output_names=list(names[1]),
                 dynamic_shapes=({0: torch.export.Dim("n")},),
                 opset_version=_OPSET,
                 dynamo=True,
@@ -214,8 +228,12 @@ def _quiet_exporter() -> Iterator[None]:
 
 def _difference(module: nn.Module, path: Path, batch: npt.NDArray[Any]) -> float:
     with torch.no_grad():
-        expected = module(torch.from_numpy(batch)).numpy()
-    actual = run_onnx(path, batch)
-    if actual.shape != expected.shape:
+        result = module(torch.from_numpy(batch))
+    expected = [values.numpy() for values in (result if isinstance(result, tuple) else (result,))]
+    actual = _outputs(path, batch)
+    if [values.shape for values in actual] != [values.shape for values in expected]:
         return float("inf")
-    return float(np.abs(actual - expected).max() / max(1.0, np.abs(expected).max()))
+    return max(
+        float(np.abs(found - right).max() / max(1.0, np.abs(right).max()))
+        for found, right in zip(actual, expected, strict=True)
+    )

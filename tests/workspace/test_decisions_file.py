@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from imgcluster import WorkspaceError
-from imgcluster.workspace.decisions import Decisions, read_decisions, write_decisions
+from imgcluster.workspace.decisions import DecidedImage, Decisions, read_decisions, write_decisions
 from imgcluster.workspace.known_clusters import NOTHING_KNOWN, find_rows, read_known_clusters, write_known_clusters
 
 A, B, C, D = (bytes([letter]) * 16 for letter in b"abcd")
-SOME = Decisions({3: "Strände"}, {5: 2}, frozenset({8}), {(A, "/photos/ä.jpg"): 8, (B, "/photos/b.jpg"): -1})
+IMAGES = {(A, "/photos/ä.jpg"): DecidedImage(8, "corrected"), (B, "/photos/b.jpg"): DecidedImage(-1, "unsorted")}
+SOME = Decisions({3: "Strände"}, {5: 2}, frozenset({8}), IMAGES)
+IMAGE = {"digest": A.hex(), "path": "/a", "cluster": 1, "decision": "pinned"}
 VALID: dict[str, Any] = {"imgcluster_decisions": 1, "names": {}, "merges": [], "made": [], "images": []}
 
 
@@ -29,7 +31,7 @@ class TestDecisions:
         assert not path.exists()
 
     def test_images_are_found_by_content_and_by_path(self) -> None:
-        decisions = Decisions(images={(A, "/a"): 1, (B, "/b"): 2, (B, "/b2"): 3, (C, "/gone"): 4})
+        decisions = Decisions(images=dict.fromkeys([(A, "/a"), (B, "/b"), (B, "/b2"), (C, "/gone")], DecidedImage(1, "pinned")))
         # One copy of B has its path, the other was renamed; /a was edited.
         rows = decisions.rows([D, B, B], ["/a", "/b2", "/z"])
         assert rows == {0: (A, "/a"), 1: (B, "/b2"), 2: (B, "/b")}
@@ -47,11 +49,13 @@ class TestDecisions:
             {"merges": [{"from": -1, "into": 2}]},
             {"made": [True]},
             {"made": [1 << 40]},
-            {"images": [{"digest": "zz", "path": "/a", "cluster": 1}]},
-            {"images": [{"digest": "00", "path": "/a", "cluster": 1}]},
-            {"images": [{"digest": A.hex(), "path": 5, "cluster": 1}]},
-            {"images": [{"digest": A.hex(), "path": "/a", "cluster": "1"}]},
-            {"images": [{"digest": A.hex(), "path": "/a", "cluster": -2}]},
+            {"images": [IMAGE | {"digest": "zz"}]},
+            {"images": [IMAGE | {"digest": "00"}]},
+            {"images": [IMAGE | {"path": 5}]},
+            {"images": [IMAGE | {"cluster": "1"}]},
+            {"images": [IMAGE | {"cluster": -2}]},
+            {"images": [IMAGE | {"decision": "mine"}]},
+            {"images": [{"digest": A.hex(), "path": "/a", "cluster": 1}]},
         ],
     )
     def test_invalid_files_are_refused_in_one_line(self, tmp_path: Path, change: dict[str, Any]) -> None:

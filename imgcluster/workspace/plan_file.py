@@ -1,14 +1,14 @@
-"""Plans: what a user decided on the page about clusters and images.
+"""The file of a plan: names, merges and corrected images that a user saved on the page.
 
-A plan is a JSON file::
+A plan is a JSON file; all keys after the second are optional::
 
     {"imgcluster_plan": 1, "clustering": "<identity>", "names": {"3": "beach"},
      "merges": [{"from": 5, "into": 2}], "misplaced": [{"path": "a/b.jpg", "to": 4}],
-     "splits": [{"cluster": 6, "parts": 2}], "new_clusters": [{"name": "dogs", "paths": ["a/c.jpg"]}],
-     "pinned": ["a/d.jpg"]}
+     "new_clusters": [{"name": "boats", "images": ["c.jpg"]}], "split": [{"cluster": 3, "into": 2}],
+     "unsorted": ["d.jpg"], "pinned": ["e.jpg"]}
 
-where ``"into"`` and ``"to"`` may be ``"noise"``, and all keys but the first two may be missing. Clusters keep their
-numbers; that of a merged cluster is not used again.
+where ``"into"`` of a merge and ``"to"`` may be ``"noise"``. An image is in one of misplaced, new_clusters,
+unsorted and pinned only.
 """
 
 from __future__ import annotations
@@ -16,48 +16,70 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from imgcluster.errors import PlanError
 from imgcluster.workspace.decisions import name_problem
 
-__all__ = ["NOISE", "REMEDY", "VERSION", "Plan", "quoted", "read_plan"]
+__all__ = ["MOST_PARTS", "REMEDY", "VERSION", "NewCluster", "Plan", "quoted", "read_plan"]
 
 VERSION: Final = 1
 """The version of the plan's format; newer ones are refused."""
 
-NOISE: Final = -1
+MOST_PARTS: Final = 20
+"""The most parts that a cluster is split into."""
+
 REMEDY: Final = "save it again on the page"
+
 _KEYS: Final = {
     *("imgcluster_plan", "clustering", "names", "merges", "misplaced"),
-    *("splits", "new_clusters", "pinned"),
+    *("new_clusters", "split", "unsorted", "pinned"),
 }
-_MOST_PARTS: Final = 20
+_NOISE: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class NewCluster:
+    """A cluster that is created: its name, "" for none, and the paths of its images, at least one."""
+
+    name: str
+    images: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A parsed plan; −1 stands for noise.
+    """A parsed plan; −1 stands for noise. Paths are those of ``assignments.csv``.
 
     Attributes:
         clustering: The identity of the clustering that the plan was made for.
         names: New names by cluster; "" removes the name.
         merges: The target cluster of each merged cluster.
-        misplaced: The target cluster of each corrected image, by its path in ``assignments.csv``.
-        splits: The number of parts of each cluster that is split.
-        new_clusters: The name ("" for none) and the paths of the images of each new cluster.
-        pinned: The paths of images that stay in their clusters.
+        misplaced: The target cluster of each corrected image, by its path.
+        new_clusters: The clusters that are created.
+        split: The number of parts of each split cluster.
+        unsorted: The images that belong to no cluster.
+        pinned: The images that stay in their clusters.
     """
 
     clustering: str
     names: Mapping[int, str]
     merges: Mapping[int, int]
     misplaced: Mapping[str, int]
-    splits: Mapping[int, int] = field(default_factory=dict)
-    new_clusters: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    pinned: frozenset[str] = frozenset()
+    new_clusters: tuple[NewCluster, ...] = ()
+    split: Mapping[int, int] = field(default_factory=dict)
+    unsorted: tuple[str, ...] = ()
+    pinned: tuple[str, ...] = ()
+
+    @property
+    def images(self) -> Iterator[str]:
+        """The paths of all images that the plan names."""
+        yield from self.misplaced
+        for cluster in self.new_clusters:
+            yield from cluster.images
+        yield from self.unsorted
+        yield from self.pinned
 
 
 def read_plan(text: str, name: str) -> Plan:
@@ -85,15 +107,31 @@ def read_plan(text: str, name: str) -> Plan:
         raise PlanError(f"{name} has the unknown key {quoted(key)}; allowed are {', '.join(sorted(_KEYS))}")
     if not isinstance(value.get("clustering"), str):
         raise PlanError(f"{name} is not a valid plan: the key clustering is missing or not text; {REMEDY}")
-    return Plan(
+    plan = Plan(
         clustering=value["clustering"],
         names=_names(value, name),
         merges=_merges(value, name),
         misplaced=_misplaced(value, name),
-        splits=_splits(value, name),
         new_clusters=_new_clusters(value, name),
-        pinned=_pinned(value, name),
+        split=_split(value, name),
+        unsorted=_paths(value.get("unsorted", []), "unsorted", name),
+        pinned=_paths(value.get("pinned", []), "pinned", name),
     )
+    _refuse_contradictions(plan, name)
+    return plan
+
+
+def _refuse_contradictions(plan: Plan, name: str) -> None:
+    seen: set[str] = set()
+    for path in plan.images:
+        if path in seen:
+            raise PlanError(
+                f"{name} decides twice about the image {quoted(path)}; keep it in one of misplaced, new_clusters, "
+                "unsorted and pinned"
+            )
+        seen.add(path)
+    for number in plan.split.keys() & plan.merges.keys():
+        raise PlanError(f"{name} splits cluster {number} and merges it into another; remove one of these")
 
 
 def _names(value: dict[str, Any], name: str) -> dict[int, str]:
@@ -124,7 +162,7 @@ def _merges(value: dict[str, Any], name: str) -> dict[int, int]:
     merges: dict[int, int] = {}
     for entry in _entries(value, "merges", {"from", "into"}, name):
         source, target = _cluster(entry["from"], name), _cluster(entry["into"], name)
-        if source == NOISE:
+        if source == _NOISE:
             raise PlanError(f"{name} merges noise into cluster {target}; use imgcluster cluster --assign-noise instead")
         if source == target:
             raise PlanError(f"{name} merges cluster {source} into itself; remove this merge")
@@ -146,44 +184,37 @@ def _misplaced(value: dict[str, Any], name: str) -> dict[str, int]:
     return misplaced
 
 
-def _splits(value: dict[str, Any], name: str) -> dict[int, int]:
-    splits: dict[int, int] = {}
-    for entry in _entries(value, "splits", {"cluster", "parts"}, name):
-        number, parts = _cluster(entry["cluster"], name), entry["parts"]
-        if number == NOISE:
-            raise PlanError(f"{name} splits noise; make a new cluster from some of its images instead")
-        if not _is_integer(parts) or not 2 <= parts <= _MOST_PARTS:
-            raise PlanError(
-                f"{name} splits cluster {number} into {quoted(parts)} parts; allowed are 2 to {_MOST_PARTS}"
-            )
-        if number in splits:
-            raise PlanError(f"{name} splits cluster {number} twice; remove one of these splits")
-        splits[number] = parts
-    return splits
-
-
-def _new_clusters(value: dict[str, Any], name: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    clusters, seen = [], set(_misplaced(value, name))
-    for entry in _entries(value, "new_clusters", {"name", "paths"}, name):
-        paths = _paths(entry["paths"], "the paths of a new cluster", name)
-        if not paths:
-            raise PlanError(f"{name} has a new cluster without images; remove it")
-        for path in paths:
-            if path in seen:
-                raise PlanError(f"{name} puts the image {quoted(path)} into two clusters; remove one of these entries")
-            seen.add(path)
-        clusters.append((_checked_name(entry["name"], name), tuple(paths)))
+def _new_clusters(value: dict[str, Any], name: str) -> tuple[NewCluster, ...]:
+    clusters = []
+    for entry in _entries(value, "new_clusters", {"name", "images"}, name):
+        images = _paths(entry["images"], "images of a new cluster", name)
+        if not images:
+            raise PlanError(f"{name} creates a cluster without images; add images, or remove this cluster")
+        clusters.append(NewCluster(_checked_name(entry["name"], name), images))
     return tuple(clusters)
 
 
-def _pinned(value: dict[str, Any], name: str) -> frozenset[str]:
-    return frozenset(_paths(value.get("pinned", []), "pinned", name))
+def _split(value: dict[str, Any], name: str) -> dict[int, int]:
+    split: dict[int, int] = {}
+    for entry in _entries(value, "split", {"cluster", "into"}, name):
+        number, parts = _cluster(entry["cluster"], name), entry["into"]
+        if number == _NOISE:
+            raise PlanError(f"{name} splits noise; only a cluster can be split")
+        if not _is_integer(parts) or not 2 <= parts <= MOST_PARTS:
+            raise PlanError(f"{name} splits cluster {number} into {quoted(parts)} parts; 2 to {MOST_PARTS} are allowed")
+        if number in split:
+            raise PlanError(f"{name} splits cluster {number} twice; remove one of these entries")
+        split[number] = parts
+    return split
 
 
-def _paths(paths: Any, what: str, name: str) -> list[str]:
-    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
-        raise PlanError(f"{name}: {what} is {quoted(paths)}; it must be a list of paths; {REMEDY}")
-    return paths
+def _paths(paths: Any, key: str, name: str) -> tuple[str, ...]:
+    if not isinstance(paths, list):
+        raise PlanError(f"{name}: {key} is {quoted(paths)}; it must be a list of paths; {REMEDY}")
+    for path in paths:
+        if not isinstance(path, str):
+            raise PlanError(f"{name}: {key} contains {quoted(path)}, which is not the path of an image; {REMEDY}")
+    return tuple(paths)
 
 
 def _entries(value: dict[str, Any], key: str, keys: set[str], name: str) -> list[dict[str, Any]]:
@@ -200,7 +231,7 @@ def _entries(value: dict[str, Any], key: str, keys: set[str], name: str) -> list
 
 def _cluster(value: Any, name: str) -> int:
     if value == "noise":
-        return NOISE
+        return _NOISE
     if not _is_integer(value) or value < 0:
         raise PlanError(f'{name} refers to cluster {quoted(value)}; a cluster is an integer of at least 0, or "noise"')
     return int(value)

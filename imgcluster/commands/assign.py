@@ -1,0 +1,332 @@
+"""`assign`: images embedded since the last clustering into its clusters."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from imgcluster.clustering import Settings
+from imgcluster.clustering.assign import assign_new, similar_unsorted
+from imgcluster.clustering.changes import ABSENT, compare_clusterings
+from imgcluster.clustering.run import cluster_embeddings
+from imgcluster.commands.cluster import ClusterSummary
+from imgcluster.commands.cluster_warnings import quality
+from imgcluster.commands.last_clustering import folder_names, read_last_clustering
+from imgcluster.commands.numbering import Earlier, read_earlier
+from imgcluster.commands.page import with_normalized_lengths
+from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish
+from imgcluster.commands.replace_results import read_placement
+from imgcluster.commands.steps import recover
+from imgcluster.commands.stopwatch import Stopwatch
+from imgcluster.errors import WorkspaceError
+from imgcluster.evaluation.internal import measure
+from imgcluster.features.normalize import normalize_features
+from imgcluster.fileio.path_text import to_text
+from imgcluster.options import DEFAULT_WORKSPACE
+from imgcluster.placement import PlacementResult, PlaceMode, check_mode
+from imgcluster.progress import OnProgress, Progress, ignore_progress
+from imgcluster.types import Clustering, Labels, Layer, Vectors
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.plans import identity_of
+from imgcluster.workspace.result_tables import ClusteringTables, rounded
+from imgcluster.workspace.results import Results, encoder_identity, encoder_metric, with_options
+from imgcluster.workspace.shards import Embeddings, contents, load
+from imgcluster.workspace.table_columns import row_of
+
+__all__ = ["AssignSummary", "assign"]
+
+# Fewer similar images are not offered as clusters.
+_SMALLEST_GROUP: Final = 5
+# Plans that were saved before this many assignments are accepted.
+_IDENTITIES: Final = 20
+# From these shares on, a new clustering is recommended.
+_MANY_ASSIGNED: Final = 0.5
+_MANY_UNSORTED: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignSummary(ClusterSummary):
+    """What `assign` did; the other fields are those of the clustering as it is now.
+
+    Attributes:
+        assigned: New images that were put into clusters.
+        unsorted: New images that are unlike all clusters.
+        similar_unsorted: Images in no cluster that are similar to each other.
+        new_clusters: The numbers of the clusters that were created.
+        removed: Images of the clustering that are no longer embedded.
+    """
+
+    assigned: int
+    unsorted: int
+    similar_unsorted: int
+    new_clusters: tuple[int, ...]
+    removed: int
+
+
+def assign(
+    *,
+    workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
+    new_clusters: bool = False,
+    place: str | None = None,
+    dry_run: bool = False,
+    on_progress: OnProgress = ignore_progress,
+) -> AssignSummary:
+    """Put images that were embedded since the last clustering into its clusters.
+
+    All other images keep their cluster, and clusters keep their number, name and folder. Images that are unlike all
+    clusters are in none (−1, folder ``unsorted``). Where nothing is new, nothing is written.
+
+    Args:
+        workspace: The workspace folder.
+        new_clusters: Create clusters of images in no cluster that are similar to each other.
+        place: How images get into the folders; by default as they are now.
+        dry_run: Only report what would be written.
+        on_progress: Called with each step.
+
+    Raises:
+        WorkspaceError: Nothing is clustered yet, no image of the clusters is left, or another process works here.
+        PlacementError: A file could not be placed.
+    """
+    watch = Stopwatch()
+    requested = check_mode(place)
+    workspace = Workspace(workspace)
+    workspace.require_initialized()
+    with workspace.locked(dry_run=dry_run) as manifest:
+        manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
+        last = read_last_clustering(workspace)
+        identity = encoder_identity(workspace, manifest)
+        current = last.metrics.get("fingerprint") == contents(workspace.embeddings, identity).fingerprint
+        if current and not (new_clusters and (last.clusters < 0).any()):
+            return _summary(workspace, last, watch, dry_run=dry_run)
+        on_progress(Progress("load", 0))
+        embeddings = load(workspace.embeddings, identity)
+        journal = read_placement(workspace, frozenset(embeddings.locations))
+        earlier = read_earlier(workspace, embeddings)
+        if int(earlier.known.current.sum()) != len(last.locations) or not (earlier.clusters >= 0).any():
+            raise WorkspaceError(
+                f"no image of the clusters in {workspace.path} is left, so nothing can be assigned to them: run "
+                "imgcluster cluster"
+            )
+        manifest = with_options(manifest, last.metrics["options"])
+        watch.lap("load")
+
+        on_progress(Progress("cluster", 0))
+        vectors = normalize_features(embeddings.vectors, encoder_metric(manifest))
+        grown = _grow(last, earlier, embeddings, vectors, new_clusters=new_clusters)
+        watch.lap("cluster")
+
+        on_progress(Progress("measure", 0))
+        mode: PlaceMode = requested or ("none" if journal is None else journal.mode)
+        found = _evaluate(workspace, manifest, embeddings, last, earlier, grown, mode)
+        watch.lap("measure")
+        placed = found.preview() if dry_run else publish(workspace, found, journal, watch, on_progress)
+    return AssignSummary(
+        **_clustering_fields(workspace, found, placed, watch, dry_run=dry_run),
+        changes=found.changes,
+        assigned=int((grown.layer.labels[grown.new] >= 0).sum()),
+        unsorted=int((grown.layer.labels[grown.new] < 0).sum()),
+        similar_unsorted=grown.similar,
+        new_clusters=grown.created,
+        removed=sum(earlier.removed.values()),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Grown:
+    """The last clustering with new images.
+
+    Attributes:
+        layer: Of all images.
+        new: Which images are new, ``bool (n,)``.
+        stability: Of each cluster by its number; None where it is unknown.
+        created: The numbers of the clusters that were created.
+        similar: The number of images in no cluster that are similar to each other.
+    """
+
+    layer: Layer
+    new: npt.NDArray[np.bool_]
+    stability: tuple[float | None, ...]
+    created: tuple[int, ...]
+    similar: int
+
+
+def _grow(last: Results, earlier: Earlier, embeddings: Embeddings, vectors: Vectors, *, new_clusters: bool) -> _Grown:
+    """Assign new images, and create clusters if requested; `vectors` are the normalized features."""
+    new = earlier.clusters == ABSENT
+    labels = np.where(new, -1, earlier.clusters)
+    confidence = np.zeros(len(labels), dtype=np.float32)
+    runner_up = np.full(len(labels), -1, dtype=np.int64)
+    # The known images of the last clustering are the rows of its table.
+    rows = earlier.rows[earlier.known.current]
+    present = rows >= 0
+    confidence[rows[present]] = last.confidence[present]
+    if last.runner_ups is not None:
+        runner_up[rows[present]] = last.runner_ups[present]
+
+    stability = _stability(last, earlier)
+    order = embeddings.content_order
+    added = assign_new(vectors, labels, new, stability, order=order)
+    labels[new], confidence[new], runner_up[new] = added.labels, added.confidence, added.runner_up
+    _decide(earlier, labels, confidence)
+    # Images that the user removed from the clusters stay outside of them.
+    offered = np.where(np.isin(np.arange(len(labels)), list(earlier.decided)), len(stability), labels)
+    similar = similar_unsorted(vectors, offered, order=order)
+    created: tuple[int, ...] = ()
+    if new_clusters and len(similar) >= _SMALLEST_GROUP:
+        groups, values = _groups(vectors[similar])
+        labels[similar] = len(stability) + groups.labels
+        confidence[similar] = groups.confidence
+        runner_up[similar] = np.where(groups.runner_up < 0, -1, len(stability) + groups.runner_up)
+        created = tuple(range(len(stability), len(stability) + groups.count))
+        stability, similar = (*stability, *values), similar[:0]
+    return _Grown(Layer(labels, confidence, runner_up), new, stability, created, len(similar))
+
+
+def _decide(earlier: Earlier, labels: Labels, confidence: npt.NDArray[np.float32]) -> None:
+    """Put images where the user decided: edited files among the new ones."""
+    present = {-1, *np.unique(labels).tolist()}
+    for row, key in earlier.decided.items():
+        cluster = earlier.decisions.images[key].cluster
+        if earlier.clusters[row] == ABSENT and cluster in present:
+            labels[row], confidence[row] = cluster, float(cluster >= 0)
+
+
+def _stability(last: Results, earlier: Earlier) -> tuple[float | None, ...]:
+    """Return the stability of each cluster up to the highest number, also of numbers that are no longer in use."""
+    values = {number: row.get("stability") for number, row in last.rows.items()}
+    numbers = range(earlier.next_number)
+    return tuple(float(values[number] or "nan") if values.get(number) else None for number in numbers)
+
+
+def _groups(vectors: Vectors) -> tuple[Layer, tuple[float | None, ...]]:
+    """Cluster images that are similar to each other."""
+    settings = Settings.of(None, min_cluster_size=None, seed=0)
+    result = cluster_embeddings(
+        vectors, "euclidean", method="kmeans", reduction="graph", settings=settings, assign=False
+    )
+    chosen = result.clustering.chosen
+    return result.clustering.layers[chosen], result.stability[chosen]
+
+
+def _evaluate(
+    workspace: Workspace,
+    manifest: dict[str, Any],
+    embeddings: Embeddings,
+    last: Results,
+    earlier: Earlier,
+    grown: _Grown,
+    mode: PlaceMode,
+) -> Evaluated:
+    """Measure the clusters; the vectors of `embeddings` are normalized in place."""
+    embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
+    layer, images = grown.layer, len(grown.layer.labels)
+    noise = int((layer.labels < 0).sum())
+    measures = measure(embeddings.vectors, layer.labels, encoder_metric(manifest), order=embeddings.content_order)
+    present = [facts.cluster for facts in measures.clusters]
+    added = int(grown.new.sum())
+    assigned = int(last.metrics.get("assigned", 0)) + added
+    facts = ClusteringMetrics(
+        method=str(last.metrics["method"]),
+        reduction=str(last.metrics["reduction"]),
+        parameters=dict(last.metrics["parameters"]),
+        images=images,
+        layers=(len(present),),
+        layer=0,
+        noise=noise,
+        silhouette=rounded(measures.silhouette),
+        quality=quality({number: grown.stability[number] for number in present}, images, noise),
+    )
+    tables = ClusteringTables(
+        workspace,
+        manifest,
+        embeddings,
+        Clustering((layer,), 0, facts.parameters),
+        measures,
+        grown.stability,
+        names={number: name for number, name in last.names.items() if number in present},
+        decisions=earlier.kinds(earlier.decisions),
+        suggested_names={number: row.get("suggested_name", "") for number, row in last.rows.items()},
+    )
+    # Plans that were saved before apply to the old images, which keep their clusters.
+    identities = [*last.metrics.get("identities", ()), identity_of(last.paths, last.clusters)][-_IDENTITIES:]
+    growth = {"assigned": assigned, "identities": identities}
+    return Evaluated(
+        options=last.metrics["options"],
+        mode=mode,
+        manifest=manifest,
+        tables=tables,
+        facts=facts,
+        silhouette_sample=measures.silhouette_sample,
+        notes=tuple(_advice(grown, assigned, workspace)),
+        command="assign",
+        summary=f"{added:,} new images, {sum(earlier.removed.values()):,} removed",
+        earlier=earlier,
+        decisions=earlier.decisions,
+        changes=compare_clusterings(earlier.clusters, layer.labels, earlier.removed),
+        folder_name=folder_names(last.metrics | growth),
+        growth=growth,
+    )
+
+
+def _advice(grown: _Grown, assigned: int, workspace: Workspace) -> Iterator[str]:
+    images, new = len(grown.new), int(grown.new.sum())
+    unsorted = int((grown.layer.labels[grown.new] < 0).sum())
+    if grown.similar >= _SMALLEST_GROUP:
+        yield (
+            f"{grown.similar:,} images in no cluster are similar to each other. To create clusters for them: "
+            f"{workspace.command('assign --new-clusters')}"
+        )
+    elif assigned > _MANY_ASSIGNED * images or unsorted > max(_MANY_UNSORTED * new, _SMALLEST_GROUP):
+        yield (
+            f"{assigned:,} of {images:,} images were added since the last clustering, and {unsorted:,} of the latest "
+            f"{new:,} are unlike all clusters. A new clustering is advisable: {workspace.command('cluster')}"
+        )
+
+
+def _clustering_fields(
+    workspace: Workspace, found: Evaluated, placed: PlacementResult, watch: Stopwatch, *, dry_run: bool
+) -> dict[str, Any]:
+    return {
+        **found.facts.fields,
+        "workspace": to_text(workspace.path),
+        "clusters": found.tables.rows,
+        "candidates": (),
+        "seed": int(found.options.get("seed", 0)),
+        "place": found.mode,
+        "placed": placed.counts,
+        "missing": len(placed.missing),
+        "report": "" if dry_run else to_text(workspace.report),
+        "dry_run": dry_run,
+        "seconds": watch.seconds,
+        "warnings": found.warnings(placed),
+    }
+
+
+def _summary(workspace: Workspace, last: Results, watch: Stopwatch, *, dry_run: bool) -> AssignSummary:
+    """Return the summary where nothing is new."""
+    metrics = {"quality": ""} | last.metrics | {"layers": tuple(last.metrics["layers"])}
+    return AssignSummary(
+        **{field.name: metrics[field.name] for field in dataclasses.fields(ClusteringMetrics)},
+        workspace=to_text(workspace.path),
+        clusters=tuple(map(row_of, last.table)),
+        candidates=(),
+        seed=int(metrics["options"].get("seed", 0)),
+        place=metrics["options"].get("place", "symlink"),
+        placed={},
+        missing=0,
+        report=to_text(workspace.report),
+        dry_run=dry_run,
+        seconds=watch.seconds,
+        warnings=(),
+        assigned=0,
+        unsorted=0,
+        similar_unsorted=0,
+        new_clusters=(),
+        removed=0,
+    )

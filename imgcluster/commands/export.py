@@ -1,0 +1,155 @@
+"""`export`: paths, vectors and clusters in the formats of other programs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imgcluster.commands.embed import refuse_own_output
+from imgcluster.commands.export_formats import FORMATS, Exported
+from imgcluster.commands.page import current_paths, with_normalized_lengths
+from imgcluster.commands.projection import projection_of
+from imgcluster.commands.replace_results import read_placement
+from imgcluster.errors import UsageError
+from imgcluster.fileio.path_text import relative_path, to_text
+from imgcluster.options import DEFAULT_WORKSPACE
+from imgcluster.progress import OnProgress, Progress, ignore_progress
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.results import Results, encoder_identity, read_results
+from imgcluster.workspace.shards import Embeddings, load
+
+__all__ = ["ExportSummary", "export"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportSummary:
+    """What `export` wrote.
+
+    Attributes:
+        workspace: The workspace folder.
+        format: The format.
+        output: The file or folder.
+        images: The number of images in the workspace.
+        missing: Images whose file is gone; ``imagefolder`` leaves them out.
+        clusters: The number of clusters; 0 where nothing is clustered.
+    """
+
+    workspace: str
+    format: str
+    output: str
+    images: int
+    missing: int
+    clusters: int
+
+
+def export(
+    output: str | os.PathLike[str],
+    *,
+    format: str | None = None,  # noqa: A002 - the name of the option
+    workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
+    on_progress: OnProgress = ignore_progress,
+) -> ExportSummary:
+    """Write paths, vectors, clusters, names and confidence for another program.
+
+    Args:
+        output: The file or folder to write, which must not exist; ``npy`` also writes a CSV file beside it.
+        format: ``parquet``, ``npy``, ``csv``, ``fiftyone``, ``embedding-atlas`` or ``imagefolder``; by default that of
+            the ending of `output`.
+        workspace: The workspace folder. Its images need not be clustered.
+        on_progress: Called with each step.
+
+    Raises:
+        UsageError: The format is unknown, or `output` exists or is in the workspace.
+        WorkspaceError: Nothing is embedded, or another process uses the workspace.
+    """
+    target = Path(os.path.abspath(output))
+    name = _choose_format(target, format)
+    workspace = Workspace(workspace)
+    workspace.require_initialized()
+    refuse_own_output([to_text(target)], workspace)
+    for path in (target, target.with_suffix(".csv")) if name == "npy" else (target,):
+        if os.path.lexists(path):
+            raise UsageError(f"{path} exists, and nothing is overwritten; choose another path, or remove it first")
+    with workspace.locked() as manifest:
+        on_progress(Progress("load", 0))
+        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
+        results = read_results(workspace, manifest) if workspace.metrics.exists() else None
+        files = current_paths(embeddings.locations, read_placement(workspace, frozenset(embeddings.locations)))
+        seed = 0 if results is None else int(results.metrics["options"].get("seed", 0))
+        exported = Exported(
+            columns=_columns(str(manifest.get("base", "")), embeddings, results, files),
+            vectors=embeddings.vectors,
+            files=files,
+            points=lambda: (
+                projection_of(workspace, with_normalized_lengths(embeddings, manifest), seed, on_progress).points
+            ),
+            on_progress=on_progress,
+        )
+        if FORMATS[name].suffix:
+            FORMATS[name].write(exported, target)
+        else:
+            with _new_folder(target) as folder:
+                FORMATS[name].write(exported, folder)
+    return ExportSummary(
+        workspace=to_text(workspace.path),
+        format=name,
+        output=to_text(target),
+        images=len(files),
+        missing=sum(not file.is_file() for file in files),
+        clusters=0 if results is None else len(results.table),
+    )
+
+
+def _choose_format(target: Path, name: str | None) -> str:
+    if name is None:
+        by_suffix = {row.suffix: key for key, row in reversed(FORMATS.items()) if row.suffix}
+        name = by_suffix.get(target.suffix.lower())
+        if name is None:
+            raise UsageError(f"{target} has no known ending; give --format {', '.join(FORMATS)}")
+    if name not in FORMATS:
+        raise UsageError(f"--format {name} is unknown; choose {', '.join(FORMATS)}")
+    suffix = FORMATS[name].suffix
+    if suffix and target.suffix.lower() != suffix:
+        raise UsageError(f"{target} does not end with {suffix}, as --format {name} does; rename it")
+    return name
+
+
+def _columns(base: str, embeddings: Embeddings, results: Results | None, files: list[Path]) -> dict[str, list[Any]]:
+    """Return the columns of the table; None stands for what is unknown."""
+    count = len(files)
+    unknown: list[Any] = [None] * count
+    columns: dict[str, list[Any]] = {
+        "path": [relative_path(location, base) for location in embeddings.locations],
+        "file": [to_text(file) for file in files],
+        "cluster": unknown,
+        "name": [""] * count,
+        "confidence": unknown,
+        "runner_up": unknown,
+    }
+    if results is not None:
+        columns |= {
+            "cluster": results.clusters.tolist(),
+            "name": [results.names.get(number, "") for number in results.clusters.tolist()],
+            "confidence": results.confidence.tolist(),
+        }
+        if results.runner_ups is not None:
+            columns["runner_up"] = [None if number < 0 else number for number in results.runner_ups.tolist()]
+    columns["width"] = [width or None for width in embeddings.sizes[:, 0].tolist()]
+    columns["height"] = [height or None for height in embeddings.sizes[:, 1].tolist()]
+    return columns
+
+
+@contextmanager
+def _new_folder(target: Path) -> Iterator[Path]:
+    """Yield a temporary folder, which is renamed to `target` if the block ends without an error."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".imgcluster-", dir=target.parent) as temporary:
+        folder = Path(temporary) / target.name
+        folder.mkdir()
+        yield folder
+        os.rename(folder, target)

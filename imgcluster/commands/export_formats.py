@@ -1,0 +1,184 @@
+"""The formats of `export`: each is a function that writes one file or one new folder."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from imgcluster.commands.thumbnails import read_tiles
+from imgcluster.commands.vector_files import VECTOR_COLUMN
+from imgcluster.fileio.atomic import atomic_path
+from imgcluster.fileio.csv_tables import write_table
+from imgcluster.fileio.path_text import to_text
+from imgcluster.placement import folder_name
+from imgcluster.placement.place import copy_new
+from imgcluster.placement.plan import free_name
+from imgcluster.progress import OnProgress, Progress
+from imgcluster.types import Vectors
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["FORMATS", "Exported", "Format"]
+
+_TILE: Final = 96
+# The README keeps `datasets` from taking file names such as "test" for the names of splits.
+_IMAGEFOLDER_README: Final = """---
+configs:
+- config_name: default
+  data_files:
+  - split: train
+    path: "**"
+---
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What is exported, one entry per image.
+
+    Attributes:
+        columns: The columns of the table by name; values are None where they are unknown.
+        vectors: ``float32 (n, d)``.
+        files: Where the image files are now; they may be missing.
+        points: Returns the positions on the map, ``float32 (n, 2)``.
+        on_progress: Called with each step.
+    """
+
+    columns: dict[str, list[Any]]
+    vectors: Vectors
+    files: Sequence[Path]
+    points: Callable[[], npt.NDArray[np.float32]]
+    on_progress: OnProgress
+
+    @property
+    def titles(self) -> list[str]:
+        """The name of each image's cluster, or else its number in words; "" where nothing is clustered."""
+        numbers, names = self.columns["cluster"], self.columns["name"]
+        return [
+            name or ("" if number is None else folder_name(number)) for number, name in zip(numbers, names, strict=True)
+        ]
+
+
+def _write_parquet(found: Exported, target: Path) -> None:
+    _save(_table(found), target)
+
+
+def _write_npy(found: Exported, target: Path) -> None:
+    with atomic_path(target) as temporary, temporary.open("wb") as file:
+        np.save(file, found.vectors, allow_pickle=False)
+    write_table(target.with_suffix(".csv"), list(found.columns), zip(*found.columns.values(), strict=True))
+
+
+def _write_csv(found: Exported, target: Path) -> None:
+    names = [f"{VECTOR_COLUMN}_{number}" for number in range(found.vectors.shape[1])]
+    # Nine digits are enough for 32 bits.
+    rows = (
+        (*row, *(f"{value:.9g}" for value in vector.tolist()))
+        for row, vector in zip(zip(*found.columns.values(), strict=True), found.vectors, strict=True)
+    )
+    write_table(target, [*found.columns, *names], rows)
+
+
+def _write_fiftyone(found: Exported, target: Path) -> None:
+    """Write a ``FiftyOneImageClassificationDataset`` with the paths of the files, and a table with the vectors."""
+    labels = {}
+    for row, title in enumerate(found.titles):
+        values = {name: column[row] for name, column in found.columns.items() if name not in ("file", "confidence")}
+        confidence = found.columns["confidence"][row]
+        # FiftyOne drops what follows a dot.
+        labels[f"{row:08d}"] = {"label": title, "confidence": confidence, "attributes": values} if title else None
+    files = dict(zip(labels, map(str, found.files), strict=True))
+    (target / "data.json").write_text(json.dumps(files, indent=1), encoding="utf-8")
+    content = {"classes": sorted(set(found.titles) - {""}), "labels": labels}
+    (target / "labels.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+    _save(_table(found), target / "images.parquet")
+
+
+def _write_embedding_atlas(found: Exported, target: Path) -> None:
+    """Write a Parquet file with the positions on the map and small pictures."""
+    import pyarrow as pa
+
+    points = found.points()
+    tiles = []
+    for tile in read_tiles(found.files, _TILE):
+        tiles.append(None if tile is None else {"bytes": _jpeg(tile), "path": None})
+        found.on_progress(Progress("thumbnails", len(tiles), len(found.files)))
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    table = _table(found).append_column("label", pa.array(found.titles, pa.string()))
+    for position, name in enumerate("xy"):
+        table = table.append_column(name, pa.array(points[:, position], pa.float32()))
+    _save(table.append_column("image", pa.array(tiles, kind)), target)
+
+
+def _write_imagefolder(found: Exported, target: Path) -> None:
+    """Copy the files into one folder per cluster, with ``metadata.parquet``; images without a file are left out."""
+    import pyarrow as pa
+
+    taken: dict[str, dict[str, int]] = {}
+    names: list[str] = []
+    rows = []
+    for row, file in enumerate(found.files):
+        found.on_progress(Progress("place", row, len(found.files)))
+        if not file.is_file():
+            continue
+        number = found.columns["cluster"][row]
+        folder = "images" if number is None else folder_name(number)
+        # A table holds no bytes that are not UTF-8.
+        name = free_name(to_text(file.name), taken.setdefault(folder, {}))
+        copy_new(file, target / folder / name)
+        names.append(f"{folder}/{name}")
+        rows.append(row)
+    table = _table(found).take(pa.array(rows, pa.int64())).drop_columns(["file"])
+    _save(table.add_column(0, "file_name", pa.array(names, pa.string())), target / "metadata.parquet")
+    (target / "README.md").write_text(_IMAGEFOLDER_README, encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format: the function that writes it, and the ending of its file; "" for a folder, which exists already."""
+
+    write: Callable[[Exported, Path], None]
+    suffix: str = ""
+
+
+FORMATS: Final = {
+    "parquet": Format(_write_parquet, ".parquet"),
+    "npy": Format(_write_npy, ".npy"),
+    "csv": Format(_write_csv, ".csv"),
+    "fiftyone": Format(_write_fiftyone),
+    "embedding-atlas": Format(_write_embedding_atlas, ".parquet"),
+    "imagefolder": Format(_write_imagefolder),
+}
+
+
+def _table(found: Exported) -> pa.Table:
+    import pyarrow as pa
+
+    kinds = {"cluster": pa.int64(), "runner_up": pa.int64(), "confidence": pa.float64()}
+    kinds |= {name: pa.int32() for name in ("width", "height", "orientation")}
+    arrays = {name: pa.array(values, kinds.get(name, pa.string())) for name, values in found.columns.items()}
+    size = found.vectors.shape[1]
+    arrays[VECTOR_COLUMN] = pa.FixedSizeListArray.from_arrays(pa.array(found.vectors.reshape(-1)), size)
+    return pa.table(arrays)
+
+
+def _save(table: pa.Table, path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def _jpeg(tile: npt.NDArray[np.uint8]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(tile).save(buffer, "JPEG", quality=80)
+    return buffer.getvalue()

@@ -1,0 +1,48 @@
+"""The last clustering of a workspace, also after its embeddings have changed, and the folder names it uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from imgcluster.clustering import METHODS
+from imgcluster.errors import WorkspaceError
+from imgcluster.placement import UNSORTED_FOLDER, FolderName, folder_name, group_folder_name
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.results import SORT, Results, read_tables
+
+__all__ = ["folder_names", "read_last_clustering"]
+
+
+def read_last_clustering(workspace: Workspace) -> Results:
+    """Return the last clustering.
+
+    Raises:
+        WorkspaceError: Nothing is clustered yet, or a table is damaged.
+    """
+    if not workspace.metrics.exists():
+        raise WorkspaceError(f"nothing is clustered in {workspace.path} yet: run imgcluster cluster first")
+    results = read_tables(workspace, workspace.read_metrics())
+    if len(results.locations) != results.metrics.get("images"):
+        raise WorkspaceError(
+            f"the tables in {workspace.path} are not those of its metrics.json: run imgcluster cluster again"
+        )
+    return results
+
+
+def folder_names(metrics: Mapping[str, Any]) -> FolderName:
+    """Return the rule for the names of clusters' folders.
+
+    Images in no cluster are in ``noise`` if the method leaves noise, and in ``unsorted`` if they were left by `assign`
+    or `sort`.
+    """
+    if metrics["method"] == SORT:
+        return group_folder_name
+    method = METHODS.get(str(metrics["method"]))
+    if "assigned" not in metrics or (method is not None and not method.takes_k):
+        return folder_name
+    return _folder_name_after_assign
+
+
+def _folder_name_after_assign(cluster: int, name: str = "") -> str:
+    return UNSORTED_FOLDER if cluster < 0 else folder_name(cluster, name)

@@ -1,0 +1,210 @@
+"""`assign`: what was decided stays, new images join, and nothing is lost when it is interrupted."""
+
+from __future__ import annotations
+
+import csv
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import imgcluster
+import pages
+from imgcluster import WorkspaceError
+from imgcluster.cli.app import app
+from interruptions import killing_at
+from samples import paint
+
+
+def rows(out: Path, table: str = "assignments.csv") -> dict[str, dict[str, str]]:
+    with (out / table).open(encoding="utf-8", newline="") as file:
+        return {row.get("path", row["cluster"]): row for row in csv.DictReader(file)}
+
+
+def clusters(out: Path) -> dict[str, str]:
+    return {path: row["cluster"] for path, row in rows(out).items()}
+
+
+def placed(out: Path) -> list[str]:
+    return sorted(path.relative_to(out / "clusters").as_posix() for path in (out / "clusters").rglob("*.png"))
+
+
+def add_yellow(folder: Path, count: int) -> None:
+    (folder / "yellow").mkdir()
+    generator = np.random.default_rng(9)
+    for number in range(count):
+        pixels = np.clip(np.array((230, 220, 40)) + generator.normal(0, 12, (12, 10, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / "yellow" / f"{number:02d}.png")
+
+
+@pytest.fixture
+def grown(tmp_path: Path, tiny_encoder: Path) -> Path:
+    """A workspace of 60 images, with a merge, names and a correction, then embedded with 15 more and without one."""
+    out, images = tmp_path / "out", tmp_path / "in"
+    paint(images, per_folder=20)
+    imgcluster.run(images, workspace=out, encoder=tiny_encoder, device="cpu", k=4)
+    table = clusters(out)
+    numbers = {
+        color: {table[f"{color}/{number:02d}.png"] for number in range(20)} for color in ("red", "green", "blue")
+    }
+    divided = next(color for color, found in numbers.items() if len(found) == 2)
+    first, second = sorted(numbers[divided], key=int)
+    other = next(next(iter(found)) for color, found in numbers.items() if color != divided)
+    plan = {
+        "imgcluster_plan": 1,
+        "clustering": pages.read(out / "report.html").document["identity"],
+        "names": {first: divided},
+        "merges": [{"from": int(second), "into": int(first)}],
+        "misplaced": [{"path": f"{divided}/03.png", "to": int(other)}],
+    }
+    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    imgcluster.apply(tmp_path / "plan.json", workspace=out)
+    (images / "red/19.png").unlink()
+    paint(images / "more", per_folder=5, seed=7)
+    return out
+
+
+def embed(out: Path, tiny_encoder: Path) -> None:
+    imgcluster.embed(out.parent / "in", workspace=out, encoder=tiny_encoder, device="cpu")
+
+
+def test_what_was_decided_stays_and_new_images_join(grown: Path, tiny_encoder: Path) -> None:
+    before, names = clusters(grown), {number: row["name"] for number, row in rows(grown, "clusters.csv").items()}
+    files = placed(grown)
+    embed(grown, tiny_encoder)
+    summary = imgcluster.assign(workspace=grown)
+    after = clusters(grown)
+    assert (summary.assigned, summary.unsorted, summary.removed) == (15, 0, 1)
+    assert {path: after[path] for path in before if path != "red/19.png"} | {
+        "red/19.png": before["red/19.png"]
+    } == before
+    assert {number: row["name"] for number, row in rows(grown, "clusters.csv").items()} == names
+    assert len(set(placed(grown)) & set(files)) >= 59
+    for color in ("red", "green", "blue"):
+        usual = statistics.mode(number for path, number in before.items() if path.startswith(color))
+        assert {after[f"more/{color}/{number:02d}.png"] for number in range(5)} == {usual}
+    (corrected,) = (path for path, row in rows(grown).items() if row["decision"])
+    assert rows(grown)[corrected]["decision"] == "corrected"
+    assert all(0 <= float(row["confidence"]) <= 1 for row in rows(grown).values())
+    assert len(rows(grown)) == 74
+    imgcluster.evaluate(workspace=grown)
+    imgcluster.report_page(workspace=grown)
+
+
+def test_images_unlike_all_clusters_are_unsorted_and_become_a_cluster(grown: Path, tiny_encoder: Path) -> None:
+    add_yellow(grown.parent / "in", 12)
+    embed(grown, tiny_encoder)
+    summary = imgcluster.assign(workspace=grown)
+    yellow = {path for path in clusters(grown) if path.startswith("yellow")}
+    assert summary.unsorted == 12
+    assert {path for path, number in clusters(grown).items() if number == "-1"} == yellow
+    assert sum(path.startswith("unsorted/") for path in placed(grown)) == 12
+    assert any("--new-clusters" in warning for warning in summary.warnings)
+
+    before = clusters(grown)
+    summary = imgcluster.assign(workspace=grown, new_clusters=True)
+    after = clusters(grown)
+    assert len(summary.new_clusters) >= 1
+    assert {after[path] for path in yellow} == {str(number) for number in summary.new_clusters}
+    # The number of the merged cluster is not used again.
+    assert min(summary.new_clusters) >= 4
+    assert {path: number for path, number in after.items() if path not in yellow}.items() <= before.items()
+
+
+def test_where_nothing_is_new_nothing_is_written(grown: Path, tiny_encoder: Path) -> None:
+    embed(grown, tiny_encoder)
+    imgcluster.assign(workspace=grown)
+    before = {path: path.stat().st_mtime_ns for path in grown.rglob("*") if path.is_file() and path.name != ".lock"}
+    summary = imgcluster.assign(workspace=grown)
+    assert (summary.assigned, summary.unsorted) == (0, 0)
+    assert len(summary.clusters) == 3
+    after = {path: path.stat().st_mtime_ns for path in grown.rglob("*") if path.is_file() and path.name != ".lock"}
+    assert after == before
+
+
+def test_after_a_plan_nothing_is_new(grown: Path) -> None:
+    assert imgcluster.assign(workspace=grown).assigned == 0
+
+
+def test_a_dry_run_writes_nothing(grown: Path, tiny_encoder: Path) -> None:
+    embed(grown, tiny_encoder)
+    before = {path: path.read_bytes() for path in grown.rglob("*") if path.is_file()}
+    assert imgcluster.assign(workspace=grown, dry_run=True).assigned == 15
+    assert {path: path.read_bytes() for path in grown.rglob("*") if path.is_file()} == before
+
+
+def test_an_interrupted_assign_is_completed_by_another(
+    grown: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embed(grown, tiny_encoder)
+    with monkeypatch.context() as patch:
+        total = len(killing_at(patch, None))
+        imgcluster.assign(workspace=grown)
+    expected = clusters(grown)
+    paint(grown.parent / "in/last", per_folder=2, seed=11)
+    embed(grown, tiny_encoder)
+    for number in range(12):
+        with monkeypatch.context() as patch:
+            killing_at(patch, number)
+            try:
+                imgcluster.assign(workspace=grown)
+            except KeyboardInterrupt:
+                continue
+            break
+    summary = imgcluster.assign(workspace=grown)
+    assert expected.items() <= clusters(grown).items()
+    assert len(clusters(grown)) == 80
+    assert summary.images == 80
+    assert total == 0
+
+
+def test_run_assigns_in_a_workspace_with_a_clustering(grown: Path, tiny_encoder: Path) -> None:
+    before = clusters(grown)
+    options: dict[str, Any] = {"workspace": grown, "encoder": tiny_encoder, "device": "cpu"}
+    preview = imgcluster.run(grown.parent / "in", dry_run=True, **options)
+    assert isinstance(preview.cluster, imgcluster.AssignSummary)
+    assert preview.cluster.assigned == 15
+    assert clusters(grown) == before
+    summary = imgcluster.run(grown.parent / "in", **options)
+    assert isinstance(summary.cluster, imgcluster.AssignSummary)
+    assert summary.cluster.assigned == 15
+    # Other options, and --recluster, cluster again.
+    assert len(imgcluster.run(grown.parent / "in", k=5, **options).cluster.clusters) == 5
+    again = imgcluster.run(grown.parent / "in", recluster=True, **options)
+    assert not isinstance(again.cluster, imgcluster.AssignSummary)
+
+
+def test_the_command_line(grown: Path, tiny_encoder: Path) -> None:
+    embed(grown, tiny_encoder)
+    result = CliRunner().invoke(app, ["assign", "-w", str(grown)])
+    assert result.exit_code == 0, result.output
+    assert "15" in result.output
+    assert "unchanged" in CliRunner().invoke(app, ["assign", "-w", str(grown)]).output
+
+
+def test_without_a_clustering(tmp_path: Path, pictures: Path, tiny_encoder: Path) -> None:
+    out = tmp_path / "out"
+    imgcluster.embed(pictures, workspace=out, encoder=tiny_encoder, device="cpu")
+    with pytest.raises(WorkspaceError, match="cluster"):
+        imgcluster.assign(workspace=out)
+
+
+def test_tables_that_do_not_belong_together_are_refused(grown: Path, tiny_encoder: Path) -> None:
+    embed(grown, tiny_encoder)
+    table = grown / "outdated/assignments.csv"
+    table.write_text("".join(table.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]), encoding="utf-8")
+    with pytest.raises(WorkspaceError, match=r"metrics\.json"):
+        imgcluster.assign(workspace=grown)
+
+
+def test_moved_originals_are_not_assigned(tmp_path: Path, tiny_encoder: Path) -> None:
+    paint(tmp_path / "in", per_folder=8)
+    out = tmp_path / "out"
+    imgcluster.run(tmp_path / "in", workspace=out, encoder=tiny_encoder, device="cpu", k=3, place="move")
+    assert imgcluster.assign(workspace=out).assigned == 0
+    assert len(placed(out)) == 24

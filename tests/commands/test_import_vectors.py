@@ -1,0 +1,202 @@
+"""Workspaces from vectors of other programs: what is read, what is refused, and what works on them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+import imgcluster
+import pages
+from imgcluster import NoImagesError, UsageError, WorkspaceError
+from samples import paint
+from vectors import blobs
+
+VECTORS, TRUTH = blobs([12, 10, 8], dimensions=7)
+NAMES = [f"kind {kind}/{number:02d}.png" for number, kind in enumerate(TRUTH.tolist())]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(folder: Path, kind: str) -> tuple[Path, str | None]:
+    """Write the vectors in a format; return the file and the value of ``--paths``."""
+    file, paths = folder / f"vectors.{kind}", folder / "paths.txt"
+    table = {"path": NAMES, "embedding": list(VECTORS.astype(np.float64))}
+    if kind == "npy":
+        np.save(file, VECTORS.astype(np.float16))
+        paths.write_text("\n".join(NAMES) + "\n", encoding="utf-8")
+        return file, str(paths)
+    if kind == "npz":
+        np.savez(file, path=np.array(NAMES), features=VECTORS)
+        return file, None
+    if kind == "parquet":
+        pq.write_table(pa.table(table), file)
+        return file, None
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["path", *(f"x{number}" for number in range(7))])
+        writer.writerows([name, *vector] for name, vector in zip(NAMES, VECTORS.tolist(), strict=True))
+    return file, "path"
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "parquet", "csv"])
+def test_every_format_is_read(here: Path, kind: str) -> None:
+    file, paths = write(here, kind)
+    summary = imgcluster.import_vectors(file, paths, workspace="out", metric="euclidean")
+    assert (summary.images, summary.embedding_size, summary.missing) == (30, 7, 30)
+    collection = imgcluster.load("out")
+    order = sorted(range(30), key=NAMES.__getitem__)
+    assert collection.paths == [NAMES[index] for index in order]
+    assert np.allclose(collection.vectors, VECTORS[order], atol=0.01)
+
+
+def test_images_without_files_are_clustered_and_shown(here: Path) -> None:
+    imgcluster.import_vectors(*write(here, "npy"), workspace="out", metric="euclidean")
+    result = imgcluster.cluster(workspace="out", k=3)
+    assert [row.size for row in result.clusters] == [12, 10, 8]
+    assert result.missing == 30
+    assert imgcluster.evaluate(workspace="out").accuracy == 1
+    assert len(pages.read(here / "out/report.html").document["clusters"]) == 3
+    imgcluster.report_page(workspace="out")
+
+
+def test_everything_after_embed_works_with_files(here: Path) -> None:
+    paint(here / "in", per_folder=6)
+    names = sorted(path.relative_to(here / "in").as_posix() for path in (here / "in").rglob("*.png"))
+    np.save("v.npy", np.eye(3, 5)[np.arange(18) // 6] + 0.01 * np.random.default_rng(0).normal(size=(18, 5)))
+    Path("p.txt").write_text("\n".join(names[:15]), encoding="utf-8")
+    np.save("first.npy", np.load("v.npy")[:15])
+    imgcluster.import_vectors("first.npy", "p.txt", workspace="out", root="in")
+    assert imgcluster.load("out").base == str(here / "in")
+    imgcluster.cluster(workspace="out", k=3)
+    # Others are added and assigned, as after `embed`.
+    Path("p.txt").write_text("\n".join(names), encoding="utf-8")
+    summary = imgcluster.import_vectors("v.npy", "p.txt", workspace="out", root="in")
+    assert (summary.missing, summary.unchanged) == (0, False)
+    assigned = imgcluster.assign(workspace="out")
+    assert assigned.assigned == 3
+    assert len(list((here / "out/clusters").glob("*/*.png"))) == 18
+    document = pages.read(here / "out/report.html").document
+    plan = {"imgcluster_plan": 1, "clustering": document["identity"], "names": {"0": "first"}}
+    Path("plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    assert imgcluster.apply("plan.json", workspace="out").named == 1
+    imgcluster.undo(workspace="out")
+    assert imgcluster.undo(workspace="out").what
+    assert not list((here / "out/clusters").glob("*/*.png"))
+
+
+def test_sizes_are_those_of_the_upright_pictures(here: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (30, 20)).save("a.jpg", exif=exif)
+    Path("b.jpg").write_bytes(b"\xff\xd8\xffdamaged")
+    np.save("v.npy", np.eye(3))
+    Path("p.txt").write_text("a.jpg\nb.jpg\nc.jpg", encoding="utf-8")
+    imgcluster.import_vectors("v.npy", "p.txt", workspace="out")
+    table = pq.read_table(next((here / "out/embeddings").iterdir()))
+    assert table["width"].to_pylist() == [20, 0, 0]
+    assert table["height"].to_pylist() == [30, 0, 0]
+
+
+def test_the_same_vectors_again_change_nothing(here: Path) -> None:
+    file, paths = write(here, "npy")
+    imgcluster.import_vectors(file, paths, workspace="out", metric="euclidean")
+    imgcluster.cluster(workspace="out", k=3)
+    before = {path: path.read_bytes() for path in sorted((here / "out").rglob("*")) if path.is_file()}
+    assert imgcluster.import_vectors(file, paths, workspace="out", metric="euclidean").unchanged
+    assert {path: path.read_bytes() for path in sorted((here / "out").rglob("*")) if path.is_file()} == before
+
+
+def test_the_order_of_rows_and_names_do_not_change_clusters(here: Path) -> None:
+    np.save("v.npy", VECTORS)
+    np.save("w.npy", VECTORS[::-1])
+    Path("p.txt").write_text("\n".join(NAMES), encoding="utf-8")
+    Path("q.txt").write_text("\n".join(NAMES[::-1]), encoding="utf-8")
+    Path("r.txt").write_text("\n".join(f"z{30 - number}" for number in range(30)), encoding="utf-8")
+    labels = []
+    for number, (file, paths) in enumerate([("v.npy", "p.txt"), ("w.npy", "q.txt"), ("v.npy", "r.txt")]):
+        imgcluster.import_vectors(file, paths, workspace=f"out{number}")
+        imgcluster.cluster(workspace=f"out{number}", place="none")
+        with Path(f"out{number}/assignments.csv").open(encoding="utf-8", newline="") as stream:
+            labels.append({row["path"]: row["cluster"] for row in csv.DictReader(stream)})
+    assert labels[0] == labels[1]
+    assert [labels[0][name] for name in NAMES] == [labels[2][f"z{30 - number}"] for number in range(30)]
+
+
+def test_what_cannot_be_imported(here: Path) -> None:
+    np.save("v.npy", VECTORS)
+    np.save("flat.npy", VECTORS[0])
+    np.save("nan.npy", np.where(VECTORS[0, 0] == VECTORS, np.nan, VECTORS))
+    np.save("large.npy", VECTORS.astype(np.float64) * 1e300)
+    np.save("none.npy", VECTORS[:0])
+    np.save("text.npy", np.array([["a", "b"]] * 30))
+    np.save("objects.npy", np.array([[{}]] * 30, dtype=object), allow_pickle=True)
+    Path("plain.npy").write_bytes(pickle.dumps(VECTORS))
+    Path("empty.npy").write_bytes(b"")
+    np.savez("two.npz", a=VECTORS, b=VECTORS)
+    Path("words.csv").write_text("path,x\na,1\nb,two\n", encoding="utf-8")
+    pq.write_table(pa.table({"path": ["a", "b"], "embedding": [[1.0], [1.0, 2.0]]}), "ragged.parquet")
+    pq.write_table(pa.table({"path": ["a", "b"], "embedding": [[1.0], None]}), "null.parquet")
+    Path("p.txt").write_text("\n".join(NAMES), encoding="utf-8")
+    Path("few.txt").write_text("a\nb\n", encoding="utf-8")
+    Path("zero.txt").write_text("", encoding="utf-8")
+    Path("twice.txt").write_text("\n".join(["a", "x/../a", *NAMES[2:]]), encoding="utf-8")
+    for file, paths, fact in (
+        ("v.npy", "few.txt", "30 vectors.*2 paths"),
+        ("v.npy", "twice.txt", "a appears 2 times"),
+        ("v.npy", "gone.txt", "--paths gone.txt"),
+        ("v.npy", None, "--paths FILE"),
+        ("gone.npy", "p.txt", "gone.npy does not exist"),
+        ("p.txt", "p.txt", ".npy, .npz, .parquet, .csv"),
+        ("flat.npy", "p.txt", r"\(7,\)"),
+        ("nan.npy", "p.txt", "1 of 30.*NaN"),
+        ("large.npy", "p.txt", "30 of 30.*infinite"),
+        ("text.npy", "p.txt", "numbers"),
+        ("objects.npy", "p.txt", "objects.npy cannot be read"),
+        ("plain.npy", "p.txt", "plain.npy cannot be read"),
+        ("empty.npy", "p.txt", "empty.npy cannot be read"),
+        ("two.npz", "p.txt", "--column: 'a', 'b'"),
+        ("words.csv", None, "words.csv cannot be read.*two"),
+        ("ragged.parquet", None, "different lengths"),
+        ("null.parquet", None, "missing"),
+    ):
+        with pytest.raises(UsageError, match=fact):
+            imgcluster.import_vectors(file, paths, workspace="out")
+    with pytest.raises(NoImagesError, match="none.npy"):
+        imgcluster.import_vectors("none.npy", "zero.txt", workspace="out")
+    with pytest.raises(UsageError, match="--metric dot"):
+        imgcluster.import_vectors("v.npy", "p.txt", workspace="out", metric="dot")
+    assert not Path("out").exists()
+
+
+def test_vectors_of_different_origin_are_not_mixed(here: Path, pictures: Path, tiny_encoder: Path) -> None:
+    file, paths = write(here, "npy")
+    imgcluster.embed(pictures, workspace="out", encoder=tiny_encoder, device="cpu")
+    with pytest.raises(WorkspaceError, match="'tiny'.*--fresh"):
+        imgcluster.import_vectors(file, paths, workspace="out")
+    imgcluster.import_vectors(file, paths, workspace="out", fresh=True)
+    assert len(imgcluster.load("out").paths) == 30
+    with pytest.raises(WorkspaceError, match="'imported'.*--fresh"):
+        imgcluster.embed(pictures, workspace="out", encoder=tiny_encoder, device="cpu")
+    with pytest.raises(UsageError, match="imported knows no text"):
+        imgcluster.search("red", workspace="out")
+
+
+def test_columns_and_arrays_are_chosen_by_name(here: Path) -> None:
+    np.savez("two.npz", a=VECTORS, b=VECTORS[:, :3], names=np.array(NAMES))
+    assert imgcluster.import_vectors("two.npz", "names", column="b", workspace="npz").embedding_size == 3
+    pq.write_table(pa.table({"file": NAMES, "clip": list(VECTORS), "tags": [["x"]] * 30}), "two.parquet")
+    assert imgcluster.import_vectors("two.parquet", "file", column="clip", workspace="parquet").embedding_size == 7
+    with pytest.raises(UsageError, match="'nothing'.*'clip'"):
+        imgcluster.import_vectors("two.parquet", "file", column="nothing", workspace="out")

@@ -1,0 +1,505 @@
+"""Editing on the page: selecting images with pointer and keys, the plan's actions, undo, and storage in the browser."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import imgcluster
+from example_pages import example_page
+from imgcluster.report.page import render
+from samples import paint
+
+LABELS = [0] * 12 + [1] * 6 + [2] * 4 + [-1] * 2
+# Cluster 0 in the upper left corner of the map, cluster 1 in the lower right one, all others in the upper right one.
+POINTS = [
+    *([-0.9 + 0.03 * number, 0.9] for number in range(12)),
+    *([0.9, -0.9 + 0.03 * number] for number in range(6)),
+    *([0.9, 0.9 - 0.03 * number] for number in range(6)),
+]
+
+
+@pytest.fixture
+def show_example(tmp_path: Path, show: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that opens a page of `LABELS`; `options` are those of a Playwright context."""
+
+    def open_example(options: dict[str, Any] | None = None, **changes: Any) -> Any:
+        path = tmp_path / "page.html"
+        path.write_text(render(example_page(LABELS, points=POINTS, **changes)), encoding="utf-8")
+        return show(path, **(options or {}))
+
+    return open_example
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory, show: Callable[..., Any]) -> Any:
+    """The example page, opened once for all tests that need no other."""
+    path = tmp_path_factory.mktemp("editing") / "page.html"
+    path.write_text(render(example_page(LABELS, points=POINTS)), encoding="utf-8")
+    return show(path)
+
+
+@pytest.fixture
+def page(opened: Any) -> Iterator[Any]:
+    """The opened page without the selection, dialogs and changes of the previous test."""
+    yield opened
+    tab = opened.tab
+    while tab.locator("dialog[open]").count():
+        tab.keyboard.press("Escape")
+    tab.fill("#search", "")
+    while tab.locator("#plan-undo").is_enabled():
+        tab.click("#plan-undo")
+    if tab.locator("#selection").is_visible():
+        tab.click("#selection-clear")
+    if tab.locator("#map-select").get_attribute("aria-pressed") == "true":
+        tab.click("#map-select")
+    opened.console.clear()
+
+
+def tiles(tab: Any, cluster: int | None = None) -> Any:
+    """Return the tiles of a cluster on the page, or those of all images in the open dialog."""
+    return tab.locator("#cluster-dialog .tiles:not(.strip) .tile" if cluster is None else f"#cluster{cluster} .tile")
+
+
+def open_cluster(tab: Any, number: int) -> Any:
+    """Open the dialog of a cluster, and return its tiles."""
+    tab.locator(f"#cluster{number} .open").click()
+    return tiles(tab)
+
+
+def tick(tile: Any) -> None:
+    tile.hover()
+    tile.locator(".tick").click()
+
+
+def selected(tab: Any) -> list[int]:
+    """Return the selected images that are shown, each once."""
+    found = "[...document.querySelectorAll('.tile.selected')].map((tile) => Number(tile.dataset.image))"
+    return sorted(set(tab.evaluate(found)))
+
+
+def saved_plan(tab: Any) -> dict[str, Any]:
+    """Save the plan on the page and return its content."""
+    while tab.locator("dialog[open]").count():
+        tab.keyboard.press("Escape")
+    tab.click("#plan-open")
+    with tab.expect_download() as download:
+        tab.click("#plan-save")
+    tab.keyboard.press("Escape")
+    return json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+
+
+def paths(*numbers: int) -> list[str]:
+    return [f"{number:02d}.png" for number in numbers]
+
+
+class TestSelecting:
+    def test_checks_ctrl_and_shift(self, page: Any) -> None:
+        tab = page.tab
+        shown = open_cluster(tab, 0)
+        tick(shown.nth(2))
+        page.expect(tab.locator("#selection-text")).to_have_text("1 selected")
+        shown.nth(5).click(modifiers=["Shift"])
+        assert selected(tab) == [2, 3, 4, 5]
+        # The range follows the anchor, and what was selected before stays.
+        shown.nth(3).click(modifiers=["Shift"])
+        assert selected(tab) == [2, 3]
+        shown.nth(8).click(modifiers=["Control"])
+        shown.nth(10).click(modifiers=["Shift"])
+        assert selected(tab) == [2, 3, 8, 9, 10]
+        shown.nth(9).click(modifiers=["Control"])
+        tick(shown.nth(2))
+        assert selected(tab) == [3, 8, 10]
+        assert tab.locator("#image-dialog[open]").count() == 0
+        assert shown.nth(3).get_attribute("aria-label").endswith("selected")
+        tab.click("#selection-clear")
+        assert selected(tab) == []
+        page.expect(tab.locator("#selection")).to_be_hidden()
+        assert page.console == []
+
+    def test_the_selection_spans_clusters_and_a_click_still_opens_an_image(self, page: Any) -> None:
+        tab = page.tab
+        tick(tiles(tab, 0).nth(1))
+        tick(tiles(tab, 2).nth(0))
+        page.expect(tab.locator("#selection-text")).to_have_text("2 selected")
+        tiles(tab, 1).nth(1).click()
+        assert tab.locator("#image-title").inner_text() == "13.png"
+
+    def test_a_rectangle_in_the_dialog_of_a_cluster(self, page: Any) -> None:
+        tab = page.tab
+        shown = open_cluster(tab, 0)
+        shown.nth(11).scroll_into_view_if_needed()
+        first, last = shown.nth(1).bounding_box(), shown.nth(3).bounding_box()
+        middle = first["y"] + first["height"] / 2
+
+        def drag(start: dict[str, float], end: dict[str, float]) -> None:
+            tab.mouse.move(start["x"] + 30, middle)
+            tab.mouse.down()
+            tab.mouse.move(end["x"] + 30, middle + 5, steps=3)
+            page.expect(tab.locator(".rectangle:visible")).to_have_count(1)
+            tab.mouse.up()
+
+        drag(first, last)
+        assert selected(tab) == [1, 2, 3]
+        assert tab.locator(".rectangle:visible").count() == 0
+        assert tab.locator("#image-dialog[open]").count() == 0
+        drag(last, shown.nth(4).bounding_box())
+        assert selected(tab) == [3, 4]
+        tab.keyboard.down("Control")
+        drag(first, first)
+        tab.keyboard.up("Control")
+        assert selected(tab) == [1, 3, 4]
+        # Without dragging, the next click opens an image.
+        shown.nth(0).click()
+        assert tab.locator("#image-dialog[open]").count() == 1
+
+    @pytest.mark.parametrize("with_button", [False, True])
+    def test_a_rectangle_on_the_map(self, page: Any, with_button: bool) -> None:
+        tab = page.tab
+        box = tab.locator("#map-view").bounding_box()
+        if with_button:
+            tab.click("#map-select")
+            assert tab.locator("#map-select").get_attribute("aria-pressed") == "true"
+        else:
+            tab.keyboard.down("Shift")
+        tab.mouse.move(box["x"] + 4, box["y"] + 4)
+        tab.mouse.down()
+        tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=3)
+        page.expect(tab.locator("#map-rectangle")).to_be_visible()
+        tab.mouse.up()
+        tab.keyboard.up("Shift")
+        page.expect(tab.locator("#map-rectangle")).to_be_hidden()
+        page.expect(tab.locator("#selection-text")).to_have_text("12 selected")
+        assert set(selected(tab)) == set(range(12))
+        assert tab.locator("#image-dialog[open]").count() == 0
+        assert page.console == []
+
+    def test_a_click_on_the_map_with_ctrl(self, page: Any) -> None:
+        tab = page.tab
+        view = tab.locator("#map-view").bounding_box()
+        reach = min(view["width"], view["height"]) / 2 - 26
+        tab.mouse.move(view["x"] + view["width"] / 2 + 0.9 * reach, view["y"] + view["height"] / 2 + 0.9 * reach)
+        page.expect(tab.locator("#map-card .path")).to_have_text("12.png")
+        tab.keyboard.down("Control")
+        tab.mouse.down()
+        tab.mouse.up()
+        tab.keyboard.up("Control")
+        assert selected(tab) == [12]
+
+    def test_the_keyboard_alone(self, page: Any) -> None:
+        tab = page.tab
+        tab.locator("#cluster0 .open").focus()
+        tab.keyboard.press("Enter")
+        tiles(tab).nth(0).focus()
+        tab.keyboard.press("ArrowRight")
+        tab.keyboard.press("Space")
+        assert selected(tab) == [1]
+        tab.keyboard.press("Shift+ArrowRight")
+        tab.keyboard.press("Shift+ArrowRight")
+        assert selected(tab) == [1, 2, 3]
+        tab.keyboard.press("Shift+ArrowLeft")
+        assert selected(tab) == [1, 2]
+        tab.keyboard.press("p")
+        page.expect(tiles(tab).nth(2).locator(".moved")).to_have_text("pinned")
+        assert selected(tab) == []
+        # The focus is back on the image, so that the next key selects.
+        page.expect(tiles(tab).nth(2)).to_be_focused()
+        tab.keyboard.press("ArrowRight")
+        tab.keyboard.press("Shift+End")
+        assert selected(tab) == list(range(3, 12))
+        tab.keyboard.press("n")
+        tab.keyboard.type("Boats")
+        tab.keyboard.press("Enter")
+        tab.keyboard.press("Control+a")
+        tab.keyboard.press("m")
+        page.expect(tab.locator("#selection-target")).to_be_focused()
+        page.expect(tab.locator("#selection-target")).to_contain_text("New cluster 1, Boats")
+        tab.locator("#selection-target").select_option("1")
+        tab.keyboard.press("Tab")
+        tab.keyboard.press("Enter")
+        assert len(saved_plan(tab)["misplaced"]) == 12
+        for _ in range(2):
+            tab.keyboard.press("Control+z")
+        assert saved_plan(tab)["pinned"] == paths(1, 2)
+        assert page.console == []
+
+    def test_space_and_shift_with_arrows_select_on_the_map(self, page: Any) -> None:
+        tab = page.tab
+        tab.focus("#map-view")
+        tab.keyboard.press("0")
+        tab.keyboard.press("Space")
+        page.expect(tab.locator("#selection-text")).to_have_text("1 selected")
+        for _ in range(8):
+            tab.keyboard.press("Shift+ArrowDown")
+        assert len(selected(tab)) > 1
+        tab.keyboard.press("Escape")
+        assert selected(tab) == []
+
+    def test_the_help_names_the_keys(self, page: Any) -> None:
+        tab = page.tab
+        tiles(tab, 0).first.focus()
+        tab.keyboard.press("?")
+        text = tab.locator("#help-dialog").inner_text()
+        assert all(word in text for word in ("Space", "Shift + arrow keys", "Ctrl/Cmd + Z", "Escape", "rectangle"))
+        tab.keyboard.press("Escape")
+        tab.click("#help-open")
+        page.expect(tab.locator("#help-dialog")).to_be_visible()
+
+
+class TestActions:
+    def test_every_action_is_in_the_plan(self, page: Any) -> None:
+        tab = page.tab
+        shown = open_cluster(tab, 0)
+        tick(shown.nth(1))
+        tick(shown.nth(2))
+        tab.select_option("#selection-target", "1")
+        tab.click("#selection-move")
+        page.expect(tab.locator("#selection-text")).to_contain_text("Cluster 1")
+        page.expect(shown.nth(2).locator(".moved")).to_have_text("→ 1")
+        tick(shown.nth(3))
+        tick(shown.nth(4))
+        tab.click("#selection-new")
+        tab.fill("#selection-name", " Boats ")
+        tab.press("#selection-name", "Enter")
+        page.expect(shown.nth(4).locator(".moved")).to_have_text("→ new 1")
+        tick(shown.nth(5))
+        tab.click("#selection-reject")
+        tick(shown.nth(6))
+        tab.click("#selection-pin")
+        tab.select_option("#split", "3")
+        tab.keyboard.press("Escape")
+        assert "split into 3" in tab.locator("#cluster0 .merged").inner_text()
+        assert tab.locator("#plan-open").inner_text() == "Plan: 5 changes"
+        plan = saved_plan(tab)
+        assert plan["misplaced"] == [{"path": path, "to": 1} for path in paths(1, 2)]
+        assert plan["new_clusters"] == [{"name": "Boats", "images": paths(3, 4)}]
+        assert (plan["unsorted"], plan["pinned"]) == (paths(5), paths(6))
+        assert plan["split"] == [{"cluster": 0, "into": 3}]
+        assert page.console == []
+
+    def test_an_image_has_one_decision(self, page: Any) -> None:
+        tab = page.tab
+        for button in ("#selection-pin", "#selection-reject", "#selection-new", "#selection-reject"):
+            tick(tiles(tab, 0).nth(1))
+            tab.click(button)
+        plan = saved_plan(tab)
+        assert plan["unsorted"] == paths(1)
+        assert {"new_clusters", "pinned"}.isdisjoint(plan)
+        assert plan["misplaced"] == []
+
+    def test_a_plan_of_names_alone_has_no_new_keys(self, page: Any) -> None:
+        tab = page.tab
+        open_cluster(tab, 0)
+        tab.fill("#name", "Sea")
+        tab.press("#name", "Enter")
+        assert set(saved_plan(tab)) == {"imgcluster_plan", "clustering", "names", "merges", "misplaced"}
+
+    def test_a_cluster_is_split_or_merged_but_not_both(self, page: Any) -> None:
+        tab = page.tab
+        open_cluster(tab, 1)
+        assert tab.locator("#split option").count() == 6
+        tab.select_option("#split", "2")
+        tab.select_option("#merge", "0")
+        assert tab.input_value("#split") == ""
+        tab.select_option("#split", "4")
+        assert tab.input_value("#merge") == ""
+        plan = saved_plan(tab)
+        assert (plan["merges"], plan["split"]) == ([], [{"cluster": 1, "into": 4}])
+
+    def test_names_of_new_clusters_differ_from_all_others(self, show_example: Callable[..., Any]) -> None:
+        clusters = example_page(LABELS).clusters
+        page = show_example(clusters=(replace(clusters[0], name="Sea"), *clusters[1:]))
+        tab = page.tab
+        tick(tiles(tab, 1).first)
+        tab.click("#selection-new")
+        tab.fill("#selection-name", "sea")
+        tab.press("#selection-name", "Enter")
+        assert "Cluster 0" in tab.locator("#selection .problem").inner_text()
+        tab.fill("#selection-name", "<b>x</b>")
+        tab.press("#selection-name", "Enter")
+        tiles(tab, 2).first.click()
+        assert "New cluster 1, <b>x</b>" in tab.locator("#misplaced").inner_text()
+        tab.click("#image-pin")
+        assert tab.locator("#image-pin").get_attribute("aria-pressed") == "true"
+        tab.select_option("#misplaced", "-2")
+        assert tab.locator("#image-pin").get_attribute("aria-pressed") == "false"
+        assert saved_plan(tab)["new_clusters"] == [{"name": "<b>x</b>", "images": paths(12, 18)}]
+        assert page.dialogs == []
+
+    def test_changes_are_undone_one_by_one(self, page: Any) -> None:
+        tab = page.tab
+        assert tab.locator("#plan-undo").is_disabled()
+        tick(tiles(tab, 0).nth(1))
+        tab.click("#selection-pin")
+        tick(tiles(tab, 0).nth(2))
+        tab.click("#selection-reject")
+        open_cluster(tab, 0)
+        tab.select_option("#split", "2")
+        tab.keyboard.press("Escape")
+        tab.click("#plan-undo")
+        assert "split" not in saved_plan(tab)
+        tab.locator("#selection-undo").click()
+        assert "unsorted" not in saved_plan(tab)
+        tab.fill("#search", "x")
+        tab.keyboard.press("Control+z")  # undoes the typing
+        assert tab.locator("#plan-open").inner_text() == "Plan: 1 change"
+        tab.focus("#plan-open")
+        tab.keyboard.press("Control+z")
+        assert tab.locator("#plan-open").inner_text() == "Plan"
+        assert tab.locator("#plan-undo").is_disabled()
+        assert page.console == []
+
+    def test_one_image_of_a_group_is_removed_from_the_plan(self, page: Any) -> None:
+        tab = page.tab
+        for number in (1, 2, 3):
+            tick(tiles(tab, 0).nth(number))
+        tab.click("#selection-new")
+        tab.press("#selection-name", "Enter")
+        tab.click("#plan-open")
+        assert tab.locator("#plan-dialog .changes > li").count() == 4
+        tab.click("#plan-dialog summary")
+        tab.locator("#plan-dialog details button").nth(1).click()
+        assert saved_plan(tab)["new_clusters"] == [{"name": "", "images": paths(1, 3)}]
+        tab.click("#plan-open")
+        tab.locator("#plan-dialog .changes button").first.click()
+        assert tab.locator("#plan-save").count() == 0
+
+    def test_the_selection_is_saved_as_a_table(self, show_example: Callable[..., Any]) -> None:
+        example = example_page(LABELS)
+        names = [*example.images.names]
+        names[13] = 'a "b",\nc.png'
+        page = show_example(images=replace(example.images, names=names))
+        tab = page.tab
+        tick(tiles(tab, 1).nth(1))
+        tick(tiles(tab, -1).nth(0))
+        with tab.expect_download() as download:
+            tab.click("#selection-save")
+        assert download.value.suggested_filename == "imgcluster-selection.csv"
+        text = Path(download.value.path()).read_bytes().decode("utf-8")
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        assert [(row["path"], row["cluster"], row["name"]) for row in rows] == [
+            (names[13], "1", ""),
+            ("22.png", "-1", ""),
+        ]
+        assert float(rows[0]["confidence"]) == pytest.approx(example.images.confidence[13], abs=1e-4)
+        # The images stay selected.
+        assert selected(tab) == [13, 22]
+
+
+class TestStorage:
+    def test_the_plan_survives_a_reload_and_belongs_to_one_clustering(
+        self, show_example: Callable[..., Any], tmp_path: Path
+    ) -> None:
+        page = show_example()
+        tab = page.tab
+        tick(tiles(tab, 0).nth(1))
+        tab.click("#selection-new")
+        tab.fill("#selection-name", "Boats")
+        tab.press("#selection-name", "Enter")
+        tick(tiles(tab, 0).nth(2))
+        tab.click("#selection-pin")
+        before = saved_plan(tab)
+        tab.reload()
+        tab.wait_for_selector("html[data-state=ready]")
+        assert tab.locator("#plan-open").inner_text() == "Plan: 2 changes"
+        assert saved_plan(tab) == before
+        page.expect(tiles(tab, 0).nth(2).locator(".moved")).to_have_text("pinned")
+        other = tmp_path / "other.html"
+        other.write_text(render(example_page(LABELS, identity="1" * 24)), encoding="utf-8")
+        tab.goto(other.as_uri())
+        assert tab.locator("#plan-open").inner_text() == "Plan"
+        assert page.console == []
+
+    def test_a_state_that_is_not_of_this_clustering_is_ignored(self, page: Any) -> None:
+        tab = page.tab
+        for state in (
+            "{",
+            "[]",
+            "[[],[],[],[],[],[],[]]",
+            '[[[9,"x"]],[],[],[],[],[],[]]',
+            "[[[0,5]],[],[],[],[],[],[]]",
+            "[[],[[0,9]],[],[],[],[],[]]",
+            "[[],[],[[0,99]],[],[],[],[]]",
+            "[[],[],[],[],[[0,-5]],[],[]]",
+            "[[],[],[],[],[],[[99,true]],[]]",
+        ):
+            tab.evaluate("(state) => localStorage.setItem('imgcluster plan ' + '0'.repeat(24), state)", state)
+            tab.reload()
+            tab.wait_for_selector("html[data-state=ready]")
+            assert tab.locator("#plan-open").inner_text() == "Plan"
+        assert page.console == []
+
+    def test_without_storage_the_page_says_so_and_works(self, tmp_path: Path, browser: Any) -> None:
+        path = tmp_path / "page.html"
+        path.write_text(render(example_page(LABELS)), encoding="utf-8")
+        context = browser.new_context()
+        context.add_init_script(
+            "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('', 'SecurityError') } })"
+        )
+        tab = context.new_page()
+        errors: list[str] = []
+        tab.on("pageerror", lambda error: errors.append(str(error)))
+        asked: list[str] = []
+        tab.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+        tab.goto(path.as_uri())
+        tab.wait_for_selector("html[data-state=ready]")
+        tick(tiles(tab, 0).nth(1))
+        tab.click("#selection-pin")
+        tab.click("#plan-open")
+        assert tab.locator("#plan-not-stored").is_visible()
+        tab.reload()
+        assert asked == ["beforeunload"]
+        tab.wait_for_selector("html[data-state=ready]")
+        assert tab.locator("#plan-open").inner_text() == "Plan"
+        assert errors == []
+        context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_bar_fits_and_covers_no_part_of_itself(show_example: Callable[..., Any], width: int) -> None:
+    page = show_example({"viewport": {"width": width, "height": 844}, "color_scheme": "dark"})
+    tab = page.tab
+    tick(tiles(tab, 0).nth(1))
+    for dialog in (False, True):
+        if dialog:
+            open_cluster(tab, 0)
+            page.expect(tab.locator("#cluster-dialog > #selection")).to_be_visible()
+        box = tab.locator("#selection").bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+        assert box["y"] + box["height"] <= 844
+        assert box["height"] < 200
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    tab.keyboard.press("Escape")
+    page.expect(tab.locator("body > #selection")).to_be_visible()
+
+
+def test_a_plan_of_all_kinds_is_applied(tmp_path: Path, tiny_encoder: Path, show: Callable[..., Any]) -> None:
+    paint(tmp_path / "pictures", per_folder=8)
+    out = tmp_path / "out"
+    imgcluster.run([tmp_path / "pictures"], workspace=out, encoder=tiny_encoder, device="cpu", k=3)
+    tab = show(out / "report.html").tab
+    shown = open_cluster(tab, 0)
+    for number, action in enumerate(("new", "reject", "pin")):
+        tick(shown.nth(number))
+        tab.click(f"#selection-{action}")
+        if action == "new":
+            tab.press("#selection-name", "Enter")
+    tab.keyboard.press("Escape")
+    open_cluster(tab, 1)
+    tab.select_option("#split", "2")
+    file = tmp_path / "plan.json"
+    file.write_text(json.dumps(saved_plan(tab)), encoding="utf-8")
+    summary = imgcluster.apply(file, workspace=out)
+    assert (summary.created, summary.split, summary.unsorted, summary.pinned) == (1, 1, 1, 1)
+    again = show(out / "report.html").tab
+    assert again.locator("#clusters > article").count() == 6
+    shutil.rmtree(out)
