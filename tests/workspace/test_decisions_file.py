@@ -31,7 +31,9 @@ class TestDecisions:
         assert not path.exists()
 
     def test_images_are_found_by_content_and_by_path(self) -> None:
-        decisions = Decisions(images=dict.fromkeys([(A, "/a"), (B, "/b"), (B, "/b2"), (C, "/gone")], DecidedImage(1, "pinned")))
+        decisions = Decisions(
+            images=dict.fromkeys([(A, "/a"), (B, "/b"), (B, "/b2"), (C, "/gone")], DecidedImage(1, "pinned"))
+        )
         # One copy of B has its path, the other was renamed; /a was edited.
         rows = decisions.rows([D, B, B], ["/a", "/b2", "/z"])
         assert rows == {0: (A, "/a"), 1: (B, "/b2"), 2: (B, "/b")}
