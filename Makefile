@@ -44,7 +44,7 @@ docs: $(TEST_ENV)/done
 # Without Chromium the tests of the page fail instead of being skipped.
 unit: export IMGCLUSTER_REQUIRE_BROWSER := 1
 unit: $(TEST_ENV)/done
-	$(TEST_ENV)/$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	$(TEST_ENV)/$(BIN)/python -m pytest -n 3 --dist worksteal
 
 $(DEMO_ENV)/done: $(SETUP)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "imgcluster needs Python 3.10 or newer; say which: make PYTHON=python3.12")'
