@@ -47,7 +47,7 @@ class Alignment:
     correlations: _Floats
 
 
-def turn(images: npt.NDArray[np.generic], orientation: int) -> npt.NDArray[np.generic]:
+def turn(images: _Floats, orientation: int) -> _Floats:
     """Return square images ``(n, side, side, …)`` mirrored and turned; 0 leaves them as they are."""
     if orientation & 4:
         images = images.swapaxes(1, 2)
@@ -94,16 +94,16 @@ def refine(
     """
     count = len(first)
     frames = frames.copy()
-    weights = np.empty(0, np.float32)
+    weights = np.ones((1, 1, 1), np.float32)
     for step in range(steps + 1):
         moved, mask = resample(first, frames)
-        weights = mask if step == 0 else mask * weights
+        weights = mask * weights
         gain, bias, correlations = _fit_gray_values(moved, second, weights)
         if step == steps:
             break
         residual = second - gain * moved - bias
         deviation = np.sqrt(_mean(residual**2, weights)) + _LEAST_DEVIATION
-        weights = mask / (1 + (residual / (_OUTLIER * deviation)) ** 2)
+        weights = np.asarray(mask / (1 + (residual / (_OUTLIER * deviation)) ** 2), np.float32)
         jacobian = _jacobian(moved, gain, frames)
         weighted = jacobian * weights.reshape(count, 1, -1)
         normal = (weighted @ jacobian.transpose(0, 2, 1)).astype(np.float64)
@@ -168,7 +168,7 @@ def _hypotheses() -> Iterator[tuple[float, float, float, float]]:
                 yield 1 / part, -across / part, 1 / part, -down / part
 
 
-def _normalized(images: npt.NDArray[np.generic], mask: _Floats) -> _Floats:
+def _normalized(images: _Floats, mask: _Floats) -> _Floats:
     """Return images as rows of mean 0 and length 1, of what is inside the mask."""
     rows = images.reshape(len(images), -1)
     weights = mask.ravel()
@@ -182,11 +182,11 @@ def _fit_gray_values(moved: _Floats, second: _Floats, weights: _Floats) -> tuple
     one, other = moved - mean_moved, second - mean_second
     variance, other_variance = _mean(one**2, weights), _mean(other**2, weights)
     covariance = _mean(one * other, weights)
-    gain = (covariance / np.maximum(variance, 1e-6)).clip(*_GAINS)
+    gain = np.asarray((covariance / np.maximum(variance, 1e-6)).clip(*_GAINS), np.float32)
     correlations = covariance / np.maximum(np.sqrt(variance * other_variance), 1e-6)
-    return gain, mean_second - gain * mean_moved, correlations[:, 0, 0]
+    return gain, mean_second - gain * mean_moved, np.asarray(correlations[:, 0, 0], np.float32)
 
 
 def _mean(values: _Floats, weights: _Floats) -> _Floats:
     total = np.einsum("phw,phw->p", values, weights) / (weights.sum(axis=(1, 2)) + 1e-9)
-    return total.astype(np.float32)[:, None, None]
+    return np.asarray(total[:, None, None], np.float32)

@@ -177,7 +177,7 @@ def _blocks(images: _Floats) -> _Floats:
     count, side = images.shape[:2]
     block = side // _BLOCKS
     parts = images.reshape(count, _BLOCKS, block, _BLOCKS, block).transpose(0, 1, 3, 2, 4)
-    return parts.reshape(count, _BLOCKS**2, block**2)
+    return np.asarray(parts.reshape(count, _BLOCKS**2, block**2), np.float32)
 
 
 def _colors_fit(
@@ -187,13 +187,14 @@ def _colors_fit(
     frames: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.bool_]:
     """Return where hardly any part of the one image has another hue than in the other; gray has no hue."""
-    values = (colors.astype(np.float32) - 128) / 127
-    parts = [resample(np.ascontiguousarray(values[pairs[:, 0], :, :, channel]), frames) for channel in (0, 1)]
+    first, second = ((colors[pairs[:, column]].astype(np.float32) - 128) / 127 for column in (0, 1))
+    parts = [resample(np.ascontiguousarray(first[..., channel]), frames) for channel in (0, 1)]
     mask = parts[0][1]
-    one, other = np.stack([part for part, _ in parts], axis=3), _turned(values[pairs[:, 1]], orientations)
+    one, other = np.stack([part for part, _ in parts], axis=3), _turned(second, orientations)
     strengths = np.linalg.norm(one, axis=3), np.linalg.norm(other, axis=3)
     cosine = (one * other).sum(axis=3) / np.maximum(strengths[0] * strengths[1], 1e-6)
     both = np.minimum(*strengths)
     another = mask * both * (both > _LEAST_COLOR) * (cosine < _SAME_HUE)
     colorful = mask * np.maximum(*strengths)
-    return another.sum(axis=(1, 2)) <= _ANOTHER_HUE * np.maximum(colorful.sum(axis=(1, 2)), 1e-6)
+    share = another.sum(axis=(1, 2)) / np.maximum(colorful.sum(axis=(1, 2)), 1e-6)
+    return np.asarray(share <= _ANOTHER_HUE, np.bool_)

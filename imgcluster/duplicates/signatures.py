@@ -51,7 +51,7 @@ def pooled(gray: npt.NDArray[np.uint8], side: int) -> Vectors:
     """Return gray values averaged to ``float32 (n, side, side)`` in [0, 1]; `side` divides `SIDE`."""
     block = SIDE // side
     blocks = gray.reshape(len(gray), side, block, side, block)
-    return (blocks.mean(axis=(2, 4), dtype=np.float32) / 255).astype(np.float32)
+    return np.asarray(blocks.mean(axis=(2, 4), dtype=np.float32) / 255, np.float32)
 
 
 def orientation_invariants(gray: npt.NDArray[np.uint8]) -> Vectors:
