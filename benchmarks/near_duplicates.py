@@ -113,7 +113,9 @@ def find_with_fastdup(folder: Path) -> dict[str, Pairs]:
     run.run(threshold=min(SIMILARITIES), overwrite=True)
     table = run.similarity()
     columns = ("filename_from", "filename_to", "distance")
-    rows = [(Path(one).name, Path(other).name, value) for one, other, value in zip(*map(table.get, columns))]
+    rows = [
+        (Path(one).name, Path(other).name, value) for one, other, value in zip(*map(table.get, columns), strict=True)
+    ]
     return {
         f"fastdup, similarity ≥ {limit}": {(min(a, b), max(a, b)) for a, b, value in rows if value >= limit}
         for limit in SIMILARITIES
