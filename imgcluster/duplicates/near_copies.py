@@ -102,15 +102,27 @@ def _agreement(signatures: Signatures, pairs: _Pairs) -> _Floats:
         return scores
     one = _smoothed(signatures.gray[pairs[rows, 0]])
     other = _turned(_smoothed(signatures.gray[pairs[rows, 1]]), found.orientations)
-    frames, _ = refine(one, other, frames, steps=_FINE_STEPS)
-    fits = _frames_fit(frames, _TOLERANCE) & _sides_fit(frames, found.orientations, signatures.sizes, pairs[rows])
-    colors = _colors_fit(signatures.color, pairs[rows], found.orientations, frames)
-    scores[rows] = np.where(fits & colors, _structure(one, other, frames), 0)
+    # Compared where the smaller part is seen in the larger, so that the edges of a frame or a cut do not count.
+    swap = frames[:, 0] * frames[:, 2] < 1
+    one[swap], other[swap] = other[swap], one[swap]
+    frames, _ = refine(one, other, _swapped(frames, swap), steps=_FINE_STEPS)
+    fits, share = _frames_fit(frames, _TOLERANCE), _structure(one, other, frames)
+    frames = _swapped(frames, swap)
+    fits &= _sides_fit(frames, found.orientations, signatures.sizes, pairs[rows])
+    fits &= _colors_fit(signatures.color, pairs[rows], found.orientations, frames)
+    scores[rows] = np.where(fits, share, 0)
     return scores
 
 
 def _taken(alignment: Alignment, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Alignment:
     return Alignment(alignment.orientations[rows], alignment.frames[rows], alignment.correlations[rows])
+
+
+def _swapped(frames: npt.NDArray[np.float64], rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Return frames of the first images in the second ones for some rows, and the others as they are."""
+    scales, offsets = frames[:, ::2], frames[:, 1::2]
+    inverse = np.stack([1 / scales, -offsets / scales], axis=2).reshape(-1, 4)
+    return np.where(rows[:, None], inverse, frames)
 
 
 def _turned(images: _Floats, orientations: npt.NDArray[np.int64]) -> _Floats:
@@ -187,7 +199,7 @@ def _colors_fit(
     frames: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.bool_]:
     """Return where hardly any part of the one image has another hue than in the other; gray has no hue."""
-    first, second = ((colors[pairs[:, column]].astype(np.float32) - 128) / 127 for column in (0, 1))
+    first, second = ((colors[pairs[:, column]].astype(np.float32) - 128) / np.float32(127) for column in (0, 1))
     parts = [resample(np.ascontiguousarray(first[..., channel]), frames) for channel in (0, 1)]
     mask = parts[0][1]
     one, other = np.stack([part for part, _ in parts], axis=3), _turned(second, orientations)
