@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     )
     from imgcluster.options import ClusterOptions, EmbedOptions, EncoderOptions
     from imgcluster.progress import Progress
+    from imgcluster.workspace.table_columns import DuplicateRow
 
 _HOME: Final = {
     "__version__": "_version",
@@ -83,6 +84,7 @@ _HOME: Final = {
     "compare_encoders": "commands.compare_encoders",
     "DoctorSummary": "commands.doctor",
     "doctor": "commands.doctor",
+    "DuplicateRow": "workspace.table_columns",
     "DuplicatesSummary": "commands.duplicates",
     "duplicates": "commands.duplicates",
     "EmbedSummary": "commands.embed",
@@ -126,6 +128,7 @@ __all__ = [
     "Comparison",
     "DeviceError",
     "DoctorSummary",
+    "DuplicateRow",
     "DuplicatesSummary",
     "EmbedOptions",
     "EmbedSummary",

@@ -70,7 +70,7 @@ STAGES = (
     "images",
     "encoders",
     "features",
-    "duplicates",
+    "copies",
     "clustering",
     "evaluation",
     "placement",

@@ -14,9 +14,9 @@ from imgcluster.commands.page import current_paths
 from imgcluster.commands.replace_results import read_placement
 from imgcluster.commands.signatures import load_signatures
 from imgcluster.commands.stopwatch import Stopwatch
-from imgcluster.duplicates.groups import Group, best_first, group_around_best, propose_pairs
-from imgcluster.duplicates.near_copies import NEAR_COPY, agreement
-from imgcluster.duplicates.signatures import orientation_invariants
+from imgcluster.copies.groups import Group, best_first, group_around_best, propose_pairs
+from imgcluster.copies.near_copies import NEAR_COPY, agreement
+from imgcluster.copies.signatures import orientation_invariants
 from imgcluster.errors import WorkspaceError
 from imgcluster.features.duplicate_vectors import find_duplicates
 from imgcluster.features.nearest import nearest_images

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.duplicates.signatures import COLOR_SIDE, SIDE, SIGNATURE_SPEC, Signatures, signature
+from imgcluster.copies.signatures import COLOR_SIDE, SIDE, SIGNATURE_SPEC, Signatures, signature
 from imgcluster.fileio.path_text import to_text
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import FoundFile

@@ -15,8 +15,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.duplicates.alignment import Alignment, find_alignment, refine, resample, turn
-from imgcluster.duplicates.signatures import Signatures, pooled
+from imgcluster.copies.alignment import Alignment, find_alignment, refine, resample, turn
+from imgcluster.copies.signatures import Signatures, pooled
 
 __all__ = ["NEAR_COPY", "agreement"]
 
