@@ -51,5 +51,5 @@ def _show(summary: DuplicatesSummary) -> None:
             f"{counted(summary.not_compared, 'image')} not compared, because the files are missing or have changed: "
             "run imgcluster embed again."
         )
-    if summary.report and copies:
-        echo(f"Nothing was moved. Choose what to set aside on the page: {summary.report}")
+    if copies:
+        echo(f"No file was changed. Table: {summary.table}")
