@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from imgcluster.features.centroids import evenly_spaced
 from imgcluster.features.neighbors import nearest_neighbors
-from imgcluster.features.reduce import principal_components
+from imgcluster.features.reduce import searchable
 from imgcluster.types import Labels, Layer, Vectors
 
 __all__ = ["assign_new", "similar_unsorted"]
@@ -26,11 +26,6 @@ _NEIGHBORS: Final = 20
 _NEW_SHARE: Final = 0.3
 _CHANCE: Final = 0.05
 _SAMPLE: Final = 1000
-
-# Searches among many vectors look at the directions of largest variance only.
-_PAIR_BUDGET: Final = 2e11
-_DIRECTIONS: Final = 100
-_PCA_SAMPLE: Final = 5000
 
 
 def assign_new(
@@ -68,7 +63,7 @@ def assign_new(
     order = np.arange(len(vectors)) if order is None else order
     sample = order[~new[order]]
     sample = sample[evenly_spaced(len(sample), min(len(sample), _SAMPLE))]
-    vectors = _reduced(vectors, len(rows) + len(sample), order, seed)
+    vectors = searchable(vectors, len(rows) + len(sample), order, seed=seed)
     votes = _votes(vectors[known], labels[known], vectors[rows])
     best = votes.argsort(axis=1, kind="stable")[:, ::-1]
     winners = best[:, 0] - 1  # the first column is that of −1
@@ -96,15 +91,8 @@ def similar_unsorted(vectors: Vectors, labels: Labels, *, order: _Rows | None = 
     if len(rows) < 2:
         return rows[:0]
     order = np.arange(len(vectors)) if order is None else order
-    vectors = _reduced(vectors, len(rows), order, seed)
+    vectors = searchable(vectors, len(rows), order, seed=seed)
     return np.asarray(rows[_share_among_nearest(vectors, labels < 0, rows) >= _NEW_SHARE], dtype=np.int64)
-
-
-def _reduced(vectors: Vectors, queries: int, order: _Rows, seed: int) -> Vectors:
-    if queries * len(vectors) * vectors.shape[1] <= _PAIR_BUDGET or vectors.shape[1] <= _DIRECTIONS:
-        return vectors
-    basis = vectors[order[evenly_spaced(len(order), min(len(order), _PCA_SAMPLE))]]
-    return principal_components(basis, vectors, _DIRECTIONS, seed)
 
 
 def _votes(known: Vectors, labels: Labels, queries: Vectors) -> npt.NDArray[np.float64]:
@@ -132,7 +120,5 @@ def _unlike_all(vectors: Vectors, new: npt.NDArray[np.bool_], rows: _Rows, sampl
 def _share_among_nearest(vectors: Vectors, chosen: npt.NDArray[np.bool_], rows: _Rows) -> npt.NDArray[np.float64]:
     """Return the share of `chosen` images among the nearest neighbors of each of `rows`, itself excluded."""
     neighbors = min(_NEIGHBORS, len(vectors) - 1)
-    _, nearest = nearest_neighbors(vectors, neighbors + 1, queries=vectors[rows])
-    own = nearest == rows[:, None]
-    own[~own.any(axis=1), -1] = True  # among equal vectors the image itself need not be found
-    return np.asarray(chosen[nearest[~own].reshape(len(rows), neighbors)].mean(axis=1))
+    _, nearest = nearest_neighbors(vectors, neighbors, rows=rows)
+    return np.asarray(chosen[nearest].mean(axis=1))

@@ -28,14 +28,19 @@ from imgcluster.workspace.names import write_names
 from imgcluster.workspace.plan_file import Plan, read_plan
 from imgcluster.workspace.plans import PlanResult, apply_plan, split_clusters
 from imgcluster.workspace.result_tables import rounded
-from imgcluster.workspace.results import Results, encoder_identity, encoder_metric, read_results, read_tables
+from imgcluster.workspace.results import (
+    HIGHEST_CLUSTER,
+    Results,
+    encoder_identity,
+    encoder_metric,
+    read_results,
+    read_tables,
+)
 from imgcluster.workspace.shards import Embeddings, load
 from imgcluster.workspace.table_columns import ASSIGNMENTS, CLUSTERS, ClusterRow, row_of
 
 __all__ = ["ApplySummary", "apply"]
 
-# The highest number that a cluster ever had, in metrics.json: the number of a merged cluster is not used again.
-_HIGHEST: Final = "highest_cluster"
 # Enough for a million corrected images with long paths.
 _LARGEST_PLAN: Final = 1 << 28
 
@@ -150,7 +155,7 @@ def _read(file: Path) -> Plan:
 
 def _result(plan: Plan, before: Results, embeddings: Embeddings, *, name: str) -> PlanResult:
     """Return the clustering after a plan."""
-    highest = int(before.metrics.get(_HIGHEST, -1))
+    highest = int(before.metrics.get(HIGHEST_CLUSTER, -1))
     seed = int(before.metrics["options"]["seed"])
 
     def split(rows: npt.NDArray[np.int64], parts: int) -> npt.NDArray[np.int64]:
@@ -197,7 +202,9 @@ def _publish(
             "clusters": len(tables.clusters),
             "noise": int((after.clusters < 0).sum()),
             "layers": _layers_after(metrics, len(tables.clusters)),
-            _HIGHEST: max(int(metrics.get(_HIGHEST, -1)), *before.clusters.tolist(), *after.clusters.tolist()),
+            HIGHEST_CLUSTER: max(
+                int(metrics.get(HIGHEST_CLUSTER, -1)), *before.clusters.tolist(), *after.clusters.tolist()
+            ),
             "silhouette": rounded(tables.measures.silhouette),
             "silhouette_sample": tables.measures.silhouette_sample,
         }

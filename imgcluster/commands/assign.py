@@ -18,7 +18,7 @@ from imgcluster.commands.cluster import ClusterSummary
 from imgcluster.commands.cluster_warnings import quality
 from imgcluster.commands.last_clustering import folder_names, keep_last_clustering, read_last_clustering
 from imgcluster.commands.page import with_normalized_lengths
-from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish
+from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish, summary_fields
 from imgcluster.commands.replace_results import read_placement, require_not_moved
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.errors import WorkspaceError
@@ -26,12 +26,11 @@ from imgcluster.evaluation.internal import measure
 from imgcluster.features.normalize import normalize_features
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
-from imgcluster.placement import PlacementResult
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Clustering, Layer, Vectors
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
-from imgcluster.workspace.results import Results, encoder_identity, encoder_metric, with_options
+from imgcluster.workspace.results import HIGHEST_CLUSTER, Results, encoder_identity, encoder_metric, with_options
 from imgcluster.workspace.shards import Embeddings, load
 from imgcluster.workspace.table_columns import row_of
 
@@ -116,7 +115,7 @@ def assign(
             keep_last_clustering(workspace)
             placed = publish(workspace, found, journal, watch, on_progress)
     return AssignSummary(
-        **_clustering_fields(workspace, found, placed, watch, dry_run=dry_run),
+        **summary_fields(workspace, found, placed, watch, dry_run=dry_run),
         assigned=int((grown.layer.labels[grown.new] >= 0).sum()),
         unsorted=int((grown.layer.labels[grown.new] < 0).sum()),
         similar_unsorted=grown.similar,
@@ -161,6 +160,7 @@ def _grow(last: Results, embeddings: Embeddings, vectors: Vectors, *, new_cluste
     added = assign_new(vectors, labels, new, stability, order=order)
     labels[new], confidence[new], runner_up[new] = added.labels, added.confidence, added.runner_up
     similar = similar_unsorted(vectors, labels, order=order)
+    similar = similar[~_decided_unsorted(last, embeddings)[similar]]
     created: tuple[int, ...] = ()
     if new_clusters and len(similar) >= _SMALLEST_GROUP:
         groups, values = _groups(vectors[similar])
@@ -172,11 +172,21 @@ def _grow(last: Results, embeddings: Embeddings, vectors: Vectors, *, new_cluste
     return _Grown(Layer(labels, confidence, runner_up), new, stability, created, len(similar))
 
 
+def _decided_unsorted(last: Results, embeddings: Embeddings) -> npt.NDArray[np.bool_]:
+    """Return which images the user put into no cluster, ``bool (n,)``; they stay there."""
+    decided = {
+        location
+        for path, location in zip(last.paths, last.locations, strict=True)
+        if last.decisions.get(path) == "unsorted"
+    }
+    return np.array([location in decided for location in embeddings.locations], dtype=bool)
+
+
 def _stability(last: Results) -> tuple[float | None, ...]:
     """Return the stability of each cluster up to the highest number, also of numbers that are no longer in use."""
-    values = {number: row.get("stability") for number, row in last.rows.items()}
-    highest = max((*values, int(last.metrics.get("highest_cluster", -1))), default=-1)
-    return tuple(float(values[number] or "nan") if values.get(number) else None for number in range(highest + 1))
+    texts = {number: row.get("stability", "") for number, row in last.rows.items()}
+    highest = max(*texts, int(last.metrics.get(HIGHEST_CLUSTER, -1)), -1)
+    return tuple(float(text) if (text := texts.get(number)) else None for number in range(highest + 1))
 
 
 def _groups(vectors: Vectors) -> tuple[Layer, tuple[float | None, ...]]:
@@ -226,7 +236,7 @@ def _evaluate(
         decisions=last.decisions,
         suggested_names={number: row.get("suggested_name", "") for number, row in last.rows.items()},
     )
-    growth = {"assigned": assigned, "highest_cluster": len(grown.stability) - 1}
+    growth = {"assigned": assigned, HIGHEST_CLUSTER: len(grown.stability) - 1}
     return Evaluated(
         options=last.metrics["options"],
         mode=last.metrics["options"].get("place", "symlink"),
@@ -253,25 +263,6 @@ def _advice(grown: _Grown, assigned: int, workspace: Workspace) -> Iterator[str]
             f"{assigned:,} of {images:,} images were added since the last clustering, and {unsorted:,} of the latest "
             f"{new:,} are unlike all clusters. A new clustering is advisable: {workspace.command('cluster')}"
         )
-
-
-def _clustering_fields(
-    workspace: Workspace, found: Evaluated, placed: PlacementResult, watch: Stopwatch, *, dry_run: bool
-) -> dict[str, Any]:
-    return {
-        **found.facts.fields,
-        "workspace": to_text(workspace.path),
-        "clusters": found.tables.rows,
-        "candidates": (),
-        "seed": int(found.options.get("seed", 0)),
-        "place": found.mode,
-        "placed": placed.counts,
-        "missing": len(placed.missing),
-        "report": "" if dry_run else to_text(workspace.report),
-        "dry_run": dry_run,
-        "seconds": watch.seconds,
-        "warnings": found.warnings(placed),
-    }
 
 
 def _summary(workspace: Workspace, last: Results, watch: Stopwatch, *, dry_run: bool) -> AssignSummary:

@@ -15,13 +15,12 @@ from imgcluster.clustering.settings import METHOD_OPTIONS
 from imgcluster.commands.cluster_warnings import about_encoder, about_groups, about_statistics, quality
 from imgcluster.commands.naming import suggested_names, vocabulary_of
 from imgcluster.commands.page import with_normalized_lengths
-from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish
+from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish, summary_fields
 from imgcluster.commands.replace_results import read_placement, require_not_moved
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.errors import WorkspaceError
 from imgcluster.evaluation.internal import measure
 from imgcluster.features.reduce import choose_reduction
-from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, with_changes
 from imgcluster.placement import PlaceMode, check_mode
 from imgcluster.progress import OnProgress, Progress, ignore_progress
@@ -150,20 +149,7 @@ def cluster(
         watch.lap("measure")
 
         placed = found.preview() if dry_run else publish(workspace, found, journal, watch, on_progress)
-    return ClusterSummary(
-        **found.facts.fields,
-        workspace=to_text(workspace.path),
-        clusters=found.tables.rows,
-        candidates=found.tables.clustering.candidates,
-        seed=request.options.seed,
-        place=request.mode,
-        placed=placed.counts,
-        missing=len(placed.missing),
-        report="" if dry_run else to_text(workspace.report),
-        dry_run=dry_run,
-        seconds=watch.seconds,
-        warnings=found.warnings(placed),
-    )
+    return ClusterSummary(**summary_fields(workspace, found, placed, watch, dry_run=dry_run))
 
 
 def _fit(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from imgcluster.clustering import METHODS
 from imgcluster.errors import WorkspaceError
@@ -13,12 +14,14 @@ from imgcluster.placement import UNSORTED_FOLDER, FolderName, folder_name, group
 from imgcluster.workspace.folder import Workspace, read_json
 from imgcluster.workspace.results import SORT, Results, read_tables
 
-__all__ = ["folder_names", "has_clustering", "keep_last_clustering", "read_last_clustering"]
+__all__ = ["folder_names", "keep_last_clustering", "last_metrics", "read_last_clustering"]
+
+_REMEDY: Final = "run imgcluster cluster again"
 
 
-def has_clustering(workspace: Workspace) -> bool:
-    """Return whether the workspace holds a clustering, of its embeddings as they are or as they were."""
-    return workspace.metrics.exists() or (workspace.outdated / workspace.metrics.name).exists()
+def last_metrics(workspace: Workspace) -> dict[str, Any]:
+    """Return ``metrics.json`` of the last clustering, of the embeddings as they are or were; empty if there is none."""
+    return read_json(_folder(workspace) / workspace.metrics.name, _REMEDY)
 
 
 def read_last_clustering(workspace: Workspace) -> Results:
@@ -27,17 +30,20 @@ def read_last_clustering(workspace: Workspace) -> Results:
     Raises:
         WorkspaceError: Nothing is clustered yet, or a table is damaged.
     """
-    folder = workspace.path if workspace.metrics.exists() else workspace.outdated
-    path = folder / workspace.metrics.name
-    if not path.exists():
+    folder, metrics = _folder(workspace), last_metrics(workspace)
+    if not metrics:
         raise WorkspaceError(f"nothing is clustered in {workspace.path} yet: run imgcluster cluster first")
-    results = read_tables(workspace, read_json(path, "run imgcluster cluster again"), folder=folder)
+    results = read_tables(workspace, metrics, folder=folder)
     if len(results.locations) != results.metrics.get("images"):
         raise WorkspaceError(
             f"the tables in {folder} are not those of its metrics.json: run imgcluster embed again, then assign, or "
             "run imgcluster cluster"
         )
     return results
+
+
+def _folder(workspace: Workspace) -> Path:
+    return workspace.path if workspace.metrics.exists() else workspace.outdated
 
 
 def keep_last_clustering(workspace: Workspace) -> None:

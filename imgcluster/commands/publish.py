@@ -12,6 +12,7 @@ from imgcluster.commands.page import write_page
 from imgcluster.commands.replace_results import replacing_results
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.fileio.csv_tables import write_table
+from imgcluster.fileio.path_text import to_text
 from imgcluster.placement import FolderName, Journal, PlacementResult, PlaceMode, folder_name, place, plan_placement
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.types import Candidate
@@ -20,7 +21,7 @@ from imgcluster.workspace.result_tables import ClusteringTables
 from imgcluster.workspace.results import IMPORTED
 from imgcluster.workspace.table_columns import CANDIDATES
 
-__all__ = ["ClusteringMetrics", "Evaluated", "publish"]
+__all__ = ["ClusteringMetrics", "Evaluated", "publish", "summary_fields"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +120,26 @@ def publish(
         record |= {"placed": placed.counts, "seconds": watch.stages}
         workspace.write_manifest(found.manifest | {"cluster": record})
     return placed
+
+
+def summary_fields(
+    workspace: Workspace, found: Evaluated, placed: PlacementResult, watch: Stopwatch, *, dry_run: bool
+) -> dict[str, Any]:
+    """Return the fields of `ClusterSummary` for a clustering that was published, or would be."""
+    return {
+        **found.facts.fields,
+        "workspace": to_text(workspace.path),
+        "clusters": found.tables.rows,
+        "candidates": found.tables.clustering.candidates,
+        "seed": int(found.options["seed"]),
+        "place": found.mode,
+        "placed": placed.counts,
+        "missing": len(placed.missing),
+        "report": "" if dry_run else to_text(workspace.report),
+        "dry_run": dry_run,
+        "seconds": watch.seconds,
+        "warnings": found.warnings(placed),
+    }
 
 
 def _place(workspace: Workspace, found: Evaluated, on_progress: OnProgress) -> PlacementResult:

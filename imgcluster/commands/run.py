@@ -15,7 +15,7 @@ from typing import Any
 from imgcluster.commands.assign import assign
 from imgcluster.commands.cluster import ClusterSummary, cluster, resolve
 from imgcluster.commands.embed import EmbedSummary, embed, refuse_own_output
-from imgcluster.commands.last_clustering import has_clustering, read_last_clustering
+from imgcluster.commands.last_clustering import last_metrics
 from imgcluster.commands.naming import NO_VOCABULARY
 from imgcluster.commands.replace_results import read_placement, require_not_moved
 from imgcluster.commands.text import require_text
@@ -94,9 +94,9 @@ def run(
 
 def _continues(workspace: Workspace, options: ClusterOptions) -> bool:
     """Return whether the workspace has a clustering, and `options` do not ask for another one."""
-    if not has_clustering(workspace):
+    last = last_metrics(workspace)
+    if not last:
         return False
-    last = read_last_clustering(workspace).metrics
     defaults = dataclasses.asdict(ClusterOptions())
     given = dataclasses.asdict(options)
     recorded = {name: last["options"].get(name, value) for name, value in defaults.items()}

@@ -68,8 +68,10 @@ class CountGraph:
     components: int
 
 
-def nearest_neighbors(vectors: Vectors, count: int, *, queries: Vectors | None = None) -> tuple[_Floats, _Indices]:
-    """Return the `count` nearest vectors of every vector, or of every query, by Euclidean distance.
+def nearest_neighbors(
+    vectors: Vectors, count: int, *, queries: Vectors | None = None, rows: _Indices | None = None
+) -> tuple[_Floats, _Indices]:
+    """Return the `count` nearest vectors of every vector, of some of them, or of every query, by Euclidean distance.
 
     The search is exact and gives the same result on every run, whatever the number of processors. On vectors of length
     1 the order is that of the cosine.
@@ -78,6 +80,7 @@ def nearest_neighbors(vectors: Vectors, count: int, *, queries: Vectors | None =
         vectors: ``float32 (n, d)``, the vectors to search.
         count: The number of neighbors: less than n, or at most n with `queries`.
         queries: ``float32 (m, d)``; by default the vectors themselves, each of which is then not its own neighbor.
+        rows: ``int64 (m,)``, the vectors to find neighbors of, instead of `queries`; by default all.
 
     Returns:
         Distances ``float64 (m, count)``, ascending, and indices ``int64 (m, count)``.
@@ -85,7 +88,11 @@ def nearest_neighbors(vectors: Vectors, count: int, *, queries: Vectors | None =
     from sklearn.neighbors import NearestNeighbors
 
     algorithm = "kd_tree" if vectors.shape[1] <= _TREE_DIMENSIONS else "brute"
-    targets = vectors if queries is None else queries
+    targets = vectors if rows is None else vectors[rows]
+    if queries is not None:
+        targets = queries
+    elif rows is None:
+        rows = np.arange(len(vectors))
     search = NearestNeighbors(n_neighbors=count + (queries is None), algorithm=algorithm).fit(vectors)
 
     def search_chunk(start: int) -> tuple[Any, Any]:
@@ -99,10 +106,10 @@ def nearest_neighbors(vectors: Vectors, count: int, *, queries: Vectors | None =
         chunks = list(pool.map(search_chunk, range(0, len(targets), _CHUNK_ROWS)))
     distances = np.concatenate([chunk[0] for chunk in chunks]).astype(np.float64)
     indices = np.concatenate([chunk[1] for chunk in chunks]).astype(np.int64)
-    if queries is not None:
+    if rows is None:
         return distances, indices
     # Among equal vectors the first result need not be the vector itself.
-    own = indices == np.arange(len(targets))[:, None]
+    own = indices == rows[:, None]
     own[~own.any(axis=1), -1] = True
     return distances[~own].reshape(len(targets), count), indices[~own].reshape(len(targets), count)
 

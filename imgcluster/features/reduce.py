@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from imgcluster.errors import ClusteringError, UsageError
+from imgcluster.features.centroids import evenly_spaced
 from imgcluster.features.diffusion import diffusion_map
 from imgcluster.features.duplicate_vectors import find_duplicates
 from imgcluster.features.neighbors import (
@@ -32,6 +34,7 @@ __all__ = [
     "choose_reduction",
     "principal_components",
     "reduce",
+    "searchable",
 ]
 
 Reduction = Literal["auto", "none", "pca", "umap", "graph"]
@@ -53,6 +56,7 @@ _INTERPOLATED_FROM: Final = 5
 # hardly changes the clusters (benchmarks/graph_defaults.py).
 _PAIR_BUDGET: Final = 2e11
 _PAIR_DIMENSIONS: Final = 100
+_BASIS: Final = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,7 @@ def _graph(vectors: Vectors, seed: int) -> Reduced:
     if len(distinct) > _GRAPH_SAMPLE:
         sample = np.sort(np.random.default_rng(seed).choice(len(distinct), _GRAPH_SAMPLE, replace=False))
     projected = distinct
-    if len(sample) * len(distinct) * distinct.shape[1] > _PAIR_BUDGET and distinct.shape[1] > _PAIR_DIMENSIONS:
+    if _search_is_slow(distinct, len(sample)):
         projected = principal_components(distinct[sample], distinct, _PAIR_DIMENSIONS, seed)
     sampled = projected[sample] if len(sample) < len(projected) else projected
     # One search for both graphs; the cluster-count graph of a large set is one of samples, which are searched there.
@@ -155,6 +159,26 @@ def _interpolate(mapped: Vectors, sample: Vectors, vectors: Vectors) -> Vectors:
     for column in range(_INTERPOLATED_FROM):
         placed += weights[:, column, None] * mapped[indices[:, column]]
     return l2_normalize(placed.astype(np.float32))
+
+
+def searchable(vectors: Vectors, queries: int, order: npt.NDArray[np.int64], *, seed: int) -> Vectors:
+    """Return vectors for an exact neighbor search of so many queries, in fewer dimensions where it would be slow.
+
+    Args:
+        vectors: ``float32 (n, d)``.
+        queries: The number of queries.
+        order: ``int64 (n,)``, the rows in content order, from which a sample for principal components is taken.
+        seed: For principal components.
+    """
+    if not _search_is_slow(vectors, queries):
+        return vectors
+    basis = vectors[order[evenly_spaced(len(order), min(len(order), _BASIS))]]
+    return principal_components(basis, vectors, _PAIR_DIMENSIONS, seed)
+
+
+def _search_is_slow(vectors: Vectors, queries: int) -> bool:
+    count, dimensions = vectors.shape
+    return bool(queries * count * dimensions > _PAIR_BUDGET and dimensions > _PAIR_DIMENSIONS)
 
 
 def principal_components(vectors: Vectors, queries: Vectors, target: int, seed: int) -> Vectors:

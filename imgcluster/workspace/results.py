@@ -20,6 +20,7 @@ from imgcluster.workspace.shards import contents
 from imgcluster.workspace.table_columns import ASSIGNMENTS
 
 __all__ = [
+    "HIGHEST_CLUSTER",
     "IMPORTED",
     "SORT",
     "Results",
@@ -32,6 +33,9 @@ __all__ = [
 
 IMPORTED: Final = "imported"
 """The name of the encoder of vectors that another program computed."""
+
+HIGHEST_CLUSTER: Final = "highest_cluster"
+"""The key in ``metrics.json`` of the highest number that a cluster ever had; numbers are not used again."""
 
 SORT: Final = "sort"
 """The method in ``metrics.json`` of images that were sorted into described groups."""

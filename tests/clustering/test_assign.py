@@ -55,8 +55,8 @@ def test_neighbors_in_no_cluster_vote_too() -> None:
 
 
 def test_a_large_collection_is_searched_in_fewer_directions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imgcluster.clustering.assign._PAIR_BUDGET", 0)
-    monkeypatch.setattr("imgcluster.clustering.assign._DIRECTIONS", 4)
+    monkeypatch.setattr("imgcluster.features.reduce._PAIR_BUDGET", 0)
+    monkeypatch.setattr("imgcluster.features.reduce._PAIR_DIMENSIONS", 4)
     points, truth, new = grown([50, 40, 30])
     assert (assign_new(points, truth, new, [1.0] * 3).labels == truth[new]).all()
 

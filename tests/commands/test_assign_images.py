@@ -116,6 +116,18 @@ def test_images_unlike_all_clusters_are_unsorted_and_become_a_cluster(grown: Pat
     assert {path: number for path, number in after.items() if path not in yellow}.items() <= before.items()
 
 
+def test_images_that_the_user_put_into_no_cluster_stay_there(grown: Path, tiny_encoder: Path) -> None:
+    add_yellow(grown.parent / "in", 12)
+    embed(grown, tiny_encoder)
+    imgcluster.assign(workspace=grown)
+    identity = pages.read(grown / "report.html").document["identity"]
+    plan = {"imgcluster_plan": 1, "clustering": identity, "unsorted": ["yellow/00.png", "yellow/01.png"]}
+    (grown.parent / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    imgcluster.apply(grown.parent / "plan.json", workspace=grown)
+    imgcluster.assign(workspace=grown, new_clusters=True)
+    assert {path for path, number in clusters(grown).items() if number == "-1"} == {"yellow/00.png", "yellow/01.png"}
+
+
 def test_where_nothing_is_new_nothing_is_written(grown: Path, tiny_encoder: Path) -> None:
     embed(grown, tiny_encoder)
     imgcluster.assign(workspace=grown)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from example_pages import example_page
+from imgcluster.report.page import render
 
 # WebGL without a graphics card; no sandbox, because containers run tests as root.
 ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
@@ -95,3 +98,15 @@ def show(browser: Any) -> Iterator[Callable[..., Opened]]:
     yield open_page
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def show_example(tmp_path: Path, show: Callable[..., Opened]) -> Callable[..., Opened]:
+    """Return a function that opens `example_page`; `options` are those of a Playwright context."""
+
+    def open_example(labels: Sequence[int], options: dict[str, Any] | None = None, **changes: Any) -> Opened:
+        path = tmp_path / "page.html"
+        path.write_text(render(example_page(labels, **changes)), encoding="utf-8")
+        return show(path, **(options or {}))
+
+    return open_example

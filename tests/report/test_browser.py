@@ -19,7 +19,6 @@ from PIL import Image
 
 import imgcluster
 from example_pages import TILE_COLOR, example_page
-from imgcluster.report.page import render
 from samples import paint
 
 HOSTILE = [
@@ -51,18 +50,6 @@ def made(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
 def opened(made: Path, show: Callable[..., Any]) -> Any:
     """The page, opened once for all tests that leave it as it was."""
     return show(made / "out/report.html")
-
-
-@pytest.fixture
-def show_example(tmp_path: Path, show: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that opens `example_page`; `options` are those of a Playwright context."""
-
-    def open_example(labels: list[int], options: dict[str, Any] | None = None, **changes: Any) -> Any:
-        path = tmp_path / "page.html"
-        path.write_text(render(example_page(labels, **changes)), encoding="utf-8")
-        return show(path, **(options or {}))
-
-    return open_example
 
 
 @pytest.fixture

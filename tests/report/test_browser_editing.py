@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -27,15 +28,9 @@ POINTS = [
 
 
 @pytest.fixture
-def show_example(tmp_path: Path, show: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that opens a page of `LABELS`; `options` are those of a Playwright context."""
-
-    def open_example(options: dict[str, Any] | None = None, **changes: Any) -> Any:
-        path = tmp_path / "page.html"
-        path.write_text(render(example_page(LABELS, points=POINTS, **changes)), encoding="utf-8")
-        return show(path, **(options or {}))
-
-    return open_example
+def show_example(show_example: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that opens a page of `LABELS`; its first argument is the options of a Playwright context."""
+    return functools.partial(show_example, LABELS, points=POINTS)
 
 
 @pytest.fixture(scope="module")
