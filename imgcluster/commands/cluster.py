@@ -152,7 +152,9 @@ def cluster(
         watch.lap("load")
 
         on_progress(Progress("cluster", 0))
-        fit = _fit(workspace, embeddings, manifest, request, dry_run=dry_run)
+        key = {"imgcluster": __version__, "fingerprint": embeddings.fingerprint, "options": request.fit_options}
+        cached = read_clustering(workspace.layers, key)
+        fit = cached or _fit(embeddings, manifest, request)
         watch.lap("cluster")
 
         on_progress(Progress("measure", 0))
@@ -169,18 +171,14 @@ def cluster(
         watch.lap("measure")
 
         placed = found.preview() if dry_run else publish(workspace, found, journal, watch, on_progress)
+        if not dry_run and cached is None:
+            # After the results: the earlier cache belongs to the state that `undo` restores.
+            write_clustering(workspace.layers, key, fit)
     return ClusterSummary(**summary_fields(workspace, found, placed, watch, dry_run=dry_run), reassigned=numbered.moved)
 
 
-def _fit(
-    workspace: Workspace, embeddings: Embeddings, manifest: dict[str, Any], request: ClusterRequest, *, dry_run: bool
-) -> ClusteringResult:
-    """Return the cached fit of these embeddings under these options, or compute and cache it."""
-    key = {"imgcluster": __version__, "fingerprint": embeddings.fingerprint, "options": request.fit_options}
-    cached = read_clustering(workspace.layers, key)
-    if cached is not None:
-        return cached
-    fit = cluster_embeddings(
+def _fit(embeddings: Embeddings, manifest: dict[str, Any], request: ClusterRequest) -> ClusteringResult:
+    return cluster_embeddings(
         embeddings.vectors,
         encoder_metric(manifest),
         method=request.method,
@@ -189,9 +187,6 @@ def _fit(
         assign=request.options.assign_noise,
         order=embeddings.content_order,
     )
-    if not dry_run:
-        write_clustering(workspace.layers, key, fit)
-    return fit
 
 
 def _evaluate(

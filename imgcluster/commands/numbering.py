@@ -65,7 +65,8 @@ class Earlier:
     @property
     def next_number(self) -> int:
         """The first number that no cluster ever had."""
-        return max(self.known.highest, *self.decisions.shaped, *self.decisions.names, -1) + 1
+        decided = (image.cluster for image in self.decisions.images.values())
+        return max(self.known.highest, *self.decisions.shaped, *self.decisions.names, *decided, -1) + 1
 
     @property
     def members(self) -> KnownMembers:

@@ -129,11 +129,10 @@ def sort(
     workspace.require_initialized()
     with workspace.locked(dry_run=dry_run) as manifest:
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
-        identity = encoder_identity(workspace, manifest)
         info = info_of(manifest)
         require_text(info.name)
         on_progress(Progress("load", 0))
-        embeddings = load(workspace.embeddings, identity)
+        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
         placed_before = read_placement(workspace, frozenset(embeddings.locations))
         journal, note = return_interrupted_move(workspace, placed_before, dry_run=dry_run)
         mode = choose_mode(check_mode(place), journal)

@@ -149,9 +149,10 @@ def _restore(workspace: Workspace, state: State, on_progress: OnProgress, *, emb
     """Restore the results of a state and, with `embedded`, its embeddings; return the number of files that moved."""
     saved = state.folder / workspace.journal.name
     metrics = restore_files(workspace, state, embedded=embedded)
+    # First the files: both journals are checked against the images that the shards hold before and after.
+    placed = restore_placement(workspace, saved, on_progress)
     if embedded:
         restore_shards(workspace, state)
-    placed = restore_placement(workspace, saved, on_progress)
     page = state.folder / workspace.report.name
     if page.exists() and not placed.missing:
         with atomic_path(workspace.report) as copy:
