@@ -83,7 +83,7 @@ def retire_results(workspace: Workspace, journal: Journal | None) -> None:
     """
     _remove_plan_states(workspace)
     # metrics.json is the first: without it the results do not count as complete.
-    for path in workspace.results:
+    for path in (*workspace.results, *workspace.findings):
         if path.exists():
             make_folder(workspace.outdated, within=workspace.path)
             os.replace(path, workspace.outdated / path.name)

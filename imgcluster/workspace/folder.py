@@ -35,6 +35,7 @@ _OWN_NAMES: Final = (
     *(MARKER, ".lock", "manifest.json", "embeddings", "skipped.csv", "assignments.csv", "clusters.csv"),
     *("metrics.json", "confusion.csv", "confusion.png", "layers.parquet", "candidates.csv", "candidates.png"),
     *("report.html", "layout.parquet", "figures", "names.csv", "applied", "clusters", "outdated", "placed.jsonl"),
+    *("duplicates.csv", "signatures.parquet"),
 )
 
 # File managers create these in any folder.
@@ -181,6 +182,21 @@ class Workspace:
     def journal(self) -> Path:
         """Journal of the last placement."""
         return self.path / "placed.jsonl"
+
+    @property
+    def duplicates_table(self) -> Path:
+        """Table of exact copies and near-copies."""
+        return self.path / "duplicates.csv"
+
+    @property
+    def signatures(self) -> Path:
+        """Cached signatures of images, for `duplicates`."""
+        return self.path / "signatures.parquet"
+
+    @property
+    def findings(self) -> tuple[Path, ...]:
+        """Tables about the images that do not depend on the clustering."""
+        return (self.duplicates_table,)
 
     @property
     def results(self) -> tuple[Path, ...]:

@@ -1,0 +1,71 @@
+"""The signatures of a workspace's images: from its cache, or computed from the files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from imgcluster.copies.signatures import COLOR_SIDE, SIDE, SIGNATURE_SPEC, Signatures, signature
+from imgcluster.fileio.path_text import to_text
+from imgcluster.images.decode import quiet_decoders
+from imgcluster.images.find import FoundFile
+from imgcluster.images.load import Loaded, default_workers, in_order, read_image
+from imgcluster.progress import OnProgress, Progress
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.signature_cache import StoredSignature, read_signatures, write_signatures
+
+__all__ = ["load_signatures"]
+
+_SHAPES = (SIDE, SIDE), (COLOR_SIDE, COLOR_SIDE, 2)
+
+
+def load_signatures(
+    workspace: Workspace,
+    digests: Sequence[bytes],
+    files: Sequence[Path],
+    sizes: npt.NDArray[np.int32],
+    on_progress: OnProgress,
+) -> tuple[Signatures, npt.NDArray[np.int64]]:
+    """Return the signatures of images, and the positions of those that have one, ``int64 (m,)``.
+
+    An image has none if its file is missing, or has changed since it was embedded.
+
+    Args:
+        workspace: The workspace, locked.
+        digests: Of each image's file, all different.
+        files: Where each file is now.
+        sizes: Width and height of each original, ``int32 (n, 2)``.
+        on_progress: Called with each step.
+    """
+    stored = read_signatures(workspace.signatures, _SHAPES)
+    missing = [position for position, digest in enumerate(digests) if digest not in stored]
+    found = {digest: stored[digest] for digest in digests if digest in stored}
+    with quiet_decoders():
+
+        def read(position: int) -> StoredSignature | None:
+            return _read(files[position], digests[position])
+
+        for done, (position, one) in enumerate(in_order(read, missing, default_workers()), start=1):
+            if one is not None:
+                found[digests[position]] = one
+            on_progress(Progress("signatures", done, len(missing)))
+    if found.keys() != stored.keys():
+        write_signatures(workspace.signatures, found)
+    rows = np.array([position for position, digest in enumerate(digests) if digest in found], np.int64)
+    chosen = [found[digests[position]] for position in rows]
+    gray = np.array([one for one, _ in chosen], np.uint8).reshape(-1, *_SHAPES[0])
+    color = np.array([one for _, one in chosen], np.uint8).reshape(-1, *_SHAPES[1])
+    return Signatures(gray, color, sizes[rows]), rows
+
+
+def _read(file: Path, digest: bytes) -> StoredSignature | None:
+    try:
+        size = os.stat(file).st_size
+    except OSError:
+        return None
+    loaded = read_image(FoundFile(to_text(file.parent), to_text(file.name), size, 0), SIGNATURE_SPEC)
+    return signature(loaded.image.pixels) if isinstance(loaded, Loaded) and loaded.digest == digest else None

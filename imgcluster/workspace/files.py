@@ -1,0 +1,48 @@
+"""Facts about the files of a workspace's images: digest, size and time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from imgcluster.fileio.path_text import absolute_path
+from imgcluster.workspace.shards import list_shards, read_keys
+
+__all__ = ["FileFacts", "read_file_facts"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """The files of all images when they were embedded, in the order of `shards.load`.
+
+    Attributes:
+        digests: The BLAKE2b-128 of each file.
+        sizes: In bytes, ``int64 (n,)``.
+        times: Of the last change, in nanoseconds, ``int64 (n,)``.
+    """
+
+    digests: list[bytes]
+    sizes: npt.NDArray[np.int64]
+    times: npt.NDArray[np.int64]
+
+
+def read_file_facts(folder: Path, identity: str) -> FileFacts:
+    """Read the facts from the shards of one encoder.
+
+    Raises:
+        WorkspaceError: A shard is damaged.
+    """
+    found: dict[str, tuple[bytes, int, int]] = {}
+    for shard in list_shards(folder, identity):
+        columns = [read_keys(shard).column(name).to_pylist() for name in ("root", "path", "digest", "size", "mtime_ns")]
+        for root, path, digest, size, time in zip(*columns, strict=True):
+            found[absolute_path(root, path)] = (digest, size, time)
+    facts = [found[location] for location in sorted(found)]
+    return FileFacts(
+        digests=[digest for digest, _, _ in facts],
+        sizes=np.array([size for _, size, _ in facts], np.int64),
+        times=np.array([time for _, _, time in facts], np.int64),
+    )
