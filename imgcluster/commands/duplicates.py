@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,26 +11,23 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.commands.history import rewrite_page
-from imgcluster.commands.page import current_paths
-from imgcluster.commands.replace_results import read_placement
-from imgcluster.commands.signatures import load_signatures
+from imgcluster.commands.signatures import content_digests, load_signatures
 from imgcluster.commands.stopwatch import Stopwatch
+from imgcluster.commands.stored_images import StoredImages, read_images
 from imgcluster.copies.groups import Group, best_first, group_around_best, propose_pairs
 from imgcluster.copies.near_copies import NEAR_COPY, agreement
 from imgcluster.copies.signatures import orientation_invariants
-from imgcluster.errors import WorkspaceError
 from imgcluster.features.duplicate_vectors import find_duplicates
 from imgcluster.features.nearest import nearest_images
 from imgcluster.features.normalize import normalize_features
 from imgcluster.fileio.csv_tables import write_table
-from imgcluster.fileio.path_text import relative_path, to_text
+from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Vectors
 from imgcluster.workspace.files import FileFacts, read_file_facts
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import encoder_identity, encoder_metric, read_results
-from imgcluster.workspace.shards import Embeddings, load
+from imgcluster.workspace.results import IMPORTED, encoder_identity, encoder_metric, read_results
 from imgcluster.workspace.table_columns import DUPLICATES, DuplicateRow
 
 __all__ = ["DuplicatesSummary", "duplicates"]
@@ -95,17 +93,15 @@ def duplicates(
     workspace = Workspace(workspace)
     workspace.require_initialized()
     with workspace.locked() as manifest:
-        identity = encoder_identity(workspace, manifest)
-        on_progress(Progress("load", 0))
-        embeddings = load(workspace.embeddings, identity)
-        if not embeddings.locations:
-            raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
-        facts = read_file_facts(workspace.embeddings, identity)
-        contents = _Contents(embeddings, facts)
-        vectors = normalize_features(embeddings.vectors[contents.first], encoder_metric(manifest), in_place=True)
+        images = read_images(workspace, manifest, on_progress)
+        facts = read_file_facts(workspace.embeddings, encoder_identity(workspace, manifest))
+        if manifest["encoder"]["name"] == IMPORTED:
+            # Their stored digests are those of the vectors.
+            facts = dataclasses.replace(facts, digests=content_digests(images.files, on_progress))
+        contents = _Contents(images, facts)
+        vectors = normalize_features(images.embeddings.vectors[contents.first], encoder_metric(manifest), in_place=True)
         groups, missing = ([], 0) if exact else _near_copies(workspace, contents, vectors, on_progress)
-        base = str(manifest.get("base", ""))
-        rows = tuple(_rows(contents.with_exact_copies(groups), contents, base))
+        rows = tuple(_rows(contents.with_exact_copies(groups), contents))
         write_table(workspace.duplicates_table, DUPLICATES, (row.fields for row in rows))
         report = ""
         if workspace.metrics.exists():
@@ -114,7 +110,7 @@ def duplicates(
     copies = [row for row in rows if row.kind != "best"]
     return DuplicatesSummary(
         workspace=to_text(workspace.path),
-        images=len(embeddings.locations),
+        images=len(images.paths),
         groups=len(rows) - len(copies),
         exact=sum(row.kind == "exact" for row in copies),
         near=sum(row.kind == "near" for row in copies),
@@ -132,20 +128,21 @@ class _Contents:
     """The distinct contents of files, in an order that does not depend on names.
 
     Attributes:
-        embeddings: All images.
+        stored: All images.
         facts: Their files.
         images: The images of each content, the best file first.
         first: The first of these, ``int64 (m,)``.
         ranks: The rank of each content, ``int64 (m,)``; 0 is the best.
     """
 
-    def __init__(self, embeddings: Embeddings, facts: FileFacts) -> None:
-        self.embeddings, self.facts = embeddings, facts
+    def __init__(self, stored: StoredImages, facts: FileFacts) -> None:
+        self.stored, self.facts = stored, facts
+        embeddings = stored.embeddings
         pixels = embeddings.sizes.astype(np.int64).prod(axis=1)
         sharpness = embeddings.statistics[:, 3]
         ranks = best_first(pixels, facts.sizes, sharpness, facts.times, embeddings.locations)
         images: dict[bytes, list[int]] = {}
-        for index in embeddings.content_order.tolist():
+        for index in sorted(range(len(facts.digests)), key=facts.digests.__getitem__):
             images.setdefault(facts.digests[index], []).append(index)
         self.images = [sorted(found, key=ranks.__getitem__) for found in images.values()]
         self.first = np.array([found[0] for found in self.images], np.int64)
@@ -176,15 +173,11 @@ def _near_copies(
     workspace: Workspace, contents: _Contents, vectors: Vectors, on_progress: OnProgress
 ) -> tuple[list[Group], int]:
     """Return the groups of contents, and the number of images that could not be compared."""
-    first = contents.first
-    embeddings = contents.embeddings
-    journal = read_placement(workspace, frozenset(embeddings.locations))
-    files = current_paths([embeddings.locations[index] for index in first.tolist()], journal)
     signatures, rows = load_signatures(
         workspace,
-        [contents.facts.digests[index] for index in first.tolist()],
-        files,
-        embeddings.sizes[first],
+        [contents.facts.digests[index] for index in contents.first.tolist()],
+        [[contents.stored.files[index] for index in images] for images in contents.images],
+        contents.stored.embeddings.sizes[contents.first],
         on_progress,
     )
     on_progress(Progress("neighbors", 0))
@@ -197,14 +190,14 @@ def _near_copies(
     compared = [
         Group(int(rows[group.best]), tuple(rows[list(group.members)].tolist()), group.scores) for group in groups
     ]
-    left_out = set(range(len(first))) - set(rows.tolist())
+    left_out = set(range(len(contents.images))) - set(rows.tolist())
     return compared, sum(len(contents.images[content]) for content in left_out)
 
 
 def _candidates(gray: npt.NDArray[np.uint8], vectors: Vectors) -> npt.NDArray[np.int64]:
     """Return the pairs of images that may be copies, ``int64 (p, 2)``."""
     # Many equal pictures, such as one with different metadata, would have no other neighbors.
-    distinct, copies = find_duplicates(gray.reshape(len(gray), -1).astype(np.float32))
+    distinct, copies = find_duplicates(gray.reshape(len(gray), -1))
     equal = np.stack([distinct[copies], np.arange(len(gray))], axis=1)
     neighbors = [
         nearest_images(vectors[distinct], _NEIGHBORS)[1],
@@ -214,18 +207,17 @@ def _candidates(gray: npt.NDArray[np.uint8], vectors: Vectors) -> npt.NDArray[np
     return np.asarray(pairs[pairs[:, 0] != pairs[:, 1]], np.int64)
 
 
-def _rows(groups: Sequence[Group], contents: _Contents, base: str) -> Iterator[DuplicateRow]:
-    embeddings, facts = contents.embeddings, contents.facts
+def _rows(groups: Sequence[Group], contents: _Contents) -> Iterator[DuplicateRow]:
+    stored, facts = contents.stored, contents.facts
     for number, group in enumerate(groups, start=1):
-        best = relative_path(embeddings.locations[group.best], base)
         for image, score in zip((group.best, *group.members), (1.0, *group.scores), strict=True):
             same = facts.digests[image] == facts.digests[group.best]
-            width, height = embeddings.sizes[image].tolist()
+            width, height = stored.embeddings.sizes[image].tolist()
             yield DuplicateRow(
                 group=number,
-                path=relative_path(embeddings.locations[image], base),
+                path=stored.paths[image],
                 kind="best" if image == group.best else "exact" if same else "near",
-                best=best,
+                best=stored.paths[group.best],
                 score=round(score, 4),
                 width=width,
                 height=height,

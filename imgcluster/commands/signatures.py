@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +17,10 @@ from imgcluster.images.find import FoundFile
 from imgcluster.images.load import Loaded, default_workers, in_order, read_image
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.shards import DIGEST_BYTES
 from imgcluster.workspace.signature_cache import StoredSignature, read_signatures, write_signatures
 
-__all__ = ["load_signatures"]
+__all__ = ["content_digests", "load_signatures"]
 
 _SHAPES = (SIDE, SIDE), (COLOR_SIDE, COLOR_SIDE, 2)
 
@@ -26,18 +28,18 @@ _SHAPES = (SIDE, SIDE), (COLOR_SIDE, COLOR_SIDE, 2)
 def load_signatures(
     workspace: Workspace,
     digests: Sequence[bytes],
-    files: Sequence[Path],
+    files: Sequence[Sequence[Path]],
     sizes: npt.NDArray[np.int32],
     on_progress: OnProgress,
 ) -> tuple[Signatures, npt.NDArray[np.int64]]:
     """Return the signatures of images, and the positions of those that have one, ``int64 (m,)``.
 
-    An image has none if its file is missing, or has changed since it was embedded.
+    An image has none if all its files are missing, or have changed since they were embedded.
 
     Args:
         workspace: The workspace, locked.
-        digests: Of each image's file, all different.
-        files: Where each file is now.
+        digests: Of each image's files, all different.
+        files: Where the files with each content are now.
         sizes: Width and height of each original, ``int32 (n, 2)``.
         on_progress: Called with each step.
     """
@@ -47,7 +49,8 @@ def load_signatures(
     with quiet_decoders():
 
         def read(position: int) -> StoredSignature | None:
-            return _read(files[position], digests[position])
+            copies = (_read(file, digests[position]) for file in files[position])
+            return next((one for one in copies if one is not None), None)
 
         for done, (position, one) in enumerate(in_order(read, missing, default_workers()), start=1):
             if one is not None:
@@ -60,6 +63,26 @@ def load_signatures(
     gray = np.array([one for one, _ in chosen], np.uint8).reshape(-1, *_SHAPES[0])
     color = np.array([one for _, one in chosen], np.uint8).reshape(-1, *_SHAPES[1])
     return Signatures(gray, color, sizes[rows]), rows
+
+
+def content_digests(files: Sequence[Path], on_progress: OnProgress) -> list[bytes]:
+    """Return the BLAKE2b-128 of each file; for a missing one, that of its path, which equals no other."""
+    digests = []
+    for done, (_, digest) in enumerate(in_order(_digest, files, default_workers()), start=1):
+        digests.append(digest)
+        on_progress(Progress("signatures", done, len(files)))
+    return digests
+
+
+def _digest(file: Path) -> bytes:
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    try:
+        with file.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+    except OSError:
+        digest = hashlib.blake2b(b"no file: " + os.fsencode(file), digest_size=DIGEST_BYTES)
+    return digest.digest()
 
 
 def _read(file: Path, digest: bytes) -> StoredSignature | None:

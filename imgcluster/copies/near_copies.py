@@ -160,9 +160,9 @@ def _sides_fit(
     pairs: _Pairs,
 ) -> npt.NDArray[np.bool_]:
     """Return where a pixel of the one image is nearly a square of pixels of the other."""
-    one, other = sizes[pairs[:, 0]], sizes[pairs[:, 1]]
+    one, other = (np.maximum(sizes[pairs[:, column]], 1) for column in (0, 1))
     other = np.where((orientations & 4 > 0)[:, None], other[:, ::-1], other)
-    scales = frames[:, ::2] * one / np.maximum(other, 1)
+    scales = frames[:, ::2] * one / other
     stretch = scales[:, 0] / scales[:, 1]
     return (stretch <= _LARGEST_STRETCH) & (stretch >= 1 / _LARGEST_STRETCH)
 

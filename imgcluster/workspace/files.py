@@ -37,7 +37,8 @@ def read_file_facts(folder: Path, identity: str) -> FileFacts:
     """
     found: dict[str, tuple[bytes, int, int]] = {}
     for shard in list_shards(folder, identity):
-        columns = [read_keys(shard).column(name).to_pylist() for name in ("root", "path", "digest", "size", "mtime_ns")]
+        table = read_keys(shard)
+        columns = [table.column(name).to_pylist() for name in ("root", "path", "digest", "size", "mtime_ns")]
         for root, path, digest, size, time in zip(*columns, strict=True):
             found[absolute_path(root, path)] = (digest, size, time)
     facts = [found[location] for location in sorted(found)]

@@ -111,6 +111,34 @@ def test_missing_and_changed_files_are_not_compared(folder: Path, out: Path) -> 
     assert {row.path for row in summary.duplicates}.isdisjoint({"more/3-crop.jpg", PHOTOS[2].name})
 
 
+def test_a_missing_file_is_compared_by_its_copy(folder: Path, out: Path, tiny_encoder: Path) -> None:
+    with Image.open(PHOTOS[0]) as picture:
+        data, _ = changed(picture.convert("RGB"), "quality", 1, np.random.default_rng(0))
+    (folder / "more/worse.jpg").write_bytes(data)
+    imgcluster.embed(folder, workspace=out, encoder=tiny_encoder, device="cpu")
+    (folder / PHOTOS[0].name).unlink()
+    summary = imgcluster.duplicates(workspace=out)
+    assert summary.not_compared == 0
+    assert groups(summary.duplicates)[PHOTOS[0].name] == {
+        PHOTOS[0].name: "best",
+        "more/same.jpg": "exact",
+        "more/worse.jpg": "near",
+    }
+
+
+def test_imported_vectors(folder: Path, out: Path, tmp_path: Path) -> None:
+    names = sorted(snapshot(folder))
+    (tmp_path / "paths.txt").write_text("\n".join([*names, "missing 1.jpg", "missing 2.jpg"]) + "\n")
+    # Equal vectors do not make exact copies.
+    np.save(tmp_path / "vectors.npy", np.ones((len(names) + 2, 3), np.float32))
+    workspace = tmp_path / "imported"
+    imgcluster.import_vectors(tmp_path / "vectors.npy", tmp_path / "paths.txt", workspace=workspace, root=folder)
+    summary = imgcluster.duplicates(workspace=workspace)
+    assert summary.not_compared == 2
+    assert groups(summary.duplicates) == groups(imgcluster.duplicates(workspace=out).duplicates)
+    assert imgcluster.duplicates(workspace=workspace, exact=True).exact == 1
+
+
 def test_groups_do_not_depend_on_names(folder: Path, out: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     # In reverse order, under other names.
     names = {}
