@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.commands.history import rewrite_page
 from imgcluster.commands.signatures import content_digests, load_signatures
+from imgcluster.commands.steps import rewrite_page
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.commands.stored_images import StoredImages, read_images
 from imgcluster.copies.groups import Group, best_first, group_around_best, propose_pairs
@@ -95,10 +94,11 @@ def duplicates(
     with workspace.locked() as manifest:
         images = read_images(workspace, manifest, on_progress)
         facts = read_file_facts(workspace.embeddings, encoder_identity(workspace, manifest))
+        digests = images.embeddings.digests
         if manifest["encoder"]["name"] == IMPORTED:
             # Their stored digests are those of the vectors.
-            facts = dataclasses.replace(facts, digests=content_digests(images.files, on_progress))
-        contents = _Contents(images, facts)
+            digests = content_digests(images.files, on_progress)
+        contents = _Contents(images, facts, digests)
         vectors = normalize_features(images.embeddings.vectors[contents.first], encoder_metric(manifest), in_place=True)
         groups, missing = ([], 0) if exact else _near_copies(workspace, contents, vectors, on_progress)
         rows = tuple(_rows(contents.with_exact_copies(groups), contents))
@@ -130,20 +130,21 @@ class _Contents:
     Attributes:
         stored: All images.
         facts: Their files.
+        digests: Those of the files.
         images: The images of each content, the best file first.
         first: The first of these, ``int64 (m,)``.
         ranks: The rank of each content, ``int64 (m,)``; 0 is the best.
     """
 
-    def __init__(self, stored: StoredImages, facts: FileFacts) -> None:
-        self.stored, self.facts = stored, facts
+    def __init__(self, stored: StoredImages, facts: FileFacts, digests: Sequence[bytes]) -> None:
+        self.stored, self.facts, self.digests = stored, facts, digests
         embeddings = stored.embeddings
         pixels = embeddings.sizes.astype(np.int64).prod(axis=1)
         sharpness = embeddings.statistics[:, 3]
         ranks = best_first(pixels, facts.sizes, sharpness, facts.times, embeddings.locations)
         images: dict[bytes, list[int]] = {}
-        for index in sorted(range(len(facts.digests)), key=facts.digests.__getitem__):
-            images.setdefault(facts.digests[index], []).append(index)
+        for index in sorted(range(len(digests)), key=digests.__getitem__):
+            images.setdefault(digests[index], []).append(index)
         self.images = [sorted(found, key=ranks.__getitem__) for found in images.values()]
         self.first = np.array([found[0] for found in self.images], np.int64)
         self.ranks = ranks[self.first]
@@ -175,7 +176,7 @@ def _near_copies(
     """Return the groups of contents, and the number of images that could not be compared."""
     signatures, rows = load_signatures(
         workspace,
-        [contents.facts.digests[index] for index in contents.first.tolist()],
+        [contents.digests[index] for index in contents.first.tolist()],
         [[contents.stored.files[index] for index in images] for images in contents.images],
         contents.stored.embeddings.sizes[contents.first],
         on_progress,
@@ -208,10 +209,10 @@ def _candidates(gray: npt.NDArray[np.uint8], vectors: Vectors) -> npt.NDArray[np
 
 
 def _rows(groups: Sequence[Group], contents: _Contents) -> Iterator[DuplicateRow]:
-    stored, facts = contents.stored, contents.facts
+    stored = contents.stored
     for number, group in enumerate(groups, start=1):
         for image, score in zip((group.best, *group.members), (1.0, *group.scores), strict=True):
-            same = facts.digests[image] == facts.digests[group.best]
+            same = contents.digests[image] == contents.digests[group.best]
             width, height = stored.embeddings.sizes[image].tolist()
             yield DuplicateRow(
                 group=number,
@@ -221,5 +222,5 @@ def _rows(groups: Sequence[Group], contents: _Contents) -> Iterator[DuplicateRow
                 score=round(score, 4),
                 width=width,
                 height=height,
-                bytes=int(facts.sizes[image]),
+                bytes=int(contents.facts.sizes[image]),
             )

@@ -1,4 +1,4 @@
-"""Facts about the files of a workspace's images: digest, size and time."""
+"""Facts about the files of a workspace's images: size and time."""
 
 from __future__ import annotations
 
@@ -19,12 +19,10 @@ class FileFacts:
     """The files of all images when they were embedded, in the order of `shards.load`.
 
     Attributes:
-        digests: The BLAKE2b-128 of each file.
         sizes: In bytes, ``int64 (n,)``.
         times: Of the last change, in nanoseconds, ``int64 (n,)``.
     """
 
-    digests: list[bytes]
     sizes: npt.NDArray[np.int64]
     times: npt.NDArray[np.int64]
 
@@ -35,15 +33,14 @@ def read_file_facts(folder: Path, identity: str) -> FileFacts:
     Raises:
         WorkspaceError: A shard is damaged.
     """
-    found: dict[str, tuple[bytes, int, int]] = {}
+    found: dict[str, tuple[int, int]] = {}
     for shard in list_shards(folder, identity):
         table = read_keys(shard)
-        columns = [table.column(name).to_pylist() for name in ("root", "path", "digest", "size", "mtime_ns")]
-        for root, path, digest, size, time in zip(*columns, strict=True):
-            found[absolute_path(root, path)] = (digest, size, time)
+        columns = [table.column(name).to_pylist() for name in ("root", "path", "size", "mtime_ns")]
+        for root, path, size, time in zip(*columns, strict=True):
+            found[absolute_path(root, path)] = (size, time)
     facts = [found[location] for location in sorted(found)]
     return FileFacts(
-        digests=[digest for digest, _, _ in facts],
-        sizes=np.array([size for _, size, _ in facts], np.int64),
-        times=np.array([time for _, _, time in facts], np.int64),
+        sizes=np.array([size for size, _ in facts], np.int64),
+        times=np.array([time for _, time in facts], np.int64),
     )

@@ -12,6 +12,7 @@ from imgcluster.types import Candidate
 __all__ = [
     "ASSIGNMENTS",
     "CANDIDATES",
+    "CHANGES",
     "CLUSTERS",
     "DUPLICATES",
     "PHOTOGRAPH",
@@ -87,6 +88,11 @@ ASSIGNMENTS: Final = ("path", "cluster", "confidence", "distance", "is_medoid", 
 PHOTOGRAPH: Final = ("captured", "camera", "orientation")
 CLUSTERS: Final = tuple(field.name for field in dataclasses.fields(ClusterRow))
 DUPLICATES: Final = tuple(field.name for field in dataclasses.fields(DuplicateRow))
+# `came_from` and `went_to` are texts such as "3:45 7:2": clusters and numbers of images, the most first.
+CHANGES: Final = (
+    *("cluster", "name", "change", "size_before", "size", "stayed", "new_images", "removed_images"),
+    *("came_from", "went_to"),
+)
 CANDIDATES: Final = tuple(field.name for field in dataclasses.fields(Candidate))
 
 _PARSERS: Final[Mapping[Any, Callable[[str], Any]]] = {
