@@ -137,6 +137,8 @@ class EmbedRun:
                 embedding=vector,
                 brightness=loaded.image.brightness,
                 color=loaded.image.color,
+                contrast=loaded.image.contrast,
+                sharpness=loaded.image.sharpness,
                 exif=loaded.image.exif,
             )
             rows.append((file, stored, row))
