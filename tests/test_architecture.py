@@ -67,7 +67,7 @@ def found(wrong: Callable[[str, str], bool], *, at_once: bool = False) -> list[s
 
 
 STAGES = ("images", "encoders", "features", "clustering", "evaluation", "placement", "report", "workspace")
-BASE = ("fileio", "types", "errors", "progress", "options", "optional", "_version")
+BASE = ("fileio", "types", "errors", "progress", "options", "optional", "machine", "_version")
 # Later stages of an image's way that build on normalized features.
 ALLOWED = {("clustering", "features"), ("report", "features"), ("evaluation", "features")}
 

@@ -18,6 +18,7 @@ from imgcluster.fileio.path_text import from_text
 from imgcluster.images.decode import Decoded, UnreadableImage, decode
 from imgcluster.images.find import FoundFile
 from imgcluster.images.formats import HEAD_BYTES, sniff
+from imgcluster.machine import processors
 from imgcluster.types import InputSpec
 
 __all__ = ["Loaded", "NotAnImage", "Skipped", "Unchanged", "default_workers", "in_order", "read_image"]
@@ -110,7 +111,5 @@ def in_order(
 
 
 def default_workers() -> int:
-    """Return the default number of decoding threads: the number of processors available to this process."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return the default number of readers: the number of processors available to this process."""
+    return processors()
