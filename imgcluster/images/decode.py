@@ -222,9 +222,14 @@ def _pixels(picture: Image.Image, spec: InputSpec, profile: bytes | None) -> Pix
 def _statistics(picture: Image.Image) -> tuple[float, float]:
     """Return brightness and color from points on a grid; averaging whole images takes as long as decoding."""
     sample = picture.resize(_GRID, Image.Resampling.NEAREST)
-    gray = np.asarray(sample.convert("L"), dtype=np.float32)
-    colors = np.asarray(sample.convert("RGB"), dtype=np.float32)
-    return float(gray.mean()) / 255, float((colors.max(axis=2) - colors.min(axis=2)).mean()) / 255
+    points = _GRID[0] * _GRID[1]
+    # Sums of integers are exact and take a fraction of the time of NumPy's means along an axis.
+    brightness = int(np.asarray(sample.convert("L")).sum()) / points / 255
+    if sample.mode == "L":
+        return brightness, 0.0
+    red, green, blue = np.moveaxis(np.asarray(sample.convert("RGB")), 2, 0)
+    largest, smallest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+    return brightness, int((largest - smallest).sum()) / points / 255
 
 
 def _orientation(image: Image.Image) -> int:
