@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from imgcluster.commands.compare import Comparison, compare
     from imgcluster.commands.compare_encoders import EncoderComparison, compare_encoders
     from imgcluster.commands.doctor import DoctorSummary, doctor
+    from imgcluster.commands.duplicates import DuplicatesSummary, duplicates
     from imgcluster.commands.embed import EmbedSummary, embed
     from imgcluster.commands.encode import Encoder
     from imgcluster.commands.encoder_files import (
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from imgcluster.commands.encoders import EncoderEntry, encoder_info, encoder_list
     from imgcluster.commands.evaluate import EvaluateSummary, evaluate
     from imgcluster.commands.export import ExportSummary, export
+    from imgcluster.commands.history import HistorySummary, history
     from imgcluster.commands.import_vectors import ImportSummary, import_vectors
     from imgcluster.commands.load import Collection, load
     from imgcluster.commands.report import ReportSummary, report_page
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     )
     from imgcluster.options import ClusterOptions, EmbedOptions, EncoderOptions
     from imgcluster.progress import Progress
+    from imgcluster.workspace.table_columns import DuplicateRow
 
 _HOME: Final = {
     "__version__": "_version",
@@ -82,6 +85,9 @@ _HOME: Final = {
     "compare_encoders": "commands.compare_encoders",
     "DoctorSummary": "commands.doctor",
     "doctor": "commands.doctor",
+    "DuplicateRow": "workspace.table_columns",
+    "DuplicatesSummary": "commands.duplicates",
+    "duplicates": "commands.duplicates",
     "EmbedSummary": "commands.embed",
     "embed": "commands.embed",
     "EncoderEntry": "commands.encoders",
@@ -98,6 +104,8 @@ _HOME: Final = {
     "export": "commands.export",
     "ImportSummary": "commands.import_vectors",
     "import_vectors": "commands.import_vectors",
+    "HistorySummary": "commands.history",
+    "history": "commands.history",
     "Collection": "commands.load",
     "load": "commands.load",
     "ReportSummary": "commands.report",
@@ -123,6 +131,8 @@ __all__ = [
     "Comparison",
     "DeviceError",
     "DoctorSummary",
+    "DuplicateRow",
+    "DuplicatesSummary",
     "EmbedOptions",
     "EmbedSummary",
     "Encoder",
@@ -134,6 +144,7 @@ __all__ = [
     "EncoderOptions",
     "EvaluateSummary",
     "ExportSummary",
+    "HistorySummary",
     "ImgclusterError",
     "ImportSummary",
     "NoImagesError",
@@ -154,6 +165,7 @@ __all__ = [
     "compare",
     "compare_encoders",
     "doctor",
+    "duplicates",
     "embed",
     "encoder_export",
     "encoder_import",
@@ -163,6 +175,7 @@ __all__ = [
     "encoder_remove",
     "evaluate",
     "export",
+    "history",
     "import_vectors",
     "load",
     "report_page",

@@ -13,11 +13,13 @@ from imgcluster.cli import (
     cluster,
     compare,
     doctor,
+    duplicates,
     embed,
     encoders,
     evaluate,
     export,
     generate,
+    history,
     import_vectors,
     reconstruct,
     report,
@@ -47,11 +49,13 @@ app.command("import")(import_vectors.import_command)
 app.command("export")(export.export_command)
 app.command("search")(search.search_command)
 app.command("sort")(sort.sort_command)
+app.command("duplicates")(duplicates.duplicates_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("compare")(compare.compare_command)
 app.command("report")(report.report_command)
 app.command("apply")(apply.apply_command)
 app.command("undo")(undo.undo_command)
+app.command("history")(history.history_command)
 app.command("train-encoder")(train_encoder.train_encoder_command)
 app.add_typer(encoders_app, name="encoders")
 encoders_app.command("list")(encoders.encoders_list_command)

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,8 @@ from typing import Any, Final
 import numpy as np
 
 from imgcluster._version import versions
-from imgcluster.commands.replace_results import read_placement, require_not_moved, retire_results
+from imgcluster.commands.replace_results import current_files, read_placement, return_interrupted_move
+from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.commands.vector_files import read_vectors
 from imgcluster.encoders.metadata import EncoderInfo
@@ -38,6 +39,7 @@ from imgcluster.workspace.shards import (
     load,
     remove_shards,
 )
+from imgcluster.workspace.states import archive_of, begin_state
 from imgcluster.workspace.table_columns import SKIPPED
 
 __all__ = ["ImportSummary", "import_vectors"]
@@ -102,7 +104,7 @@ def import_vectors(
     Raises:
         UsageError: A file cannot be read, values are not finite numbers, or paths are missing or repeated.
         NoImagesError: The file contains no vectors.
-        WorkspaceError: The workspace is locked, another folder, was made otherwise, or contains moved originals.
+        WorkspaceError: The workspace is locked, another folder, or was made otherwise.
     """
     watch = Stopwatch()
     check_metric(metric)
@@ -116,10 +118,12 @@ def import_vectors(
     locations, values = [locations[index] for index in order], values[order]
     workspace = Workspace(workspace)
     with workspace.locked() as manifest:
-        journal, _ = require_not_moved(workspace, read_placement(workspace))
+        manifest = recover(workspace, manifest, on_progress=on_progress)
+        journal, _ = return_interrupted_move(workspace, read_placement(workspace))
+        moved = current_files(journal)
         encoder = _encoder_record(source, values.shape[1], "euclidean" if metric == "euclidean" else "cosine")
         _refuse_other_vectors(workspace, manifest, encoder, fresh=fresh)
-        kept = {} if fresh else {key: value for key, value in manifest.items() if key != "cluster"}
+        kept = {} if fresh else manifest
         unchanged = bool(kept) and _is_stored(workspace, manifest, encoder, locations, values)
         base = str(kept.get("base", _base(locations, start)))
         summary = ImportSummary(
@@ -128,19 +132,19 @@ def import_vectors(
             images=len(locations),
             embedding_size=values.shape[1],
             metric=metric,
-            missing=sum(not from_text(location).is_file() for location in locations),
+            missing=sum(not from_text(moved.get(location, location)).is_file() for location in locations),
             unchanged=unchanged,
             base=base,
             seconds=watch.seconds,
         )
         if not unchanged:
-            retire_results(workspace, journal)
+            begin_state(workspace, "import", f"{len(locations):,} vectors")
             kept |= {**versions(), "state": "embedding", "encoder": encoder, "base": base}
             workspace.write_manifest(kept)
             if fresh:
                 remove(workspace.layers)
                 remove(workspace.layout)
-            _replace_shards(workspace, locations, values, base, encoder["identity"], on_progress)
+            _replace_shards(workspace, locations, values, base, encoder["identity"], moved, on_progress)
             summary = dataclasses.replace(summary, seconds=watch.seconds)
             workspace.write_manifest(kept | _contents_record(workspace, encoder, summary))
     return summary
@@ -216,28 +220,35 @@ def _is_stored(
 
 
 def _replace_shards(
-    workspace: Workspace, locations: list[str], values: Vectors, base: str, identity: str, on_progress: OnProgress
+    workspace: Workspace,
+    locations: list[str],
+    values: Vectors,
+    base: str,
+    identity: str,
+    moved: Mapping[str, str],
+    on_progress: OnProgress,
 ) -> None:
     """Write all vectors to new shards, then remove the earlier ones."""
     outdated = all_shards(workspace.embeddings)
     writer = ShardWriter(workspace.embeddings, identity)
     with quiet_decoders():
         rows: list[Row] = []
-        for done, row in enumerate(_rows(locations, values, base), start=1):
+        for done, row in enumerate(_rows(locations, values, base, moved), start=1):
             rows.append(row)
             if len(rows) == _ROWS_PER_STEP or done == len(locations):
                 writer.add(rows)
                 rows = []
                 on_progress(Progress("store", done, len(locations)))
     writer.flush()
-    remove_shards(outdated)
+    remove_shards(outdated, archive_of(workspace))
     write_table(workspace.skipped, SKIPPED, ())
 
 
-def _rows(locations: list[str], values: Vectors, base: str) -> Iterator[Row]:
+def _rows(locations: list[str], values: Vectors, base: str, moved: Mapping[str, str]) -> Iterator[Row]:
     """Yield the rows; the digest is that of the vector, so that results do not depend on names and files."""
-    read = in_order(_read_file, locations, default_workers())
-    for (location, (size, mtime_ns, header)), vector in zip(read, values, strict=True):
+    files = (from_text(moved.get(location, location)) for location in locations)
+    read = in_order(_read_file, files, default_workers())
+    for location, (_, (size, mtime_ns, header)), vector in zip(locations, read, values, strict=True):
         yield Row(
             path=relative_path(location, base),
             root=base,
@@ -251,9 +262,8 @@ def _rows(locations: list[str], values: Vectors, base: str) -> Iterator[Row]:
         )
 
 
-def _read_file(location: str) -> tuple[int, int, Header | None]:
+def _read_file(path: Path) -> tuple[int, int, Header | None]:
     """Return size, modification time and header; zeros and None where there is no file."""
-    path = from_text(location)
     try:
         facts = path.stat()
     except OSError:

@@ -15,13 +15,13 @@ from typing import Any
 from imgcluster.commands.assign import assign
 from imgcluster.commands.cluster import ClusterSummary, cluster, resolve
 from imgcluster.commands.embed import EmbedSummary, embed, refuse_own_output
-from imgcluster.commands.last_clustering import last_metrics
 from imgcluster.commands.naming import NO_VOCABULARY
-from imgcluster.commands.replace_results import read_placement, require_not_moved
+from imgcluster.commands.replace_results import current_files, read_placement, return_interrupted_move
 from imgcluster.commands.text import require_text
 from imgcluster.errors import ImgclusterError, WorkspaceError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions, with_changes
+from imgcluster.placement import Journal
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.workspace.folder import Workspace
 
@@ -44,6 +44,7 @@ def run(
     embedding: EmbedOptions | None = None,
     clustering: ClusterOptions | None = None,
     recluster: bool = False,
+    discard_decisions: bool = False,
     dry_run: bool = False,
     on_progress: OnProgress = ignore_progress,
     **changes: Any,
@@ -61,6 +62,7 @@ def run(
         embedding: The options of `embed`.
         clustering: The options of `cluster`.
         recluster: Cluster again, whatever the workspace has.
+        discard_decisions: As for `cluster`.
         dry_run: Only report what would be written.
         on_progress: Called with each step.
         **changes: Single fields of either, as in ``run("photos", device="cpu", k=10)``.
@@ -80,12 +82,22 @@ def run(
     if clustering.vocabulary not in (None, NO_VOCABULARY):
         require_text(os.fspath(embedding.encoder))
     paths = [paths] if isinstance(paths, str | os.PathLike) else paths
-    with _rehearsal(workspace, paths) if dry_run else nullcontext(workspace) as folder:
-        embedded = embed(paths, workspace=folder, files=files, options=embedding, on_progress=on_progress)
+    with _rehearsal(workspace, paths) if dry_run else nullcontext((workspace, None)) as (folder, placed):
+        moved = current_files(placed) if dry_run else None
+        if placed is not None and clustering.place is None:
+            clustering = dataclasses.replace(clustering, place=placed.mode)
+        embedded = embed(paths, workspace=folder, files=files, options=embedding, moved=moved, on_progress=on_progress)
         if not recluster and _continues(Workspace(folder), clustering):
-            clustered: ClusterSummary = assign(workspace=folder, dry_run=dry_run, on_progress=on_progress)
+            place = clustering.place
+            clustered: ClusterSummary = assign(workspace=folder, place=place, dry_run=dry_run, on_progress=on_progress)
         else:
-            clustered = cluster(workspace=folder, options=clustering, dry_run=dry_run, on_progress=on_progress)
+            clustered = cluster(
+                workspace=folder,
+                options=clustering,
+                discard_decisions=discard_decisions,
+                dry_run=dry_run,
+                on_progress=on_progress,
+            )
     shown = to_text(os.path.abspath(workspace))
     embedded = dataclasses.replace(embedded, workspace=shown)
     clustered = dataclasses.replace(clustered, workspace=shown)
@@ -94,18 +106,21 @@ def run(
 
 def _continues(workspace: Workspace, options: ClusterOptions) -> bool:
     """Return whether the workspace has a clustering, and `options` do not ask for another one."""
-    last = last_metrics(workspace)
-    if not last:
+    if not workspace.metrics.exists():
         return False
-    defaults = dataclasses.asdict(ClusterOptions())
-    given = dataclasses.asdict(options)
-    recorded = {name: last["options"].get(name, value) for name, value in defaults.items()}
-    return given in (defaults, recorded)
+    # Where files are placed has no influence on clusters.
+    defaults, given = (dataclasses.asdict(each) | {"place": None} for each in (ClusterOptions(), options))
+    recorded = workspace.read_metrics()["options"]
+    return given in (defaults, {name: recorded.get(name, value) for name, value in defaults.items()} | {"place": None})
 
 
 @contextmanager
-def _rehearsal(workspace: str | os.PathLike[str], paths: Sequence[str | os.PathLike[str]]) -> Iterator[Path]:
-    """Yield a workspace that holds the same embeddings and names, and is thrown away afterwards.
+def _rehearsal(
+    workspace: str | os.PathLike[str], paths: Sequence[str | os.PathLike[str]]
+) -> Iterator[tuple[Path, Journal | None]]:
+    """Yield a workspace that holds the same embeddings and names but no placed files, and the journal of these.
+
+    It is thrown away afterwards.
 
     Meanwhile no other command may change the real one, whose shards are only borrowed.
     """
@@ -115,26 +130,22 @@ def _rehearsal(workspace: str | os.PathLike[str], paths: Sequence[str | os.PathL
         tempfile.TemporaryDirectory(prefix="imgcluster-") as folder,
         real.locked(dry_run=True) if real.is_initialized else nullcontext(),
     ):
-        copy = Workspace(folder)
+        copy, journal = Workspace(folder), None
         if real.is_initialized:
-            _, first = require_not_moved(real, read_placement(real), dry_run=True)
+            journal, first = return_interrupted_move(real, read_placement(real), dry_run=True)
             if first:
                 # Where the images lie now `embed` would not find them.
                 raise WorkspaceError(f"{first} To see what comes then: {real.command('undo')}")
             with copy.locked():
                 pass
-            results = (real.metrics, real.assignments, real.clusters_table)
-            for name in (real.path / "manifest.json", real.skipped, real.names, *results):
+            clustering = (real.metrics, real.assignments, real.clusters_table, real.decisions, real.known_clusters)
+            for name in (real.manifest_file, real.skipped, *clustering):
                 if name.exists():
                     shutil.copy(name, folder)
-            copy.outdated.mkdir(exist_ok=True)
-            for name in (real.outdated / name.name for name in results):
-                if name.exists():
-                    shutil.copy(name, copy.outdated)
             if real.embeddings.is_dir():
                 shutil.copytree(real.embeddings, copy.embeddings, copy_function=_borrow)
         try:
-            yield copy.path
+            yield copy.path, journal
         except ImgclusterError as error:
             # Nobody has heard of the copy.
             raise type(error)(str(error).replace(str(copy.path), str(real.path))) from error

@@ -25,6 +25,7 @@ from imgcluster.errors import one_line
 from imgcluster.images.exif import exif_of
 from imgcluster.images.formats import PILLOW_FORMATS
 from imgcluster.images.limits import decoding_bytes, slow_to_read
+from imgcluster.images.quality import contrast, sharpness
 from imgcluster.images.resize import prepare
 from imgcluster.optional import UnavailablePackage, import_optional
 from imgcluster.types import NO_EXIF, Exif, InputSpec, Pixels
@@ -61,7 +62,7 @@ _UPRIGHT: Final = {
 # Images of more than 8 bits are converted in strips of so many pixels.
 _STRIP_PIXELS: Final = 1 << 18
 
-# Brightness and color are sampled on this grid.
+# Brightness, color and contrast are sampled on this grid.
 _GRID: Final = (32, 32)
 
 
@@ -87,6 +88,8 @@ class Decoded:
         height: Height of the upright original, in pixels.
         brightness: Mean of the gray values, in [0, 1].
         color: Mean difference between the largest and the smallest of red, green and blue, in [0, 1]; 0 is gray.
+        contrast: See `quality.contrast`.
+        sharpness: See `quality.sharpness`.
         exif: Capture time, camera and orientation.
     """
 
@@ -95,6 +98,8 @@ class Decoded:
     height: int
     brightness: float
     color: float
+    contrast: float
+    sharpness: float
     exif: Exif = NO_EXIF
 
 
@@ -250,17 +255,23 @@ def _pixels(picture: Image.Image, spec: InputSpec, profile: bytes | None) -> Pix
     return np.asarray(picture, dtype=np.uint8).reshape(spec.height, spec.width, spec.channels)
 
 
-def _statistics(picture: Image.Image) -> tuple[float, float]:
-    """Return brightness and color from points on a grid; averaging whole images takes as long as decoding."""
+def _statistics(picture: Image.Image) -> tuple[float, float, float, float]:
+    """Return brightness, color, contrast and sharpness.
+
+    All but the last are from points on a grid; averaging whole images takes as long as decoding.
+    """
     sample = picture.resize(_GRID, Image.Resampling.NEAREST)
     points = _GRID[0] * _GRID[1]
+    if sample.mode == "L":
+        gray = np.asarray(sample)
+        return int(gray.sum()) / points / 255, 0.0, contrast(gray[:, :, np.newaxis]), sharpness(picture)
+    colors = np.asarray(sample.convert("RGB"))
+    red, green, blue = np.moveaxis(colors, 2, 0)
+    largest, smallest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
     # Sums of integers are exact and take a fraction of the time of NumPy's means along an axis.
     brightness = int(np.asarray(sample.convert("L")).sum()) / points / 255
-    if sample.mode == "L":
-        return brightness, 0.0
-    red, green, blue = np.moveaxis(np.asarray(sample.convert("RGB")), 2, 0)
-    largest, smallest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
-    return brightness, int((largest - smallest).sum()) / points / 255
+    color = int((largest - smallest).sum()) / points / 255
+    return brightness, color, contrast(colors), sharpness(picture)
 
 
 def _orientation(image: Image.Image) -> int:

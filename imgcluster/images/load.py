@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from imgcluster.errors import UsageError
-from imgcluster.fileio.path_text import from_text
 from imgcluster.images.decode import Decoded, NeedsMemory, UnreadableImage, decode
 from imgcluster.images.find import FoundFile
 from imgcluster.images.formats import HEAD_BYTES, sniff
@@ -82,9 +81,9 @@ def read_image(
     A file whose content still has the `known_digest` is not decoded, and one that needs more than `memory` bytes is not
     read.
     """
-    path = from_text(file.location)
     try:
-        with path.open("rb") as stream:
+        with file.file.open("rb") as stream:
+            before = os.fstat(stream.fileno())
             head = stream.read(HEAD_BYTES)
             kind = sniff(head, os.path.splitext(file.path)[1].lower())
             if kind.format is None:
@@ -95,8 +94,11 @@ def read_image(
                 return Large(file.size)
             stream.seek(0)
             data = stream.read()
+            after = os.fstat(stream.fileno())
     except OSError as error:
         return Skipped(error.strerror or str(error))
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        return Skipped("the file changed while it was read; the next run reads it again")
     digest = hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest()
     if digest == known_digest:
         return Unchanged()

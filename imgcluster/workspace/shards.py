@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -54,7 +55,7 @@ _SECONDS_PER_SHARD: Final = 60.0
 
 _NAME: Final = re.compile(r"shard-[0-9]{6,}\.parquet")
 _IDENTITY_KEY: Final = b"imgcluster.encoder"
-_STATISTICS: Final = ("brightness", "colour")
+_STATISTICS: Final = ("brightness", "colour", "contrast", "sharpness")
 _EXIF: Final = ("captured", "camera", "orientation")
 _TEXTS: Final = ("path", "root", "source", "captured", "camera")
 
@@ -74,6 +75,8 @@ class Row:
         embedding: ``float32 (embedding_size,)``.
         brightness: As in `decode.Decoded`; NaN if an older version did not measure it.
         color: Colorfulness, as in `decode.Decoded`; NaN if an older version did not measure it.
+        contrast: As in `decode.Decoded`; NaN if an older version did not measure it.
+        sharpness: As in `decode.Decoded`; NaN if it has no edges or an older version did not measure it.
         source: The folder that the user named.
         exif: Capture time, camera and orientation; older versions did not read them.
     """
@@ -88,6 +91,8 @@ class Row:
     embedding: npt.NDArray[np.float32]
     brightness: float = math.nan
     color: float = math.nan
+    contrast: float = math.nan
+    sharpness: float = math.nan
     source: str = ""
     exif: Exif = NO_EXIF
 
@@ -100,11 +105,12 @@ class Embeddings:
         locations: The n absolute paths, as texts.
         roots: The distinct folders that the user named, sorted.
         sizes: Width and height of the originals in pixels, ``int32 (n, 2)``.
-        statistics: Brightness and colorfulness, ``float32 (n, 2)``; NaN if not measured.
+        statistics: Brightness, colorfulness, contrast and sharpness, ``float32 (n, 4)``; NaN if not measured.
         exif: Capture time, camera and orientation of each image.
         vectors: ``float32 (n, embedding_size)``.
         fingerprint: A digest of all paths, contents and the encoder.
         content_order: The rows sorted by the digests of the files, ``int64 (n,)``; it does not depend on file names.
+        digests: The digests of the files.
     """
 
     locations: list[str]
@@ -115,6 +121,7 @@ class Embeddings:
     vectors: npt.NDArray[np.float32]
     fingerprint: str
     content_order: npt.NDArray[np.int64]
+    digests: list[bytes] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,13 +230,13 @@ def load(folder: Path, identity: str) -> Embeddings:
 
     vectors: npt.NDArray[np.float32] | None = None
     sizes = np.zeros((len(newest), 2), dtype=np.int32)
-    statistics = np.full((len(newest), 2), np.nan, dtype=np.float32)
+    statistics = np.full((len(newest), len(_STATISTICS)), np.nan, dtype=np.float32)
     exif = [NO_EXIF] * len(newest)
     for shard, target in zip(shards, targets, strict=True):
         present = set(_schema(shard).names)
-        measured, described = (set(names) <= present for names in (_STATISTICS, _EXIF))
-        optional = (*(_STATISTICS if measured else ()), *(_EXIF if described else ()))
-        table = _read(shard, ["width", "height", *optional, "embedding"])
+        measured = [name for name in _STATISTICS if name in present]
+        described = _EXIF if set(_EXIF) <= present else ()
+        table = _read(shard, ["width", "height", *measured, *described, "embedding"])
         column = table.column("embedding").combine_chunks()
         values = column.flatten().to_numpy(zero_copy_only=False).reshape(len(table), -1)
         if vectors is None:
@@ -238,9 +245,8 @@ def load(folder: Path, identity: str) -> Embeddings:
         vectors[target[used]] = values[used]
         sizes[target[used], 0] = table.column("width").to_numpy()[used]
         sizes[target[used], 1] = table.column("height").to_numpy()[used]
-        if measured:
-            for number, name in enumerate(_STATISTICS):
-                statistics[target[used], number] = table.column(name).to_numpy()[used]
+        for name in measured:
+            statistics[target[used], _STATISTICS.index(name)] = table.column(name).to_numpy()[used]
         for position, value in zip(target.tolist(), _exif_of(table), strict=True):
             if position >= 0:
                 exif[position] = value
@@ -258,6 +264,7 @@ def load(folder: Path, identity: str) -> Embeddings:
         vectors=vectors,
         fingerprint=_fingerprint(total, identity),
         content_order=np.array(sorted(range(len(digests)), key=digests.__getitem__), dtype=np.int64),
+        digests=digests,
     )
 
 
@@ -311,6 +318,8 @@ class ShardWriter:
             "height": (pa.int32(), [row.height for row in rows]),
             "brightness": (pa.float32(), [row.brightness for row in rows]),
             "colour": (pa.float32(), [row.color for row in rows]),
+            "contrast": (pa.float32(), [row.contrast for row in rows]),
+            "sharpness": (pa.float32(), [row.sharpness for row in rows]),
             "source": (pa.string(), [row.source or row.root for row in rows]),
         }
         known: dict[str, tuple[Any, Any]] = {
@@ -360,10 +369,14 @@ def _exif_of(table: pa.Table) -> list[Exif]:
     return [Exif(row[0] or "", row[1] or "", row[2] or 0) if any(row) else NO_EXIF for row in rows]
 
 
-def remove_shards(shards: Sequence[Path]) -> None:
-    """Remove shards that were replaced."""
+def remove_shards(shards: Sequence[Path], archive: Path | None = None) -> None:
+    """Remove shards that were replaced, or move them to the folder `archive`."""
     for shard in shards:
-        remove(shard)
+        if archive is None:
+            remove(shard)
+        elif os.path.lexists(shard):
+            archive.mkdir(exist_ok=True)
+            os.replace(shard, archive / shard.name)
 
 
 def _row_hash(location: str, digest: bytes) -> int:
