@@ -11,7 +11,7 @@ import numpy as np
 from imgcluster.encoders import Encoder
 from imgcluster.fileio.path_text import relative_path
 from imgcluster.images.find import Finder, FoundFile, UnreadablePath
-from imgcluster.images.load import Loaded, NotAnImage, Skipped, Unchanged, in_order, read_image
+from imgcluster.images.load import Large, Loaded, NotAnImage, Skipped, Unchanged, in_order, read_image
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.index import Index, StoredImage
 from imgcluster.workspace.shards import Row, ShardWriter
@@ -21,7 +21,7 @@ __all__ = ["EmbedRun"]
 _FILES_PER_STEP: Final = 1000
 _TAKEN: Final = "an earlier image with this path was moved to the clusters; rename this file"
 
-_Content = Loaded | Unchanged | Skipped | NotAnImage
+_Content = Loaded | Unchanged | Skipped | NotAnImage | Large
 
 
 class EmbedRun:

@@ -26,6 +26,8 @@ def exif_of(image: Image.Image) -> Exif:
     """Return what EXIF says; call it before `image` is loaded, because Pillow turns some formats upright then."""
     try:
         tags = image.getexif()
+        if not tags:
+            return NO_EXIF
         details = tags.get_ifd(_EXIF_FOLDER)
         orientation: Any = tags.get(_ORIENTATION)
         return Exif(
