@@ -140,6 +140,7 @@ class EmbedRun:
                 contrast=loaded.image.contrast,
                 sharpness=loaded.image.sharpness,
                 exif=loaded.image.exif,
+                thumbnail=loaded.image.thumbnail,
             )
             rows.append((file, stored, row))
         self._batch.clear()

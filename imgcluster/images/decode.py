@@ -27,6 +27,7 @@ from imgcluster.images.formats import PILLOW_FORMATS
 from imgcluster.images.limits import decoding_bytes, slow_to_read
 from imgcluster.images.quality import contrast, sharpness
 from imgcluster.images.resize import prepare
+from imgcluster.images.thumbnail import THUMBNAIL_SIDE, make_thumbnail, square
 from imgcluster.optional import UnavailablePackage, import_optional
 from imgcluster.types import NO_EXIF, Exif, InputSpec, Pixels
 
@@ -91,6 +92,7 @@ class Decoded:
         contrast: See `quality.contrast`.
         sharpness: See `quality.sharpness`.
         exif: Capture time, camera and orientation.
+        thumbnail: See `thumbnail.make_thumbnail`; empty if it was not requested.
     """
 
     pixels: Pixels
@@ -101,6 +103,7 @@ class Decoded:
     contrast: float
     sharpness: float
     exif: Exif = NO_EXIF
+    thumbnail: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,9 @@ def read_header(path: Path) -> Header | None:
     return Header(height, width, exif) if exif.orientation >= 5 else Header(width, height, exif)
 
 
-def decode(data: bytes, spec: InputSpec, *, kind: str | None = None, memory: int | None = None) -> Decoded:
+def decode(
+    data: bytes, spec: InputSpec, *, kind: str | None = None, memory: int | None = None, thumbnail: bool = False
+) -> Decoded:
     """Decode an image file's bytes to the pixels described by `spec`.
 
     The first frame or page is used; EXIF orientation is applied; transparency is composited on white; 16-bit
@@ -134,6 +139,7 @@ def decode(data: bytes, spec: InputSpec, *, kind: str | None = None, memory: int
         spec: The size, channels and resize rule of the result.
         kind: The format that `formats.sniff` detected; only used to explain a missing decoder.
         memory: The bytes that decoding may take, including `data`; no limit by default.
+        thumbnail: Whether to make a thumbnail, too.
 
     Raises:
         UnreadableImage: The bytes are damaged, truncated, too large, made to take very long, or in a format without a
@@ -143,7 +149,7 @@ def decode(data: bytes, spec: InputSpec, *, kind: str | None = None, memory: int
     if reason is not None:
         raise UnreadableImage(f"not read because it would take very long: {reason}")
     with _explained(kind), Image.open(io.BytesIO(data), formats=_formats()) as image:
-        return _decoded(image, spec, None if memory is None else memory - len(data))
+        return _decoded(image, spec, None if memory is None else memory - len(data), thumbnail=thumbnail)
 
 
 def decode_picture(picture: Image.Image, spec: InputSpec) -> Decoded:
@@ -157,7 +163,7 @@ def decode_picture(picture: Image.Image, spec: InputSpec) -> Decoded:
         return _decoded(picture.copy(), spec)
 
 
-def _decoded(image: Image.Image, spec: InputSpec, memory: int | None = None) -> Decoded:
+def _decoded(image: Image.Image, spec: InputSpec, memory: int | None = None, *, thumbnail: bool = False) -> Decoded:
     exif = exif_of(image)
     size = image.size
     _draft(image, spec)
@@ -166,8 +172,10 @@ def _decoded(image: Image.Image, spec: InputSpec, memory: int | None = None) -> 
         if need > memory:
             raise NeedsMemory(need)
     picture, width, height = _upright(image, size)
-    pixels = _pixels(picture, spec, image.info.get("icc_profile"))
-    return Decoded(pixels, width, height, *_statistics(picture), exif)
+    profile = image.info.get("icc_profile")
+    pixels = _pixels(picture, spec, profile)
+    small = make_thumbnail(_to_srgb(square(picture), profile)) if thumbnail else b""
+    return Decoded(pixels, width, height, *_statistics(picture), exif, small)
 
 
 @functools.cache
@@ -228,8 +236,9 @@ def _draft(image: Image.Image, spec: InputSpec) -> None:
     """Prepare an image for loading: a JPEG that will be shrunk is loaded at a half, quarter or eighth of its size."""
     width, height = image.size
     left, upper, right, lower = spec.source_box(width, height)
-    # The longer side of the target, because the image may still be turned by 90 degrees.
-    margin = _DRAFT_MARGIN * max(spec.width, spec.height) / min(right - left, lower - upper)
+    # The longer side of the target, because the image may still be turned by 90 degrees; enough for a thumbnail.
+    target = max(_DRAFT_MARGIN * max(spec.width, spec.height), THUMBNAIL_SIDE)
+    margin = target / min(right - left, lower - upper)
     if image.format in ("JPEG", "MPO") and margin < 1.0:
         image.draft(None, (int(width * margin) + 1, int(height * margin) + 1))
 

@@ -103,7 +103,7 @@ def read_image(
     if digest == known_digest:
         return Unchanged()
     try:
-        return Loaded(decode(data, spec, kind=kind.format, memory=memory), digest)
+        return Loaded(decode(data, spec, kind=kind.format, memory=memory, thumbnail=True), digest)
     except NeedsMemory as need:
         return Large(need.memory)
     except UnreadableImage as reason:

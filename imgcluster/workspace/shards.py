@@ -12,7 +12,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -43,6 +43,7 @@ __all__ = [
     "read_rows",
     "remove_shards",
     "rows_of",
+    "thumbnails",
 ]
 
 DIGEST_BYTES: Final = 16
@@ -57,6 +58,7 @@ _NAME: Final = re.compile(r"shard-[0-9]{6,}\.parquet")
 _IDENTITY_KEY: Final = b"imgcluster.encoder"
 _STATISTICS: Final = ("brightness", "colour", "contrast", "sharpness")
 _EXIF: Final = ("captured", "camera", "orientation")
+_UNCOMPRESSED: Final = {"embedding.list.element": "none", "thumbnail": "none"}
 _TEXTS: Final = ("path", "root", "source", "captured", "camera")
 
 
@@ -79,6 +81,7 @@ class Row:
         sharpness: As in `decode.Decoded`; NaN if it has no edges or an older version did not measure it.
         source: The folder that the user named.
         exif: Capture time, camera and orientation; older versions did not read them.
+        thumbnail: A JPEG of the image's square; empty if an older version embedded it.
     """
 
     path: str
@@ -95,6 +98,7 @@ class Row:
     sharpness: float = math.nan
     source: str = ""
     exif: Exif = NO_EXIF
+    thumbnail: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +272,25 @@ def load(folder: Path, identity: str) -> Embeddings:
     )
 
 
+def thumbnails(folder: Path, identity: str, wanted: Collection[str]) -> dict[str, bytes]:
+    """Return the thumbnails of the images at these locations, as far as there are any.
+
+    Raises:
+        WorkspaceError: A shard is damaged.
+    """
+    found: dict[str, bytes] = {}
+    for shard in list_shards(folder, identity):
+        if "thumbnail" not in _schema(shard).names:
+            continue
+        table = _read(shard, ["root", "path"])
+        paths = map(absolute_path, table.column("root").to_pylist(), table.column("path").to_pylist())
+        rows = [(row, location) for row, location in enumerate(paths) if location in wanted]
+        if rows:
+            chosen = _read(shard, ["thumbnail"]).take([row for row, _ in rows])
+            found |= zip((location for _, location in rows), _thumbnails_of(chosen), strict=True)
+    return found
+
+
 class ShardWriter:
     """Buffers rows and writes them to shards.
 
@@ -326,6 +349,7 @@ class ShardWriter:
             "captured": (pa.string(), [row.exif.captured or None for row in rows]),
             "camera": (pa.string(), [row.exif.camera or None for row in rows]),
             "orientation": (pa.int8(), [row.exif.orientation or None for row in rows]),
+            "thumbnail": (pa.binary(), [row.thumbnail or None for row in rows]),
         }
         arrays = [pa.array(values, type=kind) for kind, values in (fields | known).values()]
         arrays.append(pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), size))
@@ -337,11 +361,12 @@ class ShardWriter:
         )
         path = self._folder / f"shard-{self._next:06d}.parquet"
         with atomic_path(path) as temporary:
-            # Float vectors hardly compress; the other columns do, and are read more often.
+            # Float vectors and JPEG hardly compress; the other columns do, and are read more often.
             pq.write_table(
                 pa.Table.from_arrays(arrays, schema=schema),
                 temporary,
-                compression=dict.fromkeys(fields | known, "zstd") | {"embedding.list.element": "none"},
+                compression=dict.fromkeys(fields | known, "zstd")
+                | {"embedding.list.element": "none", "thumbnail": "none"},
                 use_dictionary=["root", "source", "camera"],
                 write_statistics=False,
             )
@@ -358,7 +383,15 @@ def rows_of(table: pa.Table) -> list[Row]:
     unknown = [math.nan] * len(table)
     statistics = [table.column(name).to_pylist() if name in table.column_names else unknown for name in _STATISTICS]
     sources = table.column("source" if "source" in table.column_names else "root").to_pylist()
-    return [Row(*values) for values in zip(*columns, vectors, *statistics, sources, _exif_of(table), strict=True)]
+    thumbnails = _thumbnails_of(table)
+    facts = zip(*columns, vectors, *statistics, sources, _exif_of(table), thumbnails, strict=True)
+    return [Row(*values) for values in facts]
+
+
+def _thumbnails_of(table: pa.Table) -> list[bytes]:
+    if "thumbnail" not in table.column_names:
+        return [b""] * len(table)
+    return [value or b"" for value in table.column("thumbnail").to_pylist()]
 
 
 def _exif_of(table: pa.Table) -> list[Exif]:
