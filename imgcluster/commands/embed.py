@@ -24,6 +24,7 @@ from imgcluster.fileio.path_text import absolute_path, common_base, from_text, j
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder, FoundFile, Scope, UnreadablePath
 from imgcluster.images.load import default_workers
+from imgcluster.images.optional_decoders import OptionalDecoder
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, with_changes
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Precision
@@ -261,7 +262,7 @@ class _WorkspaceUpdate:
             seconds=seconds,
             images_per_second=round(embedded_now / seconds, 1) if embedded_now else 0.0,
             passed_over=self._model.rejected_devices,
-            notes=self._model.notes,
+            notes=(*self._model.notes, *(_decoder_note(*item) for item in run.missing.items())),
         )
         recorded = ("device", "new", "changed", "unchanged", "vanished", "renamed", "ignored")
         record = {
@@ -332,6 +333,10 @@ def _moved_files(moved: Mapping[str, str], manifest: dict[str, Any]) -> list[Fou
         root = max(inside, key=len, default=location.rpartition("/")[0] or "/")
         found.append(FoundFile(root, relative_path(location, root), facts.st_size, facts.st_mtime_ns, target))
     return found
+
+
+def _decoder_note(missing: OptionalDecoder, count: int) -> str:
+    return f"{count:,} of the skipped images are {missing.files}, which need: {missing.remedy}"
 
 
 def _digest(files: Sequence[str | os.PathLike[str]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -12,6 +13,7 @@ from imgcluster.encoders import Encoder
 from imgcluster.fileio.path_text import relative_path
 from imgcluster.images.find import Finder, FoundFile, UnreadablePath
 from imgcluster.images.load import Loaded, NotAnImage, Skipped, Unchanged, in_order, read_image
+from imgcluster.images.optional_decoders import OptionalDecoder
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.index import Index, StoredImage
 from imgcluster.workspace.shards import Row, ShardWriter
@@ -42,6 +44,7 @@ class EmbedRun:
         unchanged: The number of stored images that did not change.
         ignored: The number of files that are not images.
         skipped: The images that cannot be embedded, each with the reason.
+        missing: The number of skipped images of each decoder that is not installed.
         reused: The digests of new images whose content was embedded before, under another path.
     """
 
@@ -58,6 +61,7 @@ class EmbedRun:
     ) -> None:
         self.new = self.changed = self.unchanged = self.ignored = 0
         self.skipped: list[tuple[FoundFile | UnreadablePath, str]] = []
+        self.missing: Counter[OptionalDecoder] = Counter()
         self.reused: list[bytes] = []
         self._index = index
         self._writer = writer
@@ -111,6 +115,8 @@ class EmbedRun:
             if stored is not None:
                 self._index.mark_outdated(stored)
             self.skipped.append((file, content.reason))
+            if content.missing is not None:
+                self.missing[content.missing] += 1
         elif stored is not None and isinstance(content, Unchanged):
             self._index.mark_unchanged(stored, file.mtime_ns)
             self.unchanged += 1
