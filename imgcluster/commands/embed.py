@@ -54,6 +54,7 @@ class EmbedSummary:
         vanished: Removed because their file no longer exists in `paths` or is excluded now.
         renamed: Stored under another path than before, without being embedded again.
         ignored: Files that are not images.
+        paired: Embedded images with two files, a JPEG and a camera raw file, in the searched folders.
         roots: The folders that contain the workspace's images.
         seconds: Wall-clock time.
         images_per_second: Newly embedded images per second; 0 if there were none.
@@ -78,6 +79,7 @@ class EmbedSummary:
     images_per_second: float
     passed_over: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    paired: int = 0
 
 
 def embed(
@@ -258,13 +260,14 @@ class _WorkspaceUpdate:
             vanished=vanished,
             renamed=renamed,
             ignored=run.ignored,
+            paired=run.paired,
             roots=tuple(roots),
             seconds=seconds,
             images_per_second=round(embedded_now / seconds, 1) if embedded_now else 0.0,
             passed_over=self._model.rejected_devices,
             notes=(*self._model.notes, *(_decoder_note(*item) for item in run.missing.items())),
         )
-        recorded = ("device", "new", "changed", "unchanged", "vanished", "renamed", "ignored")
+        recorded = ("device", "new", "changed", "unchanged", "vanished", "renamed", "ignored", "paired")
         record = {
             **versions(),
             "state": "embedded",

@@ -6,7 +6,16 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["HEAD_BYTES", "PILLOW_FORMATS", "RAW", "FileKind", "has_image_extension", "sniff"]
+__all__ = [
+    "HEAD_BYTES",
+    "PILLOW_FORMATS",
+    "RAW",
+    "FileKind",
+    "has_image_extension",
+    "is_jpeg_name",
+    "is_raw_name",
+    "sniff",
+]
 
 HEAD_BYTES: Final = 64
 """The number of bytes from the start of a file that `sniff` needs."""
@@ -51,8 +60,10 @@ _RAW_EXTENSIONS: Final = {
 }  # fmt: skip
 _RAW_MAGIC: Final = (b"IIRO", b"IIRS", b"MMOR", b"IIU\x00", b"FUJIFILMCCD-RAW")
 
-_IMAGE_EXTENSIONS: Final = _RAW_EXTENSIONS | {
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
+_JPEG_EXTENSIONS: Final = {".jpg", ".jpeg", ".jpe", ".jfif"}
+
+_IMAGE_EXTENSIONS: Final = _RAW_EXTENSIONS | _JPEG_EXTENSIONS | {
+    ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
     ".avif", ".avifs", ".heic", ".heif", ".hif", ".jp2", ".j2k", ".jpx", ".jxl", ".pbm", ".pgm", ".ppm", ".pnm",
     ".ico", ".psd", ".svg",
 }  # fmt: skip
@@ -77,6 +88,16 @@ class FileKind:
 def has_image_extension(name: str) -> bool:
     """Return whether the name has the extension of an image."""
     return os.path.splitext(name)[1].lower() in _IMAGE_EXTENSIONS
+
+
+def is_raw_name(name: str) -> bool:
+    """Return whether the name has the extension of a camera raw file."""
+    return os.path.splitext(name)[1].lower() in _RAW_EXTENSIONS
+
+
+def is_jpeg_name(name: str) -> bool:
+    """Return whether the name has the extension of a JPEG."""
+    return os.path.splitext(name)[1].lower() in _JPEG_EXTENSIONS
 
 
 def sniff(head: bytes, extension: str) -> FileKind:
