@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 
 from imgcluster.encoders import Encoder
-from imgcluster.fileio.path_text import relative_path
-from imgcluster.images.find import Finder, FoundFile, UnreadablePath
+from imgcluster.fileio.path_text import join, relative_path
+from imgcluster.images.find import Finder, FoundFile, Scope, UnreadablePath
 from imgcluster.images.load import Loaded, NotAnImage, Skipped, Unchanged, in_order, read_image
 from imgcluster.images.optional_decoders import OptionalDecoder
 from imgcluster.images.pairs import RawFiles
@@ -74,6 +74,7 @@ class EmbedRun:
         self._begin = begin
         self._moved = {file.location: file for file in moved}
         self._raws = RawFiles()
+        self._scope = Scope(frozenset(), frozenset())
         # The second file of each picture that has two, by the location of the first.
         self._companions: dict[str, FoundFile] = {}
         self._left: list[FoundFile] = []
@@ -81,6 +82,7 @@ class EmbedRun:
 
     def run(self, finder: Finder, workers: int, on_progress: OnProgress) -> None:
         """Find, read and embed all files; `workers` threads read ahead of the encoder."""
+        self._scope = finder.scope()
         total = self._survey(finder, on_progress)
         on_progress(Progress("embed", 0, total))
         done = 0
@@ -103,6 +105,16 @@ class EmbedRun:
         return count
 
     def _files(self, finder: Finder) -> Iterator[FoundFile]:
+        for file in self._pictures(finder):
+            first = self._index.first_files.get(file.location)
+            if first is None or first in self._scope or file.location in self._companions:
+                yield file
+            else:
+                # The second file of a stored picture whose first file was not searched for.
+                self.unchanged += 1
+
+    def _pictures(self, finder: Finder) -> Iterator[FoundFile]:
+        """Yield the file that stands for each picture."""
         for entry in finder.find():
             if isinstance(entry, UnreadablePath):
                 self.skipped.append((entry, entry.reason))
@@ -154,7 +166,7 @@ class EmbedRun:
             if content.missing is not None:
                 self.missing[content.missing] += 1
         elif stored is not None and isinstance(content, Unchanged):
-            self._index.mark_unchanged(stored, file.mtime_ns, self._companion(file))
+            self._index.mark_unchanged(stored, file.mtime_ns, self._companion(file, stored))
             self.unchanged += 1
         else:
             self.ignored += 1
@@ -207,16 +219,20 @@ class EmbedRun:
                     source=file.root,
                     size=file.size,
                     mtime_ns=file.mtime_ns,
-                    companion=self._companion(file),
+                    companion=self._companion(file, stored),
                 )
-                for file, _, row in rows
+                for file, stored, row in rows
             ]
         )
 
-    def _companion(self, file: FoundFile) -> str:
+    def _companion(self, file: FoundFile, stored: StoredImage | None) -> str:
         """Return the name of the second file of a picture, and count it; "" if there is none."""
-        companion = self._companions.get(file.location)
-        if companion is None:
-            return ""
-        self.paired += 1
-        return companion.location.rpartition("/")[2]
+        folder, _, _ = file.location.rpartition("/")
+        if file.location in self._companions:
+            name = self._companions[file.location].location.rpartition("/")[2]
+        else:
+            name = self._index.companion(stored) if stored is not None else ""
+            # A file that was not searched for may still exist.
+            name = "" if join(folder, name) in self._scope else name
+        self.paired += name != ""
+        return name

@@ -47,6 +47,9 @@ class Index:
         identity: The encoder's identity.
         fresh: Whether to start with an empty index; `compact` then removes all present shards.
 
+    Attributes:
+        first_files: The path of the embedded file by that of the second file, for images with two.
+
     Raises:
         WorkspaceError: A shard is damaged.
     """
@@ -58,6 +61,7 @@ class Index:
         self._shards: list[Path] = [] if fresh else shard_files.list_shards(folder, identity)
         keys, sizes, times, digests, self._starts = [], [], [], [], [0]
         self._companions: dict[int, str] = {}
+        self.first_files: dict[str, str] = {}
         self._has_new_companion = False
         for shard in self._shards:
             table = shard_files.read_keys(shard)
@@ -65,8 +69,9 @@ class Index:
             sizes.append(table.column("size").to_numpy())
             times.append(table.column("mtime_ns").to_numpy())
             digests.append(np.array(table.column("digest").to_pylist(), dtype=f"V{DIGEST_BYTES}"))
-            companions = shard_files.read_companions(shard)
-            self._companions |= {self._starts[-1] + row: name for row, name in enumerate(companions) if name}
+            for row, (first, second) in shard_files.read_pairs(shard).items():
+                self._companions[self._starts[-1] + row] = second.rpartition("/")[2]
+                self.first_files[second] = first
             self._starts.append(self._starts[-1] + len(table))
         count = self._starts[-1]
         self._keys = np.concatenate(keys) if keys else np.empty(0, np.uint64)
@@ -100,6 +105,10 @@ class Index:
         return StoredImage(
             position, int(self._sizes[position]), int(self._times[position]), self._digests[position].tobytes()
         )
+
+    def companion(self, image: StoredImage) -> str:
+        """Return the name of the second file of a stored image; "" if there is none."""
+        return self._companions.get(image.position, "")
 
     def mark_unchanged(self, image: StoredImage, mtime_ns: int, companion: str = "") -> None:
         """Record that the content of a stored image is unchanged; `compact` writes a new `mtime_ns` or `companion`."""

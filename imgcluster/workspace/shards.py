@@ -39,8 +39,8 @@ __all__ = [
     "list_shards",
     "load",
     "locations",
-    "read_companions",
     "read_keys",
+    "read_pairs",
     "read_rows",
     "remove_shards",
     "rows_of",
@@ -169,13 +169,15 @@ def read_keys(shard: Path) -> pa.Table:
     return _read(shard, ["path", "root", "size", "mtime_ns", "digest"])
 
 
-def read_companions(shard: Path) -> list[str]:
-    """Return the name of the second file of each row; "" where there is none.
+def read_pairs(shard: Path) -> dict[int, tuple[str, str]]:
+    """Return the absolute paths, as texts, of both files of each image with two, by row.
 
     Raises:
         WorkspaceError: The shard is damaged.
     """
-    return _companions_of(_read(shard, [_COMPANION])) if _COMPANION in _schema(shard).names else []
+    if _COMPANION not in _schema(shard).names:
+        return {}
+    return {row: (first, second) for row, (first, _, _, second) in enumerate(_read_files(shard)) if second}
 
 
 def read_rows(shard: Path) -> pa.Table:
@@ -453,7 +455,8 @@ def _read_files(shard: Path) -> list[tuple[str, bytes, str, str]]:
     source = "source" if "source" in _schema(shard).names else "root"
     table = _read(shard, list(dict.fromkeys(["root", "path", "digest", source])))
     columns = (table.column(name).to_pylist() for name in ("root", "path", "digest", source))
-    names = read_companions(shard) or [""] * len(table)
+    paired = _COMPANION in _schema(shard).names
+    names = _companions_of(_read(shard, [_COMPANION])) if paired else [""] * len(table)
     files = []
     for root, path, digest, named, name in zip(*columns, names, strict=True):
         location = absolute_path(root, path)

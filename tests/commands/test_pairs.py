@@ -157,6 +157,18 @@ def test_a_jpeg_that_comes_later_joins_the_raw_file_in_the_workspace(
     assert set(placed(out)) == {".jpg", ".dng"}
 
 
+@pytest.mark.parametrize("name", ["IMG_1.JPG", "img_1.dng"])
+def test_one_file_alone_keeps_the_pair(run: Run, photos: Path, tmp_path: Path, tiny_encoder: Path, name: str) -> None:
+    run(k=3)
+    out = tmp_path / "out"
+    before = (out / "assignments.csv").read_bytes()
+    summary = imgcluster.embed(photos / "red" / name, workspace=out, encoder=str(tiny_encoder), device="cpu")
+    assert (summary.new, summary.unchanged, summary.embedded) == (0, 1, 13)
+    assert run().embed.unchanged == 13
+    assert (out / "assignments.csv").read_bytes() == before
+    assert set(placed(out)) == {".jpg", ".dng"}
+
+
 @pytest.mark.parametrize("place", ["symlink", "move"])
 def test_a_deleted_raw_file_leaves_the_picture(run: Run, photos: Path, tmp_path: Path, place: str) -> None:
     run(k=3, place=place)

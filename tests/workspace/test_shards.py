@@ -119,15 +119,6 @@ class TestRoundTrip:
         statistics = ["brightness", "colour", "contrast", "sharpness"]
         photograph = ["captured", "camera", "orientation", "companion"]
         assert schema.names == [*facts, *statistics, "source", *photograph, "embedding"]
-            *facts,
-            *statistics,
-            "source",
-            "captured",
-            "camera",
-            "orientation",
-            "companion",
-            "embedding",
-        ]
         assert [field.name for field in schema if field.nullable] == photograph
         assert {schema.field(name).type for name in statistics} == {pa.float32()}
         assert schema.field("embedding").type == pa.list_(pa.float32(), 4)
