@@ -339,7 +339,7 @@ def _moved_files(moved: Mapping[str, str], manifest: dict[str, Any]) -> list[Fou
 
 
 def _decoder_note(missing: OptionalDecoder, count: int) -> str:
-    return f"{count:,} of the skipped images are {missing.files}, which need: {missing.remedy}"
+    return f"{missing.files} ({count:,} skipped) need an additional decoder: {missing.remedy}"
 
 
 def _digest(files: Sequence[str | os.PathLike[str]]) -> str:

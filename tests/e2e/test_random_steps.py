@@ -182,7 +182,8 @@ class Collection(RuleBasedStateMachine):
             number = re.match(r"cluster_(\d+)", path.parent.name)
             placed[int(number[1]) if number else -1] += 1
         assert all(count <= sizes[number] for number, count in placed.items())
-        if not self.deleted:
+        # A file that was renamed after the state that `undo` restored is not found under its old name.
+        if not self.deleted and not self.renamed:
             assert placed == sizes
 
     @invariant()
