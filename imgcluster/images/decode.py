@@ -25,8 +25,8 @@ from imgcluster.errors import one_line
 from imgcluster.images.exif import ORIENTATION, Header, exif_of
 from imgcluster.images.formats import HEAD_BYTES, PILLOW_FORMATS, RAW, sniff
 from imgcluster.images.jxl import is_jxl, jxl_size
-from imgcluster.images.limits import refuse_too_large
 from imgcluster.images.optional_decoders import OPTIONAL_DECODERS, can_decode, missing_decoder
+from imgcluster.images.pixel_limit import refuse_too_large
 from imgcluster.images.quality import contrast, sharpness
 from imgcluster.images.raw import read_raw, read_raw_header
 from imgcluster.images.resize import prepare

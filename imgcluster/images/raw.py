@@ -15,7 +15,7 @@ from typing import Any, Final
 from PIL import Image, UnidentifiedImageError
 
 from imgcluster.images.exif import ORIENTATION, Header, exif_of, exif_of_tiff
-from imgcluster.images.limits import refuse_too_large
+from imgcluster.images.pixel_limit import refuse_too_large
 from imgcluster.optional import import_optional
 
 __all__ = ["read_raw", "read_raw_header"]
