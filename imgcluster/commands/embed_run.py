@@ -13,7 +13,7 @@ import numpy as np
 from imgcluster.encoders import Encoder
 from imgcluster.fileio.path_text import join, relative_path
 from imgcluster.images.find import Finder, FoundFile, Scope, UnreadablePath
-from imgcluster.images.load import Loaded, NotAnImage, Skipped, Unchanged, in_order, read_image
+from imgcluster.images.load import Large, Loaded, NotAnImage, Skipped, Unchanged, in_order, read_image
 from imgcluster.images.optional_decoders import OptionalDecoder
 from imgcluster.images.pairs import RawFiles
 from imgcluster.progress import OnProgress, Progress
@@ -25,7 +25,7 @@ __all__ = ["EmbedRun"]
 _FILES_PER_STEP: Final = 1000
 _TAKEN: Final = "an earlier image with this path was moved to the clusters; rename this file"
 
-_Content = Loaded | Unchanged | Skipped | NotAnImage
+_Content = Loaded | Unchanged | Skipped | NotAnImage | Large
 
 
 class EmbedRun:

@@ -60,6 +60,8 @@ def exif_of_tiff(data: bytes) -> Exif:
 def _read(read_tags: Callable[[], Image.Exif]) -> Exif:
     try:
         tags = read_tags()
+        if not tags:
+            return NO_EXIF
         details = tags.get_ifd(_EXIF_FOLDER)
         orientation: Any = tags.get(ORIENTATION)
         return Exif(

@@ -1,7 +1,4 @@
-"""Reading files in parallel and in order: format detection, digest, decoding.
-
-Threads are enough, because Pillow and the operating system release Python's lock for nearly all of the work.
-"""
+"""Reading one file: format detection, digest, decoding; and calling a function for many items in threads."""
 
 from __future__ import annotations
 
@@ -14,13 +11,24 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from imgcluster.errors import UsageError
-from imgcluster.images.decode import Decoded, UnreadableImage, decode
+from imgcluster.images.decode import Decoded, NeedsMemory, UnreadableImage, decode
 from imgcluster.images.find import FoundFile
 from imgcluster.images.formats import HEAD_BYTES, sniff
 from imgcluster.images.optional_decoders import OptionalDecoder, missing_decoder
+from imgcluster.machine import processors
 from imgcluster.types import InputSpec
 
-__all__ = ["Loaded", "NotAnImage", "Skipped", "Unchanged", "default_workers", "in_order", "read_image"]
+__all__ = [
+    "Content",
+    "Large",
+    "Loaded",
+    "NotAnImage",
+    "Skipped",
+    "Unchanged",
+    "default_workers",
+    "in_order",
+    "read_image",
+]
 
 _MAX_FILE_BYTES: Final = 1 << 31
 _DIGEST_BYTES: Final = 16
@@ -57,12 +65,23 @@ class NotAnImage:
     """A file that is not an image and has no image extension."""
 
 
+@dataclass(frozen=True, slots=True)
+class Large:
+    """An image that was not read, because it needs more memory than allowed: at least `memory` bytes."""
+
+    memory: int
+
+
+Content = Loaded | Unchanged | Skipped | NotAnImage
+
+
 def read_image(
-    file: FoundFile, spec: InputSpec, known_digest: bytes | None = None
-) -> Loaded | Unchanged | Skipped | NotAnImage:
+    file: FoundFile, spec: InputSpec, known_digest: bytes | None = None, *, memory: int | None = None
+) -> Content | Large:
     """Read and decode one file; problems with it are returned, not raised.
 
-    A file whose content still has the `known_digest` is not decoded.
+    A file whose content still has the `known_digest` is not decoded, and one that needs more than `memory` bytes is not
+    read.
     """
     try:
         with file.file.open("rb") as stream:
@@ -75,7 +94,10 @@ def read_image(
                 return Skipped(missing.problem, missing)
             if file.size > _MAX_FILE_BYTES:
                 return Skipped(f"the file is too large: {file.size} bytes, the limit is {_MAX_FILE_BYTES}")
-            data = head + stream.read()
+            if memory is not None and file.size > memory:
+                return Large(file.size)
+            stream.seek(0)
+            data = stream.read()
             after = os.fstat(stream.fileno())
     except OSError as error:
         return Skipped(error.strerror or str(error))
@@ -85,7 +107,9 @@ def read_image(
     if digest == known_digest:
         return Unchanged()
     try:
-        return Loaded(decode(data, spec, kind=kind.format), digest)
+        return Loaded(decode(data, spec, kind=kind.format, memory=memory), digest)
+    except NeedsMemory as need:
+        return Large(need.memory)
     except UnreadableImage as reason:
         return Skipped(str(reason))
 
@@ -116,7 +140,5 @@ def in_order(
 
 
 def default_workers() -> int:
-    """Return the default number of decoding threads: the number of processors available to this process."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return the default number of readers: the number of processors available to this process."""
+    return processors()

@@ -7,7 +7,7 @@ any other image.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -22,12 +22,16 @@ __all__ = ["read_raw", "read_raw_header"]
 
 # The EXIF orientation of each of LibRaw's values of `flip`.
 _ORIENTATIONS: Final = (1, 2, 4, 3, 5, 8, 6, 7)
+# 16 bits as stored, the same at half size in four channels, and the result and its copy at half size in three.
+_BYTES_PER_VALUE: Final = 6
 # Where the EXIF of a CR3 file is: in a box of this name near the start.
 _CR3_BOX: Final = b"CMT1"
 _CR3_BYTES: Final = 1 << 17
 
 
-def read_raw(data: bytes, shortest: int) -> tuple[Image.Image, Header]:
+def read_raw(
+    data: bytes, shortest: int, allow: Callable[[int], None] = lambda need: None
+) -> tuple[Image.Image, Header]:
     """Return the picture in a camera raw file, as stored, and what the file says about it.
 
     The orientation in the picture's EXIF turns it upright; the size in the header is that of the photograph, which
@@ -36,6 +40,7 @@ def read_raw(data: bytes, shortest: int) -> tuple[Image.Image, Header]:
     Args:
         data: The file's bytes.
         shortest: The sensor's values are used if the shorter side of the preview has fewer pixels.
+        allow: Called with the bytes that the sensor's values need before they are decoded; it can raise an exception.
 
     Raises:
         UnavailablePackage: rawpy is not installed.
@@ -45,7 +50,11 @@ def read_raw(data: bytes, shortest: int) -> tuple[Image.Image, Header]:
     with _opened(data) as raw:
         preview = _preview(raw)
         header = _header(data, raw.sizes, preview)
-        picture = preview if preview and min(preview.size) >= shortest else _demosaiced(raw, preview)
+        if preview is not None and min(preview.size) >= shortest:
+            picture = preview
+        else:
+            allow(raw.sizes.raw_width * raw.sizes.raw_height * _BYTES_PER_VALUE + len(data))
+            picture = _demosaiced(raw, preview)
         # Some cameras store a preview that is upright already.
         turned = header.exif.orientation >= 5
         upright = turned and (picture.width > picture.height) != (raw.sizes.width > raw.sizes.height)

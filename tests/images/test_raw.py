@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgcluster.images import optional_decoders
-from imgcluster.images.decode import Decoded, UnreadableImage, decode, decode_file, quiet_decoders, read_header
+from imgcluster.images.decode import (
+    Decoded,
+    NeedsMemory,
+    UnreadableImage,
+    decode,
+    decode_file,
+    quiet_decoders,
+    read_header,
+)
 from imgcluster.images.exif import exif_of_tiff
 from imgcluster.images.find import FoundFile
 from imgcluster.images.formats import RAW
@@ -140,3 +148,11 @@ def test_without_rawpy_the_reason_names_what_to_install(tmp_path: Path, monkeypa
     assert isinstance(result, Skipped)
     assert "pip install 'imgcluster[raw]'" in result.reason
     assert result.missing is optional_decoders.OPTIONAL_DECODERS[RAW]
+
+
+@needs_raw
+def test_the_sensors_values_need_memory_and_the_preview_hardly_any() -> None:
+    large = flat(RED, (960, 640))
+    with pytest.raises(NeedsMemory):
+        decode(dng(large), SPEC, kind=RAW, memory=10_000_000)
+    assert decode(dng(large, preview=quarters()), SPEC, kind=RAW, memory=16_000_000).width == 1920
