@@ -54,7 +54,7 @@ $(DEMO_ENV)/done: $(SETUP)
 
 $(TEST_ENV)/done: $(SETUP)
 	$(PYTHON) -m venv --clear $(TEST_ENV)
-	$(TEST_ENV)/$(BIN)/python $(PIP) -e '.[dev,train,heif]' -c constraints.txt
+	$(TEST_ENV)/$(BIN)/python $(PIP) -e '.[dev,train,heif,raw,jxl]' -c constraints.txt
 	$(TEST_ENV)/$(BIN)/python -c 'open("$@", "w").close()'
 
 scores: $(TEST_ENV)/done

@@ -24,6 +24,7 @@ from imgcluster.fileio.path_text import absolute_path, common_base, from_text, j
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder, FoundFile, Scope, UnreadablePath
 from imgcluster.images.load import default_workers
+from imgcluster.images.optional_decoders import OptionalDecoder
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, with_changes
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Precision
@@ -53,6 +54,7 @@ class EmbedSummary:
         vanished: Removed because their file no longer exists in `paths` or is excluded now.
         renamed: Stored under another path than before, without being embedded again.
         ignored: Files that are not images.
+        paired: Embedded images with two files, a JPEG and a camera raw file, in the searched folders.
         roots: The folders that contain the workspace's images.
         seconds: Wall-clock time.
         images_per_second: Newly embedded images per second; 0 if there were none.
@@ -77,6 +79,7 @@ class EmbedSummary:
     images_per_second: float
     passed_over: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    paired: int = 0
 
 
 def embed(
@@ -257,13 +260,14 @@ class _WorkspaceUpdate:
             vanished=vanished,
             renamed=renamed,
             ignored=run.ignored,
+            paired=run.paired,
             roots=tuple(roots),
             seconds=seconds,
             images_per_second=round(embedded_now / seconds, 1) if embedded_now else 0.0,
             passed_over=self._model.rejected_devices,
-            notes=self._model.notes,
+            notes=(*self._model.notes, *(_decoder_note(*item) for item in run.missing.items())),
         )
-        recorded = ("device", "new", "changed", "unchanged", "vanished", "renamed", "ignored")
+        recorded = ("device", "new", "changed", "unchanged", "vanished", "renamed", "ignored", "paired")
         record = {
             **versions(),
             "state": "embedded",
@@ -332,6 +336,10 @@ def _moved_files(moved: Mapping[str, str], manifest: dict[str, Any]) -> list[Fou
         root = max(inside, key=len, default=location.rpartition("/")[0] or "/")
         found.append(FoundFile(root, relative_path(location, root), facts.st_size, facts.st_mtime_ns, target))
     return found
+
+
+def _decoder_note(missing: OptionalDecoder, count: int) -> str:
+    return f"{missing.files} ({count:,} skipped) need an additional decoder: {missing.remedy}"
 
 
 def _digest(files: Sequence[str | os.PathLike[str]]) -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
 from imgcluster.encoders import Encoder
-from imgcluster.fileio.path_text import relative_path
-from imgcluster.images.find import Finder, FoundFile, UnreadablePath
+from imgcluster.fileio.path_text import join, relative_path
+from imgcluster.images.find import Finder, FoundFile, Scope, UnreadablePath
 from imgcluster.images.load import Large, Loaded, NotAnImage, Skipped, Unchanged, in_order, read_image
+from imgcluster.images.optional_decoders import OptionalDecoder
+from imgcluster.images.pairs import RawFiles
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.index import Index, StoredImage
 from imgcluster.workspace.shards import Row, ShardWriter
@@ -42,6 +46,8 @@ class EmbedRun:
         unchanged: The number of stored images that did not change.
         ignored: The number of files that are not images.
         skipped: The images that cannot be embedded, each with the reason.
+        paired: The number of images with two files: a JPEG and a camera raw file.
+        missing: The number of skipped images of each decoder that is not installed.
         reused: The digests of new images whose content was embedded before, under another path.
     """
 
@@ -56,8 +62,9 @@ class EmbedRun:
         begin: Callable[[], None],
         moved: Sequence[FoundFile] = (),
     ) -> None:
-        self.new = self.changed = self.unchanged = self.ignored = 0
+        self.new = self.changed = self.unchanged = self.ignored = self.paired = 0
         self.skipped: list[tuple[FoundFile | UnreadablePath, str]] = []
+        self.missing: Counter[OptionalDecoder] = Counter()
         self.reused: list[bytes] = []
         self._index = index
         self._writer = writer
@@ -66,27 +73,70 @@ class EmbedRun:
         self._base = base
         self._begin = begin
         self._moved = {file.location: file for file in moved}
+        self._raws = RawFiles()
+        self._scope = Scope(frozenset(), frozenset())
+        # The second file of each picture that has two, by the location of the first.
+        self._companions: dict[str, FoundFile] = {}
+        self._left: list[FoundFile] = []
         self._batch: list[tuple[FoundFile, Loaded, StoredImage | None]] = []
 
     def run(self, finder: Finder, workers: int, on_progress: OnProgress) -> None:
         """Find, read and embed all files; `workers` threads read ahead of the encoder."""
-        total = _count(finder, on_progress) + len(self._moved)
+        self._scope = finder.scope()
+        total = self._survey(finder, on_progress)
         on_progress(Progress("embed", 0, total))
-        files = in_order(self._read, self._files(finder), workers)
-        for done, (file, (stored, content)) in enumerate(files, start=1):
-            self._process(file, stored, content)
-            on_progress(Progress("embed", done, max(done, total)))
+        done = 0
+        # The second time, files whose partner cannot be read.
+        for found in (self._files(finder), self._left):
+            for file, (stored, content) in in_order(self._read, found, workers):
+                self._process(file, stored, content)
+                done += 1 + (file.location in self._companions)
+                on_progress(Progress("embed", done, max(done, total)))
         self._encode_batch()
 
+    def _survey(self, finder: Finder, on_progress: OnProgress) -> int:
+        """Count the files without opening them, so that progress has a total, and collect the camera raw files."""
+        count = 0
+        for count, entry in enumerate(itertools.chain(finder.find(), self._moved.values()), start=1):
+            if isinstance(entry, FoundFile):
+                self._raws.add(entry)
+            if count % _FILES_PER_STEP == 0:
+                on_progress(Progress("find", count))
+        return count
+
     def _files(self, finder: Finder) -> Iterator[FoundFile]:
+        for file in self._pictures(finder):
+            first = self._index.first_files.get(file.location)
+            if first is None or first in self._scope or file.location in self._companions:
+                yield file
+            else:
+                # The second file of a stored picture whose first file was not searched for.
+                self.unchanged += 1
+
+    def _pictures(self, finder: Finder) -> Iterator[FoundFile]:
+        """Yield the file that stands for each picture."""
         for entry in finder.find():
             if isinstance(entry, UnreadablePath):
                 self.skipped.append((entry, entry.reason))
             elif entry.location in self._moved:
                 self.skipped.append((entry, _TAKEN))
-            else:
-                yield entry
-        yield from self._moved.values()
+            elif not self._raws.add(entry):
+                yield self._pair(entry)
+        for file in self._moved.values():
+            if not self._raws.add(file):
+                yield self._pair(file)
+        yield from self._raws.rest()
+
+    def _pair(self, file: FoundFile) -> FoundFile:
+        """Return the file that stands for the picture of `file`: itself, or its raw file if only that is stored."""
+        raw = self._raws.take(file)
+        if raw is None:
+            return file
+        first, second = file, raw
+        if self._index.find(raw.location) is not None and self._index.find(file.location) is None:
+            first, second = raw, file
+        self._companions[first.location] = second
+        return first
 
     def _read(self, file: FoundFile) -> tuple[StoredImage | None, _Content]:
         stored = self._index.find(file.location)
@@ -110,9 +160,13 @@ class EmbedRun:
         elif isinstance(content, Skipped):
             if stored is not None:
                 self._index.mark_outdated(stored)
+            if file.location in self._companions:
+                self._left.append(self._companions.pop(file.location))
             self.skipped.append((file, content.reason))
+            if content.missing is not None:
+                self.missing[content.missing] += 1
         elif stored is not None and isinstance(content, Unchanged):
-            self._index.mark_unchanged(stored, file.mtime_ns)
+            self._index.mark_unchanged(stored, file.mtime_ns, self._companion(file, stored))
             self.unchanged += 1
         else:
             self.ignored += 1
@@ -166,16 +220,20 @@ class EmbedRun:
                     source=file.root,
                     size=file.size,
                     mtime_ns=file.mtime_ns,
+                    companion=self._companion(file, stored),
                 )
-                for file, _, row in rows
+                for file, stored, row in rows
             ]
         )
 
-
-def _count(finder: Finder, on_progress: OnProgress) -> int:
-    """Count the files without opening them, so that progress has a total."""
-    count = 0
-    for count, _ in enumerate(finder.find(), start=1):
-        if count % _FILES_PER_STEP == 0:
-            on_progress(Progress("find", count))
-    return count
+    def _companion(self, file: FoundFile, stored: StoredImage | None) -> str:
+        """Return the name of the second file of a picture, and count it; "" if there is none."""
+        folder, _, _ = file.location.rpartition("/")
+        if file.location in self._companions:
+            name = self._companions[file.location].location.rpartition("/")[2]
+        else:
+            name = self._index.companion(stored) if stored is not None else ""
+            # A file that was not searched for may still exist.
+            name = "" if join(folder, name) in self._scope else name
+        self.paired += name != ""
+        return name

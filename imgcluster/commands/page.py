@@ -111,6 +111,7 @@ def write_page(
             decisions={
                 row: results.decisions[path] for row, path in enumerate(results.paths) if path in results.decisions
             },
+            exif=embeddings.exif,
         ),
         thumbnails=_sheets(tiers, files, _stored(workspace, manifest, results.locations, tiers), on_progress),
         skipped=tuple(sorted(skipped.items(), key=lambda item: (-item[1], item[0]))),

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from imgcluster.images.decode import UnreadableImage, decode, quiet_decoders
+from imgcluster.images.decode import UnreadableImage, decode_file, quiet_decoders
 from imgcluster.images.load import default_workers, in_order
 from imgcluster.images.thumbnail import THUMBNAIL_SIDE, read_thumbnail
 from imgcluster.types import InputSpec, Pixels
@@ -33,7 +33,7 @@ def read_tiles(paths: Sequence[Path], side: int, thumbnails: Sequence[bytes] = (
         if tile is not None:
             return tile
         try:
-            return decode(path.read_bytes(), spec).pixels
+            return decode_file(path, spec).pixels
         except (OSError, UnreadableImage) as error:
             _LOG.debug("no thumbnail of %s: %s", path, error)
             return None

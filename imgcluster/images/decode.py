@@ -11,9 +11,9 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,13 +22,16 @@ import numpy.typing as npt
 from PIL import Image, ImageCms, UnidentifiedImageError, features
 
 from imgcluster.errors import one_line
-from imgcluster.images.exif import exif_of
-from imgcluster.images.formats import PILLOW_FORMATS
+from imgcluster.images.exif import ORIENTATION, Header, exif_of
+from imgcluster.images.formats import HEAD_BYTES, PILLOW_FORMATS, RAW, sniff
+from imgcluster.images.jxl import is_jxl, jxl_size
 from imgcluster.images.limits import decoding_bytes, slow_to_read
+from imgcluster.images.optional_decoders import OPTIONAL_DECODERS, can_decode, missing_decoder
+from imgcluster.images.pixel_limit import refuse_too_large
 from imgcluster.images.quality import contrast, sharpness
+from imgcluster.images.raw import read_raw, read_raw_header
 from imgcluster.images.resize import prepare
 from imgcluster.images.thumbnail import THUMBNAIL_SIDE, make_thumbnail, square
-from imgcluster.optional import UnavailablePackage, import_optional
 from imgcluster.types import NO_EXIF, Exif, InputSpec, Pixels
 
 __all__ = [
@@ -37,8 +40,8 @@ __all__ = [
     "NeedsMemory",
     "UnreadableImage",
     "decode",
+    "decode_file",
     "decode_picture",
-    "heif_available",
     "quiet_decoders",
     "read_header",
 ]
@@ -49,7 +52,6 @@ _LOG = logging.getLogger(__name__)
 # the result hardly differs from that of a full decode (benchmarks/decode.py measures the difference and the time).
 _DRAFT_MARGIN: Final = 2.0
 
-_ORIENTATION_TAG: Final = 0x0112
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -59,6 +61,9 @@ _UPRIGHT: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+# Bytes per pixel of a JPEG XL: the decoder's result, its copy, and the image, at four channels each.
+_JXL_BYTES: Final = 12
 
 # Images of more than 8 bits are converted in strips of so many pixels.
 _STRIP_PIXELS: Final = 1 << 18
@@ -106,21 +111,17 @@ class Decoded:
     thumbnail: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What a file says before it is decoded: width and height of the upright image in pixels, and EXIF."""
-
-    width: int
-    height: int
-    exif: Exif
-
-
 def read_header(path: Path) -> Header | None:
     """Return the header of an image file; None if it cannot be read."""
     try:
-        with _explained(None), Image.open(path, formats=_formats()) as image:
-            (width, height), exif = image.size, exif_of(image)
-    except UnreadableImage as error:
+        with path.open("rb") as stream:
+            kind = sniff(stream.read(HEAD_BYTES), path.suffix.lower()).format
+        with _explained(kind):
+            if kind == RAW:
+                return read_raw_header(path.read_bytes())
+            with _open(path.read_bytes() if kind == "JXL" else path) as image:
+                (width, height), exif = image.size, exif_of(image)
+    except (OSError, UnreadableImage) as error:
         _LOG.debug("no header of %s: %s", path, error)
         return None
     return Header(height, width, exif) if exif.orientation >= 5 else Header(width, height, exif)
@@ -137,7 +138,7 @@ def decode(
     Args:
         data: The file's bytes.
         spec: The size, channels and resize rule of the result.
-        kind: The format that `formats.sniff` detected; only used to explain a missing decoder.
+        kind: The format that `formats.sniff` detected, without which camera raw files cannot be told from TIFF.
         memory: The bytes that decoding may take, including `data`; no limit by default.
         thumbnail: Whether to make a thumbnail, too.
 
@@ -145,11 +146,33 @@ def decode(
         UnreadableImage: The bytes are damaged, truncated, too large, made to take very long, or in a format without a
             decoder here; `NeedsMemory` if decoding would take more than `memory`.
     """
-    reason = slow_to_read(data)
+    reason = None if kind == RAW else slow_to_read(data)
     if reason is not None:
         raise UnreadableImage(f"not read because it would take very long: {reason}")
-    with _explained(kind), Image.open(io.BytesIO(data), formats=_formats()) as image:
-        return _decoded(image, spec, None if memory is None else memory - len(data), thumbnail=thumbnail)
+    left = None if memory is None else memory - len(data)
+
+    def allow(need: int) -> None:
+        if left is not None and need > left:
+            raise NeedsMemory(need)
+
+    with _explained(kind):
+        if kind == RAW:
+            picture, header = read_raw(data, max(spec.width, spec.height, spec.resize_edge), allow)
+            decoded = _decoded(picture, spec, left, thumbnail=thumbnail)
+            return replace(decoded, width=header.width, height=header.height, exif=header.exif)
+        with _open(data, allow) as image:
+            return _decoded(image, spec, left, thumbnail=thumbnail)
+
+
+def decode_file(path: Path, spec: InputSpec) -> Decoded:
+    """Read and decode an image file; see `decode`.
+
+    Raises:
+        OSError: It cannot be read.
+        UnreadableImage: It cannot be decoded.
+    """
+    data = path.read_bytes()
+    return decode(data, spec, kind=sniff(data[:HEAD_BYTES], path.suffix.lower()).format)
 
 
 def decode_picture(picture: Image.Image, spec: InputSpec) -> Decoded:
@@ -178,19 +201,36 @@ def _decoded(image: Image.Image, spec: InputSpec, memory: int | None = None, *, 
     return Decoded(pixels, width, height, *_statistics(picture), exif, small)
 
 
+def _open(source: bytes | Path, allow: Callable[[int], None] = lambda need: None) -> Image.Image:
+    """Open an image; `allow` is called with the bytes that a decoder needs which decodes all pixels at once."""
+    if isinstance(source, Path):
+        return Image.open(source, formats=_formats())
+    if not is_jxl(source):
+        return Image.open(io.BytesIO(source), formats=_formats())
+    width, height = jxl_size(source)
+    refuse_too_large(width, height)
+    allow(width * height * _JXL_BYTES)
+    image = Image.open(io.BytesIO(source), formats=_formats())
+    # The decoder has turned the image already, except where the file is a repacked JPEG.
+    if not getattr(image, "jpeg", False):
+        image.getexif()[ORIENTATION] = 1
+    return image
+
+
 @functools.cache
 def _formats() -> tuple[str, ...]:
     """Return the allowed decoders that are available."""
     Image.init()
-    heif_available()
+    for kind in OPTIONAL_DECODERS:
+        can_decode(kind)
     return tuple(name for name in PILLOW_FORMATS if name in Image.OPEN)
 
 
 @contextmanager
 def _explained(kind: str | None) -> Iterator[None]:
     """Turn whatever a decoder raises into `UnreadableImage` with the reason."""
-    if not heif_available() and kind == "HEIF":
-        raise UnreadableImage("HEIC files need an additional decoder: pip install 'imgcluster[heif]'")
+    if (missing := missing_decoder(kind)) is not None:
+        raise UnreadableImage(missing.problem)
     if kind == "AVIF" and not features.check("avif"):
         raise UnreadableImage("this build of Pillow cannot read AVIF: pip install --upgrade pillow")
     try:
@@ -208,17 +248,6 @@ def _explained(kind: str | None) -> Iterator[None]:
         raise UnreadableImage(f"damaged or truncated: {one_line(error)}") from None
 
 
-@functools.cache
-def heif_available() -> bool:
-    """Return whether HEIC files can be read; registers the decoder with Pillow at the first call."""
-    try:
-        import_optional("pillow_heif").register_heif_opener()
-    except UnavailablePackage as error:
-        _LOG.debug("%s", error)
-        return False
-    return True
-
-
 @contextmanager
 def quiet_decoders() -> Iterator[None]:
     """Suppress decoders' warnings about unusual files (corrupt EXIF, large images).
@@ -226,7 +255,7 @@ def quiet_decoders() -> Iterator[None]:
     One context must cover the work of all threads, because warning filters are shared by the process.
     """
     with warnings.catch_warnings():
-        for module in (r"PIL\.", r"pillow_heif\."):
+        for module in (r"PIL\.", r"pillow_heif\.", r"pillow_jxl\."):
             warnings.filterwarnings("ignore", module=module)
         warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
         yield
@@ -286,7 +315,7 @@ def _statistics(picture: Image.Image) -> tuple[float, float, float, float]:
 def _orientation(image: Image.Image) -> int:
     """Return the EXIF orientation, 1 to 8, of a loaded image; Pillow turns TIFF and AVIF files itself."""
     try:
-        value = image.getexif().get(_ORIENTATION_TAG, 1)
+        value = image.getexif().get(ORIENTATION, 1)
     # Damaged metadata is no reason to skip the image.
     except Exception as error:
         _LOG.debug("EXIF ignored: %s", error)

@@ -14,6 +14,7 @@ from imgcluster.errors import UsageError
 from imgcluster.images.decode import Decoded, NeedsMemory, UnreadableImage, decode
 from imgcluster.images.find import FoundFile
 from imgcluster.images.formats import HEAD_BYTES, sniff
+from imgcluster.images.optional_decoders import OptionalDecoder, missing_decoder
 from imgcluster.machine import processors
 from imgcluster.types import InputSpec
 
@@ -53,9 +54,10 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An image file that cannot be read, and the reason."""
+    """An image file that cannot be read, the reason, and the decoder whose installation would help."""
 
     reason: str
+    missing: OptionalDecoder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ def read_image(
             kind = sniff(head, os.path.splitext(file.path)[1].lower())
             if kind.format is None:
                 return NotAnImage() if kind.problem is None else Skipped(kind.problem)
+            if (missing := missing_decoder(kind.format)) is not None:
+                return Skipped(missing.problem, missing)
             if file.size > _MAX_FILE_BYTES:
                 return Skipped(f"the file is too large: {file.size} bytes, the limit is {_MAX_FILE_BYTES}")
             if memory is not None and file.size > memory:

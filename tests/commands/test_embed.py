@@ -47,7 +47,16 @@ def test_every_image_becomes_a_row(pictures: Path, tmp_path: Path, tiny_encoder:
     table = pq.read_table(next((out / "embeddings").iterdir()), partitioning=None)
     names = ["path", "root", "size", "mtime_ns", "digest", "width", "height", "brightness", "colour"]
     names += ["contrast", "sharpness"]
-    assert table.column_names == [*names, "source", "captured", "camera", "orientation", "thumbnail", "embedding"]
+    assert table.column_names == [
+        *names,
+        "source",
+        "captured",
+        "camera",
+        "orientation",
+        "thumbnail",
+        "companion",
+        "embedding",
+    ]
     assert str(table.schema.field("embedding").type) == "fixed_size_list<element: float not null>[48]" or str(
         table.schema.field("embedding").type
     ).startswith("fixed_size_list<")

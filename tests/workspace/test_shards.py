@@ -117,7 +117,7 @@ class TestRoundTrip:
         schema = pq.read_schema(all_shards(tmp_path)[0])
         facts = ["path", "root", "size", "mtime_ns", "digest", "width", "height"]
         statistics = ["brightness", "colour", "contrast", "sharpness"]
-        optional = ["captured", "camera", "orientation", "thumbnail"]
+        optional = ["captured", "camera", "orientation", "thumbnail", "companion"]
         assert schema.names == [*facts, *statistics, "source", *optional, "embedding"]
         assert [field.name for field in schema if field.nullable] == optional
         assert {schema.field(name).type for name in statistics} == {pa.float32()}
