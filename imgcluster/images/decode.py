@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms, UnidentifiedImageError, features
+from PIL import AvifImagePlugin, Image, ImageCms, UnidentifiedImageError, features
 
 from imgcluster.errors import one_line
 from imgcluster.images.exif import exif_of
@@ -40,6 +40,7 @@ __all__ = [
     "heif_available",
     "quiet_decoders",
     "read_header",
+    "use_one_thread",
 ]
 
 _LOG = logging.getLogger(__name__)
@@ -209,6 +210,13 @@ def heif_available() -> bool:
         _LOG.debug("%s", error)
         return False
     return True
+
+
+def use_one_thread() -> None:
+    """Decode each image in one thread, for a process beside which others decode."""
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    if heif_available():
+        import_optional("pillow_heif").options.DECODE_THREADS = 1
 
 
 @contextmanager
