@@ -245,7 +245,7 @@ class EmbedRun:
 def _count(finder: Finder, on_progress: OnProgress) -> int:
     """Count the files without opening them, so that progress has a total."""
     count = 0
-    for count, _ in enumerate(finder.find(), start=1):
+    for count, _ in enumerate(finder.find(sizes=False), start=1):
         if count % _FILES_PER_STEP == 0:
             on_progress(Progress("find", count))
     return count

@@ -144,7 +144,7 @@ def decode(data: bytes, spec: InputSpec, *, kind: str | None = None, memory: int
     if reason is not None:
         raise UnreadableImage(f"not read because it would take very long: {reason}")
     with _explained(kind), Image.open(io.BytesIO(data), formats=_formats()) as image:
-        return _decoded(image, spec, None if memory is None else memory - len(data))
+        return _decoded(image, spec, memory, len(data))
 
 
 def decode_picture(picture: Image.Image, spec: InputSpec) -> Decoded:
@@ -158,14 +158,14 @@ def decode_picture(picture: Image.Image, spec: InputSpec) -> Decoded:
         return _decoded(picture.copy(), spec)
 
 
-def _decoded(image: Image.Image, spec: InputSpec, memory: int | None = None) -> Decoded:
-    exif = exif_of(image)
+def _decoded(image: Image.Image, spec: InputSpec, memory: int | None = None, file_bytes: int = 0) -> Decoded:
     size = image.size
     _draft(image, spec)
     if memory is not None:
-        need = decoding_bytes(image, size, turned=exif.orientation > 1)
+        need = file_bytes + decoding_bytes(image, size)
         if need > memory:
             raise NeedsMemory(need)
+    exif = exif_of(image)
     picture, width, height = _upright(image, size)
     pixels = _pixels(picture, spec, image.info.get("icc_profile"))
     return Decoded(pixels, width, height, *_statistics(picture), exif)

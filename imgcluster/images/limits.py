@@ -58,18 +58,18 @@ def _slow_jpeg(data: bytes) -> str | None:
     return f"its header has more than {_MAX_SEGMENTS} segments"
 
 
-def decoding_bytes(image: Image.Image, full_size: tuple[int, int], *, turned: bool) -> int:
+def decoding_bytes(image: Image.Image, full_size: tuple[int, int]) -> int:
     """Return about how much memory loading an opened image takes and bringing it to 8 bits, upright and opaque.
 
     Args:
         image: Not loaded yet; a JPEG may be in draft mode.
         full_size: Its size without draft mode.
-        turned: Whether it is stored in another orientation.
     """
     stored = _SMALL_MODES.get(image.mode, _STORED_BYTES)
     result = 1 if image.mode in ("1", "L", "F") or image.mode.startswith("I") else _STORED_BYTES
     per_pixel = stored + _DECODER_BYTES.get(image.format or "", 0)
-    per_pixel += result * (turned + (image.mode not in ("L", "RGB", "CMYK")))
+    # One more to turn it: whether that is needed, a PNG says only after it was loaded.
+    per_pixel += result * (1 + (image.mode not in ("L", "RGB", "CMYK")))
     if image.has_transparency_data:
         per_pixel += _COMPOSITING_BYTES
     need = image.width * image.height * per_pixel

@@ -207,7 +207,7 @@ class ReaderPool:
             content = from_plain(value, pixels[position])
             if not isinstance(content, Large):
                 task.record(position, content)
-            elif content.memory > self._budget:
+            elif not task.memory < content.memory <= self._budget:
                 task.record(position, _too_large(content.memory, self._budget))
             else:
                 request = task.requests[task.positions.index(position)]

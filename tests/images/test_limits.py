@@ -70,7 +70,7 @@ def test_an_image_says_how_much_memory_it_needs_before_it_is_decoded() -> None:
     with pytest.raises(NeedsMemory) as refused:
         decode(data, SPEC, memory=1_000_000)
     assert 3_000_000 <= refused.value.memory <= 20_000_000
-    assert decode(data, SPEC, memory=refused.value.memory + len(data)).width == 1000
+    assert decode(data, SPEC, memory=refused.value.memory).width == 1000
 
 
 def test_a_large_jpeg_needs_the_memory_of_its_reduced_size() -> None:
