@@ -178,7 +178,9 @@ class EmbedRun:
         started, images = self._started[0]
         vectors = started.result(seconds)
         self._started.popleft()
-        finite = [bool(np.isfinite(vector).all()) for vector in vectors]
+        finite = [True] * len(images)
+        if not np.isfinite(vectors).all():
+            finite = [bool(np.isfinite(vector).all()) for vector in vectors]
         rows = []
         for (file, loaded, stored), vector, is_finite in zip(images, vectors, finite, strict=True):
             if not is_finite:

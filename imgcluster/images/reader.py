@@ -26,7 +26,8 @@ from imgcluster.types import NO_EXIF, Exif, InputSpec, Pixels
 
 __all__ = ["from_plain", "main", "request_text"]
 
-_FACTS: Final = tuple(field.name for field in dataclasses.fields(Decoded) if field.name not in ("pixels", "exif"))
+# The fields of `Decoded` between the first and the last, which are plain values.
+_FACTS: Final = tuple(field.name for field in dataclasses.fields(Decoded))[1:-1]
 _facts_of = operator.attrgetter(*_FACTS)
 
 _UNCHANGED: Final = True
@@ -58,7 +59,7 @@ def from_plain(value: Any, pixels: Pixels) -> Content | Large:
     if isinstance(value, int):
         return Large(value)
     digest, facts, exif = value
-    image = Decoded(pixels, **dict(zip(_FACTS, facts, strict=True)), exif=Exif(*exif) if exif else NO_EXIF)
+    image = Decoded(pixels, *facts, Exif(*exif) if exif else NO_EXIF)
     return Loaded(image, bytes.fromhex(digest))
 
 
