@@ -151,7 +151,7 @@ class Encoder:
             UsageError: `images` has another shape or type.
             EncoderError: The encoder fails, or there is no memory even for one image.
         """
-        return self.start(images).result()
+        return self.start(images).result_or_cancel()
 
     def start(self, images: Pixels) -> Started:
         """Start to embed images, as `encode` does, which waits for the result."""
@@ -172,7 +172,7 @@ class Encoder:
         output = next((entry for entry in self._session.get_outputs() if entry.name == CLASS_SCORES), None)
         if output is None:
             raise UsageError(f"encoder {self.info.name} has no class scores; {', '.join(_WITH_CLASSES)} have")
-        return self._start(images, CLASS_SCORES, output.shape[1]).result()
+        return self._start(images, CLASS_SCORES, output.shape[1]).result_or_cancel()
 
     @property
     def images_ahead(self) -> int:

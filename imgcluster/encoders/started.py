@@ -29,19 +29,23 @@ class Started:
         return all(part.done() for part in self._parts)
 
     def result(self, seconds: float | None = None) -> Vectors:
-        """Wait for the embeddings, ``float32 (n, embedding_size)``; an interruption cancels them.
+        """Wait for the embeddings, ``float32 (n, embedding_size)``; after an interruption one can wait again.
 
         Raises:
             EncoderError: The encoder fails, or there is no memory even for one image.
             TimeoutError: They are not there after `seconds`.
         """
         end = math.inf if seconds is None else time.monotonic() + seconds
+        # On Windows only a wait with a limit can be interrupted.
+        while wait(self._parts, max(0.0, min(_WAIT_SECONDS, end - time.monotonic()))).not_done:
+            if time.monotonic() >= end:
+                raise TimeoutError
+        return np.concatenate([part.result() for part in self._parts]) if self._empty is None else self._empty
+
+    def result_or_cancel(self) -> Vectors:
+        """Wait as `result` does; an interruption cancels what has not begun."""
         try:
-            # On Windows only a wait with a limit can be interrupted.
-            while wait(self._parts, max(0.0, min(_WAIT_SECONDS, end - time.monotonic()))).not_done:
-                if time.monotonic() >= end:
-                    raise TimeoutError
-            return np.concatenate([part.result() for part in self._parts]) if self._empty is None else self._empty
+            return self.result()
         finally:
             for part in self._parts:
                 part.cancel()

@@ -59,7 +59,8 @@ def from_plain(value: Any, pixels: Pixels) -> Content | Large:
     if isinstance(value, int):
         return Large(value)
     digest, facts, exif = value
-    image = Decoded(pixels, *facts, Exif(*exif) if exif else NO_EXIF)
+    values: list[Any] = [pixels, *facts, Exif(*exif) if exif else NO_EXIF]
+    image = Decoded(*values)
     return Loaded(image, bytes.fromhex(digest))
 
 
