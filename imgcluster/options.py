@@ -174,7 +174,7 @@ class EmbedOptions:
     )
     batch_size: int = option(32, "Images that the encoder processes at once.", minimum=1)
     workers: int | None = option(
-        None, "Processes that read and decode images; one per processor by default.", minimum=1
+        None, "How many images are read at the same time; one per processor by default.", minimum=1
     )
     memory: str | None = option(
         None,

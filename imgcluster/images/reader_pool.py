@@ -89,10 +89,12 @@ class ReaderPool:
         self._failures = 0
         self._broken = False
         self._next_check = 0.0
+        self._count = count
+        self._group: list[Request] | None = None
         self._readers: list[ReaderProcess] = []
         try:
-            for number in range(count):
-                self._readers.append(self._start(number))
+            # The others are started when there is work for them; this one shows that processes can be started.
+            self._readers.append(self._start(0))
         except BaseException:
             self.close()
             raise
@@ -156,18 +158,30 @@ class ReaderPool:
                 return
             self._give(reader, self._large.popleft())
         while self._free:
-            able = [reader for reader in self._readers if not any(task.parent for task in reader.tasks)]
-            reader = min(able, key=lambda reader: len(reader.tasks), default=None)
-            if reader is None or len(reader.tasks) >= _REQUESTS_PER_READER:
+            self._group = self._group or next(groups, None)
+            reader = self._free_reader() if self._group else None
+            if self._group is None or reader is None:
                 return
-            if not reader.tasks and self._claimed() + self._share > self._budget:
-                return
-            group = next(groups, None)
-            if group is None:
-                return
-            task = Task(group, self._free.popleft(), list(range(len(group))), self._share)
+            task = Task(self._group, self._free.popleft(), list(range(len(self._group))), self._share)
+            self._group = None
             pending.append(task)
             self._give(reader, task)
+
+    def _free_reader(self) -> ReaderProcess | None:
+        """Return a reader that can take more files, or start one; None if all are busy or the budget has no room."""
+        able = [reader for reader in self._readers if not any(task.parent for task in reader.tasks)]
+        reader = min(able, key=lambda reader: len(reader.tasks), default=None)
+        has_room = self._claimed() + self._share <= self._budget
+        if (reader is None or reader.tasks) and has_room and len(self._readers) < self._count and not self._broken:
+            try:
+                self._readers.append(self._start(len(self._readers)))
+                return self._readers[-1]
+            except OSError as error:
+                _LOG.debug("no further reader: %s", error)
+                self._count = len(self._readers)
+        if reader is None or len(reader.tasks) >= _REQUESTS_PER_READER or not (reader.tasks or has_room):
+            return None
+        return reader
 
     def _claimed(self) -> int:
         """Return the memory that the running tasks may take."""
@@ -238,12 +252,16 @@ class ReaderPool:
                 blamed = True
         self._failures = 0 if blamed else self._failures + 1
         tasks = [task for task in reader.tasks if task.missing]
+        reader.tasks.clear()
+        try:
+            if self._failures < _FAILURES:
+                reader = self._readers[reader.number] = self._start(reader.number)
+        except OSError as error:
+            _LOG.debug("no new reader: %s", error)
+            self._failures = _FAILURES
         if self._failures >= _FAILURES:
             _LOG.warning("the processes that read images end with exit code %s; images are read without them", code)
             self._broken = True
-            reader.tasks.clear()
-        else:
-            reader = self._readers[reader.number] = self._start(reader.number)
         for task in tasks:
             self._give(reader, task)
 
