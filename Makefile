@@ -2,7 +2,7 @@
 # make test   sets up what it needs and checks everything
 # make docs   builds the documentation in build/site
 # make scores prints the scores that the README and the cards quote (an hour; needs the data sets)
-# make bench  measures the speed and memory of embed (ten minutes; needs the data sets; BENCH=--quick: seconds)
+# make bench  measures the speed and memory of embed (ten minutes; needs the data sets; QUICK=1: seconds)
 # make clean  removes what these made
 #
 # Both need Python 3.10 or newer and make; PYTHON=python3.12 chooses another one.
@@ -58,9 +58,9 @@ $(TEST_ENV)/done: $(SETUP)
 	$(TEST_ENV)/$(BIN)/python $(PIP) -e '.[dev,train,heif]' -c constraints.txt
 	$(TEST_ENV)/$(BIN)/python -c 'open("$@", "w").close()'
 
-# BENCH=--quick takes seconds and writes nothing.
+# QUICK=1 takes seconds and writes nothing.
 bench: $(TEST_ENV)/done
-	PYTHONPATH=training $(TEST_ENV)/$(BIN)/python -m benchmarks.performance $(BENCH)
+	PYTHONPATH=training $(TEST_ENV)/$(BIN)/python -m benchmarks.performance $(if $(QUICK),--quick)
 
 scores: $(TEST_ENV)/done
 	$(TEST_ENV)/$(BIN)/python -m benchmarks.scores

@@ -1,10 +1,10 @@
-"""Speed and memory of `embed`, as ratios to what the machine can do (``make bench``; ``--quick`` takes seconds).
+"""Speed and memory of `embed`, as ratios to what the machine can do (``make bench``, or ``make bench QUICK=1`` for seconds).
 
 The bound of a set of images is 1 / (seconds to decode one on all cores + seconds to run the network on one on all
 cores), both measured without imgcluster's loop: Pillow in a process per core, and the faster of two ways to run ONNX
 Runtime. The second bound counts everything that imgcluster reads and measures of an image as decoding (digest, EXIF,
-brightness, colorfulness, contrast, sharpness). What is compared runs in turns, so that another load on the machine meets
-all of it alike; ratios are medians over the rounds.
+brightness, colorfulness, contrast, sharpness). What is compared runs in turns, so that another load on the machine
+meets all of it alike; ratios are medians over the rounds.
 """
 
 from __future__ import annotations
