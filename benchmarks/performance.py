@@ -1,4 +1,4 @@
-"""Speed and memory of `embed`, as ratios to what the machine can do (``make bench``, or ``make bench QUICK=1`` for seconds).
+"""Speed and memory of `embed`, as ratios to what the machine can do (``make bench``; with ``QUICK=1`` in seconds).
 
 The bound of a set of images is 1 / (seconds to decode one on all cores + seconds to run the network on one on all
 cores), both measured without imgcluster's loop: Pillow in a process per core, and the faster of two ways to run ONNX

@@ -75,7 +75,7 @@ class NeedsMemory(UnreadableImage):
     """An image that was not decoded, because that takes `memory` bytes, which is more than allowed."""
 
     def __init__(self, memory: int) -> None:
-        super().__init__(f"decoding it needs {memory / 1e9:.1f} GB of memory")
+        super().__init__(f"decoding it needs {memory / 1e6:,.0f} MB of memory")
         self.memory = memory
 
 

@@ -280,5 +280,5 @@ def _crashed(code: int) -> str:
 
 
 def _too_large(need: int, budget: int) -> Skipped:
-    gigabytes = f"{need / 1e9:.1f} GB of memory, the limit is {budget / 1e9:.1f} GB"
-    return Skipped(f"too large: decoding it needs {gigabytes}; --memory raises it")
+    megabytes = f"{need / 1e6:,.0f} MB of memory, the limit is {budget / 1e6:,.0f} MB"
+    return Skipped(f"too large: decoding it needs {megabytes}; --memory raises it")
