@@ -145,11 +145,37 @@ def memory(folder: Path, sizes: Sizes) -> list[str]:
     return [f"| peak memory of all processes, {few:,} and {many:,} images | {measured} | at most 150 MB more |"]
 
 
+def threads(folder: Path, sizes: Sizes) -> list[str]:
+    """The network's processor time in two ways, and `embed` with several numbers of readers."""
+    files = copies(
+        folder / "photographs", sorted((data_folder() / "photo-sets").rglob("*.jpg")), sizes.photographs, ".jpg"
+    )
+    rows = []
+    for encoder in ("photos", "photos-fast"):
+        images = pixels_of(encoder, files)
+        ways = {"one image on each core": (1, 1), "batches of 32 on all cores": (0, 32)}
+        seconds: dict[str, list[float]] = {name: [] for name in ways}
+        for _ in range(sizes.rounds):
+            for name, (count, batch) in ways.items():
+                seconds[name].append(run_network(encoder, images, count, batch)[1])
+        times = ", ".join(f"{name}: {1000 * statistics.median(values):.1f} ms" for name, values in seconds.items())
+        rows.append(f"| processor time of `{encoder}` per image | {times} | |")
+    counts = (1, processors(), 2 * processors())
+    readers: dict[int, list[float]] = {count: [] for count in counts}
+    for _ in range(sizes.rounds):
+        for count in counts:
+            options = ["--workers", str(count)]
+            readers[count].append(embed(folder / "photographs", folder / "out", "photos", options=options))
+    times = ", ".join(f"{count}: {statistics.median(values):.1f} s" for count, values in readers.items())
+    return [*rows, f"| `embed` with several numbers of readers (`--workers`) | {times} | |"]
+
+
 PARTS: dict[str, Callable[[Path, Sizes], list[str]]] = {
     "photographs": photographs,
     "tiny": tiny,
     "unchanged": unchanged,
     "memory": memory,
+    "threads": threads,
 }
 
 
@@ -176,12 +202,12 @@ def in_turns(
     return medians, measured
 
 
-def embed(folder: Path, out: Path, encoder: str, *, fresh: bool = True) -> float:
+def embed(folder: Path, out: Path, encoder: str, *, fresh: bool = True, options: Sequence[str] = ()) -> float:
     """Return the seconds of the whole process."""
     if fresh:
         shutil.rmtree(out, ignore_errors=True)
     start = time.perf_counter()
-    subprocess.run(embed_command(folder, out, encoder), check=True)
+    subprocess.run([*embed_command(folder, out, encoder), *options], check=True)
     return time.perf_counter() - start
 
 
@@ -259,23 +285,35 @@ def decode_and_measure(path: str | Path, spec: InputSpec) -> None:
 
 def inference(encoder: str, files: Sequence[Path]) -> float:
     """Return the seconds per image of the network on all cores: of batches, or of an image on each core."""
+    images = pixels_of(encoder, files)
+    return min(run_network(encoder, images, threads, batch)[0] for threads, batch in ((0, 32), (1, 1), (1, 64)))
+
+
+def pixels_of(encoder: str, files: Sequence[Path]) -> Pixels:
+    spec = spec_of(encoder)
+    return np.stack([decode_plainly(file, spec) for file in itertools.islice(itertools.cycle(files), 256)])
+
+
+def run_network(encoder: str, images: Pixels, threads: int, batch: int) -> tuple[float, float]:
+    """Return seconds and processor time per image; a session of one `threads` runs on each core, one of 0 on all."""
     model = Encoder(encoder, device="cpu")
-    spec = model.info.input_spec
-    images = np.stack([decode_plainly(file, spec) for file in itertools.islice(itertools.cycle(files), 256)])
-    best = float("inf")
-    for threads, batch in ((0, 32), (1, 1), (1, 64)):
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        session = onnxruntime.InferenceSession(os.fspath(model.path), options, providers=["CPUExecutionProvider"])
-        name, output = session.get_inputs()[0].name, model.info.output or session.get_outputs()[0].name
-        parts = [images[start : start + batch] for start in range(0, len(images), batch)]
-        with ThreadPoolExecutor(processors() if threads else 1) as pool:
-            run = lambda part: session.run([output], {name: part})  # noqa: B023, E731 - used in this turn only
-            list(pool.map(run, parts[:4]))
-            start = time.perf_counter()
-            list(pool.map(run, parts))
-            best = min(best, (time.perf_counter() - start) / len(images))
-    return best
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    # Threads that wait for work would count as processor time.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(os.fspath(model.path), options, providers=["CPUExecutionProvider"])
+    name, output = session.get_inputs()[0].name, model.info.output or session.get_outputs()[0].name
+    parts = [images[start : start + batch] for start in range(0, len(images), batch)]
+
+    def run(part: Pixels) -> None:
+        session.run([output], {name: part})
+
+    with ThreadPoolExecutor(processors() if threads else 1) as pool:
+        list(pool.map(run, parts[:4]))
+        start, used = time.perf_counter(), time.process_time()
+        list(pool.map(run, parts))
+        seconds = time.perf_counter() - start, time.process_time() - used
+    return seconds[0] / len(images), seconds[1] / len(images)
 
 
 SCRIPT = """

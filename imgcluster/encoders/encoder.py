@@ -69,7 +69,7 @@ _WITH_CLASSES: Final = ("photos", "photos-fast")
 _DEFAULT_SCALE: Final = 1.0 / 255.0
 
 # On the CPU each thread runs so many pixels at a time: one photograph, or enough tiny images that a call pays off. One
-# image on one core needs up to half less processor time than a batch of 32 on all cores, because what a layer writes
+# image on one core needs a third less processor time than a batch of 32 on all cores, because what a layer writes
 # stays in the core's cache and no thread waits for another (benchmarks/performance.py).
 _PIXELS_PER_RUN: Final = 1 << 16
 # Fields of the metadata that must agree with the graph.
