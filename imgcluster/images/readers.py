@@ -60,7 +60,7 @@ def _open(spec: InputSpec, settings: ReaderSettings) -> ReaderPool | None:
 
 def _read_here(requests: Iterable[Request], spec: InputSpec, settings: ReaderSettings) -> Iterator[Results]:
     """Read files in threads of this process, and large images in a process of their own."""
-    limit = min(_HERE_BYTES, settings.memory)
+    limit = min(_HERE_BYTES, settings.memory // settings.workers)
 
     def read(request: Request) -> Content | Large:
         return read_image(request.file, spec, request.known_digest, memory=limit)
