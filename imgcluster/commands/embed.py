@@ -25,6 +25,7 @@ from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder, FoundFile, Scope, UnreadablePath
 from imgcluster.images.load import default_workers
 from imgcluster.images.optional_decoders import OptionalDecoder
+from imgcluster.images.readers import ReaderSettings
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, with_changes
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Precision
@@ -134,6 +135,7 @@ def embed(
     )
     watch.lap("encoder")
     workers = chosen.workers or default_workers()
+    settings = ReaderSettings(workers=workers, memory=chosen.memory_bytes, seconds=chosen.read_timeout)
     with workspace.locked() as manifest:
         manifest = recover(workspace, manifest, on_progress=on_progress)
         journal, _ = return_interrupted_move(workspace, read_placement(workspace))
@@ -152,7 +154,7 @@ def embed(
         )
         try:
             with quiet_decoders():
-                run.run(finder, workers, on_progress)
+                run.run(finder, settings, on_progress)
         except BaseException:
             # Keep the vectors that were computed before the interruption.
             with contextlib.suppress(OSError):

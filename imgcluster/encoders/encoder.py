@@ -6,8 +6,8 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -40,6 +40,7 @@ from imgcluster.encoders.precision import (
 )
 from imgcluster.encoders.registry import bundled_encoders, shadowed_encoders
 from imgcluster.encoders.source import EncoderSource, local_source, with_defaults
+from imgcluster.encoders.started import Started
 from imgcluster.errors import EncoderError, UsageError, one_line
 from imgcluster.machine import processors
 from imgcluster.options import EncoderOptions, check_precision
@@ -68,10 +69,9 @@ _WITH_CLASSES: Final = ("photos", "photos-fast")
 _DEFAULT_SCALE: Final = 1.0 / 255.0
 
 # On the CPU each thread runs so many pixels at a time: one photograph, or enough tiny images that a call pays off. One
-# image on one core needs up to half less processor time than a batch of 32 on all cores, because what a layer writes
+# image on one core needs a third less processor time than a batch of 32 on all cores, because what a layer writes
 # stays in the core's cache and no thread waits for another (benchmarks/performance.py).
 _PIXELS_PER_RUN: Final = 1 << 16
-_WAIT_SECONDS: Final = 0.2
 # Fields of the metadata that must agree with the graph.
 _GRAPH_FIELDS: Final = ("width", "height", "channels", "embedding_size")
 
@@ -151,10 +151,10 @@ class Encoder:
             UsageError: `images` has another shape or type.
             EncoderError: The encoder fails, or there is no memory even for one image.
         """
-        return self.start(images)()
+        return self.start(images).result_or_cancel()
 
-    def start(self, images: Pixels) -> Callable[[], npt.NDArray[np.float32]]:
-        """Start to embed images, as `encode` does, and return a function that waits for the embeddings."""
+    def start(self, images: Pixels) -> Started:
+        """Start to embed images, as `encode` does, which waits for the result."""
         return self._start(images, self._output, self.info.embedding_size)
 
     def stop(self) -> None:
@@ -172,34 +172,29 @@ class Encoder:
         output = next((entry for entry in self._session.get_outputs() if entry.name == CLASS_SCORES), None)
         if output is None:
             raise UsageError(f"encoder {self.info.name} has no class scores; {', '.join(_WITH_CLASSES)} have")
-        return self._start(images, CLASS_SCORES, output.shape[1])()
+        return self._start(images, CLASS_SCORES, output.shape[1]).result_or_cancel()
 
-    def _start(self, images: Pixels, output: str, values: int) -> Callable[[], npt.NDArray[np.float32]]:
+    @property
+    def images_ahead(self) -> int:
+        """The number of started images that keeps this encoder busy while others are prepared; 0 for one batch."""
+        return 2 * processors() * self._images_per_run if self.device == "cpu" else 0
+
+    @property
+    def _images_per_run(self) -> int:
+        return self._signature.batch or max(1, _PIXELS_PER_RUN // (self.info.width * self.info.height))
+
+    def _start(self, images: Pixels, output: str, values: int) -> Started:
         if len(images) == 0:
-            return lambda: np.empty((0, values), dtype=np.float32)
+            return Started([], np.empty((0, values), dtype=np.float32))
         expected = (self.info.height, self.info.width, self.info.channels)
         if images.ndim != 4 or images.shape[1:] != expected or images.dtype != np.uint8:
             raise UsageError(
                 f"images have shape {images.shape} and type {images.dtype}; encoder {self.info.name} takes uint8 of "
                 f"shape (n, {', '.join(map(str, expected))}); imgcluster.Encoder resizes other images"
             )
-        step = len(images)
-        if self.device == "cpu":
-            step = self._signature.batch or max(1, _PIXELS_PER_RUN // (self.info.width * self.info.height))
+        step = self._images_per_run if self.device == "cpu" else len(images)
         parts = [images[start : start + step] for start in range(0, len(images), step)]
-        running = [self._threads.submit(self._run_batches, part, output) for part in parts]
-
-        def result() -> npt.NDArray[np.float32]:
-            try:
-                # On Windows only a wait with a limit can be interrupted.
-                while wait(running, _WAIT_SECONDS).not_done:
-                    pass
-                return np.concatenate([part.result() for part in running])
-            finally:
-                for part in running:
-                    part.cancel()
-
-        return result
+        return Started([self._threads.submit(self._run_batches, part, output) for part in parts])
 
     def _run_batches(self, images: Pixels, output: str) -> npt.NDArray[np.float32]:
         vectors: list[npt.NDArray[np.float32]] = []

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms, UnidentifiedImageError, features
+from PIL import AvifImagePlugin, Image, ImageCms, UnidentifiedImageError, features
 
 from imgcluster.errors import one_line
 from imgcluster.images.exif import ORIENTATION, Header, exif_of
@@ -32,6 +32,7 @@ from imgcluster.images.quality import contrast, sharpness
 from imgcluster.images.raw import read_raw, read_raw_header
 from imgcluster.images.resize import prepare
 from imgcluster.images.thumbnail import THUMBNAIL_SIDE, make_thumbnail, square
+from imgcluster.optional import import_optional
 from imgcluster.types import NO_EXIF, Exif, InputSpec, Pixels
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "decode_picture",
     "quiet_decoders",
     "read_header",
+    "use_one_thread",
 ]
 
 _LOG = logging.getLogger(__name__)
@@ -80,7 +82,7 @@ class NeedsMemory(UnreadableImage):
     """An image that was not decoded, because that takes `memory` bytes, which is more than allowed."""
 
     def __init__(self, memory: int) -> None:
-        super().__init__(f"decoding it needs {memory / 1e9:.1f} GB of memory")
+        super().__init__(f"decoding it needs {memory / 1e6:,.0f} MB of memory")
         self.memory = memory
 
 
@@ -158,10 +160,10 @@ def decode(
     with _explained(kind):
         if kind == RAW:
             picture, header = read_raw(data, max(spec.width, spec.height, spec.resize_edge), allow)
-            decoded = _decoded(picture, spec, left, thumbnail=thumbnail)
+            decoded = _decoded(picture, spec, memory, len(data), thumbnail=thumbnail)
             return replace(decoded, width=header.width, height=header.height, exif=header.exif)
         with _open(data, allow) as image:
-            return _decoded(image, spec, left, thumbnail=thumbnail)
+            return _decoded(image, spec, memory, len(data), thumbnail=thumbnail)
 
 
 def decode_file(path: Path, spec: InputSpec) -> Decoded:
@@ -186,14 +188,21 @@ def decode_picture(picture: Image.Image, spec: InputSpec) -> Decoded:
         return _decoded(picture.copy(), spec)
 
 
-def _decoded(image: Image.Image, spec: InputSpec, memory: int | None = None, *, thumbnail: bool = False) -> Decoded:
-    exif = exif_of(image)
+def _decoded(
+    image: Image.Image,
+    spec: InputSpec,
+    memory: int | None = None,
+    file_bytes: int = 0,
+    *,
+    thumbnail: bool = False,
+) -> Decoded:
     size = image.size
     _draft(image, spec)
     if memory is not None:
-        need = decoding_bytes(image, size, turned=exif.orientation > 1)
+        need = file_bytes + decoding_bytes(image, size)
         if need > memory:
             raise NeedsMemory(need)
+    exif = exif_of(image)
     picture, width, height = _upright(image, size)
     profile = image.info.get("icc_profile")
     pixels = _pixels(picture, spec, profile)
@@ -246,6 +255,13 @@ def _explained(kind: str | None) -> Iterator[None]:
     # On damaged or hostile bytes decoders raise anything (struct.error, KeyError, SyntaxError, …).
     except Exception as error:
         raise UnreadableImage(f"damaged or truncated: {one_line(error)}") from None
+
+
+def use_one_thread() -> None:
+    """Decode each image in one thread, for a process beside which others decode."""
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    if can_decode("HEIF"):
+        import_optional("pillow_heif").options.DECODE_THREADS = 1
 
 
 @contextmanager

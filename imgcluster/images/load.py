@@ -32,6 +32,8 @@ __all__ = [
 
 _MAX_FILE_BYTES: Final = 1 << 31
 _DIGEST_BYTES: Final = 16
+# Files that are smaller need one call of the system; of a large one that is not an image no more is read.
+_FIRST_BYTES: Final = 1 << 16
 # Read so far ahead that one large image does not leave the other threads idle.
 _AHEAD_PER_WORKER: Final = 8
 
@@ -84,10 +86,10 @@ def read_image(
     read.
     """
     try:
-        with file.file.open("rb") as stream:
+        with file.file.open("rb", buffering=0) as stream:
             before = os.fstat(stream.fileno())
-            head = stream.read(HEAD_BYTES)
-            kind = sniff(head, os.path.splitext(file.path)[1].lower())
+            head = stream.read(_FIRST_BYTES)
+            kind = sniff(head[:HEAD_BYTES], os.path.splitext(file.path)[1].lower())
             if kind.format is None:
                 return NotAnImage() if kind.problem is None else Skipped(kind.problem)
             if (missing := missing_decoder(kind.format)) is not None:
@@ -96,8 +98,10 @@ def read_image(
                 return Skipped(f"the file is too large: {file.size} bytes, the limit is {_MAX_FILE_BYTES}")
             if memory is not None and file.size > memory:
                 return Large(file.size)
-            stream.seek(0)
-            data = stream.read()
+            data = head
+            if len(head) == _FIRST_BYTES:
+                stream.seek(0)
+                data = stream.read()
             after = os.fstat(stream.fileno())
     except OSError as error:
         return Skipped(error.strerror or str(error))

@@ -110,6 +110,27 @@ class Index:
         """Return the name of the second file of a stored image; "" if there is none."""
         return self._companions.get(image.position, "")
 
+    def find_all(self, locations: Sequence[str]) -> list[StoredImage | None]:
+        """Return what `find` returns for each of `locations`, in a fraction of the time."""
+        if not len(self._sorted):
+            return [None] * len(locations)
+        keys = _keys(locations)
+        found = np.maximum(np.searchsorted(self._sorted, keys, side="right") - 1, 0)
+        positions = self._order[found]
+        present = (self._sorted[found] == keys) & self._current[positions]
+        rows = zip(
+            present.tolist(),
+            positions.tolist(),
+            self._sizes[positions].tolist(),
+            self._times[positions].tolist(),
+            self._digests[positions],
+            strict=True,
+        )
+        return [
+            StoredImage(position, size, mtime_ns, digest.tobytes()) if is_present else None
+            for is_present, position, size, mtime_ns, digest in rows
+        ]
+
     def mark_unchanged(self, image: StoredImage, mtime_ns: int, companion: str = "") -> None:
         """Record that the content of a stored image is unchanged; `compact` writes a new `mtime_ns` or `companion`."""
         self._seen[image.position] = True
@@ -126,6 +147,8 @@ class Index:
 
     def row_with_content(self, digest: bytes) -> Row | None:
         """Return a stored row whose file has this digest, whether it is current or not; None if there is none."""
+        if not len(self._digests):
+            return None
         if self._by_digest is None:
             prefixes = _prefixes(self._digests.tobytes())
             order = np.argsort(prefixes, kind="stable")
