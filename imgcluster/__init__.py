@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from imgcluster.commands.encoders import EncoderEntry, encoder_info, encoder_list
     from imgcluster.commands.evaluate import EvaluateSummary, evaluate
     from imgcluster.commands.export import ExportSummary, export
+    from imgcluster.commands.history import HistorySummary, history
     from imgcluster.commands.import_vectors import ImportSummary, import_vectors
     from imgcluster.commands.load import Collection, load
     from imgcluster.commands.report import ReportSummary, report_page
@@ -98,6 +99,8 @@ _HOME: Final = {
     "export": "commands.export",
     "ImportSummary": "commands.import_vectors",
     "import_vectors": "commands.import_vectors",
+    "HistorySummary": "commands.history",
+    "history": "commands.history",
     "Collection": "commands.load",
     "load": "commands.load",
     "ReportSummary": "commands.report",
@@ -134,6 +137,7 @@ __all__ = [
     "EncoderOptions",
     "EvaluateSummary",
     "ExportSummary",
+    "HistorySummary",
     "ImgclusterError",
     "ImportSummary",
     "NoImagesError",
@@ -163,6 +167,7 @@ __all__ = [
     "encoder_remove",
     "evaluate",
     "export",
+    "history",
     "import_vectors",
     "load",
     "report_page",

@@ -234,8 +234,11 @@ class ClusterOptions:
         metavar="LEVEL",
     )
     assign_noise: bool = option(False, "Assign noise to the clusters of its nearest neighbors.")
-    place: str = option(
-        "symlink", "How images get into the folders: symlink, copy, hardlink, move or none.", metavar="MODE"
+    place: str | None = option(
+        None,
+        "How images get into the folders: symlink, copy, hardlink, move or none. By default as they are placed now, "
+        "symlink at first.",
+        metavar="MODE",
     )
     vocabulary: str | None = option(
         None,

@@ -161,7 +161,8 @@ def write_plan(workspace: str) -> None:
     """Write a plan for the clustering of a workspace, as the page saves it."""
     results = imgcluster.load(workspace)
     assert results.labels is not None
-    plan = {"imgcluster_plan": 1, "clustering": identity_of(results.paths, results.labels), "names": {"0": "first"}}
+    first = str(results.labels.min())
+    plan = {"imgcluster_plan": 1, "clustering": identity_of(results.paths, results.labels), "names": {first: "first"}}
     Path("imgcluster-plan.json").write_text(json.dumps(plan), encoding="utf-8")
 
 

@@ -18,6 +18,7 @@ from imgcluster.cli import (
     evaluate,
     export,
     generate,
+    history,
     import_vectors,
     reconstruct,
     report,
@@ -52,6 +53,7 @@ app.command("compare")(compare.compare_command)
 app.command("report")(report.report_command)
 app.command("apply")(apply.apply_command)
 app.command("undo")(undo.undo_command)
+app.command("history")(history.history_command)
 app.command("train-encoder")(train_encoder.train_encoder_command)
 app.add_typer(encoders_app, name="encoders")
 encoders_app.command("list")(encoders.encoders_list_command)

@@ -26,7 +26,7 @@ def apply_command(
     dry_run: DryRun = False,
     workspace: Workspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
-    """Apply a plan saved on the page: names, merges, splits, corrections."""
+    """Apply a plan saved on the page: names, merges, splits, new clusters, corrections."""
     from imgcluster.commands.apply import apply
 
     with screen.progress() as on_progress:

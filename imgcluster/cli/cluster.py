@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgcluster.cli.command import DryRun, Workspace, command
+from imgcluster.cli.command import DiscardDecisions, DryRun, Workspace, command
 from imgcluster.cli.console import counted, echo, new_table, print_table, show_clusters
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions
@@ -21,13 +21,23 @@ __all__ = ["cluster_command", "show_cluster", "show_files"]
 
 @command(options=ClusterOptions)
 def cluster_command(
-    screen: Screen, options: ClusterOptions, dry_run: DryRun = False, workspace: Workspace = Path(DEFAULT_WORKSPACE)
+    screen: Screen,
+    options: ClusterOptions,
+    discard_decisions: DiscardDecisions = False,
+    dry_run: DryRun = False,
+    workspace: Workspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Cluster the embeddings, and write folders, CSV tables and an HTML page."""
     from imgcluster.commands.cluster import cluster
 
     with screen.progress() as on_progress:
-        summary = cluster(workspace=workspace, options=options, dry_run=dry_run, on_progress=on_progress)
+        summary = cluster(
+            workspace=workspace,
+            options=options,
+            discard_decisions=discard_decisions,
+            dry_run=dry_run,
+            on_progress=on_progress,
+        )
     screen.show(summary, lambda done: show_cluster(done, verbose=screen.verbose))
 
 
@@ -44,6 +54,10 @@ def show_cluster(summary: ClusterSummary, *, verbose: bool) -> None:
     if verbose:
         _show_details(summary)
     _show_candidates(summary.candidates, verbose=verbose)
+    if summary.changes:
+        from imgcluster.commands.cluster_warnings import about_changes
+
+        echo(about_changes(summary.changes, summary.reassigned) or "All clusters are as before.")
     for warning in summary.warnings:
         echo(f"Note: {warning}")
     show_files(summary)

@@ -22,6 +22,7 @@ from imgcluster.options import option
 __all__ = [
     "AnyWorkspace",
     "CommandWithMethods",
+    "DiscardDecisions",
     "DryRun",
     "FilesFrom",
     "OutputFolder",
@@ -52,6 +53,7 @@ AnyWorkspace = Annotated[
     Path, typer.Option("-w", "--workspace", hidden=True, help="Accepted by every command; this one does not use it.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]
+DiscardDecisions = Annotated[bool, typer.Option("--discard-decisions", help="Drop corrections that cannot be kept.")]
 FilesFrom = Annotated[
     str | None,
     typer.Option(

@@ -9,7 +9,7 @@ import typer
 
 from imgcluster.cli.assign import show_assign
 from imgcluster.cli.cluster import show_cluster
-from imgcluster.cli.command import DryRun, FilesFrom, Paths, Strict, Workspace, command, listed
+from imgcluster.cli.command import DiscardDecisions, DryRun, FilesFrom, Paths, Strict, Workspace, command, listed
 from imgcluster.cli.embed import show_embed
 from imgcluster.cli.screen import SKIPPED, Screen
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions
@@ -28,6 +28,7 @@ def run_command(
     recluster: Annotated[
         bool, typer.Option("--recluster", help="Cluster again, also where the workspace has a clustering.")
     ] = False,
+    discard_decisions: DiscardDecisions = False,
     dry_run: DryRun = False,
     workspace: Workspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
@@ -43,6 +44,7 @@ def run_command(
             embedding=embedding,
             clustering=clustering,
             recluster=recluster,
+            discard_decisions=discard_decisions,
             dry_run=dry_run,
             on_progress=on_progress,
         )

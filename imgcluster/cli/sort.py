@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli.command import DryRun, Workspace, command, from_field
+from imgcluster.cli.command import DiscardDecisions, DryRun, Workspace, command, from_field
 from imgcluster.cli.console import counted, echo, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions
@@ -35,8 +35,9 @@ def sort_command(
             "2,000 everyday words.",
         ),
     ] = 0.99,
-    place: from_field(ClusterOptions, "place") = "symlink",  # type: ignore[valid-type]
+    place: from_field(ClusterOptions, "place") = None,  # type: ignore[valid-type]
     device: from_field(EmbedOptions, "device") = "auto",  # type: ignore[valid-type]
+    discard_decisions: DiscardDecisions = False,
     dry_run: DryRun = False,
     workspace: Workspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
@@ -50,6 +51,7 @@ def sort_command(
             threshold=threshold,
             place=place,
             device=device,
+            discard_decisions=discard_decisions,
             dry_run=dry_run,
             on_progress=on_progress,
         )

@@ -20,7 +20,7 @@ __all__ = ["undo_command"]
 
 @command()
 def undo_command(screen: Screen, dry_run: DryRun = False, workspace: Workspace = Path(DEFAULT_WORKSPACE)) -> None:
-    """Undo the last plan or, without one, the last placement: moved images return, links and copies are removed."""
+    """Undo the last step or, if there is none, the placement: moved images return, links and copies are removed."""
     from imgcluster.commands.undo import undo
 
     with screen.progress() as on_progress:
@@ -32,9 +32,9 @@ def undo_command(screen: Screen, dry_run: DryRun = False, workspace: Workspace =
 
 def _show(summary: UndoSummary) -> None:
     prefix = "Would undo" if summary.dry_run else "Undone:"
-    if summary.what == "plan":
+    if summary.what != "placing":
         moved = f"; {counted(summary.taken_back, 'placed file')} moved back" if summary.taken_back else ""
-        echo(f"{prefix} the last plan{moved}.")
+        echo(f"{prefix} the last {'plan' if summary.what == 'plan' else f'imgcluster {summary.what}'}{moved}.")
         return
     total = summary.taken_back + len(summary.left)
     done = f"{summary.taken_back:,} of {counted(total, 'file')}" if summary.left else counted(total, "file")

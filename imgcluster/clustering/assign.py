@@ -99,7 +99,7 @@ def _votes(known: Vectors, labels: Labels, queries: Vectors) -> npt.NDArray[np.f
     """Return the share of the votes for −1 and each cluster, ``float64 (m, clusters + 1)``."""
     distances, nearest = nearest_neighbors(known, min(_VOTERS, len(known)), queries=queries)
     squares = np.square(distances)
-    closest = np.maximum(squares[:, :1], np.finfo(np.float64).tiny)
+    closest = np.maximum(squares[:, :1], np.finfo(np.float32).eps ** 2)
     weights = np.exp(-_DECAY * np.minimum(squares / closest - 1, 100))
     votes = np.zeros((len(queries), max(int(labels.max()) + 2, 2)))
     np.add.at(votes, (np.arange(len(queries))[:, None], labels[nearest] + 1), weights)

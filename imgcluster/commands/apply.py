@@ -13,23 +13,22 @@ import numpy.typing as npt
 
 from imgcluster.clustering.split import split_vectors
 from imgcluster.commands.confusion import Confusion, read_confusion, write_confusion
-from imgcluster.commands.history import relocate_placed, rewrite_page, save_state, undo_interrupted_plan
+from imgcluster.commands.numbering import Earlier, read_earlier, write_earlier
 from imgcluster.commands.page import with_normalized_lengths
+from imgcluster.commands.steps import changing_results, recover, relocate_placed, rewrite_page
 from imgcluster.errors import PlanError, UsageError, WorkspaceError
 from imgcluster.evaluation.internal import measure
-from imgcluster.fileio.atomic import remove, write_json
+from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import read_table, write_table
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Measures
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.names import write_names
 from imgcluster.workspace.plan_file import Plan, read_plan
-from imgcluster.workspace.plans import PlanResult, apply_plan, split_clusters
+from imgcluster.workspace.plans import PlanResult, apply_plan, decisions_after, split_clusters
 from imgcluster.workspace.result_tables import rounded
 from imgcluster.workspace.results import (
-    HIGHEST_CLUSTER,
     Results,
     encoder_identity,
     encoder_metric,
@@ -92,7 +91,7 @@ def apply(
     """Apply a plan that was saved on the page: names, merges, splits, new clusters and decisions about single images.
 
     Placed files, tables, ``metrics.json`` and the page are updated. Scores of `evaluate` are removed unless the plan
-    changes only names. `undo` restores the state before. Later clusterings keep the names of matching clusters.
+    changes only names. `undo` restores the state before. The decisions are stored, and later commands respect them.
 
     Args:
         plan: The plan's file; `imgcluster.workspace.plans` describes the format.
@@ -112,7 +111,7 @@ def apply(
     workspace = Workspace(workspace)
     workspace.require_initialized()
     with workspace.locked(dry_run=dry_run) as manifest:
-        undo_interrupted_plan(workspace, dry_run=dry_run, on_progress=on_progress)
+        manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         before = read_results(workspace, manifest)
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
         embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
@@ -120,9 +119,12 @@ def apply(
             raise WorkspaceError(
                 f"the tables in {workspace.path} do not match its embeddings: run imgcluster cluster again"
             )
-        after = _result(parsed, before, embeddings, name=to_text(file))
+        earlier = read_earlier(workspace, embeddings)
+        after = _result(parsed, before, embeddings, earlier.next_number - 1, name=to_text(file))
         tables = _Tables(workspace, manifest, before, after, embeddings)
-        moved = 0 if dry_run else _publish(workspace, before, after, tables, embeddings, on_progress)
+        moved = 0
+        if not dry_run:
+            moved = _publish(workspace, before, earlier, after, tables, embeddings, _describe(parsed), on_progress)
     decisions = np.array([after.decisions.get(path, "") for path in before.paths])
     return ApplySummary(
         workspace=to_text(workspace.path),
@@ -153,9 +155,8 @@ def _read(file: Path) -> Plan:
         raise PlanError(f"{file} is not a plan: it is not UTF-8; save it again on the page") from None
 
 
-def _result(plan: Plan, before: Results, embeddings: Embeddings, *, name: str) -> PlanResult:
-    """Return the clustering after a plan."""
-    highest = int(before.metrics.get(HIGHEST_CLUSTER, -1))
+def _result(plan: Plan, before: Results, embeddings: Embeddings, highest: int, *, name: str) -> PlanResult:
+    """Return the clustering after a plan; `highest` is the highest number that a cluster ever had."""
     seed = int(before.metrics["options"]["seed"])
 
     def split(rows: npt.NDArray[np.int64], parts: int) -> npt.NDArray[np.int64]:
@@ -165,54 +166,74 @@ def _result(plan: Plan, before: Results, embeddings: Embeddings, *, name: str) -
         labels[ordered] = split_vectors(embeddings.vectors[ordered], parts, seed=seed)
         return labels[rows]
 
-    after = apply_plan(plan, before.paths, before.clusters, before.names, highest=highest, name=name)
+    after = apply_plan(
+        plan,
+        before.paths,
+        before.clusters,
+        before.names,
+        highest=highest,
+        identities=tuple(map(str, before.metrics.get("identities", ()))),
+        name=name,
+    )
     return split_clusters(after, plan, before.paths, split, highest=highest, name=name)
 
 
 def _publish(
     workspace: Workspace,
     before: Results,
+    earlier: Earlier,
     after: PlanResult,
     tables: _Tables,
     embeddings: Embeddings,
+    summary: str,
     on_progress: OnProgress,
 ) -> int:
     """Write the results of a plan, and return the number of placed files that moved."""
-    number = save_state(workspace)
-    # Without metrics.json, which is written last, the plan counts as interrupted and can be undone.
-    remove(workspace.metrics)
-    for path in workspace.figure_files:
-        remove(path)
     labels = after.clusters.tolist()
-    moved = relocate_placed(workspace, before, labels, after.names, "place", on_progress)
-    write_table(workspace.assignments, tables.assignment_columns, tables.assignments())
-    write_table(
-        workspace.clusters_table,
-        tables.cluster_columns,
-        ([row[name] for name in tables.cluster_columns] for row in tables.clusters),
-    )
-    write_names(workspace, before.locations, labels, after.names, replaced=before.names.values())
-    metrics = before.metrics | {"plans": number}
+    metrics = dict(before.metrics)
     if tables.measures is not None:
         for name in ("scores", "quality"):
             metrics.pop(name, None)
-        for path in (workspace.confusion_table, workspace.confusion_picture):
-            remove(path)
         metrics |= {
             "clusters": len(tables.clusters),
             "noise": int((after.clusters < 0).sum()),
             "layers": _layers_after(metrics, len(tables.clusters)),
-            HIGHEST_CLUSTER: max(
-                int(metrics.get(HIGHEST_CLUSTER, -1)), *before.clusters.tolist(), *after.clusters.tolist()
-            ),
             "silhouette": rounded(tables.measures.silhouette),
             "silhouette_sample": tables.measures.silhouette_sample,
         }
-    elif tables.confusion is not None:
-        write_confusion(workspace, tables.confusion, after.names)
-    rewrite_page(workspace, read_tables(workspace, metrics), on_progress, embeddings=embeddings)
-    write_json(workspace.metrics, metrics)
+    images = dict(zip(before.paths, zip(embeddings.digests, embeddings.locations, strict=True), strict=True))
+    decided = {before.paths[row]: key for row, key in earlier.decided.items()}
+    decisions = decisions_after(earlier.decisions, before.names, after, images, decided)
+    with changing_results(workspace, "apply", summary, metrics):
+        moved = relocate_placed(workspace, before, labels, after.names, "place", on_progress)
+        write_table(workspace.assignments, tables.assignment_columns, tables.assignments())
+        write_table(
+            workspace.clusters_table,
+            tables.cluster_columns,
+            ([row[name] for name in tables.cluster_columns] for row in tables.clusters),
+        )
+        write_earlier(workspace, earlier, embeddings, after.clusters, decisions)
+        if tables.measures is not None:
+            for path in (workspace.confusion_table, workspace.confusion_picture):
+                remove(path)
+        elif tables.confusion is not None:
+            write_confusion(workspace, tables.confusion, after.names)
+        rewrite_page(workspace, read_tables(workspace, metrics), on_progress, embeddings=embeddings)
     return moved
+
+
+def _describe(plan: Plan) -> str:
+    """Return the numbers of changes of each kind, in words."""
+    parts = (
+        (len(plan.names), "name"),
+        (len(plan.merges), "merge"),
+        (len(plan.split), "split"),
+        (len(plan.new_clusters), "new cluster"),
+        (len(plan.misplaced), "correction"),
+        (len(plan.unsorted), "unsorted image"),
+        (len(plan.pinned), "pinned image"),
+    )
+    return ", ".join(f"{count:,} {noun}{'' if count == 1 else 's'}" for count, noun in parts if count)
 
 
 def _layers_after(metrics: dict[str, Any], count: int) -> list[int]:
@@ -255,7 +276,8 @@ class _Tables:
         self.confusion: Confusion | None = None
         if (after.clusters != before.clusters).any():
             # The user is certain of the images that were corrected; noise has no confidence.
-            self._confidence[after.moved] = 1.0
+            certain = np.array([path in after.decisions for path in before.paths], dtype=bool)
+            self._confidence[certain] = 1.0
             self._confidence[after.clusters < 0] = 0.0
             metric = encoder_metric(manifest)
             self.measures = measure(embeddings.vectors, self._compact_labels(), metric, order=embeddings.content_order)

@@ -13,31 +13,38 @@ import numpy.typing as npt
 
 from imgcluster.clustering import Settings
 from imgcluster.clustering.assign import assign_new, similar_unsorted
+from imgcluster.clustering.changes import ABSENT, compare_clusterings
 from imgcluster.clustering.run import cluster_embeddings
 from imgcluster.commands.cluster import ClusterSummary
 from imgcluster.commands.cluster_warnings import quality
-from imgcluster.commands.last_clustering import folder_names, keep_last_clustering, read_last_clustering
+from imgcluster.commands.last_clustering import folder_names, read_last_clustering
+from imgcluster.commands.numbering import Earlier, read_earlier
 from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish, summary_fields
-from imgcluster.commands.replace_results import read_placement, require_not_moved
+from imgcluster.commands.replace_results import read_placement
+from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.errors import WorkspaceError
 from imgcluster.evaluation.internal import measure
 from imgcluster.features.normalize import normalize_features
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
+from imgcluster.placement import PlaceMode, check_mode
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.types import Clustering, Layer, Vectors
+from imgcluster.types import Clustering, Labels, Layer, Vectors
 from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.plans import identity_of
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
-from imgcluster.workspace.results import HIGHEST_CLUSTER, Results, encoder_identity, encoder_metric, with_options
-from imgcluster.workspace.shards import Embeddings, load
+from imgcluster.workspace.results import Results, encoder_identity, encoder_metric, with_options
+from imgcluster.workspace.shards import Embeddings, contents, load
 from imgcluster.workspace.table_columns import row_of
 
 __all__ = ["AssignSummary", "assign"]
 
 # Fewer similar images are not offered as clusters.
 _SMALLEST_GROUP: Final = 5
+# Plans that were saved before this many assignments are accepted.
+_IDENTITIES: Final = 20
 # From these shares on, a new clustering is recommended.
 _MANY_ASSIGNED: Final = 0.5
 _MANY_UNSORTED: Final = 0.2
@@ -66,6 +73,7 @@ def assign(
     *,
     workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
     new_clusters: bool = False,
+    place: str | None = None,
     dry_run: bool = False,
     on_progress: OnProgress = ignore_progress,
 ) -> AssignSummary:
@@ -77,50 +85,54 @@ def assign(
     Args:
         workspace: The workspace folder.
         new_clusters: Create clusters of images in no cluster that are similar to each other.
+        place: How images get into the folders; by default as they are now.
         dry_run: Only report what would be written.
         on_progress: Called with each step.
 
     Raises:
-        WorkspaceError: Nothing is clustered yet, another process works here, or the originals were moved.
+        WorkspaceError: Nothing is clustered yet, no image of the clusters is left, or another process works here.
         PlacementError: A file could not be placed.
     """
     watch = Stopwatch()
+    requested = check_mode(place)
     workspace = Workspace(workspace)
     workspace.require_initialized()
     with workspace.locked(dry_run=dry_run) as manifest:
-        on_progress(Progress("load", 0))
-        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
-        journal = read_placement(workspace, frozenset(embeddings.locations))
+        manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         last = read_last_clustering(workspace)
-        current = last.metrics.get("fingerprint") == embeddings.fingerprint and workspace.metrics.exists()
+        identity = encoder_identity(workspace, manifest)
+        current = last.metrics.get("fingerprint") == contents(workspace.embeddings, identity).fingerprint
         if current and not (new_clusters and (last.clusters < 0).any()):
             return _summary(workspace, last, watch, dry_run=dry_run)
-        journal, note = require_not_moved(workspace, journal, dry_run=dry_run)
-        if not embeddings.locations:
-            raise WorkspaceError(f"{workspace.path} holds no images any more: run imgcluster embed PATH first")
+        on_progress(Progress("load", 0))
+        embeddings = load(workspace.embeddings, identity)
+        journal = read_placement(workspace, frozenset(embeddings.locations))
+        earlier = read_earlier(workspace, embeddings)
+        if int(earlier.known.current.sum()) != len(last.locations) or not (earlier.clusters >= 0).any():
+            raise WorkspaceError(
+                f"no image of the clusters in {workspace.path} is left, so nothing can be assigned to them: run "
+                "imgcluster cluster"
+            )
         manifest = with_options(manifest, last.metrics["options"])
         watch.lap("load")
 
         on_progress(Progress("cluster", 0))
         vectors = normalize_features(embeddings.vectors, encoder_metric(manifest))
-        grown = _grow(last, embeddings, vectors, new_clusters=new_clusters)
+        grown = _grow(last, earlier, embeddings, vectors, new_clusters=new_clusters)
         watch.lap("cluster")
 
         on_progress(Progress("measure", 0))
-        found = _evaluate(workspace, manifest, embeddings, last, grown, note)
+        mode: PlaceMode = requested or ("none" if journal is None else journal.mode)
+        found = _evaluate(workspace, manifest, embeddings, last, earlier, grown, mode)
         watch.lap("measure")
-        if dry_run:
-            placed = found.preview()
-        else:
-            keep_last_clustering(workspace)
-            placed = publish(workspace, found, journal, watch, on_progress)
+        placed = found.preview() if dry_run else publish(workspace, found, journal, watch, on_progress)
     return AssignSummary(
         **summary_fields(workspace, found, placed, watch, dry_run=dry_run),
         assigned=int((grown.layer.labels[grown.new] >= 0).sum()),
         unsorted=int((grown.layer.labels[grown.new] < 0).sum()),
         similar_unsorted=grown.similar,
         new_clusters=grown.created,
-        removed=len(last.locations) - int((~grown.new).sum()),
+        removed=sum(earlier.removed.values()),
     )
 
 
@@ -143,24 +155,27 @@ class _Grown:
     similar: int
 
 
-def _grow(last: Results, embeddings: Embeddings, vectors: Vectors, *, new_clusters: bool) -> _Grown:
+def _grow(last: Results, earlier: Earlier, embeddings: Embeddings, vectors: Vectors, *, new_clusters: bool) -> _Grown:
     """Assign new images, and create clusters if requested; `vectors` are the normalized features."""
-    earlier = {location: row for row, location in enumerate(last.locations)}
-    rows = np.array([earlier.get(location, -1) for location in embeddings.locations], dtype=np.int64)
-    new, kept = rows < 0, rows[rows >= 0]
-    labels = np.full(len(rows), -1, dtype=np.int64)
-    confidence = np.zeros(len(rows), dtype=np.float32)
-    runner_up = np.full(len(rows), -1, dtype=np.int64)
-    labels[~new], confidence[~new] = last.clusters[kept], last.confidence[kept]
+    new = earlier.clusters == ABSENT
+    labels = np.where(new, -1, earlier.clusters)
+    confidence = np.zeros(len(labels), dtype=np.float32)
+    runner_up = np.full(len(labels), -1, dtype=np.int64)
+    # The known images of the last clustering are the rows of its table.
+    rows = earlier.rows[earlier.known.current]
+    present = rows >= 0
+    confidence[rows[present]] = last.confidence[present]
     if last.runner_ups is not None:
-        runner_up[~new] = last.runner_ups[kept]
+        runner_up[rows[present]] = last.runner_ups[present]
 
-    stability = _stability(last)
+    stability = _stability(last, earlier)
     order = embeddings.content_order
     added = assign_new(vectors, labels, new, stability, order=order)
     labels[new], confidence[new], runner_up[new] = added.labels, added.confidence, added.runner_up
-    similar = similar_unsorted(vectors, labels, order=order)
-    similar = similar[~_decided_unsorted(last, embeddings)[similar]]
+    _decide(earlier, labels, confidence)
+    # Images that the user removed from the clusters stay outside of them.
+    offered = np.where(np.isin(np.arange(len(labels)), list(earlier.decided)), len(stability), labels)
+    similar = similar_unsorted(vectors, offered, order=order)
     created: tuple[int, ...] = ()
     if new_clusters and len(similar) >= _SMALLEST_GROUP:
         groups, values = _groups(vectors[similar])
@@ -172,21 +187,20 @@ def _grow(last: Results, embeddings: Embeddings, vectors: Vectors, *, new_cluste
     return _Grown(Layer(labels, confidence, runner_up), new, stability, created, len(similar))
 
 
-def _decided_unsorted(last: Results, embeddings: Embeddings) -> npt.NDArray[np.bool_]:
-    """Return which images the user put into no cluster, ``bool (n,)``; they stay there."""
-    decided = {
-        location
-        for path, location in zip(last.paths, last.locations, strict=True)
-        if last.decisions.get(path) == "unsorted"
-    }
-    return np.array([location in decided for location in embeddings.locations], dtype=bool)
+def _decide(earlier: Earlier, labels: Labels, confidence: npt.NDArray[np.float32]) -> None:
+    """Put images where the user decided: edited files among the new ones."""
+    present = {-1, *np.unique(labels).tolist()}
+    for row, key in earlier.decided.items():
+        cluster = earlier.decisions.images[key].cluster
+        if earlier.clusters[row] == ABSENT and cluster in present:
+            labels[row], confidence[row] = cluster, float(cluster >= 0)
 
 
-def _stability(last: Results) -> tuple[float | None, ...]:
+def _stability(last: Results, earlier: Earlier) -> tuple[float | None, ...]:
     """Return the stability of each cluster up to the highest number, also of numbers that are no longer in use."""
-    texts = {number: row.get("stability", "") for number, row in last.rows.items()}
-    highest = max(*texts, int(last.metrics.get(HIGHEST_CLUSTER, -1)), -1)
-    return tuple(float(text) if (text := texts.get(number)) else None for number in range(highest + 1))
+    values = {number: row.get("stability") for number, row in last.rows.items()}
+    numbers = range(earlier.next_number)
+    return tuple(float(values[number] or "nan") if values.get(number) else None for number in numbers)
 
 
 def _groups(vectors: Vectors) -> tuple[Layer, tuple[float | None, ...]]:
@@ -204,8 +218,9 @@ def _evaluate(
     manifest: dict[str, Any],
     embeddings: Embeddings,
     last: Results,
+    earlier: Earlier,
     grown: _Grown,
-    note: str,
+    mode: PlaceMode,
 ) -> Evaluated:
     """Measure the clusters; the vectors of `embeddings` are normalized in place."""
     embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
@@ -213,7 +228,8 @@ def _evaluate(
     noise = int((layer.labels < 0).sum())
     measures = measure(embeddings.vectors, layer.labels, encoder_metric(manifest), order=embeddings.content_order)
     present = [facts.cluster for facts in measures.clusters]
-    assigned = int(last.metrics.get("assigned", 0)) + int(grown.new.sum())
+    added = int(grown.new.sum())
+    assigned = int(last.metrics.get("assigned", 0)) + added
     facts = ClusteringMetrics(
         method=str(last.metrics["method"]),
         reduction=str(last.metrics["reduction"]),
@@ -233,18 +249,25 @@ def _evaluate(
         measures,
         grown.stability,
         names={number: name for number, name in last.names.items() if number in present},
-        decisions=last.decisions,
+        decisions=earlier.kinds(earlier.decisions),
         suggested_names={number: row.get("suggested_name", "") for number, row in last.rows.items()},
     )
-    growth = {"assigned": assigned, HIGHEST_CLUSTER: len(grown.stability) - 1}
+    # Plans that were saved before apply to the old images, which keep their clusters.
+    identities = [*last.metrics.get("identities", ()), identity_of(last.paths, last.clusters)][-_IDENTITIES:]
+    growth = {"assigned": assigned, "identities": identities}
     return Evaluated(
         options=last.metrics["options"],
-        mode=last.metrics["options"].get("place", "symlink"),
+        mode=mode,
         manifest=manifest,
         tables=tables,
         facts=facts,
         silhouette_sample=measures.silhouette_sample,
-        notes=(*filter(None, [note]), *_advice(grown, assigned, workspace)),
+        notes=tuple(_advice(grown, assigned, workspace)),
+        command="assign",
+        summary=f"{added:,} new images, {sum(earlier.removed.values()):,} removed",
+        earlier=earlier,
+        decisions=earlier.decisions,
+        changes=compare_clusterings(earlier.clusters, layer.labels, earlier.removed),
         folder_name=folder_names(last.metrics | growth),
         growth=growth,
     )

@@ -10,19 +10,22 @@ from typing import Any
 
 from imgcluster._version import __version__
 from imgcluster.clustering import METHODS, Settings, choose_method
+from imgcluster.clustering.changes import ClusterChange
 from imgcluster.clustering.run import cluster_embeddings
 from imgcluster.clustering.settings import METHOD_OPTIONS
-from imgcluster.commands.cluster_warnings import about_encoder, about_groups, about_statistics, quality
+from imgcluster.commands.cluster_warnings import about_changes, about_encoder, about_groups, about_statistics, quality
 from imgcluster.commands.naming import suggested_names, vocabulary_of
+from imgcluster.commands.numbering import Earlier, Numbered, number_clusters, read_earlier
 from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish, summary_fields
-from imgcluster.commands.replace_results import read_placement, require_not_moved
+from imgcluster.commands.replace_results import read_placement, return_interrupted_move
+from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.errors import WorkspaceError
 from imgcluster.evaluation.internal import measure
 from imgcluster.features.reduce import choose_reduction
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, with_changes
-from imgcluster.placement import PlaceMode, check_mode
+from imgcluster.placement import PlaceMode, check_mode, choose_mode
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Candidate, ClusteringResult, check_level, check_metric
 from imgcluster.workspace.caches import read_clustering, write_clustering
@@ -51,6 +54,8 @@ class ClusterSummary(ClusteringMetrics):
         dry_run: Whether nothing was written.
         seconds: Wall-clock time.
         warnings: What the user should know, in whole sentences.
+        changes: What became of each cluster of the last clustering; empty for the first one.
+        reassigned: The number of images of the last clustering that are in another cluster now.
     """
 
     workspace: str
@@ -64,6 +69,8 @@ class ClusterSummary(ClusteringMetrics):
     dry_run: bool
     seconds: float
     warnings: tuple[str, ...]
+    changes: tuple[ClusterChange, ...] = ()
+    reassigned: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ class ClusterRequest:
     method: str
     reduction: str
     settings: Settings
-    mode: PlaceMode
+    mode: PlaceMode | None
 
     @property
     def fit_options(self) -> dict[str, Any]:
@@ -103,26 +110,29 @@ def cluster(
     *,
     workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
     options: ClusterOptions | None = None,
+    discard_decisions: bool = False,
     dry_run: bool = False,
     on_progress: OnProgress = ignore_progress,
     **changes: Any,
 ) -> ClusterSummary:
     """Cluster the workspace's embeddings and write all results.
 
-    Folders, tables and page of an earlier clustering are replaced; files that imgcluster did not write stay. Where
-    the last clustering was of the same images under the same options, except for `level`, `place` and `vocabulary`, its
-    fit is reused.
+    Folders, tables and page of an earlier clustering are replaced; files that imgcluster did not write stay. Clusters
+    that continue earlier ones keep their numbers and names, and images stay where the user put them. Where the last
+    clustering was of the same images under the same options, except for `level`, `place` and `vocabulary`, its fit is
+    reused.
 
     Args:
         workspace: The workspace folder.
         options: See `ClusterOptions`.
+        discard_decisions: Whether corrections that cannot be kept are removed.
         dry_run: Only report what would be written.
         on_progress: Called with each step.
         **changes: Single fields of `ClusterOptions`, as in ``cluster(k=10)``.
 
     Raises:
         UsageError: An option is not understood, or options contradict each other.
-        WorkspaceError: Nothing is embedded, another process works here, or the originals were moved.
+        WorkspaceError: Nothing is embedded, another process works here, or corrections cannot be kept.
         ClusteringError: The images cannot be clustered as requested.
         PlacementError: A file could not be placed.
     """
@@ -131,36 +141,44 @@ def cluster(
     workspace = Workspace(workspace)
     workspace.require_initialized()
     with workspace.locked(dry_run=dry_run) as manifest:
+        manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         on_progress(Progress("load", 0))
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
         journal = read_placement(workspace, frozenset(embeddings.locations))
-        journal, note = require_not_moved(workspace, journal, dry_run=dry_run)
+        journal, note = return_interrupted_move(workspace, journal, dry_run=dry_run)
         if not embeddings.locations:
             raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
         manifest = with_options(manifest, dataclasses.asdict(request.options))
         watch.lap("load")
 
         on_progress(Progress("cluster", 0))
-        fit = _fit(workspace, embeddings, manifest, request, dry_run=dry_run)
+        key = {"imgcluster": __version__, "fingerprint": embeddings.fingerprint, "options": request.fit_options}
+        cached = read_clustering(workspace.layers, key)
+        fit = cached or _fit(embeddings, manifest, request)
         watch.lap("cluster")
 
         on_progress(Progress("measure", 0))
-        found = _evaluate(workspace, embeddings, manifest, request, fit, note, on_progress)
+        earlier = read_earlier(workspace, embeddings)
+        mode = choose_mode(request.mode, journal)
+        numbered = number_clusters(
+            fit.clustering.at(request.options.level),
+            fit.stability[fit.clustering.at(request.options.level).chosen],
+            earlier,
+            embeddings.locations,
+            discard=discard_decisions,
+        )
+        found = _evaluate(workspace, embeddings, manifest, request, mode, fit, earlier, numbered, note, on_progress)
         watch.lap("measure")
 
         placed = found.preview() if dry_run else publish(workspace, found, journal, watch, on_progress)
-    return ClusterSummary(**summary_fields(workspace, found, placed, watch, dry_run=dry_run))
+        if not dry_run and cached is None:
+            # After the results: the earlier cache belongs to the state that `undo` restores.
+            write_clustering(workspace.layers, key, fit)
+    return ClusterSummary(**summary_fields(workspace, found, placed, watch, dry_run=dry_run), reassigned=numbered.moved)
 
 
-def _fit(
-    workspace: Workspace, embeddings: Embeddings, manifest: dict[str, Any], request: ClusterRequest, *, dry_run: bool
-) -> ClusteringResult:
-    """Return the cached fit of these embeddings under these options, or compute and cache it."""
-    key = {"imgcluster": __version__, "fingerprint": embeddings.fingerprint, "options": request.fit_options}
-    cached = read_clustering(workspace.layers, key)
-    if cached is not None:
-        return cached
-    fit = cluster_embeddings(
+def _fit(embeddings: Embeddings, manifest: dict[str, Any], request: ClusterRequest) -> ClusteringResult:
+    return cluster_embeddings(
         embeddings.vectors,
         encoder_metric(manifest),
         method=request.method,
@@ -169,9 +187,6 @@ def _fit(
         assign=request.options.assign_noise,
         order=embeddings.content_order,
     )
-    if not dry_run:
-        write_clustering(workspace.layers, key, fit)
-    return fit
 
 
 def _evaluate(
@@ -179,13 +194,15 @@ def _evaluate(
     embeddings: Embeddings,
     manifest: dict[str, Any],
     request: ClusterRequest,
+    mode: PlaceMode,
     fit: ClusteringResult,
+    earlier: Earlier,
+    numbered: Numbered,
     note: str,
     on_progress: OnProgress,
 ) -> Evaluated:
     """Measure the requested layer of a fit; the vectors of `embeddings` are normalized in place."""
-    clustering = fit.clustering.at(request.options.level)
-    stability = fit.stability[clustering.chosen]
+    clustering, stability = numbered.clustering, numbered.stability
     embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
     measures = measure(embeddings.vectors, clustering.labels, encoder_metric(manifest), order=embeddings.content_order)
     images, noise = len(clustering.labels), int((clustering.labels < 0).sum())
@@ -198,34 +215,51 @@ def _evaluate(
         layer=clustering.chosen,
         noise=noise,
         silhouette=rounded(measures.silhouette),
-        quality=quality(stability, images, noise),
+        quality=quality(dict(zip(numbered.numbers.tolist(), stability, strict=True)), images, noise),
     )
     suggested, missing = suggested_names(
         manifest, embeddings.vectors, clustering.labels, request.options.vocabulary, on_progress
     )
     tables = ClusteringTables(
-        workspace, manifest, embeddings, clustering, measures, stability, suggested_names=suggested
+        workspace,
+        manifest,
+        embeddings,
+        clustering,
+        measures,
+        stability,
+        numbers=numbered.numbers.tolist(),
+        names=numbered.decisions.names,
+        suggested_names=suggested,
+        decisions=earlier.kinds(numbered.decisions),
     )
     return Evaluated(
-        options=dataclasses.asdict(request.options),
-        mode=request.mode,
+        options=dataclasses.asdict(request.options) | {"place": mode},
+        mode=mode,
         manifest=manifest,
         tables=tables,
         facts=facts,
         silhouette_sample=measures.silhouette_sample,
-        notes=(*filter(None, [note, missing]), *_about_clusters(fit, request, embeddings, manifest)),
+        notes=(*filter(None, [note, missing]), *_about_clusters(fit, request, numbered, embeddings, manifest)),
+        command="cluster",
+        summary=f"{len(tables.rows)} clusters",
+        earlier=earlier,
+        decisions=numbered.decisions,
+        changes=numbered.changes,
+        about_changes=about_changes(numbered.changes, numbered.moved),
     )
 
 
 def _about_clusters(
-    fit: ClusteringResult, request: ClusterRequest, embeddings: Embeddings, manifest: dict[str, Any]
+    fit: ClusteringResult,
+    request: ClusterRequest,
+    numbered: Numbered,
+    embeddings: Embeddings,
+    manifest: dict[str, Any],
 ) -> Iterator[str]:
-    clustering = fit.clustering.at(request.options.level)
+    clustering = numbered.clustering
     # The requested number of clusters is that of the layer that the method chose, not of another picked layer.
     requested = request.settings.k is not None and clustering.chosen == fit.clustering.chosen
     smallest = clustering.parameters.get("min_cluster_size")
-    yield from about_groups(
-        clustering, fit.stability[clustering.chosen], requested=requested, min_cluster_size=smallest
-    )
+    yield from about_groups(clustering, numbered.stability, requested=requested, min_cluster_size=smallest)
     yield from about_statistics(clustering.labels, embeddings)
     yield from about_encoder(manifest["encoder"], embeddings)

@@ -8,12 +8,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from imgcluster.clustering.changes import ClusterChange
 from imgcluster.evaluation.confounders import agreement, explained_variance
 from imgcluster.types import Clustering, Labels
 from imgcluster.workspace.results import IMPORTED
 from imgcluster.workspace.shards import Embeddings
 
-__all__ = ["about_encoder", "about_groups", "about_statistics", "quality"]
+__all__ = ["about_changes", "about_encoder", "about_groups", "about_statistics", "quality"]
 
 # Hennig (2007): from 0.75 on a cluster is stable, below 0.5 it is unstable.
 _STABLE: Final = 0.75
@@ -21,6 +22,7 @@ _UNSTABLE: Final = 0.5
 # Above this share of the variance, or of the information, what the images show may count for less.
 _MOST: Final = 0.5
 _NAMED: Final = 5
+_CHANGES: Final = ("kept", "grown", "split", "merged", "new", "removed")
 # Folders with fewer images in the mean are not sources.
 _IN_A_FOLDER: Final = 3
 
@@ -49,6 +51,24 @@ def quality(stability: Sequence[float | None] | Mapping[int, float | None], imag
         verb = "is" if len(unstable) == 1 else "are"
         return f"{summary}; {_clusters(unstable)} {verb} unstable, so look there first.{outside}"
     return f"{summary}, the others partly.{outside}"
+
+
+def about_changes(changes: Sequence[ClusterChange], moved: int) -> str:
+    """Return one sentence on what became of the clusters of the last clustering; "" if nothing changed.
+
+    Args:
+        changes: The changes.
+        moved: The number of images of both clusterings that are in another cluster now.
+    """
+    counts = {kind: sum(change.change == kind for change in changes) for kind in _CHANGES}
+    if not moved and counts["kept"] == len(changes):
+        return ""
+    parts = [f"{count} {kind}" for kind, count in counts.items() if count]
+    images = sum(change.size_before - change.removed_images for change in changes)
+    return (
+        f"Of the clusters before and now, {', '.join(parts)}. {moved:,} of {images:,} earlier images are in another "
+        "cluster than before; see changes.csv."
+    )
 
 
 def about_groups(

@@ -11,7 +11,8 @@ from typing import Any, cast
 
 from imgcluster._version import versions
 from imgcluster.commands.embed_run import EmbedRun
-from imgcluster.commands.replace_results import read_placement, require_not_moved, retire_results
+from imgcluster.commands.replace_results import read_placement, require_not_moved, return_interrupted_move
+from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.encoders import Encoder
 from imgcluster.encoders.registry import list_encoders, precision_files
@@ -23,12 +24,12 @@ from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder, Scope, UnreadablePath
 from imgcluster.images.load import default_workers
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, with_changes
-from imgcluster.placement import Journal
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Precision
 from imgcluster.workspace.folder import MARKER, Workspace
 from imgcluster.workspace.index import Index
 from imgcluster.workspace.shards import ShardWriter, all_shards, contents, remove_shards
+from imgcluster.workspace.states import archive_of, begin_state
 from imgcluster.workspace.table_columns import SKIPPED
 
 __all__ = ["EmbedSummary", "embed", "refuse_own_output"]
@@ -87,8 +88,8 @@ def embed(
     """Embed the images under `paths` that are new or have changed.
 
     An image is unchanged if its size and modification time, or its content, are. Images that no longer exist in
-    `paths` are removed from the workspace; images under other paths stay. If anything changes, tables and page of an
-    earlier clustering move to ``outdated/``, and placed links and copies are removed.
+    `paths` are removed from the workspace; images under other paths stay. The results of an earlier clustering stay
+    until `assign` or `cluster` changes them.
 
     Args:
         paths: A folder or file, or several. Folders are searched recursively, in sorted order.
@@ -124,10 +125,12 @@ def embed(
     watch.lap("encoder")
     workers = chosen.workers or default_workers()
     with workspace.locked() as manifest:
-        journal, _ = require_not_moved(workspace, read_placement(workspace))
+        manifest = recover(workspace, manifest, on_progress=on_progress)
+        journal, _ = return_interrupted_move(workspace, read_placement(workspace))
+        require_not_moved(workspace, journal)
         _refuse_other_encoder(workspace, manifest, model, chosen.fresh)
         update = _WorkspaceUpdate(
-            workspace, manifest, journal, model, finder.roots(), requested, _digest(files), fresh=chosen.fresh
+            workspace, manifest, model, finder.roots(), requested, _digest(files), fresh=chosen.fresh
         )
         run = EmbedRun(
             update.index, update.writer, model, batch_size=chosen.batch_size, base=update.base, begin=update.begin
@@ -161,7 +164,6 @@ class _WorkspaceUpdate:
     Args:
         workspace: The workspace, locked.
         before: Its manifest.
-        journal: That of the last placement.
         model: The encoder.
         roots: The folders that are searched.
         requested: The requested paths, as absolute texts.
@@ -173,7 +175,6 @@ class _WorkspaceUpdate:
         self,
         workspace: Workspace,
         before: dict[str, Any],
-        journal: Journal | None,
         model: Encoder,
         roots: list[str],
         requested: list[str],
@@ -182,7 +183,6 @@ class _WorkspaceUpdate:
         fresh: bool,
     ) -> None:
         self._workspace = workspace
-        self._journal = journal
         self._model = model
         self._requested = requested
         self._request = {"paths": requested, "listing": files_digest}
@@ -197,21 +197,19 @@ class _WorkspaceUpdate:
         self.writer = ShardWriter(workspace.embeddings, model.identity)
 
     def begin(self) -> None:
-        """Archive the results of the old embeddings, once.
+        """Save the present state for `undo`, once.
 
         It is called before the first new row is written, so that a mistyped path changes nothing.
         """
         if self._begun:
             return
-        retire_results(self._workspace, self._journal)
+        begin_state(self._workspace, "embed", "")
         record = {**versions(), "state": "embedding", "encoder": self._encoder_record(), "base": self.base}
         if self._fresh:
             record["fresh"] = self._request
-        # The clustering was archived with the results.
-        before = {key: value for key, value in self._before.items() if key != "cluster"}
-        self._workspace.write_manifest(before | record)
+        self._workspace.write_manifest(self._before | record)
         if self._fresh:
-            remove_shards(all_shards(self._workspace.embeddings))
+            remove_shards(all_shards(self._workspace.embeddings), archive_of(self._workspace))
             # Caches are valid for the exact vectors only, which can differ between devices.
             remove(self._workspace.layers)
             remove(self._workspace.layout)
@@ -232,7 +230,7 @@ class _WorkspaceUpdate:
             self.begin()
         # New rows must be on disk before those they replace are removed.
         self.writer.flush()
-        self.index.compact(self.writer)
+        self.index.compact(self.writer, archive_of(self._workspace))
 
         folder, identity = self._workspace.embeddings, self._model.identity
         current = contents(folder, identity)
@@ -279,6 +277,8 @@ class _WorkspaceUpdate:
         }
         manifest = {key: value for key, value in self._workspace.manifest.items() if key != "fresh"}
         self._workspace.write_manifest(manifest | record)
+        if self._begun:
+            begin_state(self._workspace, "embed", f"{run.new} new, {run.changed} changed, {vanished} removed")
         return summary
 
     def _all_skipped(self, run: EmbedRun, scope: Scope) -> tuple[dict[str, str], set[str]]:

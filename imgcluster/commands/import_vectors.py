@@ -14,7 +14,8 @@ from typing import Any, Final
 import numpy as np
 
 from imgcluster._version import versions
-from imgcluster.commands.replace_results import read_placement, require_not_moved, retire_results
+from imgcluster.commands.replace_results import read_placement, require_not_moved, return_interrupted_move
+from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.commands.vector_files import read_vectors
 from imgcluster.encoders.metadata import EncoderInfo
@@ -38,6 +39,7 @@ from imgcluster.workspace.shards import (
     load,
     remove_shards,
 )
+from imgcluster.workspace.states import archive_of, begin_state
 from imgcluster.workspace.table_columns import SKIPPED
 
 __all__ = ["ImportSummary", "import_vectors"]
@@ -116,10 +118,12 @@ def import_vectors(
     locations, values = [locations[index] for index in order], values[order]
     workspace = Workspace(workspace)
     with workspace.locked() as manifest:
-        journal, _ = require_not_moved(workspace, read_placement(workspace))
+        manifest = recover(workspace, manifest, on_progress=on_progress)
+        journal, _ = return_interrupted_move(workspace, read_placement(workspace))
+        require_not_moved(workspace, journal)
         encoder = _encoder_record(source, values.shape[1], "euclidean" if metric == "euclidean" else "cosine")
         _refuse_other_vectors(workspace, manifest, encoder, fresh=fresh)
-        kept = {} if fresh else {key: value for key, value in manifest.items() if key != "cluster"}
+        kept = {} if fresh else manifest
         unchanged = bool(kept) and _is_stored(workspace, manifest, encoder, locations, values)
         base = str(kept.get("base", _base(locations, start)))
         summary = ImportSummary(
@@ -134,7 +138,7 @@ def import_vectors(
             seconds=watch.seconds,
         )
         if not unchanged:
-            retire_results(workspace, journal)
+            begin_state(workspace, "import", f"{len(locations):,} vectors")
             kept |= {**versions(), "state": "embedding", "encoder": encoder, "base": base}
             workspace.write_manifest(kept)
             if fresh:
@@ -230,7 +234,7 @@ def _replace_shards(
                 rows = []
                 on_progress(Progress("store", done, len(locations)))
     writer.flush()
-    remove_shards(outdated)
+    remove_shards(outdated, archive_of(workspace))
     write_table(workspace.skipped, SKIPPED, ())
 
 

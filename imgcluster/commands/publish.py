@@ -8,20 +8,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from imgcluster._version import __version__
+from imgcluster.clustering.changes import ClusterChange
+from imgcluster.commands.numbering import Earlier, write_earlier
 from imgcluster.commands.page import write_page
-from imgcluster.commands.replace_results import replacing_results
+from imgcluster.commands.replace_results import update_placement
+from imgcluster.commands.steps import changing_results
 from imgcluster.commands.stopwatch import Stopwatch
+from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.path_text import to_text
-from imgcluster.placement import FolderName, Journal, PlacementResult, PlaceMode, folder_name, place, plan_placement
-from imgcluster.progress import OnProgress, Progress
+from imgcluster.placement import FolderName, Journal, PlacementResult, PlaceMode, folder_name
+from imgcluster.progress import OnProgress
 from imgcluster.types import Candidate
+from imgcluster.workspace.decisions import Decisions
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables
 from imgcluster.workspace.results import IMPORTED
-from imgcluster.workspace.table_columns import CANDIDATES
+from imgcluster.workspace.table_columns import CANDIDATES, CHANGES
 
-__all__ = ["ClusteringMetrics", "Evaluated", "publish", "summary_fields"]
+__all__ = ["ClusteringMetrics", "Evaluated", "publish", "write_changes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +73,12 @@ class Evaluated:
         facts: The metrics.
         silhouette_sample: The number of images that the mean silhouette was computed on.
         notes: The warnings before files are placed.
+        command: The command, for `history`.
+        summary: What it does, in words, for `history`.
+        earlier: What was known before.
+        decisions: What the user decided.
+        changes: What became of the clusters before it; empty where there were none.
+        about_changes: The same in words; "" if nothing changed.
         folder_name: The name of a cluster's folder.
         growth: What is recorded of a clustering that has grown.
     """
@@ -79,6 +90,12 @@ class Evaluated:
     facts: ClusteringMetrics
     silhouette_sample: int
     notes: tuple[str, ...]
+    command: str
+    summary: str
+    earlier: Earlier
+    decisions: Decisions
+    changes: tuple[ClusterChange, ...] = ()
+    about_changes: str = ""
     folder_name: FolderName = folder_name
     growth: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -105,12 +122,26 @@ def publish(
         "clusters": len(tables.rows),
         "silhouette_sample": found.silhouette_sample,
         **found.facts.fields,
+        **({"changes": found.about_changes} if found.about_changes else {}),
         **found.growth,
     }
-    with replacing_results(workspace, journal, metrics):
-        placed = _place(workspace, found, on_progress)
+    with changing_results(workspace, found.command, found.summary, metrics):
+        placed = update_placement(
+            workspace,
+            journal,
+            found.mode,
+            tables.embeddings.locations,
+            tables.clusters.tolist(),
+            tables.names,
+            folder_name=found.folder_name,
+            on_progress=on_progress,
+        )
         tables.write()
+        write_changes(workspace, found.changes, tables.names)
+        write_earlier(workspace, found.earlier, tables.embeddings, tables.clusters, found.decisions)
         _write_candidates(workspace, tables.clustering.candidates)
+        remove(workspace.confusion_table)
+        remove(workspace.confusion_picture)
         watch.lap("place")
         metrics["warnings"] = list(found.warnings(placed))
         results = tables.results(metrics)
@@ -139,27 +170,30 @@ def summary_fields(
         "dry_run": dry_run,
         "seconds": watch.seconds,
         "warnings": found.warnings(placed),
+        "changes": found.changes,
     }
 
 
-def _place(workspace: Workspace, found: Evaluated, on_progress: OnProgress) -> PlacementResult:
-    if found.mode == "none":
-        return PlacementResult({}, ())
-    tables = found.tables
-    journal = plan_placement(
-        tables.embeddings.locations,
-        tables.labels,
-        workspace.clusters,
-        found.mode,
-        tables.names,
-        folder_name=found.folder_name,
+def write_changes(workspace: Workspace, changes: Sequence[ClusterChange], names: Mapping[int, str]) -> None:
+    """Write ``changes.csv``; without changes there is none."""
+    if not changes:
+        remove(workspace.changes_table)
+        return
+    rows = (
+        [
+            *(change.cluster, names.get(change.cluster, ""), change.change, change.size_before, change.size),
+            *(change.stayed, change.new_images, change.removed_images),
+            *(" ".join(f"{number}:{count}" for number, count in flow) for flow in (change.came_from, change.went_to)),
+        ]
+        for change in changes
     )
-    total = len(journal.entries)
-    return place(journal, workspace.journal, step=lambda done: on_progress(Progress("place", done, total)))
+    write_table(workspace.changes_table, CHANGES, rows)
 
 
 def _write_candidates(workspace: Workspace, candidates: Sequence[Candidate]) -> None:
     if not candidates:
+        remove(workspace.candidates_table)
+        remove(workspace.candidates_picture)
         return
     from imgcluster.report.plots import candidates_figure, save
 

@@ -1,53 +1,84 @@
-"""Removing or archiving the results of an earlier command before they are replaced."""
+"""The placed files of a workspace: reading their journal, and changing them along with the clustering."""
 
 from __future__ import annotations
 
 import logging
 import os
-import shutil
-from collections.abc import Container, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Container, Iterable, Mapping, Sequence
+from pathlib import Path
 
 from imgcluster.errors import WorkspaceError
-from imgcluster.fileio.atomic import make_folder, remove, write_json
+from imgcluster.fileio.atomic import make_folder
 from imgcluster.fileio.path_text import from_text
-from imgcluster.placement import Journal, read_journal, undo_placement
+from imgcluster.placement import (
+    FolderName,
+    Journal,
+    PlacementResult,
+    PlaceMode,
+    change_placement,
+    folder_name,
+    place,
+    plan_placement,
+    read_journal,
+    undo_placement,
+)
 from imgcluster.placement.plan import existing_names, free_name
+from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import locations
+from imgcluster.workspace.states import earlier_locations
 
-__all__ = ["read_placement", "replacing_results", "require_not_moved", "retire_results"]
+__all__ = ["read_placement", "require_not_moved", "restore_placement", "return_interrupted_move", "update_placement"]
 
 _LOG = logging.getLogger(__name__)
 
 
-def read_placement(workspace: Workspace, embedded: Container[str] | None = None) -> Journal | None:
+class _EmbeddedImages(Container[str]):
+    """The locations of the workspace's images, also of those that were removed since the last saved state."""
+
+    def __init__(self, workspace: Workspace, present: Container[str]) -> None:
+        self._workspace = workspace
+        self._present = present
+        self._earlier: frozenset[str] | None = None
+
+    def __contains__(self, location: object) -> bool:
+        if location in self._present:
+            return True
+        if self._earlier is None:
+            self._earlier = frozenset(earlier_locations(self._workspace))
+        return location in self._earlier
+
+
+def read_placement(
+    workspace: Workspace, embedded: Container[str] | None = None, *, path: Path | None = None
+) -> Journal | None:
     """Return the journal of the last placement; None if nothing is placed.
 
     Args:
         workspace: The workspace.
         embedded: The locations of its images, if they have been read before.
+        path: The journal's file, if it is that of a saved state.
 
     Raises:
         PlacementError: The journal is damaged.
         WorkspaceError: A shard is damaged, so that the journal cannot be checked.
     """
-    if not workspace.journal.exists():
+    path = path or workspace.journal
+    if not path.exists():
         return None
-    return read_journal(workspace.journal, locations(workspace.embeddings) if embedded is None else embedded)
+    present = locations(workspace.embeddings) if embedded is None else embedded
+    return read_journal(path, _EmbeddedImages(workspace, present), workspace=workspace.path)
 
 
-def require_not_moved(
+def return_interrupted_move(
     workspace: Workspace, journal: Journal | None, *, dry_run: bool = False
 ) -> tuple[Journal | None, str]:
-    """Check that no originals are in the workspace; call it while the workspace is locked.
+    """Undo an interrupted ``--place move`` of a first clustering, after which the workspace has no clustering.
 
-    An interrupted ``--place move``, after which the workspace has no clustering, is undone. On a dry run it is not,
-    and the returned text says that it would be; in all other cases the text is empty.
+    On a dry run it is not undone, and the returned text says that it would be; in all other cases the text is empty.
 
     Args:
-        workspace: The workspace.
+        workspace: The workspace, locked.
         journal: As `read_placement` returned it.
         dry_run: Whether nothing may be changed.
 
@@ -55,81 +86,121 @@ def require_not_moved(
         The journal as it is now, and the text.
 
     Raises:
-        WorkspaceError: Originals were moved to the workspace.
+        WorkspaceError: Files cannot be moved back.
     """
-    if journal is None or journal.mode != "move":
+    if journal is None or journal.mode != "move" or workspace.metrics.exists():
         return journal, ""
-    targets, returned = [entry.target for entry in journal.entries], 0
-    if not workspace.metrics.exists() and any(map(_exists, targets)):
-        undone = undo_placement(journal, workspace.journal, dry_run=dry_run)
-        journal, targets, returned = undone.journal, [target for target, _ in undone.remaining], undone.done
-    if any(map(_exists, targets)):
-        raise WorkspaceError(
-            f"the original images were moved to {workspace.clusters}; move them back with {workspace.command('undo')}, "
-            "then run this command again"
-        )
-    if not dry_run or not returned:
-        return journal, ""
-    return journal, (
-        f"{returned:,} {'image was' if returned == 1 else 'images were'} moved to {workspace.clusters} by an "
+    undone = undo_placement(journal, workspace.journal, dry_run=dry_run)
+    if any(_exists(target) for target, _ in undone.remaining):
+        raise _moved(workspace)
+    if not dry_run or not undone.done:
+        return undone.journal, ""
+    return undone.journal, (
+        f"{undone.done:,} {'image was' if undone.done == 1 else 'images were'} moved to {workspace.clusters} by an "
         "interrupted command; without --dry-run this command first moves them back."
     )
 
 
-def retire_results(workspace: Workspace, journal: Journal | None) -> None:
-    """Archive the results of embeddings that are about to change.
+def require_not_moved(workspace: Workspace, journal: Journal | None) -> None:
+    """Check that no originals are in the workspace.
 
-    Tables and page move to ``outdated/`` and replace those archived before; links and copies in `journal` are removed.
+    Raises:
+        WorkspaceError: Originals were moved to the workspace.
     """
-    _remove_plan_states(workspace)
-    # metrics.json is the first: without it the results do not count as complete.
-    for path in workspace.results:
-        if path.exists():
-            make_folder(workspace.outdated, within=workspace.path)
-            os.replace(path, workspace.outdated / path.name)
-    _undo_links(workspace, journal)
+    if journal is not None and journal.mode == "move" and any(_exists(entry.target) for entry in journal.entries):
+        raise _moved(workspace)
 
 
-@contextmanager
-def replacing_results(workspace: Workspace, journal: Journal | None, metrics: dict[str, Any]) -> Iterator[None]:
-    """Replace the clustering, and the files placed by `journal`, by those that the block writes.
+def update_placement(
+    workspace: Workspace,
+    journal: Journal | None,
+    mode: PlaceMode,
+    locations: Sequence[str],
+    clusters: Iterable[int],
+    names: Mapping[int, str],
+    *,
+    folder_name: FolderName = folder_name,
+    on_progress: OnProgress = ignore_progress,
+) -> PlacementResult:
+    """Place the images of a clustering, and change or remove the files placed by `journal` before.
 
-    ``metrics.json``, without which results do not count, is removed first, and written from `metrics` if the block
-    ends without an error. In between the workspace has no clustering.
+    Raises:
+        PlacementError: A file could not be placed.
     """
-    _remove_plan_states(workspace)
-    for path in workspace.results:
-        remove(path)
-    _undo_links(workspace, journal)
-    yield
-    write_json(workspace.metrics, metrics)
+    if journal is not None and journal.mode != mode:
+        _remove_placement(workspace, journal)
+        journal = None
+    if mode == "none":
+        return PlacementResult({}, ())
+    target = plan_placement(
+        locations, clusters, workspace.clusters, mode, names, folder_name=folder_name, current=journal
+    )
+    return _change(workspace, journal, target, "place", on_progress)
 
 
-def _remove_plan_states(workspace: Workspace) -> None:
-    """Remove the states before plans; call it before the clustering that the plans changed is removed."""
-    if workspace.applied.is_dir():
-        shutil.rmtree(workspace.applied)
+def restore_placement(workspace: Workspace, saved: Path, on_progress: OnProgress) -> PlacementResult:
+    """Restore the placement of the journal at `saved`; without one no files are placed.
 
-
-def _undo_links(workspace: Workspace, journal: Journal | None) -> None:
-    """Undo a placement of links and copies.
-
-    Those whose removal could lose data move to ``outdated/clusters/``. The journal of moved originals that are
-    missing moves to ``outdated/``, because it records their original paths.
+    Raises:
+        PlacementError: A file could not be placed, or a journal is damaged.
     """
-    if journal is None:
-        return
+    embedded = frozenset(locations(workspace.embeddings))
+    current = read_placement(workspace, embedded)
+    target = read_placement(workspace, embedded, path=saved)
+    if current is not None and (target is None or target.mode != current.mode):
+        _remove_placement(workspace, current)
+        current = None
+    return PlacementResult({}, ()) if target is None else _change(workspace, current, target, "undo", on_progress)
+
+
+def _change(
+    workspace: Workspace, current: Journal | None, target: Journal, stage: str, on_progress: OnProgress
+) -> PlacementResult:
+    total = len(target.entries)
+    if current is None:
+        return place(target, workspace.journal, step=lambda done: on_progress(Progress(stage, done, total)))
+    return change_placement(
+        current,
+        target,
+        workspace.journal,
+        aside=workspace.outdated / workspace.clusters.name,
+        step=lambda done, total: on_progress(Progress(stage, done, total)),
+    )
+
+
+def _remove_placement(workspace: Workspace, journal: Journal) -> None:
+    """Undo a placement.
+
+    Links and copies whose removal could lose data move to ``outdated/clusters/``. The journal of moved originals that
+    are missing moves to ``outdated/``, because it records their original paths.
+
+    Raises:
+        WorkspaceError: Originals cannot be moved back.
+    """
     outdated = workspace.outdated
-    if journal.mode == "move" and journal.entries:
-        make_folder(outdated, within=workspace.path)
-        archived = outdated / free_name(workspace.journal.name, dict.fromkeys(existing_names(outdated), 1))
-        os.replace(workspace.journal, archived)
-        _LOG.warning("moved images are missing from %s; %s lists their original paths", workspace.clusters, archived)
+    if journal.mode == "move":
+        undone = undo_placement(journal, workspace.journal)
+        if any(_exists(target) for target, _ in undone.remaining):
+            raise _moved(workspace)
+        if undone.remaining:
+            make_folder(outdated, within=workspace.path)
+            archived = outdated / free_name(workspace.journal.name, dict.fromkeys(existing_names(outdated), 1))
+            os.replace(workspace.journal, archived)
+            _LOG.warning(
+                "moved images are missing from %s; %s lists their original paths", workspace.clusters, archived
+            )
         return
     aside = outdated / workspace.clusters.name
     for target, reason in undo_placement(journal, workspace.journal, aside=aside).remaining:
         action = "was not removed" if _exists(target) else f"was moved to {aside}"
         _LOG.warning("%s %s: %s", target, action, reason)
+
+
+def _moved(workspace: Workspace) -> WorkspaceError:
+    return WorkspaceError(
+        f"the original images were moved to {workspace.clusters}; move them back with {workspace.command('undo')}, "
+        "then run this command again"
+    )
 
 
 def _exists(text: str) -> bool:

@@ -15,9 +15,8 @@ from typing import Any
 from imgcluster.commands.assign import assign
 from imgcluster.commands.cluster import ClusterSummary, cluster, resolve
 from imgcluster.commands.embed import EmbedSummary, embed, refuse_own_output
-from imgcluster.commands.last_clustering import last_metrics
 from imgcluster.commands.naming import NO_VOCABULARY
-from imgcluster.commands.replace_results import read_placement, require_not_moved
+from imgcluster.commands.replace_results import read_placement, return_interrupted_move
 from imgcluster.commands.text import require_text
 from imgcluster.errors import ImgclusterError, WorkspaceError
 from imgcluster.fileio.path_text import to_text
@@ -44,6 +43,7 @@ def run(
     embedding: EmbedOptions | None = None,
     clustering: ClusterOptions | None = None,
     recluster: bool = False,
+    discard_decisions: bool = False,
     dry_run: bool = False,
     on_progress: OnProgress = ignore_progress,
     **changes: Any,
@@ -61,6 +61,7 @@ def run(
         embedding: The options of `embed`.
         clustering: The options of `cluster`.
         recluster: Cluster again, whatever the workspace has.
+        discard_decisions: As for `cluster`.
         dry_run: Only report what would be written.
         on_progress: Called with each step.
         **changes: Single fields of either, as in ``run("photos", device="cpu", k=10)``.
@@ -83,9 +84,16 @@ def run(
     with _rehearsal(workspace, paths) if dry_run else nullcontext(workspace) as folder:
         embedded = embed(paths, workspace=folder, files=files, options=embedding, on_progress=on_progress)
         if not recluster and _continues(Workspace(folder), clustering):
-            clustered: ClusterSummary = assign(workspace=folder, dry_run=dry_run, on_progress=on_progress)
+            place = clustering.place
+            clustered: ClusterSummary = assign(workspace=folder, place=place, dry_run=dry_run, on_progress=on_progress)
         else:
-            clustered = cluster(workspace=folder, options=clustering, dry_run=dry_run, on_progress=on_progress)
+            clustered = cluster(
+                workspace=folder,
+                options=clustering,
+                discard_decisions=discard_decisions,
+                dry_run=dry_run,
+                on_progress=on_progress,
+            )
     shown = to_text(os.path.abspath(workspace))
     embedded = dataclasses.replace(embedded, workspace=shown)
     clustered = dataclasses.replace(clustered, workspace=shown)
@@ -94,13 +102,12 @@ def run(
 
 def _continues(workspace: Workspace, options: ClusterOptions) -> bool:
     """Return whether the workspace has a clustering, and `options` do not ask for another one."""
-    last = last_metrics(workspace)
-    if not last:
+    if not workspace.metrics.exists():
         return False
-    defaults = dataclasses.asdict(ClusterOptions())
-    given = dataclasses.asdict(options)
-    recorded = {name: last["options"].get(name, value) for name, value in defaults.items()}
-    return given in (defaults, recorded)
+    # Where files are placed has no influence on clusters.
+    defaults, given = (dataclasses.asdict(each) | {"place": None} for each in (ClusterOptions(), options))
+    recorded = workspace.read_metrics()["options"]
+    return given in (defaults, {name: recorded.get(name, value) for name, value in defaults.items()} | {"place": None})
 
 
 @contextmanager
@@ -117,20 +124,16 @@ def _rehearsal(workspace: str | os.PathLike[str], paths: Sequence[str | os.PathL
     ):
         copy = Workspace(folder)
         if real.is_initialized:
-            _, first = require_not_moved(real, read_placement(real), dry_run=True)
+            _, first = return_interrupted_move(real, read_placement(real), dry_run=True)
             if first:
                 # Where the images lie now `embed` would not find them.
                 raise WorkspaceError(f"{first} To see what comes then: {real.command('undo')}")
             with copy.locked():
                 pass
-            results = (real.metrics, real.assignments, real.clusters_table)
-            for name in (real.path / "manifest.json", real.skipped, real.names, *results):
+            clustering = (real.metrics, real.assignments, real.clusters_table, real.decisions, real.known_clusters)
+            for name in (real.manifest_file, real.skipped, *clustering):
                 if name.exists():
                     shutil.copy(name, folder)
-            copy.outdated.mkdir(exist_ok=True)
-            for name in (real.outdated / name.name for name in results):
-                if name.exists():
-                    shutil.copy(name, copy.outdated)
             if real.embeddings.is_dir():
                 shutil.copytree(real.embeddings, copy.embeddings, copy_function=_borrow)
         try:

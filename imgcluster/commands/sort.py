@@ -11,9 +11,11 @@ from typing import Any, Final
 import numpy as np
 
 from imgcluster.clustering.zero_shot import assign_to_groups
+from imgcluster.commands.numbering import Earlier, describe, read_earlier
 from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish
-from imgcluster.commands.replace_results import read_placement, require_not_moved
+from imgcluster.commands.replace_results import read_placement, return_interrupted_move
+from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.commands.text import info_of, open_text, require_text
 from imgcluster.encoders.text_encoder import TextEncoder
@@ -22,9 +24,10 @@ from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.evaluation.internal import measure
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
-from imgcluster.placement import UNSORTED_FOLDER, PlaceMode, check_mode, group_folder_name
+from imgcluster.placement import UNSORTED_FOLDER, PlaceMode, check_mode, choose_mode, group_folder_name
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Clustering, Layer, Vectors
+from imgcluster.workspace.decisions import Decisions
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
 from imgcluster.workspace.results import SORT, encoder_identity, encoder_metric, with_options
@@ -88,8 +91,9 @@ def sort(
     *,
     workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
     threshold: float = DEFAULT_THRESHOLD,
-    place: str = "symlink",
+    place: str | None = None,
     device: str = "auto",
+    discard_decisions: bool = False,
     dry_run: bool = False,
     on_progress: OnProgress = ignore_progress,
 ) -> SortSummary:
@@ -104,8 +108,9 @@ def sort(
         workspace: The workspace folder, embedded with an encoder that has a text part.
         threshold: In [0, 1]: an image is in a group only if the group's description is more similar to it than this
             share of the bundled vocabulary.
-        place: How images get into the folders.
+        place: How images get into the folders; by default as they are now, ``symlink`` at first.
         device: Where the text part runs: ``auto`` or a device.
+        discard_decisions: Whether names, merges and corrections of the clusters are removed.
         dry_run: Only report what would be written.
         on_progress: Called with each step.
 
@@ -116,33 +121,34 @@ def sort(
         PlacementError: A file could not be placed.
     """
     watch = Stopwatch()
-    mode = check_mode(place)
+    check_mode(place)
     if not 0 <= threshold <= 1:
         raise UsageError(f"--threshold {threshold} is not allowed; it is a share of words, in [0, 1]")
     groups = _read_groups(Path(into))
     workspace = Workspace(workspace)
     workspace.require_initialized()
     with workspace.locked(dry_run=dry_run) as manifest:
-        identity = encoder_identity(workspace, manifest)
+        manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         info = info_of(manifest)
         require_text(info.name)
         on_progress(Progress("load", 0))
-        embeddings = load(workspace.embeddings, identity)
-        journal = read_placement(workspace, frozenset(embeddings.locations))
-        journal, note = require_not_moved(workspace, journal, dry_run=dry_run)
+        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
+        placed_before = read_placement(workspace, frozenset(embeddings.locations))
+        journal, note = return_interrupted_move(workspace, placed_before, dry_run=dry_run)
+        mode = choose_mode(check_mode(place), journal)
         if not embeddings.locations:
             raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
+        earlier = read_earlier(workspace, embeddings)
+        _require_no_decisions(earlier.decisions, discard=discard_decisions)
         manifest = with_options(manifest, {})
         embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
         watch.lap("load")
-
         text = open_text(info, device=device, on_progress=on_progress)
         assert text is not None
         layer = _assign(text, embeddings.vectors, groups, threshold, on_progress)
         watch.lap("cluster")
-
         options = {"into": to_text(into), "threshold": threshold, "place": mode, "seed": _SEED}
-        found = _evaluate(workspace, manifest, embeddings, groups, layer, mode, options, note)
+        found = _evaluate(workspace, manifest, embeddings, earlier, groups, layer, mode, options, note)
         watch.lap("measure")
         placed = found.preview() if dry_run else publish(workspace, found, journal, watch, on_progress)
     return SortSummary(
@@ -160,6 +166,19 @@ def sort(
         seconds=watch.seconds,
         warnings=found.warnings(placed),
     )
+
+
+def _require_no_decisions(decisions: Decisions, *, discard: bool) -> None:
+    """Check that nothing was decided for clusters, which the groups replace.
+
+    Raises:
+        WorkspaceError: Something was.
+    """
+    if decisions and not discard:
+        raise WorkspaceError(
+            f"described groups replace the clusters, for which you decided: {describe(decisions)}; add "
+            "--discard-decisions to drop these, which imgcluster undo brings back"
+        )
 
 
 def _read_groups(file: Path) -> dict[str, list[str]]:
@@ -226,6 +245,7 @@ def _evaluate(
     workspace: Workspace,
     manifest: dict[str, Any],
     embeddings: Embeddings,
+    earlier: Earlier,
     groups: Mapping[str, list[str]],
     layer: Layer,
     mode: PlaceMode,
@@ -269,5 +289,9 @@ def _evaluate(
         facts=facts,
         silhouette_sample=measures.silhouette_sample,
         notes=tuple(filter(None, [note])),
+        command="sort",
+        summary=f"{len(present)} groups",
+        earlier=earlier,
+        decisions=Decisions(),
         folder_name=group_folder_name,
     )

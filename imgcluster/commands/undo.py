@@ -1,12 +1,12 @@
-"""`undo`: undo the last plan or, without one, the placement of files."""
+"""`undo`: undo the last step or, without one, the placement of files."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 
-from imgcluster.commands.history import last_state, rewrite_page, undo_plan
 from imgcluster.commands.replace_results import read_placement
+from imgcluster.commands.steps import rewrite_page, undo_state, undoable_state
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
@@ -24,7 +24,7 @@ class UndoSummary:
 
     Attributes:
         workspace: The workspace folder.
-        what: What was undone: ``plan`` or ``placing``.
+        what: What was undone: ``plan``, ``placing``, or the command of the step, such as ``cluster``.
         place: The mode of the placement; ``none`` if no files are placed.
         taken_back: The number of files that were removed or moved back.
         left: The files that remain, each with the reason.
@@ -45,7 +45,9 @@ def undo(
     dry_run: bool = False,
     on_progress: OnProgress = ignore_progress,
 ) -> UndoSummary:
-    """Undo the last plan or, if there is none, the placement: moved files return, links and copies are removed.
+    """Undo the last step or, if there is none, the placement: moved files return, links and copies are removed.
+
+    Steps are plans, clusterings and assignments after the first clustering, together with the `embed` before them.
 
     Args:
         workspace: The workspace folder.
@@ -61,19 +63,19 @@ def undo(
         raise WorkspaceError(f"workspace {workspace.path} does not exist; name another with -w DIR")
     with workspace.locked(dry_run=dry_run):
         journal = read_placement(workspace)
-        state = last_state(workspace)
+        state = undoable_state(workspace, dry_run=dry_run)
         if state is not None:
-            moved = 0 if dry_run else undo_plan(workspace, state, on_progress=on_progress)
+            moved = 0 if dry_run else undo_state(workspace, state, on_progress=on_progress)
             return UndoSummary(
                 workspace=to_text(workspace.path),
-                what="plan",
+                what="plan" if state.command == "apply" else state.command,
                 place="none" if journal is None else journal.mode,
                 taken_back=moved,
                 left=(),
                 dry_run=dry_run,
             )
         if journal is None:
-            raise WorkspaceError(f"nothing to undo in {workspace.path}: no plan was applied and no files are placed")
+            raise WorkspaceError(f"nothing to undo in {workspace.path}: no step is recorded and no files are placed")
         total = len(journal.entries)
         undone = undo_placement(
             journal, workspace.journal, dry_run=dry_run, step=lambda done: on_progress(Progress("undo", done, total))

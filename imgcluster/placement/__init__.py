@@ -5,7 +5,15 @@ knows each file that may have been placed. It removes a file only if it is uncha
 independent file; nothing is ever overwritten.
 """
 
-from imgcluster.placement.journal import CLUSTERS_FOLDER, PLACE_MODES, Journal, PlaceMode, check_mode, read_journal
+from imgcluster.placement.journal import (
+    CLUSTERS_FOLDER,
+    PLACE_MODES,
+    Journal,
+    PlaceMode,
+    check_mode,
+    choose_mode,
+    read_journal,
+)
 from imgcluster.placement.place import PlacementResult, place
 from imgcluster.placement.plan import (
     NOISE_FOLDER,
@@ -15,7 +23,7 @@ from imgcluster.placement.plan import (
     group_folder_name,
     plan_placement,
 )
-from imgcluster.placement.relocation import relocate
+from imgcluster.placement.relocation import change_placement, relocate
 from imgcluster.placement.undo import UndoResult, undo_placement
 
 __all__ = [
@@ -28,7 +36,9 @@ __all__ = [
     "PlaceMode",
     "PlacementResult",
     "UndoResult",
+    "change_placement",
     "check_mode",
+    "choose_mode",
     "folder_name",
     "group_folder_name",
     "place",

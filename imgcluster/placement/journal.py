@@ -20,6 +20,7 @@ __all__ = [
     "Journal",
     "PlaceMode",
     "check_mode",
+    "choose_mode",
     "one_per_source",
     "read_journal",
     "write_journal",
@@ -49,26 +50,32 @@ class Journal:
     entries: tuple[Entry, ...]
 
 
-def check_mode(mode: str) -> PlaceMode:
-    """Return `mode` if it is a placement mode.
+def check_mode(mode: str | None) -> PlaceMode | None:
+    """Return `mode` if it is a placement mode, or None.
 
     Raises:
-        UsageError: It is not.
+        UsageError: It is neither.
     """
-    if mode not in PLACE_MODES:
+    if mode is not None and mode not in PLACE_MODES:
         raise UsageError(f"placement mode {mode!r} is unknown; choose one of {', '.join(PLACE_MODES)}")
     return mode  # type: ignore[return-value]
 
 
-def read_journal(path: Path, embedded: Container[str]) -> Journal | None:
+def choose_mode(requested: PlaceMode | None, journal: Journal | None) -> PlaceMode:
+    """Return the requested mode; without one that of the present placement, or ``symlink``."""
+    return requested or ("symlink" if journal is None else journal.mode)
+
+
+def read_journal(path: Path, embedded: Container[str], *, workspace: Path | None = None) -> Journal | None:
     """Return the journal of the last placement; None if nothing is placed.
 
     Targets are stored relative to the workspace, so that it can be renamed or moved. Because a journal may be forged,
     all entries are checked before any is used.
 
     Args:
-        path: The journal's file, in the workspace folder.
+        path: The journal's file.
         embedded: The absolute paths, as texts, of the workspace's embedded images.
+        workspace: The workspace folder, if the file is elsewhere.
 
     Raises:
         PlacementError: The format is invalid, a target is not a file in a folder of ``clusters/``, or a source is not
@@ -80,7 +87,7 @@ def read_journal(path: Path, embedded: Container[str]) -> Journal | None:
             entries = [json.loads(line) for line in file]
         if head["mode"] not in PLACE_MODES:
             raise ValueError(f"its mode is {head['mode']!r}")
-        workspace = Path(os.path.abspath(path.parent))
+        workspace = Path(os.path.abspath(workspace or path.parent))
         folder = workspace / CLUSTERS_FOLDER
         if head["folder"] != CLUSTERS_FOLDER:
             raise ValueError(f"its folder is {head['folder']!r}, not {CLUSTERS_FOLDER!r}")

@@ -7,7 +7,7 @@ import logging
 import os
 import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -15,13 +15,15 @@ from typing import Final
 from imgcluster.errors import PlacementError
 from imgcluster.fileio.atomic import atomic_path, make_folder
 from imgcluster.fileio.path_text import from_text
-from imgcluster.placement.journal import Journal, write_journal
+from imgcluster.placement.journal import Entry, Journal, write_journal
 
 __all__ = [
     "PlacementResult",
     "copy_new",
+    "mode_of",
     "move",
     "place",
+    "place_entries",
 ]
 
 _LOG = logging.getLogger(__name__)
@@ -35,11 +37,15 @@ _NOT_ALLOWED_WINDOWS: Final = {1, 17, 1314}
 
 @dataclass(frozen=True, slots=True)
 class PlacementResult:
-    """The number of placed files by mode, the sources that no longer exist (`missing`), and the journal as written."""
+    """The number of placed files by mode, the sources that no longer exist (`missing`), and the journal as written.
+
+    `moved` is the number of files that were placed before and are in another folder now.
+    """
 
     counts: dict[str, int]
     missing: tuple[str, ...]
     journal: Journal | None = field(default=None, compare=False)
+    moved: int = field(default=0, compare=False)
 
 
 def place(journal: Journal, path: Path, *, step: Callable[[int], None] = lambda done: None) -> PlacementResult:
@@ -57,9 +63,37 @@ def place(journal: Journal, path: Path, *, step: Callable[[int], None] = lambda 
         return PlacementResult({}, ())
     write_journal(journal, path)
     counts: dict[str, int] = {}
+    missing = place_entries(journal.entries, journal.mode, path, counts, step=step)
+    if missing:
+        absent = set(missing)
+        placed = tuple(entry for entry in journal.entries if entry.source not in absent)
+        journal = Journal(journal.mode, journal.folder, placed)
+        write_journal(journal, path)
+    return PlacementResult(counts, missing, journal)
+
+
+def place_entries(
+    entries: Sequence[Entry],
+    mode: str,
+    path: Path,
+    counts: dict[str, int],
+    *,
+    step: Callable[[int], None] = lambda done: None,
+) -> tuple[str, ...]:
+    """Place files, add their numbers by mode to `counts`, and return the sources that no longer exist.
+
+    Args:
+        entries: Those of the journal at `path`, which is written.
+        mode: How files are placed.
+        path: The journal's file, in the workspace folder.
+        counts: Changed.
+        step: Called with the number of files done.
+
+    Raises:
+        PlacementError: An existing file could not be placed.
+    """
     missing = []
-    mode: str = journal.mode
-    for done, entry in enumerate(journal.entries, start=1):
+    for done, entry in enumerate(entries, start=1):
         source, target = from_text(entry.source), from_text(entry.target)
         try:
             if source.exists():
@@ -77,12 +111,17 @@ def place(journal: Journal, path: Path, *, step: Callable[[int], None] = lambda 
                 f"imgcluster undo -w {shlex.quote(str(path.parent))} removes the files placed so far"
             ) from None
         step(done)
-    if missing:
-        absent = set(missing)
-        placed = tuple(entry for entry in journal.entries if entry.source not in absent)
-        journal = Journal(journal.mode, journal.folder, placed)
-        write_journal(journal, path)
-    return PlacementResult(counts, tuple(missing), journal)
+    return tuple(missing)
+
+
+def mode_of(source: Path, target: Path, mode: str) -> str:
+    """Return the mode by which a file was really placed where `mode` was requested."""
+    if mode == "move" or target.is_symlink():
+        return "move" if mode == "move" else "symlink"
+    try:
+        return "hardlink" if os.path.samefile(source, target) else "copy"
+    except OSError:
+        return "copy"
 
 
 def _place_one(source: Path, target: Path, mode: str) -> str:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from imgcluster.fileio.path_text import from_text, to_text
-from imgcluster.placement.journal import Entry, Journal, PlaceMode
+from imgcluster.placement.journal import Entry, Journal, PlaceMode, one_per_source
 
 __all__ = [
     "NOISE_FOLDER",
@@ -20,6 +20,7 @@ __all__ = [
     "folder_name",
     "free_name",
     "group_folder_name",
+    "name_key",
     "plan_placement",
 ]
 
@@ -72,11 +73,13 @@ def plan_placement(
     names: Mapping[int, str] = MappingProxyType({}),
     *,
     folder_name: FolderName = folder_name,
+    current: Journal | None = None,
 ) -> Journal:
     """Return a journal that places each image in its cluster's folder under its own name.
 
     If a name is taken in the folder, by an earlier image or an existing file, ``_2``, ``_3``, … is added before the
-    extension; names that differ only in case or Unicode form count as equal.
+    extension; names that differ only in case or Unicode form count as equal. A file that is in the right folder already
+    stays where it is; for noise both `NOISE_FOLDER` and `UNSORTED_FOLDER` are right.
 
     Args:
         locations: Absolute paths of the images, as texts.
@@ -85,29 +88,52 @@ def plan_placement(
         mode: How the files will be placed.
         names: The names of the named clusters.
         folder_name: Returns the name of a cluster's folder.
+        current: The present placement, if its files are to be moved.
     """
+    at = {} if current is None else {entry.source: entry.target for entry in one_per_source(current.entries)}
+    numbers = [int(cluster) for cluster in clusters]
+    folders = [folder_name(cluster, names.get(cluster, "")) for cluster in numbers]
+    targets: dict[int, str] = {}
+    for row, location in enumerate(locations):
+        parent = from_text(at[location]).parent.name if location in at else None
+        if parent == folders[row] or (numbers[row] < 0 and parent in (NOISE_FOLDER, UNSORTED_FOLDER)):
+            targets[row] = at[location]
+    moving = {at[location] for row, location in enumerate(locations) if location in at and row not in targets}
     taken: dict[str, dict[str, int]] = {}
-    entries = []
-    for location, cluster in zip(locations, clusters, strict=True):
-        target = folder / folder_name(int(cluster), names.get(int(cluster), ""))
+    for row in sorted(set(range(len(locations))) - targets.keys(), key=lambda row: _number_order(row, locations, at)):
+        target = folder / folders[row]
         if target.name not in taken:
-            taken[target.name] = dict.fromkeys(existing_names(target), 1)
-        name = free_name(from_text(location).name, taken[target.name])
-        entries.append(Entry(location, to_text(target / name)))
-    return Journal(mode, to_text(folder), tuple(entries))
+            leaving = {from_text(path).name for path in moving if from_text(path).parent == target}
+            taken[target.name] = dict.fromkeys(existing_names(target) - {name_key(name) for name in leaving}, 1)
+        name = free_name(from_text(locations[row]).name, taken[target.name])
+        targets[row] = to_text(target / name)
+    entries = tuple(Entry(location, targets[row]) for row, location in enumerate(locations))
+    return Journal(mode, to_text(folder), entries)
+
+
+def _number_order(row: int, locations: Sequence[str], at: Mapping[str, str]) -> tuple[bool, bool, int, str | int]:
+    """Return a sort key of an image: placed files first, those with their original name before numbered ones.
+
+    So files of one folder keep the order of their numbers, and renaming a cluster renames no file.
+    """
+    location = locations[row]
+    if location not in at:
+        return True, False, 0, row
+    name = from_text(at[location]).name
+    return False, name != from_text(location).name, len(name), name
 
 
 def existing_names(folder: Path) -> set[str]:
     """Return the names in a folder, normalized as in `free_name`; none if the folder does not exist."""
     try:
-        return {_key(name) for name in os.listdir(folder)}
+        return {name_key(name) for name in os.listdir(folder)}
     except FileNotFoundError:
         return set()
 
 
 def free_name(name: str, taken: dict[str, int]) -> str:
     """Return `name` or its first free numbered form, and add it to `taken` (the last number of each name)."""
-    key = _key(name)
+    key = name_key(name)
     if key not in taken:
         taken[key] = 1
         return name
@@ -121,10 +147,11 @@ def free_name(name: str, taken: dict[str, int]) -> str:
         if len(os.fsencode(stem)) > room:
             stem = os.fsencode(stem)[:room].decode(errors="ignore")
         candidate = stem + ending
-        if _key(candidate) not in taken:
-            taken[_key(candidate)] = 1
+        if name_key(candidate) not in taken:
+            taken[name_key(candidate)] = 1
             return candidate
 
 
-def _key(name: str) -> str:
+def name_key(name: str) -> str:
+    """Return a name as file systems that ignore case and Unicode forms compare it."""
     return unicodedata.normalize("NFC", name).casefold()

@@ -1,25 +1,32 @@
-"""Moving placed files between folders after clusters were renamed, merged or corrected.
+"""Changing a placement: placed files move between folders, new ones are placed, and those of removed images leave.
 
-While files move, the journal contains the old and the new target of each, so that it is complete at every moment.
+While files move, the journal contains every path that a file may be at, so that it is complete at every moment.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 from imgcluster.errors import PlacementError
 from imgcluster.fileio.atomic import make_folder
 from imgcluster.fileio.path_text import from_text, to_text
 from imgcluster.placement.journal import Entry, Journal, one_per_source, write_journal
-from imgcluster.placement.plan import FolderName, existing_names, folder_name, free_name
+from imgcluster.placement.place import PlacementResult, mode_of, place_entries
+from imgcluster.placement.plan import FolderName, folder_name, name_key, plan_placement
+from imgcluster.placement.undo import is_linked_original, remove_entries
 
-__all__ = ["relocate"]
+__all__ = ["change_placement", "relocate"]
+
+_LOG = logging.getLogger(__name__)
+
+# A file whose target is still taken by another one waits here, in a folder of the workspace's "clusters".
+_WAITING_FOLDER = ".moving"
 
 
 def relocate(
@@ -30,7 +37,6 @@ def relocate(
     names: Mapping[int, str],
     *,
     folder_name: FolderName = folder_name,
-    file_names: Mapping[str, str] = MappingProxyType({}),
     step: Callable[[int, int], None] = lambda done, total: None,
 ) -> int:
     """Move placed files to the folders of their present clusters, and return the number of moved files.
@@ -45,75 +51,129 @@ def relocate(
         clusters: The cluster of each image; −1 is noise.
         names: The names of the named clusters.
         folder_name: Returns the name of a cluster's folder.
-        file_names: The name that each moving file gets, by location; its original name if it is not listed.
         step: Called with the number of files done and in total.
 
     Raises:
         PlacementError: A file could not be moved.
     """
-    current = {entry.source: entry.target for entry in one_per_source(journal.entries)}
-    folder = from_text(journal.folder)
-    folders = {
-        location: folder / folder_name(cluster, names.get(cluster, ""))
-        for location, cluster in zip(locations, clusters, strict=True)
+    placed = {entry.source for entry in journal.entries if os.path.lexists(from_text(entry.target))}
+    kept = [row for row, location in enumerate(locations) if location in placed]
+    target = plan_placement(
+        [locations[row] for row in kept],
+        [clusters[row] for row in kept],
+        from_text(journal.folder),
+        journal.mode,
+        names,
+        folder_name=folder_name,
+        current=journal,
+    )
+    return change_placement(journal, target, path, step=step).moved
+
+
+def change_placement(
+    current: Journal,
+    target: Journal,
+    path: Path,
+    *,
+    aside: Path | None = None,
+    step: Callable[[int, int], None] = lambda done, total: None,
+) -> PlacementResult:
+    """Change the placed files of one placement into those of another one of the same mode.
+
+    Files of both are renamed, the others are removed or moved back as by `undo_placement`, or placed. After an
+    interruption, calling it again with the journal as it is then, and the same target, completes the work.
+
+    Args:
+        current: The journal, as `read_journal` returns it.
+        target: The planned placement.
+        path: The journal's file, in the workspace folder.
+        aside: A folder inside the workspace for files that cannot be removed.
+        step: Called with the number of files done and in total.
+
+    Raises:
+        PlacementError: A file could not be moved or placed.
+    """
+    folder = from_text(current.folder)
+    entries = one_per_source(current.entries)
+    placed = {entry.source: from_text(entry.target) for entry in entries if os.path.lexists(from_text(entry.target))}
+    wanted = {entry.source: from_text(entry.target) for entry in target.entries}
+    leaving = [entry for entry in entries if entry.source not in wanted and entry.source in placed]
+    moves = {source: new for source, new in wanted.items() if source in placed and placed[source] != new}
+    linked = {source for source in moves if is_linked_original(from_text(source), placed[source], folder)}
+    for source in linked:
+        _LOG.warning("%s was not moved: its original path is a link to it", placed[source])
+        del moves[source]
+    coming = [entry for entry in target.entries if entry.source not in placed]
+    waiting = _waiting_paths(placed, moves, folder)
+    total, done = len(leaving) + len(moves) + len(coming), 0
+
+    def count(number: int = 1) -> None:
+        nonlocal done
+        done += number
+        step(done, total)
+
+    if leaving or moves or coming:
+        possible = [Entry(source, to_text(at)) for source, at in [*placed.items(), *waiting.items(), *moves.items()]]
+        write_journal(Journal(current.mode, current.folder, (*leaving, *possible, *coming)), path)
+    remaining = remove_entries(leaving, current.mode, folder, aside=aside, workspace=path.parent, step=count)
+    for source, new in waiting.items():
+        _rename(placed[source], new, path)
+        placed[source] = new
+    # Those that wait come last: before them the files that take their places have left.
+    for source in sorted(moves, key=lambda source: source in waiting):
+        _rename(placed[source], moves[source], path)
+        count()
+    counts = _counts(target, placed)
+    missing = place_entries(coming, target.mode, path, counts, step=count)
+    absent = set(missing)
+    kept = [entry for entry in target.entries if entry.source not in absent]
+    kept = [Entry(entry.source, to_text(placed[entry.source])) if entry.source in linked else entry for entry in kept]
+    journal = Journal(target.mode, target.folder, (*kept, *remaining))
+    if journal != current or moves:
+        write_journal(journal, path)
+    _remove_empty_folders({from_text(entry.target).parent for entry in current.entries} | {folder / _WAITING_FOLDER})
+    return PlacementResult(counts, missing, journal, len(moves))
+
+
+def _waiting_paths(placed: Mapping[str, Path], moves: Mapping[str, Path], folder: Path) -> dict[str, Path]:
+    """Return a temporary path for each moving file that is at the target of another one."""
+    targets = {_path_key(new): source for source, new in moves.items()}
+    blocking = [source for source in moves if targets.get(_path_key(placed[source]), source) != source]
+    return {
+        source: folder / _WAITING_FOLDER / f"{number}{placed[source].suffix}" for number, source in enumerate(blocking)
     }
-    targets, moves = _plan_moves(current, folders, file_names)
-    if moves:
-        both = [Entry(source, target) for source, target in current.items()]
-        both += [Entry(source, to_text(target)) for source, target in moves.items()]
-        write_journal(Journal(journal.mode, journal.folder, tuple(both)), path)
-    moved = 0
-    for done, (source, target) in enumerate(moves.items(), start=1):
-        before = from_text(current[source])
-        try:
-            if os.path.lexists(before):
-                make_folder(target.parent, within=path.parent)
-                if os.path.lexists(target):
-                    raise FileExistsError(errno.EEXIST, "a file with this name exists", os.fspath(target))
-                # Relative links stay valid, because the folders of all clusters have the same parent.
-                os.rename(before, target)
-                moved += 1
-            else:
-                del targets[source]
-        except OSError as error:
-            raise PlacementError(
-                f"{before} could not be moved to {target}: {error.strerror or error}; "
-                f"imgcluster undo -w {shlex.quote(str(path.parent))} undoes the moves so far"
-            ) from None
-        step(done, len(moves))
-    entries = tuple(Entry(source, target) for source, target in targets.items())
-    write_journal(Journal(journal.mode, journal.folder, entries), path)
-    for parent in sorted({from_text(entry.target).parent for entry in journal.entries}):
+
+
+def _path_key(path: Path) -> tuple[Path, str]:
+    return path.parent, name_key(path.name)
+
+
+def _counts(target: Journal, placed: Mapping[str, Path]) -> dict[str, int]:
+    """Return how many files that are placed already were placed by each mode."""
+    counts: dict[str, int] = {}
+    for entry in target.entries:
+        if entry.source in placed:
+            used = mode_of(from_text(entry.source), from_text(entry.target), target.mode)
+            counts[used] = counts.get(used, 0) + 1
+    return counts
+
+
+def _rename(before: Path, after: Path, journal: Path) -> None:
+    try:
+        make_folder(after.parent, within=journal.parent)
+        if os.path.lexists(after):
+            raise FileExistsError(errno.EEXIST, "a file with this name exists", os.fspath(after))
+        # Relative links stay valid, because the folders of all clusters have the same parent.
+        os.rename(before, after)
+    except OSError as error:
+        raise PlacementError(
+            f"{before} could not be moved to {after}: {error.strerror or error}; "
+            f"imgcluster undo -w {shlex.quote(str(journal.parent))} undoes the moves so far"
+        ) from None
+
+
+def _remove_empty_folders(folders: Iterable[Path]) -> None:
+    for folder in sorted(folders):
         # rmdir fails for folders that are not empty.
         with contextlib.suppress(OSError):
-            parent.rmdir()
-    return moved
-
-
-def _plan_moves(
-    current: Mapping[str, str], folders: Mapping[str, Path], file_names: Mapping[str, str]
-) -> tuple[dict[str, str], dict[str, Path]]:
-    """Return the new target of every source, and the targets of those that have to move.
-
-    Files of one folder keep the order of their numbers, so that renaming a cluster renames no file.
-    """
-    targets = dict(current)
-    taken: dict[Path, dict[str, int]] = {}
-    moves: dict[str, Path] = {}
-    for source, target in sorted(current.items(), key=_number_order):
-        folder = folders.get(source)
-        if folder is None or from_text(target).parent == folder:
-            continue
-        if folder not in taken:
-            taken[folder] = dict.fromkeys(existing_names(folder), 1)
-        # By default the original name: a number that was necessary in the old folder may not be in the new one.
-        moves[source] = folder / free_name(file_names.get(source, from_text(source).name), taken[folder])
-        targets[source] = to_text(moves[source])
-    return targets, moves
-
-
-def _number_order(item: tuple[str, str]) -> tuple[bool, int, str]:
-    """Return a sort key of a (source, target) pair: files with their original name, then by number."""
-    source, target = item
-    name = from_text(target).name
-    return name != from_text(source).name, len(name), name
+            folder.rmdir()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,9 @@ from imgcluster.placement.journal import Entry, Journal, PlaceMode, one_per_sour
 from imgcluster.placement.place import move
 from imgcluster.placement.plan import existing_names, free_name
 
-__all__ = ["UndoResult", "undo_placement"]
+__all__ = ["UndoResult", "is_linked_original", "remove_entries", "undo_placement"]
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +65,7 @@ def undo_placement(
             points to.
         step: Called with the number of files processed.
     """
-    done = 0
-    remaining: list[tuple[Entry, _Remains]] = []
-    for number, entry in enumerate(one_per_source(journal.entries), start=1):
-        try:
-            outcome = _undo_one(entry, journal.mode, from_text(journal.folder), dry_run=dry_run)
-        except OSError as error:
-            outcome = _Remains(error.strerror or str(error))
-        if isinstance(outcome, _Remains):
-            remaining.append((entry, outcome))
-        else:
-            done += outcome == _UNDONE
-        step(number)
+    remaining, done = _undo_all(journal.entries, journal.mode, from_text(journal.folder), dry_run=dry_run, step=step)
     left: Journal | None = journal
     if not dry_run:
         if aside is not None:
@@ -86,6 +78,59 @@ def undo_placement(
             left = None
             path.unlink(missing_ok=True)
     return UndoResult(done, tuple((entry.target, why.reason) for entry, why in remaining), left)
+
+
+def remove_entries(
+    entries: Sequence[Entry],
+    mode: PlaceMode,
+    folder: Path,
+    *,
+    aside: Path | None,
+    workspace: Path,
+    step: Callable[[], None] = lambda: None,
+) -> tuple[Entry, ...]:
+    """Undo a part of a placement as `undo_placement` does, and return the entries of files that stay in their folders.
+
+    Args:
+        entries: Entries of the journal.
+        mode: How the files were placed.
+        folder: The folder of the folders of all clusters.
+        aside: A folder inside the workspace for files that cannot be removed, except those that a link at the original
+            path points to; without it they stay.
+        workspace: The workspace folder.
+        step: Called after each file.
+    """
+    remaining, _ = _undo_all(entries, mode, folder, dry_run=False, step=lambda done: step())
+    present = [(entry, why) for entry, why in remaining if os.path.lexists(from_text(entry.target))]
+    if aside is not None:
+        movable = [entry for entry, why in present if why.movable]
+        _set_aside(movable, aside, workspace)
+        for entry, why in present:
+            if why.movable:
+                _LOG.warning("%s was moved to %s: %s", entry.target, aside, why.reason)
+        present = [(entry, why) for entry, why in present if not why.movable]
+    for entry, why in present:
+        _LOG.warning("%s was not removed: %s", entry.target, why.reason)
+    return tuple(entry for entry, _ in present)
+
+
+def _undo_all(
+    entries: Iterable[Entry], mode: PlaceMode, folder: Path, *, dry_run: bool, step: Callable[[int], None]
+) -> tuple[list[tuple[Entry, _Remains]], int]:
+    """Undo the placement of each file; return the entries that remain, and the number of those undone."""
+    done = 0
+    remaining: list[tuple[Entry, _Remains]] = []
+    for number, entry in enumerate(one_per_source(entries), start=1):
+        try:
+            outcome = _undo_one(entry, mode, folder, dry_run=dry_run)
+        except OSError as error:
+            outcome = _Remains(error.strerror or str(error))
+        if isinstance(outcome, _Remains):
+            remaining.append((entry, outcome))
+        else:
+            done += outcome == _UNDONE
+        step(number)
+    return remaining, done
 
 
 def _undo_one(entry: Entry, mode: PlaceMode, folder: Path, *, dry_run: bool) -> str | _Remains:
@@ -117,7 +162,7 @@ def _check_moved_file(source: Path, target: Path, folder: Path) -> _Remains | No
         same_link = source.is_symlink() and os.path.realpath(source) == os.path.realpath(target)
     else:
         same_link = False
-        if _is_same_file(source, target) and not _is_independent_copy(source, target, folder):
+        if is_linked_original(source, target, folder):
             return _Remains(f"its original path {source} is a link to it: remove the link, then undo again", False)
     if same_link or _is_independent_copy(source, target, folder):
         return None
@@ -154,6 +199,13 @@ def _is_independent_copy(source: Path, target: Path, folder: Path) -> bool:
         # Two paths can be one directory entry: through a linked folder, a bind mount, or a different case.
         return copy.st_nlink > 1 and not _is_same_entry(real, target)
     return _same_content(real, target)
+
+
+def is_linked_original(source: Path, target: Path, folder: Path) -> bool:
+    """Return whether the original path `source` is a link to its placed file, which is then the only copy."""
+    return (
+        not target.is_symlink() and _is_same_file(source, target) and not _is_independent_copy(source, target, folder)
+    )
 
 
 def _is_same_file(first: Path, second: Path) -> bool:

@@ -148,6 +148,7 @@ def sentences(metrics: dict[str, Any]) -> tuple[str, ...]:
     if noise:
         share = noise / metrics["images"]
         found.append(f"{_count(noise, 'image')} ({share:.0%}) {_were(noise)} not assigned to any cluster (noise).")
+    found.append(str(metrics.get("changes", "")))
     scores = metrics.get("scores")
     if scores:
         found.append(f"Compared with the labels ({scores['labels']}), the accuracy is {scores['accuracy']:.3f}.")

@@ -35,6 +35,7 @@ _OWN_NAMES: Final = (
     *(MARKER, ".lock", "manifest.json", "embeddings", "skipped.csv", "assignments.csv", "clusters.csv"),
     *("metrics.json", "confusion.csv", "confusion.png", "layers.parquet", "candidates.csv", "candidates.png"),
     *("report.html", "layout.parquet", "figures", "names.csv", "applied", "clusters", "outdated", "placed.jsonl"),
+    *("changes.csv", "decisions.json", "known_clusters.parquet"),
 )
 
 # File managers create these in any folder.
@@ -91,6 +92,11 @@ class Workspace:
     def is_initialized(self) -> bool:
         """Whether the folder has the marker of a workspace."""
         return (self.path / MARKER).is_file()
+
+    @property
+    def manifest_file(self) -> Path:
+        """What ran: versions, encoder, options, counts."""
+        return self.path / "manifest.json"
 
     @property
     def embeddings(self) -> Path:
@@ -159,12 +165,27 @@ class Workspace:
 
     @property
     def names(self) -> Path:
-        """Names of clusters by image, for later clusterings."""
+        """Names of clusters by image, which earlier versions wrote."""
         return self.path / "names.csv"
 
     @property
+    def changes_table(self) -> Path:
+        """What became of each cluster of the last clustering."""
+        return self.path / "changes.csv"
+
+    @property
+    def decisions(self) -> Path:
+        """What the user decided: names, merges, corrections."""
+        return self.path / "decisions.json"
+
+    @property
+    def known_clusters(self) -> Path:
+        """The images of all clusters, also of earlier ones, so that clusters keep their numbers."""
+        return self.path / "known_clusters.parquet"
+
+    @property
     def applied(self) -> Path:
-        """States before each plan, for `undo`: one folder per plan, starting with ``001``."""
+        """States before each step, for `undo`: one folder per step, starting with ``001``."""
         return self.path / "applied"
 
     @property
@@ -174,28 +195,13 @@ class Workspace:
 
     @property
     def outdated(self) -> Path:
-        """Folder of results whose embeddings have changed since."""
+        """Folder of placed files that could not be removed."""
         return self.path / "outdated"
 
     @property
     def journal(self) -> Path:
         """Journal of the last placement."""
         return self.path / "placed.jsonl"
-
-    @property
-    def results(self) -> tuple[Path, ...]:
-        """The files of a clustering; ``metrics.json``, which marks it as complete, is the first."""
-        return (
-            self.metrics,
-            self.assignments,
-            self.clusters_table,
-            self.report,
-            self.confusion_table,
-            self.confusion_picture,
-            self.candidates_table,
-            self.candidates_picture,
-            *self.figure_files,
-        )
 
     @property
     def figure_files(self) -> tuple[Path, ...]:
@@ -211,7 +217,7 @@ class Workspace:
         Raises:
             WorkspaceError: The file is damaged, or of a newer version.
         """
-        path = self.path / "manifest.json"
+        path = self.manifest_file
         manifest = read_json(path, _MANIFEST_REMEDY)
         version = manifest.get("format", FORMAT)
         if not isinstance(version, int):
@@ -224,7 +230,7 @@ class Workspace:
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         """Replace ``manifest.json``."""
-        write_json(self.path / "manifest.json", {"format": FORMAT, **manifest})
+        write_json(self.manifest_file, {"format": FORMAT, **manifest})
 
     def read_metrics(self) -> dict[str, Any]:
         """Return the content of ``metrics.json``; empty if nothing is clustered.

@@ -122,8 +122,8 @@ class Index:
         """Whether the shards contain outdated rows."""
         return not bool(self._current.all()) or len(self._shards) < len(self._present)
 
-    def compact(self, writer: ShardWriter) -> None:
-        """Rewrite the current rows of shards with outdated ones, then remove these shards.
+    def compact(self, writer: ShardWriter, archive: Path | None = None) -> None:
+        """Rewrite the current rows of shards with outdated ones, then move these shards to `archive`, or remove them.
 
         Shards of other encoders are removed, too; call it only when their replacement is on disk.
         """
@@ -141,7 +141,8 @@ class Index:
                 )
         writer.flush()
         foreign = set(self._present) - set(self._shards)
-        shard_files.remove_shards(sorted(foreign | {self._shards[number] for number in outdated}))
+        replaced = sorted(foreign | {self._shards[number] for number in outdated})
+        shard_files.remove_shards(replaced, archive)
 
     def _shards_to_rewrite(self) -> Sequence[int]:
         outdated, small = set(), []

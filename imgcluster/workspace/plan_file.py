@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from imgcluster.errors import PlanError
+from imgcluster.workspace.decisions import name_problem
 
 __all__ = ["MOST_PARTS", "REMEDY", "VERSION", "NewCluster", "Plan", "quoted", "read_plan"]
 
@@ -36,7 +37,6 @@ _KEYS: Final = {
     *("imgcluster_plan", "clustering", "names", "merges", "misplaced"),
     *("new_clusters", "split", "unsorted", "pinned"),
 }
-_LONGEST_NAME: Final = 80
 _NOISE: Final = -1
 
 
@@ -152,12 +152,9 @@ def _checked_name(text: Any, name: str) -> str:
     if not isinstance(text, str):
         raise PlanError(f"{name}: the name {quoted(text)} is not text; {REMEDY}")
     checked = unicodedata.normalize("NFC", text.strip())
-    if len(checked) > _LONGEST_NAME:
-        raise PlanError(
-            f"{name}: the name {quoted(checked)} has {len(checked)} characters; at most {_LONGEST_NAME} are allowed"
-        )
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in checked):
-        raise PlanError(f"{name}: the name {quoted(checked)} contains control characters; remove them")
+    problem = name_problem(checked)
+    if problem:
+        raise PlanError(f"{name}: the name {quoted(checked)} {problem}")
     return checked
 
 

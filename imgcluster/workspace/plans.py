@@ -6,20 +6,18 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from imgcluster.errors import PlanError
+from imgcluster.workspace.decisions import DecidedImage, Decision, Decisions
 from imgcluster.workspace.plan_file import REMEDY, Plan, quoted
 
-__all__ = ["Decision", "PlanResult", "SplitMembers", "apply_plan", "identity_of", "split_clusters"]
+__all__ = ["PlanResult", "SplitMembers", "apply_plan", "decisions_after", "identity_of", "split_clusters"]
 
 _NOISE: Final = -1
-
-Decision = Literal["corrected", "unsorted", "pinned"]
-"""What the user decided about one image."""
 
 SplitMembers = Callable[[npt.NDArray[np.int64], int], npt.NDArray[np.int64]]
 """Splits images, given by their rows ``int64 (m,)``, into a number of parts: the part of each, the largest is 0."""
@@ -64,6 +62,7 @@ def apply_plan(
     names: Mapping[int, str],
     *,
     highest: int = _NOISE,
+    identities: Collection[str] = (),
     name: str = "the plan",
 ) -> PlanResult:
     """Return the clustering after `plan`, except for its splits; nothing is modified.
@@ -78,13 +77,14 @@ def apply_plan(
         clusters: ``int64 (n,)``; −1 is noise.
         names: The present names of clusters.
         highest: The highest number that a cluster ever had, if it is higher than the present ones.
+        identities: Those of earlier clusterings, to which only images were added since.
         name: The plan's name in messages.
 
     Raises:
         PlanError: The plan was made for another clustering, contradicts itself, or refers to missing clusters or
             images.
     """
-    if plan.clustering != identity_of(paths, clusters):
+    if plan.clustering not in (identity_of(paths, clusters), *identities):
         raise PlanError(
             f"{name} was made for another clustering than the current one of the workspace; open the current page and "
             "save a new plan"
@@ -115,7 +115,7 @@ def apply_plan(
         names=_names_after(given, names, merged, result, name),
         merged=merged,
         moved=result != before,
-        decisions=_decisions(plan),
+        decisions=_decisions(plan, paths, before, clusters),
         created=created,
     )
 
@@ -171,8 +171,49 @@ def _rows(plan: Plan, paths: Sequence[str], present: Collection[int], name: str)
     return rows
 
 
-def _decisions(plan: Plan) -> dict[str, Decision]:
-    decisions: dict[str, Decision] = dict.fromkeys(plan.misplaced, "corrected")
+def decisions_after(
+    decisions: Decisions,
+    names: Mapping[int, str],
+    result: PlanResult,
+    images: Mapping[str, tuple[bytes, str]],
+    decided: Mapping[str, tuple[bytes, str]],
+) -> Decisions:
+    """Return the decisions after a plan.
+
+    Args:
+        decisions: Those before.
+        names: The names of clusters before.
+        result: The clustering after the plan and its splits.
+        images: The digest and the absolute path of each image, by its path in the table.
+        decided: The keys in `decisions` of the images that were decided before, by their path in the table.
+    """
+    clusters = dict(zip(images, result.clusters.tolist(), strict=True))
+    changed = {number for number in {*names, *result.names} if names.get(number) != result.names.get(number)}
+    kept = {number: text for number, text in decisions.names.items() if number not in changed}
+    known = {
+        key: dataclasses.replace(image, cluster=result.merged.get(image.cluster, image.cluster))
+        for key, image in decisions.images.items()
+    }
+    for path, decision in result.decisions.items():
+        known.pop(decided.get(path, images[path]), None)
+        known[images[path]] = DecidedImage(clusters[path], decision)
+    merges = {number: result.merged.get(into, into) for number, into in decisions.merges.items()} | result.merged
+    parts = {part for number, others in result.parts.items() for part in (number, *others)}
+    return Decisions(
+        names={**kept, **{number: result.names[number] for number in changed if number in result.names}},
+        merges={number: into for number, into in merges.items() if into != _NOISE},
+        made=frozenset({*decisions.made, *result.created, *parts} - result.merged.keys()),
+        images=known,
+    )
+
+
+def _decisions(
+    plan: Plan, paths: Sequence[str], after_merges: npt.NDArray[np.int64], before: npt.NDArray[np.int64]
+) -> dict[str, Decision]:
+    """Return what the plan decides about single images; those of clusters that become noise are ``unsorted``."""
+    dissolved = np.flatnonzero((after_merges == _NOISE) & (before != _NOISE)).tolist()
+    decisions: dict[str, Decision] = dict.fromkeys((paths[row] for row in dissolved), "unsorted")
+    decisions |= dict.fromkeys(plan.misplaced, "corrected")
     for cluster in plan.new_clusters:
         decisions |= dict.fromkeys(cluster.images, "corrected")
     decisions |= dict.fromkeys(plan.unsorted, "unsorted")
@@ -195,7 +236,9 @@ def _names_after(
     after = {number: text for number, text in sorted(after.items()) if text and number in present}
     seen: dict[str, int] = {}
     for number, text in after.items():
-        if seen.setdefault(text.casefold(), number) != number:
+        other = seen.setdefault(text.casefold(), number)
+        # Clusters that come back from an earlier clustering can have the same name.
+        if other != number and (number in given or other in given):
             raise PlanError(f"{name} gives two clusters the name {quoted(text)}; merge them, or change one name")
     return after
 

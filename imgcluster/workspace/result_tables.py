@@ -14,7 +14,6 @@ from imgcluster.fileio.csv_tables import field, read_table, write_table
 from imgcluster.fileio.path_text import common_base, relative_path
 from imgcluster.types import Clustering, Measures
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.names import match_names, read_names
 from imgcluster.workspace.results import Results
 from imgcluster.workspace.shards import Embeddings
 from imgcluster.workspace.table_columns import ASSIGNMENTS, CLUSTERS, PHOTOGRAPH, ClusterRow
@@ -27,8 +26,8 @@ class ClusteringTables:
 
     Attributes:
         base: The folder that the tables' paths are relative to.
-        labels: The cluster of each image.
-        names: The names of clusters: those given, else those of an earlier clustering that apply to this one.
+        clusters: The number of each image's cluster, ``int64 (n,)``; −1 is noise.
+        names: The names of clusters.
         paths: Paths relative to `base`, as in the tables.
         rows: The rows of ``clusters.csv``.
     """
@@ -42,13 +41,17 @@ class ClusteringTables:
         measures: Measures,
         stability: Sequence[float | None],
         *,
-        names: Mapping[int, str] | None = None,
+        numbers: Sequence[int] | None = None,
+        names: Mapping[int, str] = MappingProxyType({}),
         suggested_names: Mapping[int, str] = MappingProxyType({}),
-        decisions: Mapping[str, str] = MappingProxyType({}),
+        decisions: Mapping[int, str] = MappingProxyType({}),
     ) -> None:
         self.embeddings = embeddings
         self.clustering = clustering
-        self.labels = clustering.labels.tolist()
+        numbers = list(range(clustering.count)) if numbers is None else numbers
+        # The last entry is that of −1.
+        self._numbers = np.array([*numbers, -1], dtype=np.int64)
+        self.clusters = self._numbers[clustering.labels]
         self._workspace = workspace
         self._measures = measures
         self._decisions = decisions
@@ -56,12 +59,10 @@ class ClusteringTables:
         self._complete = manifest.get("state") == "embedded"
         self.base = str(manifest["base"]) if "base" in manifest else common_base(list(embeddings.roots))
         self.paths = [relative_path(location, self.base) for location in embeddings.locations]
-        if names is None:
-            names = match_names(read_names(workspace), embeddings.locations, clustering.labels)
-        self.names = names
+        self.names = {number: names[number] for number in numbers if names.get(number)}
         self.rows = tuple(
             ClusterRow(
-                cluster=facts.cluster,
+                cluster=numbers[facts.cluster],
                 size=facts.size,
                 share=round(facts.share, 4),
                 medoid=self.paths[facts.medoid],
@@ -69,7 +70,7 @@ class ClusteringTables:
                 silhouette=rounded(facts.silhouette),
                 stability=rounded(stability[facts.cluster]),
                 mean_confidence=round(float(clustering.confidence[clustering.labels == facts.cluster].mean()), 4),
-                name=self.names.get(facts.cluster, ""),
+                name=self.names.get(numbers[facts.cluster], ""),
                 suggested_name=suggested_names.get(facts.cluster, ""),
             )
             for facts in measures.clusters
@@ -96,24 +97,28 @@ class ClusteringTables:
             base=self.base,
             paths=self.paths,
             locations=self.embeddings.locations,
-            clusters=self.clustering.labels,
+            clusters=self.clusters,
             confidence=np.array([float(f"{value:.4f}") for value in self.clustering.confidence.tolist()]),
             distances=np.array([float(f"{value:.4f}") for value in distances.tolist()]),
             medoids=medoids,
             table=[dict(zip(CLUSTERS, map(field, row), strict=True)) for row in self._cluster_rows()],
             metrics=metrics,
-            runner_ups=self.clustering.runner_up.astype(np.int32),
+            runner_ups=self._numbers[self.clustering.runner_up].astype(np.int32),
+            decisions={self.paths[row]: decision for row, decision in self._decisions.items()},
         )
 
     def _assignment_rows(self) -> Iterator[Sequence[Any]]:
         medoids = {facts.medoid for facts in self._measures.clusters}
+        # The chosen layer is the clustering; the clusters of the others have numbers of their own.
+        layers = [layer.labels for layer in self.clustering.layers]
+        layers[self.clustering.chosen] = self.clusters
         columns = zip(
             self.paths,
-            self.labels,
+            self.clusters.tolist(),
             self.clustering.confidence.tolist(),
             self._measures.distances.tolist(),
-            self.clustering.runner_up.tolist(),
-            zip(*(layer.labels.tolist() for layer in self.clustering.layers), strict=True),
+            self._numbers[self.clustering.runner_up].tolist(),
+            zip(*(layer.tolist() for layer in layers), strict=True),
             self.embeddings.exif,
             strict=True,
         )
@@ -121,7 +126,7 @@ class ClusteringTables:
             distance_text = None if np.isnan(distance) else f"{distance:.4f}"
             photograph = (exif.captured, exif.camera, exif.orientation or None)
             second = None if runner_up < 0 else runner_up
-            decision = (self._decisions.get(path, ""),) if self._decisions else ()
+            decision = (self._decisions.get(row, ""),) if self._decisions else ()
             facts = f"{confidence:.4f}", distance_text, row in medoids, second
             yield path, label, *facts, *layers, *photograph, *decision
 
@@ -133,7 +138,7 @@ class ClusteringTables:
         current = self._complete and self._workspace.skipped.exists()
         skipped = [row["path"] for row in read_table(self._workspace.skipped, ("path",))] if current else []
         rows = len(self.paths) + len(skipped)
-        if len({*self.paths, *skipped}) != rows or len(self.labels) != len(self.paths):
+        if len({*self.paths, *skipped}) != rows or len(self.clusters) != len(self.paths):
             raise WorkspaceError(
                 f"the tables in {self._workspace.path} would not contain every image exactly once; please report this, "
                 "and start over with: imgcluster embed PATH --fresh"

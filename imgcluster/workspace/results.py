@@ -20,7 +20,6 @@ from imgcluster.workspace.shards import contents
 from imgcluster.workspace.table_columns import ASSIGNMENTS
 
 __all__ = [
-    "HIGHEST_CLUSTER",
     "IMPORTED",
     "SORT",
     "Results",
@@ -33,9 +32,6 @@ __all__ = [
 
 IMPORTED: Final = "imported"
 """The name of the encoder of vectors that another program computed."""
-
-HIGHEST_CLUSTER: Final = "highest_cluster"
-"""The key in ``metrics.json`` of the highest number that a cluster ever had; numbers are not used again."""
 
 SORT: Final = "sort"
 """The method in ``metrics.json`` of images that were sorted into described groups."""
@@ -117,13 +113,14 @@ def read_results(workspace: Workspace, manifest: dict[str, Any]) -> Results:
     identity = encoder_identity(workspace, manifest)
     if not workspace.metrics.exists() and workspace.applied.is_dir():
         raise WorkspaceError(
-            f"applying a plan was interrupted in {workspace.path}: apply it again, or run imgcluster undo"
+            f"the last step was interrupted in {workspace.path}: repeat it, run imgcluster cluster, or imgcluster undo"
         )
     workspace.require(workspace.metrics, "run imgcluster cluster first")
     metrics = workspace.read_metrics()
     if metrics.get("fingerprint") != contents(workspace.embeddings, identity).fingerprint:
         raise WorkspaceError(
-            f"the clusters in {workspace.path} are outdated, its embeddings have changed: run imgcluster cluster again"
+            f"the clusters in {workspace.path} are outdated, its embeddings have changed: run imgcluster cluster again "
+            "or, to keep the clusters, imgcluster assign"
         )
     return read_tables(workspace, metrics)
 

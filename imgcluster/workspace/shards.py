@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -105,6 +106,7 @@ class Embeddings:
         vectors: ``float32 (n, embedding_size)``.
         fingerprint: A digest of all paths, contents and the encoder.
         content_order: The rows sorted by the digests of the files, ``int64 (n,)``; it does not depend on file names.
+        digests: The digests of the files.
     """
 
     locations: list[str]
@@ -115,6 +117,7 @@ class Embeddings:
     vectors: npt.NDArray[np.float32]
     fingerprint: str
     content_order: npt.NDArray[np.int64]
+    digests: list[bytes] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +261,7 @@ def load(folder: Path, identity: str) -> Embeddings:
         vectors=vectors,
         fingerprint=_fingerprint(total, identity),
         content_order=np.array(sorted(range(len(digests)), key=digests.__getitem__), dtype=np.int64),
+        digests=digests,
     )
 
 
@@ -360,10 +364,14 @@ def _exif_of(table: pa.Table) -> list[Exif]:
     return [Exif(row[0] or "", row[1] or "", row[2] or 0) if any(row) else NO_EXIF for row in rows]
 
 
-def remove_shards(shards: Sequence[Path]) -> None:
-    """Remove shards that were replaced."""
+def remove_shards(shards: Sequence[Path], archive: Path | None = None) -> None:
+    """Remove shards that were replaced, or move them to the folder `archive`."""
     for shard in shards:
-        remove(shard)
+        if archive is None:
+            remove(shard)
+        elif os.path.lexists(shard):
+            archive.mkdir(exist_ok=True)
+            os.replace(shard, archive / shard.name)
 
 
 def _row_hash(location: str, digest: bytes) -> int:

@@ -12,6 +12,7 @@ from imgcluster.types import Candidate
 __all__ = [
     "ASSIGNMENTS",
     "CANDIDATES",
+    "CHANGES",
     "CLUSTERS",
     "PHOTOGRAPH",
     "SKIPPED",
@@ -54,6 +55,11 @@ SKIPPED: Final = ("path", "reason")
 ASSIGNMENTS: Final = ("path", "cluster", "confidence", "distance", "is_medoid", "runner_up")
 PHOTOGRAPH: Final = ("captured", "camera", "orientation")
 CLUSTERS: Final = tuple(field.name for field in dataclasses.fields(ClusterRow))
+# `came_from` and `went_to` are texts such as "3:45 7:2": clusters and numbers of images, the most first.
+CHANGES: Final = (
+    *("cluster", "name", "change", "size_before", "size", "stayed", "new_images", "removed_images"),
+    *("came_from", "went_to"),
+)
 CANDIDATES: Final = tuple(field.name for field in dataclasses.fields(Candidate))
 
 _PARSERS: Final[Mapping[Any, Callable[[str], Any]]] = {

@@ -104,6 +104,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> dic
         "sort": ["sort", "--into", str(folder / "groups.txt"), *texts],
         "report": ["report", *where],
         "apply": ["apply", str(folder / "plan.json"), *where],
+        "history": ["history", *where],
         "undo": ["undo", *where],
         "train-encoder": ["train-encoder", *train, "--name", "mine", "--output", str(folder / "encoders"), "--json"],
         "reconstruct": [

@@ -16,7 +16,6 @@ import imgcluster
 import pages
 from imgcluster import PlanError, UsageError, WorkspaceError
 from imgcluster.cli.app import app
-from imgcluster.workspace.names import match_names
 from interruptions import interrupt_at, killing_at
 from samples import paint
 
@@ -42,7 +41,7 @@ def plan(workspace: Path, **values: Any) -> Path:
 
 def state(workspace: Path) -> dict[str, bytes]:
     """Return the content of every result and of every placed file."""
-    results = ("assignments.csv", "clusters.csv", "metrics.json", "names.csv", "report.html")
+    results = ("assignments.csv", "clusters.csv", "metrics.json", "decisions.json", "report.html", "changes.csv")
     results += ("confusion.csv", "confusion.png")
     found = {name: (workspace / name).read_bytes() for name in results if (workspace / name).exists()}
     for path in sorted((workspace / "clusters").rglob("*")):
@@ -114,7 +113,7 @@ def test_names_change_no_numbers(workspace: Path) -> None:
     imgcluster.apply(plan(workspace, names={"2": "Sky"}), workspace=workspace)
     after = state(workspace)
     assert after["assignments.csv"] == before["assignments.csv"]
-    assert json.loads(after["metrics.json"]) == json.loads(before["metrics.json"]) | {"plans": 1}
+    assert after["metrics.json"] == before["metrics.json"]
     named = {row.pop("cluster"): row.pop("name") for row in rows(workspace / "clusters.csv")}
     assert named == {"0": "", "1": "", "2": "Sky", "3": ""}
 
@@ -294,7 +293,7 @@ def test_an_interrupted_undo_can_be_repeated(workspace: Path, monkeypatch: pytes
     before = state(workspace)
     imgcluster.apply(plan(workspace, merges=[{"from": 1, "into": 0}]), workspace=workspace)
     with pytest.raises(KeyboardInterrupt):
-        imgcluster.undo(workspace=workspace, on_progress=interrupt_at("report"))
+        imgcluster.undo(workspace=workspace, on_progress=interrupt_at("undo", done=3))
     imgcluster.undo(workspace=workspace)
     assert state(workspace) == before
 
@@ -320,30 +319,22 @@ class TestLaterClusterings:
         imgcluster.apply(plan(workspace, names={"0": "first"}), workspace=workspace)
         paint(pictures / "more", per_folder=20, seed=3)
         imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, device="cpu")
-        assert not (workspace / "applied").exists()
         again = imgcluster.cluster(workspace=workspace, k=3)
         (named,) = [row for row in again.clusters if row.name]
         assert named.name == "first"
         assert named.size == 28
         assert summary.clusters[0].medoid.split("/")[0] in named.medoid
 
-    def test_remove_the_states_of_plans(self, workspace: Path) -> None:
+    def test_are_undone_before_the_plans(self, workspace: Path) -> None:
+        states = [state(workspace)]
         imgcluster.apply(plan(workspace, names={"0": "first"}), workspace=workspace)
+        states.append(state(workspace))
         imgcluster.cluster(workspace=workspace, k=3)
+        assert imgcluster.undo(workspace=workspace).what == "cluster"
+        assert state(workspace) == states[1]
+        assert imgcluster.undo(workspace=workspace).what == "plan"
+        assert state(workspace) == states[0]
         assert imgcluster.undo(workspace=workspace).what == "placing"
-
-    def test_a_name_needs_a_majority_of_both_sides(self) -> None:
-        paths = [f"/{number}" for number in range(10)]
-        stored = dict.fromkeys(paths[:6], "sea") | dict.fromkeys(paths[6:], "")
-        whole = np.array([0] * 6 + [1] * 4)
-        assert match_names(stored, paths, whole) == {0: "sea"}
-        half = np.array([0] * 3 + [1] * 3 + [2] * 4)
-        assert match_names(stored, paths, half) == {}
-        diluted = np.array([0] * 6 + [0] * 4)
-        assert match_names(stored, paths, diluted) == {0: "sea"}
-        assert match_names(dict(list(stored.items())[2:]), paths, np.zeros(10, int)) == {}
-        assert match_names(stored, paths, np.full(10, -1)) == {}
-        assert match_names({}, paths, whole) == {}
 
 
 class TestRefused:

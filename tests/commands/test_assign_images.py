@@ -186,7 +186,7 @@ def test_run_assigns_in_a_workspace_with_a_clustering(grown: Path, tiny_encoder:
     assert isinstance(summary.cluster, imgcluster.AssignSummary)
     assert summary.cluster.assigned == 15
     # Other options, and --recluster, cluster again.
-    assert len(imgcluster.run(grown.parent / "in", k=5, **options).cluster.clusters) == 5
+    assert imgcluster.run(grown.parent / "in", k=5, **options).cluster.parameters["k"] == 5
     again = imgcluster.run(grown.parent / "in", recluster=True, **options)
     assert not isinstance(again.cluster, imgcluster.AssignSummary)
 
@@ -208,7 +208,7 @@ def test_without_a_clustering(tmp_path: Path, pictures: Path, tiny_encoder: Path
 
 def test_tables_that_do_not_belong_together_are_refused(grown: Path, tiny_encoder: Path) -> None:
     embed(grown, tiny_encoder)
-    table = grown / "outdated/assignments.csv"
+    table = grown / "assignments.csv"
     table.write_text("".join(table.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]), encoding="utf-8")
     with pytest.raises(WorkspaceError, match=r"metrics\.json"):
         imgcluster.assign(workspace=grown)

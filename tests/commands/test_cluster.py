@@ -147,7 +147,8 @@ def test_clustering_again_replaces_the_folders(workspace: Path) -> None:
     (workspace / "clusters/cluster_005/notes.txt").write_text("mine")
     imgcluster.cluster(workspace=workspace, k=2, place="copy")
     folders = sorted(path.name for path in (workspace / "clusters").iterdir())
-    assert folders == ["cluster_000", "cluster_001", "cluster_005"]
+    # One color stays a cluster; the number of no other cluster is used again.
+    assert folders == ["cluster_000", "cluster_005", "cluster_006"]
     assert [path.name for path in (workspace / "clusters/cluster_005").iterdir()] == ["notes.txt"]
     placed = list((workspace / "clusters").rglob("*.png"))
     assert len(placed) == 24
@@ -167,52 +168,48 @@ def test_every_mode_places_every_image(workspace: Path, pictures: Path, mode: st
     assert not (workspace / "clusters").exists()
 
 
-def test_moved_originals_block_cluster_and_embed(workspace: Path, pictures: Path, tiny_encoder: Path) -> None:
+def test_moved_originals_are_clustered_again_but_a_fresh_start_is_refused(
+    workspace: Path, pictures: Path, tiny_encoder: Path
+) -> None:
     imgcluster.cluster(workspace=workspace, k=3, place="move")
     assert not list(pictures.rglob("*.png"))
     assert len(pages.read(workspace / "report.html").pictures()) == 24
     imgcluster.report_page(workspace=workspace)
     assert len(pages.read(workspace / "report.html").pictures()) == 24
-    for attempt in (
-        lambda: imgcluster.cluster(workspace=workspace, k=2),
-        lambda: imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, fresh=True),
-    ):
-        with pytest.raises(WorkspaceError, match="imgcluster undo -w "):
-            attempt()
-    imgcluster.undo(workspace=workspace)
-    assert imgcluster.cluster(workspace=workspace, k=2).placed == {"symlink": 24}
+    with pytest.raises(WorkspaceError, match="imgcluster undo -w "):
+        imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, fresh=True)
+    assert imgcluster.cluster(workspace=workspace, k=2).placed == {"move": 24}
+    assert not list(pictures.rglob("*.png"))
+    assert imgcluster.cluster(workspace=workspace, k=2, place="symlink").placed == {"symlink": 24}
+    assert len(list(pictures.rglob("*.png"))) == 24
 
 
-def test_outdated_results_are_archived(workspace: Path, pictures: Path, tiny_encoder: Path) -> None:
+def test_embedding_keeps_the_results_which_are_then_outdated(
+    workspace: Path, pictures: Path, tiny_encoder: Path
+) -> None:
     imgcluster.cluster(workspace=workspace, k=3)
+    names = ("assignments.csv", "clusters.csv", "metrics.json", "report.html")
+    before = [(workspace / name).read_bytes() for name in names]
     Image.new("RGB", (9, 9), "white").save(pictures / "new.png")
-    imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, device="cpu")
-    for name in ("assignments.csv", "clusters.csv", "metrics.json", "report.html"):
-        assert not (workspace / name).exists()
-        assert (workspace / "outdated" / name).exists()
-    assert not (workspace / "clusters").exists()
-    for attempt in (imgcluster.evaluate, imgcluster.report_page):
-        with pytest.raises(WorkspaceError, match=r"metrics\.json.*run imgcluster cluster"):
-            attempt(workspace=workspace)
-
-
-def test_outdated_results_that_are_copied_back_are_refused(workspace: Path, pictures: Path, tiny_encoder: Path) -> None:
-    imgcluster.cluster(workspace=workspace, k=3)
     (pictures / "red/00.png").unlink()
     imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, device="cpu")
-    for path in (workspace / "outdated").iterdir():
-        shutil.copy(path, workspace)
-    with pytest.raises(WorkspaceError, match="outdated.*run imgcluster cluster"):
-        imgcluster.evaluate(workspace=workspace)
+    assert [(workspace / name).read_bytes() for name in names] == before
+    assert len(list((workspace / "clusters").rglob("*.png"))) == 24
+    for attempt in (imgcluster.evaluate, imgcluster.report_page):
+        with pytest.raises(WorkspaceError, match=r"outdated.*run imgcluster cluster.*imgcluster assign"):
+            attempt(workspace=workspace)
+    imgcluster.cluster(workspace=workspace, k=3)
+    assert len(list((workspace / "clusters").rglob("*.png"))) == 24
 
 
-def test_an_edited_copy_is_archived(workspace: Path) -> None:
+def test_an_edited_copy_is_kept(workspace: Path) -> None:
     imgcluster.cluster(workspace=workspace, k=3, place="copy")
     edited = next((workspace / "clusters/cluster_000").iterdir())
     edited.write_bytes(b"my own work")
     imgcluster.cluster(workspace=workspace, k=2, place="copy")
-    archived = workspace / "outdated/clusters/cluster_000" / edited.name
-    assert archived.read_bytes() == b"my own work"
+    assert b"my own work" in [path.read_bytes() for path in (workspace / "clusters").rglob("*.png")]
+    imgcluster.cluster(workspace=workspace, k=2, place="symlink")
+    assert b"my own work" in [path.read_bytes() for path in (workspace / "outdated/clusters").rglob("*.png")]
 
 
 def test_an_interruption_while_placing_leaves_no_partial_clustering(workspace: Path) -> None:

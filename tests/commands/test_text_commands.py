@@ -376,8 +376,10 @@ def test_moved_images_return(workspace: Path, images: Path, tmp_path: Path) -> N
     groups = written(tmp_path / "groups.txt", "red", "green", "blue")
     answer(invoke("sort", "--into", groups, "--place", "move", "-w", workspace, "--json"))
     assert list(images.rglob("*.png")) == []
-    fails(1, "cluster", "-w", workspace, says=("undo",))
-    assert invoke("undo", "-w", workspace).exit_code == 0
+    assert answer(invoke("cluster", "-w", workspace, "--json"))["placed"] == {"move": len(before)}
+    assert list(images.rglob("*.png")) == []
+    assert answer(invoke("undo", "-w", workspace, "--json"))["what"] == "cluster"
+    assert answer(invoke("undo", "-w", workspace, "--json"))["what"] == "placing"
     assert {path.relative_to(images): path.read_bytes() for path in images.rglob("*.png")} == before
 
 

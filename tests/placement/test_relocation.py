@@ -99,7 +99,7 @@ def test_numbered_names_survive_renaming_a_merged_cluster(placed: PlacedImages) 
     placed.relocate([0] * 6, {0: "Sea"})
     placed.relocate([0] * 6)
     assert placed.found == before
-    placed.relocate([0, 0, 1, 1, 2, -1])
+    placed.relocate([1, 1, 2, 2, 3, -1])
     assert {name.rpartition("/")[2] for name in placed.found} == {"1.jpg", "2.jpg", "3.jpg"}
 
 

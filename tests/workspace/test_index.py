@@ -220,7 +220,7 @@ class TestCompact:
         writer.add([row("a", File(9))])
         writer.flush()
 
-        def kill(shards: object) -> None:
+        def kill(*_: object) -> None:
             raise Killed
 
         with monkeypatch.context() as patch:
@@ -275,9 +275,9 @@ class Store:
             return
         remove: Callable[..., None] = shard_files.remove_shards
         if stop == "before removing":
-            shard_files.remove_shards = lambda shards: None
+            shard_files.remove_shards = lambda shards, archive: None
         elif stop == "while removing":
-            shard_files.remove_shards = lambda shards: remove(shards[: len(shards) // 2])
+            shard_files.remove_shards = lambda shards, archive: remove(shards[: len(shards) // 2])
         try:
             index.compact(writer)
         finally:

@@ -1,0 +1,210 @@
+"""The numbers of the clusters of a new clustering: those of the clusters before it, and what the user decided."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from imgcluster.clustering.changes import ABSENT, ClusterChange, compare_clusterings, count_moved
+from imgcluster.clustering.matching import Decided, KnownMembers, settle
+from imgcluster.errors import WorkspaceError
+from imgcluster.types import Clustering, Labels, Layer
+from imgcluster.workspace.decisions import Decisions, read_decisions, write_decisions
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.known_clusters import (
+    KnownClusters,
+    find_rows,
+    read_known_clusters,
+    write_known_clusters,
+)
+from imgcluster.workspace.results import read_tables
+from imgcluster.workspace.shards import Embeddings
+
+__all__ = ["Earlier", "Numbered", "describe", "number_clusters", "read_earlier", "write_earlier"]
+
+# The longest list of decisions in a message.
+_SHOWN: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What a workspace knows of its clusters before a step, in rows of the present embeddings.
+
+    Attributes:
+        known: The images of its clusters, by content.
+        rows: The present row of each image of `known`, ``int64 (m,)``; −1 where it is gone.
+        clusters: The cluster of each of the n present images in the last clustering, ``int64 (n,)``; −1 is noise, and
+            `ABSENT` stands for images that are new.
+        decisions: What the user decided.
+        decided: The decided images by row.
+    """
+
+    known: KnownClusters
+    rows: npt.NDArray[np.int64]
+    clusters: Labels
+    decisions: Decisions
+    decided: Mapping[int, tuple[bytes, str]]
+
+    def kinds(self, decisions: Decisions) -> dict[int, str]:
+        """Return the kind of each of these decisions about images that are present, by row."""
+        present = ((row, decisions.images.get(key)) for row, key in self.decided.items())
+        return {row: image.decision for row, image in present if image is not None}
+
+    @property
+    def removed(self) -> dict[int, int]:
+        """The number of images of each cluster that are gone."""
+        gone = self.known.clusters[(self.rows < 0) & self.known.current]
+        numbers, counts = np.unique(gone, return_counts=True)
+        return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+
+    @property
+    def next_number(self) -> int:
+        """The first number that no cluster ever had."""
+        decided = (image.cluster for image in self.decisions.images.values())
+        return max(self.known.highest, *self.decisions.shaped, *self.decisions.names, *decided, -1) + 1
+
+    @property
+    def members(self) -> KnownMembers:
+        """The members of all known clusters that are still present."""
+        used = (self.rows >= 0) & (self.known.clusters >= 0)
+        return KnownMembers(self.known.clusters[used], self.rows[used], self.clusters != ABSENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A clustering whose clusters have their final numbers.
+
+    Attributes:
+        clustering: Its chosen layer has the labels 0 to k − 1, in the order of their numbers.
+        numbers: The number of each label, ``int64 (k,)``.
+        stability: Of each label; None where the user made the cluster.
+        changes: What became of each cluster of the last clustering; empty for the first one.
+        moved: The number of images of the last clustering that are in another cluster now.
+        decisions: The decisions, without those that were discarded.
+    """
+
+    clustering: Clustering
+    numbers: npt.NDArray[np.int64]
+    stability: tuple[float | None, ...]
+    changes: tuple[ClusterChange, ...]
+    moved: int
+    decisions: Decisions
+
+    @property
+    def clusters(self) -> Labels:
+        """The cluster of each image, ``int64 (n,)``; −1 is noise."""
+        return np.append(self.numbers, -1)[self.clustering.labels]
+
+
+def read_earlier(workspace: Workspace, embeddings: Embeddings) -> Earlier:
+    """Read what the workspace knows of its clusters.
+
+    Raises:
+        WorkspaceError: A file is damaged.
+    """
+    known, decisions = read_known_clusters(workspace.known_clusters), read_decisions(workspace.decisions)
+    metrics = workspace.read_metrics()
+    if not len(known.clusters) and metrics.get("fingerprint") == embeddings.fingerprint:
+        # Clustered by an earlier version.
+        results = read_tables(workspace, metrics)
+        known = known.after(results.clusters, embeddings.digests, embeddings.locations, keep=())
+        decisions = dataclasses.replace(decisions, names={**results.names, **decisions.names})
+    rows = find_rows(known.digests, known.paths, embeddings.digests, embeddings.locations)
+    clusters = np.full(len(embeddings.locations), ABSENT, dtype=np.int64)
+    present = known.current & (rows >= 0)
+    clusters[rows[present]] = known.clusters[present]
+    return Earlier(known, rows, clusters, decisions, decisions.rows(embeddings.digests, embeddings.locations))
+
+
+def write_earlier(
+    workspace: Workspace, earlier: Earlier, embeddings: Embeddings, clusters: Labels, decisions: Decisions
+) -> None:
+    """Store the clusters of the present images, and the decisions, for the steps after this one."""
+    keep = {*decisions.names, *decisions.shaped}
+    known = earlier.known.after(clusters, embeddings.digests, embeddings.locations, keep=keep)
+    write_known_clusters(workspace.known_clusters, known)
+    write_decisions(workspace.decisions, decisions)
+
+
+def number_clusters(
+    clustering: Clustering,
+    stability: Sequence[float | None],
+    earlier: Earlier,
+    locations: Sequence[str],
+    *,
+    discard: bool = False,
+) -> Numbered:
+    """Number the clusters of a clustering, and put images where the user decided.
+
+    Args:
+        clustering: The clustering, with its layer chosen.
+        stability: Of the clusters of that layer.
+        earlier: What was known before.
+        locations: The absolute paths of the images.
+        discard: Whether decisions that cannot be respected are removed.
+
+    Raises:
+        WorkspaceError: A decision cannot be respected.
+    """
+    layer, decisions = clustering.layers[clustering.chosen], earlier.decisions
+    rows = np.array(sorted(earlier.decided), dtype=np.int64)
+    targets = np.array([decisions.images[earlier.decided[row]].cluster for row in rows.tolist()], dtype=np.int64)
+    decided = Decided(decisions.shaped, rows, targets)
+    settled = settle(layer.labels, earlier.members, decided, earlier.next_number)
+    if len(settled.conflicts):
+        if not discard:
+            raise _conflict([(locations[rows[at]], int(targets[at])) for at in settled.conflicts.tolist()])
+        dropped = {earlier.decided[int(rows[at])] for at in settled.conflicts.tolist()}
+        images = {image: cluster for image, cluster in decisions.images.items() if image not in dropped}
+        decisions = dataclasses.replace(decisions, images=images)
+    first = not (earlier.clusters != ABSENT).any()
+    numbers, labels = np.unique(settled.clusters[settled.clusters >= 0], return_inverse=True)
+    compact = np.full(len(layer.labels), -1, dtype=np.int64)
+    compact[settled.clusters >= 0] = labels
+    positions = {int(number): label for label, number in enumerate(numbers)}
+    sources: dict[int, list[int]] = {}
+    for source, number in enumerate(settled.numbers.tolist()):
+        sources.setdefault(number, []).append(source)
+    confidence = layer.confidence.copy()
+    confidence[rows] = 1.0
+    confidence[compact < 0] = 0.0
+    back = np.array([positions.get(number, -1) for number in (*settled.numbers.tolist(), -1)], dtype=np.int64)
+    runner_up = back[layer.runner_up]
+    runner_up[runner_up == compact] = -1
+    layers = list(clustering.layers)
+    layers[clustering.chosen] = Layer(compact, confidence, runner_up)
+    return Numbered(
+        clustering=dataclasses.replace(clustering, layers=tuple(layers)),
+        numbers=numbers.astype(np.int64),
+        stability=tuple(
+            stability[sources[number][0]] if len(sources.get(number, ())) == 1 else None for number in numbers.tolist()
+        ),
+        changes=() if first else compare_clusterings(earlier.clusters, settled.clusters, earlier.removed),
+        moved=count_moved(earlier.clusters, settled.clusters),
+        decisions=decisions,
+    )
+
+
+def describe(decisions: Decisions) -> str:
+    """Return the numbers of decisions of each kind, in words."""
+    parts = (
+        (len(decisions.names), "name", "names"),
+        (len(decisions.merges), "merged cluster", "merged clusters"),
+        (len(decisions.made), "cluster made by you", "clusters made by you"),
+        (len(decisions.images), "image put into a cluster", "images put into a cluster"),
+    )
+    return ", ".join(f"{count:,} {one if count == 1 else many}" for count, one, many in parts if count)
+
+
+def _conflict(images: Sequence[tuple[str, int]]) -> WorkspaceError:
+    shown = ", ".join(f"{location} belongs in cluster {cluster}" for location, cluster in images[:_SHOWN])
+    more = f", and {len(images) - _SHOWN} more" if len(images) > _SHOWN else ""
+    return WorkspaceError(
+        f"{len(images)} of your corrections cannot be kept, because their clusters have no counterpart in this "
+        f"clustering: {shown}{more}. Add --discard-decisions to drop them, or choose other options"
+    )

@@ -1,0 +1,171 @@
+"""Steps that change results, so that each is complete or undone, and `undo` takes them back in reverse order."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from imgcluster.commands.last_clustering import folder_names
+from imgcluster.commands.page import with_normalized_lengths, write_page
+from imgcluster.commands.replace_results import read_placement, restore_placement
+from imgcluster.errors import WorkspaceError
+from imgcluster.fileio.atomic import atomic_path, remove, write_json
+from imgcluster.placement import relocate
+from imgcluster.progress import OnProgress, Progress, ignore_progress
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.results import Results, encoder_identity, read_tables
+from imgcluster.workspace.shards import Embeddings, contents, load
+from imgcluster.workspace.states import (
+    State,
+    begin_state,
+    drop_state,
+    interrupted_state,
+    is_pending,
+    restore_files,
+    restore_shards,
+    set_complete,
+    shards_differ,
+    states,
+)
+
+__all__ = ["changing_results", "recover", "relocate_placed", "rewrite_page", "undo_state", "undoable_state"]
+
+
+@contextmanager
+def changing_results(workspace: Workspace, command: str, summary: str, metrics: dict[str, Any]) -> Iterator[None]:
+    """Save the present state for `undo`, then change the results in the block.
+
+    ``metrics.json`` is removed first, and written from `metrics` if the block ends without an error. In between the
+    step counts as interrupted, and `recover` undoes it.
+
+    Args:
+        workspace: The workspace.
+        command: The command of the step.
+        summary: What it does, in words, for `history`.
+        metrics: The content of ``metrics.json`` after the step.
+    """
+    state = begin_state(workspace, command, summary)
+    remove(workspace.metrics)
+    for path in workspace.figure_files:
+        remove(path)
+    yield
+    if state is not None:
+        set_complete(state, True)
+    write_json(workspace.metrics, metrics)
+
+
+def recover(
+    workspace: Workspace,
+    manifest: dict[str, Any],
+    *,
+    dry_run: bool = False,
+    on_progress: OnProgress = ignore_progress,
+) -> dict[str, Any]:
+    """Undo a step that was interrupted while it changed results, if there is one; embeddings stay as they are.
+
+    Args:
+        workspace: The workspace, locked.
+        manifest: Its manifest.
+        dry_run: Whether nothing may be changed.
+        on_progress: Called with each step.
+
+    Returns:
+        The manifest as it is now.
+
+    Raises:
+        WorkspaceError: There is one, and this is a dry run.
+    """
+    state = interrupted_state(workspace)
+    if state is None:
+        return manifest
+    if dry_run:
+        raise WorkspaceError(
+            f"{_what(state)} was interrupted in {workspace.path}; without --dry-run this command first undoes it. To "
+            f"undo it now: {workspace.command('undo')}"
+        )
+    set_complete(state, False)
+    _restore(workspace, state, on_progress, embedded=False)
+    return workspace.manifest
+
+
+def undoable_state(workspace: Workspace, *, dry_run: bool = False) -> State | None:
+    """Return the state before the last step; None without one. States from which nothing was changed are removed."""
+    for state in reversed(states(workspace)):
+        if not is_pending(workspace, state) or shards_differ(workspace, state):
+            return state
+        if not dry_run:
+            drop_state(workspace, state)
+    return None
+
+
+def undo_state(workspace: Workspace, state: State, *, on_progress: OnProgress = ignore_progress) -> int:
+    """Restore a saved state, remove it, and return the number of placed files that moved."""
+    moved = _restore(workspace, state, on_progress, embedded=True)
+    drop_state(workspace, state)
+    return moved
+
+
+def relocate_placed(
+    workspace: Workspace,
+    results: Results,
+    clusters: Sequence[int],
+    names: Mapping[int, str],
+    stage: str,
+    on_progress: OnProgress,
+) -> int:
+    """Move placed files to the folders of `clusters` (one per image of `results`), and return the number moved."""
+    journal = read_placement(workspace)
+    if journal is None:
+        return 0
+
+    def step(done: int, total: int) -> None:
+        on_progress(Progress(stage, done, total))
+
+    return relocate(
+        journal,
+        workspace.journal,
+        results.locations,
+        clusters,
+        names,
+        folder_name=folder_names(results.metrics),
+        step=step,
+    )
+
+
+def rewrite_page(
+    workspace: Workspace, results: Results, on_progress: OnProgress, *, embeddings: Embeddings | None = None
+) -> None:
+    """Write the page again after placed files or tables have changed; `embeddings` are as for `write_page`."""
+    manifest = workspace.manifest
+    if embeddings is None:
+        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
+        embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
+    write_page(workspace, results, embeddings, manifest, read_placement(workspace), on_progress=on_progress)
+
+
+def _restore(workspace: Workspace, state: State, on_progress: OnProgress, *, embedded: bool) -> int:
+    """Restore the results of a state and, with `embedded`, its embeddings; return the number of files that moved."""
+    saved = state.folder / workspace.journal.name
+    metrics = restore_files(workspace, state, embedded=embedded)
+    # First the files: both journals are checked against the images that the shards hold before and after.
+    placed = restore_placement(workspace, saved, on_progress)
+    if embedded:
+        restore_shards(workspace, state)
+    page = state.folder / workspace.report.name
+    if page.exists() and not placed.missing:
+        with atomic_path(workspace.report) as copy:
+            shutil.copyfile(page, copy)
+    elif metrics.get("fingerprint") == _fingerprint(workspace):
+        rewrite_page(workspace, read_tables(workspace, metrics), on_progress)
+    write_json(workspace.metrics, metrics)
+    return placed.moved
+
+
+def _fingerprint(workspace: Workspace) -> str:
+    return contents(workspace.embeddings, encoder_identity(workspace, workspace.manifest)).fingerprint
+
+
+def _what(state: State) -> str:
+    return "applying a plan" if state.command == "apply" else f"imgcluster {state.command}"

@@ -1,0 +1,194 @@
+"""What the user decided about a workspace's clusters and images, apart from everything that is computed.
+
+``decisions.json``::
+
+    {"imgcluster_decisions": 1, "names": {"3": "beach"}, "merges": [{"from": 5, "into": 2}], "made": [18],
+     "images": [{"digest": "…", "path": "/photos/a/b.jpg", "cluster": 18, "decision": "corrected"}]}
+
+Cluster −1 is noise; the decision is ``corrected``, ``unsorted`` or ``pinned``. Images are identified by the digest of
+their content and, if it was changed, by their path.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from imgcluster.errors import WorkspaceError
+from imgcluster.fileio.atomic import remove, write_json
+from imgcluster.workspace.shards import DIGEST_BYTES
+
+__all__ = [
+    "HIGHEST_NUMBER",
+    "LONGEST_NAME",
+    "DecidedImage",
+    "Decision",
+    "Decisions",
+    "name_problem",
+    "read_decisions",
+    "write_decisions",
+]
+
+LONGEST_NAME: Final = 80
+HIGHEST_NUMBER: Final = 10**9
+_VERSION: Final = 1
+
+Decision = Literal["corrected", "unsorted", "pinned"]
+"""What the user decided about one image."""
+
+_Image = tuple[bytes, str]
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedImage:
+    """The cluster of an image, −1 for noise, and the decision that put it there."""
+
+    cluster: int
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """The decisions of a workspace.
+
+    Attributes:
+        names: The names of clusters, also of those that are not in the current clustering.
+        merges: The cluster that each merged cluster is part of.
+        made: The clusters that were made from chosen images, or by splitting one.
+        images: The cluster of each image that was put there, by digest and absolute path.
+    """
+
+    names: Mapping[int, str] = field(default_factory=dict)
+    merges: Mapping[int, int] = field(default_factory=dict)
+    made: frozenset[int] = frozenset()
+    images: Mapping[_Image, DecidedImage] = field(default_factory=dict)
+
+    @property
+    def shaped(self) -> frozenset[int]:
+        """The clusters that keep their images: those that others were merged into, and those that were made."""
+        return frozenset(number for number in (*self.merges.values(), *self.made) if number >= 0)
+
+    def __bool__(self) -> bool:
+        return bool(self.names or self.merges or self.made or self.images)
+
+    def rows(self, digests: Sequence[bytes], paths: Sequence[str]) -> dict[int, _Image]:
+        """Return the decided images that are present, by their row.
+
+        Args:
+            digests: The digests of the n present images.
+            paths: Their absolute paths, sorted.
+        """
+        if not self.images:
+            return {}
+        exact = {key: row for row, key in enumerate(zip(digests, paths, strict=True)) if key in self.images}
+        found = {row: key for key, row in exact.items()}
+        known_digests = {digest for digest, _ in self.images}
+        renamed: dict[bytes, list[int]] = {}
+        at = {path: row for row, path in enumerate(paths)}
+        for row, digest in enumerate(digests):
+            if digest in known_digests and row not in found:
+                renamed.setdefault(digest, []).append(row)
+        for key in sorted(self.images.keys() - exact.keys()):
+            if renamed.get(key[0]):
+                found[renamed[key[0]].pop(0)] = key
+            elif key[1] in at and at[key[1]] not in found:
+                found[at[key[1]]] = key
+        return found
+
+
+def read_decisions(path: Path) -> Decisions:
+    """Read the decisions at `path`; a missing file means that there are none.
+
+    Raises:
+        WorkspaceError: The file is not valid.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Decisions()
+    except UnicodeDecodeError as error:
+        raise _invalid(path, str(error)) from None
+    try:
+        value = json.loads(text)
+        if value["imgcluster_decisions"] != _VERSION:
+            raise ValueError(f"its version is {value['imgcluster_decisions']!r}, not {_VERSION}")
+        return Decisions(
+            names={_number(int(key)): _name(name) for key, name in value["names"].items()},
+            merges={_number(entry["from"]): _number(entry["into"], least=-1) for entry in value["merges"]},
+            made=frozenset(map(_number, value["made"])),
+            images={
+                (_digest(entry["digest"]), _text(entry["path"])): DecidedImage(
+                    _number(entry["cluster"], least=-1), _decision(entry["decision"])
+                )
+                for entry in value["images"]
+            },
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _invalid(path, " ".join(str(error).split())) from None
+
+
+def write_decisions(path: Path, decisions: Decisions) -> None:
+    """Replace the file at `path`; without decisions there is none."""
+    if not decisions:
+        remove(path)
+        return
+    value = {
+        "imgcluster_decisions": _VERSION,
+        "names": {str(number): name for number, name in sorted(decisions.names.items())},
+        "merges": [{"from": number, "into": into} for number, into in sorted(decisions.merges.items())],
+        "made": sorted(decisions.made),
+        "images": [
+            {"digest": digest.hex(), "path": location, "cluster": image.cluster, "decision": image.decision}
+            for (digest, location), image in sorted(decisions.images.items(), key=lambda item: item[0][::-1])
+        ],
+    }
+    write_json(path, value)
+
+
+def name_problem(name: str) -> str:
+    """Return why a cluster cannot have this name, to follow "the name …"; "" if it can."""
+    if len(name) > LONGEST_NAME:
+        return f"has {len(name)} characters; at most {LONGEST_NAME} are allowed"
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
+        return "contains control characters; remove them"
+    return ""
+
+
+def _number(value: Any, *, least: int = 0) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < HIGHEST_NUMBER:
+        raise ValueError(f"{value!r} is not the number of a cluster")
+    return value
+
+
+def _name(value: Any) -> str:
+    problem = name_problem(_text(value))
+    if problem or not value:
+        raise ValueError(f"a name {problem or 'is empty'}")
+    return str(value)
+
+
+def _digest(value: Any) -> bytes:
+    digest = bytes.fromhex(_text(value))
+    if len(digest) != DIGEST_BYTES:
+        raise ValueError(f"the digest {value!r} has {len(digest)} bytes, not {DIGEST_BYTES}")
+    return digest
+
+
+def _decision(value: Any) -> Decision:
+    if value not in get_args(Decision):
+        raise ValueError(f"the decision {value!r} is unknown")
+    return value  # type: ignore[no-any-return]
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return value
+
+
+def _invalid(path: Path, why: str) -> WorkspaceError:
+    return WorkspaceError(f"{path} is not valid ({why}); restore it, or delete it to lose the decisions in it")

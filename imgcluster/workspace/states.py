@@ -1,0 +1,252 @@
+"""Saved states of a workspace, so that every step can be undone in reverse order.
+
+``applied/001/`` contains the files before the first step after the first clustering, ``002/`` those before the second.
+While a step changes results the workspace has no ``metrics.json``, which reveals an interruption. The last state is
+pending until the step that was made from it is complete; `embed` leaves it pending, and the next step uses it. Shards
+that are replaced later move into the last state.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from imgcluster.fileio.atomic import atomic_path, remove, sync_folder, write_json
+from imgcluster.workspace.folder import Workspace, read_json
+from imgcluster.workspace.shards import all_shards, locations
+
+__all__ = [
+    "MOST_STATES",
+    "State",
+    "archive_of",
+    "begin_state",
+    "drop_state",
+    "earlier_locations",
+    "interrupted_state",
+    "is_pending",
+    "last_state",
+    "restore_files",
+    "restore_shards",
+    "set_complete",
+    "shards_differ",
+    "states",
+]
+
+MOST_STATES: Final = 100
+"""Older states are removed."""
+
+_FACTS: Final = "step.json"
+_REMEDY: Final = "delete that folder, after which the steps up to it cannot be undone"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A saved state: its number and folder, and the step that was made from it.
+
+    `command` is the step's command, `summary` what it did, in words, and `seconds` when, in seconds since 1970. It is
+    `complete` if it changed results. `shards` are the names of the shards that belong to the state; None if they are
+    not known.
+    """
+
+    number: int
+    folder: Path
+    command: str
+    summary: str
+    seconds: float | None
+    complete: bool
+    shards: tuple[str, ...] | None
+
+
+def states(workspace: Workspace) -> list[State]:
+    """Return the saved states, the oldest first.
+
+    Raises:
+        WorkspaceError: One is damaged.
+    """
+    if not workspace.applied.is_dir():
+        return []
+    folders = sorted((path for path in workspace.applied.iterdir() if path.name.isdecimal()), key=_number)
+    return [_read(folder) for folder in folders]
+
+
+def last_state(workspace: Workspace) -> State | None:
+    """Return the last state, which may be unfinished; None without one."""
+    found = states(workspace)
+    return found[-1] if found else None
+
+
+def interrupted_state(workspace: Workspace) -> State | None:
+    """Return the state before a step that was interrupted while it changed results; None if there is none."""
+    return None if workspace.metrics.exists() else last_state(workspace)
+
+
+def is_pending(workspace: Workspace, state: State) -> bool:
+    """Return whether no step from the last state has changed results yet."""
+    return workspace.metrics.exists() and not state.complete
+
+
+def begin_state(workspace: Workspace, command: str, summary: str) -> State | None:
+    """Save the present state, unless one is pending, and return it; without a clustering nothing is saved."""
+    if not workspace.metrics.exists():
+        return None
+    last = last_state(workspace)
+    facts = {"command": command, "summary": summary, "seconds": round(time.time(), 3)}
+    if last is not None and is_pending(workspace, last):
+        write_json(last.folder / _FACTS, facts | {"shards": last.shards})
+        return _read(last.folder)
+    number = 1 if last is None else last.number + 1
+    draft = workspace.applied / ".draft"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    for path in (*_changed_by_steps(workspace), *_changed_by_embed(workspace), workspace.journal, workspace.report):
+        if path.exists():
+            with atomic_path(draft / path.name) as copy:
+                shutil.copyfile(path, copy)
+    write_json(draft / _FACTS, facts | {"shards": [shard.name for shard in all_shards(workspace.embeddings)]})
+    os.rename(draft, workspace.applied / f"{number:03d}")
+    sync_folder(workspace.applied)
+    _forget_old(workspace)
+    return _read(workspace.applied / f"{number:03d}")
+
+
+def set_complete(state: State, complete: bool) -> None:
+    """Record whether the step made from a state has changed results."""
+    facts = read_json(state.folder / _FACTS, _REMEDY)
+    write_json(state.folder / _FACTS, facts | {"complete": complete})
+
+
+def restore_files(workspace: Workspace, state: State, *, embedded: bool) -> dict[str, Any]:
+    """Restore the tables and caches of a state, and return its ``metrics.json``, which the caller writes at the end.
+
+    Args:
+        workspace: The workspace.
+        state: The state.
+        embedded: Whether the files that describe the embeddings are restored, too.
+
+    Raises:
+        WorkspaceError: The state has no valid ``metrics.json``.
+    """
+    metrics = read_json(state.folder / workspace.metrics.name, _REMEDY)
+    remove(workspace.metrics)
+    for path in workspace.figure_files:
+        remove(path)
+    if embedded:
+        for path in _changed_by_embed(workspace):
+            _restore(state.folder / path.name, path)
+    else:
+        saved = read_json(state.folder / workspace.manifest_file.name, _REMEDY)
+        present = {key: value for key, value in workspace.manifest.items() if key != "cluster"}
+        workspace.write_manifest(present | {key: value for key, value in saved.items() if key == "cluster"})
+    for path in _changed_by_steps(workspace):
+        if path != workspace.metrics:
+            _restore(state.folder / path.name, path)
+    return metrics
+
+
+def restore_shards(workspace: Workspace, state: State) -> None:
+    """Restore the embeddings of a state: replaced shards return, newer ones are removed."""
+    if state.shards is None:
+        return
+    for shard in sorted(archive_folder(state).glob("*.parquet")):
+        os.replace(shard, workspace.embeddings / shard.name)
+    sync_folder(workspace.embeddings)
+    for shard in all_shards(workspace.embeddings):
+        if shard.name not in state.shards:
+            remove(shard)
+
+
+def shards_differ(workspace: Workspace, state: State) -> bool:
+    """Return whether the embeddings have changed since a state was saved."""
+    present = [shard.name for shard in all_shards(workspace.embeddings)]
+    return state.shards is not None and list(state.shards) != present
+
+
+def drop_state(workspace: Workspace, state: State) -> None:
+    """Remove a state."""
+    # In one step: a part of a state would look like a damaged one.
+    removed = workspace.applied / ".removed"
+    shutil.rmtree(removed, ignore_errors=True)
+    os.rename(state.folder, removed)
+    shutil.rmtree(removed)
+    if not any(path.name.isdecimal() for path in workspace.applied.iterdir()):
+        shutil.rmtree(workspace.applied)
+
+
+def archive_folder(state: State) -> Path:
+    """Return the folder for shards that are replaced after a state was saved."""
+    return state.folder / "embeddings"
+
+
+def archive_of(workspace: Workspace) -> Path | None:
+    """Return the folder that replaced shards move to; None if no state is saved."""
+    last = last_state(workspace)
+    return None if last is None else archive_folder(last)
+
+
+def earlier_locations(workspace: Workspace) -> Iterator[str]:
+    """Yield the absolute paths, as texts, of the images in replaced shards."""
+    for state in states(workspace):
+        yield from locations(archive_folder(state))
+
+
+def _read(folder: Path) -> State:
+    facts = read_json(folder / _FACTS, _REMEDY)
+    shards, seconds = facts.get("shards"), facts.get("seconds")
+    return State(
+        number=_number(folder),
+        folder=folder,
+        command=str(facts.get("command", "apply")),
+        summary=str(facts.get("summary", "")),
+        seconds=float(seconds) if isinstance(seconds, int | float) else None,
+        # Earlier versions saved states of plans only, without these facts.
+        complete=facts.get("complete", not facts) is True,
+        shards=tuple(map(str, shards)) if isinstance(shards, list) else None,
+    )
+
+
+def _number(folder: Path) -> int:
+    return int(folder.name)
+
+
+def _restore(saved: Path, path: Path) -> None:
+    if saved.exists():
+        with atomic_path(path) as copy:
+            shutil.copyfile(saved, copy)
+    else:
+        remove(path)
+
+
+def _forget_old(workspace: Workspace) -> None:
+    """Keep the page in the last state only, because it is large, and remove the oldest states."""
+    found = states(workspace)
+    for state in found[:-1]:
+        remove(state.folder / workspace.report.name)
+    for state in found[:-MOST_STATES]:
+        drop_state(workspace, state)
+
+
+def _changed_by_steps(workspace: Workspace) -> Sequence[Path]:
+    return (
+        workspace.metrics,
+        workspace.assignments,
+        workspace.clusters_table,
+        workspace.changes_table,
+        workspace.names,
+        workspace.decisions,
+        workspace.known_clusters,
+        workspace.candidates_table,
+        workspace.candidates_picture,
+        workspace.confusion_table,
+        workspace.confusion_picture,
+        workspace.layers,
+        workspace.layout,
+    )
+
+
+def _changed_by_embed(workspace: Workspace) -> Sequence[Path]:
+    return (workspace.manifest_file, workspace.skipped)

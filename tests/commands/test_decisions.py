@@ -1,0 +1,224 @@
+"""Decisions are respected by later clusterings, and every step can be undone."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import imgcluster
+import pages
+from imgcluster import WorkspaceError
+from samples import paint
+
+
+@pytest.fixture
+def workspace(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> Path:
+    out = tmp_path / "out"
+    imgcluster.run([pictures], workspace=out, encoder=tiny_encoder, device="cpu", k=6)
+    return out
+
+
+def clusters(workspace: Path) -> dict[str, int]:
+    with (workspace / "assignments.csv").open(encoding="utf-8", newline="") as file:
+        return {row["path"]: int(row["cluster"]) for row in csv.DictReader(file)}
+
+
+def names(workspace: Path) -> dict[int, str]:
+    with (workspace / "clusters.csv").open(encoding="utf-8", newline="") as file:
+        return {int(row["cluster"]): row["name"] for row in csv.DictReader(file) if row["name"]}
+
+
+def decide(workspace: Path, **values: Any) -> imgcluster.ApplySummary:
+    identity = pages.read(workspace / "report.html").document["identity"]
+    path = workspace.parent / "plan.json"
+    path.write_text(json.dumps({"imgcluster_plan": 1, "clustering": identity, **values}), encoding="utf-8")
+    return imgcluster.apply(path, workspace=workspace)
+
+
+def snapshot(workspace: Path) -> dict[str, bytes]:
+    """Return all files of a workspace but its lock, its saved states and last copies that were put aside."""
+    files = [path for path in workspace.rglob("*") if path.is_file() and path.name != ".lock"]
+    return {
+        name: path.read_bytes()
+        for path in files
+        if not (name := path.relative_to(workspace).as_posix()).startswith(("applied/", "outdated/"))
+    }
+
+
+def test_all_decisions_survive_other_clusterings(workspace: Path) -> None:
+    before = clusters(workspace)
+    red = [path for path in before if path.startswith("red/")]
+    chosen, lost, stray = red[:3], red[3], next(path for path in before if path.startswith("blue/"))
+    target = before["green/00.png"]
+    merged = sorted({before[path] for path in before if path.startswith("blue/")})
+    summary = decide(
+        workspace,
+        names={str(target): "meadow"},
+        merges=[{"from": number, "into": merged[0]} for number in merged[1:]],
+        new_clusters=[{"name": "mine", "images": chosen}],
+        misplaced=[{"path": stray, "to": target}],
+        unsorted=[lost],
+    )
+    assert (summary.created, summary.unsorted, summary.merged) == (1, 1, len(merged) - 1)
+    mine = next(number for number, name in names(workspace).items() if name == "mine")
+    assert mine == 6
+    for options in ({"k": 6, "seed": 3}, {"k": 3}, {"k": 6, "level": "coarse"}, {"k": 2}, {"k": 6}):
+        imgcluster.cluster(workspace=workspace, **options)  # type: ignore[arg-type]
+        after = clusters(workspace)
+        assert [after[path] for path in chosen] == [mine] * 3
+        assert [path for path, number in after.items() if number == mine] == chosen
+        assert after[lost] == -1
+        assert after[stray] == after["green/00.png"]
+        assert len({after[path] for path in after if path.startswith("blue/") and path != stray}) == 1
+        assert names(workspace)[mine] == "mine"
+    assert names(workspace)[clusters(workspace)["green/00.png"]] == "meadow"
+
+
+def test_coarse_and_back_loses_nothing(workspace: Path) -> None:
+    decide(workspace, names={str(number): f"name {number}" for number in range(5)}, merges=[{"from": 5, "into": 4}])
+    before = {name: (workspace / name).read_bytes() for name in ("clusters.csv", "decisions.json")}
+    numbers = clusters(workspace)
+    imgcluster.cluster(workspace=workspace, k=6, level="coarse")
+    coarse = set(clusters(workspace).values())
+    imgcluster.cluster(workspace=workspace, k=6)
+    assert clusters(workspace) == numbers
+    assert {row.name for row in imgcluster.cluster(workspace=workspace, k=6).clusters} == set(names(workspace).values())
+    assert (workspace / "decisions.json").read_bytes() == before["decisions.json"]
+    assert all(number < 6 or number not in numbers.values() for number in coarse)
+
+
+def test_a_split_cluster_stays_split(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    out = tmp_path / "out"
+    imgcluster.run([pictures], workspace=out, encoder=tiny_encoder, device="cpu", k=2)
+    summary = decide(out, split=[{"cluster": 0, "into": 2}])
+    assert (summary.split, [row.size for row in summary.clusters]) == (1, [8, 8, 8])
+    apart = clusters(out)
+    assert len({(path.split("/")[0], number) for path, number in apart.items()}) == 3
+    imgcluster.cluster(workspace=out, k=2)
+    assert clusters(out) == apart
+
+
+def test_a_pinned_image_stays(workspace: Path) -> None:
+    before = clusters(workspace)
+    assert decide(workspace, pinned=["red/00.png"]).pinned == 1
+    assert clusters(workspace) == before
+    number = before["red/00.png"]
+    imgcluster.cluster(workspace=workspace, k=6, seed=4)
+    after = clusters(workspace)
+    if number in after.values():
+        assert after["red/00.png"] == number
+
+
+def test_decisions_follow_renamed_files(workspace: Path, pictures: Path, tiny_encoder: Path) -> None:
+    decide(workspace, new_clusters=[{"name": "mine", "images": ["red/00.png", "red/01.png"]}])
+    (pictures / "red/00.png").rename(pictures / "blue/new name.png")
+    imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, device="cpu")
+    imgcluster.cluster(workspace=workspace, k=6)
+    after = clusters(workspace)
+    assert after["blue/new name.png"] == after["red/01.png"] == 6
+    assert names(workspace)[6] == "mine"
+
+
+def test_what_cannot_be_respected_needs_an_option(tmp_path: Path, tiny_encoder: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    paint(folder, per_folder=6)
+    imgcluster.run([folder], workspace=out, encoder=tiny_encoder, device="cpu", k=3)
+    before = clusters(out)
+    decide(out, misplaced=[{"path": "red/00.png", "to": before["blue/00.png"]}])
+    # The cluster of the blue pictures is gone, with all its pictures.
+    for path in (folder / "blue").iterdir():
+        path.unlink()
+    imgcluster.embed([folder], workspace=out, encoder=tiny_encoder, device="cpu")
+    (out / "known_clusters.parquet").unlink()
+    state = snapshot(out)
+    with pytest.raises(WorkspaceError, match=rf"red/00\.png belongs in cluster {before['blue/00.png']}.*--discard-dec"):
+        imgcluster.cluster(workspace=out, k=2)
+    assert snapshot(out) == state
+    imgcluster.cluster(workspace=out, k=2, discard_decisions=True)
+    assert not (out / "decisions.json").exists()
+    imgcluster.undo(workspace=out)
+    assert (out / "decisions.json").exists()
+
+
+def test_numbers_of_clusters_are_never_used_again(workspace: Path) -> None:
+    seen: dict[int, set[str]] = {}
+    for k in (6, 2, 5, 3, 4, 1, 6):
+        imgcluster.cluster(workspace=workspace, k=k)
+        after = clusters(workspace)
+        for number in set(after.values()):
+            members = {path for path, other in after.items() if other == number}
+            if number in seen:
+                assert 2 * len(members & seen[number]) > max(len(members), len(seen[number]))
+            seen[number] = members
+
+
+def test_changes_are_reported(workspace: Path, pictures: Path, tiny_encoder: Path) -> None:
+    first = imgcluster.cluster(workspace=workspace, k=3)
+    assert {change.change for change in first.changes} >= {"merged"}
+    again = imgcluster.cluster(workspace=workspace, k=3)
+    assert {change.change for change in again.changes} == {"kept"}
+    assert again.reassigned == 0
+    Image.new("RGB", (10, 12), (205, 30, 30)).save(pictures / "red/new.png")
+    imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, device="cpu")
+    grown = imgcluster.cluster(workspace=workspace, k=3)
+    assert sorted(change.change for change in grown.changes) == ["grown", "kept", "kept"]
+    with (workspace / "changes.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(int(row["cluster"]), row["change"], int(row["size"])) for row in rows] == [
+        (change.cluster, change.change, change.size) for change in grown.changes
+    ]
+    assert any(
+        "2 kept, 1 grown" in sentence for sentence in pages.read(workspace / "report.html").document["sentences"]
+    )
+
+
+def test_every_step_is_undone_byte_for_byte(workspace: Path, pictures: Path, tiny_encoder: Path) -> None:
+    def embed() -> None:
+        imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, device="cpu")
+
+    states = [snapshot(workspace)]
+    decide(workspace, names={"0": "first"}, merges=[{"from": 2, "into": 1}])
+    states.append(snapshot(workspace))
+    imgcluster.cluster(workspace=workspace, k=3, place="copy")
+    states.append(snapshot(workspace))
+    removed = (pictures / "red/00.png").read_bytes()
+    (pictures / "red/00.png").unlink()
+    Image.new("RGB", (10, 12), "white").save(pictures / "new.png")
+    embed()
+    imgcluster.cluster(workspace=workspace, k=4)
+    states.append(snapshot(workspace))
+    decide(workspace, misplaced=[{"path": "new.png", "to": "noise"}])
+    commands = [step.command for step in imgcluster.history(workspace=workspace).steps]
+    assert commands == ["apply", "cluster", "cluster", "apply"]
+    (pictures / "red/00.png").write_bytes(removed)
+    for state in reversed(states):
+        imgcluster.undo(workspace=workspace)
+        assert snapshot(workspace) == state
+    assert imgcluster.history(workspace=workspace).steps == ()
+    assert imgcluster.undo(workspace=workspace).what == "placing"
+
+
+def test_an_embed_without_a_clustering_after_it_is_undone(workspace: Path, pictures: Path, tiny_encoder: Path) -> None:
+    before = snapshot(workspace)
+    Image.new("RGB", (10, 12), "white").save(pictures / "new.png")
+    imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, device="cpu")
+    assert imgcluster.history(workspace=workspace).steps[0].summary == "1 new, 0 changed, 0 removed"
+    assert imgcluster.undo(workspace=workspace).what == "embed"
+    assert snapshot(workspace) == before
+
+
+def test_an_interrupted_clustering_is_undone_by_the_next_command(workspace: Path) -> None:
+    from interruptions import interrupt_at
+
+    before = snapshot(workspace)
+    with pytest.raises(KeyboardInterrupt):
+        imgcluster.cluster(workspace=workspace, k=2, on_progress=interrupt_at("report"))
+    with pytest.raises(WorkspaceError, match="interrupted"):
+        imgcluster.cluster(workspace=workspace, k=2, dry_run=True)
+    imgcluster.undo(workspace=workspace)
+    assert snapshot(workspace) == before
