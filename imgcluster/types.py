@@ -19,6 +19,8 @@ __all__ = [
     "PRECISIONS",
     "RESIZE_RULES",
     "Candidate",
+    "ClassScores",
+    "ClassWords",
     "ClusterFacts",
     "Clustering",
     "ClusteringResult",
@@ -148,6 +150,36 @@ class Exif:
 
 
 NO_EXIF: Final = Exif()
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScores:
+    """The most probable classes of n images, best first, from an encoder that was trained on classes.
+
+    Attributes:
+        classes: ``int16 (n, k)``.
+        probabilities: ``float16 (n, k)``; 0 for images without scores.
+    """
+
+    classes: npt.NDArray[np.int16]
+    probabilities: npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassWords:
+    """Words of classes, and of categories that contain several or further classes.
+
+    Attributes:
+        words: The w words.
+        covers: Whether a word applies to a class, ``bool (w, classes)``.
+        specificity: ``float64 (w,)`` in [0, 1].
+        is_class: Whether a word names classes, not a category, ``bool (w,)``.
+    """
+
+    words: tuple[str, ...]
+    covers: npt.NDArray[np.bool_]
+    specificity: npt.NDArray[np.float64]
+    is_class: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

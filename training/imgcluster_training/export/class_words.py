@@ -38,7 +38,7 @@ CATEGORIES: Final = """
 2324045 rabbit; 2503517 elephant; 2374451 horse; 2402425 cattle; 2411705 sheep; 2416519 goat; 2395003 pig;
 2419796 antelope; 2437136 camel; 1874434 marsupial; 1877134 kangaroo;
 17222 plant; 11669921 flower; 12992868 fungus; 13134947 fruit; 7705931 fruit; 7705711 fruit or vegetables;
-7707451 vegetable; 7710283 root vegetable; 7715561 squash; 7713895 cabbage; 7720442 pepper; 7739125 apple;
+7707451 vegetable; 7710283 root vegetable; 7715561 squash; 7720442 pepper; 7739125 apple;
 7747055 citrus fruit; 7742704 berry; 21265 food; 7555863 food; 7679356 bread; 7622061 baked goods; 7609840 dessert;
 7695965 sandwich; 7829412 sauce; 7583197 soup; 7881800 drink; 7891726 wine; 7929519 coffee;
 4524313 vehicle; 3791235 motor vehicle; 2958343 car; 4490091 truck; 2924116 bus; 4019101 public transport;
@@ -62,7 +62,7 @@ CATEGORIES: Final = """
 3467517 guitar; 3928116 piano; 4565375 weapon; 3467984 gun; 2778669 ball; 4285146 sports equipment; 3964744 toy;
 3733925 measuring instrument; 3852280 optical instrument; 3739693 medical instrument; 3906997 pen; 3113152 cosmetics;
 3714235 makeup; 4447443 toiletries; 14974264 paper; 6595351 magazine; 6793231 sign;
-4341686 structure; 2913152 building; 3546340 dwelling; 3544360 house; 3953416 place of worship; 2898711 bridge;
+2913152 building; 3546340 dwelling; 3544360 house; 3953416 place of worship; 2898711 bridge;
 3327234 fence; 4105068 roof; 3748162 shop; 4460130 tower; 3743902 monument; 9287968 landscape; 9359803 mountain;
 9433442 shore; 7846 person
 """
@@ -122,6 +122,7 @@ CLASS_WORDS: Final = {
     "n02606052": "rock beauty (fish)",
     "n02641379": "gar (fish)",
     "n02655020": "puffer fish",
+    "n02704792": "amphibious vehicle",
     "n02747177": "trash can",
     "n02797295": "wheelbarrow",
     "n02814533": "station wagon",
@@ -153,11 +154,12 @@ CLASS_WORDS: Final = {
     "n03673027": "ocean liner",
     "n03680355": "loafer (shoe)",
     "n03710637": "one-piece swimsuit",
-    "n03710721": "tank suit (swimsuit)",
+    "n03710721": "one-piece swimsuit",
+    "n03782006": "screen",
     "n03793489": "computer mouse",
     "n03804744": "nail (fastener)",
     "n03825788": "nipple (of a bottle)",
-    "n03832673": "notebook computer",
+    "n03832673": "laptop",
     "n03854065": "pipe organ",
     "n03929660": "guitar pick",
     "n03929855": "pickelhaube (helmet)",
@@ -166,6 +168,7 @@ CLASS_WORDS: Final = {
     "n03950228": "pitcher (jug)",
     "n03954731": "carpenter's plane",
     "n03991062": "flowerpot",
+    "n04008634": "missile",
     "n04037443": "race car",
     "n04039381": "racket (sports)",
     "n04118776": "ruler",
@@ -177,6 +180,7 @@ CLASS_WORDS: Final = {
     "n04355933": "sunglasses",
     "n04367480": "mop",
     "n04389033": "tank (vehicle)",
+    "n04493381": "bathtub",
     "n04515003": "upright piano",
     "n04517823": "vacuum cleaner",
     "n04554684": "washing machine",
@@ -193,10 +197,10 @@ CLASS_WORDS: Final = {
     "n12998815": "agaric mushroom",
     "n13052670": "hen-of-the-woods mushroom",
     "n13054560": "bolete mushroom",
-    "n13133613": "ear of corn",
+    "n13133613": "corn",
     "n15075141": "toilet paper",
 }
-"""Words of classes whose first word in WordNet is rare or has a more common meaning."""
+"""Words of classes whose first word in WordNet is rare or ambiguous; classes of the same things have the same word."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,45 @@
+"""The words of the classes that an encoder was trained on, and of the categories that these belong to."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+import numpy as np
+
+from imgcluster.types import ClassWords
+
+__all__ = ["IMAGENET_CLASSES", "imagenet_words"]
+
+IMAGENET_CLASSES: Final = 1000
+
+_NOUNS: Final = 82_115
+"""The number of sets of synonymous nouns in WordNet 3.0."""
+
+
+@cache
+def imagenet_words() -> ClassWords:
+    """Return the words of ImageNet's classes and of their categories in WordNet.
+
+    The specificity of a word is its intrinsic information content (Seco, Veale and Hayes 2004): 1 for a noun without
+    hyponyms, 0 for "entity".
+    """
+    text = (files("imgcluster.encoders") / "imagenet_words.tsv").read_text(encoding="utf-8")
+    rows = [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
+    # Several rows can have one word: a word stands for all of them.
+    words = tuple(dict.fromkeys(row[0] for row in rows))
+    position = {word: number for number, word in enumerate(words)}
+    index = [position[row[0]] for row in rows]
+    covers = np.zeros((len(words), IMAGENET_CLASSES), dtype=np.bool_)
+    specificity = np.ones(len(words))
+    is_class = np.ones(len(words), dtype=np.bool_)
+    for number, (_, _, kinds, categories) in enumerate(rows):
+        word = index[number]
+        specificity[word] = min(specificity[word], 1 - math.log(int(kinds) + 1) / math.log(_NOUNS))
+        if number < IMAGENET_CLASSES:
+            covers[[word, *(index[int(row)] for row in categories.split())], number] = True
+        else:
+            is_class[word] = False
+    return ClassWords(words, covers, specificity, is_class)
