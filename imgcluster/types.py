@@ -18,6 +18,7 @@ __all__ = [
     "POOLINGS",
     "PRECISIONS",
     "RESIZE_RULES",
+    "TOP_CLASSES",
     "Candidate",
     "ClassScores",
     "ClassWords",
@@ -152,17 +153,21 @@ class Exif:
 NO_EXIF: Final = Exif()
 
 
+TOP_CLASSES: Final = 10
+"""The number of classes that are stored for each image."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClassScores:
     """The most probable classes of n images, best first, from an encoder that was trained on classes.
 
     Attributes:
         classes: ``int16 (n, k)``.
-        probabilities: ``float16 (n, k)``; 0 for images without scores.
+        probabilities: ``float32 (n, k)``; 0 for images without scores.
     """
 
     classes: npt.NDArray[np.int16]
-    probabilities: npt.NDArray[np.float16]
+    probabilities: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

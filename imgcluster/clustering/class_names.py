@@ -43,9 +43,13 @@ def suggest_class_names(scores: ClassScores, labels: Labels, classes: ClassWords
     sums = np.zeros((count + 1, classes.covers.shape[1]))
     for start in range(0, len(labels), _ROWS):
         part = slice(start, start + _ROWS)
-        squares = scores.probabilities[part].astype(np.float64) ** 2
+        found = scores.classes[part]
+        probabilities = scores.probabilities[part].astype(np.float64)
+        # The file of a stranger can hold any values.
+        valid = (found >= 0) & (found < sums.shape[1]) & (probabilities >= 0) & (probabilities <= 1)
+        squares = np.where(valid, probabilities, 0) ** 2
         totals = squares.sum(axis=1, keepdims=True)
-        np.add.at(sums, (labels[part][:, None], scores.classes[part]), squares / np.where(totals > 0, totals, 1))
+        np.add.at(sums, (labels[part][:, None], np.where(valid, found, 0)), squares / np.where(totals > 0, totals, 1))
     support = sums @ classes.covers.T
     sizes = np.bincount(labels[labels >= 0], minlength=count)[:, None]
     # Rounded, so that the order of the images does not decide.

@@ -12,6 +12,7 @@ from imgcluster.fileio.path_text import relative_path
 from imgcluster.images.find import Finder, FoundFile, UnreadablePath
 from imgcluster.images.load import Loaded, NotAnImage, Skipped, Unchanged, in_order, read_image
 from imgcluster.progress import OnProgress, Progress
+from imgcluster.types import ClassScores
 from imgcluster.workspace.index import Index, StoredImage
 from imgcluster.workspace.shards import Row, ShardWriter
 
@@ -104,9 +105,10 @@ class EmbedRun:
     def _encode_batch(self) -> None:
         if not self._batch:
             return
-        vectors = self._model.encode(np.stack([loaded.image.pixels for _, loaded, _ in self._batch]))
+        pixels = np.stack([loaded.image.pixels for _, loaded, _ in self._batch])
+        vectors, scores = self._model.encode_with_classes(pixels)
         rows = []
-        for (file, loaded, stored), vector in zip(self._batch, vectors, strict=True):
+        for position, ((file, loaded, stored), vector) in enumerate(zip(self._batch, vectors, strict=True)):
             if not np.isfinite(vector).all():
                 self.skipped.append((file, f"encoder {self._model.info.name} returns values that are not finite"))
                 continue
@@ -129,6 +131,7 @@ class EmbedRun:
                     brightness=loaded.image.brightness,
                     color=loaded.image.color,
                     exif=loaded.image.exif,
+                    scores=ClassScores(scores.classes[position], scores.probabilities[position]) if scores else None,
                 )
             )
         self._batch.clear()

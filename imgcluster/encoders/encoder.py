@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.encoders.classes import IMAGENET_CLASSES, top_classes
 from imgcluster.encoders.devices import Disagreement, open_session
 from imgcluster.encoders.hub_source import hub_name, hub_source
 from imgcluster.encoders.metadata import EncoderInfo
@@ -42,7 +43,7 @@ from imgcluster.encoders.source import EncoderSource, local_source, with_default
 from imgcluster.errors import EncoderError, UsageError, one_line
 from imgcluster.options import EncoderOptions, check_precision
 from imgcluster.progress import OnProgress, ignore_progress
-from imgcluster.types import Pixels, Pooling, Precision, ResizeRule, Vectors
+from imgcluster.types import ClassScores, Pixels, Pooling, Precision, ResizeRule, Vectors
 
 __all__ = ["CLASS_SCORES", "Encoder", "describe"]
 
@@ -141,7 +142,21 @@ class Encoder:
             UsageError: `images` has another shape or type.
             EncoderError: The encoder fails, or there is no memory even for one image.
         """
-        return self._run_batches(images, self._output, self.info.embedding_size)
+        (vectors,) = self._run_batches(images, {self._output: self.info.embedding_size})
+        return vectors
+
+    def encode_with_classes(self, images: Pixels) -> tuple[npt.NDArray[np.float32], ClassScores | None]:
+        """Return the embeddings, as `encode` does, and the most probable classes of ImageNet if the encoder has them.
+
+        Raises:
+            UsageError: As in `encode`.
+            EncoderError: As in `encode`.
+        """
+        count = self._count_classes() if self.info.name in _WITH_CLASSES else None
+        if count != IMAGENET_CLASSES or self._output == CLASS_SCORES:
+            return self.encode(images), None
+        vectors, scores = self._run_batches(images, {self._output: self.info.embedding_size, CLASS_SCORES: count})
+        return vectors, top_classes(scores)
 
     def class_scores(self, images: Pixels) -> npt.NDArray[np.float32]:
         """Return the scores of the encoder's classes, ``float32 (n, classes)``, of images in the encoder's input size.
@@ -150,26 +165,31 @@ class Encoder:
             UsageError: The encoder has no class scores, or `images` has another shape or type.
             EncoderError: The encoder fails, or there is no memory even for one image.
         """
-        output = next((entry for entry in self._session.get_outputs() if entry.name == CLASS_SCORES), None)
-        if output is None:
+        count = self._count_classes()
+        if count is None:
             raise UsageError(f"encoder {self.info.name} has no class scores; {', '.join(_WITH_CLASSES)} have")
-        return self._run_batches(images, CLASS_SCORES, output.shape[1])
+        (scores,) = self._run_batches(images, {CLASS_SCORES: count})
+        return scores
 
-    def _run_batches(self, images: Pixels, output: str, values: int) -> npt.NDArray[np.float32]:
+    def _count_classes(self) -> int | None:
+        return next((entry.shape[1] for entry in self._session.get_outputs() if entry.name == CLASS_SCORES), None)
+
+    def _run_batches(self, images: Pixels, outputs: Mapping[str, int]) -> list[npt.NDArray[np.float32]]:
+        """Return the values of outputs, which are given with their numbers of values per image."""
         if len(images) == 0:
-            return np.empty((0, values), dtype=np.float32)
+            return [np.empty((0, values), dtype=np.float32) for values in outputs.values()]
         expected = (self.info.height, self.info.width, self.info.channels)
         if images.ndim != 4 or images.shape[1:] != expected or images.dtype != np.uint8:
             raise UsageError(
                 f"images have shape {images.shape} and type {images.dtype}; encoder {self.info.name} takes uint8 of "
                 f"shape (n, {', '.join(map(str, expected))}); imgcluster.Encoder resizes other images"
             )
-        vectors: list[npt.NDArray[np.float32]] = []
+        parts: list[list[npt.NDArray[np.float32]]] = []
         start = 0
         while start < len(images):
             step = min(self._limit or len(images), len(images) - start)
             try:
-                vectors.append(self._run(self._session, images[start : start + step], output))
+                parts.append(self._run(self._session, images[start : start + step], list(outputs)))
             except Exception as error:
                 if not _is_out_of_memory(error):
                     raise EncoderError(
@@ -184,7 +204,7 @@ class Encoder:
                 _LOG.warning("out of memory on %s: the batch size is now %d", self.device, self._limit)
                 continue
             start += step
-        return np.concatenate(vectors) if len(vectors) > 1 else vectors[0]
+        return [np.concatenate(values) for values in zip(*parts, strict=True)] if len(parts) > 1 else parts[0]
 
     def _files(self, device: str, precision: str) -> Iterator[Path]:
         """Yield the files to try on a device, and set `path` to each."""
@@ -230,7 +250,7 @@ class Encoder:
         self.outputs = tuple(describe_output(output) for output in outputs)
         self.notes = () if stored or source.row else tuple(_notes(signature, outputs, self._output, options))
         width, height = _size(signature, stored, options, source.name if source.row else "")
-        vectors = self._run(session, reference_images(width, height, signature.channels), self._output)
+        (vectors,) = self._run(session, reference_images(width, height, signature.channels), [self._output])
         self._compare(vectors, metadata.get(REFERENCE_KEY, ""))
         info = EncoderInfo(
             name=source.name,
@@ -287,18 +307,21 @@ class Encoder:
             )
             raise EncoderError(message) if self._is_last else Disagreement(message)
 
-    def _run(self, session: Any, images: Pixels, output: str) -> npt.NDArray[np.float32]:
-        vectors = [self._run_once(session, part, output) for part in _parts(images, self._signature.batch)]
-        return np.concatenate(vectors)[: len(images)]
+    def _run(self, session: Any, images: Pixels, outputs: list[str]) -> list[npt.NDArray[np.float32]]:
+        parts = [self._run_once(session, part, outputs) for part in _parts(images, self._signature.batch)]
+        return [np.concatenate(values)[: len(images)] for values in zip(*parts, strict=True)]
 
-    def _run_once(self, session: Any, images: Pixels, output: str) -> npt.NDArray[np.float32]:
+    def _run_once(self, session: Any, images: Pixels, outputs: list[str]) -> list[npt.NDArray[np.float32]]:
         batch = self._signature.arrange(images, scale=self._scale, mean=self._mean, std=self._std)
-        # Only this output is computed.
-        (values,) = session.run([output], {self._signature.name: batch})
-        vectors = pool(values, self._signature.layout, self._pool)
-        if len(vectors) != len(images):
-            raise EncoderError(f"the model returns {len(vectors)} vectors for {len(images)} images; one each is needed")
-        return vectors
+        # Only these outputs are computed.
+        results = session.run(outputs, {self._signature.name: batch})
+        found = [pool(values, self._signature.layout, self._pool) for values in results]
+        for values in found:
+            if len(values) != len(images):
+                raise EncoderError(
+                    f"the model returns {len(values)} vectors for {len(images)} images; one each is needed"
+                )
+        return found
 
 
 def describe(path: Path) -> EncoderInfo:

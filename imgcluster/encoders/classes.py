@@ -1,4 +1,4 @@
-"""The words of the classes that an encoder was trained on, and of the categories that these belong to."""
+"""The classes that an encoder was trained on: the most probable ones of images, and the words for all."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from importlib.resources import files
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from imgcluster.types import ClassWords
+from imgcluster.types import TOP_CLASSES, ClassScores, ClassWords
 
-__all__ = ["IMAGENET_CLASSES", "imagenet_words"]
+__all__ = ["IMAGENET_CLASSES", "imagenet_words", "top_classes"]
 
 IMAGENET_CLASSES: Final = 1000
 
@@ -43,3 +44,17 @@ def imagenet_words() -> ClassWords:
         else:
             is_class[word] = False
     return ClassWords(words, covers, specificity, is_class)
+
+
+def top_classes(logits: npt.NDArray[np.float32]) -> ClassScores:
+    """Return the most probable classes of images and their probabilities: the softmax of all logits.
+
+    Args:
+        logits: ``float32 (n, classes)``; an image with values that are not finite has the probabilities 0.
+    """
+    finite = np.isfinite(logits).all(axis=1, keepdims=True)
+    logits = np.where(finite, logits, 0)
+    odds = np.exp((logits - logits.max(axis=1, keepdims=True)).astype(np.float64))
+    classes = np.argsort(-logits, axis=1, kind="stable")[:, :TOP_CLASSES]
+    probabilities = np.take_along_axis(odds / odds.sum(axis=1, keepdims=True), classes, axis=1) * finite
+    return ClassScores(classes.astype(np.int16), probabilities.astype(np.float32))
