@@ -178,13 +178,11 @@ class ClassWords:
         words: The w words.
         covers: Whether a word applies to a class, ``bool (w, classes)``.
         specificity: ``float64 (w,)`` in [0, 1].
-        is_class: Whether a word names classes, not a category, ``bool (w,)``.
     """
 
     words: tuple[str, ...]
     covers: npt.NDArray[np.bool_]
     specificity: npt.NDArray[np.float64]
-    is_class: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

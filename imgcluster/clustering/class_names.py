@@ -9,13 +9,11 @@ import numpy as np
 from imgcluster.clustering.suggested_names import distinct_names
 from imgcluster.types import ClassScores, ClassWords, Labels
 
-__all__ = ["CATEGORY_SUPPORT", "CLASS_SUPPORT", "CONTRAST", "suggest_class_names"]
+__all__ = ["CONTRAST", "SUPPORT", "suggest_class_names"]
 
-CATEGORY_SUPPORT: Final = 0.5
-"""The least support of a category's word in a cluster."""
-
-CLASS_SUPPORT: Final = 0.8
-"""The least support of a class: of a kind that it does not know, an encoder often recognizes one similar class."""
+SUPPORT: Final = (0.5, 0.8)
+"""A word needs as much support as it is specific, within these limits: of a kind that it does not know, an encoder
+often recognizes one similar class, so that a specific word needs more than a general one."""
 
 CONTRAST: Final = 2.0
 """The least ratio of a word's support inside a cluster to that outside."""
@@ -55,7 +53,7 @@ def suggest_class_names(scores: ClassScores, labels: Labels, classes: ClassWords
     # Rounded, so that the order of the images does not decide.
     inside = np.round(support[:count] / np.maximum(sizes, 1), 6)
     outside = np.round((support.sum(axis=0) - support[:count]) / np.maximum(len(labels) - sizes, 1), 6)
-    needed = np.where(classes.is_class, CLASS_SUPPORT, CATEGORY_SUPPORT)
-    clusters, candidates = np.nonzero((inside >= needed) & (inside >= CONTRAST * outside))
+    enough = inside >= np.clip(classes.specificity, *SUPPORT)
+    clusters, candidates = np.nonzero(enough & (inside >= CONTRAST * outside))
     values = np.round((inside - outside) * classes.specificity, 6)[clusters, candidates]
     return distinct_names(clusters, candidates, values)

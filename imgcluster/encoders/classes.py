@@ -35,15 +35,12 @@ def imagenet_words() -> ClassWords:
     index = [position[row[0]] for row in rows]
     covers = np.zeros((len(words), IMAGENET_CLASSES), dtype=np.bool_)
     specificity = np.ones(len(words))
-    is_class = np.ones(len(words), dtype=np.bool_)
     for number, (_, _, kinds, categories) in enumerate(rows):
         word = index[number]
         specificity[word] = min(specificity[word], 1 - math.log(int(kinds) + 1) / math.log(_NOUNS))
         if number < IMAGENET_CLASSES:
             covers[[word, *(index[int(row)] for row in categories.split())], number] = True
-        else:
-            is_class[word] = False
-    return ClassWords(words, covers, specificity, is_class)
+    return ClassWords(words, covers, specificity)
 
 
 def top_classes(logits: npt.NDArray[np.float32]) -> ClassScores:
