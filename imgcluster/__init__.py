@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from imgcluster.commands.compare import Comparison, compare
     from imgcluster.commands.compare_encoders import EncoderComparison, compare_encoders
     from imgcluster.commands.doctor import DoctorSummary, doctor
+    from imgcluster.commands.duplicates import DuplicatesSummary, duplicates
     from imgcluster.commands.embed import EmbedSummary, embed
     from imgcluster.commands.encode import Encoder
     from imgcluster.commands.encoder_files import (
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     )
     from imgcluster.options import ClusterOptions, EmbedOptions, EncoderOptions
     from imgcluster.progress import Progress
+    from imgcluster.workspace.table_columns import DuplicateRow
 
 _HOME: Final = {
     "__version__": "_version",
@@ -83,6 +85,9 @@ _HOME: Final = {
     "compare_encoders": "commands.compare_encoders",
     "DoctorSummary": "commands.doctor",
     "doctor": "commands.doctor",
+    "DuplicateRow": "workspace.table_columns",
+    "DuplicatesSummary": "commands.duplicates",
+    "duplicates": "commands.duplicates",
     "EmbedSummary": "commands.embed",
     "embed": "commands.embed",
     "EncoderEntry": "commands.encoders",
@@ -126,6 +131,8 @@ __all__ = [
     "Comparison",
     "DeviceError",
     "DoctorSummary",
+    "DuplicateRow",
+    "DuplicatesSummary",
     "EmbedOptions",
     "EmbedSummary",
     "Encoder",
@@ -158,6 +165,7 @@ __all__ = [
     "compare",
     "compare_encoders",
     "doctor",
+    "duplicates",
     "embed",
     "encoder_export",
     "encoder_import",

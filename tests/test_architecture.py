@@ -66,7 +66,17 @@ def found(wrong: Callable[[str, str], bool], *, at_once: bool = False) -> list[s
     return [f"{module}: {name}" for module, name in pairs if wrong(module, name)]
 
 
-STAGES = ("images", "encoders", "features", "clustering", "evaluation", "placement", "report", "workspace")
+STAGES = (
+    "images",
+    "encoders",
+    "features",
+    "copies",
+    "clustering",
+    "evaluation",
+    "placement",
+    "report",
+    "workspace",
+)
 BASE = ("fileio", "types", "errors", "progress", "options", "optional", "_version")
 # Later stages of an image's way that build on normalized features.
 ALLOWED = {("clustering", "features"), ("report", "features"), ("evaluation", "features")}

@@ -13,6 +13,7 @@ from imgcluster.cli import (
     cluster,
     compare,
     doctor,
+    duplicates,
     embed,
     encoders,
     evaluate,
@@ -48,6 +49,7 @@ app.command("import")(import_vectors.import_command)
 app.command("export")(export.export_command)
 app.command("search")(search.search_command)
 app.command("sort")(sort.sort_command)
+app.command("duplicates")(duplicates.duplicates_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("compare")(compare.compare_command)
 app.command("report")(report.report_command)

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imgcluster.commands.page import current_paths, with_normalized_lengths
-from imgcluster.commands.replace_results import read_placement
+from imgcluster.commands.page import with_normalized_lengths
+from imgcluster.commands.stored_images import read_images
 from imgcluster.commands.text import info_of, open_text, require_text
-from imgcluster.errors import UsageError, WorkspaceError
-from imgcluster.fileio.path_text import common_base, relative_path, to_text
+from imgcluster.errors import UsageError
+from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
-from imgcluster.progress import OnProgress, Progress, ignore_progress
+from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import encoder_identity
-from imgcluster.workspace.shards import load
 
 __all__ = ["FoundImage", "SearchSummary", "search"]
 
@@ -96,22 +95,17 @@ def search(
     workspace = Workspace(workspace)
     workspace.require_initialized()
     with workspace.locked() as manifest:
-        identity = encoder_identity(workspace, manifest)
+        encoder_identity(workspace, manifest)
         info = info_of(manifest)
         require_text(info.name)
-        on_progress(Progress("load", 0))
-        embeddings = load(workspace.embeddings, identity)
-        if not embeddings.locations:
-            raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
-        files = current_paths(embeddings.locations, read_placement(workspace, frozenset(embeddings.locations)))
+        images = read_images(workspace, manifest, on_progress)
         text = open_text(info, device=device, on_progress=on_progress)
         assert text is not None
-        vectors = with_normalized_lengths(embeddings, manifest, in_place=True).vectors
+        vectors = with_normalized_lengths(images.embeddings, manifest, in_place=True).vectors
         scores = vectors @ text.encode([query, *without]).T
     kept = (scores[:, :1] > scores[:, 1:]).all(axis=1)
     # Equal scores in the order of the paths.
     order = [index for index in np.argsort(-scores[:, 0], kind="stable").tolist() if kept[index]]
-    base = str(manifest["base"]) if "base" in manifest else common_base(list(embeddings.roots))
     return SearchSummary(
         workspace=to_text(workspace.path),
         encoder=info.name,
@@ -119,13 +113,13 @@ def search(
         without=without,
         images=len(kept),
         left_out=int((~kept).sum()),
-        base=base,
+        base=images.base,
         results=tuple(
             FoundImage(
                 rank=rank,
                 score=round(float(scores[index, 0]), 4),
-                path=relative_path(embeddings.locations[index], base),
-                file=to_text(files[index]),
+                path=images.paths[index],
+                file=to_text(images.files[index]),
             )
             for rank, index in enumerate(order[:limit], start=1)
         ),

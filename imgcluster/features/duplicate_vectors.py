@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,13 +41,13 @@ def count_distinct(vectors: Vectors, limit: int) -> int:
     return len(seen)
 
 
-def find_duplicates(vectors: Vectors) -> tuple[_Indices, _Indices]:
+def find_duplicates(vectors: npt.NDArray[Any]) -> tuple[_Indices, _Indices]:
     """Return the first row of each distinct vector, ascending, and for every row the number of its distinct vector."""
     numbers: dict[bytes, int] = {}
     copies = np.array([numbers.setdefault(digest, len(numbers)) for digest in vector_digests(vectors)], np.int64)
     return np.unique(copies, return_index=True)[1], copies
 
 
-def vector_digests(vectors: Vectors) -> Iterator[bytes]:
+def vector_digests(vectors: npt.NDArray[Any]) -> Iterator[bytes]:
     """Yield a digest of each vector: 16 bytes, faster than sorting rows, and small enough to keep all in memory."""
     return (blake2b((vector + 0.0).tobytes(), digest_size=16).digest() for vector in vectors)  # −0 equals 0

@@ -24,6 +24,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError, features
 from imgcluster.errors import one_line
 from imgcluster.images.exif import exif_of
 from imgcluster.images.formats import PILLOW_FORMATS
+from imgcluster.images.quality import contrast, sharpness
 from imgcluster.images.resize import prepare
 from imgcluster.optional import UnavailablePackage, import_optional
 from imgcluster.types import NO_EXIF, Exif, InputSpec, Pixels
@@ -56,7 +57,7 @@ _UPRIGHT: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# Brightness and color are sampled on this grid.
+# Brightness, color and contrast are sampled on this grid.
 _GRID: Final = (32, 32)
 
 
@@ -74,6 +75,8 @@ class Decoded:
         height: Height of the upright original, in pixels.
         brightness: Mean of the gray values, in [0, 1].
         color: Mean difference between the largest and the smallest of red, green and blue, in [0, 1]; 0 is gray.
+        contrast: See `quality.contrast`.
+        sharpness: See `quality.sharpness`.
         exif: Capture time, camera and orientation.
     """
 
@@ -82,6 +85,8 @@ class Decoded:
     height: int
     brightness: float
     color: float
+    contrast: float
+    sharpness: float
     exif: Exif = NO_EXIF
 
 
@@ -219,12 +224,16 @@ def _pixels(picture: Image.Image, spec: InputSpec, profile: bytes | None) -> Pix
     return np.asarray(picture, dtype=np.uint8).reshape(spec.height, spec.width, spec.channels)
 
 
-def _statistics(picture: Image.Image) -> tuple[float, float]:
-    """Return brightness and color from points on a grid; averaging whole images takes as long as decoding."""
+def _statistics(picture: Image.Image) -> tuple[float, float, float, float]:
+    """Return brightness, color, contrast and sharpness.
+
+    All but the last are from points on a grid; averaging whole images takes as long as decoding.
+    """
     sample = picture.resize(_GRID, Image.Resampling.NEAREST)
     gray = np.asarray(sample.convert("L"), dtype=np.float32)
     colors = np.asarray(sample.convert("RGB"), dtype=np.float32)
-    return float(gray.mean()) / 255, float((colors.max(axis=2) - colors.min(axis=2)).mean()) / 255
+    color = float((colors.max(axis=2) - colors.min(axis=2)).mean()) / 255
+    return float(gray.mean()) / 255, color, contrast(colors), sharpness(picture)
 
 
 def _orientation(image: Image.Image) -> int:

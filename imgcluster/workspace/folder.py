@@ -35,6 +35,7 @@ _OWN_NAMES: Final = (
     *(MARKER, ".lock", "manifest.json", "embeddings", "skipped.csv", "assignments.csv", "clusters.csv"),
     *("metrics.json", "confusion.csv", "confusion.png", "layers.parquet", "candidates.csv", "candidates.png"),
     *("report.html", "layout.parquet", "figures", "names.csv", "applied", "clusters", "outdated", "placed.jsonl"),
+    *("duplicates.csv", "signatures.parquet"),
     *("changes.csv", "decisions.json", "known_clusters.parquet"),
 )
 
@@ -202,6 +203,16 @@ class Workspace:
     def journal(self) -> Path:
         """Journal of the last placement."""
         return self.path / "placed.jsonl"
+
+    @property
+    def duplicates_table(self) -> Path:
+        """Table of exact copies and near-copies."""
+        return self.path / "duplicates.csv"
+
+    @property
+    def signatures(self) -> Path:
+        """Cached signatures of images, for `duplicates`."""
+        return self.path / "signatures.parquet"
 
     @property
     def figure_files(self) -> tuple[Path, ...]:

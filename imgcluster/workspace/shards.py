@@ -55,7 +55,7 @@ _SECONDS_PER_SHARD: Final = 60.0
 
 _NAME: Final = re.compile(r"shard-[0-9]{6,}\.parquet")
 _IDENTITY_KEY: Final = b"imgcluster.encoder"
-_STATISTICS: Final = ("brightness", "colour")
+_STATISTICS: Final = ("brightness", "colour", "contrast", "sharpness")
 _EXIF: Final = ("captured", "camera", "orientation")
 _SCORES: Final = ("classes", "probabilities")
 _TEXTS: Final = ("path", "root", "source", "captured", "camera")
@@ -76,6 +76,8 @@ class Row:
         embedding: ``float32 (embedding_size,)``.
         brightness: As in `decode.Decoded`; NaN if an older version did not measure it.
         color: Colorfulness, as in `decode.Decoded`; NaN if an older version did not measure it.
+        contrast: As in `decode.Decoded`; NaN if an older version did not measure it.
+        sharpness: As in `decode.Decoded`; NaN if it has no edges or an older version did not measure it.
         source: The folder that the user named.
         exif: Capture time, camera and orientation; older versions did not read them.
         scores: The k most probable classes, arrays of shape ``(k,)``; None for an encoder or an older version without.
@@ -91,6 +93,8 @@ class Row:
     embedding: npt.NDArray[np.float32]
     brightness: float = math.nan
     color: float = math.nan
+    contrast: float = math.nan
+    sharpness: float = math.nan
     source: str = ""
     exif: Exif = NO_EXIF
     scores: ClassScores | None = None
@@ -104,7 +108,7 @@ class Embeddings:
         locations: The n absolute paths, as texts.
         roots: The distinct folders that the user named, sorted.
         sizes: Width and height of the originals in pixels, ``int32 (n, 2)``.
-        statistics: Brightness and colorfulness, ``float32 (n, 2)``; NaN if not measured.
+        statistics: Brightness, colorfulness, contrast and sharpness, ``float32 (n, 4)``; NaN if not measured.
         exif: Capture time, camera and orientation of each image.
         vectors: ``float32 (n, embedding_size)``.
         fingerprint: A digest of all paths, contents and the encoder.
@@ -231,13 +235,14 @@ def load(folder: Path, identity: str) -> Embeddings:
 
     vectors: npt.NDArray[np.float32] | None = None
     sizes = np.zeros((len(newest), 2), dtype=np.int32)
-    statistics = np.full((len(newest), 2), np.nan, dtype=np.float32)
+    statistics = np.full((len(newest), len(_STATISTICS)), np.nan, dtype=np.float32)
     exif = [NO_EXIF] * len(newest)
     scores: ClassScores | None = None
     for shard, target in zip(shards, targets, strict=True):
         present = set(_schema(shard).names)
-        optional = [name for names in (_STATISTICS, _EXIF, _SCORES) if set(names) <= present for name in names]
-        table = _read(shard, ["width", "height", *optional, "embedding"])
+        measured = [name for name in _STATISTICS if name in present]
+        further = [name for names in (_EXIF, _SCORES) if set(names) <= present for name in names]
+        table = _read(shard, ["width", "height", *measured, *further, "embedding"])
         column = table.column("embedding").combine_chunks()
         values = column.flatten().to_numpy(zero_copy_only=False).reshape(len(table), -1)
         if vectors is None:
@@ -246,9 +251,8 @@ def load(folder: Path, identity: str) -> Embeddings:
         vectors[target[used]] = values[used]
         sizes[target[used], 0] = table.column("width").to_numpy()[used]
         sizes[target[used], 1] = table.column("height").to_numpy()[used]
-        if set(_STATISTICS) <= present:
-            for number, name in enumerate(_STATISTICS):
-                statistics[target[used], number] = table.column(name).to_numpy()[used]
+        for name in measured:
+            statistics[target[used], _STATISTICS.index(name)] = table.column(name).to_numpy()[used]
         for position, value in zip(target.tolist(), _exif_of(table), strict=True):
             if position >= 0:
                 exif[position] = value
@@ -324,6 +328,8 @@ class ShardWriter:
             "height": (pa.int32(), [row.height for row in rows]),
             "brightness": (pa.float32(), [row.brightness for row in rows]),
             "colour": (pa.float32(), [row.color for row in rows]),
+            "contrast": (pa.float32(), [row.contrast for row in rows]),
+            "sharpness": (pa.float32(), [row.sharpness for row in rows]),
             "source": (pa.string(), [row.source or row.root for row in rows]),
         }
         known: dict[str, tuple[Any, Any]] = {

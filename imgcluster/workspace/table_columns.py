@@ -14,9 +14,11 @@ __all__ = [
     "CANDIDATES",
     "CHANGES",
     "CLUSTERS",
+    "DUPLICATES",
     "PHOTOGRAPH",
     "SKIPPED",
     "ClusterRow",
+    "DuplicateRow",
     "row_of",
 ]
 
@@ -50,11 +52,42 @@ class ClusterRow:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class DuplicateRow:
+    """One row of ``duplicates.csv``.
+
+    Attributes:
+        group: The group's number, from 1.
+        path: The image.
+        kind: ``best``, or ``exact`` or ``near`` for a copy of the group's best image.
+        best: The path of the best image.
+        score: How much of their structure agrees, in [0, 1]; 1 for exact copies.
+        width: In pixels.
+        height: In pixels.
+        bytes: The size of the file.
+    """
+
+    group: int
+    path: str
+    kind: str
+    best: str
+    score: float
+    width: int
+    height: int
+    bytes: int
+
+    @property
+    def fields(self) -> tuple[Any, ...]:
+        """The values of the columns."""
+        return tuple(f"{value:.4f}" if isinstance(value, float) else value for value in dataclasses.astuple(self))
+
+
 SKIPPED: Final = ("path", "reason")
 # Followed by one column for each layer, of which `layer_0` is the finest, and by those of `PHOTOGRAPH`.
 ASSIGNMENTS: Final = ("path", "cluster", "confidence", "distance", "is_medoid", "runner_up")
 PHOTOGRAPH: Final = ("captured", "camera", "orientation")
 CLUSTERS: Final = tuple(field.name for field in dataclasses.fields(ClusterRow))
+DUPLICATES: Final = tuple(field.name for field in dataclasses.fields(DuplicateRow))
 # `came_from` and `went_to` are texts such as "3:45 7:2": clusters and numbers of images, the most first.
 CHANGES: Final = (
     *("cluster", "name", "change", "size_before", "size", "stayed", "new_images", "removed_images"),

@@ -102,6 +102,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> dic
         "embed texts": ["embed", str(folder / "in"), "--encoder", "clip-vit-b32", *texts],
         "search": ["search", "red", *texts],
         "sort": ["sort", "--into", str(folder / "groups.txt"), *texts],
+        "duplicates": ["duplicates", *where],
         "report": ["report", *where],
         "apply": ["apply", str(folder / "plan.json"), *where],
         "history": ["history", *where],

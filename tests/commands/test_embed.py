@@ -46,6 +46,7 @@ def test_every_image_becomes_a_row(pictures: Path, tmp_path: Path, tiny_encoder:
     assert sorted(stored(out)) == sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png"))
     table = pq.read_table(next((out / "embeddings").iterdir()), partitioning=None)
     names = ["path", "root", "size", "mtime_ns", "digest", "width", "height", "brightness", "colour"]
+    names += ["contrast", "sharpness"]
     assert table.column_names == [*names, "source", "captured", "camera", "orientation", "embedding"]
     assert str(table.schema.field("embedding").type) == "fixed_size_list<element: float not null>[48]" or str(
         table.schema.field("embedding").type

@@ -48,15 +48,17 @@ def make_row(path: str, *, content: int = 0, root: str = "/photos", size: int = 
         embedding=generator.normal(size=size).astype(np.float32),
         brightness=float(np.float32(content % 10 / 10)),
         color=float(np.float32(content % 7 / 7)),
+        contrast=float(np.float32(content % 5 / 5)),
+        sharpness=float(np.float32(content % 3 / 3)),
     )
 
 
 def remove_statistics(shard: Path) -> None:
-    """Rewrite a shard as by a version that did not measure brightness and colorfulness."""
+    """Rewrite a shard as by a version that measured no statistics."""
     import pyarrow.parquet as pq
 
     table = pq.read_table(shard, partitioning=None)
-    pq.write_table(table.drop_columns(["brightness", "colour"]), shard, compression="zstd")
+    pq.write_table(table.drop_columns(["brightness", "colour", "contrast", "sharpness"]), shard, compression="zstd")
 
 
 def write(folder: Path, rows: list[Row], *, identity: str = ENCODER, rows_per_shard: int = 100) -> None:
@@ -78,7 +80,9 @@ class TestRoundTrip:
         assert answer.sizes.dtype == np.int32
         assert answer.sizes.tolist() == [[row.width, row.height] for row in expected]
         assert answer.statistics.dtype == np.float32
-        assert answer.statistics.tolist() == [[row.brightness, row.color] for row in expected]
+        assert answer.statistics.tolist() == [
+            [row.brightness, row.color, row.contrast, row.sharpness] for row in expected
+        ]
         assert answer.roots == ("/photos",)
 
     def test_extreme_numbers_are_read_back_exactly(self, tmp_path: Path) -> None:
@@ -111,10 +115,11 @@ class TestRoundTrip:
 
         write(tmp_path, [make_row("a")])
         schema = pq.read_schema(all_shards(tmp_path)[0])
-        facts = ["path", "root", "size", "mtime_ns", "digest", "width", "height", "brightness", "colour", "source"]
-        assert schema.names == [*facts, "captured", "camera", "orientation", "embedding"]
+        facts = ["path", "root", "size", "mtime_ns", "digest", "width", "height"]
+        statistics = ["brightness", "colour", "contrast", "sharpness"]
+        assert schema.names == [*facts, *statistics, "source", "captured", "camera", "orientation", "embedding"]
         assert [field.name for field in schema if field.nullable] == ["captured", "camera", "orientation"]
-        assert schema.field("brightness").type == schema.field("colour").type == pa.float32()
+        assert {schema.field(name).type for name in statistics} == {pa.float32()}
         assert schema.field("embedding").type == pa.list_(pa.float32(), 4)
         assert schema.field("digest").type == pa.binary(16)
 
@@ -260,7 +265,7 @@ class TestOlderShards:
         answer = load(tmp_path, ENCODER)
         assert answer.locations == ["/photos/a", "/photos/b", "/photos/c"]
         assert np.isnan(answer.statistics[[0, 2]]).all()
-        assert answer.statistics[1].tolist() == pytest.approx([0.2, 2 / 7])
+        assert answer.statistics[1].tolist() == pytest.approx([0.2, 2 / 7, 0.4, 2 / 3])
         assert answer.sizes.tolist() == [[641, 481], [642, 482], [643, 483]]
         assert np.isfinite(answer.vectors).all()
 
@@ -280,15 +285,17 @@ class TestOlderShards:
         write(tmp_path / "new", rows)
         answer = load(tmp_path / "new", ENCODER)
         assert np.isnan(answer.statistics[0]).all()
-        assert answer.statistics[1].tolist() == pytest.approx([0.2, 2 / 7])
+        assert answer.statistics[1].tolist() == pytest.approx([0.2, 2 / 7, 0.4, 2 / 3])
 
-    def test_one_statistic_alone_is_ignored(self, tmp_path: Path) -> None:
+    def test_statistics_that_are_missing_alone_are_nan(self, tmp_path: Path) -> None:
         import pyarrow.parquet as pq
 
         write(tmp_path, [make_row("a", content=1)])
         (shard,) = all_shards(tmp_path)
-        pq.write_table(pq.read_table(shard, partitioning=None).drop_columns(["colour"]), shard)
-        assert np.isnan(load(tmp_path, ENCODER).statistics).all()
+        pq.write_table(pq.read_table(shard, partitioning=None).drop_columns(["contrast", "sharpness"]), shard)
+        (row,) = load(tmp_path, ENCODER).statistics
+        assert row[:2].tolist() == pytest.approx([0.1, 1 / 7])
+        assert np.isnan(row[2:]).all()
 
 
 READERS: list[Callable[[Path], object]] = [

@@ -1,0 +1,55 @@
+"""The command `duplicates`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgcluster.cli.command import Workspace, command
+from imgcluster.cli.console import ROWS, counted, echo, new_table, plain, print_table
+from imgcluster.cli.screen import Screen
+from imgcluster.options import DEFAULT_WORKSPACE
+
+if TYPE_CHECKING:
+    from imgcluster.commands.duplicates import DuplicatesSummary
+
+__all__ = ["duplicates_command"]
+
+
+@command()
+def duplicates_command(
+    screen: Screen,
+    exact: Annotated[bool, typer.Option("--exact", help="Only exact copies; no image is read.")] = False,
+    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+) -> None:
+    """Find exact copies and near-copies: another size, quality, format, crop or color of the same picture."""
+    from imgcluster.commands.duplicates import duplicates
+
+    with screen.progress() as on_progress:
+        summary = duplicates(workspace=workspace, exact=exact, on_progress=on_progress)
+    screen.show(summary, _show)
+
+
+def _show(summary: DuplicatesSummary) -> None:
+    table = new_table("group", "kind", "score", "size", "bytes", "image", right=("group", "score", "bytes"))
+    for row in summary.duplicates[:ROWS]:
+        score = "" if row.kind == "best" else f"{row.score:.2f}"
+        size = f"{row.width}×{row.height}"
+        table.add_row(str(row.group), row.kind, score, size, f"{row.bytes:,}", plain(row.path))
+    if summary.duplicates:
+        print_table(table)
+    if len(summary.duplicates) > ROWS:
+        echo(f"… and {len(summary.duplicates) - ROWS:,} more in {summary.table}.")
+    kinds = [(summary.exact, "exact copies", "exact copy"), (summary.near, "near-copies", "near-copy")]
+    copies = " and ".join(f"{count:,} {one if count == 1 else many}" for count, many, one in kinds if count)
+    of = f"{counted(summary.groups, 'group')} among {counted(summary.images, 'image')}"
+    echo(f"Found {copies} in {of}, {summary.bytes / 1e6:,.1f} MB." if copies else f"Found no copies: {of}.")
+    if summary.not_compared:
+        echo(
+            f"{counted(summary.not_compared, 'image')} not compared, because the files are missing or have changed: "
+            "run imgcluster embed again."
+        )
+    if copies:
+        echo(f"No file was changed. Table: {summary.table}")

@@ -1,0 +1,94 @@
+"""The signatures of a workspace's images: from its cache, or computed from the files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from imgcluster.copies.signatures import COLOR_SIDE, SIDE, SIGNATURE_SPEC, Signatures, signature
+from imgcluster.fileio.path_text import to_text
+from imgcluster.images.decode import quiet_decoders
+from imgcluster.images.find import FoundFile
+from imgcluster.images.load import Loaded, default_workers, in_order, read_image
+from imgcluster.progress import OnProgress, Progress
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.shards import DIGEST_BYTES
+from imgcluster.workspace.signature_cache import StoredSignature, read_signatures, write_signatures
+
+__all__ = ["content_digests", "load_signatures"]
+
+_SHAPES = (SIDE, SIDE), (COLOR_SIDE, COLOR_SIDE, 2)
+
+
+def load_signatures(
+    workspace: Workspace,
+    digests: Sequence[bytes],
+    files: Sequence[Sequence[Path]],
+    sizes: npt.NDArray[np.int32],
+    on_progress: OnProgress,
+) -> tuple[Signatures, npt.NDArray[np.int64]]:
+    """Return the signatures of images, and the positions of those that have one, ``int64 (m,)``.
+
+    An image has none if all its files are missing, or have changed since they were embedded.
+
+    Args:
+        workspace: The workspace, locked.
+        digests: Of each image's files, all different.
+        files: Where the files with each content are now.
+        sizes: Width and height of each original, ``int32 (n, 2)``.
+        on_progress: Called with each step.
+    """
+    stored = read_signatures(workspace.signatures, _SHAPES)
+    missing = [position for position, digest in enumerate(digests) if digest not in stored]
+    found = {digest: stored[digest] for digest in digests if digest in stored}
+    with quiet_decoders():
+
+        def read(position: int) -> StoredSignature | None:
+            copies = (_read(file, digests[position]) for file in files[position])
+            return next((one for one in copies if one is not None), None)
+
+        for done, (position, one) in enumerate(in_order(read, missing, default_workers()), start=1):
+            if one is not None:
+                found[digests[position]] = one
+            on_progress(Progress("signatures", done, len(missing)))
+    if found.keys() != stored.keys():
+        write_signatures(workspace.signatures, found)
+    rows = np.array([position for position, digest in enumerate(digests) if digest in found], np.int64)
+    chosen = [found[digests[position]] for position in rows]
+    gray = np.array([one for one, _ in chosen], np.uint8).reshape(-1, *_SHAPES[0])
+    color = np.array([one for _, one in chosen], np.uint8).reshape(-1, *_SHAPES[1])
+    return Signatures(gray, color, sizes[rows]), rows
+
+
+def content_digests(files: Sequence[Path], on_progress: OnProgress) -> list[bytes]:
+    """Return the BLAKE2b-128 of each file; for a missing one, that of its path, which equals no other."""
+    digests = []
+    for done, (_, digest) in enumerate(in_order(_digest, files, default_workers()), start=1):
+        digests.append(digest)
+        on_progress(Progress("signatures", done, len(files)))
+    return digests
+
+
+def _digest(file: Path) -> bytes:
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    try:
+        with file.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+    except OSError:
+        digest = hashlib.blake2b(b"no file: " + os.fsencode(file), digest_size=DIGEST_BYTES)
+    return digest.digest()
+
+
+def _read(file: Path, digest: bytes) -> StoredSignature | None:
+    try:
+        size = os.stat(file).st_size
+    except OSError:
+        return None
+    loaded = read_image(FoundFile(to_text(file.parent), to_text(file.name), size, 0), SIGNATURE_SPEC)
+    return signature(loaded.image.pixels) if isinstance(loaded, Loaded) and loaded.digest == digest else None

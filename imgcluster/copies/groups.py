@@ -1,0 +1,127 @@
+"""Groups of copies around a best image, without chaining: every member is a near-copy of the best one itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from imgcluster.types import Labels
+
+__all__ = ["Group", "best_first", "group_around_best", "propose_pairs"]
+
+_Pairs = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A best image and its copies, the best of them first, each with its score."""
+
+    best: int
+    members: tuple[int, ...]
+    scores: tuple[float, ...]
+
+
+def best_first(
+    pixels: npt.NDArray[np.int64],
+    file_sizes: npt.NDArray[np.int64],
+    sharpness: npt.NDArray[np.float32],
+    times: npt.NDArray[np.int64],
+    paths: Sequence[str],
+) -> npt.NDArray[np.int64]:
+    """Return the rank of each image, 0 being the best: most pixels, least compression, sharpest, oldest.
+
+    Args:
+        pixels: Width times height, ``int64 (n,)``.
+        file_sizes: In bytes, ``int64 (n,)``; more bytes per pixel are less compression.
+        sharpness: ``float32 (n,)``; NaN if it is not known.
+        times: When the file was changed, ``int64 (n,)``.
+        paths: The last resort, for equal files.
+    """
+    names = np.argsort(np.argsort(np.array(paths, dtype=object), kind="stable"), kind="stable")
+    order = np.lexsort((names, times, -np.nan_to_num(sharpness, nan=-np.inf), -file_sizes, -pixels))
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(len(order))
+    return ranks
+
+
+def propose_pairs(neighbors: Sequence[npt.NDArray[np.int64]]) -> _Pairs:
+    """Return the distinct pairs (smaller index first) of images and their neighbors, ``int64 (p, 2)``.
+
+    Args:
+        neighbors: Neighbors of all images, each ``int64 (n, k)``.
+    """
+    pairs = [
+        np.stack([np.repeat(np.arange(len(found)), found.shape[1]), found.ravel()], axis=1)
+        for found in neighbors
+        if found.size
+    ]
+    if not pairs:
+        return np.empty((0, 2), np.int64)
+    every = np.sort(np.concatenate(pairs), axis=1)
+    return np.asarray(np.unique(every[every[:, 0] != every[:, 1]], axis=0), np.int64)
+
+
+def group_around_best(
+    ranks: npt.NDArray[np.int64],
+    pairs: _Pairs,
+    compare: Callable[[_Pairs], npt.NDArray[np.float32]],
+    threshold: float,
+) -> list[Group]:
+    """Return the groups with at least two images, those of the best-ranked images first.
+
+    The best image of everything that is connected by near-copies takes its own near-copies; the best of what is left
+    takes its own, and so on.
+
+    Args:
+        ranks: The rank of each image, ``int64 (n,)``; 0 is the best.
+        pairs: Images that may be copies, ``int64 (p, 2)``.
+        compare: Returns the scores of pairs, ``float32 (p,)``.
+        threshold: The least score of a near-copy.
+    """
+    scores: dict[tuple[int, int], float] = {}
+
+    def score(wanted: list[tuple[int, int]]) -> None:
+        new = [pair for pair in dict.fromkeys(wanted) if pair not in scores]
+        if new:
+            scores.update(zip(new, compare(np.array(new, np.int64)).tolist(), strict=True))
+
+    score([(int(one), int(other)) for one, other in pairs])
+    linked = np.array([pair for pair, value in scores.items() if value >= threshold], np.int64).reshape(-1, 2)
+    rest = [sorted(members, key=ranks.__getitem__) for members in _components(linked, len(ranks))]
+    groups = []
+    while rest:
+        score([_pair(members[0], other) for members in rest for other in members[1:]])
+        left = []
+        for best, *others in rest:
+            values = {other: scores[_pair(best, other)] for other in others}
+            copies = [other for other in others if values[other] >= threshold]
+            if copies:
+                groups.append(Group(best, tuple(copies), tuple(values[other] for other in copies)))
+            unlike = [other for other in others if values[other] < threshold]
+            if len(unlike) > 1:
+                left.append(unlike)
+        rest = left
+    return sorted(groups, key=lambda group: int(ranks[group.best]))
+
+
+def _pair(one: int, other: int) -> tuple[int, int]:
+    return (one, other) if one < other else (other, one)
+
+
+def _components(links: _Pairs, count: int) -> list[list[int]]:
+    """Return the connected images of each component with more than one."""
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    if not len(links):
+        return []
+    graph = csr_matrix((np.ones(len(links), np.int8), (links[:, 0], links[:, 1])), shape=(count, count))
+    labels: Labels = np.asarray(connected_components(graph, directed=False)[1], np.int64)
+    involved = np.unique(links)
+    members: dict[int, list[int]] = {}
+    for image in involved.tolist():
+        members.setdefault(int(labels[image]), []).append(image)
+    return list(members.values())
