@@ -1,4 +1,4 @@
-"""Suggested names of clusters on the photo-sets and, with other numbers of clusters, on the 900 photographs.
+"""Suggested names of clusters on each of the photo-sets, on the 900 photographs, and on all of them together.
 
 The rule was fixed on `TUNED`. With a folder as argument, a contact sheet of each named cluster is written there, to
 judge the names by.
@@ -6,11 +6,11 @@ judge the names by.
 
 from __future__ import annotations
 
-import csv
 import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 import imgcluster
@@ -22,29 +22,35 @@ COLUMNS, ROWS, SIDE = 8, 5, 120
 
 def main(sheets: Path | None = None) -> None:
     print(machine())
-    folders = [*sorted((data_folder() / "photo-sets").iterdir()), data_folder() / "photos"]
-    for folder in folders:
+    photos = data_folder() / "photos"
+    sets = [*sorted((data_folder() / "photo-sets").iterdir()), photos]
+    for folder in sets:
         kinds = sum(entry.is_dir() for entry in folder.iterdir())
-        with tempfile.TemporaryDirectory() as workspace:
-            imgcluster.embed([folder], workspace=workspace)
-            for k in (None, kinds, 2 * kinds):
-                result = imgcluster.cluster(workspace=workspace, k=k, place="none")
-                named = {row.cluster: row.suggested_name for row in result.clusters if row.suggested_name}
-                title = f"{folder.name}{' (tuned on)' if folder.name in TUNED else ''}, k {k or 'estimated'}"
-                print(f"\n{title}: {len(named)} of {len(result.clusters)} clusters have a name")
-                for row in result.clusters:
-                    if row.suggested_name:
-                        print(f"  {row.cluster:3} {row.size:4} images  {row.suggested_name}")
-                if sheets:
-                    _write_sheets(sheets / f"{folder.name}-{k or 'estimated'}", folder, Path(workspace), named)
+        title = f"{folder.name} (tuned on)" if folder.name in TUNED else folder.name
+        _print_names(title, [folder], (None, kinds, 2 * kinds), sheets)
+    _print_names("all together", sets, (20, 60), sheets)
 
 
-def _write_sheets(target: Path, folder: Path, workspace: Path, named: dict[int, str]) -> None:
+def _print_names(title: str, folders: list[Path], ks: tuple[int | None, ...], sheets: Path | None) -> None:
+    with tempfile.TemporaryDirectory() as workspace:
+        imgcluster.embed(folders, workspace=workspace)
+        for k in ks:
+            result = imgcluster.cluster(workspace=workspace, k=k, place="none")
+            named = {row.cluster: row.suggested_name for row in result.clusters if row.suggested_name}
+            print(f"\n{title}, k {k or 'estimated'}: {len(named)} of {len(result.clusters)} clusters have a name")
+            for row in result.clusters:
+                if row.suggested_name:
+                    print(f"  {row.cluster:3} {row.size:4} images  {row.suggested_name}")
+            if sheets:
+                _write_sheets(sheets / f"{title}-{k or 'estimated'}", workspace, named)
+
+
+def _write_sheets(target: Path, workspace: str, named: dict[int, str]) -> None:
     target.mkdir(parents=True, exist_ok=True)
-    with (workspace / "assignments.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    images = imgcluster.load(workspace)
+    assert images.labels is not None
     for number, name in named.items():
-        members = [folder / row["path"] for row in rows if int(row["cluster"]) == number]
+        members = [images.files[row] for row in np.flatnonzero(images.labels == number)]
         # Evenly spread over the members, not the most typical ones.
         shown = members[:: max(1, len(members) // (COLUMNS * ROWS))][: COLUMNS * ROWS]
         sheet = Image.new("RGB", (COLUMNS * SIDE, ROWS * SIDE), "white")

@@ -9,7 +9,7 @@ import numpy as np
 from imgcluster.clustering.suggested_names import distinct_names
 from imgcluster.types import ClassScores, ClassWords, Labels
 
-__all__ = ["CONTRAST", "SUPPORT", "suggest_class_names"]
+__all__ = ["CONTRAST", "SMALLEST", "SUPPORT", "suggest_class_names"]
 
 SUPPORT: Final = (0.5, 0.8)
 """A word needs as much support as it is specific, within these limits: of a kind that it does not know, an encoder
@@ -17,6 +17,9 @@ often recognizes one similar class, so that a specific word needs more than a ge
 
 CONTRAST: Final = 2.0
 """The least ratio of a word's support inside a cluster to that outside."""
+
+SMALLEST: Final = 5
+"""The least number of images of a cluster that gets a name: fewer can support a word by chance."""
 
 _ROWS: Final = 4096
 
@@ -53,7 +56,7 @@ def suggest_class_names(scores: ClassScores, labels: Labels, classes: ClassWords
     # Rounded, so that the order of the images does not decide.
     inside = np.round(support[:count] / np.maximum(sizes, 1), 6)
     outside = np.round((support.sum(axis=0) - support[:count]) / np.maximum(len(labels) - sizes, 1), 6)
-    enough = inside >= np.clip(classes.specificity, *SUPPORT)
+    enough = (sizes >= SMALLEST) & (inside >= np.clip(classes.specificity, *SUPPORT))
     clusters, candidates = np.nonzero(enough & (inside >= CONTRAST * outside))
     values = np.round((inside - outside) * classes.specificity, 6)[clusters, candidates]
     return distinct_names(clusters, candidates, values)
