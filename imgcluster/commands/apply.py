@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from imgcluster.clustering.split import split_vectors
 from imgcluster.commands.confusion import Confusion, read_confusion, write_confusion
+from imgcluster.commands.last_clustering import placed_names
 from imgcluster.commands.numbering import Earlier, read_earlier, write_earlier
 from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.steps import changing_results, recover, relocate_placed, rewrite_page
@@ -205,7 +206,8 @@ def _publish(
     decided = {before.paths[row]: key for row, key in earlier.decided.items()}
     decisions = decisions_after(earlier.decisions, before.names, after, images, decided)
     with changing_results(workspace, "apply", summary, metrics):
-        moved = relocate_placed(workspace, before, labels, after.names, embeddings.companions, "place", on_progress)
+        names = placed_names(metrics["options"], map(row_of, tables.clusters))
+        moved = relocate_placed(workspace, before, labels, names, embeddings.companions, "place", on_progress)
         write_table(workspace.assignments, tables.assignment_columns, tables.assignments())
         write_table(
             workspace.clusters_table,
