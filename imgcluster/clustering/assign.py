@@ -20,7 +20,7 @@ _Rows = npt.NDArray[np.int64]
 _NEW_SHARE: Final = 0.3
 _SMALLEST_KIND: Final = 5
 # Intercept and slope of the logarithmic odds of the right cluster by the margin. All three: benchmarks/assign.py.
-_ODDS: Final = (-0.9, 4.1)
+_ODDS: Final = (-1.0, 4.4)
 
 
 def assign_new(neighborhood: Neighborhood, labels: Labels, new: npt.NDArray[np.bool_]) -> Layer:
@@ -83,9 +83,7 @@ def _unlike_all(neighborhood: Neighborhood, new: npt.NDArray[np.bool_]) -> npt.N
     return unlike & (neighborhood.group_sizes(unlike) >= _SMALLEST_KIND)
 
 
-def _like_unclustered(
-    neighborhood: Neighborhood, known: Labels, new: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.bool_]:
+def _like_unclustered(neighborhood: Neighborhood, known: Labels, new: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Return which new images are nearer to the earlier images of no cluster than to those of clusters."""
     return new & (neighborhood.shares(~new & (known < 0)) > neighborhood.shares(known >= 0))
 

@@ -77,7 +77,9 @@ class Neighborhood:
         return sizes
 
 
-def find_neighborhood(vectors: Vectors, requested: _Mask, labels: Labels, order: _Rows, *, seed: int = 0) -> Neighborhood:
+def find_neighborhood(
+    vectors: Vectors, requested: _Mask, labels: Labels, order: _Rows, *, seed: int = 0
+) -> Neighborhood:
     """Return a map of all requested images among the others, or among a sample of these in a large collection.
 
     Args:
