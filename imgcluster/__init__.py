@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from imgcluster.commands.history import HistorySummary, history
     from imgcluster.commands.import_vectors import ImportSummary, import_vectors
     from imgcluster.commands.load import Collection, load
+    from imgcluster.commands.outliers import OutliersSummary, outliers
     from imgcluster.commands.report import ReportSummary, report_page
     from imgcluster.commands.run import RunSummary, run
     from imgcluster.commands.search import SearchSummary, search
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     )
     from imgcluster.options import ClusterOptions, EmbedOptions, EncoderOptions
     from imgcluster.progress import Progress
-    from imgcluster.workspace.table_columns import DuplicateRow
+    from imgcluster.workspace.table_columns import DuplicateRow, OutlierRow
 
 _HOME: Final = {
     "__version__": "_version",
@@ -112,6 +113,9 @@ _HOME: Final = {
     "report_page": "commands.report",
     "RunSummary": "commands.run",
     "run": "commands.run",
+    "OutlierRow": "workspace.table_columns",
+    "OutliersSummary": "commands.outliers",
+    "outliers": "commands.outliers",
     "SearchSummary": "commands.search",
     "search": "commands.search",
     "SortSummary": "commands.sort",
@@ -148,6 +152,8 @@ __all__ = [
     "ImgclusterError",
     "ImportSummary",
     "NoImagesError",
+    "OutlierRow",
+    "OutliersSummary",
     "PlacementError",
     "PlanError",
     "Progress",
@@ -178,6 +184,7 @@ __all__ = [
     "history",
     "import_vectors",
     "load",
+    "outliers",
     "report_page",
     "run",
     "search",

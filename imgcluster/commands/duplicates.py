@@ -12,7 +12,7 @@ import numpy.typing as npt
 from imgcluster.commands.signatures import content_digests, load_signatures
 from imgcluster.commands.steps import rewrite_page
 from imgcluster.commands.stopwatch import Stopwatch
-from imgcluster.commands.stored_images import StoredImages, read_images
+from imgcluster.commands.stored_images import StoredImages, current_results, read_images
 from imgcluster.copies.groups import Group, best_first, group_around_best, propose_pairs
 from imgcluster.copies.near_copies import NEAR_COPY, agreement
 from imgcluster.copies.signatures import orientation_invariants
@@ -26,7 +26,7 @@ from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Vectors
 from imgcluster.workspace.files import FileFacts, read_file_facts
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import IMPORTED, encoder_identity, encoder_metric, read_results
+from imgcluster.workspace.results import IMPORTED, encoder_identity, encoder_metric
 from imgcluster.workspace.table_columns import DUPLICATES, DuplicateRow
 
 __all__ = ["DuplicatesSummary", "duplicates"]
@@ -51,7 +51,7 @@ class DuplicatesSummary:
         threshold: The least score of a near-copy.
         duplicates: The rows of ``duplicates.csv``.
         table: The table.
-        report: The page; empty if nothing is clustered yet.
+        report: The page; empty without a clustering of these images.
         seconds: Wall-clock time.
     """
 
@@ -104,8 +104,9 @@ def duplicates(
         rows = tuple(_rows(contents.with_exact_copies(groups), contents))
         write_table(workspace.duplicates_table, DUPLICATES, (row.fields for row in rows))
         report = ""
-        if workspace.metrics.exists():
-            rewrite_page(workspace, read_results(workspace, manifest), on_progress)
+        results = current_results(workspace, images.embeddings)
+        if results is not None:
+            rewrite_page(workspace, results, on_progress)
             report = to_text(workspace.report)
     copies = [row for row in rows if row.kind != "best"]
     return DuplicatesSummary(

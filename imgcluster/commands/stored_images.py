@@ -12,10 +12,10 @@ from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.path_text import common_base, relative_path
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import encoder_identity
+from imgcluster.workspace.results import Results, encoder_identity, read_tables
 from imgcluster.workspace.shards import Embeddings, load
 
-__all__ = ["StoredImages", "read_images"]
+__all__ = ["StoredImages", "current_results", "read_images"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +53,11 @@ def read_images(workspace: Workspace, manifest: dict[str, Any], on_progress: OnP
         paths=[relative_path(location, base) for location in embeddings.locations],
         files=current_paths(embeddings.locations, read_placement(workspace, frozenset(embeddings.locations))),
     )
+
+
+def current_results(workspace: Workspace, embeddings: Embeddings) -> Results | None:
+    """Return the clustering of these embeddings; None if there is none, or they have changed since."""
+    if not workspace.metrics.exists():
+        return None
+    metrics = workspace.read_metrics()
+    return read_tables(workspace, metrics) if metrics.get("fingerprint") == embeddings.fingerprint else None
