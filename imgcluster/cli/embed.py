@@ -47,11 +47,12 @@ def show_embed(summary: EmbedSummary) -> None:
         f"Embedded {counted(done, 'image')} with encoder {summary.encoder} on {summary.device.upper()} "
         f"({summary.seconds:.1f} s{rate})."
     )
-    if summary.embedded != done or summary.vanished:
+    if summary.embedded != done or summary.vanished or summary.renamed:
         parts = (
             (summary.new, "new"),
             (summary.changed, "changed"),
             (summary.unchanged, "unchanged"),
+            (summary.renamed, "renamed"),
             (summary.vanished, "removed because they no longer exist or are excluded"),
         )
         counts = ", ".join(f"{count:,} {word}" for count, word in parts if count)

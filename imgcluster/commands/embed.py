@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from imgcluster._version import versions
 from imgcluster.commands.embed_run import EmbedRun
-from imgcluster.commands.replace_results import read_placement, require_not_moved, return_interrupted_move
+from imgcluster.commands.replace_results import current_files, read_placement, return_interrupted_move
 from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.encoders import Encoder
@@ -21,7 +22,7 @@ from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import read_table, write_table
 from imgcluster.fileio.path_text import absolute_path, common_base, from_text, join, relative_path, to_text
 from imgcluster.images.decode import quiet_decoders
-from imgcluster.images.find import Finder, Scope, UnreadablePath
+from imgcluster.images.find import Finder, FoundFile, Scope, UnreadablePath
 from imgcluster.images.load import default_workers
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, with_changes
 from imgcluster.progress import OnProgress, ignore_progress
@@ -50,6 +51,7 @@ class EmbedSummary:
         changed: Embedded again because their content changed.
         unchanged: Not changed since they were embedded.
         vanished: Removed because their file no longer exists in `paths` or is excluded now.
+        renamed: Stored under another path than before, without being embedded again.
         ignored: Files that are not images.
         roots: The folders that contain the workspace's images.
         seconds: Wall-clock time.
@@ -68,6 +70,7 @@ class EmbedSummary:
     changed: int
     unchanged: int
     vanished: int
+    renamed: int
     ignored: int
     roots: tuple[str, ...]
     seconds: float
@@ -82,6 +85,7 @@ def embed(
     workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
     files: Sequence[str | os.PathLike[str]] = (),
     options: EmbedOptions | None = None,
+    moved: Mapping[str, str] | None = None,
     on_progress: OnProgress = ignore_progress,
     **changes: Any,
 ) -> EmbedSummary:
@@ -89,20 +93,23 @@ def embed(
 
     An image is unchanged if its size and modification time, or its content, are. Images that no longer exist in
     `paths` are removed from the workspace; images under other paths stay. The results of an earlier clustering stay
-    until `assign` or `cluster` changes them.
+    until `assign` or `cluster` changes them. Images of known content under a new path are not embedded again. Images
+    that ``--place move`` moved stay in the workspace until they are removed from their new folders.
 
     Args:
         paths: A folder or file, or several. Folders are searched recursively, in sorted order.
         workspace: The workspace folder; it is created if it is missing.
         files: Further files; missing ones are skipped.
         options: See `EmbedOptions`.
+        moved: Where the files are that ``--place move`` moved, by their original paths, as absolute texts; by default
+            as the workspace records.
         on_progress: Called with each step.
         **changes: Single fields of `EmbedOptions`, as in ``embed("photos", device="cpu")``.
 
     Raises:
         UsageError: A path is missing, or an option is not allowed.
         NoImagesError: `paths` contain no readable image; the workspace is unchanged.
-        WorkspaceError: The workspace is locked, another folder, made with another encoder, or contains moved originals.
+        WorkspaceError: The workspace is locked, another folder, or made with another encoder.
         EncoderError: The encoder cannot be used.
         DeviceError: The requested device is not available.
     """
@@ -127,13 +134,18 @@ def embed(
     with workspace.locked() as manifest:
         manifest = recover(workspace, manifest, on_progress=on_progress)
         journal, _ = return_interrupted_move(workspace, read_placement(workspace))
-        require_not_moved(workspace, journal)
         _refuse_other_encoder(workspace, manifest, model, chosen.fresh)
         update = _WorkspaceUpdate(
             workspace, manifest, model, finder.roots(), requested, _digest(files), fresh=chosen.fresh
         )
         run = EmbedRun(
-            update.index, update.writer, model, batch_size=chosen.batch_size, base=update.base, begin=update.begin
+            update.index,
+            update.writer,
+            model,
+            batch_size=chosen.batch_size,
+            base=update.base,
+            begin=update.begin,
+            moved=_moved_files(current_files(journal) if moved is None else moved, manifest),
         )
         try:
             with quiet_decoders():
@@ -144,18 +156,7 @@ def embed(
                 update.writer.flush()
             raise
         watch.lap("embed")
-        encoder_options = asdict(chosen.encoder_options)
-        record = {
-            "device_asked": chosen.device,
-            "precision_asked": chosen.precision,
-            "batch_size": chosen.batch_size,
-            "workers": workers,
-            "exclude": list(chosen.exclude),
-            "recursive": chosen.recursive,
-            "listed": len(files),
-            "options": {key: value for key, value in encoder_options.items() if value is not None},
-        }
-        return update.finish(run, finder.scope(), watch, record)
+        return update.finish(run, finder.scope(), watch, _record(chosen, workers, len(files)))
 
 
 class _WorkspaceUpdate:
@@ -225,7 +226,9 @@ class _WorkspaceUpdate:
             raise _no_images(run, self._requested)
         # Images in a folder that is not readable now may still exist.
         unreadable = [entry for entry, _ in run.skipped if isinstance(entry, UnreadablePath)]
-        vanished = self.index.drop_unseen(scope.without(entry.location for entry in unreadable if entry.is_folder))
+        dropped = self.index.drop_unseen(scope.without(entry.location for entry in unreadable if entry.is_folder))
+        renamed = (Counter(dropped) & Counter(run.reused)).total()
+        new, vanished = run.new - renamed, len(dropped) - renamed
         if self.index.has_outdated_rows:
             self.begin()
         # New rows must be on disk before those they replace are removed.
@@ -248,10 +251,11 @@ class _WorkspaceUpdate:
             found=current.images + len(skipped),
             embedded=current.images,
             skipped=len(skipped),
-            new=run.new,
+            new=new,
             changed=run.changed,
             unchanged=run.unchanged,
             vanished=vanished,
+            renamed=renamed,
             ignored=run.ignored,
             roots=tuple(roots),
             seconds=seconds,
@@ -259,7 +263,7 @@ class _WorkspaceUpdate:
             passed_over=self._model.rejected_devices,
             notes=self._model.notes,
         )
-        recorded = ("device", "new", "changed", "unchanged", "vanished", "ignored")
+        recorded = ("device", "new", "changed", "unchanged", "vanished", "renamed", "ignored")
         record = {
             **versions(),
             "state": "embedded",
@@ -278,7 +282,8 @@ class _WorkspaceUpdate:
         manifest = {key: value for key, value in self._workspace.manifest.items() if key != "fresh"}
         self._workspace.write_manifest(manifest | record)
         if self._begun:
-            begin_state(self._workspace, "embed", f"{run.new} new, {run.changed} changed, {vanished} removed")
+            renames = f", {renamed} renamed" if renamed else ""
+            begin_state(self._workspace, "embed", f"{new} new, {run.changed} changed, {vanished} removed{renames}")
         return summary
 
     def _all_skipped(self, run: EmbedRun, scope: Scope) -> tuple[dict[str, str], set[str]]:
@@ -298,6 +303,35 @@ class _WorkspaceUpdate:
 
     def _encoder_record(self) -> dict[str, Any]:
         return {"identity": self._model.identity, "file": to_text(self._model.path), **asdict(self._model.info)}
+
+
+def _record(options: EmbedOptions, workers: int, listed: int) -> dict[str, Any]:
+    """Return what the manifest records of the options."""
+    encoder_options = asdict(options.encoder_options)
+    return {
+        "device_asked": options.device,
+        "precision_asked": options.precision,
+        "batch_size": options.batch_size,
+        "workers": workers,
+        "exclude": list(options.exclude),
+        "recursive": options.recursive,
+        "listed": listed,
+        "options": {key: value for key, value in encoder_options.items() if value is not None},
+    }
+
+
+def _moved_files(moved: Mapping[str, str], manifest: dict[str, Any]) -> list[FoundFile]:
+    """Return the files that were moved and still exist."""
+    found = []
+    for location, target in sorted(moved.items()):
+        try:
+            facts = os.stat(from_text(target))
+        except OSError:
+            continue
+        inside = [root for root in manifest.get("roots", ()) if location.startswith(join(root, ""))]
+        root = max(inside, key=len, default=location.rpartition("/")[0] or "/")
+        found.append(FoundFile(root, relative_path(location, root), facts.st_size, facts.st_mtime_ns, target))
+    return found
 
 
 def _digest(files: Sequence[str | os.PathLike[str]]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,7 @@ from imgcluster.workspace.shards import Row, ShardWriter
 __all__ = ["EmbedRun"]
 
 _FILES_PER_STEP: Final = 1000
+_TAKEN: Final = "an earlier image with this path was moved to the clusters; rename this file"
 
 _Content = Loaded | Unchanged | Skipped | NotAnImage
 
@@ -32,6 +34,7 @@ class EmbedRun:
         batch_size: The number of images that are encoded at once.
         base: The folder that stored paths are relative to.
         begin: Called before each batch of new rows is written.
+        moved: The files that ``--place move`` moved; they are read where they are now, wherever the search looks.
 
     Attributes:
         new: The number of images embedded for the first time.
@@ -39,6 +42,7 @@ class EmbedRun:
         unchanged: The number of stored images that did not change.
         ignored: The number of files that are not images.
         skipped: The images that cannot be embedded, each with the reason.
+        reused: The digests of new images whose content was embedded before, under another path.
     """
 
     def __init__(
@@ -50,20 +54,23 @@ class EmbedRun:
         batch_size: int,
         base: str,
         begin: Callable[[], None],
+        moved: Sequence[FoundFile] = (),
     ) -> None:
         self.new = self.changed = self.unchanged = self.ignored = 0
         self.skipped: list[tuple[FoundFile | UnreadablePath, str]] = []
+        self.reused: list[bytes] = []
         self._index = index
         self._writer = writer
         self._model = model
         self._batch_size = batch_size
         self._base = base
         self._begin = begin
+        self._moved = {file.location: file for file in moved}
         self._batch: list[tuple[FoundFile, Loaded, StoredImage | None]] = []
 
     def run(self, finder: Finder, workers: int, on_progress: OnProgress) -> None:
         """Find, read and embed all files; `workers` threads read ahead of the encoder."""
-        total = _count(finder, on_progress)
+        total = _count(finder, on_progress) + len(self._moved)
         on_progress(Progress("embed", 0, total))
         files = in_order(self._read, self._files(finder), workers)
         for done, (file, (stored, content)) in enumerate(files, start=1):
@@ -75,8 +82,11 @@ class EmbedRun:
         for entry in finder.find():
             if isinstance(entry, UnreadablePath):
                 self.skipped.append((entry, entry.reason))
+            elif entry.location in self._moved:
+                self.skipped.append((entry, _TAKEN))
             else:
                 yield entry
+        yield from self._moved.values()
 
     def _read(self, file: FoundFile) -> tuple[StoredImage | None, _Content]:
         stored = self._index.find(file.location)
@@ -88,6 +98,12 @@ class EmbedRun:
 
     def _process(self, file: FoundFile, stored: StoredImage | None, content: _Content) -> None:
         if isinstance(content, Loaded):
+            known = self._index.row_with_content(content.digest)
+            if known is not None:
+                self._store([(file, stored, known)])
+                if stored is None:
+                    self.reused.append(content.digest)
+                return
             self._batch.append((file, content, stored))
             if len(self._batch) >= self._batch_size:
                 self._encode_batch()
@@ -110,33 +126,49 @@ class EmbedRun:
             if not np.isfinite(vector).all():
                 self.skipped.append((file, f"encoder {self._model.info.name} returns values that are not finite"))
                 continue
+            row = Row(
+                path="",
+                root="",
+                size=0,
+                mtime_ns=0,
+                digest=loaded.digest,
+                width=loaded.image.width,
+                height=loaded.image.height,
+                embedding=vector,
+                brightness=loaded.image.brightness,
+                color=loaded.image.color,
+                contrast=loaded.image.contrast,
+                sharpness=loaded.image.sharpness,
+                exif=loaded.image.exif,
+            )
+            rows.append((file, stored, row))
+        self._batch.clear()
+        self._store(rows)
+
+    def _store(self, rows: Sequence[tuple[FoundFile, StoredImage | None, Row]]) -> None:
+        """Write the row of each file, which gets the file's path, size and time."""
+        if not rows:
+            return
+        for _, stored, _ in rows:
             if stored is None:
                 self.new += 1
             else:
                 self._index.mark_outdated(stored)
                 self.changed += 1
-            rows.append(
-                Row(
+        self._begin()
+        self._writer.add(
+            [
+                dataclasses.replace(
+                    row,
                     path=relative_path(file.location, self._base),
                     root=self._base,
                     source=file.root,
                     size=file.size,
                     mtime_ns=file.mtime_ns,
-                    digest=loaded.digest,
-                    width=loaded.image.width,
-                    height=loaded.image.height,
-                    embedding=vector,
-                    brightness=loaded.image.brightness,
-                    color=loaded.image.color,
-                    contrast=loaded.image.contrast,
-                    sharpness=loaded.image.sharpness,
-                    exif=loaded.image.exif,
                 )
-            )
-        self._batch.clear()
-        if rows:
-            self._begin()
-            self._writer.add(rows)
+                for file, _, row in rows
+            ]
+        )
 
 
 def _count(finder: Finder, on_progress: OnProgress) -> int:

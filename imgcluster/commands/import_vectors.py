@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from imgcluster._version import versions
-from imgcluster.commands.replace_results import read_placement, require_not_moved, return_interrupted_move
+from imgcluster.commands.replace_results import current_files, read_placement, return_interrupted_move
 from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.commands.vector_files import read_vectors
@@ -104,7 +104,7 @@ def import_vectors(
     Raises:
         UsageError: A file cannot be read, values are not finite numbers, or paths are missing or repeated.
         NoImagesError: The file contains no vectors.
-        WorkspaceError: The workspace is locked, another folder, was made otherwise, or contains moved originals.
+        WorkspaceError: The workspace is locked, another folder, or was made otherwise.
     """
     watch = Stopwatch()
     check_metric(metric)
@@ -120,7 +120,7 @@ def import_vectors(
     with workspace.locked() as manifest:
         manifest = recover(workspace, manifest, on_progress=on_progress)
         journal, _ = return_interrupted_move(workspace, read_placement(workspace))
-        require_not_moved(workspace, journal)
+        moved = current_files(journal)
         encoder = _encoder_record(source, values.shape[1], "euclidean" if metric == "euclidean" else "cosine")
         _refuse_other_vectors(workspace, manifest, encoder, fresh=fresh)
         kept = {} if fresh else manifest
@@ -132,7 +132,7 @@ def import_vectors(
             images=len(locations),
             embedding_size=values.shape[1],
             metric=metric,
-            missing=sum(not from_text(location).is_file() for location in locations),
+            missing=sum(not from_text(moved.get(location, location)).is_file() for location in locations),
             unchanged=unchanged,
             base=base,
             seconds=watch.seconds,
@@ -144,7 +144,7 @@ def import_vectors(
             if fresh:
                 remove(workspace.layers)
                 remove(workspace.layout)
-            _replace_shards(workspace, locations, values, base, encoder["identity"], on_progress)
+            _replace_shards(workspace, locations, values, base, encoder["identity"], moved, on_progress)
             summary = dataclasses.replace(summary, seconds=watch.seconds)
             workspace.write_manifest(kept | _contents_record(workspace, encoder, summary))
     return summary
@@ -220,14 +220,20 @@ def _is_stored(
 
 
 def _replace_shards(
-    workspace: Workspace, locations: list[str], values: Vectors, base: str, identity: str, on_progress: OnProgress
+    workspace: Workspace,
+    locations: list[str],
+    values: Vectors,
+    base: str,
+    identity: str,
+    moved: Mapping[str, str],
+    on_progress: OnProgress,
 ) -> None:
     """Write all vectors to new shards, then remove the earlier ones."""
     outdated = all_shards(workspace.embeddings)
     writer = ShardWriter(workspace.embeddings, identity)
     with quiet_decoders():
         rows: list[Row] = []
-        for done, row in enumerate(_rows(locations, values, base), start=1):
+        for done, row in enumerate(_rows(locations, values, base, moved), start=1):
             rows.append(row)
             if len(rows) == _ROWS_PER_STEP or done == len(locations):
                 writer.add(rows)
@@ -238,10 +244,11 @@ def _replace_shards(
     write_table(workspace.skipped, SKIPPED, ())
 
 
-def _rows(locations: list[str], values: Vectors, base: str) -> Iterator[Row]:
+def _rows(locations: list[str], values: Vectors, base: str, moved: Mapping[str, str]) -> Iterator[Row]:
     """Yield the rows; the digest is that of the vector, so that results do not depend on names and files."""
-    read = in_order(_read_file, locations, default_workers())
-    for (location, (size, mtime_ns, header)), vector in zip(read, values, strict=True):
+    files = (from_text(moved.get(location, location)) for location in locations)
+    read = in_order(_read_file, files, default_workers())
+    for location, (_, (size, mtime_ns, header)), vector in zip(locations, read, values, strict=True):
         yield Row(
             path=relative_path(location, base),
             root=base,
@@ -255,9 +262,8 @@ def _rows(locations: list[str], values: Vectors, base: str) -> Iterator[Row]:
         )
 
 
-def _read_file(location: str) -> tuple[int, int, Header | None]:
+def _read_file(path: Path) -> tuple[int, int, Header | None]:
     """Return size, modification time and header; zeros and None where there is no file."""
-    path = from_text(location)
     try:
         facts = path.stat()
     except OSError:

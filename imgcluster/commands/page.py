@@ -15,6 +15,7 @@ from imgcluster._version import __version__
 from imgcluster.clustering import METHODS
 from imgcluster.clustering.settings import METHOD_OPTIONS
 from imgcluster.commands.projection import projection_of
+from imgcluster.commands.replace_results import current_files
 from imgcluster.commands.thumbnails import read_tiles
 from imgcluster.errors import WorkspaceError
 from imgcluster.features.normalize import normalize_lengths
@@ -140,10 +141,8 @@ def _given_options(options: dict[str, Any]) -> str:
 
 def current_paths(locations: Sequence[str], journal: Journal | None) -> list[Path]:
     """Return where the file of each image is now: where it was found, or where ``--place move`` put it."""
-    moved = {}
-    if journal is not None and journal.mode == "move":
-        moved = {entry.source: from_text(entry.target) for entry in journal.entries}
-    return [moved.get(location) or from_text(location) for location in locations]
+    moved = current_files(journal)
+    return [from_text(moved.get(location, location)) for location in locations]
 
 
 def _thumbnails(tiers: list[Tier], files: list[Path], on_progress: OnProgress) -> tuple[Thumbnails, ...]:

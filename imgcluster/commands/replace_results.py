@@ -28,7 +28,7 @@ from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import locations
 from imgcluster.workspace.states import earlier_locations
 
-__all__ = ["read_placement", "require_not_moved", "restore_placement", "return_interrupted_move", "update_placement"]
+__all__ = ["current_files", "read_placement", "restore_placement", "return_interrupted_move", "update_placement"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -101,14 +101,11 @@ def return_interrupted_move(
     )
 
 
-def require_not_moved(workspace: Workspace, journal: Journal | None) -> None:
-    """Check that no originals are in the workspace.
-
-    Raises:
-        WorkspaceError: Originals were moved to the workspace.
-    """
-    if journal is not None and journal.mode == "move" and any(_exists(entry.target) for entry in journal.entries):
-        raise _moved(workspace)
+def current_files(journal: Journal | None) -> dict[str, str]:
+    """Return where the files are that were moved, by their original paths; both are absolute paths as texts."""
+    return (
+        {} if journal is None or journal.mode != "move" else {entry.source: entry.target for entry in journal.entries}
+    )
 
 
 def update_placement(

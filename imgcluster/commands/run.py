@@ -16,11 +16,12 @@ from imgcluster.commands.assign import assign
 from imgcluster.commands.cluster import ClusterSummary, cluster, resolve
 from imgcluster.commands.embed import EmbedSummary, embed, refuse_own_output
 from imgcluster.commands.naming import NO_VOCABULARY
-from imgcluster.commands.replace_results import read_placement, return_interrupted_move
+from imgcluster.commands.replace_results import current_files, read_placement, return_interrupted_move
 from imgcluster.commands.text import require_text
 from imgcluster.errors import ImgclusterError, WorkspaceError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions, with_changes
+from imgcluster.placement import Journal
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.workspace.folder import Workspace
 
@@ -81,8 +82,11 @@ def run(
     if clustering.vocabulary not in (None, NO_VOCABULARY):
         require_text(os.fspath(embedding.encoder))
     paths = [paths] if isinstance(paths, str | os.PathLike) else paths
-    with _rehearsal(workspace, paths) if dry_run else nullcontext(workspace) as folder:
-        embedded = embed(paths, workspace=folder, files=files, options=embedding, on_progress=on_progress)
+    with _rehearsal(workspace, paths) if dry_run else nullcontext((workspace, None)) as (folder, placed):
+        moved = current_files(placed) if dry_run else None
+        if placed is not None and clustering.place is None:
+            clustering = dataclasses.replace(clustering, place=placed.mode)
+        embedded = embed(paths, workspace=folder, files=files, options=embedding, moved=moved, on_progress=on_progress)
         if not recluster and _continues(Workspace(folder), clustering):
             place = clustering.place
             clustered: ClusterSummary = assign(workspace=folder, place=place, dry_run=dry_run, on_progress=on_progress)
@@ -111,8 +115,12 @@ def _continues(workspace: Workspace, options: ClusterOptions) -> bool:
 
 
 @contextmanager
-def _rehearsal(workspace: str | os.PathLike[str], paths: Sequence[str | os.PathLike[str]]) -> Iterator[Path]:
-    """Yield a workspace that holds the same embeddings and names, and is thrown away afterwards.
+def _rehearsal(
+    workspace: str | os.PathLike[str], paths: Sequence[str | os.PathLike[str]]
+) -> Iterator[tuple[Path, Journal | None]]:
+    """Yield a workspace that holds the same embeddings and names but no placed files, and the journal of these.
+
+    It is thrown away afterwards.
 
     Meanwhile no other command may change the real one, whose shards are only borrowed.
     """
@@ -122,9 +130,9 @@ def _rehearsal(workspace: str | os.PathLike[str], paths: Sequence[str | os.PathL
         tempfile.TemporaryDirectory(prefix="imgcluster-") as folder,
         real.locked(dry_run=True) if real.is_initialized else nullcontext(),
     ):
-        copy = Workspace(folder)
+        copy, journal = Workspace(folder), None
         if real.is_initialized:
-            _, first = return_interrupted_move(real, read_placement(real), dry_run=True)
+            journal, first = return_interrupted_move(real, read_placement(real), dry_run=True)
             if first:
                 # Where the images lie now `embed` would not find them.
                 raise WorkspaceError(f"{first} To see what comes then: {real.command('undo')}")
@@ -137,7 +145,7 @@ def _rehearsal(workspace: str | os.PathLike[str], paths: Sequence[str | os.PathL
             if real.embeddings.is_dir():
                 shutil.copytree(real.embeddings, copy.embeddings, copy_function=_borrow)
         try:
-            yield copy.path
+            yield copy.path, journal
         except ImgclusterError as error:
             # Nobody has heard of the copy.
             raise type(error)(str(error).replace(str(copy.path), str(real.path))) from error

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from imgcluster.errors import UsageError
-from imgcluster.fileio.path_text import join, to_text
+from imgcluster.fileio.path_text import from_text, join, to_text
 from imgcluster.images.formats import has_image_extension
 
 if TYPE_CHECKING:
@@ -34,17 +34,24 @@ class FoundFile:
         path: Path below `root`, as text.
         size: In bytes.
         mtime_ns: Time of the last change, in nanoseconds.
+        moved_to: Absolute path, as text, of the file if ``--place move`` moved it; else "".
     """
 
     root: str
     path: str
     size: int
     mtime_ns: int
+    moved_to: str = ""
 
     @property
     def location(self) -> str:
         """The absolute path as text; identifies the file in a workspace."""
         return join(self.root, self.path)
+
+    @property
+    def file(self) -> Path:
+        """Where the file is now."""
+        return from_text(self.moved_to or self.location)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from imgcluster.errors import UsageError
-from imgcluster.fileio.path_text import from_text
 from imgcluster.images.decode import Decoded, UnreadableImage, decode
 from imgcluster.images.find import FoundFile
 from imgcluster.images.formats import HEAD_BYTES, sniff
@@ -63,9 +62,9 @@ def read_image(
 
     A file whose content still has the `known_digest` is not decoded.
     """
-    path = from_text(file.location)
     try:
-        with path.open("rb") as stream:
+        with file.file.open("rb") as stream:
+            before = os.fstat(stream.fileno())
             head = stream.read(HEAD_BYTES)
             kind = sniff(head, os.path.splitext(file.path)[1].lower())
             if kind.format is None:
@@ -73,8 +72,11 @@ def read_image(
             if file.size > _MAX_FILE_BYTES:
                 return Skipped(f"the file is too large: {file.size} bytes, the limit is {_MAX_FILE_BYTES}")
             data = head + stream.read()
+            after = os.fstat(stream.fileno())
     except OSError as error:
         return Skipped(error.strerror or str(error))
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        return Skipped("the file changed while it was read; the next run reads it again")
     digest = hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest()
     if digest == known_digest:
         return Unchanged()

@@ -10,18 +10,23 @@ import hashlib
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from imgcluster.fileio.path_text import absolute_path
 from imgcluster.workspace import shards as shard_files
-from imgcluster.workspace.shards import DIGEST_BYTES, ShardWriter
+from imgcluster.workspace.shards import DIGEST_BYTES, Row, ShardWriter
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["Index", "StoredImage"]
 
 # This many shards that are less than half full are merged.
 _SMALL_SHARDS: Final = 8
+_SIDES: Final[tuple[Literal["left", "right"], ...]] = ("left", "right")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,8 @@ class Index:
             self._current[self._order[last]] = True
         self._seen = np.zeros(count, dtype=bool)
         self._has_new_time = np.zeros(count, dtype=bool)
+        self._by_digest: tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]] | None = None
+        self._open: tuple[int, pa.Table] | None = None
 
     def __len__(self) -> int:
         return int(self._current.sum())
@@ -101,9 +108,30 @@ class Index:
         """Record that a stored row is outdated: its file has changed or is no longer readable."""
         self._current[image.position] = False
 
-    def drop_unseen(self, scope: Container[str]) -> int:
-        """Drop the images in `scope` that were not marked, and return their number."""
-        count = 0
+    def row_with_content(self, digest: bytes) -> Row | None:
+        """Return a stored row whose file has this digest, whether it is current or not; None if there is none."""
+        if self._by_digest is None:
+            prefixes = _prefixes(self._digests.tobytes())
+            order = np.argsort(prefixes, kind="stable")
+            self._by_digest = order, prefixes[order]
+        order, prefixes = self._by_digest
+        first, end = (int(np.searchsorted(prefixes, _prefixes(digest)[0], side=side)) for side in _SIDES)
+        for position in order[first:end].tolist():
+            if self._digests[position].tobytes() == digest:
+                number = int(np.searchsorted(self._starts, position, side="right")) - 1
+                table = self._shard_rows(number).slice(position - self._starts[number], 1)
+                return shard_files.rows_of(table)[0]
+        return None
+
+    def _shard_rows(self, number: int) -> pa.Table:
+        # Renamed folders are asked for in nearly the order in which they are stored.
+        if self._open is None or self._open[0] != number:
+            self._open = number, shard_files.read_rows(self._shards[number])
+        return self._open[1]
+
+    def drop_unseen(self, scope: Container[str]) -> list[bytes]:
+        """Drop the images in `scope` that were not marked, and return their digests."""
+        dropped: list[bytes] = []
         for number, shard in enumerate(self._shards):
             part = slice(self._starts[number], self._starts[number + 1])
             unseen = self._current[part] & ~self._seen[part]
@@ -114,8 +142,8 @@ class Index:
             for row, location in zip(rows, locations, strict=True):
                 if location in scope:
                     self._current[part.start + row] = False
-                    count += 1
-        return count
+                    dropped.append(self._digests[part.start + row].tobytes())
+        return dropped
 
     @property
     def has_outdated_rows(self) -> bool:
@@ -165,6 +193,11 @@ def _locations(table: object) -> list[str]:
 
 def _keys(locations: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
     return np.fromiter((_key(location) for location in locations), dtype=np.uint64, count=len(locations))
+
+
+def _prefixes(digests: bytes) -> npt.NDArray[np.uint64]:
+    """Return the first eight bytes of each digest."""
+    return np.frombuffer(digests, dtype=np.uint64)[:: DIGEST_BYTES // 8]
 
 
 def _key(location: str) -> int:

@@ -137,8 +137,9 @@ class ClusteringTables:
     def _check_every_image_has_one_row(self) -> None:
         current = self._complete and self._workspace.skipped.exists()
         skipped = [row["path"] for row in read_table(self._workspace.skipped, ("path",))] if current else []
-        rows = len(self.paths) + len(skipped)
-        if len({*self.paths, *skipped}) != rows or len(self.clusters) != len(self.paths):
+        # A new file can have the path of an image that was moved, so the tables may share paths.
+        distinct = all(len(set(paths)) == len(paths) for paths in (self.paths, skipped))
+        if not distinct or len(self.clusters) != len(self.paths):
             raise WorkspaceError(
                 f"the tables in {self._workspace.path} would not contain every image exactly once; please report this, "
                 "and start over with: imgcluster embed PATH --fresh"

@@ -1,0 +1,111 @@
+"""Collections whose originals were moved grow, change and shrink, and every original exists exactly once."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import imgcluster
+from samples import paint
+
+
+@pytest.fixture
+def moved(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> Path:
+    out = tmp_path / "out"
+    imgcluster.run([pictures], workspace=out, encoder=tiny_encoder, device="cpu", k=3, place="move")
+    return out
+
+
+@pytest.fixture
+def embed(moved: Path, pictures: Path, tiny_encoder: Path) -> Callable[..., imgcluster.EmbedSummary]:
+    def embed(**options: Any) -> imgcluster.EmbedSummary:
+        return imgcluster.embed([pictures], workspace=moved, encoder=tiny_encoder, device="cpu", **options)
+
+    return embed
+
+
+def originals(*folders: Path) -> Counter[str]:
+    """Return how often each content exists."""
+    files = [path for folder in folders for path in folder.rglob("*.png")]
+    return Counter(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
+
+
+def clusters(workspace: Path) -> dict[str, int]:
+    with (workspace / "assignments.csv").open(encoding="utf-8", newline="") as file:
+        return {row["path"]: int(row["cluster"]) for row in csv.DictReader(file)}
+
+
+def test_new_images_join_the_moved_ones(moved: Path, pictures: Path, embed: Any) -> None:
+    before, known = originals(pictures, moved / "clusters"), clusters(moved)
+    paint(pictures / "more", per_folder=2, seed=7)
+    added = originals(pictures)
+    assert (embed().new, embed().unchanged) == (6, 30)
+    assert imgcluster.assign(workspace=moved).assigned == 6
+    assert not originals(pictures)
+    assert originals(moved / "clusters") == before + added
+    assert known.items() <= clusters(moved).items()
+    assert len(list((moved / "clusters").rglob("*.png"))) == 30
+    # Each step is undone, and the images of the last `embed` return.
+    assert imgcluster.undo(workspace=moved).what == "assign"
+    assert (originals(pictures), originals(moved / "clusters")) == (added, before)
+    assert clusters(moved) == known
+    assert imgcluster.undo(workspace=moved).what == "placing"
+    assert originals(pictures) == before + added
+
+
+def test_moved_images_are_clustered_again_and_embedded_afresh(moved: Path, pictures: Path, embed: Any) -> None:
+    before = originals(moved / "clusters")
+    imgcluster.cluster(workspace=moved, k=2)
+    assert originals(moved / "clusters") == before
+    assert embed(fresh=True).new == 24
+    imgcluster.cluster(workspace=moved, k=3, place="symlink")
+    assert originals(pictures) == before
+    for _ in range(2):
+        imgcluster.undo(workspace=moved)
+    assert originals(moved / "clusters") == before
+    assert not originals(pictures)
+
+
+def test_a_new_file_with_the_path_of_a_moved_one_is_reported(moved: Path, pictures: Path, embed: Any) -> None:
+    Image.new("RGB", (9, 9), "white").save(pictures / "red/00.png")
+    before = originals(pictures, moved / "clusters")
+    summary = embed()
+    assert (summary.found, summary.unchanged, summary.skipped) == (25, 24, 1)
+    assert "rename" in (moved / "skipped.csv").read_text(encoding="utf-8")
+    imgcluster.cluster(workspace=moved, k=2)
+    assert originals(pictures, moved / "clusters") == before
+    (pictures / "red/00.png").rename(pictures / "red/00 new.png")
+    assert (embed().new, imgcluster.assign(workspace=moved).assigned) == (1, 1)
+    while originals(moved / "clusters"):
+        imgcluster.undo(workspace=moved)
+    assert originals(pictures) == before
+
+
+def test_images_that_the_user_deletes_or_edits_in_their_folders(moved: Path, pictures: Path, embed: Any) -> None:
+    first, second = sorted((moved / "clusters").rglob("*.png"))[:2]
+    first.unlink()
+    Image.new("RGB", (9, 9), "white").save(second)
+    summary = embed()
+    assert (summary.vanished, summary.changed, summary.unchanged) == (1, 1, 22)
+    # An edited image is a new one.
+    assigned = imgcluster.assign(workspace=moved)
+    assert (assigned.removed, assigned.assigned) == (2, 1)
+    assert len(list((moved / "clusters").rglob("*.png"))) == 23
+    assert not originals(pictures)
+
+
+def test_a_dry_run_of_moved_images(moved: Path, pictures: Path, tiny_encoder: Path) -> None:
+    paint(pictures / "more", per_folder=1, seed=7)
+    before = {path: path.lstat().st_mtime_ns for folder in (moved, pictures) for path in folder.rglob("*.*")}
+    options: dict[str, Any] = {"workspace": moved, "encoder": tiny_encoder, "device": "cpu", "dry_run": True}
+    preview = imgcluster.run([pictures], **options)
+    assert (preview.embed.new, preview.embed.unchanged, preview.cluster.placed) == (3, 24, {"move": 27})
+    assert imgcluster.run([pictures], recluster=True, **options).cluster.placed == {"move": 27}
+    assert {path: path.lstat().st_mtime_ns for folder in (moved, pictures) for path in folder.rglob("*.*")} == before
