@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from imgcluster.commands.report import ReportSummary, report_page
     from imgcluster.commands.run import RunSummary, run
     from imgcluster.commands.search import SearchSummary, search
+    from imgcluster.commands.similar import SimilarSummary, similar
     from imgcluster.commands.sort import SortSummary, sort
     from imgcluster.commands.undo import UndoSummary, undo
     from imgcluster.encoders import EncoderInfo
@@ -118,6 +119,8 @@ _HOME: Final = {
     "outliers": "commands.outliers",
     "SearchSummary": "commands.search",
     "search": "commands.search",
+    "SimilarSummary": "commands.similar",
+    "similar": "commands.similar",
     "SortSummary": "commands.sort",
     "sort": "commands.sort",
     "UndoSummary": "commands.undo",
@@ -160,6 +163,7 @@ __all__ = [
     "ReportSummary",
     "RunSummary",
     "SearchSummary",
+    "SimilarSummary",
     "SortSummary",
     "UndoSummary",
     "UsageError",
@@ -188,6 +192,7 @@ __all__ = [
     "report_page",
     "run",
     "search",
+    "similar",
     "sort",
     "undo",
 ]
