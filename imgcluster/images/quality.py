@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageChops
 
-__all__ = ["QUALITY_PROBLEMS", "contrast", "quality_problems", "sharpness"]
+__all__ = ["QUALITY_PROBLEMS", "contrast", "fine_detail", "quality_problems", "sharpness"]
 
 QUALITY_PROBLEMS: Final = ("blurred", "dark", "bright", "low-contrast", "single-color", "tiny")
 """What `quality_problems` finds."""
@@ -64,6 +64,17 @@ def sharpness(picture: Image.Image) -> float:
         ratios.append(min(max(2 * steepness / steepness_halved - 1, 0.0), 1.0))
         steepness = steepness_halved
     return float(np.mean(ratios)) if ratios else math.nan
+
+
+def fine_detail(gray: npt.NDArray[np.uint8]) -> float:
+    """Return the energy of the differences between adjacent pixels as a share of the variance; 0 for one gray value.
+
+    Of photographs of the same scene in the same size ``(height, width)``, the sharpest has the most.
+    """
+    values = gray.astype(np.float32)
+    variance = float(values.var())
+    energy = float(np.square(np.diff(values, axis=0)).mean() + np.square(np.diff(values, axis=1)).mean())
+    return energy / variance if variance else 0.0
 
 
 def _steepest(gray: Image.Image) -> float:
