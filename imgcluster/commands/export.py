@@ -130,12 +130,14 @@ def _columns(base: str, embeddings: Embeddings, results: Results | None, files: 
         "name": [""] * count,
         "confidence": unknown,
         "runner_up": unknown,
+        "decision": unknown,
     }
     if results is not None:
         columns |= {
             "cluster": results.clusters.tolist(),
             "name": [results.names.get(number, "") for number in results.clusters.tolist()],
             "confidence": results.confidence.tolist(),
+            "decision": [results.decisions.get(path) for path in results.paths],
         }
         if results.runner_ups is not None:
             columns["runner_up"] = [None if number < 0 else number for number in results.runner_ups.tolist()]

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import imgcluster
+import pages
 from imgcluster import UsageError, WorkspaceError
 from samples import paint
 
@@ -61,6 +62,19 @@ def test_an_export_can_be_imported(workspace: Path, tmp_path: Path, kind: str) -
     after = imgcluster.load(tmp_path / "out")
     assert after.paths == before.paths
     assert np.array_equal(after.vectors, before.vectors)
+
+
+def test_decisions_are_exported(workspace: Path, tmp_path: Path) -> None:
+    identity = pages.read(workspace / "report.html").document["identity"]
+    plan = {"imgcluster_plan": 1, "clustering": identity, "unsorted": ["red/02.png"], "pinned": ["red/03.png"]}
+    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    imgcluster.apply(tmp_path / "plan.json", workspace=workspace)
+    rows = table_of("parquet", workspace, tmp_path / "a.parquet")
+    assert {row["path"]: row["decision"] for row in rows if row["decision"]} == {
+        "red/02.png": "unsorted",
+        "red/03.png": "pinned",
+    }
+    imgcluster.undo(workspace=workspace)
 
 
 def test_fiftyone_finds_the_files_and_labels(workspace: Path, tmp_path: Path) -> None:
