@@ -14,6 +14,7 @@ import numpy as np
 from imgcluster._version import __version__
 from imgcluster.clustering import METHODS
 from imgcluster.clustering.settings import METHOD_OPTIONS
+from imgcluster.commands.findings import groups_of_copies, read_findings
 from imgcluster.commands.projection import projection_of
 from imgcluster.commands.replace_results import current_files
 from imgcluster.commands.thumbnails import read_tiles
@@ -72,7 +73,14 @@ def write_page(
     metrics = results.metrics
     metric, method = encoder_metric(manifest), METHODS.get(metrics["method"])
     projection = projection_of(workspace, embeddings, int(metrics["options"]["seed"]), on_progress)
-    shown = representatives(embeddings.vectors, results.clusters, results.confidence, results.medoids)
+    findings = read_findings(workspace, results, embeddings, manifest, on_progress)
+    shown = representatives(
+        embeddings.vectors,
+        results.clusters,
+        results.confidence,
+        results.medoids,
+        copies=groups_of_copies(embeddings, findings.duplicates),
+    )
     nearest = nearest_clusters(embeddings.vectors, metric, results.clusters)
     files = current_paths(results.locations, journal)
     tiers = thumbnail_tiers(results.clusters, results.confidence, shown, int(embeddings.sizes.max(initial=1)))
@@ -115,6 +123,7 @@ def write_page(
         thumbnails=_thumbnails(tiers, files, on_progress),
         skipped=tuple(sorted(skipped.items(), key=lambda item: (-item[1], item[0]))),
         command=workspace.command("apply imgcluster-plan.json"),
+        findings=findings,
         made_by=f"Made with imgcluster {__version__}. This page loads nothing from the network.",
     )
     on_progress(Progress("report", 0))

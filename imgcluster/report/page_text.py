@@ -9,6 +9,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.report.findings import Findings
+
 __all__ = ["Cluster", "Images", "Page", "Thumbnails", "details", "headline", "quality", "sentences"]
 
 # The bands of Kaufman & Rousseeuw (1990), one step lower: in many dimensions silhouettes are small.
@@ -114,6 +116,7 @@ class Page:
         skipped: Reasons and numbers of the images that could not be read.
         command: The command that applies a plan saved as ``imgcluster-plan.json``.
         made_by: The last line.
+        findings: Similar images, duplicates, bursts and outliers.
     """
 
     identity: str
@@ -127,6 +130,7 @@ class Page:
     skipped: tuple[tuple[str, int], ...]
     command: str
     made_by: str
+    findings: Findings = field(default_factory=Findings)
 
 
 def headline(metrics: dict[str, Any]) -> str:

@@ -35,7 +35,7 @@ _OWN_NAMES: Final = (
     *(MARKER, ".lock", "manifest.json", "embeddings", "skipped.csv", "assignments.csv", "clusters.csv"),
     *("metrics.json", "confusion.csv", "confusion.png", "layers.parquet", "candidates.csv", "candidates.png"),
     *("report.html", "layout.parquet", "figures", "names.csv", "applied", "clusters", "outdated", "placed.jsonl"),
-    *("duplicates.csv", "bursts.csv", "signatures.parquet", "outliers.csv"),
+    *("duplicates.csv", "bursts.csv", "signatures.parquet", "outliers.csv", "neighbors.parquet"),
     *("changes.csv", "decisions.json", "known_clusters.parquet"),
 )
 
@@ -208,6 +208,11 @@ class Workspace:
     def duplicates_table(self) -> Path:
         """Table of exact copies and near-copies."""
         return self.path / "duplicates.csv"
+
+    @property
+    def neighbors(self) -> Path:
+        """Cached lists of similar images, for the page."""
+        return self.path / "neighbors.parquet"
 
     @property
     def bursts_table(self) -> Path:

@@ -140,7 +140,14 @@ function fillImageDialog(dialog, list, at, go) {
         imageDetails(index),
       ),
     ),
+    ...similarStrip(index),
   );
+}
+
+function similarStrip(index) {
+  const similar = similarImages(index);
+  if (!similar.length) return [];
+  return [element("h3", {}, "Most similar images"), tileGrid(similar, "Most similar images", { strip: true })];
 }
 
 plan.listeners.push(() => {
