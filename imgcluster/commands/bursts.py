@@ -11,6 +11,7 @@ from imgcluster.commands.contents import Contents
 from imgcluster.copies.bursts import resemble, successive_pairs
 from imgcluster.copies.groups import Group, connected_groups
 from imgcluster.features.normalize import l2_normalize, normalize_features
+from imgcluster.features.threads import one_thread
 from imgcluster.fileio.path_text import to_text
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import FoundFile
@@ -46,7 +47,9 @@ def find_bursts(
     pairs = successive_pairs([one.captured for one in exif], [one.camera for one in exif])
     vectors = normalize_features(embeddings.vectors[images], metric, in_place=True)
     vectors = l2_normalize(vectors - vectors.mean(axis=0), in_place=True)
-    bursts = connected_groups(pairs[resemble(signatures, vectors, pairs)], len(images))
+    with one_thread():
+        alike = resemble(signatures, vectors, pairs)
+    bursts = connected_groups(pairs[alike], len(images))
     members = [image for burst in bursts for image in images[burst].tolist()]
     details = dict(
         zip(members, _details([contents.stored.files[image] for image in members], on_progress), strict=True)
@@ -67,7 +70,7 @@ def _details(files: Sequence[Path], on_progress: OnProgress) -> list[float]:
     with quiet_decoders():
         for done, (_, detail) in enumerate(in_order(_detail, files, default_workers()), start=1):
             details.append(detail)
-            on_progress(Progress("compare", done, len(files)))
+            on_progress(Progress("sharpness", done, len(files)))
     return details
 
 

@@ -20,6 +20,7 @@ from imgcluster.errors import UsageError
 from imgcluster.features.duplicate_vectors import find_duplicates
 from imgcluster.features.nearest import nearest_images
 from imgcluster.features.normalize import normalize_features
+from imgcluster.features.threads import one_thread
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
@@ -150,9 +151,11 @@ def _near_copies(
     pairs = _candidates(signatures.gray, vectors[rows])
 
     def compare(wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        return agreement(signatures, wanted, step=lambda done: on_progress(Progress("compare", done, len(wanted))))
+        return agreement(signatures, wanted, step=lambda done: on_progress(Progress("pairs", done, len(wanted))))
 
-    groups = group_around_best(contents.ranks[rows], pairs, compare, NEAR_COPY)
+    # Threads of the numeric libraries are slower on matrices as small as these.
+    with one_thread():
+        groups = group_around_best(contents.ranks[rows], pairs, compare, NEAR_COPY)
     compared = [
         Group(int(rows[group.best]), tuple(rows[list(group.members)].tolist()), group.scores) for group in groups
     ]
