@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.commands.page import with_normalized_lengths
+from imgcluster.commands.steps import rewrite_page
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.commands.stored_images import StoredImages, current_results, read_images
 from imgcluster.errors import UsageError
@@ -58,6 +59,7 @@ class OutliersSummary:
         found: Images with at least one of the reasons.
         outliers: The first of them.
         table: The table with all images.
+        report: The page; empty without a clustering of these images.
         seconds: Wall-clock time.
     """
 
@@ -70,6 +72,7 @@ class OutliersSummary:
     found: int
     outliers: tuple[OutlierRow, ...]
     table: str
+    report: str
     seconds: float
 
 
@@ -109,12 +112,13 @@ def outliers(
         results = current_results(workspace, embeddings)
         clusters = None if results is None else results.clusters
         on_progress(Progress("neighbors", 0))
-        neighbor_scores, cluster_scores = _scores(
-            with_normalized_lengths(embeddings, manifest).vectors, embeddings.content_order, clusters
-        )
+        normalized = with_normalized_lengths(embeddings, manifest, in_place=True)
+        neighbor_scores, cluster_scores = _scores(normalized.vectors, embeddings.content_order, clusters)
         flags, common = _flags(images, neighbor_scores, cluster_scores, clusters)
         rows = tuple(_rows(images, flags, neighbor_scores, cluster_scores, clusters))
         write_table(workspace.outliers_table, OUTLIERS, (row.fields for row in rows))
+        if results is not None:
+            rewrite_page(workspace, results, on_progress, embeddings=normalized)
     found = [row for row in rows if set(row.reasons) & set(chosen or REASONS)]
     if len(chosen) == 1 and chosen[0] in QUALITY_PROBLEMS:
         found.sort(key=lambda row: _severity(row, chosen[0]), reverse=True)
@@ -128,6 +132,7 @@ def outliers(
         found=len(found),
         outliers=tuple(found[:limit]),
         table=to_text(workspace.outliers_table),
+        report="" if results is None else to_text(workspace.report),
         seconds=watch.seconds,
     )
 

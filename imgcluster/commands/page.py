@@ -84,11 +84,6 @@ def write_page(
     nearest = nearest_clusters(embeddings.vectors, metric, results.clusters)
     files = current_paths(results.locations, journal)
     tiers = thumbnail_tiers(results.clusters, results.confidence, shown, int(embeddings.sizes.max(initial=1)))
-    skipped = (
-        Counter(row["reason"] for row in read_table(workspace.skipped, ("reason",)))
-        if workspace.skipped.exists()
-        else {}
-    )
     page = Page(
         identity=identity_of(results.paths, results.clusters),
         title=headline(metrics),
@@ -121,7 +116,7 @@ def write_page(
             },
         ),
         thumbnails=_thumbnails(tiers, files, on_progress),
-        skipped=tuple(sorted(skipped.items(), key=lambda item: (-item[1], item[0]))),
+        skipped=_skipped(workspace),
         command=workspace.command("apply imgcluster-plan.json"),
         findings=findings,
         made_by=f"Made with imgcluster {__version__}. This page loads nothing from the network.",
@@ -137,6 +132,14 @@ def with_normalized_lengths(embeddings: Embeddings, manifest: dict[str, Any], *,
     """
     metric = encoder_metric(manifest)
     return dataclasses.replace(embeddings, vectors=normalize_lengths(embeddings.vectors, metric, in_place=in_place))
+
+
+def _skipped(workspace: Workspace) -> tuple[tuple[str, int], ...]:
+    """Return the reasons of skipped files with their numbers, the most frequent first."""
+    if not workspace.skipped.exists():
+        return ()
+    counts = Counter(row["reason"] for row in read_table(workspace.skipped, ("reason",)))
+    return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _given_options(options: dict[str, Any]) -> str:

@@ -11,6 +11,10 @@ const REASON_WORDS = {
   tiny: "tiny",
 };
 
+const OUTLIERS_TEXT =
+  "Images far from all others, atypical ones of each cluster, and those of low quality. They stay in their clusters; " +
+  "outliers.csv has all images.";
+
 function showOutliers() {
   const found = data.findings.outliers.map(([image, reasons, sharpness]) => ({ image, reasons, sharpness }));
   if (!found.length) return;
@@ -36,7 +40,7 @@ function showOutliers() {
   fill();
   byId("outliers").append(
     element("h2", { id: "outliers-title" }, "Unusual images"),
-    element("p", { class: "soft" }, "Images far from all others, atypical ones of each cluster, and those of low quality. They stay in their clusters; outliers.csv has all images."),
+    element("p", { class: "soft" }, OUTLIERS_TEXT),
     element("p", { class: "row" }, element("label", {}, "Reason ", select)),
     slot,
   );
