@@ -22,7 +22,7 @@ __all__ = ["Contents", "read_contents"]
 
 
 class Contents:
-    """The distinct contents of files, in an order that does not depend on names.
+    """The distinct contents of files, in an order that does not depend on names; without images that are set aside.
 
     Attributes:
         stored: All images.
@@ -41,6 +41,8 @@ class Contents:
         ranks = best_first(pixels, facts.sizes, sharpness, facts.times, embeddings.locations)
         images: dict[bytes, list[int]] = {}
         for index in sorted(range(len(digests)), key=digests.__getitem__):
+            if embeddings.locations[index] in stored.set_aside:
+                continue
             images.setdefault(digests[index], []).append(index)
         self.images = [sorted(found, key=ranks.__getitem__) for found in images.values()]
         self.first = np.array([found[0] for found in self.images], np.int64)

@@ -79,7 +79,9 @@ def export(
         on_progress(Progress("load", 0))
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
         results = read_results(workspace, manifest) if workspace.metrics.exists() else None
-        files = current_paths(embeddings.locations, read_placement(workspace, frozenset(embeddings.locations)))
+        files = current_paths(
+            workspace, embeddings.locations, read_placement(workspace, frozenset(embeddings.locations))
+        )
         seed = 0 if results is None else int(results.metrics["options"].get("seed", 0))
         exported = Exported(
             columns=_columns(str(manifest.get("base", "")), embeddings, results, files),

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.commands.replace_results import current_files, read_set_aside
 from imgcluster.errors import WorkspaceError
 from imgcluster.features.nearest import nearest_images
 from imgcluster.fileio.csv_tables import read_table
@@ -48,13 +49,16 @@ def read_findings(
         manifest: The manifest.
         on_progress: Called with each step.
     """
-    rows = {path: row for row, path in enumerate(results.paths)}
+    aside = current_files(read_set_aside(workspace, frozenset(results.locations)))
+    set_aside = [row for row, location in enumerate(results.locations) if location in aside]
+    rows = {path: row for row, path in enumerate(results.paths) if results.locations[row] not in aside}
     sizes = read_file_facts(workspace.embeddings, encoder_identity(workspace, manifest)).sizes
     outliers = [*_outliers(workspace, rows, results, embeddings)]
     return Findings(
         neighbors=_neighbors(workspace, embeddings, encoder_metric(manifest), on_progress),
         duplicates=_copies(workspace.duplicates_table, rows, embeddings, sizes),
         bursts=_copies(workspace.bursts_table, rows, embeddings, sizes),
+        set_aside=tuple(set_aside),
         outliers=tuple(outliers[:_MOST_OUTLIERS]),
         more_outliers=max(0, len(outliers) - _MOST_OUTLIERS),
     )

@@ -16,7 +16,7 @@ from imgcluster.clustering import METHODS
 from imgcluster.clustering.settings import METHOD_OPTIONS
 from imgcluster.commands.findings import groups_of_copies, read_findings
 from imgcluster.commands.projection import projection_of
-from imgcluster.commands.replace_results import current_files
+from imgcluster.commands.replace_results import current_files, read_set_aside
 from imgcluster.commands.thumbnails import read_tiles
 from imgcluster.errors import WorkspaceError
 from imgcluster.features.normalize import normalize_lengths
@@ -82,7 +82,7 @@ def write_page(
         copies=groups_of_copies(embeddings, findings.duplicates),
     )
     nearest = nearest_clusters(embeddings.vectors, metric, results.clusters)
-    files = current_paths(results.locations, journal)
+    files = current_paths(workspace, results.locations, journal)
     tiers = thumbnail_tiers(results.clusters, results.confidence, shown, int(embeddings.sizes.max(initial=1)))
     page = Page(
         identity=identity_of(results.paths, results.clusters),
@@ -151,9 +151,15 @@ def _given_options(options: dict[str, Any]) -> str:
     )
 
 
-def current_paths(locations: Sequence[str], journal: Journal | None) -> list[Path]:
-    """Return where the file of each image is now: where it was found, or where ``--place move`` put it."""
-    moved = current_files(journal)
+def current_paths(workspace: Workspace, locations: Sequence[str], journal: Journal | None) -> list[Path]:
+    """Return where the file of each image is now: where it was found, or where it was moved to.
+
+    Args:
+        workspace: The workspace.
+        locations: The absolute paths of its images, as texts.
+        journal: That of the placed files.
+    """
+    moved = current_files(journal, read_set_aside(workspace, frozenset(locations)))
     return [from_text(moved.get(location, location)) for location in locations]
 
 

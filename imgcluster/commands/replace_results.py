@@ -28,7 +28,14 @@ from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import locations
 from imgcluster.workspace.states import earlier_locations
 
-__all__ = ["current_files", "read_placement", "restore_placement", "return_interrupted_move", "update_placement"]
+__all__ = [
+    "current_files",
+    "read_placement",
+    "read_set_aside",
+    "restore_placement",
+    "return_interrupted_move",
+    "update_placement",
+]
 
 _LOG = logging.getLogger(__name__)
 
@@ -50,7 +57,11 @@ class _EmbeddedImages(Container[str]):
 
 
 def read_placement(
-    workspace: Workspace, embedded: Container[str] | None = None, *, path: Path | None = None
+    workspace: Workspace,
+    embedded: Container[str] | None = None,
+    *,
+    path: Path | None = None,
+    folder: Path | None = None,
 ) -> Journal | None:
     """Return the journal of the last placement; None if nothing is placed.
 
@@ -58,6 +69,7 @@ def read_placement(
         workspace: The workspace.
         embedded: The locations of its images, if they have been read before.
         path: The journal's file, if it is that of a saved state.
+        folder: The folder of its files, if it is not that of the clusters.
 
     Raises:
         PlacementError: The journal is damaged.
@@ -67,7 +79,24 @@ def read_placement(
     if not path.exists():
         return None
     present = locations(workspace.embeddings) if embedded is None else embedded
-    return read_journal(path, _EmbeddedImages(workspace, present), workspace=workspace.path)
+    name = (folder or workspace.clusters).name
+    return read_journal(path, _EmbeddedImages(workspace, present), workspace=workspace.path, folder=name)
+
+
+def read_set_aside(
+    workspace: Workspace, embedded: Container[str] | None = None, *, path: Path | None = None
+) -> Journal | None:
+    """Return the journal of the images that are set aside, or that at `path`; None if there are none.
+
+    Args:
+        workspace: The workspace.
+        embedded: The locations of its images, if they have been read before.
+        path: The journal's file, if it is that of a saved state.
+
+    Raises:
+        PlacementError: The journal is damaged.
+    """
+    return read_placement(workspace, embedded, path=path or workspace.set_aside_journal, folder=workspace.duplicates)
 
 
 def return_interrupted_move(
@@ -101,11 +130,10 @@ def return_interrupted_move(
     )
 
 
-def current_files(journal: Journal | None) -> dict[str, str]:
+def current_files(*journals: Journal | None) -> dict[str, str]:
     """Return where the files are that were moved, by their original paths; both are absolute paths as texts."""
-    return (
-        {} if journal is None or journal.mode != "move" else {entry.source: entry.target for entry in journal.entries}
-    )
+    moved = [journal for journal in journals if journal is not None and journal.mode == "move"]
+    return {entry.source: entry.target for journal in moved for entry in journal.entries}
 
 
 def update_placement(
@@ -129,8 +157,12 @@ def update_placement(
         journal = None
     if mode == "none":
         return PlacementResult({}, ())
+    aside = current_files(read_set_aside(workspace, frozenset(locations)))
+    numbers = {
+        location: cluster for location, cluster in zip(locations, clusters, strict=True) if location not in aside
+    }
     target = plan_placement(
-        locations, clusters, workspace.clusters, mode, names, folder_name=folder_name, current=journal
+        list(numbers), numbers.values(), workspace.clusters, mode, names, folder_name=folder_name, current=journal
     )
     return _change(workspace, journal, target, "place", on_progress)
 

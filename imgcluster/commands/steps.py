@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from imgcluster.commands.last_clustering import folder_names
 from imgcluster.commands.page import with_normalized_lengths, write_page
 from imgcluster.commands.replace_results import read_placement, restore_placement
+from imgcluster.commands.set_aside import restore_set_aside
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path, remove, write_json
 from imgcluster.placement import relocate
@@ -114,8 +115,13 @@ def relocate_placed(
     names: Mapping[int, str],
     stage: str,
     on_progress: OnProgress,
+    *,
+    without: Container[str] = (),
 ) -> int:
-    """Move placed files to the folders of `clusters` (one per image of `results`), and return the number moved."""
+    """Move placed files to the folders of `clusters` (one per image of `results`), and return the number moved.
+
+    Links and copies of the images at the locations `without` are removed.
+    """
     journal = read_placement(workspace)
     if journal is None:
         return 0
@@ -123,11 +129,16 @@ def relocate_placed(
     def step(done: int, total: int) -> None:
         on_progress(Progress(stage, done, total))
 
+    kept = {
+        location: cluster
+        for location, cluster in zip(results.locations, clusters, strict=True)
+        if location not in without
+    }
     return relocate(
         journal,
         workspace.journal,
-        results.locations,
-        clusters,
+        list(kept),
+        list(kept.values()),
         names,
         folder_name=folder_names(results.metrics),
         step=step,
@@ -149,6 +160,7 @@ def _restore(workspace: Workspace, state: State, on_progress: OnProgress, *, emb
     """Restore the results of a state and, with `embedded`, its embeddings; return the number of files that moved."""
     saved = state.folder / workspace.journal.name
     metrics = restore_files(workspace, state, embedded=embedded)
+    restore_set_aside(workspace, state.folder / workspace.set_aside_journal.name, on_progress)
     # First the files: both journals are checked against the images that the shards hold before and after.
     placed = restore_placement(workspace, saved, on_progress)
     if embedded:

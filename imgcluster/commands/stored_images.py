@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from imgcluster.commands.page import current_paths
-from imgcluster.commands.replace_results import read_placement
+from imgcluster.commands.replace_results import current_files, read_placement, read_set_aside
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.path_text import common_base, relative_path
 from imgcluster.progress import OnProgress, Progress
@@ -27,12 +27,14 @@ class StoredImages:
         base: The folder that `paths` are relative to.
         paths: As in ``assignments.csv``.
         files: Where the file of each image is now.
+        set_aside: The locations of the images that are set aside as duplicates.
     """
 
     embeddings: Embeddings
     base: str
     paths: list[str]
     files: list[Path]
+    set_aside: frozenset[str]
 
 
 def read_images(workspace: Workspace, manifest: dict[str, Any], on_progress: OnProgress) -> StoredImages:
@@ -47,11 +49,13 @@ def read_images(workspace: Workspace, manifest: dict[str, Any], on_progress: OnP
     if not embeddings.locations:
         raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
     base = str(manifest["base"]) if "base" in manifest else common_base(list(embeddings.roots))
+    present = frozenset(embeddings.locations)
     return StoredImages(
         embeddings=embeddings,
         base=base,
         paths=[relative_path(location, base) for location in embeddings.locations],
-        files=current_paths(embeddings.locations, read_placement(workspace, frozenset(embeddings.locations))),
+        files=current_paths(workspace, embeddings.locations, read_placement(workspace, present)),
+        set_aside=frozenset(current_files(read_set_aside(workspace, present))),
     )
 
 

@@ -41,6 +41,7 @@ class Findings:
         neighbors: The most similar images of each image, ``int32 (n, k)``; None if they are not known.
         duplicates: Groups of copies; the first of each is the best.
         bursts: The same for photographs that were taken one after the other.
+        set_aside: Images that are in the folder of duplicates.
         outliers: The most unusual images first.
         more_outliers: The number of unusual images that are not in `outliers`.
     """
@@ -48,6 +49,7 @@ class Findings:
     neighbors: npt.NDArray[np.int32] | None = None
     duplicates: tuple[tuple[Copy, ...], ...] = ()
     bursts: tuple[tuple[Copy, ...], ...] = ()
+    set_aside: tuple[int, ...] = ()
     outliers: tuple[Unusual, ...] = ()
     more_outliers: int = 0
 
@@ -64,6 +66,7 @@ def document(findings: Findings) -> dict[str, Any]:
         },
         "duplicates": [[astuple(copy) for copy in group] for group in findings.duplicates],
         "bursts": [[astuple(copy) for copy in group] for group in findings.bursts],
+        "setAside": findings.set_aside,
         "outliers": [astuple(unusual) for unusual in findings.outliers],
         "moreOutliers": findings.more_outliers,
     }

@@ -36,6 +36,7 @@ _OWN_NAMES: Final = (
     *("metrics.json", "confusion.csv", "confusion.png", "layers.parquet", "candidates.csv", "candidates.png"),
     *("report.html", "layout.parquet", "figures", "names.csv", "applied", "clusters", "outdated", "placed.jsonl"),
     *("duplicates.csv", "bursts.csv", "signatures.parquet", "outliers.csv", "neighbors.parquet"),
+    *("duplicates", "set_aside.jsonl"),
     *("changes.csv", "decisions.json", "known_clusters.parquet"),
 )
 
@@ -77,7 +78,7 @@ class Workspace:
             WorkspaceError: One is a link.
         """
         own = [self.path / name for name in _OWN_NAMES]
-        for folder in (self.clusters, self.outdated, self.outdated / self.clusters.name, self.applied):
+        for folder in (self.clusters, self.duplicates, self.outdated, self.outdated / self.clusters.name, self.applied):
             if not is_link(folder) and folder.is_dir():
                 own += folder.iterdir()
         if self.applied.is_dir():
@@ -203,6 +204,16 @@ class Workspace:
     def journal(self) -> Path:
         """Journal of the last placement."""
         return self.path / "placed.jsonl"
+
+    @property
+    def duplicates(self) -> Path:
+        """Folder of the duplicates that were set aside, with one folder per cluster."""
+        return self.path / "duplicates"
+
+    @property
+    def set_aside_journal(self) -> Path:
+        """Journal of the duplicates that were set aside."""
+        return self.path / "set_aside.jsonl"
 
     @property
     def duplicates_table(self) -> Path:

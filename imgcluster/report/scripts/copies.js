@@ -1,4 +1,4 @@
-// Duplicates and bursts: the best image of each group beside each of its copies.
+// Duplicates and bursts: the best image of each group beside each of its copies, and a way to set images aside.
 
 const PAIRS_PER_STEP = 24;
 const COPY_FIELDS = ["image", "kind", "score", "width", "height", "bytes"];
@@ -40,6 +40,30 @@ function formatBytes(bytes) {
   return `${at && bytes < 9.95 ? bytes.toFixed(1) : Math.round(bytes)} ${units[at]}`;
 }
 
+const groupsOfImage = new Map();
+for (const group of [...copyGroups.duplicates, ...copyGroups.bursts])
+  for (const { image } of group) groupsOfImage.set(image, [...(groupsOfImage.get(image) ?? []), group]);
+
+// Whether another image of each of its groups stays.
+function canBeSetAside(image) {
+  const others = (group) => group.filter((copy) => copy.image !== image);
+  return groupsOfImage.get(image).every((group) => others(group).some((copy) => !plan.aside.has(copy.image)));
+}
+
+function asideBox({ image }) {
+  const box = element("input", { type: "checkbox", "data-aside": image });
+  box.checked = plan.aside.has(image);
+  box.addEventListener("change", () => {
+    if (box.checked && !canBeSetAside(image)) {
+      box.checked = false;
+      box.closest(".copy").querySelector(".problem").textContent = "The other images of the group are set aside.";
+      return;
+    }
+    plan.setAside([image], box.checked);
+  });
+  return element("label", { class: "check" }, box, " Set aside");
+}
+
 function copyFacts(copy, words) {
   const size = `${formatInteger(copy.width)}×${formatInteger(copy.height)}, ${formatBytes(copy.bytes)}`;
   return element(
@@ -48,6 +72,8 @@ function copyFacts(copy, words) {
     element("p", { class: "path" }, images.path(copy.image)),
     element("p", { class: "soft" }, size),
     element("p", { class: "soft" }, copy.kind === "best" ? "best" : (words[copy.kind]?.(copy.score) ?? copy.kind)),
+    asideBox(copy),
+    element("p", { class: "problem", role: "alert" }),
   );
 }
 
@@ -61,11 +87,18 @@ function pairCard(best, copy, words) {
   );
 }
 
+function asideButton(text, list) {
+  const button = element("button", { type: "button" }, text);
+  button.addEventListener("click", () => plan.setAside(list, true, canBeSetAside));
+  return list.length ? button : null;
+}
+
 function showCopies(name) {
   const groups = copyGroups[name];
   if (!groups.length) return;
   const { title, one, many, text, words } = COPY_SECTIONS[name];
   const pairs = groups.flatMap(([best, ...copies]) => copies.map((copy) => [best, copy]));
+  const of = (kind) => pairs.filter(([, copy]) => copy.kind === kind).map(([, copy]) => copy.image);
   const count = pairs.length === 1 ? `1 ${one}` : `${formatInteger(pairs.length)} ${many ?? `${one}s`}`;
   const link = element("a", { href: `#${name}` }, count);
   byId("sentences").append(element("p", {}, link, ` in ${formatCount(groups.length, "group")}.`));
@@ -82,9 +115,21 @@ function showCopies(name) {
   grow();
   byId(name).append(
     element("h2", { id: `${name}-title` }, title),
-    element("p", { class: "soft" }, text),
+    element("p", { class: "soft" }, `${text} Images that you set aside move to the folder “duplicates” of the workspace.`),
+    element(
+      "p",
+      { class: "row" },
+      asideButton("Set aside all exact copies", of("exact")),
+      asideButton("Set aside all near-copies", of("near")),
+      asideButton("Set aside all but the sharpest", of("burst")),
+    ),
     list,
     more,
   );
   byId(name).hidden = false;
 }
+
+plan.listeners.push(() => {
+  for (const box of document.querySelectorAll("[data-aside]")) box.checked = plan.aside.has(Number(box.dataset.aside));
+  for (const problem of document.querySelectorAll(".copy .problem")) problem.textContent = "";
+});

@@ -44,6 +44,9 @@ function similarImages(index) {
   return [...neighbors.subarray(index * count, (index + 1) * count)];
 }
 
+// The duplicates that are in the folder of duplicates already.
+const setAside = new Set(data.findings.setAside);
+
 const clusters = new Map(data.clusters.map((cluster) => [cluster.number, cluster]));
 for (const cluster of clusters.values()) cluster.members = [];
 for (let i = 0; i < images.count; i++) clusters.get(images.cluster[i]).members.push(i);

@@ -30,6 +30,10 @@ function planRows() {
     rows.push(imagesRow("Move", moved, ` to ${fullTitle(number)}`, { more: [field, problem] }));
   }
   if (plan.unsorted.size) rows.push(imagesRow("Put", [...plan.unsorted.keys()], " into no cluster"));
+  if (plan.aside.size) {
+    const keep = (indices) => plan.setAside(indices, false);
+    rows.push(imagesRow("Set aside", [...plan.aside.keys()], "", { keep }));
+  }
   if (plan.pinned.size) rows.push(imagesRow("Pin", [...plan.pinned.keys()], ""));
   return rows;
 }

@@ -2,8 +2,9 @@
 
 const TILES_PER_STEP = 240;
 
-// What the plan does with an image, or that it is pinned; "" for nothing.
+// What the plan does with an image, or that it is pinned or set aside; "" for nothing.
 function planned(index) {
+  if (plan.aside.has(index)) return "set aside";
   if (plan.pinned.has(index)) return "pinned";
   if (plan.unsorted.has(index)) return "→ none";
   const target = plan.misplaced.get(index);
