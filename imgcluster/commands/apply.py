@@ -16,8 +16,7 @@ from imgcluster.commands.confusion import Confusion, read_confusion, write_confu
 from imgcluster.commands.last_clustering import folder_names
 from imgcluster.commands.numbering import Earlier, read_earlier, write_earlier
 from imgcluster.commands.page import with_normalized_lengths
-from imgcluster.commands.replace_results import current_files, read_placement, read_set_aside
-from imgcluster.commands.set_aside import set_aside
+from imgcluster.commands.set_aside import duplicates_of_plan, set_aside
 from imgcluster.commands.steps import changing_results, recover, relocate_placed, rewrite_page
 from imgcluster.errors import PlanError, UsageError, WorkspaceError
 from imgcluster.evaluation.internal import measure
@@ -128,7 +127,7 @@ def apply(
         earlier = read_earlier(workspace, embeddings)
         after = _result(parsed, before, embeddings, earlier.next_number - 1, name=to_text(file))
         tables = _Tables(workspace, manifest, before, after, embeddings)
-        aside = _duplicates(parsed, workspace, before, after, name=to_text(file))
+        aside = duplicates_of_plan(parsed, workspace, before, after.clusters, name=to_text(file))
         moved = 0
         if not dry_run:
             moved = _publish(workspace, before, earlier, after, tables, embeddings, parsed, aside, on_progress)
@@ -184,23 +183,6 @@ def _result(plan: Plan, before: Results, embeddings: Embeddings, highest: int, *
         name=name,
     )
     return split_clusters(after, plan, before.paths, split, highest=highest, name=name)
-
-
-def _duplicates(plan: Plan, workspace: Workspace, before: Results, after: PlanResult, *, name: str) -> dict[str, int]:
-    """Return the clusters of the images that a plan sets aside, by their locations.
-
-    Raises:
-        PlanError: Their originals are in the folders of clusters.
-    """
-    journal = read_placement(workspace, frozenset(before.locations))
-    if plan.set_aside and journal is not None and journal.mode == "move":
-        raise PlanError(
-            f"{name} sets images aside, but the originals were moved to {workspace.clusters}; move them back with "
-            f"{workspace.command('undo')}, or with --place symlink, then apply the plan again"
-        )
-    chosen, present = set(plan.set_aside), current_files(read_set_aside(workspace, frozenset(before.locations)))
-    images = zip(before.paths, before.locations, after.clusters.tolist(), strict=True)
-    return {location: cluster for path, location, cluster in images if path in chosen and location not in present}
 
 
 def _publish(

@@ -9,7 +9,11 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from imgcluster.commands.replace_results import read_set_aside
+import numpy as np
+import numpy.typing as npt
+
+from imgcluster.commands.replace_results import current_files, read_placement, read_set_aside
+from imgcluster.errors import PlanError
 from imgcluster.placement import (
     FolderName,
     Journal,
@@ -21,11 +25,39 @@ from imgcluster.placement import (
 )
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.plan_file import Plan
+from imgcluster.workspace.results import Results
 from imgcluster.workspace.shards import locations
 
-__all__ = ["restore_set_aside", "set_aside"]
+__all__ = ["duplicates_of_plan", "restore_set_aside", "set_aside"]
 
 _LOG = logging.getLogger(__name__)
+
+
+def duplicates_of_plan(
+    plan: Plan, workspace: Workspace, before: Results, clusters: npt.NDArray[np.int64], *, name: str
+) -> dict[str, int]:
+    """Return the clusters of the images that a plan sets aside, by their locations.
+
+    Args:
+        plan: The plan.
+        workspace: The workspace.
+        before: The clustering before the plan.
+        clusters: The clusters after it, ``int64 (n,)``.
+        name: The plan's name in messages.
+
+    Raises:
+        PlanError: Their originals are in the folders of clusters.
+    """
+    journal = read_placement(workspace, frozenset(before.locations))
+    if plan.set_aside and journal is not None and journal.mode == "move":
+        raise PlanError(
+            f"{name} sets images aside, but the originals were moved to {workspace.clusters}; move them back with "
+            f"{workspace.command('undo')}, or with --place symlink, then apply the plan again"
+        )
+    chosen, present = set(plan.set_aside), current_files(read_set_aside(workspace, frozenset(before.locations)))
+    images = zip(before.paths, before.locations, clusters.tolist(), strict=True)
+    return {location: cluster for path, location, cluster in images if path in chosen and location not in present}
 
 
 def set_aside(

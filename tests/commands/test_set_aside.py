@@ -153,3 +153,12 @@ def test_forged_journals_are_refused(folder: Path, out: Path) -> None:
 def test_wrong_plans(out: Path) -> None:
     with pytest.raises(PlanError, match=r"nothing\.png"):
         imgcluster.apply(plan(out, "nothing.png"), workspace=out)
+
+
+def test_undo_without_a_record_of_the_step(folder: Path, out: Path) -> None:
+    before = contents(folder)
+    imgcluster.apply(plan(out, *COPIES), workspace=out)
+    shutil.rmtree(out / "applied")
+    assert (imgcluster.undo(workspace=out).taken_back, contents(folder)) == (2, before)
+    assert imgcluster.undo(workspace=out).what == "placing"
+    assert contents(folder) == before

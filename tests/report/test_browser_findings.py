@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -95,3 +96,46 @@ def test_nothing_is_shown_that_is_not_known(show_example: Callable[..., Any]) ->
 def test_the_page_is_not_wider_than_the_window(show_example: Callable[..., Any], width: int) -> None:
     opened = show_example(LABELS, {"viewport": {"width": width, "height": 800}}, findings=FOUND)
     assert opened.tab.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_copies_are_set_aside_by_the_plan(show_example: Callable[..., Any]) -> None:
+    opened = show_example(LABELS, findings=FOUND)
+    tab = opened.tab
+    tab.click("text=Set aside all exact copies")
+    boxes = tab.locator("[data-aside]")
+    checked = lambda: [int(box.get_attribute("data-aside")) for box in boxes.all() if box.is_checked()]  # noqa: E731
+    assert checked() == [3]
+    tab.locator("[data-aside='4']").check()
+    # The last image of a group stays.
+    tab.locator("[data-aside='0']").first.click()
+    assert checked() == [3, 4]
+    opened.expect(tab.locator(".copy .problem:not(:empty)")).to_have_count(1)
+    assert "set aside" in tab.locator("#duplicates .tile .badge.moved").first.inner_text()
+    assert saved(tab)["set_aside"] == ["03.png", "04.png"]
+    tab.keyboard.press("Control+z")
+    assert checked() == [3]
+    tab.reload()
+    tab.wait_for_selector("html[data-state=ready]")
+    assert checked() == [3]
+    tab.click("#plan-open")
+    tab.click(".changes button")
+    tab.keyboard.press("Escape")
+    assert checked() == []
+    tab.click("text=Set aside all but the sharpest")
+    assert checked() == [2]
+
+
+def test_what_is_set_aside_already_is_not_in_the_plan(show_example: Callable[..., Any]) -> None:
+    opened = show_example(LABELS, findings=Findings(set_aside=(4,)))
+    opened.tab.click("#clusters .tile[data-image='4']")
+    assert "in the folder" in opened.tab.locator("#image-dialog dl").first.inner_text()
+
+
+def saved(tab: Any) -> dict[str, Any]:
+    """Save the plan and return it."""
+    tab.click("#plan-open")
+    with tab.expect_download() as download:
+        tab.click("#plan-save")
+    tab.keyboard.press("Escape")
+    plan: dict[str, Any] = json.loads(download.value.path().read_text(encoding="utf-8"))
+    return plan
