@@ -52,12 +52,17 @@ def read_findings(
     aside = current_files(read_set_aside(workspace, frozenset(results.locations)))
     set_aside = [row for row, location in enumerate(results.locations) if location in aside]
     rows = {path: row for row, path in enumerate(results.paths) if results.locations[row] not in aside}
-    sizes = read_file_facts(workspace.embeddings, encoder_identity(workspace, manifest)).sizes
+    tables = workspace.duplicates_table, workspace.bursts_table
+    identity = encoder_identity(workspace, manifest)
+    sizes = np.empty(0, np.int64)
+    if any(table.exists() for table in tables):
+        sizes = read_file_facts(workspace.embeddings, identity).sizes
+    duplicates, bursts = (_copies(table, rows, embeddings, sizes) for table in tables)
     outliers = [*_outliers(workspace, rows, results, embeddings)]
     return Findings(
         neighbors=_neighbors(workspace, embeddings, encoder_metric(manifest), on_progress),
-        duplicates=_copies(workspace.duplicates_table, rows, embeddings, sizes),
-        bursts=_copies(workspace.bursts_table, rows, embeddings, sizes),
+        duplicates=duplicates,
+        bursts=bursts,
         set_aside=tuple(set_aside),
         outliers=tuple(outliers[:_MOST_OUTLIERS]),
         more_outliers=max(0, len(outliers) - _MOST_OUTLIERS),
