@@ -35,6 +35,7 @@ __all__ = [
     "restore_placement",
     "return_interrupted_move",
     "update_placement",
+    "with_companions",
 ]
 
 _LOG = logging.getLogger(__name__)
@@ -145,9 +146,12 @@ def update_placement(
     names: Mapping[int, str],
     *,
     folder_name: FolderName = folder_name,
+    companions: Sequence[str] = (),
     on_progress: OnProgress = ignore_progress,
 ) -> PlacementResult:
     """Place the images of a clustering, and change or remove the files placed by `journal` before.
+
+    The second file of an image, in `companions`, is placed beside it.
 
     Raises:
         PlacementError: A file could not be placed.
@@ -157,7 +161,8 @@ def update_placement(
         journal = None
     if mode == "none":
         return PlacementResult({}, ())
-    aside = current_files(read_set_aside(workspace, frozenset(locations)))
+    locations, clusters = with_companions(locations, list(clusters), companions)
+    aside = current_files(read_set_aside(workspace))
     numbers = {
         location: cluster for location, cluster in zip(locations, clusters, strict=True) if location not in aside
     }
@@ -165,6 +170,14 @@ def update_placement(
         list(numbers), numbers.values(), workspace.clusters, mode, names, folder_name=folder_name, current=journal
     )
     return _change(workspace, journal, target, "place", on_progress)
+
+
+def with_companions(
+    locations: Sequence[str], clusters: Sequence[int], companions: Sequence[str]
+) -> tuple[list[str], list[int]]:
+    """Return all files of the images, those in `companions` last, and the cluster of each."""
+    second = [(file, cluster) for file, cluster in zip(companions, clusters, strict=False) if file]
+    return [*locations, *(file for file, _ in second)], [*clusters, *(cluster for _, cluster in second)]
 
 
 def restore_placement(workspace: Workspace, saved: Path, on_progress: OnProgress) -> PlacementResult:

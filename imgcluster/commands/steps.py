@@ -9,7 +9,7 @@ from typing import Any
 
 from imgcluster.commands.last_clustering import folder_names
 from imgcluster.commands.page import with_normalized_lengths, write_page
-from imgcluster.commands.replace_results import read_placement, restore_placement
+from imgcluster.commands.replace_results import read_placement, restore_placement, with_companions
 from imgcluster.commands.set_aside import restore_set_aside
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path, remove, write_json
@@ -113,6 +113,7 @@ def relocate_placed(
     results: Results,
     clusters: Sequence[int],
     names: Mapping[int, str],
+    companions: Sequence[str],
     stage: str,
     on_progress: OnProgress,
     *,
@@ -120,7 +121,7 @@ def relocate_placed(
 ) -> int:
     """Move placed files to the folders of `clusters` (one per image of `results`), and return the number moved.
 
-    Links and copies of the images at the locations `without` are removed.
+    The second file of an image, in `companions`, moves with it. Links and copies of the files `without` are removed.
     """
     journal = read_placement(workspace)
     if journal is None:
@@ -129,11 +130,8 @@ def relocate_placed(
     def step(done: int, total: int) -> None:
         on_progress(Progress(stage, done, total))
 
-    kept = {
-        location: cluster
-        for location, cluster in zip(results.locations, clusters, strict=True)
-        if location not in without
-    }
+    locations, clusters = with_companions(results.locations, clusters, companions)
+    kept = {location: cluster for location, cluster in zip(locations, clusters, strict=True) if location not in without}
     return relocate(
         journal,
         workspace.journal,
