@@ -212,14 +212,16 @@ def _publish(
     images = dict(zip(before.paths, zip(embeddings.digests, embeddings.locations, strict=True), strict=True))
     decided = {before.paths[row]: key for row, key in earlier.decided.items()}
     decisions = decisions_after(earlier.decisions, before.names, after, images, decided)
+    pairs = zip(embeddings.locations, embeddings.companions, strict=False)
+    files = {**aside, **{second: aside[first] for first, second in pairs if second and first in aside}}
     with changing_results(workspace, "apply", _describe(plan), metrics):
         names = placed_names(metrics["options"], map(row_of, tables.clusters))
+        # Links and copies of what is set aside leave first: afterwards they would look like the last ones.
         moved = relocate_placed(
-            workspace, before, labels, names, embeddings.companions, "place", on_progress, without=aside
+            workspace, before, labels, names, embeddings.companions, "place", on_progress, without=files
         )
-        # Links and copies leave first: afterwards they would look like the last ones.
-        if aside:
-            set_aside(workspace, aside, names, folder_names(before.metrics), on_progress)
+        if files:
+            set_aside(workspace, files, names, folder_names(before.metrics), on_progress)
         write_table(workspace.assignments, tables.assignment_columns, tables.assignments())
         write_table(
             workspace.clusters_table,

@@ -161,7 +161,7 @@ def update_placement(
         journal = None
     if mode == "none":
         return PlacementResult({}, ())
-    aside = current_files(read_set_aside(workspace, frozenset(locations)))
+    aside = current_files(read_set_aside(workspace))
     files, numbers = with_companions(locations, list(clusters), companions, without=aside)
     target = plan_placement(files, numbers, workspace.clusters, mode, names, folder_name=folder_name, current=journal)
     return _change(workspace, journal, target, "place", on_progress)
@@ -170,14 +170,10 @@ def update_placement(
 def with_companions(
     locations: Sequence[str], clusters: Sequence[int], companions: Sequence[str], *, without: Container[str] = ()
 ) -> tuple[list[str], list[int]]:
-    """Return all files of the images, those in `companions` last, and the cluster of each.
-
-    Images at the locations `without` are left out.
-    """
-    images = list(zip(locations, clusters, companions or [""] * len(locations), strict=True))
-    images = [image for image in images if image[0] not in without]
-    files = [(location, cluster) for location, cluster, _ in images]
-    files += [(companion, cluster) for _, cluster, companion in images if companion]
+    """Return the files of the images, those in `companions` last, and the cluster of each; `without` are left out."""
+    second = [(file, cluster) for file, cluster in zip(companions, clusters, strict=False) if file]
+    files = [*zip(locations, clusters, strict=True), *second]
+    files = [(file, cluster) for file, cluster in files if file not in without]
     return [file for file, _ in files], [cluster for _, cluster in files]
 
 

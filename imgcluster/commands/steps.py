@@ -121,8 +121,7 @@ def relocate_placed(
 ) -> int:
     """Move placed files to the folders of `clusters` (one per image of `results`), and return the number moved.
 
-    The second file of an image, in `companions`, moves with it. Links and copies of the images at the locations
-    `without` are removed.
+    The second file of an image, in `companions`, moves with it. Links and copies of the files `without` are removed.
     """
     journal = read_placement(workspace)
     if journal is None:
