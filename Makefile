@@ -2,6 +2,7 @@
 # make test   sets up what it needs and checks everything
 # make docs   builds the documentation in build/site
 # make scores prints the scores that the README and the cards quote (an hour; needs the data sets)
+# make bench  measures the speed and memory of embed (ten minutes; needs the data sets; QUICK=1: seconds)
 # make clean  removes what these made
 #
 # Both need Python 3.10 or newer and make; PYTHON=python3.12 chooses another one.
@@ -22,7 +23,7 @@ SETUP := pyproject.toml constraints.txt
 # Python compiles what it imports; compiling all that is installed takes half a minute more.
 PIP := -m pip --disable-pip-version-check --quiet install --no-compile
 
-.PHONY: demo test lint types docs unit scores clean
+.PHONY: demo test lint types docs unit scores bench clean
 
 demo: $(DEMO_ENV)/done
 	$(DEMO_ENV)/$(BIN)/imgcluster run examples/photos --workspace $(DEMO_OUT)
@@ -54,8 +55,12 @@ $(DEMO_ENV)/done: $(SETUP)
 
 $(TEST_ENV)/done: $(SETUP)
 	$(PYTHON) -m venv --clear $(TEST_ENV)
-	$(TEST_ENV)/$(BIN)/python $(PIP) -e '.[dev,train,heif]' -c constraints.txt
+	$(TEST_ENV)/$(BIN)/python $(PIP) -e '.[dev,train,heif,raw,jxl]' -c constraints.txt
 	$(TEST_ENV)/$(BIN)/python -c 'open("$@", "w").close()'
+
+# QUICK=1 takes seconds and writes nothing.
+bench: $(TEST_ENV)/done
+	PYTHONPATH=training $(TEST_ENV)/$(BIN)/python -m benchmarks.performance $(if $(QUICK),--quick)
 
 scores: $(TEST_ENV)/done
 	$(TEST_ENV)/$(BIN)/python -m benchmarks.scores

@@ -10,6 +10,7 @@ random around 30 centers, because the result does not depend on an encoder. Need
 from __future__ import annotations
 
 import argparse
+import functools
 import gzip
 import os
 import shutil
@@ -27,7 +28,9 @@ from PIL import Image
 import imgcluster
 from benchmarks.common import data_folder, machine
 from imgcluster.fileio.path_text import to_text
+from imgcluster.images.decode import decode
 from imgcluster.progress import Progress
+from imgcluster.types import InputSpec
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import Row, ShardWriter, contents
 
@@ -75,8 +78,9 @@ def build(folder: Path, count: int) -> Path:
             (folder / "in" / path).parent.mkdir(parents=True, exist_ok=True)
             os.symlink(source.resolve(), folder / "in" / path)
             vector = centers[number % 30] + generator.normal(0, 0.9, 64)
-            digest = number.to_bytes(16, "big")
-            writer.add([Row(path, root, 1, 1, digest, 400, 533, vector.astype(np.float32))])
+            digest, thumbnail = number.to_bytes(16, "big"), _thumbnail(source)
+            row = Row(path, root, 1, 1, digest, 400, 533, vector.astype(np.float32), thumbnail=thumbnail)
+            writer.add([row])
         writer.flush()
         workspace.write_manifest(
             {
@@ -87,6 +91,12 @@ def build(folder: Path, count: int) -> Path:
         )
     assert contents(workspace.embeddings, _IDENTITY).images == count
     return workspace.path
+
+
+@functools.cache
+def _thumbnail(source: Path) -> bytes:
+    """Return the thumbnail that `embed` would store."""
+    return decode(source.read_bytes(), InputSpec(width=64, height=64, channels=3), thumbnail=True).thumbnail
 
 
 def stages(workspace: Path) -> dict[str, float]:

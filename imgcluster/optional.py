@@ -12,6 +12,8 @@ __all__ = ["EXTRAS", "UnavailablePackage", "import_optional"]
 
 EXTRAS: Final = {
     "heif": {"pillow_heif": "register_heif_opener"},
+    "raw": {"rawpy": "imread"},
+    "jxl": {"pillow_jxl": "JpegXLImagePlugin"},
     "umap": {"umap": "UMAP"},
     "evoc": {"evoc": "EVoC"},
     "hub": {"huggingface_hub": "hf_hub_url", "tokenizers": "Tokenizer"},

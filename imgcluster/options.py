@@ -10,12 +10,14 @@ import dataclasses
 import math
 import operator
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from imgcluster.errors import UsageError
+from imgcluster.machine import memory_bytes
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -37,6 +39,9 @@ DEFAULT_ENCODER: Final = "photos"
 
 _FILES: Final = "Which files"
 _MODEL: Final = "Other ONNX models"
+
+_SIZE: Final = re.compile(r"(?P<number>[0-9]{1,15}(\.[0-9]{1,9})?) ?(?P<unit>[KMGTkmgt]?)(i?[Bb])?")
+_LEAST_MEMORY: Final = 16 << 20
 
 _Options = TypeVar("_Options", bound="DataclassInstance")
 
@@ -168,7 +173,16 @@ class EmbedOptions:
         "auto", "Which weights to run, if the encoder has several: auto, fp32, fp16 or int8.", metavar="PRECISION"
     )
     batch_size: int = option(32, "Images that the encoder processes at once.", minimum=1)
-    workers: int | None = option(None, "Threads that read and decode; one per processor by default.", minimum=1)
+    workers: int | None = option(
+        None, "How many images are read at the same time; one per processor by default.", minimum=1
+    )
+    memory: str | None = option(
+        None,
+        "Memory for the images that are decoded at the same time, such as 4G or 500M; by default an eighth of the "
+        "machine's. Images that need more are skipped.",
+        metavar="SIZE",
+    )
+    read_timeout: float = option(20.0, "Skip a file that takes longer to read and decode.", metavar="SECONDS")
     exclude: Sequence[str] = option(
         (),
         "Exclude files and folders, by a pattern as in .gitignore: *.png, raw/, 2019/*.tif. Can be repeated.",
@@ -188,6 +202,17 @@ class EmbedOptions:
             raise UsageError(f"--batch-size {self.batch_size} is not allowed; it is at least 1")
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers {self.workers} is not allowed; it is at least 1")
+        object.__setattr__(self, "read_timeout", float(self.read_timeout))
+        if not self.read_timeout > 0:
+            raise UsageError(f"--read-timeout {self.read_timeout:g} is not allowed; give seconds, such as 20")
+        if self.memory is not None:
+            object.__setattr__(self, "memory", str(self.memory))
+            _bytes(str(self.memory))
+
+    @property
+    def memory_bytes(self) -> int:
+        """The memory for the images that are decoded at the same time."""
+        return memory_bytes() // 8 if self.memory is None else _bytes(self.memory)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,6 +332,19 @@ def with_changes(options: _Options, changes: dict[str, Any]) -> _Options:
         if name not in names:
             raise UsageError(f"there is no option {name!r}; allowed are: {', '.join(names)}")
     return dataclasses.replace(options, **changes)
+
+
+def _bytes(size: str) -> int:
+    """Return the number of bytes that a text such as ``4G`` or ``500M`` names.
+
+    Raises:
+        UsageError: It names none.
+    """
+    match = _SIZE.fullmatch(size)
+    number = int(float(match["number"]) * 1024 ** " KMGT".index((match["unit"] or " ").upper())) if match else 0
+    if number < _LEAST_MEMORY:
+        raise UsageError(f"--memory {size} is not allowed; give at least 16M, such as 500M or 4G")
+    return number
 
 
 def _make_integers(options: DataclassInstance, *names: str) -> None:

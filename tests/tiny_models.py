@@ -126,3 +126,29 @@ def _save(
     onnx.checker.check_model(model)
     onnx.save(model, path)
     return path
+
+
+def endless(path: Path) -> Path:
+    """Write a foreign model that adds one to its pixels 10^12 times."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go"], ["go_on"]),
+            helper.make_node("Add", ["sum", "one"], ["next"]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("number", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("sum", TensorProto.FLOAT, None),
+        ],
+        [
+            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("next", TensorProto.FLOAT, None),
+        ],
+    )
+    nodes = [
+        helper.make_node("Flatten", ["images"], ["start"], axis=1),
+        helper.make_node("Loop", ["count", "true", "start"], ["embeddings"], body=body),
+    ]
+    constants = {"count": np.int64(10**12), "true": np.bool_(True), "one": np.float32(1)}
+    return _save(path, nodes, [("images", "float32", ["n", 3, 4, 4])], [("embeddings", ["n", 48])], constants, {})

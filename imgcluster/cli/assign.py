@@ -42,7 +42,11 @@ def show_assign(summary: AssignSummary) -> None:
     if not (summary.assigned or summary.unsorted or summary.removed or summary.new_clusters):
         echo(f"No new images; the {counted(len(summary.clusters), 'cluster')} are unchanged.")
         return
-    unsorted = f"; {summary.unsorted:,} are unlike all clusters (unsorted)" if summary.unsorted else ""
+    unsorted = (
+        f"; {summary.unsorted:,} {'is' if summary.unsorted == 1 else 'are'} unlike all clusters (unsorted)"
+        if summary.unsorted
+        else ""
+    )
     new = counted(summary.assigned + summary.unsorted, "new image")
     if summary.assigned or summary.unsorted:
         echo(f"Assigned {summary.assigned:,} of {new} to {counted(len(summary.clusters), 'cluster')}{unsorted}.")

@@ -57,6 +57,8 @@ def show_embed(summary: EmbedSummary) -> None:
         )
         counts = ", ".join(f"{count:,} {word}" for count, word in parts if count)
         echo(f"The workspace now holds {counted(summary.embedded, 'image')}: {counts}.")
+    if summary.paired:
+        echo(f"{counted(summary.paired, 'image')} with two files: a JPEG and its camera raw file.")
     if len(summary.roots) > 1:
         echo(f"The images come from {len(summary.roots)} folders; --fresh keeps only the folders named now.")
     if summary.skipped:

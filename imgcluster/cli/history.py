@@ -34,4 +34,4 @@ def _show(summary: HistorySummary) -> None:
         when = step.time.removesuffix("+00:00").replace("T", " ")
         table.add_row(str(step.step), when, plain(step.command), plain(step.summary))
     print_table(table)
-    echo(f"To undo the first of these: imgcluster undo -w {shlex.quote(summary.workspace)}")
+    echo(f"To undo the last step: imgcluster undo -w {shlex.quote(summary.workspace)}")

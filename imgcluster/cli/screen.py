@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 
 import typer
 
+from imgcluster.cli.interruption import INTERRUPTED, MESSAGE
 from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.fileio.path_text import printable, to_text
 from imgcluster.progress import OnProgress, ignore_progress
@@ -26,7 +27,6 @@ __all__ = ["INTERRUPTED", "SKIPPED", "Screen", "boundary"]
 _Result = TypeVar("_Result")
 
 SKIPPED: Final = 3
-INTERRUPTED: Final = 130
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def boundary(screen: Screen) -> Iterator[None]:
     except ImgclusterError as error:
         _fail(screen, str(error), error.exit_code)
     except KeyboardInterrupt:
-        _fail(screen, "interrupted; run the same command again to continue", INTERRUPTED)
+        _fail(screen, MESSAGE, INTERRUPTED)
     except BrokenPipeError:
         # A reader such as `head` closed the pipe, which is not an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -33,8 +33,9 @@ def undo_command(screen: Screen, dry_run: DryRun = False, workspace: Workspace =
 def _show(summary: UndoSummary) -> None:
     prefix = "Would undo" if summary.dry_run else "Undone:"
     if summary.what != "placing":
+        step = "the last plan" if summary.what == "plan" else f"the last imgcluster {summary.what}"
         moved = f"; {counted(summary.taken_back, 'placed file')} moved back" if summary.taken_back else ""
-        echo(f"{prefix} the last {'plan' if summary.what == 'plan' else f'imgcluster {summary.what}'}{moved}.")
+        echo(f"{prefix} {step}{moved}.")
         return
     total = summary.taken_back + len(summary.left)
     done = f"{summary.taken_back:,} of {counted(total, 'file')}" if summary.left else counted(total, "file")

@@ -205,7 +205,7 @@ def _publish(
     decided = {before.paths[row]: key for row, key in earlier.decided.items()}
     decisions = decisions_after(earlier.decisions, before.names, after, images, decided)
     with changing_results(workspace, "apply", summary, metrics):
-        moved = relocate_placed(workspace, before, labels, after.names, "place", on_progress)
+        moved = relocate_placed(workspace, before, labels, after.names, embeddings.companions, "place", on_progress)
         write_table(workspace.assignments, tables.assignment_columns, tables.assignments())
         write_table(
             workspace.clusters_table,

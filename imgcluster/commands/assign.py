@@ -107,7 +107,7 @@ def assign(
             return _summary(workspace, last, watch, dry_run=dry_run)
         on_progress(Progress("load", 0))
         embeddings = load(workspace.embeddings, identity)
-        journal = read_placement(workspace, frozenset(embeddings.locations))
+        journal = read_placement(workspace, embeddings.files)
         earlier = read_earlier(workspace, embeddings)
         if int(earlier.known.current.sum()) != len(last.locations) or not (earlier.clusters >= 0).any():
             raise WorkspaceError(

@@ -144,7 +144,7 @@ def cluster(
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         on_progress(Progress("load", 0))
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
-        journal = read_placement(workspace, frozenset(embeddings.locations))
+        journal = read_placement(workspace, embeddings.files)
         journal, note = return_interrupted_move(workspace, journal, dry_run=dry_run)
         if not embeddings.locations:
             raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")

@@ -64,10 +64,9 @@ def about_changes(changes: Sequence[ClusterChange], moved: int) -> str:
     if not moved and counts["kept"] == len(changes):
         return ""
     parts = [f"{count} {kind}" for kind, count in counts.items() if count]
-    images = sum(change.size_before - change.removed_images for change in changes)
     return (
-        f"Of the clusters before and now, {', '.join(parts)}. {moved:,} of {images:,} earlier images are in another "
-        "cluster than before; see changes.csv."
+        f"Compared with the last clustering: {', '.join(parts)}. {moved:,} earlier images are in another cluster "
+        "than before; see changes.csv."
     )
 
 

@@ -29,6 +29,8 @@ _TOLERANCE: Final = 1e-2
 _PACKAGES: Final = ("onnxruntime-gpu", "onnxruntime", "numpy", "pillow", "pyarrow", "scikit-learn", "hdbscan")
 _PURPOSES: Final = {
     "heif": "HEIC images",
+    "raw": "camera raw images",
+    "jxl": "JPEG XL images",
     "umap": "--reduce umap",
     "evoc": "--method evoc",
     "hub": "encoders of the Hugging Face hub, and text",
@@ -158,7 +160,8 @@ def images_per_second(model: Encoder, images: Pixels) -> float:
 def _formats() -> dict[str, bool]:
     from PIL import features
 
-    from imgcluster.images.decode import heif_available
+    from imgcluster.images.formats import RAW
+    from imgcluster.images.optional_decoders import can_decode
 
     return {
         "JPEG": bool(features.check("jpg")),
@@ -166,7 +169,9 @@ def _formats() -> dict[str, bool]:
         "TIFF (compressed)": bool(features.check("libtiff")),
         "JPEG 2000": bool(features.check("jpg_2000")),
         "AVIF": bool(features.check("avif")),
-        "HEIC": heif_available(),
+        "HEIC": can_decode("HEIF"),
+        "camera raw": can_decode(RAW),
+        "JPEG XL": can_decode("JXL"),
         "color profiles": bool(features.check("littlecms2")),
     }
 

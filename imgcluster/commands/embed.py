@@ -24,6 +24,8 @@ from imgcluster.fileio.path_text import absolute_path, common_base, from_text, j
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder, FoundFile, Scope, UnreadablePath
 from imgcluster.images.load import default_workers
+from imgcluster.images.optional_decoders import OptionalDecoder
+from imgcluster.images.readers import ReaderSettings
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, with_changes
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Precision
@@ -53,6 +55,7 @@ class EmbedSummary:
         vanished: Removed because their file no longer exists in `paths` or is excluded now.
         renamed: Stored under another path than before, without being embedded again.
         ignored: Files that are not images.
+        paired: Embedded images with two files, a JPEG and a camera raw file, in the searched folders.
         roots: The folders that contain the workspace's images.
         seconds: Wall-clock time.
         images_per_second: Newly embedded images per second; 0 if there were none.
@@ -77,6 +80,7 @@ class EmbedSummary:
     images_per_second: float
     passed_over: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    paired: int = 0
 
 
 def embed(
@@ -131,6 +135,7 @@ def embed(
     )
     watch.lap("encoder")
     workers = chosen.workers or default_workers()
+    settings = ReaderSettings(workers=workers, memory=chosen.memory_bytes, seconds=chosen.read_timeout)
     with workspace.locked() as manifest:
         manifest = recover(workspace, manifest, on_progress=on_progress)
         journal, _ = return_interrupted_move(workspace, read_placement(workspace))
@@ -149,7 +154,7 @@ def embed(
         )
         try:
             with quiet_decoders():
-                run.run(finder, workers, on_progress)
+                run.run(finder, settings, on_progress)
         except BaseException:
             # Keep the vectors that were computed before the interruption.
             with contextlib.suppress(OSError):
@@ -257,13 +262,14 @@ class _WorkspaceUpdate:
             vanished=vanished,
             renamed=renamed,
             ignored=run.ignored,
+            paired=run.paired,
             roots=tuple(roots),
             seconds=seconds,
             images_per_second=round(embedded_now / seconds, 1) if embedded_now else 0.0,
             passed_over=self._model.rejected_devices,
-            notes=self._model.notes,
+            notes=(*self._model.notes, *(_decoder_note(*item) for item in run.missing.items())),
         )
-        recorded = ("device", "new", "changed", "unchanged", "vanished", "renamed", "ignored")
+        recorded = ("device", "new", "changed", "unchanged", "vanished", "renamed", "ignored", "paired")
         record = {
             **versions(),
             "state": "embedded",
@@ -332,6 +338,10 @@ def _moved_files(moved: Mapping[str, str], manifest: dict[str, Any]) -> list[Fou
         root = max(inside, key=len, default=location.rpartition("/")[0] or "/")
         found.append(FoundFile(root, relative_path(location, root), facts.st_size, facts.st_mtime_ns, target))
     return found
+
+
+def _decoder_note(missing: OptionalDecoder, count: int) -> str:
+    return f"{missing.files} ({count:,} skipped) need an additional decoder: {missing.remedy}"
 
 
 def _digest(files: Sequence[str | os.PathLike[str]]) -> str:

@@ -79,12 +79,19 @@ def export(
         on_progress(Progress("load", 0))
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
         results = read_results(workspace, manifest) if workspace.metrics.exists() else None
-        files = current_paths(embeddings.locations, read_placement(workspace, frozenset(embeddings.locations)))
+        journal = read_placement(workspace, embeddings.files)
+        files = current_paths(embeddings.locations, journal)
         seed = 0 if results is None else int(results.metrics["options"].get("seed", 0))
         exported = Exported(
             columns=_columns(str(manifest.get("base", "")), embeddings, results, files),
             vectors=embeddings.vectors,
             files=files,
+            companions=[
+                file if companion else None
+                for file, companion in zip(
+                    current_paths(embeddings.companions, journal), embeddings.companions, strict=True
+                )
+            ],
             points=lambda: (
                 projection_of(workspace, with_normalized_lengths(embeddings, manifest), seed, on_progress).points
             ),
@@ -141,6 +148,8 @@ def _columns(base: str, embeddings: Embeddings, results: Results | None, files: 
         }
         if results.runner_ups is not None:
             columns["runner_up"] = [None if number < 0 else number for number in results.runner_ups.tolist()]
+    if any(embeddings.companions):
+        columns["companion"] = [relative_path(file, base) if file else None for file in embeddings.companions]
     columns["width"] = [width or None for width in embeddings.sizes[:, 0].tolist()]
     columns["height"] = [height or None for height in embeddings.sizes[:, 1].tolist()]
     columns["captured"] = [exif.captured or None for exif in embeddings.exif]

@@ -49,6 +49,7 @@ class Exported:
         columns: The columns of the table by name; values are None where they are unknown.
         vectors: ``float32 (n, d)``.
         files: Where the image files are now; they may be missing.
+        companions: Where the second file of each image is now; None for none.
         points: Returns the positions on the map, ``float32 (n, 2)``.
         on_progress: Called with each step.
     """
@@ -56,6 +57,7 @@ class Exported:
     columns: dict[str, list[Any]]
     vectors: Vectors
     files: Sequence[Path]
+    companions: Sequence[Path | None]
     points: Callable[[], npt.NDArray[np.float32]]
     on_progress: OnProgress
 
@@ -135,6 +137,9 @@ def _write_imagefolder(found: Exported, target: Path) -> None:
         # A table holds no bytes that are not UTF-8.
         name = free_name(to_text(file.name), taken.setdefault(folder, {}))
         copy_new(file, target / folder / name)
+        second = found.companions[row]
+        if second is not None and second.is_file():
+            copy_new(second, target / folder / free_name(to_text(second.name), taken[folder]))
         names.append(f"{folder}/{name}")
         rows.append(row)
     table = _table(found).take(pa.array(rows, pa.int64())).drop_columns(["file"])

@@ -31,6 +31,8 @@ class Collection:
         confidence: ``float64 (n,)`` in [0, 1]; None where nothing is clustered yet.
         captured: When each photograph was taken (ISO 8601, local time); "" if unknown.
         cameras: The camera of each photograph; "" if unknown.
+        companions: The absolute path of the second file of each image, as text: a camera raw file and its JPEG are one
+            image; "" if there is none.
         orientations: The EXIF orientation, 1 to 8, ``int64 (n,)``; 0 if unknown.
         clusters: The rows of ``clusters.csv``, by column; empty where nothing is clustered yet.
     """
@@ -45,6 +47,7 @@ class Collection:
     cameras: list[str]
     orientations: npt.NDArray[np.int64]
     clusters: list[dict[str, str]]
+    companions: list[str]
 
 
 def load(workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> Collection:
@@ -70,4 +73,5 @@ def load(workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> Collection:
         labels=None if results is None else results.clusters,
         confidence=None if results is None else results.confidence,
         clusters=[] if results is None else results.table,
+        companions=embeddings.companions,
     )

@@ -32,8 +32,8 @@ from imgcluster.report.page_text import Page, Thumbnails, details, headline, sen
 from imgcluster.report.sprites import Tile, make_sheets
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.plans import identity_of
-from imgcluster.workspace.results import Results, encoder_metric
-from imgcluster.workspace.shards import Embeddings
+from imgcluster.workspace.results import Results, encoder_identity, encoder_metric
+from imgcluster.workspace.shards import Embeddings, thumbnails
 
 __all__ = [
     "current_paths",
@@ -111,8 +111,9 @@ def write_page(
             decisions={
                 row: results.decisions[path] for row, path in enumerate(results.paths) if path in results.decisions
             },
+            exif=embeddings.exif,
         ),
-        thumbnails=_thumbnails(tiers, files, on_progress),
+        thumbnails=_sheets(tiers, files, _stored(workspace, manifest, results.locations, tiers), on_progress),
         skipped=tuple(sorted(skipped.items(), key=lambda item: (-item[1], item[0]))),
         command=workspace.command("apply imgcluster-plan.json"),
         made_by=f"Made with imgcluster {__version__}. This page loads nothing from the network.",
@@ -145,12 +146,24 @@ def current_paths(locations: Sequence[str], journal: Journal | None) -> list[Pat
     return [from_text(moved.get(location, location)) for location in locations]
 
 
-def _thumbnails(tiers: list[Tier], files: list[Path], on_progress: OnProgress) -> tuple[Thumbnails, ...]:
+def _stored(
+    workspace: Workspace, manifest: dict[str, Any], locations: Sequence[str], tiers: list[Tier]
+) -> dict[int, bytes]:
+    """Return the stored thumbnails of the images of all tiers, by row."""
+    rows = {locations[row]: row for tier in tiers for row in tier.images}
+    found = thumbnails(workspace.embeddings, encoder_identity(workspace, manifest), rows.keys())
+    return {rows[location]: thumbnail for location, thumbnail in found.items()}
+
+
+def _sheets(
+    tiers: list[Tier], files: list[Path], stored: dict[int, bytes], on_progress: OnProgress
+) -> tuple[Thumbnails, ...]:
     total = sum(len(tier.images) for tier in tiers)
     done = itertools.count(1)
 
     def read(tier: Tier) -> Iterator[Tile | None]:
-        for tile in read_tiles([files[index] for index in tier.images], tier.side):
+        small = [stored.get(index, b"") for index in tier.images]
+        for tile in read_tiles([files[index] for index in tier.images], tier.side, small):
             on_progress(Progress("thumbnails", next(done), total))
             yield tile
 

@@ -105,7 +105,7 @@ class Evaluated:
 
     def preview(self) -> PlacementResult:
         """Return what would be placed."""
-        return PlacementResult({} if self.mode == "none" else {self.mode: len(self.tables.paths)}, ())
+        return PlacementResult({} if self.mode == "none" else {self.mode: len(self.tables.embeddings.files)}, ())
 
 
 def publish(
@@ -134,6 +134,7 @@ def publish(
             tables.clusters.tolist(),
             tables.names,
             folder_name=found.folder_name,
+            companions=tables.embeddings.companions,
             on_progress=on_progress,
         )
         tables.write()

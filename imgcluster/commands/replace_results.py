@@ -28,7 +28,14 @@ from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import locations
 from imgcluster.workspace.states import earlier_locations
 
-__all__ = ["current_files", "read_placement", "restore_placement", "return_interrupted_move", "update_placement"]
+__all__ = [
+    "current_files",
+    "read_placement",
+    "restore_placement",
+    "return_interrupted_move",
+    "update_placement",
+    "with_companions",
+]
 
 _LOG = logging.getLogger(__name__)
 
@@ -117,9 +124,12 @@ def update_placement(
     names: Mapping[int, str],
     *,
     folder_name: FolderName = folder_name,
+    companions: Sequence[str] = (),
     on_progress: OnProgress = ignore_progress,
 ) -> PlacementResult:
     """Place the images of a clustering, and change or remove the files placed by `journal` before.
+
+    The second file of an image, in `companions`, is placed beside it.
 
     Raises:
         PlacementError: A file could not be placed.
@@ -129,10 +139,19 @@ def update_placement(
         journal = None
     if mode == "none":
         return PlacementResult({}, ())
+    locations, clusters = with_companions(locations, list(clusters), companions)
     target = plan_placement(
         locations, clusters, workspace.clusters, mode, names, folder_name=folder_name, current=journal
     )
     return _change(workspace, journal, target, "place", on_progress)
+
+
+def with_companions(
+    locations: Sequence[str], clusters: Sequence[int], companions: Sequence[str]
+) -> tuple[list[str], list[int]]:
+    """Return all files of the images, those in `companions` last, and the cluster of each."""
+    second = [(file, cluster) for file, cluster in zip(companions, clusters, strict=False) if file]
+    return [*locations, *(file for file, _ in second)], [*clusters, *(cluster for _, cluster in second)]
 
 
 def restore_placement(workspace: Workspace, saved: Path, on_progress: OnProgress) -> PlacementResult:

@@ -48,7 +48,7 @@ def report_page(
         results = read_results(workspace, manifest)
         on_progress(Progress("load", 0))
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
-        journal = read_placement(workspace, frozenset(embeddings.locations))
+        journal = read_placement(workspace, embeddings.files)
         # The figures need the vectors as they are, too.
         normalized = with_normalized_lengths(embeddings, manifest, in_place=not figures)
         write_page(workspace, results, normalized, manifest, journal, on_progress=on_progress)

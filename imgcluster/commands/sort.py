@@ -133,7 +133,7 @@ def sort(
         require_text(info.name)
         on_progress(Progress("load", 0))
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
-        placed_before = read_placement(workspace, frozenset(embeddings.locations))
+        placed_before = read_placement(workspace, embeddings.files)
         journal, note = return_interrupted_move(workspace, placed_before, dry_run=dry_run)
         mode = choose_mode(check_mode(place), journal)
         if not embeddings.locations:

@@ -9,7 +9,7 @@ from typing import Any
 
 from imgcluster.commands.last_clustering import folder_names
 from imgcluster.commands.page import with_normalized_lengths, write_page
-from imgcluster.commands.replace_results import read_placement, restore_placement
+from imgcluster.commands.replace_results import read_placement, restore_placement, with_companions
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path, remove, write_json
 from imgcluster.placement import relocate
@@ -112,10 +112,14 @@ def relocate_placed(
     results: Results,
     clusters: Sequence[int],
     names: Mapping[int, str],
+    companions: Sequence[str],
     stage: str,
     on_progress: OnProgress,
 ) -> int:
-    """Move placed files to the folders of `clusters` (one per image of `results`), and return the number moved."""
+    """Move placed files to the folders of `clusters` (one per image of `results`), and return the number moved.
+
+    The second file of an image, in `companions`, moves with it.
+    """
     journal = read_placement(workspace)
     if journal is None:
         return 0
@@ -123,10 +127,11 @@ def relocate_placed(
     def step(done: int, total: int) -> None:
         on_progress(Progress(stage, done, total))
 
+    locations, clusters = with_companions(results.locations, clusters, companions)
     return relocate(
         journal,
         workspace.journal,
-        results.locations,
+        locations,
         clusters,
         names,
         folder_name=folder_names(results.metrics),

@@ -51,5 +51,5 @@ def read_images(workspace: Workspace, manifest: dict[str, Any], on_progress: OnP
         embeddings=embeddings,
         base=base,
         paths=[relative_path(location, base) for location in embeddings.locations],
-        files=current_paths(embeddings.locations, read_placement(workspace, frozenset(embeddings.locations))),
+        files=current_paths(embeddings.locations, read_placement(workspace, embeddings.files)),
     )

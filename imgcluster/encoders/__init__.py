@@ -3,12 +3,14 @@
 from imgcluster.encoders.encoder import Encoder, describe
 from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.encoders.registry import find_encoder, list_encoders
+from imgcluster.encoders.started import Started
 from imgcluster.options import EncoderOptions
 
 __all__ = [
     "Encoder",
     "EncoderInfo",
     "EncoderOptions",
+    "Started",
     "describe",
     "find_encoder",
     "list_encoders",

@@ -21,7 +21,16 @@ from typing import Any, Final
 
 from imgcluster.errors import DeviceError, EncoderError, ImgclusterError, UsageError
 
-__all__ = ["AUTO_ORDER", "DEVICES", "Disagreement", "Files", "Opened", "available_devices", "open_session"]
+__all__ = [
+    "AUTO_ORDER",
+    "DEVICES",
+    "Disagreement",
+    "Files",
+    "Opened",
+    "available_devices",
+    "new_run_options",
+    "open_session",
+]
 
 _LOG = logging.getLogger(__name__)
 
@@ -95,7 +104,14 @@ def available_devices() -> list[str]:
     return [name for name, provider in DEVICES.items() if provider in providers]
 
 
-def open_session(path: str | os.PathLike[str] | Files, device: str, run: Callable[[Any], None]) -> Opened:
+def new_run_options() -> Any:
+    """Return options of ``session.run``; setting their `terminate` ends all runs that were given them."""
+    return _runtime().RunOptions()
+
+
+def open_session(
+    path: str | os.PathLike[str] | Files, device: str, run: Callable[[Any], None], *, cpu_threads: int = 0
+) -> Opened:
     """Open an ONNX file on `device` and check the device by running a batch.
 
     Args:
@@ -103,6 +119,7 @@ def open_session(path: str | os.PathLike[str] | Files, device: str, run: Callabl
         device: A key of `DEVICES`, or ``auto`` for the first of `AUTO_ORDER` that runs.
         run: Runs one batch through the session. If it raises `Disagreement`, the next file is tried; if it raises
             anything else but an `ImgclusterError`, the device is rejected.
+        cpu_threads: How many threads share one batch on the CPU; 0 for one per core.
 
     Raises:
         UsageError: The device is unknown.
@@ -118,7 +135,7 @@ def open_session(path: str | os.PathLike[str] | Files, device: str, run: Callabl
         if device == "auto" and name not in present:
             continue
         try:
-            return Opened(_open(files, name, present, run), name, tuple(rejected))
+            return Opened(_open(files, name, present, run, cpu_threads), name, tuple(rejected))
         except _Unavailable as reason:
             if device != "auto":
                 raise DeviceError(f"device {name} does not run here: {reason}; {reason.remedy}") from None
@@ -129,7 +146,7 @@ def open_session(path: str | os.PathLike[str] | Files, device: str, run: Callabl
     )
 
 
-def _open(files: Files, name: str, present: list[str], run: Callable[[Any], None]) -> Any:
+def _open(files: Files, name: str, present: list[str], run: Callable[[Any], None], cpu_threads: int) -> Any:
     if name not in present:
         reason = f"this build of ONNX Runtime has only {', '.join(present)}"
         raise _Unavailable(reason, _OTHER_BUILDS.get(name, _OTHER_REMEDY))
@@ -138,20 +155,20 @@ def _open(files: Files, name: str, present: list[str], run: Callable[[Any], None
     disagreement = ""
     for path in files(name):
         try:
-            return _open_file(path, name, run)
+            return _open_file(path, name, run, cpu_threads)
         except Disagreement as reason:
             _LOG.debug("%s", reason)
             disagreement = str(reason)
     raise EncoderError(disagreement)
 
 
-def _open_file(path: str | os.PathLike[str], name: str, run: Callable[[Any], None]) -> Any:
+def _open_file(path: str | os.PathLike[str], name: str, run: Callable[[Any], None], cpu_threads: int) -> Any:
     remedy = _REMEDIES.get(name, _OTHER_REMEDY)
     with _captured_output() as output:
         if name in ("cuda", "tensorrt"):
             _preload_cuda()
         try:
-            session = _new_session(path, DEVICES[name])
+            session = _new_session(path, DEVICES[name], cpu_threads)
             fell_back = session.get_providers()[0] != DEVICES[name]
             if not fell_back:
                 run(session)
@@ -166,12 +183,14 @@ def _open_file(path: str | os.PathLike[str], name: str, run: Callable[[Any], Non
     return session
 
 
-def _new_session(path: str | os.PathLike[str], provider: str) -> Any:
+def _new_session(path: str | os.PathLike[str], provider: str, cpu_threads: int) -> Any:
     runtime = _runtime()
     options = runtime.SessionOptions()
     options.log_severity_level = 4
     # Spinning idle threads would occupy the cores that decode the next batch.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if provider == DEVICES["cpu"]:
+        options.intra_op_num_threads = cpu_threads
     providers = [provider] if provider == DEVICES["cpu"] else [provider, DEVICES["cpu"]]
     try:
         return runtime.InferenceSession(os.fspath(path), options, providers=providers)

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -14,7 +15,7 @@ from typing import Any, Final, cast
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.encoders.devices import Disagreement, open_session
+from imgcluster.encoders.devices import Disagreement, new_run_options, open_session
 from imgcluster.encoders.hub_source import hub_name, hub_source
 from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.encoders.onnx_graph import check_graph, read_graph
@@ -39,7 +40,9 @@ from imgcluster.encoders.precision import (
 )
 from imgcluster.encoders.registry import bundled_encoders, shadowed_encoders
 from imgcluster.encoders.source import EncoderSource, local_source, with_defaults
+from imgcluster.encoders.started import Started
 from imgcluster.errors import EncoderError, UsageError, one_line
+from imgcluster.machine import processors
 from imgcluster.options import EncoderOptions, check_precision
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Pixels, Pooling, Precision, ResizeRule, Vectors
@@ -64,6 +67,11 @@ CLASS_SCORES: Final = "class_scores"
 
 _WITH_CLASSES: Final = ("photos", "photos-fast")
 _DEFAULT_SCALE: Final = 1.0 / 255.0
+
+# On the CPU each thread runs so many pixels at a time: one photograph, or enough tiny images that a call pays off. One
+# image on one core needs a third less processor time than a batch of 32 on all cores, because what a layer writes
+# stays in the core's cache and no thread waits for another (benchmarks/performance.py).
+_PIXELS_PER_RUN: Final = 1 << 16
 # Fields of the metadata that must agree with the graph.
 _GRAPH_FIELDS: Final = ("width", "height", "channels", "embedding_size")
 
@@ -119,9 +127,11 @@ class Encoder:
         self._pool = cast("Pooling | None", self.options.pool)
         self._limit: int | None = None
         # `_files` sets the path and precision that are tried, and the trial batch `_inspect` everything else.
-        opened = open_session(lambda name: self._files(name, precision), device, self._inspect)
+        self._run_options = new_run_options()
+        opened = open_session(lambda name: self._files(name, precision), device, self._inspect, cpu_threads=1)
         self._session = opened.session
         self.device = opened.device
+        self._threads = ThreadPoolExecutor(processors() if self.device == "cpu" else 1, "imgcluster-encoder")
         self.rejected_devices = opened.rejected_devices
         self.identity = _identity(self.path, self.options, self.info.output)
         shadowed = shadowed_encoders().get(os.fspath(encoder))
@@ -141,7 +151,16 @@ class Encoder:
             UsageError: `images` has another shape or type.
             EncoderError: The encoder fails, or there is no memory even for one image.
         """
-        return self._run_batches(images, self._output, self.info.embedding_size)
+        return self.start(images).result_or_cancel()
+
+    def start(self, images: Pixels) -> Started:
+        """Start to embed images, as `encode` does, which waits for the result."""
+        return self._start(images, self._output, self.info.embedding_size)
+
+    def stop(self) -> None:
+        """End what was started, without its result; the encoder cannot be used afterwards."""
+        self._run_options.terminate = True
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def class_scores(self, images: Pixels) -> npt.NDArray[np.float32]:
         """Return the scores of the encoder's classes, ``float32 (n, classes)``, of images in the encoder's input size.
@@ -153,17 +172,31 @@ class Encoder:
         output = next((entry for entry in self._session.get_outputs() if entry.name == CLASS_SCORES), None)
         if output is None:
             raise UsageError(f"encoder {self.info.name} has no class scores; {', '.join(_WITH_CLASSES)} have")
-        return self._run_batches(images, CLASS_SCORES, output.shape[1])
+        return self._start(images, CLASS_SCORES, output.shape[1]).result_or_cancel()
 
-    def _run_batches(self, images: Pixels, output: str, values: int) -> npt.NDArray[np.float32]:
+    @property
+    def images_ahead(self) -> int:
+        """The number of started images that keeps this encoder busy while others are prepared; 0 for one batch."""
+        return 2 * processors() * self._images_per_run if self.device == "cpu" else 0
+
+    @property
+    def _images_per_run(self) -> int:
+        return self._signature.batch or max(1, _PIXELS_PER_RUN // (self.info.width * self.info.height))
+
+    def _start(self, images: Pixels, output: str, values: int) -> Started:
         if len(images) == 0:
-            return np.empty((0, values), dtype=np.float32)
+            return Started([], np.empty((0, values), dtype=np.float32))
         expected = (self.info.height, self.info.width, self.info.channels)
         if images.ndim != 4 or images.shape[1:] != expected or images.dtype != np.uint8:
             raise UsageError(
                 f"images have shape {images.shape} and type {images.dtype}; encoder {self.info.name} takes uint8 of "
                 f"shape (n, {', '.join(map(str, expected))}); imgcluster.Encoder resizes other images"
             )
+        step = self._images_per_run if self.device == "cpu" else len(images)
+        parts = [images[start : start + step] for start in range(0, len(images), step)]
+        return Started([self._threads.submit(self._run_batches, part, output) for part in parts])
+
+    def _run_batches(self, images: Pixels, output: str) -> npt.NDArray[np.float32]:
         vectors: list[npt.NDArray[np.float32]] = []
         start = 0
         while start < len(images):
@@ -294,7 +327,7 @@ class Encoder:
     def _run_once(self, session: Any, images: Pixels, output: str) -> npt.NDArray[np.float32]:
         batch = self._signature.arrange(images, scale=self._scale, mean=self._mean, std=self._std)
         # Only this output is computed.
-        (values,) = session.run([output], {self._signature.name: batch})
+        (values,) = session.run([output], {self._signature.name: batch}, self._run_options)
         vectors = pool(values, self._signature.layout, self._pool)
         if len(vectors) != len(images):
             raise EncoderError(f"the model returns {len(vectors)} vectors for {len(images)} images; one each is needed")

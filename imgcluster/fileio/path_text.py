@@ -77,6 +77,8 @@ def relative_path(location: str, base: str) -> str:
 
     It stays absolute if `base` is "" or on another Windows drive. `absolute_path` is the inverse.
     """
+    if base and location.startswith(join(base, "")):
+        return location[len(join(base, "")) :]
     parts, base_parts = location.split("/"), base.rstrip("/").split("/")
     if not base or parts[0] != base_parts[0]:
         return location

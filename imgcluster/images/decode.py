@@ -11,33 +11,41 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms, UnidentifiedImageError, features
+from PIL import AvifImagePlugin, Image, ImageCms, UnidentifiedImageError, features
 
 from imgcluster.errors import one_line
-from imgcluster.images.exif import exif_of
-from imgcluster.images.formats import PILLOW_FORMATS
+from imgcluster.images.exif import ORIENTATION, Header, exif_of
+from imgcluster.images.formats import HEAD_BYTES, PILLOW_FORMATS, RAW, sniff
+from imgcluster.images.jxl import is_jxl, jxl_size
+from imgcluster.images.limits import decoding_bytes, slow_to_read
+from imgcluster.images.optional_decoders import OPTIONAL_DECODERS, can_decode, missing_decoder
+from imgcluster.images.pixel_limit import refuse_too_large
 from imgcluster.images.quality import contrast, sharpness
+from imgcluster.images.raw import read_raw, read_raw_header
 from imgcluster.images.resize import prepare
-from imgcluster.optional import UnavailablePackage, import_optional
+from imgcluster.images.thumbnail import THUMBNAIL_SIDE, make_thumbnail, square
+from imgcluster.optional import import_optional
 from imgcluster.types import NO_EXIF, Exif, InputSpec, Pixels
 
 __all__ = [
     "Decoded",
     "Header",
+    "NeedsMemory",
     "UnreadableImage",
     "decode",
+    "decode_file",
     "decode_picture",
-    "heif_available",
     "quiet_decoders",
     "read_header",
+    "use_one_thread",
 ]
 
 _LOG = logging.getLogger(__name__)
@@ -46,7 +54,6 @@ _LOG = logging.getLogger(__name__)
 # the result hardly differs from that of a full decode (benchmarks/decode.py measures the difference and the time).
 _DRAFT_MARGIN: Final = 2.0
 
-_ORIENTATION_TAG: Final = 0x0112
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -57,12 +64,26 @@ _UPRIGHT: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 
+# Bytes per pixel of a JPEG XL: the decoder's result, its copy, and the image, at four channels each.
+_JXL_BYTES: Final = 12
+
+# Images of more than 8 bits are converted in strips of so many pixels.
+_STRIP_PIXELS: Final = 1 << 18
+
 # Brightness, color and contrast are sampled on this grid.
 _GRID: Final = (32, 32)
 
 
 class UnreadableImage(Exception):  # noqa: N818 - a result about a file more than an error of the program
     """An image file that cannot be decoded; the message is the reason."""
+
+
+class NeedsMemory(UnreadableImage):
+    """An image that was not decoded, because that takes `memory` bytes, which is more than allowed."""
+
+    def __init__(self, memory: int) -> None:
+        super().__init__(f"decoding it needs {memory / 1e6:,.0f} MB of memory")
+        self.memory = memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +99,7 @@ class Decoded:
         contrast: See `quality.contrast`.
         sharpness: See `quality.sharpness`.
         exif: Capture time, camera and orientation.
+        thumbnail: See `thumbnail.make_thumbnail`; empty if it was not requested.
     """
 
     pixels: Pixels
@@ -88,29 +110,28 @@ class Decoded:
     contrast: float
     sharpness: float
     exif: Exif = NO_EXIF
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What a file says before it is decoded: width and height of the upright image in pixels, and EXIF."""
-
-    width: int
-    height: int
-    exif: Exif
+    thumbnail: bytes = b""
 
 
 def read_header(path: Path) -> Header | None:
     """Return the header of an image file; None if it cannot be read."""
     try:
-        with _explained(None), Image.open(path, formats=_formats()) as image:
-            (width, height), exif = image.size, exif_of(image)
-    except UnreadableImage as error:
+        with path.open("rb") as stream:
+            kind = sniff(stream.read(HEAD_BYTES), path.suffix.lower()).format
+        with _explained(kind):
+            if kind == RAW:
+                return read_raw_header(path.read_bytes())
+            with _open(path.read_bytes() if kind == "JXL" else path) as image:
+                (width, height), exif = image.size, exif_of(image)
+    except (OSError, UnreadableImage) as error:
         _LOG.debug("no header of %s: %s", path, error)
         return None
     return Header(height, width, exif) if exif.orientation >= 5 else Header(width, height, exif)
 
 
-def decode(data: bytes, spec: InputSpec, *, kind: str | None = None) -> Decoded:
+def decode(
+    data: bytes, spec: InputSpec, *, kind: str | None = None, memory: int | None = None, thumbnail: bool = False
+) -> Decoded:
     """Decode an image file's bytes to the pixels described by `spec`.
 
     The first frame or page is used; EXIF orientation is applied; transparency is composited on white; 16-bit
@@ -119,13 +140,41 @@ def decode(data: bytes, spec: InputSpec, *, kind: str | None = None) -> Decoded:
     Args:
         data: The file's bytes.
         spec: The size, channels and resize rule of the result.
-        kind: The format that `formats.sniff` detected; only used to explain a missing decoder.
+        kind: The format that `formats.sniff` detected, without which camera raw files cannot be told from TIFF.
+        memory: The bytes that decoding may take, including `data`; no limit by default.
+        thumbnail: Whether to make a thumbnail, too.
 
     Raises:
-        UnreadableImage: The bytes are damaged, truncated, too large, or in a format without a decoder here.
+        UnreadableImage: The bytes are damaged, truncated, too large, made to take very long, or in a format without a
+            decoder here; `NeedsMemory` if decoding would take more than `memory`.
     """
-    with _explained(kind), Image.open(io.BytesIO(data), formats=_formats()) as image:
-        return _decoded(image, spec)
+    reason = None if kind == RAW else slow_to_read(data)
+    if reason is not None:
+        raise UnreadableImage(f"not read because it would take very long: {reason}")
+    left = None if memory is None else memory - len(data)
+
+    def allow(need: int) -> None:
+        if left is not None and need > left:
+            raise NeedsMemory(need)
+
+    with _explained(kind):
+        if kind == RAW:
+            picture, header = read_raw(data, max(spec.width, spec.height, spec.resize_edge), allow)
+            decoded = _decoded(picture, spec, memory, len(data), thumbnail=thumbnail)
+            return replace(decoded, width=header.width, height=header.height, exif=header.exif)
+        with _open(data, allow) as image:
+            return _decoded(image, spec, memory, len(data), thumbnail=thumbnail)
+
+
+def decode_file(path: Path, spec: InputSpec) -> Decoded:
+    """Read and decode an image file; see `decode`.
+
+    Raises:
+        OSError: It cannot be read.
+        UnreadableImage: It cannot be decoded.
+    """
+    data = path.read_bytes()
+    return decode(data, spec, kind=sniff(data[:HEAD_BYTES], path.suffix.lower()).format)
 
 
 def decode_picture(picture: Image.Image, spec: InputSpec) -> Decoded:
@@ -139,32 +188,64 @@ def decode_picture(picture: Image.Image, spec: InputSpec) -> Decoded:
         return _decoded(picture.copy(), spec)
 
 
-def _decoded(image: Image.Image, spec: InputSpec) -> Decoded:
+def _decoded(
+    image: Image.Image,
+    spec: InputSpec,
+    memory: int | None = None,
+    file_bytes: int = 0,
+    *,
+    thumbnail: bool = False,
+) -> Decoded:
+    size = image.size
+    _draft(image, spec)
+    if memory is not None:
+        need = file_bytes + decoding_bytes(image, size)
+        if need > memory:
+            raise NeedsMemory(need)
     exif = exif_of(image)
-    left, upper, right, lower = spec.source_box(*image.size)
-    # The longer side of the target, because the image may still be turned by 90 degrees.
-    picture, width, height = _upright(image, max(spec.width, spec.height) / min(right - left, lower - upper))
-    pixels = _pixels(picture, spec, image.info.get("icc_profile"))
-    return Decoded(pixels, width, height, *_statistics(picture), exif)
+    picture, width, height = _upright(image, size)
+    profile = image.info.get("icc_profile")
+    pixels = _pixels(picture, spec, profile)
+    small = make_thumbnail(_to_srgb(square(picture), profile)) if thumbnail else b""
+    return Decoded(pixels, width, height, *_statistics(picture), exif, small)
+
+
+def _open(source: bytes | Path, allow: Callable[[int], None] = lambda need: None) -> Image.Image:
+    """Open an image; `allow` is called with the bytes that a decoder needs which decodes all pixels at once."""
+    if isinstance(source, Path):
+        return Image.open(source, formats=_formats())
+    if not is_jxl(source):
+        return Image.open(io.BytesIO(source), formats=_formats())
+    width, height = jxl_size(source)
+    refuse_too_large(width, height)
+    allow(width * height * _JXL_BYTES)
+    image = Image.open(io.BytesIO(source), formats=_formats())
+    # The decoder has turned the image already, except where the file is a repacked JPEG.
+    if not getattr(image, "jpeg", False):
+        image.getexif()[ORIENTATION] = 1
+    return image
 
 
 @functools.cache
 def _formats() -> tuple[str, ...]:
     """Return the allowed decoders that are available."""
     Image.init()
-    heif_available()
+    for kind in OPTIONAL_DECODERS:
+        can_decode(kind)
     return tuple(name for name in PILLOW_FORMATS if name in Image.OPEN)
 
 
 @contextmanager
 def _explained(kind: str | None) -> Iterator[None]:
     """Turn whatever a decoder raises into `UnreadableImage` with the reason."""
-    if not heif_available() and kind == "HEIF":
-        raise UnreadableImage("HEIC files need an additional decoder: pip install 'imgcluster[heif]'")
+    if (missing := missing_decoder(kind)) is not None:
+        raise UnreadableImage(missing.problem)
     if kind == "AVIF" and not features.check("avif"):
         raise UnreadableImage("this build of Pillow cannot read AVIF: pip install --upgrade pillow")
     try:
         yield
+    except UnreadableImage:
+        raise
     except UnidentifiedImageError:
         raise UnreadableImage("damaged: the header cannot be read") from None
     except Image.DecompressionBombError as error:
@@ -176,15 +257,11 @@ def _explained(kind: str | None) -> Iterator[None]:
         raise UnreadableImage(f"damaged or truncated: {one_line(error)}") from None
 
 
-@functools.cache
-def heif_available() -> bool:
-    """Return whether HEIC files can be read; registers the decoder with Pillow at the first call."""
-    try:
-        import_optional("pillow_heif").register_heif_opener()
-    except UnavailablePackage as error:
-        _LOG.debug("%s", error)
-        return False
-    return True
+def use_one_thread() -> None:
+    """Decode each image in one thread, for a process beside which others decode."""
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    if can_decode("HEIF"):
+        import_optional("pillow_heif").options.DECODE_THREADS = 1
 
 
 @contextmanager
@@ -194,21 +271,29 @@ def quiet_decoders() -> Iterator[None]:
     One context must cover the work of all threads, because warning filters are shared by the process.
     """
     with warnings.catch_warnings():
-        for module in (r"PIL\.", r"pillow_heif\."):
+        for module in (r"PIL\.", r"pillow_heif\.", r"pillow_jxl\."):
             warnings.filterwarnings("ignore", module=module)
         warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
         yield
 
 
-def _upright(image: Image.Image, scale: float) -> tuple[Image.Image, int, int]:
-    """Load an image, turn it upright, and convert it to mode ``L``, ``RGB`` or ``CMYK``; also return its original size.
-
-    A JPEG that will be shrunk to `scale` or less may be loaded at a half, quarter or eighth of its size.
-    """
+def _draft(image: Image.Image, spec: InputSpec) -> None:
+    """Prepare an image for loading: a JPEG that will be shrunk is loaded at a half, quarter or eighth of its size."""
     width, height = image.size
-    if image.format in ("JPEG", "MPO") and scale * _DRAFT_MARGIN < 1.0:
-        margin = scale * _DRAFT_MARGIN
+    left, upper, right, lower = spec.source_box(width, height)
+    # The longer side of the target, because the image may still be turned by 90 degrees; enough for a thumbnail.
+    target = max(_DRAFT_MARGIN * max(spec.width, spec.height), THUMBNAIL_SIDE)
+    margin = target / min(right - left, lower - upper)
+    if image.format in ("JPEG", "MPO") and margin < 1.0:
         image.draft(None, (int(width * margin) + 1, int(height * margin) + 1))
+
+
+def _upright(image: Image.Image, size: tuple[int, int]) -> tuple[Image.Image, int, int]:
+    """Load an image, turn it upright, and convert it to mode ``L``, ``RGB`` or ``CMYK``.
+
+    Also return its width and height when upright, from its stored `size`.
+    """
+    width, height = size
     image.load()
     orientation = _orientation(image)
     picture = _flatten(image)
@@ -230,16 +315,23 @@ def _statistics(picture: Image.Image) -> tuple[float, float, float, float]:
     All but the last are from points on a grid; averaging whole images takes as long as decoding.
     """
     sample = picture.resize(_GRID, Image.Resampling.NEAREST)
-    gray = np.asarray(sample.convert("L"), dtype=np.float32)
-    colors = np.asarray(sample.convert("RGB"), dtype=np.float32)
-    color = float((colors.max(axis=2) - colors.min(axis=2)).mean()) / 255
-    return float(gray.mean()) / 255, color, contrast(colors), sharpness(picture)
+    points = _GRID[0] * _GRID[1]
+    if sample.mode == "L":
+        gray = np.asarray(sample)
+        return int(gray.sum()) / points / 255, 0.0, contrast(gray[:, :, np.newaxis]), sharpness(picture)
+    colors = np.asarray(sample.convert("RGB"))
+    red, green, blue = np.moveaxis(colors, 2, 0)
+    largest, smallest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+    # Sums of integers are exact and take a fraction of the time of NumPy's means along an axis.
+    brightness = int(np.asarray(sample.convert("L")).sum()) / points / 255
+    color = int((largest - smallest).sum()) / points / 255
+    return brightness, color, contrast(colors), sharpness(picture)
 
 
 def _orientation(image: Image.Image) -> int:
     """Return the EXIF orientation, 1 to 8, of a loaded image; Pillow turns TIFF and AVIF files itself."""
     try:
-        value = image.getexif().get(_ORIENTATION_TAG, 1)
+        value = image.getexif().get(ORIENTATION, 1)
     # Damaged metadata is no reason to skip the image.
     except Exception as error:
         _LOG.debug("EXIF ignored: %s", error)
@@ -253,7 +345,7 @@ def _flatten(image: Image.Image) -> Image.Image:
     if mode in ("L", "RGB", "CMYK") and "transparency" not in image.info:
         return image
     if mode.startswith("I") or mode == "F":
-        return Image.fromarray(_to_eight_bits(np.asarray(image), mode))
+        return _to_eight_bits(image)
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")
@@ -261,18 +353,42 @@ def _flatten(image: Image.Image) -> Image.Image:
     return image.convert("L" if mode == "1" else "RGB")
 
 
-def _to_eight_bits(values: npt.NDArray[Any], mode: str) -> Pixels:
+def _to_eight_bits(image: Image.Image) -> Image.Image:
     """Scale 16-bit values from their full range, 32-bit and floating-point values from the range in the image."""
-    numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(numbers.min()), float(numbers.max())
-    if mode.startswith("I;16") or (mode == "I" and low >= 0 and 255 < high <= 65535):
+    mode = image.mode
+    if mode.startswith("I;16"):
+        low, high = 0.0, 65535.0
+    else:
+        low, high = _range(image)
+    if mode == "I" and low >= 0 and 255 < high <= 65535:
         low, high = 0.0, 65535.0
     elif mode == "F" and low >= 0.0 and high <= 1.0:
         low, high = 0.0, 1.0
     elif low >= 0 and high <= 255:
         low, high = 0.0, 255.0
     # A constant image outside the usual ranges has an empty range.
-    return np.rint((numbers - low) * (255.0 / ((high - low) or 1.0))).astype(np.uint8)
+    scale = 255.0 / ((high - low) or 1.0)
+    pixels = np.empty((image.height, image.width), dtype=np.uint8)
+    for top, numbers in _strips(image):
+        pixels[top : top + len(numbers)] = np.rint((numbers - low) * scale)
+    return Image.fromarray(pixels)
+
+
+def _range(image: Image.Image) -> tuple[float, float]:
+    """Return the smallest and the largest value of an image."""
+    ranges = [(float(numbers.min()), float(numbers.max())) for _, numbers in _strips(image)]
+    return min(low for low, _ in ranges), max(high for _, high in ranges)
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, npt.NDArray[np.float64]]]:
+    """Yield the rows of an image with one channel in strips, so that not all are floating-point numbers at once.
+
+    Each comes with the position of its first row; values that are not finite are 0.
+    """
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        strip = np.asarray(image.crop((0, top, image.width, min(top + rows, image.height))))
+        yield top, np.nan_to_num(strip.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:

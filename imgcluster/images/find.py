@@ -123,14 +123,16 @@ class Finder:
         path = path.replace(os.sep, "/")
         return not self._excluded.match_file(f"{path}/" if is_folder else path)
 
-    def find(self) -> Iterator[FoundFile | UnreadablePath]:
+    def find(self, *, sizes: bool = True) -> Iterator[FoundFile | UnreadablePath]:
         """Yield every file once: by folder in sorted order, then files reached only through links and lists.
+
+        Without `sizes`, files in folders have a size and time of 0, which takes less time.
 
         Loops of symbolic links end. A file that is reached in several ways (a link beside it, overlapping folders)
         is yielded under its real name, or else under the first of its links.
         """
         reported: set[str] = set()
-        for entry in _Search(self).run():
+        for entry in _Search(self, sizes).run():
             if isinstance(entry, UnreadablePath):
                 if entry.location in reported:
                     continue
@@ -159,8 +161,9 @@ class Finder:
 class _Search:
     """One search of a `Finder`, and what it has visited."""
 
-    def __init__(self, finder: Finder) -> None:
+    def __init__(self, finder: Finder, sizes: bool) -> None:
         self.finder = finder
+        self.sizes = sizes
         self.folders: dict[tuple[int, int] | str, str] = {}  # visited folders, with their path below the root
         self.files: set[str] = set()  # real paths of files reached by a link or by name
         self.links: list[_Link] = []
@@ -207,6 +210,9 @@ class _Search:
                 elif entry.is_file():
                     # Only a folder behind a link can contain files that a link or list has yielded before.
                     if self.files and os.path.realpath(entry.path) in self.files:
+                        continue
+                    if not self.sizes:
+                        yield FoundFile(root, to_text(relative), 0, 0)
                         continue
                     facts = entry.stat()
                     yield FoundFile(root, to_text(relative), facts.st_size, facts.st_mtime_ns)

@@ -6,15 +6,27 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["HEAD_BYTES", "PILLOW_FORMATS", "FileKind", "has_image_extension", "sniff"]
+__all__ = [
+    "HEAD_BYTES",
+    "PILLOW_FORMATS",
+    "RAW",
+    "FileKind",
+    "has_image_extension",
+    "is_jpeg_name",
+    "is_raw_name",
+    "sniff",
+]
 
 HEAD_BYTES: Final = 64
 """The number of bytes from the start of a file that `sniff` needs."""
 
 PILLOW_FORMATS: Final = (
-    "JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "HEIF", "JPEG2000", "PPM", "ICO", "PSD",
+    "JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "HEIF", "JPEG2000", "JXL", "PPM", "ICO", "PSD",
 )  # fmt: skip
 """Pillow's names of the decoders that may be tried; formats that run programs (EPS) or load files are left out."""
+
+RAW: Final = "RAW"
+"""The format of all camera raw files."""
 
 _STRONG: Final = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -27,6 +39,7 @@ _STRONG: Final = (
     (b"MM\x00+", "TIFF"),
     (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JPEG2000"),
     (b"\xff\x4f\xff\x51", "JPEG2000"),
+    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "JXL"),
     (b"8BPS", "PSD"),
 )
 
@@ -37,6 +50,7 @@ _BMP_HEADER_SIZES: Final = {12, 40, 52, 56, 64, 108, 124}
 _WEAK: Final = (
     (b"BM", "BMP"),
     (b"\x00\x00\x01\x00", "ICO"),
+    (b"\xff\x0a", "JXL"),
     *((b"P%d" % digit, "PPM") for digit in range(1, 7)),
 )
 
@@ -46,8 +60,10 @@ _RAW_EXTENSIONS: Final = {
 }  # fmt: skip
 _RAW_MAGIC: Final = (b"IIRO", b"IIRS", b"MMOR", b"IIU\x00", b"FUJIFILMCCD-RAW")
 
-_IMAGE_EXTENSIONS: Final = _RAW_EXTENSIONS | {
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
+_JPEG_EXTENSIONS: Final = {".jpg", ".jpeg", ".jpe", ".jfif"}
+
+_IMAGE_EXTENSIONS: Final = _RAW_EXTENSIONS | _JPEG_EXTENSIONS | {
+    ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
     ".avif", ".avifs", ".heic", ".heif", ".hif", ".jp2", ".j2k", ".jpx", ".jxl", ".pbm", ".pgm", ".ppm", ".pnm",
     ".ico", ".psd", ".svg",
 }  # fmt: skip
@@ -61,7 +77,7 @@ class FileKind:
     """The kind of a file, detected from its first bytes and its name.
 
     Attributes:
-        format: A name in `PILLOW_FORMATS` if the file should be decoded, else None.
+        format: A name in `PILLOW_FORMATS`, or `RAW`, if the file should be decoded, else None.
         problem: Why an image file cannot be read. None, together with `format` None, if the file is not an image.
     """
 
@@ -69,23 +85,30 @@ class FileKind:
     problem: str | None = None
 
 
-_RAW: Final = FileKind(None, "camera raw files are not supported; export it as JPEG or TIFF")
-
-
 def has_image_extension(name: str) -> bool:
     """Return whether the name has the extension of an image."""
     return os.path.splitext(name)[1].lower() in _IMAGE_EXTENSIONS
+
+
+def is_raw_name(name: str) -> bool:
+    """Return whether the name has the extension of a camera raw file."""
+    return os.path.splitext(name)[1].lower() in _RAW_EXTENSIONS
+
+
+def is_jpeg_name(name: str) -> bool:
+    """Return whether the name has the extension of a JPEG."""
+    return os.path.splitext(name)[1].lower() in _JPEG_EXTENSIONS
 
 
 def sniff(head: bytes, extension: str) -> FileKind:
     """Detect the kind of a file from its first `HEAD_BYTES` bytes; `extension` is lower case with its dot."""
     canon = head.startswith(b"II*\x00") and head[8:10] == b"CR"
     if canon or head.startswith(_RAW_MAGIC) or head[4:11] == b"ftypcrx":
-        return _RAW
+        return FileKind(RAW)
     for magic, name in _STRONG:
         if head.startswith(magic):
             # Most camera raw formats are based on TIFF.
-            return _RAW if name == "TIFF" and extension in _RAW_EXTENSIONS else FileKind(name)
+            return FileKind(RAW) if name == "TIFF" and extension in _RAW_EXTENSIONS else FileKind(name)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return FileKind("WEBP")
     if head[4:8] == b"ftyp":
@@ -95,14 +118,12 @@ def sniff(head: bytes, extension: str) -> FileKind:
         if brands & _HEIF_BRANDS:
             return FileKind("HEIF")
     if extension in _RAW_EXTENSIONS:
-        return _RAW
+        return FileKind(RAW)
     if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BMP_HEADER_SIZES:
         return FileKind("BMP")
     for magic, name in _WEAK:
         if extension in _IMAGE_EXTENSIONS and head.startswith(magic):
             return FileKind(name)
-    if head.startswith((b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n")) and extension == ".jxl":
-        return FileKind(None, "JPEG XL is not supported; export it as JPEG or PNG")
     if extension == ".svg":
         return FileKind(None, "vector drawings (SVG) are not supported; export it as PNG")
     if extension not in _IMAGE_EXTENSIONS:

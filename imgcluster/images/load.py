@@ -1,7 +1,4 @@
-"""Reading files in parallel and in order: format detection, digest, decoding.
-
-Threads are enough, because Pillow and the operating system release Python's lock for nearly all of the work.
-"""
+"""Reading one file: format detection, digest, decoding; and calling a function for many items in threads."""
 
 from __future__ import annotations
 
@@ -14,15 +11,29 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from imgcluster.errors import UsageError
-from imgcluster.images.decode import Decoded, UnreadableImage, decode
+from imgcluster.images.decode import Decoded, NeedsMemory, UnreadableImage, decode
 from imgcluster.images.find import FoundFile
 from imgcluster.images.formats import HEAD_BYTES, sniff
+from imgcluster.images.optional_decoders import OptionalDecoder, missing_decoder
+from imgcluster.machine import processors
 from imgcluster.types import InputSpec
 
-__all__ = ["Loaded", "NotAnImage", "Skipped", "Unchanged", "default_workers", "in_order", "read_image"]
+__all__ = [
+    "Content",
+    "Large",
+    "Loaded",
+    "NotAnImage",
+    "Skipped",
+    "Unchanged",
+    "default_workers",
+    "in_order",
+    "read_image",
+]
 
 _MAX_FILE_BYTES: Final = 1 << 31
 _DIGEST_BYTES: Final = 16
+# Files that are smaller need one call of the system; of a large one that is not an image no more is read.
+_FIRST_BYTES: Final = 1 << 16
 # Read so far ahead that one large image does not leave the other threads idle.
 _AHEAD_PER_WORKER: Final = 8
 
@@ -45,9 +56,10 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An image file that cannot be read, and the reason."""
+    """An image file that cannot be read, the reason, and the decoder whose installation would help."""
 
     reason: str
+    missing: OptionalDecoder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +67,41 @@ class NotAnImage:
     """A file that is not an image and has no image extension."""
 
 
+@dataclass(frozen=True, slots=True)
+class Large:
+    """An image that was not read, because it needs more memory than allowed: at least `memory` bytes."""
+
+    memory: int
+
+
+Content = Loaded | Unchanged | Skipped | NotAnImage
+
+
 def read_image(
-    file: FoundFile, spec: InputSpec, known_digest: bytes | None = None
-) -> Loaded | Unchanged | Skipped | NotAnImage:
+    file: FoundFile, spec: InputSpec, known_digest: bytes | None = None, *, memory: int | None = None
+) -> Content | Large:
     """Read and decode one file; problems with it are returned, not raised.
 
-    A file whose content still has the `known_digest` is not decoded.
+    A file whose content still has the `known_digest` is not decoded, and one that needs more than `memory` bytes is not
+    read.
     """
     try:
-        with file.file.open("rb") as stream:
+        with file.file.open("rb", buffering=0) as stream:
             before = os.fstat(stream.fileno())
-            head = stream.read(HEAD_BYTES)
-            kind = sniff(head, os.path.splitext(file.path)[1].lower())
+            head = stream.read(_FIRST_BYTES)
+            kind = sniff(head[:HEAD_BYTES], os.path.splitext(file.path)[1].lower())
             if kind.format is None:
                 return NotAnImage() if kind.problem is None else Skipped(kind.problem)
+            if (missing := missing_decoder(kind.format)) is not None:
+                return Skipped(missing.problem, missing)
             if file.size > _MAX_FILE_BYTES:
                 return Skipped(f"the file is too large: {file.size} bytes, the limit is {_MAX_FILE_BYTES}")
-            data = head + stream.read()
+            if memory is not None and file.size > memory:
+                return Large(file.size)
+            data = head
+            if len(head) == _FIRST_BYTES:
+                stream.seek(0)
+                data = stream.read()
             after = os.fstat(stream.fileno())
     except OSError as error:
         return Skipped(error.strerror or str(error))
@@ -81,7 +111,9 @@ def read_image(
     if digest == known_digest:
         return Unchanged()
     try:
-        return Loaded(decode(data, spec, kind=kind.format), digest)
+        return Loaded(decode(data, spec, kind=kind.format, memory=memory, thumbnail=True), digest)
+    except NeedsMemory as need:
+        return Large(need.memory)
     except UnreadableImage as reason:
         return Skipped(str(reason))
 
@@ -112,7 +144,5 @@ def in_order(
 
 
 def default_workers() -> int:
-    """Return the default number of decoding threads: the number of processors available to this process."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return the default number of readers: the number of processors available to this process."""
+    return processors()

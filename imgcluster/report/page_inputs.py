@@ -15,6 +15,7 @@ import numpy.typing as npt
 from imgcluster.fileio.path_text import from_text
 from imgcluster.report.page_text import Cluster, Images
 from imgcluster.report.sprites import MAX_BYTES, tile_side
+from imgcluster.types import Exif
 
 __all__ = ["MAX_EMBEDDED", "Tier", "choose_embedded", "cluster_rows", "image_rows", "thumbnail_tiers"]
 
@@ -87,6 +88,7 @@ def image_rows(
     sizes: npt.NDArray[np.int32],
     points: npt.NDArray[np.float32],
     decisions: Mapping[int, str],
+    exif: Sequence[Exif],
 ) -> Images:
     """Return the images of the page with links relative to `page_folder`.
 
@@ -102,6 +104,7 @@ def image_rows(
         sizes: Width and height of the originals, ``int32 (n, 2)``.
         points: Positions on the map, ``float32 (n, 2)``.
         decisions: What the user decided about single images, by row.
+        exif: Capture time and camera of each image.
     """
     folders: dict[str, int] = {}
     names, folder = [], np.empty(len(paths), np.int32)
@@ -129,6 +132,7 @@ def image_rows(
         pixels=sizes.prod(axis=1, dtype=np.int32),
         points=points,
         decisions=decisions,
+        exif=exif,
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+from imgcluster.types import Exif
 
 __all__ = ["Cluster", "Images", "Page", "Thumbnails", "details", "headline", "quality", "sentences"]
 
@@ -64,6 +66,7 @@ class Images:
         pixels: Width times height of the original, ``int32 (n,)``.
         points: Positions on the map, ``float32 (n, 2)`` in [−1, 1].
         decisions: What the user decided about single images, by row: ``corrected``, ``unsorted`` or ``pinned``.
+        exif: Capture time and camera of each image; empty if they are not known.
     """
 
     names: list[str]
@@ -77,6 +80,7 @@ class Images:
     pixels: npt.NDArray[np.int32]
     points: npt.NDArray[np.float32]
     decisions: Mapping[int, str] = field(default_factory=dict)
+    exif: Sequence[Exif] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import itertools
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +29,7 @@ _QUALITIES: Final = (72, 60, 48, 36, 24, 12, 4, 0)
 _SIDES: Final = ((1_500, 128), (4_000, 96))
 _SMALLEST_SIDE: Final = 64
 _BLANK: Final = 128
+_ENCODERS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +65,16 @@ def make_sheets(tiles: Iterable[Tile | None], count: int, side: int, *, max_byte
         max_bytes: Bytes of all sheets; the quality is reduced until each sheet fits into its share.
     """
     columns = _SHEET_SIDE // side
-    collected: list[Tile | None] = []
-    for done, tile in enumerate(tiles, start=1):
-        collected.append(tile)
-        if len(collected) == columns * columns or done == count:
-            yield _make_sheet(collected, side, columns, max_bytes * len(collected) // count)
-            collected = []
+    tiles = iter(tiles)
+    # WebP is encoded without Python's lock, beside the reading of the next tiles.
+    with ThreadPoolExecutor(_ENCODERS) as pool:
+        pending: deque[Future[Sheet]] = deque()
+        while part := list(itertools.islice(tiles, columns * columns)):
+            pending.append(pool.submit(_make_sheet, part, side, columns, max_bytes * len(part) // count))
+            if len(pending) > _ENCODERS:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
 def _make_sheet(tiles: Sequence[Tile | None], side: int, columns: int, max_bytes: int) -> Sheet:

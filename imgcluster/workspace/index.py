@@ -47,6 +47,9 @@ class Index:
         identity: The encoder's identity.
         fresh: Whether to start with an empty index; `compact` then removes all present shards.
 
+    Attributes:
+        first_files: The path of the embedded file by that of the second file, for images with two.
+
     Raises:
         WorkspaceError: A shard is damaged.
     """
@@ -57,12 +60,18 @@ class Index:
         self._present = shard_files.all_shards(folder)
         self._shards: list[Path] = [] if fresh else shard_files.list_shards(folder, identity)
         keys, sizes, times, digests, self._starts = [], [], [], [], [0]
+        self._companions: dict[int, str] = {}
+        self.first_files: dict[str, str] = {}
+        self._has_new_companion = False
         for shard in self._shards:
             table = shard_files.read_keys(shard)
             keys.append(_keys(_locations(table)))
             sizes.append(table.column("size").to_numpy())
             times.append(table.column("mtime_ns").to_numpy())
             digests.append(np.array(table.column("digest").to_pylist(), dtype=f"V{DIGEST_BYTES}"))
+            for row, (first, second) in shard_files.read_pairs(shard).items():
+                self._companions[self._starts[-1] + row] = second.rpartition("/")[2]
+                self.first_files[second] = first
             self._starts.append(self._starts[-1] + len(table))
         count = self._starts[-1]
         self._keys = np.concatenate(keys) if keys else np.empty(0, np.uint64)
@@ -77,7 +86,7 @@ class Index:
             last = np.append(self._sorted[1:] != self._sorted[:-1], True)
             self._current[self._order[last]] = True
         self._seen = np.zeros(count, dtype=bool)
-        self._has_new_time = np.zeros(count, dtype=bool)
+        self._has_new_facts = np.zeros(count, dtype=bool)
         self._by_digest: tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]] | None = None
         self._open: tuple[int, pa.Table] | None = None
 
@@ -97,12 +106,40 @@ class Index:
             position, int(self._sizes[position]), int(self._times[position]), self._digests[position].tobytes()
         )
 
-    def mark_unchanged(self, image: StoredImage, mtime_ns: int) -> None:
-        """Record that the content of a stored image is unchanged; `compact` writes a new `mtime_ns`."""
+    def companion(self, image: StoredImage) -> str:
+        """Return the name of the second file of a stored image; "" if there is none."""
+        return self._companions.get(image.position, "")
+
+    def find_all(self, locations: Sequence[str]) -> list[StoredImage | None]:
+        """Return what `find` returns for each of `locations`, in a fraction of the time."""
+        if not len(self._sorted):
+            return [None] * len(locations)
+        keys = _keys(locations)
+        found = np.maximum(np.searchsorted(self._sorted, keys, side="right") - 1, 0)
+        positions = self._order[found]
+        present = (self._sorted[found] == keys) & self._current[positions]
+        rows = zip(
+            present.tolist(),
+            positions.tolist(),
+            self._sizes[positions].tolist(),
+            self._times[positions].tolist(),
+            self._digests[positions],
+            strict=True,
+        )
+        return [
+            StoredImage(position, size, mtime_ns, digest.tobytes()) if is_present else None
+            for is_present, position, size, mtime_ns, digest in rows
+        ]
+
+    def mark_unchanged(self, image: StoredImage, mtime_ns: int, companion: str = "") -> None:
+        """Record that the content of a stored image is unchanged; `compact` writes a new `mtime_ns` or `companion`."""
         self._seen[image.position] = True
         if mtime_ns != image.mtime_ns:
             self._times[image.position] = mtime_ns
-            self._has_new_time[image.position] = True
+            self._has_new_facts[image.position] = True
+        if companion != self._companions.get(image.position, ""):
+            self._companions[image.position] = companion
+            self._has_new_facts[image.position] = self._has_new_companion = True
 
     def mark_outdated(self, image: StoredImage) -> None:
         """Record that a stored row is outdated: its file has changed or is no longer readable."""
@@ -110,6 +147,8 @@ class Index:
 
     def row_with_content(self, digest: bytes) -> Row | None:
         """Return a stored row whose file has this digest, whether it is current or not; None if there is none."""
+        if not len(self._digests):
+            return None
         if self._by_digest is None:
             prefixes = _prefixes(self._digests.tobytes())
             order = np.argsort(prefixes, kind="stable")
@@ -147,8 +186,8 @@ class Index:
 
     @property
     def has_outdated_rows(self) -> bool:
-        """Whether the shards contain outdated rows."""
-        return not bool(self._current.all()) or len(self._shards) < len(self._present)
+        """Whether the shards contain outdated rows, those of images with another second file included."""
+        return self._has_new_companion or not bool(self._current.all()) or len(self._shards) < len(self._present)
 
     def compact(self, writer: ShardWriter, archive: Path | None = None) -> None:
         """Rewrite the current rows of shards with outdated ones, then move these shards to `archive`, or remove them.
@@ -163,7 +202,11 @@ class Index:
                 table = shard_files.read_rows(self._shards[number]).take(rows)
                 writer.add(
                     [
-                        dataclasses.replace(row, mtime_ns=int(self._times[start + position]))
+                        dataclasses.replace(
+                            row,
+                            mtime_ns=int(self._times[start + position]),
+                            companion=self._companions.get(start + int(position), ""),
+                        )
                         for position, row in zip(rows, shard_files.rows_of(table), strict=True)
                     ]
                 )
@@ -176,7 +219,7 @@ class Index:
         outdated, small = set(), []
         for number in range(len(self._shards)):
             start, stop = self._starts[number], self._starts[number + 1]
-            if self._has_new_time[start:stop].any() or not self._current[start:stop].all():
+            if self._has_new_facts[start:stop].any() or not self._current[start:stop].all():
                 outdated.add(number)
             elif stop - start < shard_files.ROWS_PER_SHARD // 2:
                 small.append(number)

@@ -55,6 +55,7 @@ class ClusteringTables:
         self._workspace = workspace
         self._measures = measures
         self._decisions = decisions
+        self._has_companions = any(embeddings.companions)
         # After an interrupted `embed`, skipped.csv is that of an earlier run.
         self._complete = manifest.get("state") == "embedded"
         self.base = str(manifest["base"]) if "base" in manifest else common_base(list(embeddings.roots))
@@ -85,6 +86,7 @@ class ClusteringTables:
         self._check_every_image_has_one_row()
         layers = [f"layer_{number}" for number in range(len(self.clustering.layers))]
         columns = (*ASSIGNMENTS, *layers, *PHOTOGRAPH, *(("decision",) if self._decisions else ()))
+        columns += ("companion",) if self._has_companions else ()
         write_table(self._workspace.assignments, columns, self._assignment_rows())
         write_table(self._workspace.clusters_table, CLUSTERS, self._cluster_rows())
 
@@ -127,8 +129,13 @@ class ClusteringTables:
             photograph = (exif.captured, exif.camera, exif.orientation or None)
             second = None if runner_up < 0 else runner_up
             decision = (self._decisions.get(row, ""),) if self._decisions else ()
+            second_file = (self._companion(row),) if self._has_companions else ()
             facts = f"{confidence:.4f}", distance_text, row in medoids, second
-            yield path, label, *facts, *layers, *photograph, *decision
+            yield path, label, *facts, *layers, *photograph, *decision, *second_file
+
+    def _companion(self, row: int) -> str:
+        companion = self.embeddings.companions[row]
+        return relative_path(companion, self.base) if companion else ""
 
     def _cluster_rows(self) -> Iterator[Sequence[Any]]:
         for row in self.rows:

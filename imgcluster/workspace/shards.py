@@ -12,7 +12,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path, remove, remove_temporary_files
-from imgcluster.fileio.path_text import absolute_path
+from imgcluster.fileio.path_text import absolute_path, join
 from imgcluster.types import NO_EXIF, Exif
 
 if TYPE_CHECKING:
@@ -40,9 +40,11 @@ __all__ = [
     "load",
     "locations",
     "read_keys",
+    "read_pairs",
     "read_rows",
     "remove_shards",
     "rows_of",
+    "thumbnails",
 ]
 
 DIGEST_BYTES: Final = 16
@@ -57,7 +59,9 @@ _NAME: Final = re.compile(r"shard-[0-9]{6,}\.parquet")
 _IDENTITY_KEY: Final = b"imgcluster.encoder"
 _STATISTICS: Final = ("brightness", "colour", "contrast", "sharpness")
 _EXIF: Final = ("captured", "camera", "orientation")
-_TEXTS: Final = ("path", "root", "source", "captured", "camera")
+_UNCOMPRESSED: Final = {"embedding.list.element": "none", "thumbnail": "none"}
+_COMPANION: Final = "companion"
+_TEXTS: Final = ("path", "root", "source", "captured", "camera", _COMPANION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,9 @@ class Row:
         sharpness: As in `decode.Decoded`; NaN if it has no edges or an older version did not measure it.
         source: The folder that the user named.
         exif: Capture time, camera and orientation; older versions did not read them.
+        thumbnail: A JPEG of the image's square; empty if an older version embedded it.
+        companion: The name of the picture's second file, in the same folder: a camera raw file and a JPEG are one
+            picture; "" if there is none.
     """
 
     path: str
@@ -95,6 +102,8 @@ class Row:
     sharpness: float = math.nan
     source: str = ""
     exif: Exif = NO_EXIF
+    thumbnail: bytes = b""
+    companion: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +120,7 @@ class Embeddings:
         fingerprint: A digest of all paths, contents and the encoder.
         content_order: The rows sorted by the digests of the files, ``int64 (n,)``; it does not depend on file names.
         digests: The digests of the files.
+        companions: The absolute path, as text, of the second file of each image; "" if there is none.
     """
 
     locations: list[str]
@@ -122,6 +132,12 @@ class Embeddings:
     fingerprint: str
     content_order: npt.NDArray[np.int64]
     digests: list[bytes] = field(default_factory=list)
+    companions: list[str] = field(default_factory=list)
+
+    @property
+    def files(self) -> frozenset[str]:
+        """The absolute paths, as texts, of all files of the images."""
+        return frozenset(self.locations) | frozenset(filter(None, self.companions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +173,17 @@ def read_keys(shard: Path) -> pa.Table:
     return _read(shard, ["path", "root", "size", "mtime_ns", "digest"])
 
 
+def read_pairs(shard: Path) -> dict[int, tuple[str, str]]:
+    """Return the absolute paths, as texts, of both files of each image with two, by row.
+
+    Raises:
+        WorkspaceError: The shard is damaged.
+    """
+    if _COMPANION not in _schema(shard).names:
+        return {}
+    return {row: (first, second) for row, (first, _, _, second) in enumerate(_read_files(shard)) if second}
+
+
 def read_rows(shard: Path) -> pa.Table:
     """Read a whole shard.
 
@@ -167,15 +194,15 @@ def read_rows(shard: Path) -> pa.Table:
 
 
 def locations(folder: Path) -> set[str]:
-    """Return the absolute paths, as texts, of all images in any shard in `folder`.
+    """Return the absolute paths, as texts, of all files of images in any shard in `folder`.
 
     Raises:
         WorkspaceError: A shard is damaged.
     """
     found: set[str] = set()
     for shard in all_shards(folder):
-        table = _read(shard, ["path", "root"])
-        found.update(map(absolute_path, table.column("root").to_pylist(), table.column("path").to_pylist()))
+        for location, _, _, companion in _read_files(shard):
+            found.update((location, companion) if companion else (location,))
     return found
 
 
@@ -192,11 +219,15 @@ def contents(folder: Path, identity: str) -> Contents:
     source_numbers = [np.empty(0, np.int32)]
     for shard in list_shards(folder, identity):
         rows = _read_files(shard)
-        located = b"".join(hashlib.blake2b(location.encode(), digest_size=16).digest() for location, _, _ in rows)
-        hashed = b"".join(_row_hash(location, digest).to_bytes(16, "little") for location, digest, _ in rows)
+        located = b"".join(hashlib.blake2b(location.encode(), digest_size=16).digest() for location, *_ in rows)
+        hashed = b"".join(
+            _row_hash(location, digest, companion).to_bytes(16, "little") for location, digest, _, companion in rows
+        )
         keys.append(np.frombuffer(located, "<u8").reshape(-1, 2))
         hashes.append(np.frombuffer(hashed, "<u4").reshape(-1, 4))
-        source_numbers.append(np.array([numbers.setdefault(source, len(numbers)) for _, _, source in rows], np.int32))
+        source_numbers.append(
+            np.array([numbers.setdefault(source, len(numbers)) for _, _, source, _ in rows], np.int32)
+        )
     key = np.concatenate(keys)
     order = np.lexsort((key[:, 0], key[:, 1]))
     # The sort is stable: of several rows of one file the last one is current.
@@ -216,16 +247,16 @@ def load(folder: Path, identity: str) -> Embeddings:
         WorkspaceError: A shard is damaged.
     """
     shards = list_shards(folder, identity)
-    found: dict[str, tuple[int, int, bytes, str]] = {}
+    found: dict[str, tuple[int, int, bytes, str, str]] = {}
     # For each shard, the position of each row in the result; -1 for outdated rows.
     targets = []
     for number, shard in enumerate(shards):
         rows = _read_files(shard)
         targets.append(np.full(len(rows), -1, dtype=np.int64))
-        for row, (location, digest, source) in enumerate(rows):
-            found[location] = (number, row, digest, source)
+        for row, (location, digest, source, companion) in enumerate(rows):
+            found[location] = (number, row, digest, source, companion)
     newest = sorted(found.items())
-    for position, (_, (number, row, _, _)) in enumerate(newest):
+    for position, (_, (number, row, *_)) in enumerate(newest):
         targets[number][row] = position
 
     vectors: npt.NDArray[np.float32] | None = None
@@ -252,9 +283,9 @@ def load(folder: Path, identity: str) -> Embeddings:
                 exif[position] = value
     if vectors is None:
         vectors = np.empty((0, 0), dtype=np.float32)
-    total = sum(_row_hash(location, digest) for location, (_, _, digest, _) in newest)
-    roots = tuple(sorted({root for _, (_, _, _, root) in newest}))
-    digests = [digest for _, (_, _, digest, _) in newest]
+    total = sum(_row_hash(location, digest, companion) for location, (_, _, digest, _, companion) in newest)
+    roots = tuple(sorted({root for _, (_, _, _, root, _) in newest}))
+    digests = [digest for _, (_, _, digest, _, _) in newest]
     return Embeddings(
         locations=[location for location, _ in newest],
         roots=roots,
@@ -265,7 +296,27 @@ def load(folder: Path, identity: str) -> Embeddings:
         fingerprint=_fingerprint(total, identity),
         content_order=np.array(sorted(range(len(digests)), key=digests.__getitem__), dtype=np.int64),
         digests=digests,
+        companions=[companion for _, (_, _, _, _, companion) in newest],
     )
+
+
+def thumbnails(folder: Path, identity: str, wanted: Collection[str]) -> dict[str, bytes]:
+    """Return the thumbnails of the images at these locations, as far as there are any.
+
+    Raises:
+        WorkspaceError: A shard is damaged.
+    """
+    found: dict[str, bytes] = {}
+    for shard in list_shards(folder, identity):
+        if "thumbnail" not in _schema(shard).names:
+            continue
+        table = _read(shard, ["root", "path"])
+        paths = map(absolute_path, table.column("root").to_pylist(), table.column("path").to_pylist())
+        rows = [(row, location) for row, location in enumerate(paths) if location in wanted]
+        if rows:
+            chosen = _read(shard, ["thumbnail"]).take([row for row, _ in rows])
+            found |= zip((location for _, location in rows), _thumbnails_of(chosen), strict=True)
+    return found
 
 
 class ShardWriter:
@@ -326,6 +377,8 @@ class ShardWriter:
             "captured": (pa.string(), [row.exif.captured or None for row in rows]),
             "camera": (pa.string(), [row.exif.camera or None for row in rows]),
             "orientation": (pa.int8(), [row.exif.orientation or None for row in rows]),
+            "thumbnail": (pa.binary(), [row.thumbnail or None for row in rows]),
+            _COMPANION: (pa.string(), [row.companion or None for row in rows]),
         }
         arrays = [pa.array(values, type=kind) for kind, values in (fields | known).values()]
         arrays.append(pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), size))
@@ -337,11 +390,12 @@ class ShardWriter:
         )
         path = self._folder / f"shard-{self._next:06d}.parquet"
         with atomic_path(path) as temporary:
-            # Float vectors hardly compress; the other columns do, and are read more often.
+            # Float vectors and JPEG hardly compress; the other columns do, and are read more often.
             pq.write_table(
                 pa.Table.from_arrays(arrays, schema=schema),
                 temporary,
-                compression=dict.fromkeys(fields | known, "zstd") | {"embedding.list.element": "none"},
+                compression=dict.fromkeys(fields | known, "zstd")
+                | {"embedding.list.element": "none", "thumbnail": "none"},
                 use_dictionary=["root", "source", "camera"],
                 write_statistics=False,
             )
@@ -358,7 +412,17 @@ def rows_of(table: pa.Table) -> list[Row]:
     unknown = [math.nan] * len(table)
     statistics = [table.column(name).to_pylist() if name in table.column_names else unknown for name in _STATISTICS]
     sources = table.column("source" if "source" in table.column_names else "root").to_pylist()
-    return [Row(*values) for values in zip(*columns, vectors, *statistics, sources, _exif_of(table), strict=True)]
+    companions = _companions_of(table) if _COMPANION in table.column_names else [""] * len(table)
+    facts = zip(
+        *columns, vectors, *statistics, sources, _exif_of(table), _thumbnails_of(table), companions, strict=True
+    )
+    return [Row(*values) for values in facts]
+
+
+def _thumbnails_of(table: pa.Table) -> list[bytes]:
+    if "thumbnail" not in table.column_names:
+        return [b""] * len(table)
+    return [value or b"" for value in table.column("thumbnail").to_pylist()]
 
 
 def _exif_of(table: pa.Table) -> list[Exif]:
@@ -367,6 +431,12 @@ def _exif_of(table: pa.Table) -> list[Exif]:
         return [NO_EXIF] * len(table)
     rows = zip(*(table.column(name).to_pylist() for name in _EXIF), strict=True)
     return [Exif(row[0] or "", row[1] or "", row[2] or 0) if any(row) else NO_EXIF for row in rows]
+
+
+def _companions_of(table: pa.Table) -> list[str]:
+    """Return the names in the column; one that leads to another folder counts as none."""
+    names = (name or "" for name in table.column(_COMPANION).to_pylist())
+    return ["" if {"/", os.sep} & set(name) or name in (".", "..") else name for name in names]
 
 
 def remove_shards(shards: Sequence[Path], archive: Path | None = None) -> None:
@@ -379,8 +449,9 @@ def remove_shards(shards: Sequence[Path], archive: Path | None = None) -> None:
             os.replace(shard, archive / shard.name)
 
 
-def _row_hash(location: str, digest: bytes) -> int:
-    return int.from_bytes(hashlib.blake2b(location.encode() + b"\0" + digest, digest_size=16).digest(), "big")
+def _row_hash(location: str, digest: bytes, companion: str) -> int:
+    content = location.encode() + b"\0" + digest + companion.encode()
+    return int.from_bytes(hashlib.blake2b(content, digest_size=16).digest(), "big")
 
 
 def _fingerprint(total: int, identity: str) -> str:
@@ -411,13 +482,19 @@ def _read(shard: Path, columns: list[str] | None) -> pa.Table:
         raise _damaged(shard, error) from None
 
 
-def _read_files(shard: Path) -> list[tuple[str, bytes, str]]:
-    """Return the absolute path, the digest and the folder that the user named of each row."""
+def _read_files(shard: Path) -> list[tuple[str, bytes, str, str]]:
+    """Return each row's absolute path, digest, folder that the user named, and second file ("" if there is none)."""
     # Older shards have the named folder as `root`.
     source = "source" if "source" in _schema(shard).names else "root"
     table = _read(shard, list(dict.fromkeys(["root", "path", "digest", source])))
     columns = (table.column(name).to_pylist() for name in ("root", "path", "digest", source))
-    return [(absolute_path(root, path), digest, named) for root, path, digest, named in zip(*columns, strict=True)]
+    paired = _COMPANION in _schema(shard).names
+    names = _companions_of(_read(shard, [_COMPANION])) if paired else [""] * len(table)
+    files = []
+    for root, path, digest, named, name in zip(*columns, names, strict=True):
+        location = absolute_path(root, path)
+        files.append((location, digest, named, join(location.rpartition("/")[0], name) if name else ""))
+    return files
 
 
 def _identity_of(shard: Path) -> str:

@@ -181,6 +181,14 @@ def test_moved_originals_are_embedded_and_clustered_again(workspace: Path, pictu
     assert len(list(pictures.rglob("*.png"))) == 24
 
 
+def test_the_page_shows_images_whose_files_are_gone(workspace: Path, pictures: Path) -> None:
+    for path in pictures.rglob("*.png"):
+        path.unlink()
+    imgcluster.cluster(workspace=workspace, k=3, place="none")
+    shown = pages.read(workspace / "report.html").pictures()
+    assert len(shown) == 24
+
+
 def test_embedding_keeps_the_results_which_are_then_outdated(
     workspace: Path, pictures: Path, tiny_encoder: Path
 ) -> None:

@@ -14,8 +14,10 @@ import pytest
 from PIL import Image
 
 import imgcluster
+import samples
 import tiny_models
 from imgcluster import EmbedSummary, NoImagesError, UsageError, WorkspaceError
+from imgcluster.images import readers
 from interruptions import interrupt_at
 
 
@@ -47,7 +49,16 @@ def test_every_image_becomes_a_row(pictures: Path, tmp_path: Path, tiny_encoder:
     table = pq.read_table(next((out / "embeddings").iterdir()), partitioning=None)
     names = ["path", "root", "size", "mtime_ns", "digest", "width", "height", "brightness", "colour"]
     names += ["contrast", "sharpness"]
-    assert table.column_names == [*names, "source", "captured", "camera", "orientation", "embedding"]
+    assert table.column_names == [
+        *names,
+        "source",
+        "captured",
+        "camera",
+        "orientation",
+        "thumbnail",
+        "companion",
+        "embedding",
+    ]
     assert str(table.schema.field("embedding").type) == "fixed_size_list<element: float not null>[48]" or str(
         table.schema.field("embedding").type
     ).startswith("fixed_size_list<")
@@ -291,3 +302,20 @@ def test_results_do_not_depend_on_batches_and_workers(pictures: Path, tmp_path: 
         imgcluster.cluster(workspace=out, k=3, place="none")
         tables.append((out / "assignments.csv").read_bytes())
     assert tables[0] == tables[1] == tables[2]
+
+
+def test_processes_and_batches_store_the_same_bytes(
+    tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "in"
+    samples.paint(folder, per_folder=30)
+    (folder / "red/cut.png").write_bytes((folder / "red/00.png").read_bytes()[:60])
+    stored_bytes = []
+    for number, (batch_size, workers, few) in enumerate([(64, 1, 1000), (7, 3, 1000), (32, 2, 0), (5, 1, 0)]):
+        monkeypatch.setattr(readers, "_FEW_FILES", few)
+        out = tmp_path / f"out{number}"
+        summary = embed(folder, out=out, encoder=tiny_encoder, batch_size=batch_size, workers=workers)
+        assert (summary.embedded, summary.skipped) == (90, 1)
+        files = [*sorted((out / "embeddings").iterdir()), out / "skipped.csv"]
+        stored_bytes.append([file.read_bytes() for file in files])
+    assert all(files == stored_bytes[0] for files in stored_bytes)

@@ -35,7 +35,7 @@ def machine(
 ) -> None:
     """Stand in for a machine: the providers of its runtime, its driver, and what making a session does."""
 
-    def default(path: object, provider: str) -> Session:
+    def default(path: object, provider: str, threads: int) -> Session:
         return Session([provider, CPU])
 
     monkeypatch.setattr(devices, "available_devices", lambda: present)
@@ -56,7 +56,7 @@ def test_auto_takes_the_best_device_that_runs(monkeypatch: pytest.MonkeyPatch) -
 def test_auto_falls_back_with_the_missing_library_as_reason(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def falls_back(path: object, provider: str) -> Session:
+    def falls_back(path: object, provider: str, threads: int) -> Session:
         if provider == CUDA:
             # As the runtime's C++ does, past Python's sys.stderr.
             os.write(
@@ -74,7 +74,7 @@ def test_auto_falls_back_with_the_missing_library_as_reason(
 
 
 def test_cuda_by_name_without_its_library_says_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def falls_back(path: object, provider: str) -> Session:
+    def falls_back(path: object, provider: str, threads: int) -> Session:
         os.write(2, b"libcudnn.so.9: cannot open shared object file")
         return Session([CPU])
 

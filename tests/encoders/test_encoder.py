@@ -291,7 +291,7 @@ class OutOfMemory:
         self.room = room
         self.batches: list[int] = []
 
-    def run(self, outputs: list[str], feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+    def run(self, outputs: list[str], feed: dict[str, np.ndarray], options: object) -> list[np.ndarray]:
         (batch,) = feed.values()
         self.batches.append(len(batch))
         if len(batch) > self.room:
@@ -321,7 +321,7 @@ def test_no_memory_for_a_single_image_is_an_error(tiny_encoder: Path, monkeypatc
 
 def test_another_failure_in_use_is_an_error_and_not_halved(tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken:
-        def run(self, outputs: list[str], feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+        def run(self, outputs: list[str], feed: dict[str, np.ndarray], options: object) -> list[np.ndarray]:
             raise RuntimeError("CUDA error 719: unspecified launch failure")
 
     encoder = Encoder(tiny_encoder, device="cpu")

@@ -20,7 +20,8 @@ from PIL import Image, features
 
 import pictures
 from imgcluster.images import decode as images
-from imgcluster.images.decode import Decoded, UnreadableImage, decode, decode_picture, heif_available, quiet_decoders
+from imgcluster.images import optional_decoders
+from imgcluster.images.decode import Decoded, UnreadableImage, decode, decode_picture, quiet_decoders
 from imgcluster.images.resize import prepare
 from imgcluster.types import InputSpec
 from pictures import WHITE, encoded, flat, noise, quarters, smooth
@@ -32,7 +33,7 @@ GREY = InputSpec(width=16, height=16, channels=1)
 SAME = InputSpec(width=96, height=64, channels=3)
 
 needs_avif = pytest.mark.skipif(not features.check("avif"), reason="this build of Pillow cannot read AVIF")
-needs_heif = pytest.mark.skipif(not heif_available(), reason="pillow-heif is not installed")
+needs_heif = pytest.mark.skipif(not optional_decoders.can_decode("HEIF"), reason="pillow-heif is not installed")
 needs_jpeg_2000 = pytest.mark.skipif(not features.check("jpg_2000"), reason="this build of Pillow lacks JPEG 2000")
 
 LOSSLESS = ["PNG", "GIF", "BMP", "TIFF", "PPM", pytest.param("JPEG2000", marks=needs_jpeg_2000)]
@@ -577,7 +578,7 @@ class TestDamage:
 
 class TestMissingDecoders:
     def test_heic_names_the_extra_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(images, "heif_available", lambda: False)
+        monkeypatch.setattr(optional_decoders, "can_decode", lambda kind: False)
 
         with pytest.raises(UnreadableImage, match=r"^HEIC .* pip install 'imgcluster\[heif\]'$"):
             decode(b"\x00\x00\x00\x18ftypheic", SMALL, kind="HEIF")

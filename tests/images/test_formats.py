@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import features
 
-from imgcluster.images.formats import HEAD_BYTES, PILLOW_FORMATS, FileKind, has_image_extension, sniff
+from imgcluster.images.formats import HEAD_BYTES, PILLOW_FORMATS, RAW, FileKind, has_image_extension, sniff
 from pictures import encoded, quarters
 
 QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=300)
@@ -69,7 +69,7 @@ class TestByContent:
     def test_every_answer_can_be_acted_on(self, head: bytes, extension: str) -> None:
         kind = sniff(head, extension)
 
-        assert kind.format is None or kind.format in PILLOW_FORMATS
+        assert kind.format is None or kind.format in (*PILLOW_FORMATS, RAW)
         assert kind.format is None or kind.problem is None
         if has_image_extension("a" + extension):
             assert kind.format or kind.problem
@@ -84,7 +84,7 @@ class TestByContent:
         assert sniff(text.encode(), ".txt") == FileKind(None)
 
 
-class TestNotDecoded:
+class TestOtherFiles:
     @pytest.mark.parametrize(
         ("head", "extension"),
         [
@@ -99,8 +99,8 @@ class TestNotDecoded:
             (b"FUJIFILMCCD-RAW 0201", ".raf"),
         ],
     )
-    def test_camera_raw_is_named_with_what_to_do(self, head: bytes, extension: str) -> None:
-        assert sniff(head, extension) == FileKind(None, "camera raw files are not supported; export it as JPEG or TIFF")
+    def test_camera_raw(self, head: bytes, extension: str) -> None:
+        assert sniff(head, extension) == FileKind(RAW)
 
     @pytest.mark.parametrize("extension", [".nef", ".raw", ".dng"])
     def test_a_jpeg_under_the_name_of_a_raw_file_is_a_jpeg(self, extension: str) -> None:
@@ -113,7 +113,7 @@ class TestNotDecoded:
 
     @pytest.mark.parametrize("head", [b"\xff\x0a\x00", b"\x00\x00\x00\x0cJXL \r\n\x87\n\x00"])
     def test_jpeg_xl(self, head: bytes) -> None:
-        assert sniff(head, ".jxl") == FileKind(None, "JPEG XL is not supported; export it as JPEG or PNG")
+        assert sniff(head, ".jxl") == FileKind("JXL")
 
     def test_svg(self) -> None:
         kind = sniff(b"<svg xmlns=", ".svg")

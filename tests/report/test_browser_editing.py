@@ -16,6 +16,7 @@ import pytest
 import imgcluster
 from example_pages import example_page
 from imgcluster.report.page import render
+from imgcluster.types import Exif
 from samples import paint
 
 LABELS = [0] * 12 + [1] * 6 + [2] * 4 + [-1] * 2
@@ -246,6 +247,41 @@ class TestSelecting:
         tab.keyboard.press("Escape")
         tab.click("#help-open")
         page.expect(tab.locator("#help-dialog")).to_be_visible()
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory, show: Callable[..., Any]) -> Any:
+    """A page of three photographs with a time, the earliest in the middle, and one image without."""
+    times = ["2021-05-12T12:21:21", "2019-12-31T23:59:59+09:00", "", "2021-05-12T12:21:20"]
+    page = example_page([0] * 4)
+    exif = [Exif(captured=time, camera="Acme One" if time else "") for time in times]
+    path = tmp_path_factory.mktemp("photographs") / "page.html"
+    path.write_text(render(replace(page, images=replace(page.images, exif=exif))), encoding="utf-8")
+    return show(path)
+
+
+def test_photographs_are_sorted_by_date_and_show_it(photographs: Any) -> None:
+    tab = photographs.tab
+    shown = open_cluster(tab, 0)
+    index = "(found) => found.map((tile) => Number(tile.dataset.image))"
+    tab.select_option("#order", "oldest")
+    assert shown.evaluate_all(index) == [1, 3, 0, 2]
+    tab.select_option("#order", "newest")
+    assert shown.evaluate_all(index) == [0, 3, 1, 2]
+    shown.nth(2).click()
+    facts = tab.locator("#image-dialog dl.facts").first
+    photographs.expect(facts).to_contain_text("2019-12-31 23:59:59")
+    photographs.expect(facts).to_contain_text("Acme One")
+    tab.click("#image-next")
+    photographs.expect(facts).not_to_contain_text("Captured")
+    photographs.expect(facts).not_to_contain_text("Camera")
+
+
+def test_images_without_dates_are_not_offered_in_their_order(page: Any) -> None:
+    open_cluster(page.tab, 0)
+    offered = page.tab.locator("#order option").evaluate_all("(found) => found.map((option) => option.value)")
+    assert {"name", "largest"} < set(offered)
+    assert not {"oldest", "newest"} & set(offered)
 
 
 def test_images_of_a_cluster_are_sorted_and_selected_in_that_order(page: Any) -> None:

@@ -96,6 +96,7 @@ class TestImageRows:
             "sizes": np.full((count, 2), 20, np.int32),
             "points": np.zeros((count, 2), np.float32),
             "decisions": {},
+            "exif": [],
         }
         return image_rows(Path("/data/out"), paths, locations, current, **arrays)
 

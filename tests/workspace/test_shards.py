@@ -117,8 +117,9 @@ class TestRoundTrip:
         schema = pq.read_schema(all_shards(tmp_path)[0])
         facts = ["path", "root", "size", "mtime_ns", "digest", "width", "height"]
         statistics = ["brightness", "colour", "contrast", "sharpness"]
-        assert schema.names == [*facts, *statistics, "source", "captured", "camera", "orientation", "embedding"]
-        assert [field.name for field in schema if field.nullable] == ["captured", "camera", "orientation"]
+        optional = ["captured", "camera", "orientation", "thumbnail", "companion"]
+        assert schema.names == [*facts, *statistics, "source", *optional, "embedding"]
+        assert [field.name for field in schema if field.nullable] == optional
         assert {schema.field(name).type for name in statistics} == {pa.float32()}
         assert schema.field("embedding").type == pa.list_(pa.float32(), 4)
         assert schema.field("digest").type == pa.binary(16)

@@ -20,6 +20,9 @@ const images = {
   confidence: Float32Array.from(decodeBytes(data.images.confidence, Uint16Array), (value) => value / 65535),
   pixels: decodeBytes(data.images.pixels, Int32Array),
   distance: decodeBytes(data.images.distance, Float32Array),
+  // Seconds, NaN where the time is unknown; null where all are.
+  captured: data.images.captured === null ? null : decodeBytes(data.images.captured, Float64Array),
+  camera: data.images.camera === null ? null : decodeBytes(data.images.camera, Int32Array),
   points: Float32Array.from(decodeBytes(data.images.points, Int16Array), (value) => value / 32767),
 
   path(index) {

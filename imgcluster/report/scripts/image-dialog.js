@@ -7,7 +7,7 @@ function imageFrame(index) {
   const note = element(
     "p",
     { class: "soft", hidden: true },
-    "The original file was not found. This is the thumbnail stored in the page.",
+    "The original file was not found, or this browser cannot show its format. This is the thumbnail stored in the page.",
   );
   const original = element("img", { class: "original", alt: `The image ${images.names[index]}`, src: link });
   original.addEventListener("load", () => preview.replaceWith(original));
@@ -22,6 +22,11 @@ const DECISIONS = {
   pinned: "pinned: it stays here",
 };
 
+function captureTime(index) {
+  const seconds = images.captured?.[index] ?? NaN;
+  return Number.isNaN(seconds) ? null : new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ");
+}
+
 function imageFacts(index) {
   const number = images.cluster[index];
   const second = images.runnerUp === null ? -1 : images.runnerUp[index];
@@ -30,6 +35,8 @@ function imageFacts(index) {
     ["Confidence", number < 0 ? null : formatNumber(images.confidence[index])],
     ["Second-best cluster", second < 0 || !clusters.has(second) ? null : clusterLink(second)],
     ["Your decision", DECISIONS[images.decisions.get(index)] ?? null],
+    ["Captured", captureTime(index)],
+    ["Camera", images.camera === null ? null : data.images.cameras[images.camera[index]]],
     ["Path", element("span", { class: "path" }, images.path(index))],
   ]);
 }

@@ -7,8 +7,17 @@ const ORDERS = {
   name: ["by path", (a, b) => collator.compare(images.path(a), images.path(b))],
   largest: ["most pixels first", (a, b) => images.pixels[b] - images.pixels[a]],
   smallest: ["fewest pixels first", (a, b) => images.pixels[a] - images.pixels[b]],
+  ...(images.captured && { oldest: ["oldest photograph first", byDate(1)], newest: ["newest photograph first", byDate(-1)] }),
 };
 const collator = new Intl.Collator("en", { numeric: true });
+
+// Compares capture times; unknown ones are last in both directions.
+function byDate(sign) {
+  return (a, b) => {
+    const [first, second] = [images.captured[a], images.captured[b]];
+    return Number.isNaN(first) - Number.isNaN(second) || sign * (first - second) || 0;
+  };
+}
 
 let order = "confident"; // kept from one cluster to the next
 

@@ -1,0 +1,95 @@
+"""Ending the process soon after a signal, also while a library computes and Python cannot react."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+__all__ = ["INTERRUPTED", "MESSAGE", "run_interruptibly"]
+
+INTERRUPTED: Final = 130
+MESSAGE: Final = "interrupted; run the same command again to continue"
+
+# After so many seconds the process ends without cleaning up, which the next command does.
+_SECONDS: Final = 1.6
+_SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+def run_interruptibly(run: Callable[[], None]) -> None:
+    """Call `run`, and end the process with exit code 130 after SIGINT, SIGTERM or SIGHUP, whatever it does then."""
+    code: object = 0
+    with _end_soon_after_signals():
+        try:
+            for number in _SIGNALS:
+                if signal.getsignal(number) is signal.SIG_DFL:
+                    signal.signal(number, _interrupt)
+            run()
+        except KeyboardInterrupt:
+            sys.stderr.write(f"imgcluster: {MESSAGE}\n")
+            code = INTERRUPTED
+        except SystemExit as end:
+            code = end.code
+        if code == INTERRUPTED:
+            _exit()
+    sys.exit(code)  # type: ignore[arg-type]
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _exit() -> None:
+    """End the process without waiting for the threads of libraries, which may compute for hours."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(INTERRUPTED)
+
+
+@contextmanager
+def _end_soon_after_signals() -> Iterator[None]:
+    """End the process at the second signal, or if it goes on for long after the first.
+
+    Python's handlers run between two steps of Python only, but a byte arrives at the wakeup socket at once.
+    """
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
+    before = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(receiver, _stderr_copy()), name="imgcluster-signals", daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        sender.close()
+
+
+def _stderr_copy() -> int | None:
+    """Return a descriptor of standard error that stays when another one is put in its place for a while."""
+    try:
+        return os.dup(2)
+    except OSError:
+        return None
+
+
+def _watch(receiver: socket.socket, stderr: int | None) -> None:
+    with receiver:
+        for received in iter(lambda: receiver.recv(1), b""):
+            if received[0] in _SIGNALS and signal.getsignal(received[0]) is not signal.SIG_IGN:
+                break
+        else:
+            return
+        receiver.settimeout(_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            if not receiver.recv(1):
+                return
+    if stderr is not None:
+        with contextlib.suppress(OSError):
+            os.write(stderr, f"imgcluster: {MESSAGE}\n".encode())
+    os._exit(INTERRUPTED)

@@ -1,0 +1,52 @@
+"""Thumbnails: the centered square of an image as a small JPEG, made while the image is decoded anyway."""
+
+from __future__ import annotations
+
+import io
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from imgcluster.types import Pixels
+
+__all__ = ["THUMBNAIL_SIDE", "make_thumbnail", "read_thumbnail", "square"]
+
+THUMBNAIL_SIDE: Final = 128
+"""Pixels of the side of a thumbnail; images whose shorter side is smaller are not enlarged."""
+
+_QUALITY: Final = 85
+
+
+def square(picture: Image.Image) -> Image.Image:
+    """Return the largest centered square of a picture, `THUMBNAIL_SIDE` pixels wide at most."""
+    short = min(picture.size)
+    left, upper = (picture.width - short) / 2, (picture.height - short) / 2
+    side = min(short, THUMBNAIL_SIDE)
+    return picture.resize(
+        (side, side), Image.Resampling.BILINEAR, box=(left, upper, left + short, upper + short), reducing_gap=2.0
+    )
+
+
+def make_thumbnail(picture: Image.Image) -> bytes:
+    """Return a square picture as JPEG."""
+    buffer = io.BytesIO()
+    if picture.mode not in ("L", "RGB"):
+        picture = picture.convert("RGB")
+    picture.save(buffer, "JPEG", quality=_QUALITY)
+    return buffer.getvalue()
+
+
+def read_thumbnail(data: bytes, side: int) -> Pixels | None:
+    """Return a thumbnail as ``uint8 (side, side, 3)``; None if the bytes are none."""
+    try:
+        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+            if max(image.size) > THUMBNAIL_SIDE:
+                return None
+            picture = image.convert("RGB")
+    # Bytes from a damaged workspace make a decoder raise anything.
+    except Exception:
+        return None
+    if picture.size != (side, side):
+        picture = picture.resize((side, side), Image.Resampling.BILINEAR)
+    return np.asarray(picture)

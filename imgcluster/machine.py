@@ -1,0 +1,46 @@
+"""What this machine offers to this process: processors and memory."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+__all__ = ["memory_bytes", "processors"]
+
+_CONTAINER_LIMITS: Final = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+# Where a system does not tell.
+_ASSUMED_BYTES: Final = 8 << 30
+
+
+def processors() -> int:
+    """Return the number of processors available to this process."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def memory_bytes() -> int:
+    """Return the size of the main memory, or the limit of the container if that is smaller."""
+    total = _physical_bytes()
+    for name in _CONTAINER_LIMITS:
+        try:
+            total = min(total, int(Path(name).read_text(encoding="ascii")))
+        except (OSError, ValueError):  # another system, or "max"
+            continue
+    return total
+
+
+def _physical_bytes() -> int:
+    if sys.platform == "win32":
+        import ctypes
+
+        # MEMORYSTATUSEX: its own length, the load, and seven 64-bit numbers, of which the first is the total.
+        status = (ctypes.c_ulonglong * 8)()
+        ctypes.cast(status, ctypes.POINTER(ctypes.c_ulong))[0] = ctypes.sizeof(status)
+        return int(status[1]) if ctypes.windll.kernel32.GlobalMemoryStatusEx(status) else _ASSUMED_BYTES
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return _ASSUMED_BYTES
