@@ -36,9 +36,11 @@ if TYPE_CHECKING:
     from imgcluster.commands.history import HistorySummary, history
     from imgcluster.commands.import_vectors import ImportSummary, import_vectors
     from imgcluster.commands.load import Collection, load
+    from imgcluster.commands.outliers import OutliersSummary, outliers
     from imgcluster.commands.report import ReportSummary, report_page
     from imgcluster.commands.run import RunSummary, run
     from imgcluster.commands.search import SearchSummary, search
+    from imgcluster.commands.similar import SimilarSummary, similar
     from imgcluster.commands.sort import SortSummary, sort
     from imgcluster.commands.undo import UndoSummary, undo
     from imgcluster.encoders import EncoderInfo
@@ -55,7 +57,7 @@ if TYPE_CHECKING:
     )
     from imgcluster.options import ClusterOptions, EmbedOptions, EncoderOptions
     from imgcluster.progress import Progress
-    from imgcluster.workspace.table_columns import DuplicateRow
+    from imgcluster.workspace.table_columns import DuplicateRow, OutlierRow
 
 _HOME: Final = {
     "__version__": "_version",
@@ -112,8 +114,13 @@ _HOME: Final = {
     "report_page": "commands.report",
     "RunSummary": "commands.run",
     "run": "commands.run",
+    "OutlierRow": "workspace.table_columns",
+    "OutliersSummary": "commands.outliers",
+    "outliers": "commands.outliers",
     "SearchSummary": "commands.search",
     "search": "commands.search",
+    "SimilarSummary": "commands.similar",
+    "similar": "commands.similar",
     "SortSummary": "commands.sort",
     "sort": "commands.sort",
     "UndoSummary": "commands.undo",
@@ -148,12 +155,15 @@ __all__ = [
     "ImgclusterError",
     "ImportSummary",
     "NoImagesError",
+    "OutlierRow",
+    "OutliersSummary",
     "PlacementError",
     "PlanError",
     "Progress",
     "ReportSummary",
     "RunSummary",
     "SearchSummary",
+    "SimilarSummary",
     "SortSummary",
     "UndoSummary",
     "UsageError",
@@ -178,9 +188,11 @@ __all__ = [
     "history",
     "import_vectors",
     "load",
+    "outliers",
     "report_page",
     "run",
     "search",
+    "similar",
     "sort",
     "undo",
 ]

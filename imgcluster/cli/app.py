@@ -21,10 +21,12 @@ from imgcluster.cli import (
     generate,
     history,
     import_vectors,
+    outliers,
     reconstruct,
     report,
     run,
     search,
+    similar,
     sort,
     train_encoder,
     undo,
@@ -50,6 +52,8 @@ app.command("export")(export.export_command)
 app.command("search")(search.search_command)
 app.command("sort")(sort.sort_command)
 app.command("duplicates")(duplicates.duplicates_command)
+app.command("similar")(similar.similar_command)
+app.command("outliers")(outliers.outliers_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("compare")(compare.compare_command)
 app.command("report")(report.report_command)

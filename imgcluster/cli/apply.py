@@ -43,6 +43,7 @@ def _show(summary: ApplySummary) -> None:
         (summary.misplaced, "image", "corrected"),
         (summary.unsorted, "image", "removed from clusters"),
         (summary.pinned, "image", "pinned"),
+        (summary.set_aside, "duplicate", "set aside"),
     )
     changes = ", ".join(f"{counted(count, noun)} {verb}" for count, noun, verb in parts if count)
     echo(f"{'The plan would change' if summary.dry_run else 'Applied the plan'}: {changes or 'nothing to change'}.")

@@ -22,13 +22,17 @@ __all__ = ["duplicates_command"]
 def duplicates_command(
     screen: Screen,
     exact: Annotated[bool, typer.Option("--exact", help="Only exact copies; no image is read.")] = False,
+    bursts: Annotated[
+        bool,
+        typer.Option("--bursts", help="Instead, photographs taken within seconds that show the same; best: sharpest."),
+    ] = False,
     workspace: Workspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Find exact copies and near-copies: another size, quality, format, crop or color of the same picture."""
     from imgcluster.commands.duplicates import duplicates
 
     with screen.progress() as on_progress:
-        summary = duplicates(workspace=workspace, exact=exact, on_progress=on_progress)
+        summary = duplicates(workspace=workspace, exact=exact, bursts=bursts, on_progress=on_progress)
     screen.show(summary, _show)
 
 
@@ -42,10 +46,16 @@ def _show(summary: DuplicatesSummary) -> None:
         print_table(table)
     if len(summary.duplicates) > ROWS:
         echo(f"… and {len(summary.duplicates) - ROWS:,} more in {summary.table}.")
-    kinds = [(summary.exact, "exact copies", "exact copy"), (summary.near, "near-copies", "near-copy")]
+    kinds = [
+        (summary.exact, "exact copies", "exact copy"),
+        (summary.near, "near-copies", "near-copy"),
+        (summary.bursts, "more photographs of bursts", "more photograph of a burst"),
+    ]
     copies = " and ".join(f"{count:,} {one if count == 1 else many}" for count, many, one in kinds if count)
     of = f"{counted(summary.groups, 'group')} among {counted(summary.images, 'image')}"
     echo(f"Found {copies} in {of}, {summary.bytes / 1e6:,.1f} MB." if copies else f"Found no copies: {of}.")
+    if summary.without_time:
+        echo(f"{counted(summary.without_time, 'image')} without a capture time in EXIF cannot be in a burst.")
     if summary.not_compared:
         echo(
             f"{counted(summary.not_compared, 'image')} not compared, because the files are missing or have changed: "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,8 +13,10 @@ import numpy.typing as npt
 
 from imgcluster.clustering.split import split_vectors
 from imgcluster.commands.confusion import Confusion, read_confusion, write_confusion
+from imgcluster.commands.last_clustering import folder_names, placed_names
 from imgcluster.commands.numbering import Earlier, read_earlier, write_earlier
 from imgcluster.commands.page import with_normalized_lengths
+from imgcluster.commands.set_aside import duplicates_of_plan, set_aside
 from imgcluster.commands.steps import changing_results, recover, relocate_placed, rewrite_page
 from imgcluster.errors import PlanError, UsageError, WorkspaceError
 from imgcluster.evaluation.internal import measure
@@ -58,6 +60,7 @@ class ApplySummary:
         misplaced: The number of images that were moved to other clusters one by one, new clusters included.
         unsorted: The number of images that belong to no cluster, by the plan.
         pinned: The number of images that stay in their clusters, by the plan.
+        set_aside: The number of duplicates whose originals moved, or would move, to the folder of duplicates.
         moved: The number of placed files that moved; 0 on a dry run.
         clusters: The clusters, as in ``clusters.csv``.
         noise: The number of images in no cluster.
@@ -74,6 +77,7 @@ class ApplySummary:
     misplaced: int
     unsorted: int
     pinned: int
+    set_aside: int
     moved: int
     clusters: tuple[ClusterRow, ...]
     noise: int
@@ -101,7 +105,8 @@ def apply(
 
     Raises:
         UsageError: The file does not exist.
-        PlanError: It is not a plan, contradicts itself, or was made for another clustering.
+        PlanError: It is not a plan, contradicts itself, was made for another clustering, or sets images aside while the
+            originals are in the folders of clusters.
         WorkspaceError: Nothing is clustered, the embeddings have changed since, another process uses the workspace,
             or, on a dry run, applying an earlier plan was interrupted.
         PlacementError: A placed file could not be moved.
@@ -122,9 +127,10 @@ def apply(
         earlier = read_earlier(workspace, embeddings)
         after = _result(parsed, before, embeddings, earlier.next_number - 1, name=to_text(file))
         tables = _Tables(workspace, manifest, before, after, embeddings)
+        aside = duplicates_of_plan(parsed, workspace, before, after.clusters, name=to_text(file))
         moved = 0
         if not dry_run:
-            moved = _publish(workspace, before, earlier, after, tables, embeddings, _describe(parsed), on_progress)
+            moved = _publish(workspace, before, earlier, after, tables, embeddings, parsed, aside, on_progress)
     decisions = np.array([after.decisions.get(path, "") for path in before.paths])
     return ApplySummary(
         workspace=to_text(workspace.path),
@@ -136,6 +142,7 @@ def apply(
         misplaced=int(after.moved[decisions == "corrected"].sum()),
         unsorted=int((decisions == "unsorted").sum()),
         pinned=int((decisions == "pinned").sum()),
+        set_aside=len(aside),
         moved=moved,
         clusters=tuple(row_of(row) for row in tables.clusters),
         noise=int((after.clusters < 0).sum()),
@@ -185,7 +192,8 @@ def _publish(
     after: PlanResult,
     tables: _Tables,
     embeddings: Embeddings,
-    summary: str,
+    plan: Plan,
+    aside: Mapping[str, int],
     on_progress: OnProgress,
 ) -> int:
     """Write the results of a plan, and return the number of placed files that moved."""
@@ -204,8 +212,14 @@ def _publish(
     images = dict(zip(before.paths, zip(embeddings.digests, embeddings.locations, strict=True), strict=True))
     decided = {before.paths[row]: key for row, key in earlier.decided.items()}
     decisions = decisions_after(earlier.decisions, before.names, after, images, decided)
-    with changing_results(workspace, "apply", summary, metrics):
-        moved = relocate_placed(workspace, before, labels, after.names, embeddings.companions, "place", on_progress)
+    with changing_results(workspace, "apply", _describe(plan), metrics):
+        names = placed_names(metrics["options"], map(row_of, tables.clusters))
+        moved = relocate_placed(
+            workspace, before, labels, names, embeddings.companions, "place", on_progress, without=aside
+        )
+        # Links and copies leave first: afterwards they would look like the last ones.
+        if aside:
+            set_aside(workspace, aside, names, folder_names(before.metrics), on_progress)
         write_table(workspace.assignments, tables.assignment_columns, tables.assignments())
         write_table(
             workspace.clusters_table,
@@ -232,6 +246,7 @@ def _describe(plan: Plan) -> str:
         (len(plan.misplaced), "correction"),
         (len(plan.unsorted), "unsorted image"),
         (len(plan.pinned), "pinned image"),
+        (len(plan.set_aside), "duplicate"),
     )
     return ", ".join(f"{count:,} {noun}{'' if count == 1 else 's'}" for count, noun in parts if count)
 

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.commands.signatures import content_digests, load_signatures
+from imgcluster.commands.bursts import find_bursts
+from imgcluster.commands.contents import Contents, read_contents
 from imgcluster.commands.steps import rewrite_page
 from imgcluster.commands.stopwatch import Stopwatch
-from imgcluster.commands.stored_images import StoredImages, read_images
-from imgcluster.copies.groups import Group, best_first, group_around_best, propose_pairs
+from imgcluster.commands.stored_images import current_results
+from imgcluster.copies.groups import Group, group_around_best, propose_pairs
 from imgcluster.copies.near_copies import NEAR_COPY, agreement
 from imgcluster.copies.signatures import orientation_invariants
+from imgcluster.errors import UsageError
 from imgcluster.features.duplicate_vectors import find_duplicates
 from imgcluster.features.nearest import nearest_images
 from imgcluster.features.normalize import normalize_features
+from imgcluster.features.threads import one_thread
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Vectors
-from imgcluster.workspace.files import FileFacts, read_file_facts
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import IMPORTED, encoder_identity, encoder_metric, read_results
+from imgcluster.workspace.results import encoder_metric
 from imgcluster.workspace.table_columns import DUPLICATES, DuplicateRow
 
 __all__ = ["DuplicatesSummary", "duplicates"]
@@ -45,13 +46,15 @@ class DuplicatesSummary:
         groups: The number of groups.
         exact: Images that are exact copies of their group's best image.
         near: Images that are near-copies of it.
+        bursts: Images that are of the same burst as it.
         bytes: The size of the files of all these copies.
         not_compared: Images whose file is missing or has changed since it was embedded; only exact copies of these are
             found.
+        without_time: Images without a capture time, if bursts were requested.
         threshold: The least score of a near-copy.
-        duplicates: The rows of ``duplicates.csv``.
-        table: The table.
-        report: The page; empty if nothing is clustered yet.
+        duplicates: The rows of the table.
+        table: The table: ``duplicates.csv`` or ``bursts.csv``.
+        report: The page; empty without a clustering of these images.
         seconds: Wall-clock time.
     """
 
@@ -60,8 +63,10 @@ class DuplicatesSummary:
     groups: int
     exact: int
     near: int
+    bursts: int
     bytes: int
     not_compared: int
+    without_time: int
     threshold: float
     duplicates: tuple[DuplicateRow, ...]
     table: str
@@ -73,6 +78,7 @@ def duplicates(
     *,
     workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
     exact: bool = False,
+    bursts: bool = False,
     on_progress: OnProgress = ignore_progress,
 ) -> DuplicatesSummary:
     """Find exact copies and near-copies: the same picture in another size, quality, format, crop or color.
@@ -83,116 +89,77 @@ def duplicates(
     Args:
         workspace: The workspace folder.
         exact: Whether to find exact copies only, without reading images.
+        bursts: Whether to find bursts instead: photographs that one camera took within seconds of each other and that
+            show the same. The best image is the sharpest, and the table is ``bursts.csv``.
         on_progress: Called with each step.
 
     Raises:
+        UsageError: Exact copies and bursts are requested.
         WorkspaceError: Nothing is embedded, or another process uses the workspace.
     """
     watch = Stopwatch()
+    if exact and bursts:
+        raise UsageError("--exact and --bursts cannot be used together; choose one")
     workspace = Workspace(workspace)
     workspace.require_initialized()
     with workspace.locked() as manifest:
-        images = read_images(workspace, manifest, on_progress)
-        facts = read_file_facts(workspace.embeddings, encoder_identity(workspace, manifest))
-        digests = images.embeddings.digests
-        if manifest["encoder"]["name"] == IMPORTED:
-            # Their stored digests are those of the vectors.
-            digests = content_digests(images.files, on_progress)
-        contents = _Contents(images, facts, digests)
-        vectors = normalize_features(images.embeddings.vectors[contents.first], encoder_metric(manifest), in_place=True)
-        groups, missing = ([], 0) if exact else _near_copies(workspace, contents, vectors, on_progress)
-        rows = tuple(_rows(contents.with_exact_copies(groups), contents))
-        write_table(workspace.duplicates_table, DUPLICATES, (row.fields for row in rows))
+        contents = read_contents(workspace, manifest, on_progress)
+        embeddings, metric = contents.stored.embeddings, encoder_metric(manifest)
+        missing = without_time = 0
+        if bursts:
+            groups, missing = find_bursts(workspace, contents, metric, on_progress)
+            without_time = sum(not exif.captured for exif in embeddings.exif)
+            rows = tuple(contents.rows(groups, "burst"))
+        else:
+            near: list[Group] = []
+            if not exact:
+                vectors = normalize_features(embeddings.vectors[contents.first], metric, in_place=True)
+                near, missing = _near_copies(workspace, contents, vectors, on_progress)
+            rows = tuple(contents.rows(contents.with_exact_copies(near), "near"))
+        table = workspace.bursts_table if bursts else workspace.duplicates_table
+        write_table(table, DUPLICATES, (row.fields for row in rows))
         report = ""
-        if workspace.metrics.exists():
-            rewrite_page(workspace, read_results(workspace, manifest), on_progress)
+        results = current_results(workspace, embeddings)
+        if results is not None:
+            rewrite_page(workspace, results, on_progress)
             report = to_text(workspace.report)
     copies = [row for row in rows if row.kind != "best"]
     return DuplicatesSummary(
         workspace=to_text(workspace.path),
-        images=len(images.paths),
+        images=len(embeddings.locations),
         groups=len(rows) - len(copies),
         exact=sum(row.kind == "exact" for row in copies),
         near=sum(row.kind == "near" for row in copies),
+        bursts=sum(row.kind == "burst" for row in copies),
         bytes=sum(row.bytes for row in copies),
         not_compared=missing,
+        without_time=without_time,
         threshold=NEAR_COPY,
         duplicates=rows,
-        table=to_text(workspace.duplicates_table),
+        table=to_text(table),
         report=report,
         seconds=watch.seconds,
     )
 
 
-class _Contents:
-    """The distinct contents of files, in an order that does not depend on names.
-
-    Attributes:
-        stored: All images.
-        facts: Their files.
-        digests: Those of the files.
-        images: The images of each content, the best file first.
-        first: The first of these, ``int64 (m,)``.
-        ranks: The rank of each content, ``int64 (m,)``; 0 is the best.
-    """
-
-    def __init__(self, stored: StoredImages, facts: FileFacts, digests: Sequence[bytes]) -> None:
-        self.stored, self.facts, self.digests = stored, facts, digests
-        embeddings = stored.embeddings
-        pixels = embeddings.sizes.astype(np.int64).prod(axis=1)
-        sharpness = embeddings.statistics[:, 3]
-        ranks = best_first(pixels, facts.sizes, sharpness, facts.times, embeddings.locations)
-        images: dict[bytes, list[int]] = {}
-        for index in sorted(range(len(digests)), key=digests.__getitem__):
-            images.setdefault(digests[index], []).append(index)
-        self.images = [sorted(found, key=ranks.__getitem__) for found in images.values()]
-        self.first = np.array([found[0] for found in self.images], np.int64)
-        self.ranks = ranks[self.first]
-
-    def with_exact_copies(self, groups: Sequence[Group]) -> list[Group]:
-        """Return groups of contents as groups of images; exact copies have the score 1 and form groups as well."""
-        grouped = {content for group in groups for content in (group.best, *group.members)}
-        alone = [
-            Group(content, (), ())
-            for content, images in enumerate(self.images)
-            if len(images) > 1 and content not in grouped
-        ]
-        result = []
-        for group in sorted([*groups, *alone], key=lambda group: int(self.ranks[group.best])):
-            best, *copies = self.images[group.best]
-            near = [
-                (image, score)
-                for content, score in zip(group.members, group.scores, strict=True)
-                for image in self.images[content]
-            ]
-            members = [(image, 1.0) for image in copies] + near
-            result.append(Group(best, tuple(image for image, _ in members), tuple(score for _, score in members)))
-        return result
-
-
 def _near_copies(
-    workspace: Workspace, contents: _Contents, vectors: Vectors, on_progress: OnProgress
+    workspace: Workspace, contents: Contents, vectors: Vectors, on_progress: OnProgress
 ) -> tuple[list[Group], int]:
     """Return the groups of contents, and the number of images that could not be compared."""
-    signatures, rows = load_signatures(
-        workspace,
-        [contents.digests[index] for index in contents.first.tolist()],
-        [[contents.stored.files[index] for index in images] for images in contents.images],
-        contents.stored.embeddings.sizes[contents.first],
-        on_progress,
-    )
+    signatures, rows = contents.signatures(workspace, on_progress)
     on_progress(Progress("neighbors", 0))
     pairs = _candidates(signatures.gray, vectors[rows])
 
     def compare(wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        return agreement(signatures, wanted, step=lambda done: on_progress(Progress("compare", done, len(wanted))))
+        return agreement(signatures, wanted, step=lambda done: on_progress(Progress("pairs", done, len(wanted))))
 
-    groups = group_around_best(contents.ranks[rows], pairs, compare, NEAR_COPY)
+    # Threads of the numeric libraries are slower on matrices as small as these.
+    with one_thread():
+        groups = group_around_best(contents.ranks[rows], pairs, compare, NEAR_COPY)
     compared = [
         Group(int(rows[group.best]), tuple(rows[list(group.members)].tolist()), group.scores) for group in groups
     ]
-    left_out = set(range(len(contents.images))) - set(rows.tolist())
-    return compared, sum(len(contents.images[content]) for content in left_out)
+    return compared, contents.left_out(rows)
 
 
 def _candidates(gray: npt.NDArray[np.uint8], vectors: Vectors) -> npt.NDArray[np.int64]:
@@ -206,21 +173,3 @@ def _candidates(gray: npt.NDArray[np.uint8], vectors: Vectors) -> npt.NDArray[np
     ]
     pairs = np.concatenate([distinct[propose_pairs(neighbors)].reshape(-1, 2), equal])
     return np.asarray(pairs[pairs[:, 0] != pairs[:, 1]], np.int64)
-
-
-def _rows(groups: Sequence[Group], contents: _Contents) -> Iterator[DuplicateRow]:
-    stored = contents.stored
-    for number, group in enumerate(groups, start=1):
-        for image, score in zip((group.best, *group.members), (1.0, *group.scores), strict=True):
-            same = contents.digests[image] == contents.digests[group.best]
-            width, height = stored.embeddings.sizes[image].tolist()
-            yield DuplicateRow(
-                group=number,
-                path=stored.paths[image],
-                kind="best" if image == group.best else "exact" if same else "near",
-                best=stored.paths[group.best],
-                score=round(score, 4),
-                width=width,
-                height=height,
-                bytes=int(contents.facts.sizes[image]),
-            )

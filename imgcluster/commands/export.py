@@ -80,7 +80,7 @@ def export(
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
         results = read_results(workspace, manifest) if workspace.metrics.exists() else None
         journal = read_placement(workspace, embeddings.files)
-        files = current_paths(embeddings.locations, journal)
+        files = current_paths(workspace, embeddings.locations, journal)
         seed = 0 if results is None else int(results.metrics["options"].get("seed", 0))
         exported = Exported(
             columns=_columns(str(manifest.get("base", "")), embeddings, results, files),
@@ -89,7 +89,7 @@ def export(
             companions=[
                 file if companion else None
                 for file, companion in zip(
-                    current_paths(embeddings.companions, journal), embeddings.companions, strict=True
+                    current_paths(workspace, embeddings.companions, journal), embeddings.companions, strict=True
                 )
             ],
             points=lambda: (

@@ -80,7 +80,7 @@ def _figures(
     titles = {number: results.names.get(number) or ("noise" if number < 0 else str(number)) for number in shown}
     sizes = {number: int((results.clusters == number).sum()) for number in shown}
     pictures = _pictures(
-        current_paths(results.locations, journal), [index for inside in shown.values() for index in inside]
+        current_paths(workspace, results.locations, journal), [index for inside in shown.values() for index in inside]
     )
     # The most typical of all clusters first, then the second of each, …: where room is short, each gets some.
     waves = [inside[wave] for wave in range(_MONTAGE) for number, inside in shown.items() if wave < len(inside)]

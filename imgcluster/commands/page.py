@@ -14,8 +14,9 @@ import numpy as np
 from imgcluster._version import __version__
 from imgcluster.clustering import METHODS
 from imgcluster.clustering.settings import METHOD_OPTIONS
+from imgcluster.commands.findings import groups_of_copies, read_findings
 from imgcluster.commands.projection import projection_of
-from imgcluster.commands.replace_results import current_files
+from imgcluster.commands.replace_results import current_files, read_set_aside
 from imgcluster.commands.thumbnails import read_tiles
 from imgcluster.errors import WorkspaceError
 from imgcluster.features.normalize import normalize_lengths
@@ -72,15 +73,17 @@ def write_page(
     metrics = results.metrics
     metric, method = encoder_metric(manifest), METHODS.get(metrics["method"])
     projection = projection_of(workspace, embeddings, int(metrics["options"]["seed"]), on_progress)
-    shown = representatives(embeddings.vectors, results.clusters, results.confidence, results.medoids)
-    nearest = nearest_clusters(embeddings.vectors, metric, results.clusters)
-    files = current_paths(results.locations, journal)
-    tiers = thumbnail_tiers(results.clusters, results.confidence, shown, int(embeddings.sizes.max(initial=1)))
-    skipped = (
-        Counter(row["reason"] for row in read_table(workspace.skipped, ("reason",)))
-        if workspace.skipped.exists()
-        else {}
+    findings = read_findings(workspace, results, embeddings, manifest, on_progress)
+    shown = representatives(
+        embeddings.vectors,
+        results.clusters,
+        results.confidence,
+        results.medoids,
+        copies=groups_of_copies(embeddings, findings.duplicates),
     )
+    nearest = nearest_clusters(embeddings.vectors, metric, results.clusters)
+    files = current_paths(workspace, results.locations, journal)
+    tiers = thumbnail_tiers(results.clusters, results.confidence, shown, int(embeddings.sizes.max(initial=1)))
     page = Page(
         identity=identity_of(results.paths, results.clusters),
         title=headline(metrics),
@@ -114,8 +117,9 @@ def write_page(
             exif=embeddings.exif,
         ),
         thumbnails=_sheets(tiers, files, _stored(workspace, manifest, results.locations, tiers), on_progress),
-        skipped=tuple(sorted(skipped.items(), key=lambda item: (-item[1], item[0]))),
+        skipped=_skipped(workspace),
         command=workspace.command("apply imgcluster-plan.json"),
+        findings=findings,
         made_by=f"Made with imgcluster {__version__}. This page loads nothing from the network.",
     )
     on_progress(Progress("report", 0))
@@ -131,6 +135,14 @@ def with_normalized_lengths(embeddings: Embeddings, manifest: dict[str, Any], *,
     return dataclasses.replace(embeddings, vectors=normalize_lengths(embeddings.vectors, metric, in_place=in_place))
 
 
+def _skipped(workspace: Workspace) -> tuple[tuple[str, int], ...]:
+    """Return the reasons of skipped files with their numbers, the most frequent first."""
+    if not workspace.skipped.exists():
+        return ()
+    counts = Counter(row["reason"] for row in read_table(workspace.skipped, ("reason",)))
+    return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
 def _given_options(options: dict[str, Any]) -> str:
     """Return the options that differ from their defaults, as on the command line."""
     defaults = dataclasses.asdict(ClusterOptions())
@@ -140,9 +152,15 @@ def _given_options(options: dict[str, Any]) -> str:
     )
 
 
-def current_paths(locations: Sequence[str], journal: Journal | None) -> list[Path]:
-    """Return where the file of each image is now: where it was found, or where ``--place move`` put it."""
-    moved = current_files(journal)
+def current_paths(workspace: Workspace, locations: Sequence[str], journal: Journal | None) -> list[Path]:
+    """Return where the file of each image is now: where it was found, or where it was moved to.
+
+    Args:
+        workspace: The workspace.
+        locations: The absolute paths of its images, as texts.
+        journal: That of the placed files.
+    """
+    moved = current_files(journal, read_set_aside(workspace))
     return [from_text(moved.get(location, location)) for location in locations]
 
 

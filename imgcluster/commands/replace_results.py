@@ -31,6 +31,7 @@ from imgcluster.workspace.states import earlier_locations
 __all__ = [
     "current_files",
     "read_placement",
+    "read_set_aside",
     "restore_placement",
     "return_interrupted_move",
     "update_placement",
@@ -57,7 +58,11 @@ class _EmbeddedImages(Container[str]):
 
 
 def read_placement(
-    workspace: Workspace, embedded: Container[str] | None = None, *, path: Path | None = None
+    workspace: Workspace,
+    embedded: Container[str] | None = None,
+    *,
+    path: Path | None = None,
+    folder: Path | None = None,
 ) -> Journal | None:
     """Return the journal of the last placement; None if nothing is placed.
 
@@ -65,6 +70,7 @@ def read_placement(
         workspace: The workspace.
         embedded: The locations of its images, if they have been read before.
         path: The journal's file, if it is that of a saved state.
+        folder: The folder of its files, if it is not that of the clusters.
 
     Raises:
         PlacementError: The journal is damaged.
@@ -74,7 +80,24 @@ def read_placement(
     if not path.exists():
         return None
     present = locations(workspace.embeddings) if embedded is None else embedded
-    return read_journal(path, _EmbeddedImages(workspace, present), workspace=workspace.path)
+    name = (folder or workspace.clusters).name
+    return read_journal(path, _EmbeddedImages(workspace, present), workspace=workspace.path, folder=name)
+
+
+def read_set_aside(
+    workspace: Workspace, embedded: Container[str] | None = None, *, path: Path | None = None
+) -> Journal | None:
+    """Return the journal of the images that are set aside, or that at `path`; None if there are none.
+
+    Args:
+        workspace: The workspace.
+        embedded: The locations of its images, if they have been read before.
+        path: The journal's file, if it is that of a saved state.
+
+    Raises:
+        PlacementError: The journal is damaged.
+    """
+    return read_placement(workspace, embedded, path=path or workspace.set_aside_journal, folder=workspace.duplicates)
 
 
 def return_interrupted_move(
@@ -108,11 +131,10 @@ def return_interrupted_move(
     )
 
 
-def current_files(journal: Journal | None) -> dict[str, str]:
+def current_files(*journals: Journal | None) -> dict[str, str]:
     """Return where the files are that were moved, by their original paths; both are absolute paths as texts."""
-    return (
-        {} if journal is None or journal.mode != "move" else {entry.source: entry.target for entry in journal.entries}
-    )
+    moved = [journal for journal in journals if journal is not None and journal.mode == "move"]
+    return {entry.source: entry.target for journal in moved for entry in journal.entries}
 
 
 def update_placement(
@@ -139,19 +161,24 @@ def update_placement(
         journal = None
     if mode == "none":
         return PlacementResult({}, ())
-    locations, clusters = with_companions(locations, list(clusters), companions)
-    target = plan_placement(
-        locations, clusters, workspace.clusters, mode, names, folder_name=folder_name, current=journal
-    )
+    aside = current_files(read_set_aside(workspace, frozenset(locations)))
+    files, numbers = with_companions(locations, list(clusters), companions, without=aside)
+    target = plan_placement(files, numbers, workspace.clusters, mode, names, folder_name=folder_name, current=journal)
     return _change(workspace, journal, target, "place", on_progress)
 
 
 def with_companions(
-    locations: Sequence[str], clusters: Sequence[int], companions: Sequence[str]
+    locations: Sequence[str], clusters: Sequence[int], companions: Sequence[str], *, without: Container[str] = ()
 ) -> tuple[list[str], list[int]]:
-    """Return all files of the images, those in `companions` last, and the cluster of each."""
-    second = [(file, cluster) for file, cluster in zip(companions, clusters, strict=False) if file]
-    return [*locations, *(file for file, _ in second)], [*clusters, *(cluster for _, cluster in second)]
+    """Return all files of the images, those in `companions` last, and the cluster of each.
+
+    Images at the locations `without` are left out.
+    """
+    images = list(zip(locations, clusters, companions or [""] * len(locations), strict=True))
+    images = [image for image in images if image[0] not in without]
+    files = [(location, cluster) for location, cluster, _ in images]
+    files += [(companion, cluster) for _, cluster, companion in images if companion]
+    return [file for file, _ in files], [cluster for _, cluster in files]
 
 
 def restore_placement(workspace: Workspace, saved: Path, on_progress: OnProgress) -> PlacementResult:

@@ -16,7 +16,7 @@ from imgcluster.commands.assign import assign
 from imgcluster.commands.cluster import ClusterSummary, cluster, resolve
 from imgcluster.commands.embed import EmbedSummary, embed, refuse_own_output
 from imgcluster.commands.naming import NO_VOCABULARY
-from imgcluster.commands.replace_results import current_files, read_placement, return_interrupted_move
+from imgcluster.commands.replace_results import current_files, read_placement, read_set_aside, return_interrupted_move
 from imgcluster.commands.text import require_text
 from imgcluster.errors import ImgclusterError, WorkspaceError
 from imgcluster.fileio.path_text import to_text
@@ -82,8 +82,7 @@ def run(
     if clustering.vocabulary not in (None, NO_VOCABULARY):
         require_text(os.fspath(embedding.encoder))
     paths = [paths] if isinstance(paths, str | os.PathLike) else paths
-    with _rehearsal(workspace, paths) if dry_run else nullcontext((workspace, None)) as (folder, placed):
-        moved = current_files(placed) if dry_run else None
+    with _rehearsal(workspace, paths) if dry_run else nullcontext((workspace, None, None)) as (folder, placed, moved):
         if placed is not None and clustering.place is None:
             clustering = dataclasses.replace(clustering, place=placed.mode)
         embedded = embed(paths, workspace=folder, files=files, options=embedding, moved=moved, on_progress=on_progress)
@@ -117,8 +116,9 @@ def _continues(workspace: Workspace, options: ClusterOptions) -> bool:
 @contextmanager
 def _rehearsal(
     workspace: str | os.PathLike[str], paths: Sequence[str | os.PathLike[str]]
-) -> Iterator[tuple[Path, Journal | None]]:
-    """Yield a workspace that holds the same embeddings and names but no placed files, and the journal of these.
+) -> Iterator[tuple[Path, Journal | None, dict[str, str]]]:
+    """Yield a workspace that holds the same embeddings and names but no placed files, the journal of these, and where
+    the originals are that were moved.
 
     It is thrown away afterwards.
 
@@ -131,11 +131,13 @@ def _rehearsal(
         real.locked(dry_run=True) if real.is_initialized else nullcontext(),
     ):
         copy, journal = Workspace(folder), None
+        moved: dict[str, str] = {}
         if real.is_initialized:
             journal, first = return_interrupted_move(real, read_placement(real), dry_run=True)
             if first:
                 # Where the images lie now `embed` would not find them.
                 raise WorkspaceError(f"{first} To see what comes then: {real.command('undo')}")
+            moved = current_files(journal, read_set_aside(real))
             with copy.locked():
                 pass
             clustering = (real.metrics, real.assignments, real.clusters_table, real.decisions, real.known_clusters)
@@ -145,7 +147,7 @@ def _rehearsal(
             if real.embeddings.is_dir():
                 shutil.copytree(real.embeddings, copy.embeddings, copy_function=_borrow)
         try:
-            yield copy.path, journal
+            yield copy.path, journal, moved
         except ImgclusterError as error:
             # Nobody has heard of the copy.
             raise type(error)(str(error).replace(str(copy.path), str(real.path))) from error

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from imgcluster.commands.last_clustering import folder_names
 from imgcluster.commands.page import with_normalized_lengths, write_page
 from imgcluster.commands.replace_results import read_placement, restore_placement, with_companions
+from imgcluster.commands.set_aside import restore_set_aside
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path, remove, write_json
 from imgcluster.placement import relocate
@@ -115,10 +116,13 @@ def relocate_placed(
     companions: Sequence[str],
     stage: str,
     on_progress: OnProgress,
+    *,
+    without: Container[str] = (),
 ) -> int:
     """Move placed files to the folders of `clusters` (one per image of `results`), and return the number moved.
 
-    The second file of an image, in `companions`, moves with it.
+    The second file of an image, in `companions`, moves with it. Links and copies of the images at the locations
+    `without` are removed.
     """
     journal = read_placement(workspace)
     if journal is None:
@@ -127,7 +131,7 @@ def relocate_placed(
     def step(done: int, total: int) -> None:
         on_progress(Progress(stage, done, total))
 
-    locations, clusters = with_companions(results.locations, clusters, companions)
+    locations, clusters = with_companions(results.locations, clusters, companions, without=without)
     return relocate(
         journal,
         workspace.journal,
@@ -154,6 +158,7 @@ def _restore(workspace: Workspace, state: State, on_progress: OnProgress, *, emb
     """Restore the results of a state and, with `embedded`, its embeddings; return the number of files that moved."""
     saved = state.folder / workspace.journal.name
     metrics = restore_files(workspace, state, embedded=embedded)
+    restore_set_aside(workspace, state.folder / workspace.set_aside_journal.name, on_progress)
     # First the files: both journals are checked against the images that the shards hold before and after.
     placed = restore_placement(workspace, saved, on_progress)
     if embedded:

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from imgcluster.commands.page import current_paths
-from imgcluster.commands.replace_results import read_placement
+from imgcluster.commands.replace_results import current_files, read_placement, read_set_aside
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.path_text import common_base, relative_path
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import encoder_identity
+from imgcluster.workspace.results import Results, encoder_identity, read_tables
 from imgcluster.workspace.shards import Embeddings, load
 
-__all__ = ["StoredImages", "read_images"]
+__all__ = ["StoredImages", "current_results", "read_images"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,14 @@ class StoredImages:
         base: The folder that `paths` are relative to.
         paths: As in ``assignments.csv``.
         files: Where the file of each image is now.
+        set_aside: The locations of the images that are set aside as duplicates.
     """
 
     embeddings: Embeddings
     base: str
     paths: list[str]
     files: list[Path]
+    set_aside: frozenset[str]
 
 
 def read_images(workspace: Workspace, manifest: dict[str, Any], on_progress: OnProgress) -> StoredImages:
@@ -47,9 +49,19 @@ def read_images(workspace: Workspace, manifest: dict[str, Any], on_progress: OnP
     if not embeddings.locations:
         raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
     base = str(manifest["base"]) if "base" in manifest else common_base(list(embeddings.roots))
+    present = frozenset(embeddings.locations)
     return StoredImages(
         embeddings=embeddings,
         base=base,
         paths=[relative_path(location, base) for location in embeddings.locations],
-        files=current_paths(embeddings.locations, read_placement(workspace, embeddings.files)),
+        files=current_paths(workspace, embeddings.locations, read_placement(workspace, embeddings.files)),
+        set_aside=frozenset(current_files(read_set_aside(workspace, present))),
     )
+
+
+def current_results(workspace: Workspace, embeddings: Embeddings) -> Results | None:
+    """Return the clustering of these embeddings; None if there is none, or they have changed since."""
+    if not workspace.metrics.exists():
+        return None
+    metrics = workspace.read_metrics()
+    return read_tables(workspace, metrics) if metrics.get("fingerprint") == embeddings.fingerprint else None

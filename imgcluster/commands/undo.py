@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from imgcluster.commands.replace_results import read_placement
+from imgcluster.commands.replace_results import read_placement, read_set_aside
 from imgcluster.commands.steps import rewrite_page, undo_state, undoable_state
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.path_text import to_text
@@ -74,11 +74,15 @@ def undo(
                 left=(),
                 dry_run=dry_run,
             )
+        # Duplicates whose step is too old to be recorded.
+        aside = read_set_aside(workspace)
+        file = workspace.journal if aside is None else workspace.set_aside_journal
+        journal = aside or journal
         if journal is None:
             raise WorkspaceError(f"nothing to undo in {workspace.path}: no step is recorded and no files are placed")
         total = len(journal.entries)
         undone = undo_placement(
-            journal, workspace.journal, dry_run=dry_run, step=lambda done: on_progress(Progress("undo", done, total))
+            journal, file, dry_run=dry_run, step=lambda done: on_progress(Progress("undo", done, total))
         )
         if journal.mode == "move" and not dry_run and workspace.metrics.exists():
             # The page links to the moved images.

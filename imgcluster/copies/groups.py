@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from imgcluster.types import Labels
 
-__all__ = ["Group", "best_first", "group_around_best", "propose_pairs"]
+__all__ = ["Group", "best_first", "connected_groups", "group_around_best", "propose_pairs"]
 
 _Pairs = npt.NDArray[np.int64]
 
@@ -90,7 +90,7 @@ def group_around_best(
 
     score([(int(one), int(other)) for one, other in pairs])
     linked = np.array([pair for pair, value in scores.items() if value >= threshold], np.int64).reshape(-1, 2)
-    rest = [sorted(members, key=ranks.__getitem__) for members in _components(linked, len(ranks))]
+    rest = [sorted(members, key=ranks.__getitem__) for members in connected_groups(linked, len(ranks))]
     groups = []
     while rest:
         score([_pair(members[0], other) for members in rest for other in members[1:]])
@@ -111,8 +111,8 @@ def _pair(one: int, other: int) -> tuple[int, int]:
     return (one, other) if one < other else (other, one)
 
 
-def _components(links: _Pairs, count: int) -> list[list[int]]:
-    """Return the connected images of each component with more than one."""
+def connected_groups(links: _Pairs, count: int) -> list[list[int]]:
+    """Return the images that links (pairs of `count` images) connect, for each group of more than one."""
     from scipy.sparse import csr_matrix
     from scipy.sparse.csgraph import connected_components
 

@@ -1,4 +1,4 @@
-"""Measures of a picture's quality that do not depend on its size: contrast and sharpness."""
+"""A picture's quality: contrast and sharpness, which do not depend on its size, and problems of quality."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-__all__ = ["contrast", "sharpness"]
+__all__ = ["QUALITY_PROBLEMS", "contrast", "fine_detail", "quality_problems", "sharpness"]
+
+QUALITY_PROBLEMS: Final = ("blurred", "dark", "bright", "low-contrast", "single-color", "tiny")
+"""What `quality_problems` finds."""
 
 _SIDE: Final = 256
 _OCTAVES: Final = 3
@@ -18,6 +21,14 @@ _STRONGEST: Final = 0.99
 _LEAST_EDGE: Final = 4.0
 _LEAST_SIDE: Final = 12
 _GRAY_VALUES: Final = np.arange(256)
+
+# Less than 1 % of the photographs in benchmarks/outliers.py are beyond any of these.
+_BLURRED: Final = 0.3
+_DARK: Final = 0.12
+_BRIGHT: Final = 0.88
+_LOW_CONTRAST: Final = 0.06
+_SINGLE_COLOR: Final = 0.01
+_TINY: Final = 64
 
 
 def contrast(colors: npt.NDArray[Any]) -> float:
@@ -61,6 +72,17 @@ def sharpness(picture: Image.Image) -> float:
     return sum(ratios) / len(ratios) if ratios else math.nan
 
 
+def fine_detail(gray: npt.NDArray[np.uint8]) -> float:
+    """Return the energy of the differences between adjacent pixels as a share of the variance; 0 for one gray value.
+
+    Of photographs of the same scene in the same size ``(height, width)``, the sharpest has the most.
+    """
+    values = gray.astype(np.float32)
+    variance = float(values.var())
+    energy = float(np.square(np.diff(values, axis=0)).mean() + np.square(np.diff(values, axis=1)).mean())
+    return energy / variance if variance else 0.0
+
+
 def _steepest(gray: Image.Image) -> float:
     """Return the difference between adjacent gray values that 1 % of them exceed, at least 1."""
     if min(gray.size) < 2:
@@ -71,3 +93,31 @@ def _steepest(gray: Image.Image) -> float:
     down = np.maximum(here, below) - np.minimum(here, below)
     counts = np.bincount(np.maximum(across, down).ravel(), minlength=256).cumsum()
     return max(float(np.interp(_STRONGEST * counts[-1], counts, _GRAY_VALUES)), 1.0)
+
+
+def quality_problems(
+    statistics: npt.NDArray[np.float32], sizes: npt.NDArray[np.int32]
+) -> dict[str, npt.NDArray[np.bool_]]:
+    """Return which images have each problem of `QUALITY_PROBLEMS`; what was not measured is no problem.
+
+    Args:
+        statistics: Brightness, colorfulness, contrast and sharpness, ``float32 (n, 4)``; NaN if not measured.
+        sizes: Width and height in pixels, ``int32 (n, 2)``; 0 if not known.
+
+    Returns:
+        For each problem ``bool (n,)``.
+    """
+    brightness, _, spread, sharp = statistics.T
+    shorter = sizes.min(axis=1)
+    single = (spread < _SINGLE_COLOR) & np.isnan(sharp)
+    # Nothing but soft transitions, in a picture that is large enough for edges.
+    measured = shorter * np.minimum(1, _SIDE / np.maximum(sizes.max(axis=1), 1)) >= 2 * _LEAST_SIDE
+    without_edges = np.isnan(sharp) & (spread >= _LOW_CONTRAST) & measured
+    return {
+        "blurred": (sharp < _BLURRED) | without_edges,
+        "dark": brightness < _DARK,
+        "bright": brightness > _BRIGHT,
+        "low-contrast": (spread < _LOW_CONTRAST) & ~single,
+        "single-color": single,
+        "tiny": (shorter < _TINY) & (shorter > 0),
+    }

@@ -66,7 +66,9 @@ def choose_mode(requested: PlaceMode | None, journal: Journal | None) -> PlaceMo
     return requested or ("symlink" if journal is None else journal.mode)
 
 
-def read_journal(path: Path, embedded: Container[str], *, workspace: Path | None = None) -> Journal | None:
+def read_journal(
+    path: Path, embedded: Container[str], *, workspace: Path | None = None, folder: str = CLUSTERS_FOLDER
+) -> Journal | None:
     """Return the journal of the last placement; None if nothing is placed.
 
     Targets are stored relative to the workspace, so that it can be renamed or moved. Because a journal may be forged,
@@ -76,9 +78,10 @@ def read_journal(path: Path, embedded: Container[str], *, workspace: Path | None
         path: The journal's file.
         embedded: The absolute paths, as texts, of the workspace's embedded images.
         workspace: The workspace folder, if the file is elsewhere.
+        folder: The name of the folder of the placed files in the workspace.
 
     Raises:
-        PlacementError: The format is invalid, a target is not a file in a folder of ``clusters/``, or a source is not
+        PlacementError: The format is invalid, a target is not a file in a folder of `folder`, or a source is not
             an embedded image.
     """
     try:
@@ -88,14 +91,13 @@ def read_journal(path: Path, embedded: Container[str], *, workspace: Path | None
         if head["mode"] not in PLACE_MODES:
             raise ValueError(f"its mode is {head['mode']!r}")
         workspace = Path(os.path.abspath(workspace or path.parent))
-        folder = workspace / CLUSTERS_FOLDER
-        if head["folder"] != CLUSTERS_FOLDER:
-            raise ValueError(f"its folder is {head['folder']!r}, not {CLUSTERS_FOLDER!r}")
-        checked = tuple(_checked(entry, workspace, embedded) for entry in entries)
-        for parent in sorted({folder, *(from_text(entry.target).parent for entry in checked)}):
+        if head["folder"] != folder:
+            raise ValueError(f"its folder is {head['folder']!r}, not {folder!r}")
+        checked = tuple(_checked(entry, workspace, embedded, folder) for entry in entries)
+        for parent in sorted({workspace / folder, *(from_text(entry.target).parent for entry in checked)}):
             if is_link(parent):
                 raise ValueError(f"{parent} is a link, which is not followed")
-        return Journal(head["mode"], to_text(folder), checked)
+        return Journal(head["mode"], to_text(workspace / folder), checked)
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -105,18 +107,18 @@ def read_journal(path: Path, embedded: Container[str], *, workspace: Path | None
         ) from None
 
 
-def _checked(entry: dict[str, Any], workspace: Path, embedded: Container[str]) -> Entry:
+def _checked(entry: dict[str, Any], workspace: Path, embedded: Container[str], folder: str) -> Entry:
     """Return an entry with its absolute target.
 
     Raises:
-        ValueError: The target is not a file in a folder of ``clusters/``, or the source is not an embedded image.
+        ValueError: The target is not a file in a folder of `folder`, or the source is not an embedded image.
     """
     source, target = entry["source"], entry["target"]
     if not (isinstance(source, str) and isinstance(target, str)):
         raise ValueError("a path is not text")
     parts = target.split("/")
-    if len(parts) != 3 or parts[0] != CLUSTERS_FOLDER or not all(map(_is_plain_name, parts)):
-        raise ValueError(f"the target {target!r} is not a file in a folder of {CLUSTERS_FOLDER}/")
+    if len(parts) != 3 or parts[0] != folder or not all(map(_is_plain_name, parts)):
+        raise ValueError(f"the target {target!r} is not a file in a folder of {folder}/")
     if source not in embedded:
         raise ValueError(f"the source {source!r} is not an embedded image of this workspace")
     absolute = join(to_text(workspace), target)

@@ -23,6 +23,7 @@ def representatives(
     confidence: npt.NDArray[np.float64],
     medoids: npt.NDArray[np.bool_],
     *,
+    copies: npt.NDArray[np.int64] | None = None,
     count: int = 12,
 ) -> dict[int, list[int]]:
     """Choose up to `count` diverse images of each cluster: its medoid, then members by farthest-first traversal.
@@ -35,6 +36,7 @@ def representatives(
         labels: ``int64 (n,)``; −1 is noise.
         confidence: ``float64 (n,)``; NaN counts as 0.
         medoids: ``bool (n,)``.
+        copies: A number for each image, ``int64 (n,)``, of which each cluster shows one image only.
         count: The largest number of images per cluster.
     """
     chosen: dict[int, list[int]] = {}
@@ -42,6 +44,8 @@ def representatives(
         inside = np.flatnonzero(labels == number)
         order = np.lexsort((inside, -np.nan_to_num(confidence[inside]), ~medoids[inside]))
         candidates = inside[order]
+        if copies is not None:
+            candidates = candidates[np.sort(np.unique(copies[candidates], return_index=True)[1])]
         if number >= 0:
             candidates = candidates[: max(count, len(candidates) // 2)]
         if len(candidates) > _CANDIDATES:

@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.report import findings
 from imgcluster.report.page_text import Cluster, Images, Page, Thumbnails
 from imgcluster.report.palette import cluster_color, marker
 from imgcluster.types import Exif
@@ -41,6 +42,8 @@ SCRIPTS: Final = (
     "search.js",
     "overview.js",
     "gallery.js",
+    "copies.js",
+    "outliers.js",
     "selection-bar.js",
     "map-view.js",
     "map-renderer.js",
@@ -85,6 +88,7 @@ def _document(page: Page) -> dict[str, Any]:
         "command": page.command,
         "clusters": [_cluster(cluster) for cluster in page.clusters],
         "images": _images(page.images),
+        "findings": findings.document(page.findings),
         "thumbnails": [_thumbnails(thumbnails) for thumbnails in page.thumbnails],
     }
 

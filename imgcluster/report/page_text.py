@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.report.findings import Findings
 from imgcluster.types import Exif
 
 __all__ = ["Cluster", "Images", "Page", "Thumbnails", "details", "headline", "quality", "sentences"]
@@ -35,7 +36,7 @@ class Cluster:
         medoid: Row of its medoid in `Images`.
         nearest: The nearest other clusters, with their distances.
         representatives: Rows of typical images in `Images`.
-        suggested_name: A word that most of its images are similar to; "" without one.
+        suggested_name: A word for what most of its images show; "" without one.
     """
 
     number: int
@@ -118,6 +119,7 @@ class Page:
         skipped: Reasons and numbers of the images that could not be read.
         command: The command that applies a plan saved as ``imgcluster-plan.json``.
         made_by: The last line.
+        findings: Similar images, duplicates, bursts and outliers.
     """
 
     identity: str
@@ -131,6 +133,7 @@ class Page:
     skipped: tuple[tuple[str, int], ...]
     command: str
     made_by: str
+    findings: Findings = field(default_factory=Findings)
 
 
 def headline(metrics: dict[str, Any]) -> str:

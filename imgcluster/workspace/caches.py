@@ -1,4 +1,4 @@
-"""Cached results that are slow to compute: the layers of the last clustering and the projection of the map."""
+"""Cached results that are slow to compute: layers of the last clustering, projection of the map, similar images."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from imgcluster.types import Candidate, Clustering, ClusteringResult, Layer
 __all__ = [
     "CachedProjection",
     "read_clustering",
+    "read_neighbors",
     "read_projection",
     "write_clustering",
+    "write_neighbors",
     "write_projection",
 ]
 
 _CLUSTERING_KEY: Final = b"imgcluster.clustering"
 
 _PROJECTION_KEY: Final = b"imgcluster.layout"
+_NEIGHBORS_KEY: Final = b"imgcluster.neighbors"
 _PROJECTION_METHOD_KEY: Final = b"imgcluster.how"
 
 
@@ -121,3 +124,32 @@ def write_projection(path: Path, key: str, projection: CachedProjection) -> None
     columns = [pa.array(projection.digests, pa.binary(16)), *(pa.array(column) for column in projection.points.T)]
     with atomic_path(path) as temporary:
         pq.write_table(pa.Table.from_arrays(columns, schema=schema), temporary)
+
+
+def read_neighbors(path: Path, key: str, count: int) -> npt.NDArray[np.int32] | None:
+    """Return the cached neighbors of `count` images, ``int32 (count, k)``; None if there are none for `key`."""
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        return None
+    try:
+        table = pq.read_table(path, partitioning=None, use_threads=False)
+        table.validate(full=True)
+        if (table.schema.metadata or {}).get(_NEIGHBORS_KEY) != key.encode():
+            return None
+        neighbors = np.stack([column.to_numpy() for column in table.columns], axis=1).astype(np.int32)
+    # Arrow raises arbitrary exceptions for damaged files; the neighbors are then computed again.
+    except Exception:
+        return None
+    valid = len(neighbors) == count and neighbors.min(initial=0) >= 0 and neighbors.max(initial=0) < count
+    return neighbors if valid else None
+
+
+def write_neighbors(path: Path, key: str, neighbors: npt.NDArray[np.int32]) -> None:
+    """Replace the cached neighbors; `key` identifies the vectors and how they are compared."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {f"neighbor_{number}": pa.array(column) for number, column in enumerate(neighbors.T)}
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.table(columns).replace_schema_metadata({_NEIGHBORS_KEY: key.encode()}), temporary)

@@ -35,7 +35,8 @@ _OWN_NAMES: Final = (
     *(MARKER, ".lock", "manifest.json", "embeddings", "skipped.csv", "assignments.csv", "clusters.csv"),
     *("metrics.json", "confusion.csv", "confusion.png", "layers.parquet", "candidates.csv", "candidates.png"),
     *("report.html", "layout.parquet", "figures", "names.csv", "applied", "clusters", "outdated", "placed.jsonl"),
-    *("duplicates.csv", "signatures.parquet"),
+    *("duplicates.csv", "bursts.csv", "signatures.parquet", "outliers.csv", "neighbors.parquet"),
+    *("duplicates", "set_aside.jsonl"),
     *("changes.csv", "decisions.json", "known_clusters.parquet"),
 )
 
@@ -77,7 +78,7 @@ class Workspace:
             WorkspaceError: One is a link.
         """
         own = [self.path / name for name in _OWN_NAMES]
-        for folder in (self.clusters, self.outdated, self.outdated / self.clusters.name, self.applied):
+        for folder in (self.clusters, self.duplicates, self.outdated, self.outdated / self.clusters.name, self.applied):
             if not is_link(folder) and folder.is_dir():
                 own += folder.iterdir()
         if self.applied.is_dir():
@@ -205,9 +206,34 @@ class Workspace:
         return self.path / "placed.jsonl"
 
     @property
+    def duplicates(self) -> Path:
+        """Folder of the duplicates that were set aside, with one folder per cluster."""
+        return self.path / "duplicates"
+
+    @property
+    def set_aside_journal(self) -> Path:
+        """Journal of the duplicates that were set aside."""
+        return self.path / "set_aside.jsonl"
+
+    @property
     def duplicates_table(self) -> Path:
         """Table of exact copies and near-copies."""
         return self.path / "duplicates.csv"
+
+    @property
+    def neighbors(self) -> Path:
+        """Cached lists of similar images, for the page."""
+        return self.path / "neighbors.parquet"
+
+    @property
+    def bursts_table(self) -> Path:
+        """Table of photographs taken one after the other."""
+        return self.path / "bursts.csv"
+
+    @property
+    def outliers_table(self) -> Path:
+        """Table of all images, those that are unlike the others or of low quality first."""
+        return self.path / "outliers.csv"
 
     @property
     def signatures(self) -> Path:

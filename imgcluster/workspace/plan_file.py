@@ -5,7 +5,7 @@ A plan is a JSON file; all keys after the second are optional::
     {"imgcluster_plan": 1, "clustering": "<identity>", "names": {"3": "beach"},
      "merges": [{"from": 5, "into": 2}], "misplaced": [{"path": "a/b.jpg", "to": 4}],
      "new_clusters": [{"name": "boats", "images": ["c.jpg"]}], "split": [{"cluster": 3, "into": 2}],
-     "unsorted": ["d.jpg"], "pinned": ["e.jpg"]}
+     "unsorted": ["d.jpg"], "pinned": ["e.jpg"], "set_aside": ["f.jpg"]}
 
 where ``"into"`` of a merge and ``"to"`` may be ``"noise"``. An image is in one of misplaced, new_clusters,
 unsorted and pinned only.
@@ -35,7 +35,7 @@ REMEDY: Final = "save it again on the page"
 
 _KEYS: Final = {
     *("imgcluster_plan", "clustering", "names", "merges", "misplaced"),
-    *("new_clusters", "split", "unsorted", "pinned"),
+    *("new_clusters", "split", "unsorted", "pinned", "set_aside"),
 }
 _NOISE: Final = -1
 
@@ -61,6 +61,7 @@ class Plan:
         split: The number of parts of each split cluster.
         unsorted: The images that belong to no cluster.
         pinned: The images that stay in their clusters.
+        set_aside: The duplicates whose files move to the folder of duplicates; they may be in another list as well.
     """
 
     clustering: str
@@ -71,6 +72,7 @@ class Plan:
     split: Mapping[int, int] = field(default_factory=dict)
     unsorted: tuple[str, ...] = ()
     pinned: tuple[str, ...] = ()
+    set_aside: tuple[str, ...] = ()
 
     @property
     def images(self) -> Iterator[str]:
@@ -116,6 +118,7 @@ def read_plan(text: str, name: str) -> Plan:
         split=_split(value, name),
         unsorted=_paths(value.get("unsorted", []), "unsorted", name),
         pinned=_paths(value.get("pinned", []), "pinned", name),
+        set_aside=_paths(value.get("set_aside", []), "set_aside", name),
     )
     _refuse_contradictions(plan, name)
     return plan

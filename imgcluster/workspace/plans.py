@@ -164,7 +164,7 @@ def _rows(plan: Plan, paths: Sequence[str], present: Collection[int], name: str)
     for number in (*plan.names, *plan.merges, *plan.merges.values(), *plan.misplaced.values(), *plan.split):
         if number != _NOISE and number not in present:
             raise PlanError(f"{name} refers to cluster {number}, which does not exist; {REMEDY}")
-    named = set(plan.images)
+    named = {*plan.images, *plan.set_aside}
     rows = {path: row for row, path in enumerate(paths) if path in named}
     for path in sorted(named - rows.keys()):
         raise PlanError(f"{name} refers to the image {quoted(path)}, which does not exist; {REMEDY}")

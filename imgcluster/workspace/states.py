@@ -103,7 +103,7 @@ def begin_state(workspace: Workspace, command: str, summary: str) -> State | Non
     draft = workspace.applied / ".draft"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    for path in (*_changed_by_steps(workspace), *_changed_by_embed(workspace), workspace.journal, workspace.report):
+    for path in (*_changed_by_steps(workspace), *_changed_by_embed(workspace), *_journals(workspace), workspace.report):
         if path.exists():
             with atomic_path(draft / path.name) as copy:
                 shutil.copyfile(path, copy)
@@ -245,7 +245,12 @@ def _changed_by_steps(workspace: Workspace) -> Sequence[Path]:
         workspace.confusion_picture,
         workspace.layers,
         workspace.layout,
+        workspace.neighbors,
     )
+
+
+def _journals(workspace: Workspace) -> Sequence[Path]:
+    return (workspace.journal, workspace.set_aside_journal)
 
 
 def _changed_by_embed(workspace: Workspace) -> Sequence[Path]:

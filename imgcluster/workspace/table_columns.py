@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, get_type_hints
@@ -15,10 +16,12 @@ __all__ = [
     "CHANGES",
     "CLUSTERS",
     "DUPLICATES",
+    "OUTLIERS",
     "PHOTOGRAPH",
     "SKIPPED",
     "ClusterRow",
     "DuplicateRow",
+    "OutlierRow",
     "row_of",
 ]
 
@@ -36,7 +39,7 @@ class ClusterRow:
         silhouette: The mean in [−1, 1]; None if undefined.
         stability: The bootstrap Jaccard stability in [0, 1]; None if undefined.
         mean_confidence: The mean confidence of the members, in [0, 1].
-        suggested_name: A word that most of its images are similar to; "" for none.
+        suggested_name: A word for what most of its images show; "" for none.
         name: The name given by the user; "" for none.
     """
 
@@ -79,7 +82,51 @@ class DuplicateRow:
     @property
     def fields(self) -> tuple[Any, ...]:
         """The values of the columns."""
-        return tuple(f"{value:.4f}" if isinstance(value, float) else value for value in dataclasses.astuple(self))
+        return tuple(map(_cell, dataclasses.astuple(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class OutlierRow:
+    """One row of ``outliers.csv``, which has all images.
+
+    Attributes:
+        rank: From 1.
+        path: The image.
+        reasons: ``far``, ``atypical`` and problems of quality; none for most images.
+        score: The larger of the next two scores; NaN if there are none.
+        neighbor_score: The robust z-score of the distance to the tenth neighbor; NaN for a single image.
+        cluster_score: That of the distance to the center of the cluster; NaN in no cluster or a small one.
+        cluster: −1 for none; None without a clustering.
+        brightness: In [0, 1]; NaN if it was not measured, as in the next columns.
+        contrast: In [0, 0.5].
+        sharpness: In [0, 1]; NaN also for a picture without edges.
+        width: In pixels.
+        height: In pixels.
+    """
+
+    rank: int
+    path: str
+    reasons: tuple[str, ...]
+    score: float
+    neighbor_score: float
+    cluster_score: float
+    cluster: int | None
+    brightness: float
+    contrast: float
+    sharpness: float
+    width: int
+    height: int
+
+    @property
+    def fields(self) -> tuple[Any, ...]:
+        """The values of the columns; the reasons are separated by spaces."""
+        return tuple(map(_cell, dataclasses.astuple(self)))
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.4f}"
+    return " ".join(value) if isinstance(value, tuple) else value
 
 
 SKIPPED: Final = ("path", "reason")
@@ -88,6 +135,7 @@ ASSIGNMENTS: Final = ("path", "cluster", "confidence", "distance", "is_medoid", 
 PHOTOGRAPH: Final = ("captured", "camera", "orientation")
 CLUSTERS: Final = tuple(field.name for field in dataclasses.fields(ClusterRow))
 DUPLICATES: Final = tuple(field.name for field in dataclasses.fields(DuplicateRow))
+OUTLIERS: Final = tuple(field.name for field in dataclasses.fields(OutlierRow))
 # `came_from` and `went_to` are texts such as "3:45 7:2": clusters and numbers of images, the most first.
 CHANGES: Final = (
     *("cluster", "name", "change", "size_before", "size", "stayed", "new_images", "removed_images"),

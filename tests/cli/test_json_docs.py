@@ -103,6 +103,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> dic
         "search": ["search", "red", *texts],
         "sort": ["sort", "--into", str(folder / "groups.txt"), *texts],
         "duplicates": ["duplicates", *where],
+        "similar": ["similar", "red/00.png", *where],
+        "outliers": ["outliers", *where],
         "report": ["report", *where],
         "apply": ["apply", str(folder / "plan.json"), *where],
         "history": ["history", *where],

@@ -133,7 +133,7 @@ class Collection(RuleBasedStateMachine):
         if clusters:
             self.plan(kill, names={str(clusters[index % len(clusters)]): f"name {next(self.numbers)}"})
 
-    @rule(index=_INDEX, kind=st.sampled_from(["unsorted", "pinned", "new"]), kill=_KILLS)
+    @rule(index=_INDEX, kind=st.sampled_from(["unsorted", "pinned", "new", "set_aside"]), kill=_KILLS)
     def decide(self, index: int, kind: str, kill: int | None) -> None:
         images = sorted(self.assigned())
         path = images[index % len(images)]
@@ -172,7 +172,8 @@ class Collection(RuleBasedStateMachine):
 
     @invariant()
     def files_are_in_the_folders_of_their_clusters(self) -> None:
-        sizes = Counter(number for number in self.assigned().values())
+        aside = self.set_aside()
+        sizes = Counter(number for path, number in self.assigned().items() if path not in aside)
         placed: Counter[int] = Counter()
         for path in (self.out / "clusters").glob("*/*"):
             if path.suffix == ".nef":
@@ -206,8 +207,18 @@ class Collection(RuleBasedStateMachine):
     # Helpers.
 
     def originals(self) -> list[Path]:
-        folders = [self.pictures] if self.place == "symlink" else [self.pictures, self.out / "clusters"]
+        folders = [self.pictures, self.out / "duplicates"]
+        folders += [] if self.place == "symlink" else [self.out / "clusters"]
         return sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in _ENDINGS)
+
+    def set_aside(self) -> set[str]:
+        """Return the paths of the images in the folder of duplicates."""
+        journal = self.out / "set_aside.jsonl"
+        if not journal.exists():
+            return set()
+        base = json.loads((self.out / "manifest.json").read_text(encoding="utf-8"))["base"]
+        entries = map(json.loads, journal.read_text(encoding="utf-8").splitlines()[1:])
+        return {os.path.relpath(entry["source"], base) for entry in entries if (self.out / entry["target"]).exists()}
 
     def assigned(self) -> dict[str, int]:
         with (self.out / "assignments.csv").open(encoding="utf-8", newline="") as file:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 import pictures
-from imgcluster.images.quality import contrast, sharpness
+from imgcluster.images.quality import QUALITY_PROBLEMS, contrast, quality_problems, sharpness
 
 
 def scene(side: int = 512, seed: int = 0) -> Image.Image:
@@ -75,3 +75,30 @@ def test_contrast() -> None:
     assert contrast(np.array([[[0, 0, 0], [255, 255, 255]]])) == pytest.approx(0.5)
     # Red and green of the same gray value differ.
     assert contrast(np.array([[[255, 0, 0], [0, 130, 0]]])) > 0.2
+
+
+def test_problems_of_quality() -> None:
+    statistics = {
+        "": (0.5, 0.3, 0.2, 0.8),
+        "blurred": (0.5, 0.3, 0.2, 0.1),
+        "dark": (0.05, 0.1, 0.1, 0.8),
+        "bright": (0.95, 0.1, 0.1, 0.8),
+        "low-contrast": (0.5, 0.1, 0.03, 0.8),
+        "single-color": (0.5, 0.1, 0.0, math.nan),
+    }
+    sizes = np.full((len(statistics), 2), 300, np.int32)
+    found = quality_problems(np.array([*statistics.values()], np.float32), sizes)
+    assert tuple(found) == QUALITY_PROBLEMS
+    for row, name in enumerate(statistics):
+        assert [problem for problem in found if found[problem][row]] == ([name] if name else [])
+
+
+def test_a_large_picture_without_edges_is_blurred() -> None:
+    soft = np.array([[0.5, 0.3, 0.2, math.nan]] * 3, np.float32)
+    sizes = np.array([[300, 300], [20, 20], [3000, 90]], np.int32)
+    assert quality_problems(soft, sizes)["blurred"].tolist() == [True, False, False]
+
+
+def test_what_was_not_measured_is_no_problem() -> None:
+    unknown = np.full((1, 4), np.nan, np.float32)
+    assert not any(problem.any() for problem in quality_problems(unknown, np.zeros((1, 2), np.int32)).values())

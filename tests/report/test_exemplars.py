@@ -33,6 +33,16 @@ def test_images_that_are_all_the_same_are_chosen_once_each() -> None:
     assert len(set(chosen[0])) == 12
 
 
+def test_copies_are_shown_once() -> None:
+    vectors = np.arange(8, dtype=np.float32).reshape(8, 1)
+    labels = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    copies = np.array([0, 1, 0, 1, 4, 4, 4, 7])
+    medoids = np.isin(np.arange(8), [2, 5])
+    confidence = np.array([0.9, 0.1, 1.0, 0.8, 0.9, 1.0, 0.8, 0.7])
+    chosen = representatives(vectors, labels, confidence, medoids, copies=copies)
+    assert chosen == {0: [2, 3], 1: [5, 7]}
+
+
 def test_of_very_many_members_an_even_sample_is_looked_at() -> None:
     vectors = np.random.default_rng(0).normal(size=(5000, 3)).astype(np.float32)
     chosen = representatives(vectors, np.zeros(5000, np.int64), np.linspace(1, 0, 5000), np.arange(5000) == 4999)

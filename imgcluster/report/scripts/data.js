@@ -39,6 +39,17 @@ const images = {
   },
 };
 
+// The most similar images of an image; none if they are not known.
+const neighbors = data.findings.neighbors && decodeBytes(data.findings.neighbors.images, Int32Array);
+function similarImages(index) {
+  if (!neighbors) return [];
+  const { count } = data.findings.neighbors;
+  return [...neighbors.subarray(index * count, (index + 1) * count)];
+}
+
+// The duplicates that are in the folder of duplicates already.
+const setAside = new Set(data.findings.setAside);
+
 const clusters = new Map(data.clusters.map((cluster) => [cluster.number, cluster]));
 for (const cluster of clusters.values()) cluster.members = [];
 for (let i = 0; i < images.count; i++) clusters.get(images.cluster[i]).members.push(i);

@@ -37,6 +37,7 @@ function imageFacts(index) {
     ["Your decision", DECISIONS[images.decisions.get(index)] ?? null],
     ["Captured", captureTime(index)],
     ["Camera", images.camera === null ? null : data.images.cameras[images.camera[index]]],
+    ["Set aside", setAside.has(index) ? "in the folder “duplicates”" : null],
     ["Path", element("span", { class: "path" }, images.path(index))],
   ]);
 }
@@ -147,7 +148,14 @@ function fillImageDialog(dialog, list, at, go) {
         imageDetails(index),
       ),
     ),
+    ...similarStrip(index),
   );
+}
+
+function similarStrip(index) {
+  const similar = similarImages(index);
+  if (!similar.length) return [];
+  return [element("h3", {}, "Most similar images"), tileGrid(similar, "Most similar images", { strip: true })];
 }
 
 plan.listeners.push(() => {

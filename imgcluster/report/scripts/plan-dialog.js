@@ -27,16 +27,20 @@ function planRows() {
   }
   for (const [number, moved] of targets) {
     const { field, problem } = number < NOISE ? newClusterName(number, `name${number}`) : {};
-    rows.push(imagesRow("Move", moved, ` to ${fullTitle(number)}`, field, problem));
+    rows.push(imagesRow("Move", moved, ` to ${fullTitle(number)}`, { more: [field, problem] }));
   }
   if (plan.unsorted.size) rows.push(imagesRow("Put", [...plan.unsorted.keys()], " into no cluster"));
+  if (plan.aside.size) {
+    const keep = (indices) => plan.setAside(indices, false);
+    rows.push(imagesRow("Set aside", [...plan.aside.keys()], "", { keep }));
+  }
   if (plan.pinned.size) rows.push(imagesRow("Pin", [...plan.pinned.keys()], ""));
   return rows;
 }
 
-// The same change of several images, which can be removed one by one.
-function imagesRow(before, indices, after, ...more) {
-  const undo = (removed) => () => plan.move(removed, null);
+// The same change of several images, which can be removed one by one; `keep` removes it from some of them.
+function imagesRow(before, indices, after, { keep = (removed) => plan.move(removed, null), more = [] } = {}) {
+  const undo = (removed) => () => keep(removed);
   const title = indices.length === 1 ? images.path(indices[0]) : formatCount(indices.length, "image");
   const row = planRow(`${before} ${title}${after}`, undo(indices), ...more);
   if (indices.length > 1) {

@@ -6,8 +6,8 @@ const MOST_PARTS = 20;
 const MOST_UNDONE = 100;
 const PLAN_KEY = `imgcluster plan ${data.identity}`;
 
-// The parts of a plan; an image is in one of the last three at most.
-const PLAN_PARTS = ["names", "merges", "splits", "created", "misplaced", "unsorted", "pinned"];
+// The parts of a plan; an image is in one of misplaced, unsorted and pinned at most.
+const PLAN_PARTS = ["names", "merges", "splits", "created", "misplaced", "unsorted", "pinned", "aside"];
 
 const plan = {
   ...Object.fromEntries(PLAN_PARTS.map((part) => [part, new Map()])),
@@ -27,7 +27,7 @@ const plan = {
   get size() {
     const targets = new Set(this.misplaced.values());
     for (const number of this.created.keys()) targets.add(number);
-    const kinds = [this.unsorted, this.pinned].filter((images) => images.size);
+    const kinds = [this.unsorted, this.pinned, this.aside].filter((images) => images.size);
     return this.names.size + this.merges.size + this.splits.size + targets.size + kinds.length;
   },
 
@@ -74,6 +74,7 @@ const plan = {
     for (const [number, name] of this.names) if (name === clusters.get(number).name) this.names.delete(number);
     for (const part of ["unsorted", "pinned"])
       for (const index of this[part].keys()) if (images.decisions.get(index) === part) this[part].delete(index);
+    for (const index of this.aside.keys()) if (setAside.has(index)) this.aside.delete(index);
     this.saved = this.size === 0;
   },
 
@@ -153,6 +154,16 @@ const plan = {
     this.decide(indices, "pinned");
   },
 
+  // Sets images aside, if that is allowed, or keeps them; the files then move to the folder of duplicates, or stay.
+  setAside(indices, aside, isAllowed = () => true) {
+    this.change(() => {
+      for (const index of indices) {
+        if (!aside) this.aside.delete(index);
+        else if (isAllowed(index)) this.aside.set(index, true);
+      }
+    });
+  },
+
   // Decisions that are recorded in the workspace already are not part of the plan.
   decide(indices, decision) {
     const isNew = (index) => images.decisions.get(index) !== decision;
@@ -182,6 +193,7 @@ const plan = {
       split: [...this.splits].map(([cluster, into]) => ({ cluster, into })),
       unsorted: paths(this.unsorted.keys()),
       pinned: paths(this.pinned.keys()),
+      set_aside: paths(this.aside.keys()),
     };
     return {
       imgcluster_plan: 1,
@@ -206,19 +218,20 @@ const plan = {
 function isPlanState(text) {
   try {
     const parts = JSON.parse(text);
-    const [names, merges, splits, created, misplaced, unsorted, pinned] = parts;
+    // Plans of earlier pages set no images aside.
+    const [names, merges, splits, created, misplaced, unsorted, pinned, aside = []] = parts;
     const isCluster = (number) => number >= 0 && clusters.has(number);
     const isTarget = (number) => number === NOISE || isCluster(number);
     const isImage = (index) => Number.isInteger(index) && index >= 0 && index < images.count;
     const fresh = new Set(created.map(([number]) => number));
     return (
-      parts.length === PLAN_PARTS.length &&
+      parts.length <= PLAN_PARTS.length &&
       names.every(([number, name]) => isCluster(number) && typeof name === "string") &&
       merges.every(([from, into]) => isCluster(from) && isTarget(into)) &&
       splits.every(([number, into]) => isCluster(number) && into >= 2 && into <= MOST_PARTS) &&
       created.every(([number, name]) => Number.isInteger(number) && number < NOISE && typeof name === "string") &&
       misplaced.every(([index, to]) => isImage(index) && (isTarget(to) || fresh.has(to))) &&
-      [...unsorted, ...pinned].every(([index]) => isImage(index))
+      [...unsorted, ...pinned, ...aside].every(([index]) => isImage(index))
     );
   } catch {
     return false;

@@ -3,6 +3,9 @@
 setUpSearch();
 showOverview();
 showGallery();
+showCopies("duplicates");
+showCopies("bursts");
+showOutliers();
 setUpSelectionBar();
 document.documentElement.dataset.state = "ready";
 requestAnimationFrame(() => setTimeout(startMap));

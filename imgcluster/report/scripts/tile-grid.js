@@ -2,8 +2,9 @@
 
 const TILES_PER_STEP = 240;
 
-// What the plan does with an image, or that it is pinned; "" for nothing.
+// What the plan does with an image, or that it is pinned or set aside; "" for nothing.
 function planned(index) {
+  if (plan.aside.has(index)) return "set aside";
   if (plan.pinned.has(index)) return "pinned";
   if (plan.unsorted.has(index)) return "→ none";
   const target = plan.misplaced.get(index);
@@ -16,11 +17,11 @@ function planBadge(index) {
   return text ? element("span", { class: "badge moved" }, text) : null;
 }
 
-function tile(index) {
+function tile(index, badge = "") {
   const cluster = clusters.get(images.cluster[index]);
   const typical = cluster.medoid === index;
   const confidence = cluster.number < 0 ? "" : `, confidence ${formatNumber(images.confidence[index])}`;
-  const label = `${images.path(index)}${confidence}${typical ? ", most typical image" : ""}`;
+  const label = `${images.path(index)}${confidence}${typical ? ", most typical image" : ""}${badge ? `, ${badge}` : ""}`;
   const made = element(
     "button",
     {
@@ -34,7 +35,7 @@ function tile(index) {
     },
     thumbnail(index),
     element("span", { class: "tick", "aria-hidden": "true" }),
-    typical ? element("span", { class: "badge" }, "typical") : null,
+    badge || typical ? element("span", { class: "badge" }, badge || "typical") : null,
     planBadge(index),
   );
   showSelected(made);
@@ -42,12 +43,12 @@ function tile(index) {
 }
 
 // A grid of the images in `list`; a click opens an image, with the rest of the list before and after it.
-function tileGrid(list, label, { strip = false } = {}) {
+function tileGrid(list, label, { strip = false, badges = null } = {}) {
   const grid = element("div", { class: strip ? "tiles strip" : "tiles", role: "group", "aria-label": label });
   const more = element("button", { type: "button", class: "more" });
   let shown = 0;
   const grow = () => {
-    const next = list.slice(shown, shown + TILES_PER_STEP).map(tile);
+    const next = list.slice(shown, shown + TILES_PER_STEP).map((index) => tile(index, badges?.get(index)));
     shown += next.length;
     if (more.isConnected) more.before(...next);
     else grid.append(...next);

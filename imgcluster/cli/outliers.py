@@ -1,0 +1,62 @@
+"""The command `outliers`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgcluster.cli.command import Workspace, command
+from imgcluster.cli.console import counted, echo, new_table, plain, print_table
+from imgcluster.cli.screen import Screen
+from imgcluster.options import DEFAULT_WORKSPACE
+
+if TYPE_CHECKING:
+    from imgcluster.commands.outliers import OutliersSummary
+
+__all__ = ["outliers_command"]
+
+
+@command()
+def outliers_command(
+    screen: Screen,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="REASON",
+            help="Show only images that are far, atypical, blurred, dark, bright, low-contrast, single-color or tiny; "
+            "quality means the last six. Can be repeated.",
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="The number of images to print.")] = 25,
+    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+) -> None:
+    """Find images unlike all others or unlike their cluster, and images of low quality; no file is changed."""
+    from imgcluster.commands.outliers import outliers
+
+    with screen.progress() as on_progress:
+        summary = outliers(only=only or (), limit=limit, workspace=workspace, on_progress=on_progress)
+    screen.show(summary, _show)
+
+
+def _show(summary: OutliersSummary) -> None:
+    table = new_table("rank", "score", "sharpness", "reasons", "image", right=("rank", "score", "sharpness"))
+    for row in summary.outliers:
+        score, sharpness = ("" if value != value else f"{value:.2f}" for value in (row.score, row.sharpness))
+        table.add_row(str(row.rank), score, sharpness, ", ".join(row.reasons), plain(row.path))
+    if summary.outliers:
+        print_table(table)
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in summary.reasons.items() if count)
+    echo(f"Of {counted(summary.images, 'image')}: {reasons or 'no outliers'}.")
+    for reason, count in summary.common.items():
+        echo(f"{counted(count, 'image')} of the collection are {reason}, so this is not counted.")
+    if summary.not_measured:
+        echo(
+            f"The quality of {counted(summary.not_measured, 'image')} is not known, because vectors were imported, or "
+            "an earlier version embedded them: run imgcluster embed --fresh to measure it."
+        )
+    if summary.found > len(summary.outliers):
+        echo(f"Showed {len(summary.outliers):,} of {summary.found:,}; -n shows more.")
+    echo(f"No image was left out or changed. All images: {summary.table}")

@@ -1,0 +1,84 @@
+"""The bursts of a workspace, each with its sharpest photograph."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from imgcluster.commands.contents import Contents
+from imgcluster.copies.bursts import resemble, successive_pairs
+from imgcluster.copies.groups import Group, connected_groups
+from imgcluster.features.normalize import l2_normalize, normalize_features
+from imgcluster.features.threads import one_thread
+from imgcluster.fileio.path_text import to_text
+from imgcluster.images.decode import quiet_decoders
+from imgcluster.images.find import FoundFile
+from imgcluster.images.load import Loaded, default_workers, in_order, read_image
+from imgcluster.images.quality import fine_detail
+from imgcluster.progress import OnProgress, Progress
+from imgcluster.types import InputSpec, Metric
+from imgcluster.workspace.folder import Workspace
+
+__all__ = ["find_bursts"]
+
+_DETAIL_SPEC: Final = InputSpec(width=1024, height=1024, channels=1, resize="stretch")
+
+
+def find_bursts(
+    workspace: Workspace, contents: Contents, metric: Metric, on_progress: OnProgress
+) -> tuple[list[Group], int]:
+    """Return the bursts as groups of images in the order of time, and the number of images that could not be compared.
+
+    The best image of a burst is the sharpest; the scores of the others are their share of its fine detail. Exact copies
+    count once.
+
+    Args:
+        workspace: The workspace, locked.
+        contents: Its contents.
+        metric: How its vectors are compared.
+        on_progress: Called with each step.
+    """
+    embeddings = contents.stored.embeddings
+    signatures, rows = contents.signatures(workspace, on_progress)
+    images = contents.first[rows]
+    exif = [embeddings.exif[image] for image in images.tolist()]
+    pairs = successive_pairs([one.captured for one in exif], [one.camera for one in exif])
+    vectors = normalize_features(embeddings.vectors[images], metric, in_place=True)
+    vectors = l2_normalize(vectors - vectors.mean(axis=0), in_place=True)
+    with one_thread():
+        alike = resemble(signatures, vectors, pairs)
+    bursts = connected_groups(pairs[alike], len(images))
+    members = [image for burst in bursts for image in images[burst].tolist()]
+    details = dict(
+        zip(members, _details([contents.stored.files[image] for image in members], on_progress), strict=True)
+    )
+    ranks = dict(zip(contents.first.tolist(), contents.ranks.tolist(), strict=True))
+    groups = []
+    for burst in bursts:
+        best, *others = sorted(images[burst].tolist(), key=lambda image: (-details[image], ranks[image]))
+        scores = tuple(details[image] / details[best] if details[best] else 1.0 for image in others)
+        groups.append(Group(best, tuple(others), scores))
+    groups.sort(key=lambda group: (embeddings.exif[group.best].captured, ranks[group.best]))
+    return groups, contents.left_out(rows)
+
+
+def _details(files: Sequence[Path], on_progress: OnProgress) -> list[float]:
+    """Return the fine detail of each file; 0 if it cannot be read."""
+    details = []
+    with quiet_decoders():
+        for done, (_, detail) in enumerate(in_order(_detail, files, default_workers()), start=1):
+            details.append(detail)
+            on_progress(Progress("sharpness", done, len(files)))
+    return details
+
+
+def _detail(file: Path) -> float:
+    try:
+        facts = os.stat(file)
+    except OSError:
+        return 0.0
+    found = FoundFile(to_text(file.parent), to_text(file.name), facts.st_size, facts.st_mtime_ns)
+    loaded = read_image(found, _DETAIL_SPEC)
+    return fine_detail(loaded.image.pixels[:, :, 0]) if isinstance(loaded, Loaded) else 0.0

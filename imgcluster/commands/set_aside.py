@@ -1,0 +1,111 @@
+"""Duplicates that are set aside: their originals move to the workspace's folder of duplicates, and back by `undo`.
+
+They stay in the workspace and its tables, but are not placed in the folders of clusters.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from imgcluster.commands.replace_results import current_files, read_placement, read_set_aside
+from imgcluster.errors import PlanError
+from imgcluster.placement import (
+    FolderName,
+    Journal,
+    PlacementResult,
+    change_placement,
+    place,
+    plan_placement,
+    undo_placement,
+)
+from imgcluster.progress import OnProgress, Progress
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.plan_file import Plan
+from imgcluster.workspace.results import Results
+from imgcluster.workspace.shards import locations
+
+__all__ = ["duplicates_of_plan", "restore_set_aside", "set_aside"]
+
+_LOG = logging.getLogger(__name__)
+
+
+def duplicates_of_plan(
+    plan: Plan, workspace: Workspace, before: Results, clusters: npt.NDArray[np.int64], *, name: str
+) -> dict[str, int]:
+    """Return the clusters of the images that a plan sets aside, by their locations.
+
+    Args:
+        plan: The plan.
+        workspace: The workspace.
+        before: The clustering before the plan.
+        clusters: The clusters after it, ``int64 (n,)``.
+        name: The plan's name in messages.
+
+    Raises:
+        PlanError: Their originals are in the folders of clusters.
+    """
+    journal = read_placement(workspace)
+    if plan.set_aside and journal is not None and journal.mode == "move":
+        raise PlanError(
+            f"{name} sets images aside, but the originals were moved to {workspace.clusters}; move them back with "
+            f"{workspace.command('undo')}, or with --place symlink, then apply the plan again"
+        )
+    chosen, present = set(plan.set_aside), current_files(read_set_aside(workspace, frozenset(before.locations)))
+    images = zip(before.paths, before.locations, clusters.tolist(), strict=True)
+    return {location: cluster for path, location, cluster in images if path in chosen and location not in present}
+
+
+def set_aside(
+    workspace: Workspace,
+    images: Mapping[str, int],
+    names: Mapping[int, str],
+    folder_name: FolderName,
+    on_progress: OnProgress,
+) -> int:
+    """Move the originals of images to the folder of duplicates, and return their number.
+
+    Args:
+        workspace: The workspace.
+        images: The cluster of each image, by its location.
+        names: The names of the named clusters.
+        folder_name: Returns the name of a cluster's folder.
+        on_progress: Called with each step.
+
+    Raises:
+        PlacementError: A file could not be moved.
+    """
+    current = read_set_aside(workspace)
+    before = () if current is None else current.entries
+    new = sorted(images.keys() - {entry.source for entry in before})
+    plan = plan_placement(
+        new, [images[location] for location in new], workspace.duplicates, "move", names, folder_name=folder_name
+    )
+    target = Journal("move", plan.folder, (*before, *plan.entries))
+    return sum(_change(workspace, current, target, on_progress).counts.values()) - len(before)
+
+
+def restore_set_aside(workspace: Workspace, saved: Path, on_progress: OnProgress) -> None:
+    """Restore what was set aside by the journal at `saved`; without one, all originals return.
+
+    Raises:
+        PlacementError: A file could not be moved, or a journal is damaged.
+    """
+    embedded = frozenset(locations(workspace.embeddings))
+    current, target = read_set_aside(workspace, embedded), read_set_aside(workspace, embedded, path=saved)
+    if target is not None:
+        _change(workspace, current, target, on_progress)
+    elif current is not None:
+        for path, reason in undo_placement(current, workspace.set_aside_journal).remaining:
+            _LOG.warning("%s was not moved back: %s", path, reason)
+
+
+def _change(workspace: Workspace, current: Journal | None, target: Journal, on_progress: OnProgress) -> PlacementResult:
+    path = workspace.set_aside_journal
+    if current is None:
+        return place(target, path, step=lambda done: on_progress(Progress("place", done, len(target.entries))))
+    return change_placement(current, target, path, step=lambda done, total: on_progress(Progress("place", done, total)))

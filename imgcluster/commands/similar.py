@@ -1,0 +1,247 @@
+"""`similar`: the images of a workspace that resemble others, which may be inside or outside of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from imgcluster.commands.encode import Encoder
+from imgcluster.commands.page import with_normalized_lengths
+from imgcluster.commands.search import FoundImage
+from imgcluster.commands.stored_images import StoredImages, read_images
+from imgcluster.commands.thumbnails import read_tiles
+from imgcluster.encoders.named_encoders import NAMED_ENCODERS
+from imgcluster.encoders.registry import list_encoders
+from imgcluster.errors import UsageError, WorkspaceError
+from imgcluster.features.normalize import normalize_lengths
+from imgcluster.fileio.atomic import write_text
+from imgcluster.fileio.path_text import to_text
+from imgcluster.options import DEFAULT_WORKSPACE, EncoderOptions
+from imgcluster.progress import OnProgress, Progress, ignore_progress
+from imgcluster.report.contact_sheet import Picture, is_replaceable, render_sheet
+from imgcluster.types import Vectors
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.results import IMPORTED, encoder_metric
+
+__all__ = ["SimilarImages", "SimilarSummary", "similar"]
+
+_TILE: Final = 160
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimilarImages:
+    """The images that resemble one image.
+
+    Attributes:
+        image: The image, as in ``assignments.csv`` if it is in the workspace, else absolute.
+        stored: Whether it is in the workspace; it is then not among its own results.
+        results: The most similar images. The score is the cosine of the vectors or, with the metric ``euclidean``,
+            1 / (1 + distance).
+    """
+
+    image: str
+    stored: bool
+    results: tuple[FoundImage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimilarSummary:
+    """The result of `similar`.
+
+    Attributes:
+        workspace: The workspace folder.
+        encoder: The encoder of its images.
+        metric: How vectors are compared.
+        images: Images in the workspace.
+        base: The folder that the paths are relative to.
+        queries: The requested images, each with the images that resemble it.
+        page: The HTML page; empty if none was requested.
+    """
+
+    workspace: str
+    encoder: str
+    metric: str
+    images: int
+    base: str
+    queries: tuple[SimilarImages, ...]
+    page: str
+
+
+def similar(
+    images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    limit: int = 20,
+    page: str | os.PathLike[str] | None = None,
+    encoder: str | os.PathLike[str] | None = None,
+    workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
+    device: str = "auto",
+    on_progress: OnProgress = ignore_progress,
+) -> SimilarSummary:
+    """Return the images of a workspace that resemble one image, or each of several, the most similar first.
+
+    Images outside the workspace are embedded with its encoder; nothing is stored.
+
+    Args:
+        images: Paths of files, or as in ``assignments.csv``.
+        limit: The number of images to return for each.
+        page: An HTML file to write, which shows them.
+        encoder: The encoder of the workspace, needed for images outside of it if it is a file of your own.
+        workspace: The workspace folder.
+        device: Where the encoder runs: ``auto`` or a device.
+        on_progress: Called with each step.
+
+    Raises:
+        UsageError: There is no such image, the limit is less than 1, vectors were imported and an image is outside, or
+            `page` is another file.
+        NoImagesError: An image cannot be read.
+        WorkspaceError: Nothing is embedded, the encoder is another one, or another process uses the workspace.
+        EncoderError: The encoder cannot be used.
+    """
+    requested = [images] if isinstance(images, str | os.PathLike) else list(images)
+    if not requested:
+        raise UsageError("no image is given; name at least one")
+    if limit < 1:
+        raise UsageError(f"--limit {limit} is not allowed; it is at least 1")
+    if page is not None and not is_replaceable(Path(page)):
+        raise UsageError(f"--page {to_text(page)} exists and is not a page of similar images; choose another name")
+    workspace = Workspace(workspace)
+    workspace.require_initialized()
+    with workspace.locked() as manifest:
+        stored = read_images(workspace, manifest, on_progress)
+        rows = _find_rows(stored, requested)
+        outside = [image for image, row in zip(requested, rows, strict=True) if row is None]
+        new = _embed(workspace, manifest, outside, encoder, device, on_progress)
+        metric = encoder_metric(manifest)
+        vectors = with_normalized_lengths(stored.embeddings, manifest, in_place=True).vectors
+        given = iter(normalize_lengths(new, metric))
+        queries = tuple(
+            _similar(stored, vectors, image, row, next(given) if row is None else vectors[row], metric, limit)
+            for image, row in zip(requested, rows, strict=True)
+        )
+    if page is not None:
+        _write_page(Path(page), stored, queries)
+    return SimilarSummary(
+        workspace=to_text(workspace.path),
+        encoder=str(manifest["encoder"]["name"]),
+        metric=metric,
+        images=len(stored.paths),
+        base=stored.base,
+        queries=queries,
+        page="" if page is None else to_text(os.path.abspath(page)),
+    )
+
+
+def _find_rows(stored: StoredImages, requested: Sequence[str | os.PathLike[str]]) -> list[int | None]:
+    """Return the row of each image in the workspace; None for other files.
+
+    Raises:
+        UsageError: There is no such file.
+    """
+    by_location = {location: row for row, location in enumerate(stored.embeddings.locations)}
+    by_file = {to_text(file): row for row, file in enumerate(stored.files)}
+    by_path = {path: row for row, path in enumerate(stored.paths)}
+    rows = []
+    for image in requested:
+        absolute = to_text(os.path.abspath(image))
+        row = by_location.get(absolute, by_file.get(absolute))
+        if row is None and not os.path.isfile(image):
+            row = by_path.get(to_text(image))
+            if row is None:
+                raise UsageError(f"{to_text(image)} is neither a file nor an image of the workspace; check the path")
+        rows.append(row)
+    return rows
+
+
+def _embed(
+    workspace: Workspace,
+    manifest: dict[str, Any],
+    images: Sequence[str | os.PathLike[str]],
+    encoder: str | os.PathLike[str] | None,
+    device: str,
+    on_progress: OnProgress,
+) -> Vectors:
+    """Return the vectors of images outside the workspace."""
+    record = manifest["encoder"]
+    if not images:
+        return np.empty((0, int(record["embedding_size"])), np.float32)
+    name = str(record["name"])
+    if name == IMPORTED:
+        raise UsageError(
+            f"{to_text(images[0])} is not in the workspace, whose vectors were imported; name one of its own images"
+        )
+    # A workspace from somebody else must not choose which file is read, so that of an own encoder is named again.
+    if encoder is None and name not in {*list_encoders(), *NAMED_ENCODERS}:
+        raise UsageError(
+            f"{to_text(images[0])} is not in the workspace; to embed it, name the workspace's encoder {name!r} with "
+            "--encoder"
+        )
+    on_progress(Progress("embed", 0, len(images)))
+    model = Encoder(
+        name if encoder is None else encoder,
+        device=device,
+        precision=str(record.get("precision") or "auto"),
+        options=_options(workspace, manifest),
+        on_progress=on_progress,
+    )
+    if model.identity != record.get("identity"):
+        raise WorkspaceError(
+            f"{workspace.path} was made with encoder {name!r} in another version or with other weights than "
+            f"{model.info.name!r} here, so their vectors cannot be compared: embed with --fresh, or name the encoder "
+            "with --encoder"
+        )
+    return model.encode(images)
+
+
+def _options(workspace: Workspace, manifest: dict[str, Any]) -> EncoderOptions:
+    """Return the options with which the workspace's images were embedded."""
+    recorded: dict[str, Any] = manifest.get("embed", {}).get("options", {})
+    values: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in recorded.items()}
+    try:
+        return EncoderOptions(**values)
+    except (TypeError, UsageError) as error:
+        raise WorkspaceError(
+            f"{workspace.manifest_file} does not describe the encoder's options ({error}): embed with --fresh"
+        ) from None
+
+
+def _similar(
+    stored: StoredImages,
+    vectors: Vectors,
+    image: str | os.PathLike[str],
+    row: int | None,
+    vector: Vectors,
+    metric: str,
+    limit: int,
+) -> SimilarImages:
+    scores = vectors @ vector if metric == "cosine" else 1 / (1 + np.linalg.norm(vectors - vector, axis=1))
+    # Equal scores in the order of the paths.
+    order = [other for other in np.argsort(-scores, kind="stable").tolist() if other != row][:limit]
+    return SimilarImages(
+        image=to_text(os.path.abspath(image)) if row is None else stored.paths[row],
+        stored=row is not None,
+        results=tuple(
+            FoundImage(
+                rank=rank,
+                score=round(float(scores[other]), 4),
+                path=stored.paths[other],
+                file=to_text(stored.files[other]),
+            )
+            for rank, other in enumerate(order, start=1)
+        ),
+    )
+
+
+def _write_page(page: Path, stored: StoredImages, queries: Sequence[SimilarImages]) -> None:
+    files = dict(zip(stored.paths, stored.files, strict=True))
+    rows = []
+    for query in queries:
+        shown = [(query.image, files[query.image] if query.stored else Path(query.image), "")]
+        shown += [(found.path, Path(found.file), f"{found.score:.3f}") for found in query.results]
+        tiles = read_tiles([file for _, file, _ in shown], _TILE)
+        rows.append([Picture(tile, title, score) for tile, (title, _, score) in zip(tiles, shown, strict=True)])
+    write_text(page, render_sheet("Similar images", rows))

@@ -1,0 +1,78 @@
+"""How far images are from all others, and from the center of their cluster, as robust z-scores.
+
+A robust z-score is the number of standard deviations above the median, where the standard deviation is estimated from
+the median absolute deviation, so that the outliers themselves do not change it (Iglewicz and Hoaglin 1993).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from imgcluster.features.duplicate_vectors import find_duplicates
+from imgcluster.features.nearest import nearest_images
+from imgcluster.types import Labels, Vectors
+
+__all__ = ["cluster_outlyingness", "neighbor_outlyingness", "robust_z_scores"]
+
+_Floats = npt.NDArray[np.float64]
+
+# Up to nine images may belong together and are still found.
+_NEIGHBOR: Final = 10
+# In a smaller cluster the spread of distances is not known.
+_LEAST_MEMBERS: Final = 5
+# Of a normal distribution.
+_PER_MEDIAN_DEVIATION: Final = 1.4826
+_PER_MEAN_DEVIATION: Final = 1.2533
+
+
+def robust_z_scores(values: _Floats) -> _Floats:
+    """Return the robust z-scores of values; 0 for all if they are equal, and NaN for NaN."""
+    if not len(values):
+        return values
+    above = values - np.nanmedian(values)
+    deviations = np.abs(above)
+    scale = _PER_MEDIAN_DEVIATION * np.nanmedian(deviations) or _PER_MEAN_DEVIATION * np.nanmean(deviations)
+    return np.asarray(above / scale if scale else above, np.float64)
+
+
+def neighbor_outlyingness(vectors: Vectors) -> tuple[_Floats, _Floats]:
+    """Return the distance of each vector to its tenth neighbor, and the robust z-score of that distance.
+
+    Equal vectors count as one, so that copies of an outlier are outliers as well. With fewer vectors the distance is
+    that to the last neighbor; without neighbors both are NaN.
+
+    Args:
+        vectors: ``float32 (n, d)``.
+
+    Returns:
+        Both ``float64 (n,)``.
+    """
+    first, copies = find_duplicates(vectors)
+    distances = nearest_images(vectors[first], _NEIGHBOR)[0]
+    if not distances.shape[1]:
+        nothing = np.full(len(vectors), np.nan)
+        return nothing, nothing
+    last = distances[:, -1]
+    return last[copies], robust_z_scores(last)[copies]
+
+
+def cluster_outlyingness(vectors: Vectors, labels: Labels) -> _Floats:
+    """Return the robust z-score of each vector's distance to the mean of its cluster, among those of the cluster.
+
+    Args:
+        vectors: ``float32 (n, d)``.
+        labels: ``int64 (n,)``; negative for none.
+
+    Returns:
+        ``float64 (n,)``; NaN for images in no cluster, or in one of fewer than 5 images.
+    """
+    scores = np.full(len(vectors), np.nan)
+    for label in np.unique(labels[labels >= 0]):
+        rows = np.flatnonzero(labels == label)
+        if len(rows) >= _LEAST_MEMBERS:
+            center = vectors[rows].mean(axis=0, dtype=np.float64)
+            scores[rows] = robust_z_scores(np.linalg.norm(vectors[rows] - center, axis=1))
+    return scores

@@ -1,0 +1,135 @@
+// Duplicates and bursts: the best image of each group beside each of its copies, and a way to set images aside.
+
+const PAIRS_PER_STEP = 24;
+const COPY_FIELDS = ["image", "kind", "score", "width", "height", "bytes"];
+
+const COPY_SECTIONS = {
+  duplicates: {
+    title: "Duplicates",
+    one: "duplicate",
+    text: "The best image is on the left: most pixels, then least compression, then sharpest, then oldest.",
+    words: {
+      exact: () => "exact copy",
+      near: (score) => `near-copy, ${formatPercent(score)} of the structure agrees`,
+    },
+  },
+  bursts: {
+    title: "Bursts",
+    one: "photograph of a burst",
+    many: "photographs of bursts",
+    text: "Photographs taken within seconds of each other. The sharpest is on the left.",
+    words: {
+      exact: () => "exact copy",
+      burst: (score) => `${formatPercent(score)} of the fine detail`,
+    },
+  },
+};
+
+const readCopies = (groups) =>
+  groups.map((group) => group.map((values) => Object.fromEntries(COPY_FIELDS.map((name, at) => [name, values[at]]))));
+
+const copyGroups = {
+  duplicates: readCopies(data.findings.duplicates),
+  bursts: readCopies(data.findings.bursts),
+};
+
+function formatBytes(bytes) {
+  const units = ["bytes", "KB", "MB", "GB", "TB"];
+  let at = 0;
+  for (; bytes >= 999.5 && at < units.length - 1; at++) bytes /= 1000;
+  return `${at && bytes < 9.95 ? bytes.toFixed(1) : Math.round(bytes)} ${units[at]}`;
+}
+
+const groupsOfImage = new Map();
+for (const group of [...copyGroups.duplicates, ...copyGroups.bursts])
+  for (const { image } of group) groupsOfImage.set(image, [...(groupsOfImage.get(image) ?? []), group]);
+
+// Whether another image of each of its groups stays.
+function canBeSetAside(image) {
+  const others = (group) => group.filter((copy) => copy.image !== image);
+  return groupsOfImage.get(image).every((group) => others(group).some((copy) => !plan.aside.has(copy.image)));
+}
+
+function asideBox({ image }) {
+  const box = element("input", { type: "checkbox", "data-aside": image });
+  box.checked = plan.aside.has(image);
+  box.addEventListener("change", () => {
+    if (box.checked && !canBeSetAside(image)) {
+      box.checked = false;
+      box.closest(".copy").querySelector(".problem").textContent = "The other images of the group are set aside.";
+      return;
+    }
+    plan.setAside([image], box.checked);
+  });
+  return element("label", { class: "check" }, box, " Set aside");
+}
+
+function copyFacts(copy, words) {
+  const size = `${formatInteger(copy.width)}×${formatInteger(copy.height)}, ${formatBytes(copy.bytes)}`;
+  return element(
+    "div",
+    { class: "copy" },
+    element("p", { class: "path" }, images.path(copy.image)),
+    element("p", { class: "soft" }, size),
+    element("p", { class: "soft" }, copy.kind === "best" ? "best" : (words[copy.kind]?.(copy.score) ?? copy.kind)),
+    asideBox(copy),
+    element("p", { class: "problem", role: "alert" }),
+  );
+}
+
+function pairCard(best, copy, words) {
+  const label = `${images.path(best.image)} and ${images.path(copy.image)}`;
+  return element(
+    "article",
+    { class: "pair" },
+    tileGrid([best.image, copy.image], label),
+    element("div", { class: "pair-facts" }, copyFacts(best, words), copyFacts(copy, words)),
+  );
+}
+
+function asideButton(text, list) {
+  const button = element("button", { type: "button" }, text);
+  button.addEventListener("click", () => plan.setAside(list, true, canBeSetAside));
+  return list.length ? button : null;
+}
+
+function showCopies(name) {
+  const groups = copyGroups[name];
+  if (!groups.length) return;
+  const { title, one, many, text, words } = COPY_SECTIONS[name];
+  const pairs = groups.flatMap(([best, ...copies]) => copies.map((copy) => [best, copy]));
+  const of = (kind) => pairs.filter(([, copy]) => copy.kind === kind).map(([, copy]) => copy.image);
+  const count = pairs.length === 1 ? `1 ${one}` : `${formatInteger(pairs.length)} ${many ?? `${one}s`}`;
+  const link = element("a", { href: `#${name}` }, count);
+  byId("sentences").append(element("p", {}, link, ` in ${formatCount(groups.length, "group")}.`));
+  const list = element("div", { class: "pairs" });
+  const more = element("button", { type: "button" });
+  let shown = 0;
+  const grow = () => {
+    list.append(...pairs.slice(shown, shown + PAIRS_PER_STEP).map(([best, copy]) => pairCard(best, copy, words)));
+    shown = Math.min(pairs.length, shown + PAIRS_PER_STEP);
+    more.textContent = `Show ${formatInteger(Math.min(PAIRS_PER_STEP, pairs.length - shown))} more`;
+    more.hidden = shown === pairs.length;
+  };
+  more.addEventListener("click", grow);
+  grow();
+  byId(name).append(
+    element("h2", { id: `${name}-title` }, title),
+    element("p", { class: "soft" }, `${text} Images that you set aside move to the folder “duplicates” of the workspace.`),
+    element(
+      "p",
+      { class: "row" },
+      asideButton("Set aside all exact copies", of("exact")),
+      asideButton("Set aside all near-copies", of("near")),
+      asideButton("Set aside all but the sharpest", of("burst")),
+    ),
+    list,
+    more,
+  );
+  byId(name).hidden = false;
+}
+
+plan.listeners.push(() => {
+  for (const box of document.querySelectorAll("[data-aside]")) box.checked = plan.aside.has(Number(box.dataset.aside));
+  for (const problem of document.querySelectorAll(".copy .problem")) problem.textContent = "";
+});

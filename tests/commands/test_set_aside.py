@@ -1,0 +1,164 @@
+"""Plans that set duplicates aside: originals move to the folder of duplicates, and `undo` brings them back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import imgcluster
+import pages
+from imgcluster import PlacementError, PlanError
+from interruptions import killing_at
+
+COPIES = ("red/copy 1.png", "blue/copy 2.png")
+
+
+@pytest.fixture
+def folder(pictures: Path) -> Path:
+    for name in COPIES:
+        shutil.copyfile(pictures / "red/00.png", pictures / name)
+    return pictures
+
+
+@pytest.fixture
+def out(folder: Path, tmp_path: Path, tiny_encoder: Path) -> Path:
+    imgcluster.embed(folder, workspace=tmp_path / "out", encoder=tiny_encoder, device="cpu")
+    imgcluster.cluster(workspace=tmp_path / "out", k=3)
+    imgcluster.duplicates(workspace=tmp_path / "out")
+    return tmp_path / "out"
+
+
+def plan(out: Path, *paths: str) -> Path:
+    identity = pages.read(out / "report.html").document["identity"]
+    file = out.parent / "plan.json"
+    file.write_text(json.dumps({"imgcluster_plan": 1, "clustering": identity, "set_aside": paths}))
+    return file
+
+
+def contents(*folders: Path) -> Counter[bytes]:
+    """Return the contents of all originals, without links."""
+    files = (path for folder in folders for path in folder.rglob("*.png"))
+    return Counter(path.read_bytes() for path in files if not path.is_symlink())
+
+
+def placed(out: Path) -> set[str]:
+    return {path.relative_to(out).as_posix() for path in (out / "clusters").rglob("*.png")}
+
+
+def test_originals_move_and_return(folder: Path, out: Path) -> None:
+    before, links, table = contents(folder), placed(out), (out / "assignments.csv").read_bytes()
+    summary = imgcluster.apply(plan(out, *COPIES), workspace=out)
+    assert summary.set_aside == 2
+    assert not any((folder / name).exists() for name in COPIES)
+    assert contents(folder, out / "duplicates") == before
+    assert {path.name for path in (out / "duplicates").rglob("*.png")} == {"copy 1.png", "copy 2.png"}
+    # They stay in the table, but are not placed.
+    assert (out / "assignments.csv").read_bytes() == table
+    assert len(placed(out)) == len(links) - 2
+    assert all(path.exists() for path in (out / "clusters").rglob("*.png"))
+    page = pages.read(out / "report.html").document["findings"]
+    assert len(page["setAside"]) == 2
+    assert page["duplicates"] == []
+    imgcluster.undo(workspace=out)
+    assert contents(folder) == before
+    assert placed(out) == links
+    assert not (out / "duplicates").exists()
+    assert all((folder / name).exists() for name in COPIES)
+
+
+def test_a_dry_run_changes_nothing(folder: Path, out: Path) -> None:
+    before = contents(folder)
+    assert imgcluster.apply(plan(out, *COPIES), workspace=out, dry_run=True).set_aside == 2
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("mode", ["none", "copy", "hardlink"])
+def test_every_placement(folder: Path, out: Path, mode: str) -> None:
+    imgcluster.cluster(workspace=out, k=3, place=mode)
+    links = placed(out)
+    imgcluster.apply(plan(out, COPIES[0]), workspace=out)
+    assert len(placed(out)) == max(0, len(links) - 1)
+    imgcluster.undo(workspace=out)
+    assert (folder / COPIES[0]).exists()
+    assert placed(out) == links
+
+
+def test_moved_originals_are_refused(folder: Path, out: Path) -> None:
+    imgcluster.cluster(workspace=out, k=3, place="move")
+    with pytest.raises(PlanError, match="moved to"):
+        imgcluster.apply(plan(out, COPIES[0]), workspace=out)
+    assert not (out / "duplicates").exists()
+
+
+def test_later_commands_know_where_they_are(folder: Path, out: Path, tiny_encoder: Path) -> None:
+    imgcluster.apply(plan(out, COPIES[0]), workspace=out)
+    summary = imgcluster.embed(folder, workspace=out, encoder=tiny_encoder, device="cpu")
+    assert (summary.embedded, summary.new, summary.vanished) == (26, 0, 0)
+    imgcluster.cluster(workspace=out, k=2)
+    assert not any("copy 1" in name for name in placed(out))
+    # The other copy is still a duplicate.
+    assert imgcluster.duplicates(workspace=out).exact == 1
+    (query,) = imgcluster.similar(COPIES[0], workspace=out, limit=1).queries
+    assert query.results[0].score == pytest.approx(1, abs=1e-4)
+    # Set aside again, or together with others, they stay where they are.
+    assert imgcluster.apply(plan(out, *COPIES), workspace=out).set_aside == 1
+    imgcluster.cluster(workspace=out, k=3, place="move")
+    assert sum(contents(folder, out / "clusters", out / "duplicates").values()) == 26
+    for _ in range(4):
+        imgcluster.undo(workspace=out)
+    assert sum(contents(folder).values()) == 26
+
+
+def test_duplicates_that_the_user_deletes_leave_the_workspace(folder: Path, out: Path, tiny_encoder: Path) -> None:
+    imgcluster.apply(plan(out, *COPIES), workspace=out)
+    shutil.rmtree(out / "duplicates")
+    summary = imgcluster.embed(folder, workspace=out, encoder=tiny_encoder, device="cpu")
+    assert (summary.embedded, summary.vanished) == (24, 2)
+    imgcluster.assign(workspace=out)
+    assert imgcluster.duplicates(workspace=out).exact == 0
+
+
+def test_a_kill_at_any_moment_loses_nothing(folder: Path, out: Path) -> None:
+    before, file = contents(folder), plan(out, *COPIES)
+    with pytest.MonkeyPatch.context() as patch:
+        calls = killing_at(patch, None)
+        imgcluster.apply(file, workspace=out)
+    imgcluster.undo(workspace=out)
+    for number in range(len(calls)):
+        with pytest.MonkeyPatch.context() as patch:
+            killing_at(patch, number)
+            with pytest.raises(KeyboardInterrupt):
+                imgcluster.apply(file, workspace=out)
+        assert contents(folder, out / "duplicates") == before, number
+        imgcluster.apply(file, workspace=out)
+        assert len(contents(out / "duplicates")) == 1
+        imgcluster.undo(workspace=out)
+        assert contents(folder) == before, number
+
+
+def test_forged_journals_are_refused(folder: Path, out: Path) -> None:
+    imgcluster.apply(plan(out, COPIES[0]), workspace=out)
+    journal = out / "set_aside.jsonl"
+    head, line = journal.read_text().splitlines()
+    for forged in ({"target": "../out.png"}, {"source": "/elsewhere/x.png"}, {"target": "clusters/a/b.png"}):
+        journal.write_text(f"{head}\n{json.dumps(json.loads(line) | forged)}\n")
+        with pytest.raises(PlacementError, match="damaged"):
+            imgcluster.undo(workspace=out)
+
+
+def test_wrong_plans(out: Path) -> None:
+    with pytest.raises(PlanError, match=r"nothing\.png"):
+        imgcluster.apply(plan(out, "nothing.png"), workspace=out)
+
+
+def test_undo_without_a_record_of_the_step(folder: Path, out: Path) -> None:
+    before = contents(folder)
+    imgcluster.apply(plan(out, *COPIES), workspace=out)
+    shutil.rmtree(out / "applied")
+    assert (imgcluster.undo(workspace=out).taken_back, contents(folder)) == (2, before)
+    assert imgcluster.undo(workspace=out).what == "placing"
+    assert contents(folder) == before
