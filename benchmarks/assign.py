@@ -42,7 +42,7 @@ from imgcluster.types import Labels, Layer, Vectors
 NEW = 0.2
 BINS = 10
 # Of each kind that is left out.
-NEW_KIND_SPLITS = 4
+NEW_KIND_SPLITS = 10
 Mask = npt.NDArray[np.bool_]
 Pairs = list[tuple[npt.NDArray[np.float64], Mask]]
 
@@ -107,7 +107,7 @@ def _prepared(folder: Path, splits: int) -> PhotoSet:
         return Split(new, labels, kind)
 
     ordinary = [split(seed, -1) for seed in range(splits)]
-    left_out = [split(1000 + seed, kind) for kind in range(count) for seed in range(NEW_KIND_SPLITS)]
+    left_out = [split(1000 + 100 * seed + kind, kind) for kind in range(count) for seed in range(NEW_KIND_SPLITS)]
     at_once = _clustered(collection.vectors, count)
     vectors = normalize_features(collection.vectors, "cosine")
     return PhotoSet(folder.name, vectors, kinds, at_once, (*ordinary, *left_out))
