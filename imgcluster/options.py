@@ -267,10 +267,11 @@ class ClusterOptions:
     )
     vocabulary: str | None = option(
         None,
-        "Words for suggested names, with an encoder that knows text: everyday (bundled), none, or a file with one per "
-        "line. By default everyday, if the text part of the encoder is installed.",
+        "Words for suggested names, with an encoder that knows text: everyday (bundled), or a file with one per line; "
+        "none suggests no names. By default everyday, if the text part of the encoder is installed.",
         metavar="everyday|none|FILE",
     )
+    name_clusters: bool = option(False, "Use suggested names for the folders of clusters that you have not named.")
     seed: int = option(0, "The same seed gives the same result.")
 
     def __post_init__(self) -> None:

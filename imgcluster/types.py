@@ -18,7 +18,10 @@ __all__ = [
     "POOLINGS",
     "PRECISIONS",
     "RESIZE_RULES",
+    "TOP_CLASSES",
     "Candidate",
+    "ClassScores",
+    "ClassWords",
     "ClusterFacts",
     "Clustering",
     "ClusteringResult",
@@ -148,6 +151,38 @@ class Exif:
 
 
 NO_EXIF: Final = Exif()
+
+
+TOP_CLASSES: Final = 10
+"""The number of classes that are stored for each image."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScores:
+    """The most probable classes of n images, best first, from an encoder that was trained on classes.
+
+    Attributes:
+        classes: ``int16 (n, k)``.
+        probabilities: ``float32 (n, k)``; 0 for images without scores.
+    """
+
+    classes: npt.NDArray[np.int16]
+    probabilities: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassWords:
+    """Words of classes, and of categories that contain several or further classes.
+
+    Attributes:
+        words: The w words.
+        covers: Whether a word applies to a class, ``bool (w, classes)``.
+        specificity: ``float64 (w,)`` in [0, 1].
+    """
+
+    words: tuple[str, ...]
+    covers: npt.NDArray[np.bool_]
+    specificity: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,28 @@ def mean_colour(path: Path, info: EncoderInfo = TINY) -> Path:
         [("embeddings", ["n", size])],
         {"centre": np.float32(100.0)},
         info.to_metadata(),
+    )
+
+
+def color_classes(path: Path, classes: Sequence[int]) -> Path:
+    """Write `mean_colour` as the encoder ``photos`` that recognizes a class of ImageNet by each of red, green, blue."""
+    info = replace(TINY, name="photos")
+    weights = np.zeros((3, 1000), np.float32)
+    weights[range(3), list(classes)] = 0.1
+    nodes = [
+        helper.make_node("Cast", ["images"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("Sub", ["pixels", "centre"], ["centred"]),
+        helper.make_node("Flatten", ["centred"], ["embeddings"], axis=1),
+        helper.make_node("ReduceMean", ["centred", "axes"], ["colour"], keepdims=0),
+        helper.make_node("MatMul", ["colour", "weights"], ["class_scores"]),
+    ]
+    return _save(
+        path,
+        nodes,
+        [("images", "uint8", ["n", 4, 4, 3])],
+        [("embeddings", ["n", 48]), ("class_scores", ["n", 1000])],
+        {"centre": np.float32(100.0), "axes": np.array([1, 2], dtype=np.int64), "weights": weights},
+        replace(info, output="embeddings").to_metadata(),
     )
 
 

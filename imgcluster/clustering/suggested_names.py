@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from imgcluster.types import Labels, Vectors
 
-__all__ = ["SUPPORT", "TOP_SHARE", "suggest_names"]
+__all__ = ["SUPPORT", "TOP_SHARE", "distinct_names", "suggest_names"]
 
 TOP_SHARE: Final = 0.01
 """An image supports the words that are most similar to it: this share of the vocabulary, at least one word."""
@@ -51,9 +52,20 @@ def suggest_names(vectors: Vectors, labels: Labels, words: Vectors) -> dict[int,
     similarity = np.round(totals @ words.T.astype(np.float64) / np.maximum(sizes, 1), 6)
     clusters, candidates = np.nonzero((inside >= SUPPORT) & (inside > outside))
     differences = np.round(inside - outside, 6)[clusters, candidates]
+    return distinct_names(clusters, candidates, differences, similarity[clusters, candidates])
+
+
+def distinct_names(clusters: Labels, words: Labels, *values: npt.NDArray[np.floating[Any]]) -> dict[int, int]:
+    """Return for each cluster its best word that is no better for another cluster.
+
+    Args:
+        clusters: The clusters of pairs of a cluster and a word that can be its name.
+        words: Their words.
+        values: How good each pair is; further values decide between equal ones.
+    """
     names: dict[int, int] = {}
-    for index in np.lexsort((candidates, clusters, -similarity[clusters, candidates], -differences)):
-        cluster, word = int(clusters[index]), int(candidates[index])
+    for index in np.lexsort((words, clusters, *(-value for value in reversed(values)))):
+        cluster, word = int(clusters[index]), int(words[index])
         if cluster not in names and word not in names.values():
             names[cluster] = word
     return dict(sorted(names.items()))

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from imgcluster.clustering.split import split_vectors
 from imgcluster.commands.confusion import Confusion, read_confusion, write_confusion
-from imgcluster.commands.last_clustering import folder_names
+from imgcluster.commands.last_clustering import folder_names, placed_names
 from imgcluster.commands.numbering import Earlier, read_earlier, write_earlier
 from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.set_aside import duplicates_of_plan, set_aside
@@ -212,15 +212,14 @@ def _publish(
     images = dict(zip(before.paths, zip(embeddings.digests, embeddings.locations, strict=True), strict=True))
     decided = {before.paths[row]: key for row, key in earlier.decided.items()}
     decisions = decisions_after(earlier.decisions, before.names, after, images, decided)
-    pairs = zip(embeddings.locations, embeddings.companions, strict=False)
-    files = {**aside, **{second: aside[first] for first, second in pairs if second and first in aside}}
     with changing_results(workspace, "apply", _describe(plan), metrics):
-        # Links and copies of what is set aside leave first: afterwards they would look like the last ones.
+        names = placed_names(metrics["options"], map(row_of, tables.clusters))
         moved = relocate_placed(
-            workspace, before, labels, after.names, embeddings.companions, "place", on_progress, without=files
+            workspace, before, labels, names, embeddings.companions, "place", on_progress, without=aside
         )
-        if files:
-            set_aside(workspace, files, after.names, folder_names(before.metrics), on_progress)
+        # Links and copies leave first: afterwards they would look like the last ones.
+        if aside:
+            set_aside(workspace, aside, names, folder_names(before.metrics), on_progress)
         write_table(workspace.assignments, tables.assignment_columns, tables.assignments())
         write_table(
             workspace.clusters_table,

@@ -26,6 +26,7 @@ from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.errors import WorkspaceError
 from imgcluster.evaluation.internal import measure
+from imgcluster.features.neighborhood import find_neighborhood
 from imgcluster.features.normalize import normalize_features
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
@@ -169,13 +170,14 @@ def _grow(last: Results, earlier: Earlier, embeddings: Embeddings, vectors: Vect
         runner_up[rows[present]] = last.runner_ups[present]
 
     stability = _stability(last, earlier)
-    order = embeddings.content_order
-    added = assign_new(vectors, labels, new, stability, order=order)
+    # Shared by both searches: every image that is in no cluster, new ones included, among the others.
+    neighborhood = find_neighborhood(vectors, labels < 0, labels, embeddings.content_order)
+    added = assign_new(neighborhood, labels, new)
     labels[new], confidence[new], runner_up[new] = added.labels, added.confidence, added.runner_up
     _decide(earlier, labels, confidence)
     # Images that the user removed from the clusters stay outside of them.
     offered = np.where(np.isin(np.arange(len(labels)), list(earlier.decided)), len(stability), labels)
-    similar = similar_unsorted(vectors, offered, order=order)
+    similar = similar_unsorted(neighborhood, offered)
     created: tuple[int, ...] = ()
     if new_clusters and len(similar) >= _SMALLEST_GROUP:
         groups, values = _groups(vectors[similar])

@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from imgcluster._version import __version__
 from imgcluster.clustering import METHODS, Settings, choose_method
@@ -36,6 +36,9 @@ from imgcluster.workspace.shards import Embeddings, load
 from imgcluster.workspace.table_columns import ClusterRow
 
 __all__ = ["ClusterRequest", "ClusterRow", "ClusterSummary", "ClusteringMetrics", "cluster", "resolve"]
+
+
+_NOT_OF_THE_FIT: Final = ("level", "place", "vocabulary", "name_clusters")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +90,7 @@ class ClusterRequest:
     def fit_options(self) -> dict[str, Any]:
         """The options that the fit depends on: all but the layer, the placement and the names."""
         values = dataclasses.asdict(self.options)
-        return {name: value for name, value in values.items() if name not in ("level", "place", "vocabulary")}
+        return {name: value for name, value in values.items() if name not in _NOT_OF_THE_FIT}
 
 
 def resolve(options: ClusterOptions) -> ClusterRequest:
@@ -119,8 +122,8 @@ def cluster(
 
     Folders, tables and page of an earlier clustering are replaced; files that imgcluster did not write stay. Clusters
     that continue earlier ones keep their numbers and names, and images stay where the user put them. Where the last
-    clustering was of the same images under the same options, except for `level`, `place` and `vocabulary`, its fit is
-    reused.
+    clustering was of the same images under the same options, except for `level`, `place`, `vocabulary` and
+    `name_clusters`, its fit is reused.
 
     Args:
         workspace: The workspace folder.
@@ -218,7 +221,12 @@ def _evaluate(
         quality=quality(dict(zip(numbered.numbers.tolist(), stability, strict=True)), images, noise),
     )
     suggested, missing = suggested_names(
-        manifest, embeddings.vectors, clustering.labels, request.options.vocabulary, on_progress
+        manifest,
+        embeddings.vectors,
+        embeddings.scores,
+        clustering.labels,
+        request.options.vocabulary,
+        on_progress,
     )
     tables = ClusteringTables(
         workspace,

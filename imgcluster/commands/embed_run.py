@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from imgcluster.encoders import Encoder, Started
+from imgcluster.encoders.classes import top_classes
 from imgcluster.errors import ImgclusterError
 from imgcluster.fileio.path_text import join, relative_path
 from imgcluster.images.find import Finder, FoundFile, Scope, UnreadablePath
@@ -23,7 +24,7 @@ from imgcluster.images.optional_decoders import OptionalDecoder
 from imgcluster.images.pairs import RawFiles
 from imgcluster.images.readers import ReaderSettings, Request, read_files
 from imgcluster.progress import OnProgress, Progress
-from imgcluster.types import Pixels
+from imgcluster.types import ClassScores, Pixels
 from imgcluster.workspace.index import Index, StoredImage
 from imgcluster.workspace.shards import Row, ShardWriter
 
@@ -221,7 +222,7 @@ class EmbedRun:
         """Give a batch to the encoder, and finish earlier ones if it has enough to do."""
         if not self._batch:
             return
-        self._started.append((self._model.start(self._pixels[: len(self._batch)]), self._batch))
+        self._started.append((self._model.start(self._pixels[: len(self._batch)], classes=True), self._batch))
         self._batch, self._pixels = [], self._new_pixels()
         ahead = max(self._model.images_ahead, self._batch_size)
         while self._started[0][0].done() or sum(len(images) for _, images in self._started) > ahead:
@@ -231,14 +232,15 @@ class EmbedRun:
 
     def _finish_batch(self, seconds: float | None = None) -> None:
         started, images = self._started[0]
-        vectors = started.result(seconds)
+        vectors, *further = started.result(seconds)
         self._started.popleft()
         finite = [True] * len(images)
         if not np.isfinite(vectors).all():
             finite = [bool(np.isfinite(vector).all()) for vector in vectors]
+        scores = top_classes(further[0]) if further else None
         rows = []
-        for (file, loaded, stored), vector, is_finite in zip(images, vectors, finite, strict=True):
-            if not is_finite:
+        for position, ((file, loaded, stored), vector) in enumerate(zip(images, vectors, strict=True)):
+            if not finite[position]:
                 self.skipped.append((file, f"encoder {self._model.info.name} returns values that are not finite"))
                 continue
             image = loaded.image
@@ -259,6 +261,7 @@ class EmbedRun:
                 exif=image.exif,
                 thumbnail=image.thumbnail,
                 companion=self._companion(file, stored),
+                scores=ClassScores(scores.classes[position], scores.probabilities[position]) if scores else None,
             )
             rows.append((stored, row))
         self._store(rows)

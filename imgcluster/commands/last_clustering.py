@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from imgcluster.clustering import METHODS
@@ -10,8 +10,9 @@ from imgcluster.errors import WorkspaceError
 from imgcluster.placement import UNSORTED_FOLDER, FolderName, folder_name, group_folder_name
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import SORT, Results, read_tables
+from imgcluster.workspace.table_columns import ClusterRow
 
-__all__ = ["folder_names", "read_last_clustering"]
+__all__ = ["folder_names", "placed_names", "read_last_clustering"]
 
 
 def read_last_clustering(workspace: Workspace) -> Results:
@@ -28,6 +29,12 @@ def read_last_clustering(workspace: Workspace) -> Results:
             f"the tables in {workspace.path} are not those of its metrics.json: run imgcluster cluster again"
         )
     return results
+
+
+def placed_names(options: Mapping[str, Any], rows: Iterable[ClusterRow]) -> dict[int, str]:
+    """Return the names that folders have: those of the user and, where requested, suggested ones."""
+    suggested = bool(options.get("name_clusters"))
+    return {row.cluster: row.name or (row.suggested_name if suggested else "") for row in rows}
 
 
 def folder_names(metrics: Mapping[str, Any]) -> FolderName:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from imgcluster.clustering.class_names import suggest_class_names
 from imgcluster.clustering.suggested_names import suggest_names
 from imgcluster.commands.text import has_text, info_of, open_text
+from imgcluster.encoders.classes import imagenet_words
 from imgcluster.encoders.vocabulary import bundled_vocabulary, read_vocabulary
 from imgcluster.errors import ImgclusterError
 from imgcluster.progress import OnProgress
-from imgcluster.types import Labels, Vectors
+from imgcluster.types import ClassScores, Labels, Vectors
 
 __all__ = ["NO_VOCABULARY", "suggested_names", "vocabulary_of"]
 
@@ -29,13 +31,21 @@ def vocabulary_of(option: str | None) -> tuple[str, ...]:
 
 
 def suggested_names(
-    manifest: dict[str, Any], vectors: Vectors, labels: Labels, option: str | None, on_progress: OnProgress
+    manifest: dict[str, Any],
+    vectors: Vectors,
+    scores: ClassScores | None,
+    labels: Labels,
+    option: str | None,
+    on_progress: OnProgress,
 ) -> tuple[dict[int, str], str]:
     """Return the suggested name of each cluster that has one, and a note; "" for none.
+
+    The words are those of the classes that the encoder recognizes, or those of a vocabulary if it knows text.
 
     Args:
         manifest: The workspace's.
         vectors: ``float32 (n, d)`` of length 1.
+        scores: The classes that the encoder recognizes; None without them.
         labels: The cluster of each image, ``int64 (n,)``; −1 is noise.
         option: As for `vocabulary_of`. With None names are suggested only if the text part of the encoder is installed,
             so that nothing is downloaded unasked.
@@ -45,6 +55,11 @@ def suggested_names(
         UsageError: A vocabulary is given, and the encoder has no text part.
         EncoderError: A vocabulary is given, and the text part cannot be used.
     """
+    if option is None and scores is not None:
+        classes = imagenet_words()
+        return {
+            cluster: classes.words[word] for cluster, word in suggest_class_names(scores, labels, classes).items()
+        }, ""
     words = vocabulary_of(option)
     if not words or (option is None and not has_text(str(manifest["encoder"].get("name")))):
         return {}, ""

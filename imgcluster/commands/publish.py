@@ -9,6 +9,7 @@ from typing import Any
 
 from imgcluster._version import __version__
 from imgcluster.clustering.changes import ClusterChange
+from imgcluster.commands.last_clustering import placed_names
 from imgcluster.commands.numbering import Earlier, write_earlier
 from imgcluster.commands.page import write_page
 from imgcluster.commands.replace_results import update_placement
@@ -132,7 +133,7 @@ def publish(
             found.mode,
             tables.embeddings.locations,
             tables.clusters.tolist(),
-            tables.names,
+            placed_names(options, tables.rows),
             folder_name=found.folder_name,
             companions=tables.embeddings.companions,
             on_progress=on_progress,

@@ -161,23 +161,24 @@ def update_placement(
         journal = None
     if mode == "none":
         return PlacementResult({}, ())
-    locations, clusters = with_companions(locations, list(clusters), companions)
-    aside = current_files(read_set_aside(workspace))
-    numbers = {
-        location: cluster for location, cluster in zip(locations, clusters, strict=True) if location not in aside
-    }
-    target = plan_placement(
-        list(numbers), numbers.values(), workspace.clusters, mode, names, folder_name=folder_name, current=journal
-    )
+    aside = current_files(read_set_aside(workspace, frozenset(locations)))
+    files, numbers = with_companions(locations, list(clusters), companions, without=aside)
+    target = plan_placement(files, numbers, workspace.clusters, mode, names, folder_name=folder_name, current=journal)
     return _change(workspace, journal, target, "place", on_progress)
 
 
 def with_companions(
-    locations: Sequence[str], clusters: Sequence[int], companions: Sequence[str]
+    locations: Sequence[str], clusters: Sequence[int], companions: Sequence[str], *, without: Container[str] = ()
 ) -> tuple[list[str], list[int]]:
-    """Return all files of the images, those in `companions` last, and the cluster of each."""
-    second = [(file, cluster) for file, cluster in zip(companions, clusters, strict=False) if file]
-    return [*locations, *(file for file, _ in second)], [*clusters, *(cluster for _, cluster in second)]
+    """Return all files of the images, those in `companions` last, and the cluster of each.
+
+    Images at the locations `without` are left out.
+    """
+    images = list(zip(locations, clusters, companions or [""] * len(locations), strict=True))
+    images = [image for image in images if image[0] not in without]
+    files = [(location, cluster) for location, cluster, _ in images]
+    files += [(companion, cluster) for _, cluster, companion in images if companion]
+    return [file for file, _ in files], [cluster for _, cluster in files]
 
 
 def restore_placement(workspace: Workspace, saved: Path, on_progress: OnProgress) -> PlacementResult:

@@ -121,7 +121,8 @@ def relocate_placed(
 ) -> int:
     """Move placed files to the folders of `clusters` (one per image of `results`), and return the number moved.
 
-    The second file of an image, in `companions`, moves with it. Links and copies of the files `without` are removed.
+    The second file of an image, in `companions`, moves with it. Links and copies of the images at the locations
+    `without` are removed.
     """
     journal = read_placement(workspace)
     if journal is None:
@@ -130,13 +131,12 @@ def relocate_placed(
     def step(done: int, total: int) -> None:
         on_progress(Progress(stage, done, total))
 
-    locations, clusters = with_companions(results.locations, clusters, companions)
-    kept = {location: cluster for location, cluster in zip(locations, clusters, strict=True) if location not in without}
+    locations, clusters = with_companions(results.locations, clusters, companions, without=without)
     return relocate(
         journal,
         workspace.journal,
-        list(kept),
-        list(kept.values()),
+        locations,
+        clusters,
         names,
         folder_name=folder_names(results.metrics),
         step=step,

@@ -49,12 +49,13 @@ def read_images(workspace: Workspace, manifest: dict[str, Any], on_progress: OnP
     if not embeddings.locations:
         raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
     base = str(manifest["base"]) if "base" in manifest else common_base(list(embeddings.roots))
+    present = frozenset(embeddings.locations)
     return StoredImages(
         embeddings=embeddings,
         base=base,
         paths=[relative_path(location, base) for location in embeddings.locations],
         files=current_paths(workspace, embeddings.locations, read_placement(workspace, embeddings.files)),
-        set_aside=frozenset(current_files(read_set_aside(workspace))),
+        set_aside=frozenset(current_files(read_set_aside(workspace, present))),
     )
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.encoders.classes import IMAGENET_CLASSES, top_classes
 from imgcluster.encoders.devices import Disagreement, new_run_options, open_session
 from imgcluster.encoders.hub_source import hub_name, hub_source
 from imgcluster.encoders.metadata import EncoderInfo
@@ -45,7 +46,7 @@ from imgcluster.errors import EncoderError, UsageError, one_line
 from imgcluster.machine import processors
 from imgcluster.options import EncoderOptions, check_precision
 from imgcluster.progress import OnProgress, ignore_progress
-from imgcluster.types import Pixels, Pooling, Precision, ResizeRule, Vectors
+from imgcluster.types import ClassScores, Pixels, Pooling, Precision, ResizeRule, Vectors
 
 __all__ = ["CLASS_SCORES", "Encoder", "describe"]
 
@@ -151,11 +152,29 @@ class Encoder:
             UsageError: `images` has another shape or type.
             EncoderError: The encoder fails, or there is no memory even for one image.
         """
-        return self.start(images).result_or_cancel()
+        return self.start(images).result_or_cancel()[0]
 
-    def start(self, images: Pixels) -> Started:
-        """Start to embed images, as `encode` does, which waits for the result."""
-        return self._start(images, self._output, self.info.embedding_size)
+    def encode_with_classes(self, images: Pixels) -> tuple[npt.NDArray[np.float32], ClassScores | None]:
+        """Return the embeddings, as `encode` does, and the most probable classes of ImageNet if the encoder has them.
+
+        Raises:
+            UsageError: As in `encode`.
+            EncoderError: As in `encode`.
+        """
+        vectors, *scores = self.start(images, classes=True).result_or_cancel()
+        return vectors, top_classes(scores[0]) if scores else None
+
+    def start(self, images: Pixels, *, classes: bool = False) -> Started:
+        """Start to embed images, as `encode` does, which waits for the result.
+
+        With `classes` the scores of ImageNet's classes are a second result, if the encoder has them.
+        """
+        outputs = {self._output: self.info.embedding_size}
+        count = self._count_classes() if classes and self.info.name in _WITH_CLASSES else None
+        if count == IMAGENET_CLASSES:
+            outputs[CLASS_SCORES] = count
+        # With --output, the scores can be the embedding.
+        return self._start(images, outputs)
 
     def stop(self) -> None:
         """End what was started, without its result; the encoder cannot be used afterwards."""
@@ -169,10 +188,13 @@ class Encoder:
             UsageError: The encoder has no class scores, or `images` has another shape or type.
             EncoderError: The encoder fails, or there is no memory even for one image.
         """
-        output = next((entry for entry in self._session.get_outputs() if entry.name == CLASS_SCORES), None)
-        if output is None:
+        count = self._count_classes()
+        if count is None:
             raise UsageError(f"encoder {self.info.name} has no class scores; {', '.join(_WITH_CLASSES)} have")
-        return self._start(images, CLASS_SCORES, output.shape[1]).result_or_cancel()
+        return self._start(images, {CLASS_SCORES: count}).result_or_cancel()[0]
+
+    def _count_classes(self) -> int | None:
+        return next((entry.shape[1] for entry in self._session.get_outputs() if entry.name == CLASS_SCORES), None)
 
     @property
     def images_ahead(self) -> int:
@@ -183,9 +205,10 @@ class Encoder:
     def _images_per_run(self) -> int:
         return self._signature.batch or max(1, _PIXELS_PER_RUN // (self.info.width * self.info.height))
 
-    def _start(self, images: Pixels, output: str, values: int) -> Started:
+    def _start(self, images: Pixels, outputs: Mapping[str, int]) -> Started:
+        """Start to compute outputs, which are given with their numbers of values per image."""
         if len(images) == 0:
-            return Started([], np.empty((0, values), dtype=np.float32))
+            return Started([], [np.empty((0, values), dtype=np.float32) for values in outputs.values()])
         expected = (self.info.height, self.info.width, self.info.channels)
         if images.ndim != 4 or images.shape[1:] != expected or images.dtype != np.uint8:
             raise UsageError(
@@ -194,15 +217,15 @@ class Encoder:
             )
         step = self._images_per_run if self.device == "cpu" else len(images)
         parts = [images[start : start + step] for start in range(0, len(images), step)]
-        return Started([self._threads.submit(self._run_batches, part, output) for part in parts])
+        return Started([self._threads.submit(self._run_batches, part, list(outputs)) for part in parts])
 
-    def _run_batches(self, images: Pixels, output: str) -> npt.NDArray[np.float32]:
-        vectors: list[npt.NDArray[np.float32]] = []
+    def _run_batches(self, images: Pixels, outputs: list[str]) -> list[npt.NDArray[np.float32]]:
+        parts: list[list[npt.NDArray[np.float32]]] = []
         start = 0
         while start < len(images):
             step = min(self._limit or len(images), len(images) - start)
             try:
-                vectors.append(self._run(self._session, images[start : start + step], output))
+                parts.append(self._run(self._session, images[start : start + step], outputs))
             except Exception as error:
                 if not _is_out_of_memory(error):
                     raise EncoderError(
@@ -217,7 +240,7 @@ class Encoder:
                 _LOG.warning("out of memory on %s: the batch size is now %d", self.device, self._limit)
                 continue
             start += step
-        return np.concatenate(vectors) if len(vectors) > 1 else vectors[0]
+        return [np.concatenate(values) for values in zip(*parts, strict=True)] if len(parts) > 1 else parts[0]
 
     def _files(self, device: str, precision: str) -> Iterator[Path]:
         """Yield the files to try on a device, and set `path` to each."""
@@ -263,7 +286,7 @@ class Encoder:
         self.outputs = tuple(describe_output(output) for output in outputs)
         self.notes = () if stored or source.row else tuple(_notes(signature, outputs, self._output, options))
         width, height = _size(signature, stored, options, source.name if source.row else "")
-        vectors = self._run(session, reference_images(width, height, signature.channels), self._output)
+        (vectors,) = self._run(session, reference_images(width, height, signature.channels), [self._output])
         self._compare(vectors, metadata.get(REFERENCE_KEY, ""))
         info = EncoderInfo(
             name=source.name,
@@ -320,18 +343,21 @@ class Encoder:
             )
             raise EncoderError(message) if self._is_last else Disagreement(message)
 
-    def _run(self, session: Any, images: Pixels, output: str) -> npt.NDArray[np.float32]:
-        vectors = [self._run_once(session, part, output) for part in _parts(images, self._signature.batch)]
-        return np.concatenate(vectors)[: len(images)]
+    def _run(self, session: Any, images: Pixels, outputs: list[str]) -> list[npt.NDArray[np.float32]]:
+        parts = [self._run_once(session, part, outputs) for part in _parts(images, self._signature.batch)]
+        return [np.concatenate(values)[: len(images)] for values in zip(*parts, strict=True)]
 
-    def _run_once(self, session: Any, images: Pixels, output: str) -> npt.NDArray[np.float32]:
+    def _run_once(self, session: Any, images: Pixels, outputs: list[str]) -> list[npt.NDArray[np.float32]]:
         batch = self._signature.arrange(images, scale=self._scale, mean=self._mean, std=self._std)
-        # Only this output is computed.
-        (values,) = session.run([output], {self._signature.name: batch}, self._run_options)
-        vectors = pool(values, self._signature.layout, self._pool)
-        if len(vectors) != len(images):
-            raise EncoderError(f"the model returns {len(vectors)} vectors for {len(images)} images; one each is needed")
-        return vectors
+        # Only these outputs are computed.
+        results = session.run(outputs, {self._signature.name: batch}, self._run_options)
+        found = [pool(values, self._signature.layout, self._pool) for values in results]
+        for values in found:
+            if len(values) != len(images):
+                raise EncoderError(
+                    f"the model returns {len(values)} vectors for {len(images)} images; one each is needed"
+                )
+        return found
 
 
 def describe(path: Path) -> EncoderInfo:

@@ -20,7 +20,7 @@ _WAIT_SECONDS: Final = 0.2
 class Started:
     """Embeddings that are being computed, in parts that run at the same time."""
 
-    def __init__(self, parts: Sequence[Future[Vectors]], empty: Vectors | None = None) -> None:
+    def __init__(self, parts: Sequence[Future[list[Vectors]]], empty: list[Vectors] | None = None) -> None:
         self._parts = parts
         self._empty = empty
 
@@ -28,8 +28,8 @@ class Started:
         """Return whether the embeddings are there."""
         return all(part.done() for part in self._parts)
 
-    def result(self, seconds: float | None = None) -> Vectors:
-        """Wait for the embeddings, ``float32 (n, embedding_size)``; after an interruption one can wait again.
+    def result(self, seconds: float | None = None) -> list[Vectors]:
+        """Wait for the values of each output, ``float32 (n, values)``; after an interruption one can wait again.
 
         Raises:
             EncoderError: The encoder fails, or there is no memory even for one image.
@@ -40,9 +40,11 @@ class Started:
         while wait(self._parts, max(0.0, min(_WAIT_SECONDS, end - time.monotonic()))).not_done:
             if time.monotonic() >= end:
                 raise TimeoutError
-        return np.concatenate([part.result() for part in self._parts]) if self._empty is None else self._empty
+        if self._empty is not None:
+            return self._empty
+        return [np.concatenate(values) for values in zip(*(part.result() for part in self._parts), strict=True)]
 
-    def result_or_cancel(self) -> Vectors:
+    def result_or_cancel(self) -> list[Vectors]:
         """Wait as `result` does; an interruption cancels what has not begun."""
         try:
             return self.result()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +28,15 @@ from imgcluster.features.threads import one_thread
 from imgcluster.optional import UnavailablePackage, import_optional
 from imgcluster.types import Vectors
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
 __all__ = [
     "REDUCTIONS",
+    "SMALLEST_GRAPH",
     "Reduced",
     "choose_reduction",
+    "interpolation",
     "principal_components",
     "reduce",
     "searchable",
@@ -48,7 +53,7 @@ _UMAP_NEIGHBORS: Final = 15
 _EXACT_UP_TO: Final = 256
 
 # Fewer images hardly have neighborhoods.
-_SMALLEST_GRAPH: Final = 16
+SMALLEST_GRAPH: Final = 16
 # The graph is built from at most this many images; the others are interpolated between their neighbors among them.
 _GRAPH_SAMPLE: Final = 100_000
 _INTERPOLATED_FROM: Final = 5
@@ -128,7 +133,7 @@ def _graph(vectors: Vectors, seed: int) -> Reduced:
     # Duplicates would be each other's only neighbors.
     first, copies = find_duplicates(vectors)
     distinct = vectors[first] if len(first) < len(vectors) else vectors
-    if len(distinct) < _SMALLEST_GRAPH:
+    if len(distinct) < SMALLEST_GRAPH:
         return Reduced(vectors, "none")
     sample = np.arange(len(distinct))
     if len(distinct) > _GRAPH_SAMPLE:
@@ -144,21 +149,23 @@ def _graph(vectors: Vectors, seed: int) -> Reduced:
     mapped = diffusion_map(connect_components(graph, sampled))
     note = f"diffusion map ({mapped.shape[1]} components) of the {neighbors}-nearest-neighbor graph"
     if len(sample) < len(distinct):
-        mapped = _interpolate(mapped, sampled, projected)
+        mapped = l2_normalize((interpolation(sampled, projected) @ mapped).astype(np.float32))
         note += f" of {len(sample):,} images"
     count_graph = cluster_count_graph(sampled, (distances, indices))
     rows = first[sample[count_graph.rows]]
     return Reduced(mapped[copies], note, dataclasses.replace(count_graph, rows=rows))
 
 
-def _interpolate(mapped: Vectors, sample: Vectors, vectors: Vectors) -> Vectors:
-    """Return `vectors` in the space of `mapped`: the weighted mean of their nearest in `sample`, of length 1."""
-    distances, indices = nearest_neighbors(sample, _INTERPOLATED_FROM, queries=vectors)
+def interpolation(sample: Vectors, vectors: Vectors) -> csr_matrix:
+    """Return each of `vectors` as a weighted mean of the nearest in `sample`, ``float64 (n, sample)``, sparse."""
+    from scipy.sparse import csr_matrix
+
+    count = min(_INTERPOLATED_FROM, len(sample))
+    distances, indices = nearest_neighbors(sample, count, queries=vectors)
     weights = 1 / np.maximum(distances, 1e-6 * max(float(distances.mean()), 1e-12))
-    placed = np.zeros((len(vectors), mapped.shape[1]))
-    for column in range(_INTERPOLATED_FROM):
-        placed += weights[:, column, None] * mapped[indices[:, column]]
-    return l2_normalize(placed.astype(np.float32))
+    weights /= weights.sum(axis=1, keepdims=True)
+    rows = np.repeat(np.arange(len(vectors)), count)
+    return csr_matrix((weights.ravel(), (rows, indices.ravel())), shape=(len(vectors), len(sample)))
 
 
 def searchable(vectors: Vectors, queries: int, order: npt.NDArray[np.int64], *, seed: int) -> Vectors:

@@ -36,7 +36,7 @@ class Cluster:
         medoid: Row of its medoid in `Images`.
         nearest: The nearest other clusters, with their distances.
         representatives: Rows of typical images in `Images`.
-        suggested_name: A word that most of its images are similar to; "" without one.
+        suggested_name: A word for what most of its images show; "" without one.
     """
 
     number: int

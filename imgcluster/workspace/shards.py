@@ -23,7 +23,7 @@ import numpy.typing as npt
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path, remove, remove_temporary_files
 from imgcluster.fileio.path_text import absolute_path, join
-from imgcluster.types import NO_EXIF, Exif
+from imgcluster.types import NO_EXIF, TOP_CLASSES, ClassScores, Exif
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,7 +59,7 @@ _NAME: Final = re.compile(r"shard-[0-9]{6,}\.parquet")
 _IDENTITY_KEY: Final = b"imgcluster.encoder"
 _STATISTICS: Final = ("brightness", "colour", "contrast", "sharpness")
 _EXIF: Final = ("captured", "camera", "orientation")
-_UNCOMPRESSED: Final = {"embedding.list.element": "none", "thumbnail": "none"}
+_SCORES: Final = ("classes", "probabilities")
 _COMPANION: Final = "companion"
 _TEXTS: Final = ("path", "root", "source", "captured", "camera", _COMPANION)
 
@@ -86,6 +86,7 @@ class Row:
         thumbnail: A JPEG of the image's square; empty if an older version embedded it.
         companion: The name of the picture's second file, in the same folder: a camera raw file and a JPEG are one
             picture; "" if there is none.
+        scores: The k most probable classes, arrays of shape ``(k,)``; None for an encoder or an older version without.
     """
 
     path: str
@@ -104,6 +105,7 @@ class Row:
     exif: Exif = NO_EXIF
     thumbnail: bytes = b""
     companion: str = ""
+    scores: ClassScores | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class Embeddings:
         content_order: The rows sorted by the digests of the files, ``int64 (n,)``; it does not depend on file names.
         digests: The digests of the files.
         companions: The absolute path, as text, of the second file of each image; "" if there is none.
+        scores: The most probable classes; None if no image has them.
     """
 
     locations: list[str]
@@ -133,6 +136,7 @@ class Embeddings:
     content_order: npt.NDArray[np.int64]
     digests: list[bytes] = field(default_factory=list)
     companions: list[str] = field(default_factory=list)
+    scores: ClassScores | None = None
 
     @property
     def files(self) -> frozenset[str]:
@@ -263,11 +267,12 @@ def load(folder: Path, identity: str) -> Embeddings:
     sizes = np.zeros((len(newest), 2), dtype=np.int32)
     statistics = np.full((len(newest), len(_STATISTICS)), np.nan, dtype=np.float32)
     exif = [NO_EXIF] * len(newest)
+    scores: ClassScores | None = None
     for shard, target in zip(shards, targets, strict=True):
         present = set(_schema(shard).names)
         measured = [name for name in _STATISTICS if name in present]
-        described = _EXIF if set(_EXIF) <= present else ()
-        table = _read(shard, ["width", "height", *measured, *described, "embedding"])
+        further = [name for names in (_EXIF, _SCORES) if set(names) <= present for name in names]
+        table = _read(shard, ["width", "height", *measured, *further, "embedding"])
         column = table.column("embedding").combine_chunks()
         values = column.flatten().to_numpy(zero_copy_only=False).reshape(len(table), -1)
         if vectors is None:
@@ -281,6 +286,11 @@ def load(folder: Path, identity: str) -> Embeddings:
         for position, value in zip(target.tolist(), _exif_of(table), strict=True):
             if position >= 0:
                 exif[position] = value
+        if set(_SCORES) <= present:
+            scores = scores or _no_scores(len(newest))
+            stored = _scores_of(table)
+            scores.classes[target[used]] = stored.classes[used]
+            scores.probabilities[target[used]] = stored.probabilities[used]
     if vectors is None:
         vectors = np.empty((0, 0), dtype=np.float32)
     total = sum(_row_hash(location, digest, companion) for location, (_, _, digest, _, companion) in newest)
@@ -297,6 +307,7 @@ def load(folder: Path, identity: str) -> Embeddings:
         content_order=np.array(sorted(range(len(digests)), key=digests.__getitem__), dtype=np.int64),
         digests=digests,
         companions=[companion for _, (_, _, _, _, companion) in newest],
+        scores=scores,
     )
 
 
@@ -357,8 +368,6 @@ class ShardWriter:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        vectors = np.stack([row.embedding for row in rows]).astype(np.float32, copy=False)
-        size = vectors.shape[1]
         fields: dict[str, tuple[Any, Any]] = {
             "path": (pa.string(), [row.path for row in rows]),
             "root": (pa.string(), [row.root for row in rows]),
@@ -381,26 +390,39 @@ class ShardWriter:
             _COMPANION: (pa.string(), [row.companion or None for row in rows]),
         }
         arrays = [pa.array(values, type=kind) for kind, values in (fields | known).values()]
-        arrays.append(pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), size))
+        lists: dict[str, npt.NDArray[Any]] = {}
+        if any(row.scores for row in rows):
+            scores = [row.scores or _no_scores() for row in rows]
+            lists["classes"] = np.stack([entry.classes for entry in scores])
+            lists["probabilities"] = np.stack([entry.probabilities for entry in scores])
+        lists["embedding"] = np.stack([row.embedding for row in rows]).astype(np.float32, copy=False)
+        vectors = [_list_array(values) for values in lists.values()]
         schema = pa.schema(
             [pa.field(name, kind, nullable=False) for name, (kind, _) in fields.items()]
             + [pa.field(name, kind) for name, (kind, _) in known.items()]
-            + [pa.field("embedding", pa.list_(pa.float32(), size), nullable=False)],
+            + [pa.field(name, entry.type, nullable=False) for name, entry in zip(lists, vectors, strict=True)],
             metadata={_IDENTITY_KEY: self._identity.encode()},
         )
         path = self._folder / f"shard-{self._next:06d}.parquet"
         with atomic_path(path) as temporary:
             # Float vectors and JPEG hardly compress; the other columns do, and are read more often.
             pq.write_table(
-                pa.Table.from_arrays(arrays, schema=schema),
+                pa.Table.from_arrays(arrays + vectors, schema=schema),
                 temporary,
                 compression=dict.fromkeys(fields | known, "zstd")
-                | {"embedding.list.element": "none", "thumbnail": "none"},
+                | dict.fromkeys(("thumbnail", *(f"{name}.list.element" for name in lists)), "none"),
                 use_dictionary=["root", "source", "camera"],
                 write_statistics=False,
             )
         self._next += 1
         self._written = time.monotonic()
+
+
+def _list_array(values: npt.NDArray[Any]) -> Any:
+    """Return an array ``(n, k)`` as n lists of a fixed size."""
+    import pyarrow as pa
+
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
 
 
 def rows_of(table: pa.Table) -> list[Row]:
@@ -412,11 +434,22 @@ def rows_of(table: pa.Table) -> list[Row]:
     unknown = [math.nan] * len(table)
     statistics = [table.column(name).to_pylist() if name in table.column_names else unknown for name in _STATISTICS]
     sources = table.column("source" if "source" in table.column_names else "root").to_pylist()
+    scores: list[ClassScores | None] = [None] * len(table)
+    if set(_SCORES) <= set(table.column_names):
+        stored = _scores_of(table)
+        scores = [ClassScores(*entry) for entry in zip(stored.classes, stored.probabilities, strict=True)]
     companions = _companions_of(table) if _COMPANION in table.column_names else [""] * len(table)
-    facts = zip(
-        *columns, vectors, *statistics, sources, _exif_of(table), _thumbnails_of(table), companions, strict=True
-    )
-    return [Row(*values) for values in facts]
+    further = (sources, _exif_of(table), _thumbnails_of(table), companions, scores)
+    return [Row(*values) for values in zip(*columns, vectors, *statistics, *further, strict=True)]
+
+
+def _scores_of(table: pa.Table) -> ClassScores:
+    lists = (table.column(name).combine_chunks().flatten().to_numpy() for name in _SCORES)
+    return ClassScores(*(values.reshape(-1, TOP_CLASSES) for values in lists))
+
+
+def _no_scores(*shape: int) -> ClassScores:
+    return ClassScores(np.zeros((*shape, TOP_CLASSES), np.int16), np.zeros((*shape, TOP_CLASSES), np.float32))
 
 
 def _thumbnails_of(table: pa.Table) -> list[bytes]:
@@ -474,6 +507,11 @@ def _read(shard: Path, columns: list[str] | None) -> pa.Table:
             raise TypeError(f"its column {wrong[0].name} is of type {wrong[0].type}")
         if "embedding" in table.column_names and not pa.types.is_fixed_size_list(table.schema.field("embedding").type):
             raise TypeError(f"its embeddings are of type {table.schema.field('embedding').type}")
+        for name, kind in zip(_SCORES, (pa.int16(), pa.float32()), strict=True):
+            if name in table.column_names:
+                column = table.column(name).combine_chunks()
+                if column.type != pa.list_(kind, TOP_CLASSES) or column.null_count or column.flatten().null_count:
+                    raise TypeError(f"its column {name} is of type {column.type}, or incomplete")
         return table
     # Arrow raises arbitrary exceptions for damaged files; only errors of the operating system have an errno.
     except Exception as error:

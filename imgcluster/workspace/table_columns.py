@@ -39,7 +39,7 @@ class ClusterRow:
         silhouette: The mean in [−1, 1]; None if undefined.
         stability: The bootstrap Jaccard stability in [0, 1]; None if undefined.
         mean_confidence: The mean confidence of the members, in [0, 1].
-        suggested_name: A word that most of its images are similar to; "" for none.
+        suggested_name: A word for what most of its images show; "" for none.
         name: The name given by the user; "" for none.
     """
 

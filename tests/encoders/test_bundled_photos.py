@@ -78,13 +78,18 @@ def test_class_scores_are_those_of_imagenet(name: str, precision: str) -> None:
     assert scores.argmax(axis=1).tolist() == [842, 610, 774]
     assert scores.min() < 0  # logits
     assert encoder.class_scores(pixels[:0]).shape == (0, 1000)
-    assert encoder.encode(pixels).shape == (3, VALUES[name])
+    vectors, found = encoder.encode_with_classes(pixels)
+    np.testing.assert_array_equal(vectors, encoder.encode(pixels))
+    assert vectors.shape == (3, VALUES[name])
+    assert found is not None
+    assert found.classes[:, 0].tolist() == [842, 610, 774]
 
 
 def test_an_encoder_without_classes_says_so() -> None:
     encoder = Encoder("mnist", device="cpu")
     with pytest.raises(UsageError, match="mnist.*photos"):
         encoder.class_scores(np.zeros((1, 28, 28, 1), dtype=np.uint8))
+    assert encoder.encode_with_classes(np.zeros((1, 28, 28, 1), dtype=np.uint8))[1] is None
 
 
 def test_photos_is_int8_only_where_the_processor_has_dot_products(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 import tempfile
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgcluster.errors import WorkspaceError
+from imgcluster.types import TOP_CLASSES, ClassScores
 from imgcluster.workspace.index import Index
 from imgcluster.workspace.shards import (
     DIGEST_BYTES,
@@ -352,3 +354,48 @@ class TestDamage:
                 except Exception as error:
                     unexpected.append(f"byte {position} of {len(good)}: {type(error).__name__}: {error}")
         assert unexpected == []
+
+
+class TestClassScores:
+    @staticmethod
+    def row(path: str, content: int) -> Row:
+        scores = ClassScores(
+            np.arange(content, content + TOP_CLASSES, dtype=np.int16),
+            np.linspace(0.5, 0, TOP_CLASSES, dtype=np.float32),
+        )
+        return dataclasses.replace(make_row(path, content=content), scores=scores)
+
+    def test_they_are_read_back(self, tmp_path: Path) -> None:
+        write(tmp_path, [self.row("b", 2), self.row("a", 1)])
+        scores = load(tmp_path, ENCODER).scores
+        assert scores is not None
+        assert scores.classes[:, 0].tolist() == [1, 2]
+        np.testing.assert_array_equal(scores.probabilities[1], np.linspace(0.5, 0, TOP_CLASSES, dtype=np.float32))
+
+    def test_images_without_them_have_the_probability_0(self, tmp_path: Path) -> None:
+        write(tmp_path, [make_row("a", content=1)])
+        assert load(tmp_path, ENCODER).scores is None
+        write(tmp_path, [self.row("b", 2), make_row("c", content=3)])
+        rows = [row for shard in all_shards(tmp_path) for row in rows_of(read_rows(shard))]
+        assert rows[0].scores is None
+        write(tmp_path / "new", rows)
+        for folder in (tmp_path, tmp_path / "new"):
+            scores = load(folder, ENCODER).scores
+            assert scores is not None
+            assert scores.probabilities.any(axis=1).tolist() == [False, True, False]
+            assert scores.classes[1].tolist() == list(range(2, 2 + TOP_CLASSES))
+
+    @pytest.mark.parametrize("fault", ["size", "type", "null"])
+    def test_a_damaged_column_is_reported(self, tmp_path: Path, fault: str) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        write(tmp_path, [self.row("a", 1)])
+        (shard,) = all_shards(tmp_path)
+        table = pq.read_table(shard, partitioning=None)
+        kind = pa.list_(pa.float64() if fault == "type" else pa.int16(), 2 if fault == "size" else TOP_CLASSES)
+        values = None if fault == "null" else [1] * kind.list_size
+        column = table.column_names.index("classes")
+        pq.write_table(table.set_column(column, "classes", pa.array([values], type=kind)), shard)
+        with pytest.raises(WorkspaceError, match="classes"):
+            load(tmp_path, ENCODER)

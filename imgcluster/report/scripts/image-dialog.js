@@ -35,9 +35,9 @@ function imageFacts(index) {
     ["Confidence", number < 0 ? null : formatNumber(images.confidence[index])],
     ["Second-best cluster", second < 0 || !clusters.has(second) ? null : clusterLink(second)],
     ["Your decision", DECISIONS[images.decisions.get(index)] ?? null],
-    ["Set aside", setAside.has(index) ? "in the folder “duplicates”" : null],
     ["Captured", captureTime(index)],
     ["Camera", images.camera === null ? null : data.images.cameras[images.camera[index]]],
+    ["Set aside", setAside.has(index) ? "in the folder “duplicates”" : null],
     ["Path", element("span", { class: "path" }, images.path(index))],
   ]);
 }
