@@ -219,7 +219,9 @@ def _publish(
         )
         # Links and copies leave first: afterwards they would look like the last ones.
         if aside:
-            set_aside(workspace, aside, names, folder_names(before.metrics), on_progress)
+            pairs = zip(embeddings.locations, embeddings.companions, strict=False)
+            seconds = {second: aside[first] for first, second in pairs if second and first in aside}
+            set_aside(workspace, {**aside, **seconds}, names, folder_names(before.metrics), on_progress)
         write_table(workspace.assignments, tables.assignment_columns, tables.assignments())
         write_table(
             workspace.clusters_table,

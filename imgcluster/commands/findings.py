@@ -49,7 +49,7 @@ def read_findings(
         manifest: The manifest.
         on_progress: Called with each step.
     """
-    aside = current_files(read_set_aside(workspace, frozenset(results.locations)))
+    aside = current_files(read_set_aside(workspace))
     set_aside = [row for row, location in enumerate(results.locations) if location in aside]
     rows = {path: row for row, path in enumerate(results.paths) if results.locations[row] not in aside}
     tables = workspace.duplicates_table, workspace.bursts_table

@@ -161,7 +161,7 @@ def update_placement(
         journal = None
     if mode == "none":
         return PlacementResult({}, ())
-    aside = current_files(read_set_aside(workspace, frozenset(locations)))
+    aside = current_files(read_set_aside(workspace))
     files, numbers = with_companions(locations, list(clusters), companions, without=aside)
     target = plan_placement(files, numbers, workspace.clusters, mode, names, folder_name=folder_name, current=journal)
     return _change(workspace, journal, target, "place", on_progress)

@@ -55,7 +55,7 @@ def duplicates_of_plan(
             f"{name} sets images aside, but the originals were moved to {workspace.clusters}; move them back with "
             f"{workspace.command('undo')}, or with --place symlink, then apply the plan again"
         )
-    chosen, present = set(plan.set_aside), current_files(read_set_aside(workspace, frozenset(before.locations)))
+    chosen, present = set(plan.set_aside), current_files(read_set_aside(workspace))
     images = zip(before.paths, before.locations, clusters.tolist(), strict=True)
     return {location: cluster for path, location, cluster in images if path in chosen and location not in present}
 

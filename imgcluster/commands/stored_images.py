@@ -49,7 +49,7 @@ def read_images(workspace: Workspace, manifest: dict[str, Any], on_progress: OnP
     if not embeddings.locations:
         raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
     base = str(manifest["base"]) if "base" in manifest else common_base(list(embeddings.roots))
-    present = frozenset(embeddings.locations)
+    present = embeddings.files
     return StoredImages(
         embeddings=embeddings,
         base=base,
