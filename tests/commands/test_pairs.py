@@ -219,3 +219,21 @@ def test_the_imagefolder_has_both_files(run: Run, photos: Path, tmp_path: Path) 
     found = {path.suffix: path.parent.name for path in (tmp_path / "exported").rglob("*") if "1" in path.stem}
     assert found[".JPG"] == found[".dng"]
     assert imgcluster.load(tmp_path / "out").companions.count(str(photos / "red/img_1.dng")) == 1
+
+
+def test_both_files_are_set_aside_together(run: Run, photos: Path, tmp_path: Path) -> None:
+    run()
+    out, before = tmp_path / "out", files(photos)
+    identity = pages.read(out / "report.html").document["identity"]
+    path = next(name for name, row in assignments(out).items() if row["companion"])
+    plan = {"imgcluster_plan": 1, "clustering": identity, "set_aside": [path]}
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    assert imgcluster.apply(tmp_path / "plan.json", workspace=out).set_aside == 1
+    aside = {file.name: file.read_bytes() for file in (out / "duplicates").rglob("*") if file.is_file()}
+    assert len(aside) == 2
+    assert {Path(name).name: content for name, content in (before.items() - files(photos).items())} == aside
+    run()
+    imgcluster.cluster(workspace=out, k=2)
+    while imgcluster.history(workspace=out).steps:
+        imgcluster.undo(workspace=out)
+    assert files(photos) == before
