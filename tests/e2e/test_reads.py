@@ -62,7 +62,7 @@ def test_cluster_reads_manifest_journal_and_shards_once(
     assert run.returncode == 0, run.stderr
     reads = Counter()
     for path, columns in json.loads(run.stderr):
-        if columns is None or "path" in columns:
+        if columns is None or "embedding" in columns:
             reads[Path(path)] += 1
     # Once to read it, and once to copy it for undo.
     assert reads[workspace / "manifest.json"] == 2
