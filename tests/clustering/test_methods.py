@@ -316,6 +316,7 @@ class TestReproducible:
         )
         assert output_with_threads(program, 8).strip() == "1"
 
+    @pytest.mark.slow
     def test_one_thread_and_two_give_the_same_bytes(self) -> None:
         program = (
             "import hashlib, numpy as np\n"

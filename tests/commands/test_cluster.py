@@ -314,6 +314,7 @@ def test_sixty_photographs_give_several_clusters(tmp_path: Path) -> None:
     assert summary.cluster.noise < 30
 
 
+@pytest.mark.slow
 def test_the_900_photographs(data: Path, tmp_path: Path) -> None:
     """The default path, scored; docs/figures.md has the figures."""
     imgcluster.run([data / "photos"], workspace=tmp_path, k=10, place="none")

@@ -103,6 +103,7 @@ class TestNearest:
         assert distances == pytest.approx(np.sort(apart, axis=1)[:, :wanted], abs=1e-3)
         assert all(len(set(row)) == wanted for row in indices.tolist())
 
+    @pytest.mark.slow
     def test_one_thread_and_more_give_the_same_bytes(self) -> None:
         program = (
             "import hashlib, numpy as np\n"
