@@ -19,6 +19,7 @@ from imgcluster.encoders.classes import top_classes
 from imgcluster.errors import ImgclusterError
 from imgcluster.fileio.path_text import join, relative_path
 from imgcluster.images.find import Finder, FoundFile, Scope, UnreadablePath
+from imgcluster.images.formats import is_raw_name
 from imgcluster.images.load import Content, Loaded, Skipped, Unchanged
 from imgcluster.images.optional_decoders import OptionalDecoder
 from imgcluster.images.pairs import RawFiles
@@ -149,8 +150,11 @@ class EmbedRun:
         """Count the files without opening them, so that progress has a total, and collect the camera raw files."""
         count = 0
         for count, entry in enumerate(itertools.chain(finder.find(sizes=False), self._moved.values()), start=1):
-            if isinstance(entry, FoundFile):
-                self._raws.add(entry)
+            if isinstance(entry, FoundFile) and is_raw_name(entry.path):
+                # A JPEG takes its raw file before the search, which has the sizes, comes to it.
+                with contextlib.suppress(OSError):
+                    facts = os.stat(entry.file)
+                    self._raws.add(dataclasses.replace(entry, size=facts.st_size, mtime_ns=facts.st_mtime_ns))
             if count % _FILES_PER_STEP == 0:
                 on_progress(Progress("find", count))
         return count
@@ -185,10 +189,7 @@ class EmbedRun:
             return file
         first, second = file, raw
         if self._index.find(raw.location) is not None and self._index.find(file.location) is None:
-            # The survey did not ask for sizes.
-            facts = os.stat(raw.file)
-            first = dataclasses.replace(raw, size=facts.st_size, mtime_ns=facts.st_mtime_ns)
-            second = file
+            first, second = raw, file
         self._companions[first.location] = second
         return first
 

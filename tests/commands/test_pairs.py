@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import imgcluster
 import pages
 from imgcluster.fileio.csv_tables import read_table
-from imgcluster.images import optional_decoders
+from imgcluster.images import decode, optional_decoders
+from imgcluster.images.exif import Header
+from imgcluster.types import NO_EXIF
 from imgcluster.workspace.folder import Workspace
 from pictures import encoded, flat
 from raw_files import dng
@@ -201,6 +204,20 @@ def test_a_raw_file_of_a_damaged_jpeg_counts_by_itself(run: Run, photos: Path, t
     (photos / "red/IMG_1.JPG").write_bytes(b"\xff\xd8\xff damaged")
     run(k=3)
     counts_add_up(tmp_path / "out", 12, 2)
+
+
+def test_a_raw_file_of_a_damaged_jpeg_is_embedded_once(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = Image.new("RGB", (24, 16), (90, 30, 30))
+    monkeypatch.setattr(optional_decoders, "can_decode", lambda kind: True)
+    monkeypatch.setattr(decode, "read_raw", lambda *_: (picture, Header(24, 16, NO_EXIF)))
+    # The damaged JPEG is found first: its name comes before that of the raw file.
+    (photos / "a.JPG").write_bytes(encoded(flat((1, 2, 3)), "JPEG")[:50])
+    (photos / "a.dng").write_bytes(RAW_BYTES)
+    first = run().embed
+    # From now on the picture is that of the raw file, with the damaged JPEG as its second file.
+    again = run().embed
+    assert (first.new, first.skipped) == (14, 1)
+    assert (again.new, again.changed, again.unchanged, again.skipped) == (0, 0, 14, 0)
 
 
 def test_only_one_raw_file_and_one_jpeg_of_a_folder_are_a_pair(run: Run, photos: Path, tmp_path: Path) -> None:
