@@ -43,8 +43,8 @@ def assign_new(neighborhood: Neighborhood, labels: Labels, new: npt.NDArray[np.b
         A layer of the new images alone, in the order of their rows.
     """
     rows = np.flatnonzero(new)
-    asked = new[neighborhood.rows]
-    known = np.where(asked, -1, labels[neighborhood.rows])
+    is_new = new[neighborhood.rows]
+    known = np.where(is_new, -1, labels[neighborhood.rows])
     layer = Layer(np.full(len(new), -1), np.zeros(len(new), np.float32), np.full(len(new), -1))
     if len(rows) and (known >= 0).any():
         # Numbers have gaps where clusters were merged or removed; these have no centroid.
@@ -52,8 +52,8 @@ def assign_new(neighborhood: Neighborhood, labels: Labels, new: npt.NDArray[np.b
         compact = np.where(known >= 0, np.searchsorted(numbers[:-1], known), -1)
         positions = neighborhood.positions
         nearest = nearest_centroid(positions, centroids(positions, compact, len(numbers) - 1))
-        outside = _unlike_all(neighborhood, asked) | _like_unclustered(neighborhood, known, asked)
-        compact = np.where(asked, np.where(outside, -1, nearest), compact)
+        outside = _unlike_all(neighborhood, is_new) | _like_unclustered(neighborhood, known, is_new)
+        compact = np.where(is_new, np.where(outside, -1, nearest), compact)
         margin, seconds = margins(positions, compact)
         layer.labels[neighborhood.rows] = numbers[compact]
         layer.confidence[neighborhood.rows] = np.where(compact < 0, 0, _calibrated(margin))

@@ -72,11 +72,11 @@ def compare_clusterings(before: Labels, after: Labels, removed: Mapping[int, int
         sources, targets = incoming.get(number, {}), outgoing.get(number, {})
         gone = removed.get(number, 0)
         size_before, size = sum(targets.values()) + gone, sum(sources.values())
-        pieces = [piece for piece, parent in parents.items() if parent == number]
+        parts = [part for part, parent in parents.items() if parent == number]
         joined = [part for part, child in children.items() if child == number]
         if number not in children:
             change: Change = "merged" if len(joined) > 1 else "new"
-        elif len(pieces) > 1:
+        elif len(parts) > 1:
             change = "split"
         elif number not in parents:
             change = "merged" if children[number] is not None else "removed"

@@ -150,8 +150,8 @@ def _near_copies(
     on_progress(Progress("neighbors", 0))
     pairs = _candidates(signatures.gray, vectors[rows])
 
-    def compare(wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        return agreement(signatures, wanted, step=lambda done: on_progress(Progress("pairs", done, len(wanted))))
+    def compare(pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        return agreement(signatures, pairs, step=lambda done: on_progress(Progress("pairs", done, len(pairs))))
 
     # Threads of the numeric libraries are slower on matrices as small as these.
     with one_thread():

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from imgcluster._version import versions
 from imgcluster.commands.embed_run import EmbedRun
-from imgcluster.commands.replace_results import current_files, read_placement, read_set_aside, return_interrupted_move
+from imgcluster.commands.replace_results import moved_files, read_placement, return_interrupted_move
 from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.encoders import Encoder
@@ -150,7 +150,7 @@ def embed(
             batch_size=chosen.batch_size,
             base=update.base,
             begin=update.begin,
-            moved=_moved_files(current_files(journal, read_set_aside(workspace)) if moved is None else moved, manifest),
+            moved=_moved_files(moved_files(workspace, journal) if moved is None else moved, manifest),
         )
         try:
             with quiet_decoders():

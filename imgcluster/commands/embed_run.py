@@ -10,7 +10,7 @@ import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -197,7 +197,7 @@ class EmbedRun:
         if isinstance(content, Loaded):
             known = self._index.row_with_content(content.digest)
             if known is not None:
-                self._store([(stored, self._located(known, file, stored))])
+                self._store([(stored, dataclasses.replace(known, **self._file_facts(file, stored)))])
                 if stored is None:
                     self.reused.append(content.digest)
                 return
@@ -246,11 +246,7 @@ class EmbedRun:
                 continue
             image = loaded.image
             row = Row(
-                path=relative_path(file.location, self._base),
-                root=self._base,
-                source=file.root,
-                size=file.size,
-                mtime_ns=file.mtime_ns,
+                **self._file_facts(file, stored),
                 digest=loaded.digest,
                 width=image.width,
                 height=image.height,
@@ -261,7 +257,6 @@ class EmbedRun:
                 sharpness=image.sharpness,
                 exif=image.exif,
                 thumbnail=image.thumbnail,
-                companion=self._companion(file, stored),
                 scores=ClassScores(scores.classes[position], scores.probabilities[position]) if scores else None,
             )
             rows.append((stored, row))
@@ -278,16 +273,16 @@ class EmbedRun:
         finally:
             self._model.stop()
 
-    def _located(self, row: Row, file: FoundFile, stored: StoredImage | None) -> Row:
-        return dataclasses.replace(
-            row,
-            path=relative_path(file.location, self._base),
-            root=self._base,
-            source=file.root,
-            size=file.size,
-            mtime_ns=file.mtime_ns,
-            companion=self._companion(file, stored),
-        )
+    def _file_facts(self, file: FoundFile, stored: StoredImage | None) -> dict[str, Any]:
+        """Return what a row says of its file; the rest of it is about the content."""
+        return {
+            "path": relative_path(file.location, self._base),
+            "root": self._base,
+            "source": file.root,
+            "size": file.size,
+            "mtime_ns": file.mtime_ns,
+            "companion": self._companion(file, stored),
+        }
 
     def _store(self, rows: Sequence[tuple[StoredImage | None, Row]]) -> None:
         if not rows:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from imgcluster._version import versions
-from imgcluster.commands.replace_results import current_files, read_placement, return_interrupted_move
+from imgcluster.commands.replace_results import moved_files, read_placement, return_interrupted_move
 from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.commands.vector_files import read_vectors
@@ -120,7 +120,7 @@ def import_vectors(
     with workspace.locked() as manifest:
         manifest = recover(workspace, manifest, on_progress=on_progress)
         journal, _ = return_interrupted_move(workspace, read_placement(workspace))
-        moved = current_files(journal)
+        moved = moved_files(workspace, journal)
         encoder = _encoder_record(source, values.shape[1], "euclidean" if metric == "euclidean" else "cosine")
         _refuse_other_vectors(workspace, manifest, encoder, fresh=fresh)
         kept = {} if fresh else manifest

@@ -16,7 +16,7 @@ from imgcluster.clustering import METHODS
 from imgcluster.clustering.settings import METHOD_OPTIONS
 from imgcluster.commands.findings import groups_of_copies, read_findings
 from imgcluster.commands.projection import projection_of
-from imgcluster.commands.replace_results import current_files, read_set_aside
+from imgcluster.commands.replace_results import moved_files
 from imgcluster.commands.thumbnails import read_tiles
 from imgcluster.errors import WorkspaceError
 from imgcluster.features.normalize import normalize_lengths
@@ -160,7 +160,7 @@ def current_paths(workspace: Workspace, locations: Sequence[str], journal: Journ
         locations: The absolute paths of its images, as texts.
         journal: That of the placed files.
     """
-    moved = current_files(journal, read_set_aside(workspace))
+    moved = moved_files(workspace, journal)
     return [from_text(moved.get(location, location)) for location in locations]
 
 

@@ -30,6 +30,7 @@ from imgcluster.workspace.states import earlier_locations
 
 __all__ = [
     "current_files",
+    "moved_files",
     "read_placement",
     "read_set_aside",
     "restore_placement",
@@ -135,6 +136,11 @@ def current_files(*journals: Journal | None) -> dict[str, str]:
     """Return where the files are that were moved, by their original paths; both are absolute paths as texts."""
     moved = [journal for journal in journals if journal is not None and journal.mode == "move"]
     return {entry.source: entry.target for journal in moved for entry in journal.entries}
+
+
+def moved_files(workspace: Workspace, journal: Journal | None) -> dict[str, str]:
+    """Return `current_files` of the placed files, whose journal is given, and of those that are set aside."""
+    return current_files(journal, read_set_aside(workspace))
 
 
 def update_placement(

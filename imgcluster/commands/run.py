@@ -16,7 +16,7 @@ from imgcluster.commands.assign import assign
 from imgcluster.commands.cluster import ClusterSummary, cluster, resolve
 from imgcluster.commands.embed import EmbedSummary, embed, refuse_own_output
 from imgcluster.commands.naming import NO_VOCABULARY
-from imgcluster.commands.replace_results import current_files, read_placement, read_set_aside, return_interrupted_move
+from imgcluster.commands.replace_results import moved_files, read_placement, return_interrupted_move
 from imgcluster.commands.text import require_text
 from imgcluster.errors import ImgclusterError, WorkspaceError
 from imgcluster.fileio.path_text import to_text
@@ -137,7 +137,7 @@ def _rehearsal(
             if first:
                 # Where the images lie now `embed` would not find them.
                 raise WorkspaceError(f"{first} To see what comes then: {real.command('undo')}")
-            moved = current_files(journal, read_set_aside(real))
+            moved = moved_files(real, journal)
             with copy.locked():
                 pass
             clustering = (real.metrics, real.assignments, real.clusters_table, real.decisions, real.known_clusters)

@@ -83,8 +83,8 @@ def group_around_best(
     """
     scores: dict[tuple[int, int], float] = {}
 
-    def score(wanted: list[tuple[int, int]]) -> None:
-        new = [pair for pair in dict.fromkeys(wanted) if pair not in scores]
+    def score(requested: list[tuple[int, int]]) -> None:
+        new = [pair for pair in dict.fromkeys(requested) if pair not in scores]
         if new:
             scores.update(zip(new, compare(np.array(new, np.int64)).tolist(), strict=True))
 

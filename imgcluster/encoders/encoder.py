@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.encoders.classes import IMAGENET_CLASSES, top_classes
+from imgcluster.encoders.classes import IMAGENET_CLASSES
 from imgcluster.encoders.devices import Disagreement, new_run_options, open_session
 from imgcluster.encoders.hub_source import hub_name, hub_source
 from imgcluster.encoders.metadata import EncoderInfo
@@ -46,7 +46,7 @@ from imgcluster.errors import EncoderError, UsageError, one_line
 from imgcluster.machine import processors
 from imgcluster.options import EncoderOptions, check_precision
 from imgcluster.progress import OnProgress, ignore_progress
-from imgcluster.types import ClassScores, Pixels, Pooling, Precision, ResizeRule, Vectors
+from imgcluster.types import Pixels, Pooling, Precision, ResizeRule, Vectors
 
 __all__ = ["CLASS_SCORES", "Encoder", "describe"]
 
@@ -153,16 +153,6 @@ class Encoder:
             EncoderError: The encoder fails, or there is no memory even for one image.
         """
         return self.start(images).result_or_cancel()[0]
-
-    def encode_with_classes(self, images: Pixels) -> tuple[npt.NDArray[np.float32], ClassScores | None]:
-        """Return the embeddings, as `encode` does, and the most probable classes of ImageNet if the encoder has them.
-
-        Raises:
-            UsageError: As in `encode`.
-            EncoderError: As in `encode`.
-        """
-        vectors, *scores = self.start(images, classes=True).result_or_cancel()
-        return vectors, top_classes(scores[0]) if scores else None
 
     def start(self, images: Pixels, *, classes: bool = False) -> Started:
         """Start to embed images, as `encode` does, which waits for the result.

@@ -97,9 +97,9 @@ def find_neighborhood(
     located = requested.copy()
     located[others] = True
     rows = order[located[order]]
-    asked = np.flatnonzero(requested[rows])
+    chosen = np.flatnonzero(requested[rows])
     sampled = ~requested[rows]
-    sampled[asked[evenly_spaced(len(asked), min(len(asked), _SAMPLE))]] = True
+    sampled[chosen[evenly_spaced(len(chosen), min(len(chosen), _SAMPLE))]] = True
     return _located(vectors[rows], rows, sampled, seed)
 
 

@@ -96,9 +96,9 @@ def change_placement(
     folder = from_text(current.folder)
     entries = one_per_source(current.entries)
     placed = {entry.source: from_text(entry.target) for entry in entries if os.path.lexists(from_text(entry.target))}
-    wanted = {entry.source: from_text(entry.target) for entry in target.entries}
-    leaving = [entry for entry in entries if entry.source not in wanted and entry.source in placed]
-    moves = {source: new for source, new in wanted.items() if source in placed and placed[source] != new}
+    planned = {entry.source: from_text(entry.target) for entry in target.entries}
+    leaving = [entry for entry in entries if entry.source not in planned and entry.source in placed]
+    moves = {source: new for source, new in planned.items() if source in placed and placed[source] != new}
     linked = {source for source in moves if is_linked_original(from_text(source), placed[source], folder)}
     for source in linked:
         _LOG.warning("%s was not moved: its original path is a link to it", placed[source])

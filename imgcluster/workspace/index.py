@@ -95,16 +95,7 @@ class Index:
 
     def find(self, location: str) -> StoredImage | None:
         """Return the stored image of the file at `location`; None if there is none."""
-        key = np.uint64(_key(location))
-        end = int(np.searchsorted(self._sorted, key, side="right"))
-        if end == 0 or self._sorted[end - 1] != key:
-            return None
-        position = int(self._order[end - 1])
-        if not self._current[position]:
-            return None
-        return StoredImage(
-            position, int(self._sizes[position]), int(self._times[position]), self._digests[position].tobytes()
-        )
+        return self.find_all([location])[0]
 
     def companion(self, image: StoredImage) -> str:
         """Return the name of the second file of a stored image; "" if there is none."""

@@ -311,7 +311,7 @@ def load(folder: Path, identity: str) -> Embeddings:
     )
 
 
-def thumbnails(folder: Path, identity: str, wanted: Collection[str]) -> dict[str, bytes]:
+def thumbnails(folder: Path, identity: str, requested: Collection[str]) -> dict[str, bytes]:
     """Return the thumbnails of the images at these locations, as far as there are any.
 
     Raises:
@@ -323,7 +323,7 @@ def thumbnails(folder: Path, identity: str, wanted: Collection[str]) -> dict[str
             continue
         table = _read(shard, ["root", "path"])
         paths = map(absolute_path, table.column("root").to_pylist(), table.column("path").to_pylist())
-        rows = [(row, location) for row, location in enumerate(paths) if location in wanted]
+        rows = [(row, location) for row, location in enumerate(paths) if location in requested]
         if rows:
             chosen = _read(shard, ["thumbnail"]).take([row for row, _ in rows])
             found |= zip((location for _, location in rows), _thumbnails_of(chosen), strict=True)

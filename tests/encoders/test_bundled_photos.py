@@ -16,6 +16,7 @@ import imgcluster
 from imgcluster import Encoder, EncoderError, UsageError
 from imgcluster.cli.app import app
 from imgcluster.encoders import precision as precision_module
+from imgcluster.encoders.classes import top_classes
 from imgcluster.encoders.precision import cosines, has_int8_dot_products, reference_images
 from imgcluster.encoders.registry import bundled_encoders, bundled_folder
 from imgcluster.images.decode import decode
@@ -78,10 +79,10 @@ def test_class_scores_are_those_of_imagenet(name: str, precision: str) -> None:
     assert scores.argmax(axis=1).tolist() == [842, 610, 774]
     assert scores.min() < 0  # logits
     assert encoder.class_scores(pixels[:0]).shape == (0, 1000)
-    vectors, found = encoder.encode_with_classes(pixels)
+    vectors, further = encoder.start(pixels, classes=True).result()
+    found = top_classes(further)
     np.testing.assert_array_equal(vectors, encoder.encode(pixels))
     assert vectors.shape == (3, VALUES[name])
-    assert found is not None
     assert found.classes[:, 0].tolist() == [842, 610, 774]
 
 
@@ -89,7 +90,7 @@ def test_an_encoder_without_classes_says_so() -> None:
     encoder = Encoder("mnist", device="cpu")
     with pytest.raises(UsageError, match="mnist.*photos"):
         encoder.class_scores(np.zeros((1, 28, 28, 1), dtype=np.uint8))
-    assert encoder.encode_with_classes(np.zeros((1, 28, 28, 1), dtype=np.uint8))[1] is None
+    assert len(encoder.start(np.zeros((1, 28, 28, 1), dtype=np.uint8), classes=True).result()) == 1
 
 
 def test_photos_is_int8_only_where_the_processor_has_dot_products(monkeypatch: pytest.MonkeyPatch) -> None:
