@@ -27,7 +27,8 @@ from imgcluster.images.readers import ReaderSettings, Request, read_files
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.types import ClassScores, Pixels
 from imgcluster.workspace.index import Index, StoredImage
-from imgcluster.workspace.shards import Row, ShardWriter
+from imgcluster.workspace.shard_file import Row
+from imgcluster.workspace.shards import ShardWriter
 
 __all__ = ["EmbedRun"]
 

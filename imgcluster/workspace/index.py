@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from imgcluster.fileio.path_text import absolute_path
 from imgcluster.workspace import shards as shard_files
-from imgcluster.workspace.shards import DIGEST_BYTES, Row, ShardWriter
+from imgcluster.workspace.shard_file import DIGEST_BYTES, Row, read_keys, read_pairs, read_rows, rows_of
+from imgcluster.workspace.shards import ShardWriter
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,12 +65,12 @@ class Index:
         self.first_files: dict[str, str] = {}
         self._has_new_companion = False
         for shard in self._shards:
-            table = shard_files.read_keys(shard)
+            table = read_keys(shard)
             keys.append(_keys(_locations(table)))
             sizes.append(table.column("size").to_numpy())
             times.append(table.column("mtime_ns").to_numpy())
             digests.append(np.array(table.column("digest").to_pylist(), dtype=f"V{DIGEST_BYTES}"))
-            for row, (first, second) in shard_files.read_pairs(shard).items():
+            for row, (first, second) in read_pairs(shard).items():
                 self._companions[self._starts[-1] + row] = second.rpartition("/")[2]
                 self.first_files[second] = first
             self._starts.append(self._starts[-1] + len(table))
@@ -150,13 +151,13 @@ class Index:
             if self._digests[position].tobytes() == digest:
                 number = int(np.searchsorted(self._starts, position, side="right")) - 1
                 table = self._shard_rows(number).slice(position - self._starts[number], 1)
-                return shard_files.rows_of(table)[0]
+                return rows_of(table)[0]
         return None
 
     def _shard_rows(self, number: int) -> pa.Table:
         # Renamed folders are asked for in nearly the order in which they are stored.
         if self._open is None or self._open[0] != number:
-            self._open = number, shard_files.read_rows(self._shards[number])
+            self._open = number, read_rows(self._shards[number])
         return self._open[1]
 
     def drop_unseen(self, scope: Container[str]) -> list[bytes]:
@@ -168,7 +169,7 @@ class Index:
             if not unseen.any():
                 continue
             rows = np.flatnonzero(unseen)
-            locations = _locations(shard_files.read_keys(shard).take(rows))
+            locations = _locations(read_keys(shard).take(rows))
             for row, location in zip(rows, locations, strict=True):
                 if location in scope:
                     self._current[part.start + row] = False
@@ -190,7 +191,7 @@ class Index:
             start, stop = self._starts[number], self._starts[number + 1]
             rows = np.flatnonzero(self._current[start:stop])
             if rows.size:
-                table = shard_files.read_rows(self._shards[number]).take(rows)
+                table = read_rows(self._shards[number]).take(rows)
                 writer.add(
                     [
                         dataclasses.replace(
@@ -198,7 +199,7 @@ class Index:
                             mtime_ns=int(self._times[start + position]),
                             companion=self._companions.get(start + int(position), ""),
                         )
-                        for position, row in zip(rows, shard_files.rows_of(table), strict=True)
+                        for position, row in zip(rows, rows_of(table), strict=True)
                     ]
                 )
         writer.flush()
