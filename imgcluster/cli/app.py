@@ -21,6 +21,7 @@ from imgcluster.cli import (
     generate,
     history,
     import_vectors,
+    merge,
     outliers,
     reconstruct,
     report,
@@ -48,6 +49,7 @@ app.command("cluster", cls=CommandWithMethods)(cluster.cluster_command)
 app.command("assign")(assign.assign_command)
 app.command("run", cls=CommandWithMethods)(run.run_command)
 app.command("import")(import_vectors.import_command)
+app.command("merge")(merge.merge_command)
 app.command("export")(export.export_command)
 app.command("search")(search.search_command)
 app.command("sort")(sort.sort_command)
@@ -66,7 +68,8 @@ encoders_app.command("list")(encoders.encoders_list_command)
 encoders_app.command("info")(encoders.encoders_info_command)
 encoders_app.command("pull")(encoders.encoders_pull_command)
 encoders_app.command("remove")(encoders.encoders_remove_command)
-encoders_app.command("export")(encoders.encoders_export_command)
+encoders_app.command("merge")(merge.merge_command)
+app.command("export")(encoders.encoders_export_command)
 encoders_app.command("import")(encoders.encoders_import_command)
 app.command("reconstruct")(reconstruct.reconstruct_command)
 app.command("generate")(generate.generate_command)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, cast
 
-from imgcluster.commands.embed_run import EmbedRun
-from imgcluster.commands.embed_update import EmbedSummary, WorkspaceUpdate
+from imgcluster.commands.embed_shard import ShardUpdate
+from imgcluster.commands.embed_update import EmbedRequest, EmbedSummary, WorkspaceUpdate, run_update
 from imgcluster.commands.replace_results import moved_files, read_placement, return_interrupted_move
 from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
@@ -18,14 +16,14 @@ from imgcluster.encoders import Encoder
 from imgcluster.encoders.registry import list_encoders, precision_files
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.fileio.path_text import from_text, join, relative_path, to_text
-from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder, FoundFile
 from imgcluster.images.load import default_workers
-from imgcluster.images.readers import ReaderSettings
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, with_changes
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Precision
 from imgcluster.workspace.folder import MARKER, Workspace
+from imgcluster.workspace.states import interrupted_state
+from imgcluster.workspace.work_shards import WorkShard, work_shards
 
 __all__ = ["EmbedSummary", "embed", "refuse_own_output"]
 
@@ -36,6 +34,7 @@ def embed(
     workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
     files: Sequence[str | os.PathLike[str]] = (),
     options: EmbedOptions | None = None,
+    shard: str | None = None,
     moved: Mapping[str, str] | None = None,
     on_progress: OnProgress = ignore_progress,
     **changes: Any,
@@ -52,6 +51,8 @@ def embed(
         workspace: The workspace folder; it is created if it is missing.
         files: Further files; missing ones are skipped.
         options: See `EmbedOptions`.
+        shard: I/N to embed only the files of shard I (0 to N−1), while other processes embed the other shards in the
+            same workspace. A complete shard is skipped. `finish_shards` or the next `cluster` joins all N.
         moved: Where the files are that ``--place move`` moved, by their original paths, as absolute texts; by default
             as the workspace records.
         on_progress: Called with each step.
@@ -66,6 +67,7 @@ def embed(
     """
     watch = Stopwatch()
     chosen = with_changes(options or EmbedOptions(), changes)
+    part = None if shard is None else WorkShard.parse(shard)
     paths = [paths] if isinstance(paths, str | os.PathLike) else paths
     if not paths and not files:
         raise UsageError("no images to embed: give folders or files, or a list with --files-from")
@@ -77,53 +79,59 @@ def embed(
         chosen.encoder,
         device=chosen.device,
         options=chosen.encoder_options,
-        precision=chosen.precision if chosen.fresh else _precision(chosen, workspace),
+        precision=chosen.precision if chosen.fresh else _precision(chosen, _present_manifest(workspace)),
         on_progress=on_progress,
     )
     watch.lap("encoder")
-    workers = chosen.workers or default_workers()
-    settings = ReaderSettings(workers=workers, memory=chosen.memory_bytes, seconds=chosen.read_timeout)
+    request = EmbedRequest(
+        workspace=workspace,
+        finder=finder,
+        model=model,
+        options=chosen,
+        paths=requested,
+        listed=len(files),
+        files_digest=_digest(files),
+        workers=chosen.workers or default_workers(),
+    )
+    if part is not None:
+        return _embed_shard(request, part, moved, watch, on_progress)
     with workspace.locked() as manifest:
+        if work_shards(workspace):
+            raise WorkspaceError(
+                f"{workspace.path} has shards that are not joined: first run {workspace.command('embed --finish')}, or "
+                f"delete the folder {workspace.shards}"
+            )
         manifest = recover(workspace, manifest, on_progress=on_progress)
         journal, _ = return_interrupted_move(workspace, read_placement(workspace))
         _refuse_other_encoder(workspace, manifest, model, chosen.fresh)
-        update = WorkspaceUpdate(
-            workspace, manifest, model, finder.roots(), requested, _digest(files), fresh=chosen.fresh
-        )
-        run = EmbedRun(
-            update.index,
-            update.writer,
-            model,
-            batch_size=chosen.batch_size,
-            base=update.base,
-            begin=update.begin,
-            moved=_moved_files(moved_files(workspace, journal) if moved is None else moved, manifest),
-        )
-        try:
-            with quiet_decoders():
-                run.run(finder, settings, on_progress)
-        except BaseException:
-            # Keep the vectors that were computed before the interruption.
-            with contextlib.suppress(OSError):
-                update.writer.flush()
-            raise
-        watch.lap("embed")
-        return update.finish(run, finder.scope(), watch, _record(chosen, workers, len(files)))
+        files_moved = _moved_files(moved_files(workspace, journal) if moved is None else moved, manifest)
+        return run_update(WorkspaceUpdate(request, manifest), request, files_moved, watch, on_progress)
 
 
-def _record(options: EmbedOptions, workers: int, listed: int) -> dict[str, Any]:
-    """Return what the manifest records of the options."""
-    encoder_options = asdict(options.encoder_options)
-    return {
-        "device_asked": options.device,
-        "precision_asked": options.precision,
-        "batch_size": options.batch_size,
-        "workers": workers,
-        "exclude": list(options.exclude),
-        "recursive": options.recursive,
-        "listed": listed,
-        "options": {key: value for key, value in encoder_options.items() if value is not None},
-    }
+def _embed_shard(
+    request: EmbedRequest, part: WorkShard, moved: Mapping[str, str] | None, watch: Stopwatch, on_progress: OnProgress
+) -> EmbedSummary:
+    """Embed one shard; the workspace itself is only read, so that all shards can be embedded at once.
+
+    Raises:
+        WorkspaceError: A step in the workspace was interrupted, which has to be undone first.
+    """
+    workspace = request.workspace
+    workspace.initialize()
+    _refuse_other_encoder(workspace, _present_manifest(workspace), request.model, request.options.fresh)
+    journal, first = return_interrupted_move(workspace, read_placement(workspace), dry_run=True)
+    if first or interrupted_state(workspace):
+        raise WorkspaceError(
+            f"a step was interrupted in {workspace.path}, and shards cannot undo it: first run "
+            f"{workspace.command('undo')}"
+        )
+    found = _moved_files(moved_files(workspace, journal) if moved is None else moved, workspace.manifest)
+    with part.workspace(workspace).locked() as before:
+        update = ShardUpdate(request, part, before)
+        if update.is_complete:
+            return update.completed_before(watch)
+        found = [file for file in found if update.takes(file.location)]
+        return run_update(update, request, found, watch, on_progress)
 
 
 def _moved_files(moved: Mapping[str, str], manifest: dict[str, Any]) -> list[FoundFile]:
@@ -163,9 +171,15 @@ def refuse_own_output(paths: Sequence[str], workspace: Workspace) -> None:
             raise UsageError(f"{path} is inside the workspace {workspace.path}; choose another workspace with -w DIR")
 
 
-def _precision(options: EmbedOptions, workspace: Workspace) -> str:
+def _present_manifest(workspace: Workspace) -> dict[str, Any]:
+    """Return the manifest of the workspace or, where nothing is embedded yet, of a shard."""
+    manifests = (workspace.manifest, *(part.workspace(workspace).manifest for part in work_shards(workspace)))
+    return next((manifest for manifest in manifests if manifest.get("encoder")), {})
+
+
+def _precision(options: EmbedOptions, manifest: dict[str, Any]) -> str:
     """Return the requested precision; instead of ``auto`` that of the workspace, so that it can be continued."""
-    present = workspace.manifest.get("encoder", {})
+    present = manifest.get("encoder", {})
     if options.precision != "auto" or present.get("name") != os.fspath(options.encoder):
         return options.precision
     precision = cast(Precision, present.get("precision") or "fp32")

@@ -208,7 +208,7 @@ class EmbedRun:
                 self._start_batch()
         elif isinstance(content, Skipped):
             if stored is not None:
-                self._index.mark_outdated(stored)
+                self._index.mark_removed(stored, file.location)
             if file.location in self._companions:
                 self._left.append(self._companions.pop(file.location))
             self.skipped.append((file, content.reason))

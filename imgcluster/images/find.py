@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -92,6 +92,7 @@ class Finder:
             several matching patterns the last one counts. They never exclude a path in `paths` or `listed`.
         recursive: Whether subfolders are searched.
         marker: Subfolders that contain a file of this name are skipped (another workspace).
+        takes: Called with each file's absolute path, as text; only those are found for which it returns True.
 
     Raises:
         UsageError: A path does not exist, or a pattern is invalid.
@@ -102,6 +103,7 @@ class Finder:
     exclude: Sequence[str] = ()
     recursive: bool = True
     marker: str | None = None
+    takes: Callable[[str], bool] | None = None
     _excluded: GitIgnoreSpec | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -211,13 +213,16 @@ class _Search:
                     # Only a folder behind a link can contain files that a link or list has yielded before.
                     if self.files and os.path.realpath(entry.path) in self.files:
                         continue
+                    if not self._takes(root, relative):
+                        continue
                     if not self.sizes:
                         yield FoundFile(root, to_text(relative), 0, 0)
                         continue
                     facts = entry.stat()
                     yield FoundFile(root, to_text(relative), facts.st_size, facts.st_mtime_ns)
             except OSError as error:
-                yield UnreadablePath(root, to_text(relative), _reason(error))
+                if self._takes(root, relative):
+                    yield UnreadablePath(root, to_text(relative), _reason(error))
 
     def _entries(self, root: str, path: str, native: str) -> Iterator[os.DirEntry[str] | UnreadablePath]:
         """Return the included entries of one folder, sorted by name; none if it was visited before."""
@@ -243,27 +248,33 @@ class _Search:
         elif os.path.exists(link.native) or has_image_extension(link.path):
             yield from self._file(link.root, link.path, link.native)
 
+    def _takes(self, root: str, path: str) -> bool:
+        return self.finder.takes is None or self.finder.takes(join(root, to_text(path)))
+
     def _file(self, root: str, path: str, native: str) -> Iterator[FoundFile | UnreadablePath]:
         """Yield a file reached by a link or by name, unless the walk has yielded, or will yield, it itself."""
+        entry = self._look_at(root, path, native)
+        if entry is not None and self._takes(root, path):
+            yield entry
+
+    def _look_at(self, root: str, path: str, native: str) -> FoundFile | UnreadablePath | None:
         try:
             facts = os.stat(native)
             if stat.S_ISDIR(facts.st_mode):
-                yield UnreadablePath(root, to_text(path), "a folder, where a file was expected")
-                return
+                return UnreadablePath(root, to_text(path), "a folder, where a file was expected")
             if not stat.S_ISREG(facts.st_mode):
-                return
+                return None
             real = os.path.realpath(native)
             folder, name = os.path.split(real)
             walked = self.folders.get(_identity(folder))
             if real in self.files or (walked is not None and self.finder.includes(name, _below(walked, name))):
-                return
+                return None
         except OSError as error:
             broken = os.path.islink(native) and isinstance(error, FileNotFoundError)
             reason = "a symbolic link to a file that does not exist" if broken else _reason(error)
-            yield UnreadablePath(root, to_text(path), reason)
-            return
+            return UnreadablePath(root, to_text(path), reason)
         self.files.add(real)
-        yield FoundFile(root, to_text(path), facts.st_size, facts.st_mtime_ns)
+        return FoundFile(root, to_text(path), facts.st_size, facts.st_mtime_ns)
 
     def _includes(self, entry: os.DirEntry[str], path: str) -> bool:
         try:

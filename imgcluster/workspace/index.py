@@ -47,19 +47,23 @@ class Index:
         folder: The folder of the shards.
         identity: The encoder's identity.
         fresh: Whether to start with an empty index; `compact` then removes all present shards.
+        below: Older shards of another folder, which are only read.
 
     Attributes:
+        removed: The locations of the dropped images, and of those that are no longer readable.
         first_files: The path of the embedded file by that of the second file, for images with two.
 
     Raises:
         WorkspaceError: A shard is damaged.
     """
 
-    def __init__(self, folder: Path, identity: str, *, fresh: bool = False) -> None:
+    def __init__(self, folder: Path, identity: str, *, fresh: bool = False, below: Sequence[Path] = ()) -> None:
         self._folder = folder
         self._identity = identity
         self._present = shard_files.all_shards(folder)
-        self._shards: list[Path] = [] if fresh else shard_files.list_shards(folder, identity)
+        self._shards: list[Path] = [*below, *([] if fresh else shard_files.list_shards(folder, identity))]
+        self._below = len(below)
+        self.removed: list[str] = []
         keys, sizes, times, digests, self._starts = [], [], [], [], [0]
         self._companions: dict[int, str] = {}
         self.first_files: dict[str, str] = {}
@@ -134,8 +138,13 @@ class Index:
             self._has_new_facts[image.position] = self._has_new_companion = True
 
     def mark_outdated(self, image: StoredImage) -> None:
-        """Record that a stored row is outdated: its file has changed or is no longer readable."""
+        """Record that a stored row is outdated: its file has changed."""
         self._current[image.position] = False
+
+    def mark_removed(self, image: StoredImage, location: str) -> None:
+        """Record that the file at `location` is no longer readable."""
+        self._current[image.position] = False
+        self.removed.append(location)
 
     def row_with_content(self, digest: bytes) -> Row | None:
         """Return a stored row whose file has this digest, whether it is current or not; None if there is none."""
@@ -174,12 +183,17 @@ class Index:
                 if location in scope:
                     self._current[part.start + row] = False
                     dropped.append(self._digests[part.start + row].tobytes())
+                    self.removed.append(location)
         return dropped
 
     @property
     def has_outdated_rows(self) -> bool:
         """Whether the shards contain outdated rows, those of images with another second file included."""
-        return self._has_new_companion or not bool(self._current.all()) or len(self._shards) < len(self._present)
+        return self._has_new_companion or not bool(self._current.all()) or self._has_foreign_shards
+
+    @property
+    def _has_foreign_shards(self) -> bool:
+        return len(self._shards) - self._below < len(self._present)
 
     def compact(self, writer: ShardWriter, archive: Path | None = None) -> None:
         """Rewrite the current rows of shards with outdated ones, then move these shards to `archive`, or remove them.
@@ -189,7 +203,8 @@ class Index:
         outdated = self._shards_to_rewrite()
         for number in outdated:
             start, stop = self._starts[number], self._starts[number + 1]
-            rows = np.flatnonzero(self._current[start:stop])
+            current = self._current[start:stop]
+            rows = np.flatnonzero(current & self._has_new_facts[start:stop] if number < self._below else current)
             if rows.size:
                 table = read_rows(self._shards[number]).take(rows)
                 writer.add(
@@ -204,7 +219,7 @@ class Index:
                 )
         writer.flush()
         foreign = set(self._present) - set(self._shards)
-        replaced = sorted(foreign | {self._shards[number] for number in outdated})
+        replaced = sorted(foreign | {self._shards[number] for number in outdated if number >= self._below})
         shard_files.remove_shards(replaced, archive)
 
     def _shards_to_rewrite(self) -> Sequence[int]:
@@ -213,6 +228,8 @@ class Index:
             start, stop = self._starts[number], self._starts[number + 1]
             if self._has_new_facts[start:stop].any() or not self._current[start:stop].all():
                 outdated.add(number)
+            elif number < self._below:
+                continue
             elif stop - start < shard_files.ROWS_PER_SHARD // 2:
                 small.append(number)
         if len(small) >= _SMALL_SHARDS:

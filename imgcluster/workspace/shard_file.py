@@ -26,6 +26,7 @@ __all__ = [
     "SCORES",
     "STATISTICS",
     "Row",
+    "count_rows",
     "exif_of",
     "identity_of",
     "no_scores",
@@ -279,6 +280,22 @@ def read_files(shard: Path) -> list[tuple[str, bytes, str, str]]:
         location = absolute_path(root, path)
         files.append((location, digest, named, join(location.rpartition("/")[0], name) if name else ""))
     return files
+
+
+def count_rows(shard: Path) -> int:
+    """Return the number of rows, without reading them.
+
+    Raises:
+        WorkspaceError: The shard is damaged.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        return int(pq.read_metadata(shard).num_rows)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise _damaged(shard, error) from None
 
 
 def identity_of(shard: Path) -> str:

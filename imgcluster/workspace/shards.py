@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.fileio.atomic import remove, remove_temporary_files
+from imgcluster.fileio.atomic import link_or_copy, remove, remove_temporary_files
 from imgcluster.fileio.path_text import absolute_path
 from imgcluster.types import NO_EXIF, ClassScores, Exif
 from imgcluster.workspace.shard_file import (
@@ -287,10 +287,17 @@ class ShardWriter:
             self._write(self._rows)
             self._rows = []
 
+    def adopt(self, shard: Path) -> None:
+        """Add a shard of another folder, as a link to its bytes, which never change, or a copy."""
+        link_or_copy(shard, self._next_path())
+
     def _write(self, rows: Sequence[Row]) -> None:
-        write_rows(self._folder / f"shard-{self._next:06d}.parquet", self._identity, rows)
-        self._next += 1
+        write_rows(self._next_path(), self._identity, rows)
         self._written = time.monotonic()
+
+    def _next_path(self) -> Path:
+        self._next += 1
+        return self._folder / f"shard-{self._next - 1:06d}.parquet"
 
 
 def remove_shards(shards: Sequence[Path], archive: Path | None = None) -> None:
