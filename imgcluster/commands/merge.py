@@ -119,17 +119,21 @@ def merge(
         on_progress: Called with each step.
 
     Raises:
-        UsageError: No workspace is given, or the workspace itself.
+        UsageError: No workspace is given, one twice, or the workspace itself.
         WorkspaceError: They do not fit together, or a shard is missing, incomplete or damaged.
         NoImagesError: They contain no image; the workspace is unchanged.
     """
     target = Workspace(workspace)
+    given: list[Workspace] = []
     sources: list[Workspace] = []
     if not workspaces:
         raise UsageError("no workspaces to merge: give the folder of at least one")
     for path in workspaces:
         source = Workspace(path)
         source.require_initialized()
+        if source.path in (seen.path for seen in given):
+            raise UsageError(f"{source.path} is given twice; name each workspace once")
+        given.append(source)
         parts = [part.workspace(source) for part in work_shards(source)]
         if not parts and source.path == target.path:
             raise UsageError(f"{target.path} cannot be merged into itself; choose another workspace with -w DIR")
