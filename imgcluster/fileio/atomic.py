@@ -59,7 +59,8 @@ def link_or_copy(source: Path, target: Path) -> None:
     """Make `target` a hard link to `source`, or a copy where the file system has none."""
     with atomic_path(target) as temporary:
         try:
-            os.link(source, temporary)
+            # Where the source is itself a link, to the file behind it.
+            os.link(os.path.realpath(source), temporary)
         except OSError:
             shutil.copyfile(source, temporary)
 
