@@ -18,6 +18,7 @@ from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.fileio.path_text import from_text, join, relative_path, to_text
 from imgcluster.images.find import Finder, FoundFile
 from imgcluster.images.load import default_workers
+from imgcluster.images.remote import RemoteImages, url_of
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, with_changes
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Precision
@@ -47,7 +48,8 @@ def embed(
     that ``--place move`` moved stay in the workspace until they are removed from their new folders.
 
     Args:
-        paths: A folder or file, or several. Folders are searched recursively, in sorted order.
+        paths: A folder or file, or several. Folders are searched recursively, in sorted order. ``s3://bucket/prefix``,
+            ``gs://bucket/prefix`` and ``https://…`` are read through the network.
         workspace: The workspace folder; it is created if it is missing.
         files: Further files; missing ones are skipped.
         options: See `EmbedOptions`.
@@ -72,9 +74,9 @@ def embed(
     if not paths and not files:
         raise UsageError("no images to embed: give folders or files, or a list with --files-from")
     workspace = Workspace(workspace)
-    requested = [to_text(os.path.abspath(path)) for path in paths]
+    finder = _finder(paths, files, chosen)
+    requested = [*(to_text(os.path.abspath(path)) for path in finder.paths), *_public_urls(paths)]
     refuse_own_output(requested, workspace)
-    finder = Finder(paths=paths, listed=files, exclude=chosen.exclude, recursive=chosen.recursive, marker=MARKER)
     model = Encoder(
         chosen.encoder,
         device=chosen.device,
@@ -106,6 +108,25 @@ def embed(
         _refuse_other_encoder(workspace, manifest, model, chosen.fresh)
         files_moved = _moved_files(moved_files(workspace, journal) if moved is None else moved, manifest)
         return run_update(WorkspaceUpdate(request, manifest), request, files_moved, watch, on_progress)
+
+
+def _finder(
+    paths: Sequence[str | os.PathLike[str]], files: Sequence[str | os.PathLike[str]], options: EmbedOptions
+) -> Finder:
+    """Return the search for the requested files and URLs."""
+    urls = tuple(dict.fromkeys(url for path in (*paths, *files) if (url := url_of(path))))
+    return Finder(
+        paths=[path for path in paths if not url_of(path)],
+        listed=[file for file in files if not url_of(file)],
+        exclude=options.exclude,
+        recursive=options.recursive,
+        marker=MARKER,
+        remote=RemoteImages(urls) if urls else None,
+    )
+
+
+def _public_urls(paths: Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
+    return RemoteImages(tuple(url for path in paths if (url := url_of(path)))).public
 
 
 def _embed_shard(
@@ -154,7 +175,7 @@ def _digest(files: Sequence[str | os.PathLike[str]]) -> str:
         return ""
     digest = hashlib.blake2b(digest_size=16)
     for file in files:
-        digest.update(to_text(os.path.abspath(file)).encode() + b"\0")
+        digest.update((url_of(file) or to_text(os.path.abspath(file))).encode() + b"\0")
     return digest.hexdigest()
 
 
@@ -166,6 +187,8 @@ def refuse_own_output(paths: Sequence[str], workspace: Workspace) -> None:
     """
     own, real_own = to_text(workspace.path), to_text(os.path.realpath(workspace.path))
     for path in paths:
+        if url_of(path):
+            continue
         real = to_text(os.path.realpath(from_text(path)))
         if path.startswith(join(own, "")) or join(real, "").startswith(join(real_own, "")):
             raise UsageError(f"{path} is inside the workspace {workspace.path}; choose another workspace with -w DIR")

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from imgcluster.errors import UsageError
 from imgcluster.fileio.path_text import from_text, join, to_text
@@ -20,7 +20,7 @@ from imgcluster.images.formats import has_image_extension
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-__all__ = ["Finder", "FoundFile", "Scope", "UnreadablePath", "read_list"]
+__all__ = ["Finder", "FoundFile", "Remote", "Scope", "UnreadablePath", "read_list"]
 
 _SYSTEM_FOLDERS: Final = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"})
 
@@ -81,6 +81,28 @@ class _Link:
     native: str
 
 
+class Remote(Protocol):
+    """Images that are not in the file system; see `remote.RemoteImages`."""
+
+    @property
+    def roots(self) -> list[str]:
+        """The folders that paths are relative to."""
+
+    @property
+    def folders(self) -> list[str]:
+        """The URLs that stand for everything below them."""
+
+    @property
+    def files(self) -> list[str]:
+        """The URLs of single files."""
+
+    def find(self, includes: Callable[..., bool], *, recursive: bool) -> Iterator[FoundFile | UnreadablePath]:
+        """Yield every object."""
+
+    def read(self, file: FoundFile, seconds: float) -> bytes:
+        """Return the content of an object."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Finder:
     """Which files to find.
@@ -92,6 +114,7 @@ class Finder:
             several matching patterns the last one counts. They never exclude a path in `paths` or `listed`.
         recursive: Whether subfolders are searched.
         marker: Subfolders that contain a file of this name are skipped (another workspace).
+        remote: More images, in object storage or on web servers.
         takes: Called with each file's absolute path, as text; only those are found for which it returns True.
 
     Raises:
@@ -103,6 +126,7 @@ class Finder:
     exclude: Sequence[str] = ()
     recursive: bool = True
     marker: str | None = None
+    remote: Remote | None = None
     takes: Callable[[str], bool] | None = None
     _excluded: GitIgnoreSpec | None = field(init=False, repr=False, compare=False)
 
@@ -140,6 +164,9 @@ class Finder:
                     continue
                 reported.add(entry.location)
             yield entry
+        for entry in self.remote.find(self.includes, recursive=self.recursive) if self.remote else ():
+            if self.takes is None or self.takes(entry.location):
+                yield entry
 
     def roots(self) -> list[str]:
         """Return the folders, as absolute texts, that the paths of found files are relative to."""
@@ -148,7 +175,7 @@ class Finder:
         for path in (*self.paths, *self.listed):
             native = _canonical(path)
             found.add(to_text(native if os.path.isdir(native) else _root_of_file(native, current)))
-        return sorted(found)
+        return sorted(found.union(self.remote.roots if self.remote else ()))
 
     def scope(self) -> Scope:
         """Return what was searched, which tells files that vanished from files that were not searched for."""
@@ -157,6 +184,9 @@ class Finder:
         for path in self.paths:
             (folders if os.path.isdir(path) else files).add(to_text(_canonical(path)))
         files.update(to_text(_canonical(path)) for path in self.listed)
+        if self.remote:
+            folders.update(self.remote.folders)
+            files.update(self.remote.files)
         return Scope(frozenset(folders), frozenset(files))
 
 

@@ -64,7 +64,7 @@ def counts(summary: EmbedSummary) -> dict[str, object]:
     return {name: getattr(summary, name) for name in COUNTS}
 
 
-@pytest.mark.parametrize("count", [1, 3, 12])
+@pytest.mark.parametrize("count", [3, *(pytest.param(count, marks=pytest.mark.slow) for count in (1, 12))])
 def test_shards_give_the_files_of_one_process(mixed: Path, tmp_path: Path, embed: Embed, count: int) -> None:
     single = embed(mixed, tmp_path / "single")
     summaries = embed_all(embed, mixed, tmp_path / "out", count)

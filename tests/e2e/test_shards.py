@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from samples import paint
 
 
@@ -17,6 +19,7 @@ def start(*arguments: object) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "imgcluster", *map(str, arguments), "-q"], env=environment)
 
 
+@pytest.mark.slow
 def test_four_processes_one_of_them_killed(tmp_path: Path, tiny_encoder: Path) -> None:
     paint(tmp_path / "in", per_folder=40)
     embed = ["embed", tmp_path / "in", "--encoder", tiny_encoder, "--device", "cpu", "--batch-size", "1"]
