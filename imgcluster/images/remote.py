@@ -38,6 +38,7 @@ _HEADS: Final = 16
 _PART: Final = 1 << 20
 # Names of errors of S3: the credentials are of no use for any other object either.
 _REFUSED: Final = ("EXPIRED_TOKEN", "ExpiredToken", "INVALID_ACCESS_KEY", "INVALID_CLIENT_TOKEN", "SIGNATURE_DOES_NOT")
+_DENIED: Final = re.compile(r"ACCESS_DENIED|HTTP status 40[013]")
 _SECONDS_OF_LISTING: Final = 60.0
 
 _Result = TypeVar("_Result")
@@ -140,7 +141,13 @@ class RemoteImages:
             return data
 
         deadline = time.monotonic() + seconds
-        return _attempts(attempt, seconds)
+        try:
+            return _attempts(attempt, seconds)
+        except Unavailable as reason:
+            if _is_folder(file.root) and _DENIED.search(str(reason)):
+                # The answer for one object does not say whether it is refused, or everything with these credentials.
+                self._list(file.location.rpartition("/")[0])
+            raise
 
     def _walk(
         self, root: str, path: str, includes: Callable[..., bool], recursive: bool
@@ -266,6 +273,8 @@ def _attempts(function: Callable[[], _Result], seconds: float) -> _Result:
         except (OSError, urllib.error.URLError) as error:
             # Not the text of the error, which may contain the request with its signature.
             reason = _reason(error)
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
             if any(word in reason for word in _REFUSED):
                 raise SourceError(
                     f"the credentials are refused ({reason}); renew them, then repeat the command"
@@ -305,9 +314,11 @@ def _within(function: Callable[[], _Result], seconds: float) -> _Result:
 def _reason(error: OSError) -> str:
     if isinstance(error, urllib.error.HTTPError):
         return f"HTTP status {error.code}"
-    if match := re.search(r"AWS Error (\w+)(?: during (\w+))?", str(error)):
-        status = re.search(r"HTTP status (\d+)|HTTP response code: (\d+)", str(error))
-        return match[1] + (f", HTTP status {status[1] or status[2]}" if status else "")
+    text = str(error)
+    if match := re.search(r"AWS Error (\w+)", text):
+        name = re.search(r"ExceptionName: (\w+)", text)
+        status = re.search(r"HTTP status (\d+)", text)
+        return (name or match)[1] + (f", HTTP status {status[1]}" if status else "")
     if isinstance(error, urllib.error.URLError):
         return one_line(error.reason) if isinstance(error.reason, BaseException) else str(error.reason)
     return re.sub(r"https?://\S+", "…", one_line(error))[:200]
