@@ -84,6 +84,21 @@ class TestNearest:
         assert np.array_equal(parts[1], whole[1])
         assert parts[0] == pytest.approx(whole[0])
 
+    @pytest.mark.parametrize("asked", ["all", "queries"])
+    def test_search_by_cells_finds_nearly_all(self, asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        vectors = np.concatenate([scattered(100, 24, seed=seed) + 3 * seed for seed in range(30)]).astype(np.float32)
+        queries = None if asked == "all" else vectors[::3] + np.float32(0.01)
+        exact = nearest_neighbors(vectors, 6, queries=queries)
+        monkeypatch.setattr(neighbors, "_EXACT_BUDGET", 0)
+        found = nearest_neighbors(vectors, 6, queries=queries)
+        hits = [len(np.intersect1d(*pair)) for pair in zip(found[1], exact[1], strict=True)]
+        assert np.mean(hits) >= 0.95 * 6
+        assert all(len(set(row)) == 6 for row in found[1].tolist())
+        if queries is None:
+            assert not (found[1] == np.arange(len(vectors))[:, None]).any()
+        again = nearest_neighbors(vectors, 6, queries=queries)
+        assert again[1].tobytes() == found[1].tobytes()
+
     @pytest.mark.parametrize("dimensions", [3, 40])
     def test_no_copy_is_its_own_neighbour(self, dimensions: int) -> None:
         distances, indices = nearest_neighbors(np.ones((50, dimensions), np.float32), 5)
