@@ -24,8 +24,9 @@ _TIE: Final = 1e-9
 def measure(points: Vectors, labels: Labels, metric: Metric, *, order: _Rows | None = None) -> Measures:
     """Measure a clustering in the space of the embeddings, before any reduction.
 
-    The medoid is the member with the smallest mean distance to the other members; under the metric ``euclidean``, in
-    clusters of more than 1,024, to a sample of that many. Silhouettes (Rousseeuw 1987) are computed on at most 5,000 images. Samples are evenly spaced.
+    The medoid is the member with the smallest mean distance to the other members; by Euclidean distance in clusters of
+    more than 1,024 to a sample of that many. Silhouettes (Rousseeuw 1987) are computed on at most 5,000 images. Samples
+    are evenly spaced.
 
     Args:
         points: ``float32 (n, d)`` embeddings, of length 1 for the cosine.
