@@ -16,6 +16,7 @@ from imgcluster.fileio.path_text import from_text, join, relative_to, to_text
 __all__ = [
     "CLUSTERS_FOLDER",
     "PLACE_MODES",
+    "UNFINISHED",
     "Entry",
     "Journal",
     "PlaceMode",
@@ -28,6 +29,9 @@ __all__ = [
 
 PlaceMode = Literal["symlink", "copy", "hardlink", "move", "none"]
 PLACE_MODES: Final[tuple[str, ...]] = get_args(PlaceMode)
+
+UNFINISHED: Final = "unfinished.txt"
+"""The file of a workspace with the path of the temporary file that is being written in another folder."""
 
 CLUSTERS_FOLDER: Final = "clusters"
 """The folder of a workspace for placed files; it has one folder per cluster."""

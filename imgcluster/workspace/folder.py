@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from imgcluster.errors import WorkspaceError
-from imgcluster.fileio.atomic import is_link, is_temporary, remove_temporary_files, write_json, write_text
+from imgcluster.fileio.atomic import (
+    is_link,
+    is_temporary,
+    remove_recorded,
+    remove_temporary_files,
+    write_json,
+    write_text,
+)
 
 __all__ = ["FORMAT", "MARKER", "Workspace", "read_json"]
 
@@ -36,7 +43,7 @@ _OWN_NAMES: Final = (
     *("metrics.json", "confusion.csv", "confusion.png", "layers.parquet", "candidates.csv", "candidates.png"),
     *("report.html", "layout.parquet", "figures", "names.csv", "applied", "clusters", "outdated", "placed.jsonl"),
     *("duplicates.csv", "bursts.csv", "signatures.parquet", "outliers.csv", "neighbors.parquet"),
-    *("duplicates", "set_aside.jsonl"),
+    *("duplicates", "set_aside.jsonl", "unfinished.txt"),
     *("changes.csv", "decisions.json", "known_clusters.parquet"),
 )
 
@@ -206,6 +213,11 @@ class Workspace:
         return self.path / "placed.jsonl"
 
     @property
+    def unfinished(self) -> Path:
+        """The path of the temporary file that is being written in another folder."""
+        return self.path / "unfinished.txt"
+
+    @property
     def duplicates(self) -> Path:
         """Folder of the duplicates that were set aside, with one folder per cluster."""
         return self.path / "duplicates"
@@ -304,12 +316,18 @@ class Workspace:
             if not dry_run:
                 if not self.is_initialized:
                     write_text(self.path / MARKER, _MARKER_TEXT)
-                remove_temporary_files(self.path)
+                self._remove_leftovers()
             yield manifest
         finally:
             lock.release()
             if is_new:
                 self._remove_if_unused()
+
+    def _remove_leftovers(self) -> None:
+        """Remove the temporary files of interrupted processes."""
+        for folder in (self.path, self.embeddings, self.figures, *self.applied.glob("*/")):
+            remove_temporary_files(folder)
+        remove_recorded(self.unfinished)
 
     def _remove_if_unused(self) -> None:
         """Remove the folder if nothing was written to it, so that a mistyped path does not stay behind."""

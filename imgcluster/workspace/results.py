@@ -17,6 +17,7 @@ from imgcluster.fileio.path_text import absolute_path
 from imgcluster.types import Metric
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import contents
+from imgcluster.workspace.states import interrupted_state
 from imgcluster.workspace.table_columns import ASSIGNMENTS
 
 __all__ = [
@@ -111,7 +112,7 @@ def read_results(workspace: Workspace, manifest: dict[str, Any]) -> Results:
         WorkspaceError: Nothing is clustered yet, or the embeddings have changed since.
     """
     identity = encoder_identity(workspace, manifest)
-    if not workspace.metrics.exists() and workspace.applied.is_dir():
+    if interrupted_state(workspace) is not None:
         raise WorkspaceError(
             f"the last step was interrupted in {workspace.path}: repeat it, run imgcluster cluster, or imgcluster undo"
         )

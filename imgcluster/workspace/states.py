@@ -8,6 +8,7 @@ that are replaced later move into the last state.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -41,6 +42,7 @@ MOST_STATES: Final = 100
 """Older states are removed."""
 
 _FACTS: Final = "step.json"
+_ARCHIVE: Final = "embeddings"
 _REMEDY: Final = "delete that folder, after which the steps up to it cannot be undone"
 
 
@@ -68,10 +70,8 @@ def states(workspace: Workspace) -> list[State]:
     Raises:
         WorkspaceError: One is damaged.
     """
-    if not workspace.applied.is_dir():
-        return []
-    folders = sorted((path for path in workspace.applied.iterdir() if path.name.isdecimal()), key=_number)
-    return [_read(folder) for folder in folders]
+    # A folder without metrics is what a user put there, or what is left of a state that was being removed.
+    return [_read(folder) for folder in _folders(workspace) if (folder / workspace.metrics.name).is_file()]
 
 
 def last_state(workspace: Workspace) -> State | None:
@@ -99,11 +99,13 @@ def begin_state(workspace: Workspace, command: str, summary: str) -> State | Non
     if last is not None and is_pending(workspace, last):
         write_json(last.folder / _FACTS, facts | {"shards": last.shards})
         return _read(last.folder)
-    number = 1 if last is None else last.number + 1
     draft = workspace.applied / ".draft"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    for path in (*_changed_by_steps(workspace), *_changed_by_embed(workspace), *_journals(workspace), workspace.report):
+    for unfinished in (draft, *_folders(workspace)):
+        if not (unfinished / workspace.metrics.name).is_file() or unfinished == draft:
+            _remove_own_files(workspace, unfinished)
+    number = max(map(_number, _folders(workspace)), default=0) + 1
+    draft.mkdir(parents=True, exist_ok=True)
+    for path in _saved_files(workspace):
         if path.exists():
             with atomic_path(draft / path.name) as copy:
                 shutil.copyfile(path, copy)
@@ -167,19 +169,17 @@ def shards_differ(workspace: Workspace, state: State) -> bool:
 
 
 def drop_state(workspace: Workspace, state: State) -> None:
-    """Remove a state."""
-    # In one step: a part of a state would look like a damaged one.
-    removed = workspace.applied / ".removed"
-    shutil.rmtree(removed, ignore_errors=True)
-    os.rename(state.folder, removed)
-    shutil.rmtree(removed)
-    if not any(path.name.isdecimal() for path in workspace.applied.iterdir()):
-        shutil.rmtree(workspace.applied)
+    """Remove a state; files that imgcluster did not write stay."""
+    # First the file without which it is no state.
+    remove(state.folder / workspace.metrics.name)
+    sync_folder(state.folder)
+    _remove_own_files(workspace, state.folder)
+    _remove_if_empty(workspace.applied)
 
 
 def archive_folder(state: State) -> Path:
     """Return the folder for shards that are replaced after a state was saved."""
-    return state.folder / "embeddings"
+    return state.folder / _ARCHIVE
 
 
 def archive_of(workspace: Workspace) -> Path | None:
@@ -207,6 +207,30 @@ def _read(folder: Path) -> State:
         complete=facts.get("complete", not facts) is True,
         shards=tuple(map(str, shards)) if isinstance(shards, list) else None,
     )
+
+
+def _folders(workspace: Workspace) -> list[Path]:
+    """Return the folders that can be states, the oldest first."""
+    if not workspace.applied.is_dir():
+        return []
+    return sorted((path for path in workspace.applied.iterdir() if path.name.isdecimal()), key=_number)
+
+
+def _remove_own_files(workspace: Workspace, folder: Path) -> None:
+    """Remove what `begin_state` and `remove_shards` wrote, and the folder if it is empty then."""
+    archive = folder / _ARCHIVE
+    for shard in all_shards(archive):
+        remove(shard)
+    _remove_if_empty(archive)
+    for path in _saved_files(workspace):
+        remove(folder / path.name)
+    remove(folder / _FACTS)
+    _remove_if_empty(folder)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _number(folder: Path) -> int:
@@ -249,8 +273,9 @@ def _changed_by_steps(workspace: Workspace) -> Sequence[Path]:
     )
 
 
-def _journals(workspace: Workspace) -> Sequence[Path]:
-    return (workspace.journal, workspace.set_aside_journal)
+def _saved_files(workspace: Workspace) -> Sequence[Path]:
+    journals = (workspace.journal, workspace.set_aside_journal)
+    return (*_changed_by_steps(workspace), *_changed_by_embed(workspace), *journals, workspace.report)
 
 
 def _changed_by_embed(workspace: Workspace) -> Sequence[Path]:
