@@ -35,10 +35,8 @@ def run_interruptibly(run: Callable[[], None]) -> None:
         try:
             run()
         except SystemExit as end:
-            code = end.code
-        if code not in (None, 0):
-            _exit(code if isinstance(code, int) else 1)
-    sys.exit(0)
+            code = end.code or 0
+        _exit(code if isinstance(code, int) else 1)
 
 
 @contextmanager

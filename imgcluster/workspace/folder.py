@@ -43,7 +43,7 @@ _OWN_NAMES: Final = (
     *("metrics.json", "confusion.csv", "confusion.png", "layers.parquet", "candidates.csv", "candidates.png"),
     *("report.html", "layout.parquet", "figures", "names.csv", "applied", "clusters", "outdated", "placed.jsonl"),
     *("duplicates.csv", "bursts.csv", "signatures.parquet", "outliers.csv", "neighbors.parquet"),
-    *("duplicates", "set_aside.jsonl", "unfinished.txt"),
+    *("duplicates", "set_aside.jsonl", "unfinished.txt", "undoing.json"),
     *("changes.csv", "decisions.json", "known_clusters.parquet"),
 )
 
@@ -216,6 +216,11 @@ class Workspace:
     def unfinished(self) -> Path:
         """The path of the temporary file that is being written in another folder."""
         return self.path / "unfinished.txt"
+
+    @property
+    def undoing(self) -> Path:
+        """What `undo` is undoing, so that repeating it after a kill undoes nothing else."""
+        return self.path / "undoing.json"
 
     @property
     def duplicates(self) -> Path:

@@ -51,8 +51,8 @@ class State:
     """A saved state: its number and folder, and the step that was made from it.
 
     `command` is the step's command, `summary` what it did, in words, and `seconds` when, in seconds since 1970. It is
-    `complete` if it changed results. `shards` are the names of the shards that belong to the state; None if they are
-    not known.
+    `complete` if it changed results. `operation` identifies a step that must not be repeated. `shards` are the names of
+    the shards that belong to the state; None if they are not known.
     """
 
     number: int
@@ -61,6 +61,7 @@ class State:
     summary: str
     seconds: float | None
     complete: bool
+    operation: str
     shards: tuple[str, ...] | None
 
 
@@ -90,12 +91,15 @@ def is_pending(workspace: Workspace, state: State) -> bool:
     return workspace.metrics.exists() and not state.complete
 
 
-def begin_state(workspace: Workspace, command: str, summary: str) -> State | None:
-    """Save the present state, unless one is pending, and return it; without a clustering nothing is saved."""
+def begin_state(workspace: Workspace, command: str, summary: str, *, operation: str = "") -> State | None:
+    """Save the present state, unless one is pending, and return it; without a clustering nothing is saved.
+
+    `command`, `summary` and `operation` are those of the step that follows, as in `State`.
+    """
     if not workspace.metrics.exists():
         return None
     last = last_state(workspace)
-    facts = {"command": command, "summary": summary, "seconds": round(time.time(), 3)}
+    facts = {"command": command, "summary": summary, "seconds": round(time.time(), 3), "operation": operation}
     if last is not None and is_pending(workspace, last):
         write_json(last.folder / _FACTS, facts | {"shards": last.shards})
         return _read(last.folder)
@@ -205,6 +209,7 @@ def _read(folder: Path) -> State:
         seconds=float(seconds) if isinstance(seconds, int | float) else None,
         # Earlier versions saved states of plans only, without these facts.
         complete=facts.get("complete", not facts) is True,
+        operation=str(facts.get("operation", "")),
         shards=tuple(map(str, shards)) if isinstance(shards, list) else None,
     )
 
