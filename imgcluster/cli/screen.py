@@ -8,6 +8,7 @@ import json
 import logging
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ __all__ = ["INTERRUPTED", "SKIPPED", "Screen", "boundary"]
 _Result = TypeVar("_Result")
 
 SKIPPED: Final = 3
+
+# No name of a file is longer. What is longer is a value from a damaged file, which is shortened in messages.
+_LONG_WORD: Final = re.compile(r"([^/\\]{100})[^/\\]{200,}([^/\\]{20})")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -121,7 +125,7 @@ def _explain(error: BaseException) -> tuple[str, int] | None:
 def _fail(screen: Screen, message: str, code: int) -> NoReturn:
     if screen.verbose:
         logging.getLogger("imgcluster").debug("traceback:", exc_info=True)
-    line = printable(" ".join(message.split()))
+    line = printable(" ".join(_LONG_WORD.sub(r"\1…\2", word) for word in message.split()))
     if screen.as_json:
         sys.stdout.write(json.dumps({"error": line, "exit_code": code}, ensure_ascii=False) + "\n")
     sys.stderr.write(f"imgcluster: {line}\n")

@@ -16,6 +16,7 @@ from imgcluster.placement import Journal, UndoResult, undo_placement
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace, read_json
 from imgcluster.workspace.results import read_tables
+from imgcluster.workspace.shapes import UNDOING
 
 __all__ = ["UndoSummary", "acknowledge", "undo", "undo_unacknowledged"]
 
@@ -107,10 +108,8 @@ class _Begun:
     @classmethod
     def read(cls, workspace: Workspace) -> _Begun | None:
         """Return what an earlier `undo` began and did not acknowledge; None if there is nothing."""
-        found = read_json(workspace.undoing, "delete that file, then run imgcluster undo again")
-        if not found:
-            return None
-        return cls(str(found.get("what", "")), str(found.get("place", "")), int(found.get("step", 0)))
+        found = read_json(workspace.undoing, "delete that file, then run imgcluster undo again", UNDOING)
+        return cls(**{name: found[name] for name in UNDOING}) if found else None
 
 
 def _undo_placement(

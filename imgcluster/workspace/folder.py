@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -21,8 +20,10 @@ from imgcluster.fileio.atomic import (
     write_json,
     write_text,
 )
+from imgcluster.fileio.schema import parse_json
+from imgcluster.workspace.shapes import MANIFEST, METRICS
 
-__all__ = ["FORMAT", "MARKER", "Workspace", "read_json"]
+__all__ = ["FORMAT", "MARKER", "METRICS_REMEDY", "Workspace", "read_json", "read_metrics"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ FORMAT: Final = 1
 
 # The embeddings are kept: each shard stores the identity of its encoder.
 _MANIFEST_REMEDY: Final = "delete that file, then run the same embed command again"
+
+METRICS_REMEDY: Final = "delete that file, then run imgcluster cluster again"
 
 _FIGURE: Final = re.compile(r"(map|sizes|silhouettes|tree|confusion|noise|cluster_[0-9]{3,}\w*)\.(png|svg)")
 
@@ -272,10 +275,8 @@ class Workspace:
             WorkspaceError: The file is damaged, or of a newer version.
         """
         path = self.manifest_file
-        manifest = read_json(path, _MANIFEST_REMEDY)
+        manifest = read_json(path, _MANIFEST_REMEDY, MANIFEST)
         version = manifest.get("format", FORMAT)
-        if not isinstance(version, int):
-            raise _invalid_json(path, _MANIFEST_REMEDY)
         if version > FORMAT:
             raise WorkspaceError(
                 f"{self.path} has format version {version}; this imgcluster reads version {FORMAT}: upgrade imgcluster"
@@ -292,7 +293,7 @@ class Workspace:
         Raises:
             WorkspaceError: The file is damaged.
         """
-        return read_json(self.metrics, "run imgcluster cluster again")
+        return read_metrics(self.metrics, METRICS_REMEDY)
 
     @contextmanager
     def locked(self, *, dry_run: bool = False) -> Iterator[dict[str, Any]]:
@@ -365,22 +366,29 @@ def _is_ignorable(name: str) -> bool:
     return name in _SYSTEM_FILES or name == ".lock" or is_temporary(name)
 
 
-def read_json(path: Path, remedy: str) -> dict[str, Any]:
+def read_metrics(path: Path, remedy: str) -> dict[str, Any]:
+    """Return the content of a ``metrics.json``; empty if it does not exist.
+
+    Raises:
+        WorkspaceError: It is damaged; the message ends with `remedy`.
+    """
+    metrics = read_json(path, remedy, METRICS)
+    if metrics and not (metrics["layer"] < len(metrics["layers"]) and metrics["noise"] <= metrics["images"]):
+        raise WorkspaceError(f"{path} is damaged (its numbers contradict each other); {remedy}")
+    return metrics
+
+
+def read_json(path: Path, remedy: str, shape: dict[str, Any]) -> dict[str, Any]:
     """Return the object in a JSON file; empty if the file does not exist.
 
     Raises:
-        WorkspaceError: The file is not a JSON object; the message ends with `remedy`.
+        WorkspaceError: The file is not JSON of the `shape`, which is as for `schema.check`; the message ends with
+            `remedy`.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"), shape)
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise WorkspaceError(f"{path} cannot be read ({error}); {remedy}") from None
-    if not isinstance(value, dict):
-        raise _invalid_json(path, remedy)
+        raise WorkspaceError(f"{path} is damaged ({error}); {remedy}") from None
     return value
-
-
-def _invalid_json(path: Path, remedy: str) -> WorkspaceError:
-    return WorkspaceError(f"{path} is not a valid file of imgcluster; {remedy}")

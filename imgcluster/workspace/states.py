@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from imgcluster.fileio.atomic import atomic_path, remove, sync_folder, write_json
-from imgcluster.workspace.folder import Workspace, read_json
+from imgcluster.workspace.folder import Workspace, read_json, read_metrics
+from imgcluster.workspace.shapes import MANIFEST, STEP
 from imgcluster.workspace.shards import all_shards, locations
 
 __all__ = [
@@ -122,7 +123,7 @@ def begin_state(workspace: Workspace, command: str, summary: str, *, operation: 
 
 def set_complete(state: State, complete: bool) -> None:
     """Record whether the step made from a state has changed results."""
-    facts = read_json(state.folder / _FACTS, _REMEDY)
+    facts = read_json(state.folder / _FACTS, _REMEDY, STEP)
     write_json(state.folder / _FACTS, facts | {"complete": complete})
 
 
@@ -137,7 +138,7 @@ def restore_files(workspace: Workspace, state: State, *, embedded: bool) -> dict
     Raises:
         WorkspaceError: The state has no valid ``metrics.json``.
     """
-    metrics = read_json(state.folder / workspace.metrics.name, _REMEDY)
+    metrics = read_metrics(state.folder / workspace.metrics.name, _REMEDY)
     remove(workspace.metrics)
     for path in workspace.figure_files:
         remove(path)
@@ -145,7 +146,7 @@ def restore_files(workspace: Workspace, state: State, *, embedded: bool) -> dict
         for path in _changed_by_embed(workspace):
             _restore(state.folder / path.name, path)
     else:
-        saved = read_json(state.folder / workspace.manifest_file.name, _REMEDY)
+        saved = read_json(state.folder / workspace.manifest_file.name, _REMEDY, MANIFEST)
         present = {key: value for key, value in workspace.manifest.items() if key != "cluster"}
         workspace.write_manifest(present | {key: value for key, value in saved.items() if key == "cluster"})
     for path in _changed_by_steps(workspace):
@@ -199,18 +200,18 @@ def earlier_locations(workspace: Workspace) -> Iterator[str]:
 
 
 def _read(folder: Path) -> State:
-    facts = read_json(folder / _FACTS, _REMEDY)
-    shards, seconds = facts.get("shards"), facts.get("seconds")
+    facts = read_json(folder / _FACTS, _REMEDY, STEP)
+    shards = facts.get("shards")
     return State(
         number=_number(folder),
         folder=folder,
-        command=str(facts.get("command", "apply")),
-        summary=str(facts.get("summary", "")),
-        seconds=float(seconds) if isinstance(seconds, int | float) else None,
+        command=facts.get("command", "apply"),
+        summary=facts.get("summary", ""),
+        seconds=facts.get("seconds"),
         # Earlier versions saved states of plans only, without these facts.
-        complete=facts.get("complete", not facts) is True,
-        operation=str(facts.get("operation", "")),
-        shards=tuple(map(str, shards)) if isinstance(shards, list) else None,
+        complete=facts.get("complete", not facts),
+        operation=facts.get("operation", ""),
+        shards=None if shards is None else tuple(shards),
     )
 
 

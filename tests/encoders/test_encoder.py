@@ -350,3 +350,8 @@ def test_a_later_batch_that_takes_too_long_is_ended() -> None:
     with pytest.raises(EncoderError, match="took longer than 0.3 s"):
         Started([done, stuck], limit=0.3, stop=stopped.set).result()
     assert stopped.is_set()
+
+
+def test_a_model_whose_vectors_have_no_values_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match=r"shape \(\d+, 0\)"):
+        Encoder(tiny_models.without_values(tmp_path / "empty.onnx"), device="cpu")
