@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -116,7 +117,6 @@ def test_damage_is_found_and_repaired(work: Path, place: str, check: str, damage
     before = tables(out)
     damage(out)
     assert check in problems(out, quick=True)
-    assert tables(out) != before or check in ("placement", "counts", "page", "decisions")
     summary = imgcluster.verify(workspace=out, repair=True)
     assert summary.consistent, summary.findings
     assert summary.repaired
@@ -129,9 +129,14 @@ def test_damage_is_found_and_repaired(work: Path, place: str, check: str, damage
     assert not list((out / "clusters").rglob("*.png"))
 
 
-def tables(out: Path) -> dict[str, str]:
-    """Return the content of the tables without columns that are not recorded elsewhere."""
-    return {name: (out / name).read_text(encoding="utf-8") for name in ("assignments.csv", "clusters.csv")}
+def tables(out: Path) -> tuple[list[str], ...]:
+    """Return the cluster and the decision of each image, and the name of each cluster."""
+    columns = {"assignments.csv": ("path", "cluster", "decision"), "clusters.csv": ("cluster", "size", "name")}
+    found = []
+    for name, wanted in columns.items():
+        with (out / name).open(encoding="utf-8", newline="") as file:
+            found.append([" ".join(str(row.get(column)) for column in wanted) for row in csv.DictReader(file)])
+    return tuple(found)
 
 
 @pytest.mark.parametrize("place", ["symlink", "move"])
@@ -173,9 +178,7 @@ def test_a_lost_moved_image_is_a_problem(work: Path) -> None:
 
 def test_a_repeated_clustering_is_compared(work: Path) -> None:
     out = work / "symlink/out"
-    swapped = {"blue/00.png,0,": "blue/00.png,1,"}
-    for before, after in swapped.items():
-        edit("assignments.csv", before, after)(out)
+    edit("assignments.csv", "blue/00.png,1,", "blue/00.png,0,")(out)
     summary = imgcluster.verify(workspace=out, rerun=True)
     assert summary.reassigned == 1
     assert "rerun" in {finding.check for finding in summary.findings}
