@@ -253,10 +253,12 @@ def check_decisions(stored: Stored) -> Iterator[Finding]:
         rows = np.flatnonzero(earlier.clusters != results.clusters)
         paths = [results.paths[row] for row in rows]
         yield problem("decisions", "known_clusters.parquet has these images in other clusters", paths, repair="known")
+    # An image that was put into a cluster that is gone follows its former images.
+    present = {-1, *results.rows}
     wrong = [
         results.paths[row]
         for row, key in sorted(earlier.decided.items())
-        if decisions.images[key].cluster != results.clusters[row]
+        if decisions.images[key].cluster in present - {int(results.clusters[row])}
         or results.decisions.get(results.paths[row]) != decisions.images[key].decision
     ]
     undecided = set(results.decisions) - {results.paths[row] for row in earlier.decided}
