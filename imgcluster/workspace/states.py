@@ -142,10 +142,12 @@ def restore_files(workspace: Workspace, state: State, *, embedded: bool) -> dict
     remove(workspace.metrics)
     for path in workspace.figure_files:
         remove(path)
-    if embedded:
+    # Earlier versions saved no manifest, because their steps did not change it.
+    has_manifest = (state.folder / workspace.manifest_file.name).exists()
+    if has_manifest and embedded:
         for path in _changed_by_embed(workspace):
             _restore(state.folder / path.name, path)
-    else:
+    elif has_manifest:
         saved = read_json(state.folder / workspace.manifest_file.name, _REMEDY, MANIFEST)
         present = {key: value for key, value in workspace.manifest.items() if key != "cluster"}
         workspace.write_manifest(present | {key: value for key, value in saved.items() if key == "cluster"})
