@@ -124,7 +124,7 @@ def _run_child(request: dict[str, Any], scratch: Path, command: Any) -> None:
         command()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-    except BaseException:  # noqa: BLE001 - what the command line let through
+    except BaseException:
         import traceback
 
         traceback.print_exc()

@@ -19,11 +19,11 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
+from faults import KILLED, FaultServer, Outcome
 from PIL import Image
 
 import imgcluster
 import pages
-from faults import KILLED, FaultServer, Outcome
 from samples import paint
 from tiny_models import mean_colour
 
