@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from imgcluster.commands.similar import SimilarSummary, similar
     from imgcluster.commands.sort import SortSummary, sort
     from imgcluster.commands.undo import UndoSummary, undo
+    from imgcluster.commands.verify import Finding, VerifySummary, verify
     from imgcluster.encoders import EncoderInfo
     from imgcluster.errors import (
         ClusteringError,
@@ -131,6 +132,9 @@ _HOME: Final = {
     "sort": "commands.sort",
     "UndoSummary": "commands.undo",
     "undo": "commands.undo",
+    "Finding": "commands.verify",
+    "VerifySummary": "commands.verify",
+    "verify": "commands.verify",
     "Progress": "progress",
 }
 
@@ -157,6 +161,7 @@ __all__ = [
     "EncoderOptions",
     "EvaluateSummary",
     "ExportSummary",
+    "Finding",
     "HistorySummary",
     "ImgclusterError",
     "ImportSummary",
@@ -175,6 +180,7 @@ __all__ = [
     "SortSummary",
     "UndoSummary",
     "UsageError",
+    "VerifySummary",
     "WorkspaceError",
     "__version__",
     "apply",
@@ -206,6 +212,7 @@ __all__ = [
     "similar",
     "sort",
     "undo",
+    "verify",
 ]
 
 

@@ -31,6 +31,7 @@ from imgcluster.cli import (
     sort,
     train_encoder,
     undo,
+    verify,
 )
 from imgcluster.cli.command import CommandWithMethods
 
@@ -62,6 +63,7 @@ app.command("report")(report.report_command)
 app.command("apply")(apply.apply_command)
 app.command("undo")(undo.undo_command)
 app.command("history")(history.history_command)
+app.command("verify")(verify.verify_command)
 app.command("train-encoder")(train_encoder.train_encoder_command)
 app.add_typer(encoders_app, name="encoders")
 encoders_app.command("list")(encoders.encoders_list_command)

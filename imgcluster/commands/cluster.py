@@ -36,7 +36,7 @@ from imgcluster.workspace.results import encoder_identity, encoder_metric, with_
 from imgcluster.workspace.shards import Embeddings, load
 from imgcluster.workspace.table_columns import ClusterRow
 
-__all__ = ["ClusterRequest", "ClusterRow", "ClusterSummary", "ClusteringMetrics", "cluster", "resolve"]
+__all__ = ["ClusterRequest", "ClusterRow", "ClusterSummary", "ClusteringMetrics", "cluster", "fit_clusters", "resolve"]
 
 
 _NOT_OF_THE_FIT: Final = ("level", "place", "vocabulary", "name_clusters")
@@ -160,7 +160,7 @@ def cluster(
         on_progress(Progress("cluster", 0))
         key = {"imgcluster": __version__, "fingerprint": embeddings.fingerprint, "options": request.fit_options}
         cached = read_clustering(workspace.layers, key)
-        fit = cached or _fit(embeddings, manifest, request)
+        fit = cached or fit_clusters(embeddings, manifest, request)
         watch.lap("cluster")
 
         on_progress(Progress("measure", 0))
@@ -183,7 +183,8 @@ def cluster(
     return ClusterSummary(**summary_fields(workspace, found, placed, watch, dry_run=dry_run), reassigned=numbered.moved)
 
 
-def _fit(embeddings: Embeddings, manifest: dict[str, Any], request: ClusterRequest) -> ClusteringResult:
+def fit_clusters(embeddings: Embeddings, manifest: dict[str, Any], request: ClusterRequest) -> ClusteringResult:
+    """Return the clustering that a request asks for, before clusters are numbered and decisions applied."""
     return cluster_embeddings(
         embeddings.vectors,
         encoder_metric(manifest),

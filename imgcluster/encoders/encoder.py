@@ -6,9 +6,10 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -16,7 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.encoders.classes import IMAGENET_CLASSES
-from imgcluster.encoders.devices import Disagreement, is_out_of_memory, new_run_options, open_session
+from imgcluster.encoders.devices import (
+    BATCH_SECONDS,
+    Disagreement,
+    is_out_of_memory,
+    new_run_options,
+    open_session,
+    run_limited,
+)
 from imgcluster.encoders.hub_source import hub_name, hub_source
 from imgcluster.encoders.input_settings import default_notes, image_size, normalization, resizing
 from imgcluster.encoders.metadata import EncoderInfo
@@ -64,6 +72,10 @@ _PIXELS_PER_RUN: Final = 1 << 16
 _GRAPH_FIELDS: Final = ("width", "height", "channels", "embedding_size")
 
 
+Run = Callable[[list[str], dict[str, Any], Any], list[Any]]
+"""Computes outputs of a graph from its input, with the options of the run."""
+
+
 class Encoder:
     """An encoder that has run a batch on its device.
 
@@ -76,6 +88,7 @@ class Encoder:
         on_progress: Called during downloads.
         precision: ``fp32``, ``fp16``, ``int8``, or ``auto`` for the fastest on the device that agrees with the
             reference vectors.
+        batch_seconds: The most seconds that one batch may take.
 
     Attributes:
         info: Its description.
@@ -106,6 +119,7 @@ class Encoder:
         compare: bool = True,
         install: bool = True,
         on_progress: OnProgress = ignore_progress,
+        batch_seconds: float = BATCH_SECONDS,
     ) -> None:
         check_precision(precision)
         self._source = find_source(encoder, options or EncoderOptions(), install=install, on_progress=on_progress)
@@ -114,6 +128,7 @@ class Encoder:
         self.options = with_defaults(options or EncoderOptions(), self._source.defaults)
         self._pool = cast("Pooling | None", self.options.pool)
         self._limit: int | None = None
+        self._batch_seconds = batch_seconds
         # `_files` sets the path and precision that are tried, and the trial batch `_inspect` everything else.
         self._run_options = new_run_options()
         opened = open_session(lambda name: self._files(name, precision), device, self._inspect, cpu_threads=1)
@@ -194,7 +209,8 @@ class Encoder:
             )
         step = self._images_per_run if self.device == "cpu" else len(images)
         parts = [images[start : start + step] for start in range(0, len(images), step)]
-        return Started([self._threads.submit(self._run_batches, part, list(outputs)) for part in parts])
+        futures = [self._threads.submit(self._run_batches, part, list(outputs)) for part in parts]
+        return Started(futures, limit=self._batch_seconds, stop=self.stop)
 
     def _run_batches(self, images: Pixels, outputs: list[str]) -> list[npt.NDArray[np.float32]]:
         parts: list[list[npt.NDArray[np.float32]]] = []
@@ -263,7 +279,10 @@ class Encoder:
         self.outputs = tuple(describe_output(output) for output in outputs)
         self.notes = () if stored or source.row else tuple(default_notes(signature, outputs, self._output, options))
         width, height = image_size(signature, stored, options, source.name if source.row else "")
-        (vectors,) = self._run(session, reference_images(width, height, signature.channels), [self._output])
+        images = reference_images(width, height, signature.channels)
+        (vectors,) = self._run(
+            session, images, [self._output], partial(run_limited, session, seconds=self._batch_seconds)
+        )
         self._compare(vectors, metadata.get(REFERENCE_KEY, ""))
         info = EncoderInfo(
             name=source.name,
@@ -320,14 +339,17 @@ class Encoder:
             )
             raise EncoderError(message) if self._is_last else Disagreement(message)
 
-    def _run(self, session: Any, images: Pixels, outputs: list[str]) -> list[npt.NDArray[np.float32]]:
-        parts = [self._run_once(session, part, outputs) for part in _parts(images, self._signature.batch)]
+    def _run(
+        self, session: Any, images: Pixels, outputs: list[str], run: Run | None = None
+    ) -> list[npt.NDArray[np.float32]]:
+        run = run or session.run
+        parts = [self._run_once(run, part, outputs) for part in _parts(images, self._signature.batch)]
         return [np.concatenate(values)[: len(images)] for values in zip(*parts, strict=True)]
 
-    def _run_once(self, session: Any, images: Pixels, outputs: list[str]) -> list[npt.NDArray[np.float32]]:
+    def _run_once(self, run: Run, images: Pixels, outputs: list[str]) -> list[npt.NDArray[np.float32]]:
         batch = self._signature.arrange(images, scale=self._scale, mean=self._mean, std=self._std)
         # Only these outputs are computed.
-        results = session.run(outputs, {self._signature.name: batch}, self._run_options)
+        results = run(outputs, {self._signature.name: batch}, self._run_options)
         found = [pool(values, self._signature.layout, self._pool) for values in results]
         for values in found:
             if len(values) != len(images):

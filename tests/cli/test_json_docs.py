@@ -111,6 +111,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> dic
         "outliers": ["outliers", *where],
         "report": ["report", *where],
         "apply": ["apply", str(folder / "plan.json"), *where],
+        "verify": ["verify", "--rerun", *where],
         "history": ["history", *where],
         "undo": ["undo", *where],
         "train-encoder": ["train-encoder", *train, "--name", "mine", "--output", str(folder / "encoders"), "--json"],
