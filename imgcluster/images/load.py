@@ -119,9 +119,11 @@ def read_image(
 
 
 def in_order(
-    function: Callable[[_Item], _Result], items: Iterable[_Item], workers: int
+    function: Callable[[_Item], _Result], items: Iterable[_Item], workers: int, *, wait: bool = True
 ) -> Iterator[tuple[_Item, _Result]]:
     """Yield (item, function(item)) in the order of `items`, computed by `workers` threads a few items ahead.
+
+    After an interruption no thread is left, unless `wait` is False: then calls in progress end later.
 
     Raises:
         UsageError: `workers` is less than 1.
@@ -129,7 +131,6 @@ def in_order(
     if workers < 1:
         raise UsageError(f"{workers} workers are not possible; at least 1 is needed")
     pending: deque[tuple[_Item, Future[_Result]]] = deque()
-    # Not in a `with` block, which would wait for the threads after an interruption.
     pool = ThreadPoolExecutor(workers, thread_name_prefix="imgcluster")
     try:
         for item in items:
@@ -141,7 +142,7 @@ def in_order(
             first, future = pending.popleft()
             yield first, future.result()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=wait, cancel_futures=True)
 
 
 def default_workers() -> int:

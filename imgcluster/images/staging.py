@@ -30,7 +30,11 @@ class Stage:
     def __init__(self, remote: Remote | None, seconds: float) -> None:
         self._remote = remote
         self._seconds = seconds
-        self._folder = tempfile.TemporaryDirectory(prefix="imgcluster-", ignore_cleanup_errors=True)
+        self._folder = (
+            tempfile.TemporaryDirectory(prefix="imgcluster-", ignore_cleanup_errors=True)
+            if remote is not None
+            else None
+        )
         self._closed = False
         self._failed: dict[str, str] = {}
 
@@ -40,14 +44,15 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         # Downloads in progress end later, and must not write then.
         self._closed = True
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def requests(self, requests: Iterator[Request]) -> Generator[Request, None, None]:
         """Yield the requests in their order, with the file's copy where it is remote."""
         if self._remote is None:
             yield from requests
             return
-        for (_, request), copy in in_order(self._download, enumerate(requests), _DOWNLOADS):
+        for (_, request), copy in in_order(self._download, enumerate(requests), _DOWNLOADS, wait=False):
             yield request if copy is None else _at(request, copy)
 
     def result(self, file: FoundFile, content: Content) -> Content:
@@ -60,7 +65,7 @@ class Stage:
 
     def _download(self, item: tuple[int, Request]) -> Path | None:
         number, request = item
-        if self._remote is None or url_of(request.file.location) is None:
+        if self._remote is None or self._folder is None or url_of(request.file.location) is None:
             return None
         copy = Path(self._folder.name) / str(number)
         try:
