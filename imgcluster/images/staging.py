@@ -30,11 +30,9 @@ class Stage:
     def __init__(self, remote: Remote | None, seconds: float) -> None:
         self._remote = remote
         self._seconds = seconds
-        self._folder = (
-            tempfile.TemporaryDirectory(prefix="imgcluster-", ignore_cleanup_errors=True)
-            if remote is not None
-            else None
-        )
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        if remote is not None:
+            self._folder = tempfile.TemporaryDirectory(prefix="imgcluster-", ignore_cleanup_errors=True)
         self._closed = False
         self._failed: dict[str, str] = {}
 
