@@ -42,6 +42,7 @@ __all__ = [
     "read_keys",
     "read_pairs",
     "read_rows",
+    "read_vectors",
     "remove_shards",
     "rows_of",
     "thumbnails",
@@ -51,6 +52,8 @@ DIGEST_BYTES: Final = 16
 
 ROWS_PER_SHARD: Final = 2048
 """About 20 MB at 2,688 values; five million images make 2,500 files."""
+
+_STREAMED_FROM: Final = 256 << 20
 
 _SECONDS_PER_SHARD: Final = 60.0
 """An interruption costs at most a minute of work; later runs merge small shards."""
@@ -118,7 +121,7 @@ class Embeddings:
         sizes: Width and height of the originals in pixels, ``int32 (n, 2)``.
         statistics: Brightness, colorfulness, contrast and sharpness, ``float32 (n, 4)``; NaN if not measured.
         exif: Capture time, camera and orientation of each image.
-        vectors: ``float32 (n, embedding_size)``.
+        vectors: ``float32 (n, embedding_size)``; a `types.VectorRows` if `load` was to leave them in the shards.
         fingerprint: A digest of all paths, contents and the encoder.
         content_order: The rows sorted by the digests of the files, ``int64 (n,)``; it does not depend on file names.
         digests: The digests of the files.
@@ -244,8 +247,13 @@ def contents(folder: Path, identity: str) -> Contents:
     return Contents(len(newest), roots, _fingerprint(total, identity))
 
 
-def load(folder: Path, identity: str) -> Embeddings:
+def load(folder: Path, identity: str, *, streamed: bool = False) -> Embeddings:
     """Read the current embeddings, sorted by path, so that the order of embedding does not matter.
+
+    Args:
+        folder: The folder of the shards.
+        identity: The encoder's.
+        streamed: Whether vectors of more than 256 MB stay in the shards; then `vectors` is a `types.VectorRows`.
 
     Raises:
         WorkspaceError: A shard is damaged.
@@ -263,7 +271,9 @@ def load(folder: Path, identity: str) -> Embeddings:
     for position, (_, (number, row, *_)) in enumerate(newest):
         targets[number][row] = position
 
-    vectors: npt.NDArray[np.float32] | None = None
+    dimensions = _dimensions(shards[0]) if shards else 0
+    stays = streamed and 4 * dimensions * len(newest) > _STREAMED_FROM
+    vectors = np.empty((0 if stays else len(newest), dimensions), dtype=np.float32)
     sizes = np.zeros((len(newest), 2), dtype=np.int32)
     statistics = np.full((len(newest), len(_STATISTICS)), np.nan, dtype=np.float32)
     exif = [NO_EXIF] * len(newest)
@@ -272,13 +282,10 @@ def load(folder: Path, identity: str) -> Embeddings:
         present = set(_schema(shard).names)
         measured = [name for name in _STATISTICS if name in present]
         further = [name for names in (_EXIF, _SCORES) if set(names) <= present for name in names]
-        table = _read(shard, ["width", "height", *measured, *further, "embedding"])
-        column = table.column("embedding").combine_chunks()
-        values = column.flatten().to_numpy(zero_copy_only=False).reshape(len(table), -1)
-        if vectors is None:
-            vectors = np.empty((len(newest), values.shape[1]), dtype=np.float32)
+        table = _read(shard, ["width", "height", *measured, *further])
         used = target >= 0
-        vectors[target[used]] = values[used]
+        if not stays:
+            vectors[target[used]] = read_vectors(shard)[used]
         sizes[target[used], 0] = table.column("width").to_numpy()[used]
         sizes[target[used], 1] = table.column("height").to_numpy()[used]
         for name in measured:
@@ -291,8 +298,6 @@ def load(folder: Path, identity: str) -> Embeddings:
             stored = _scores_of(table)
             scores.classes[target[used]] = stored.classes[used]
             scores.probabilities[target[used]] = stored.probabilities[used]
-    if vectors is None:
-        vectors = np.empty((0, 0), dtype=np.float32)
     total = sum(_row_hash(location, digest, companion) for location, (_, _, digest, _, companion) in newest)
     roots = tuple(sorted({root for _, (_, _, _, root, _) in newest}))
     digests = [digest for _, (_, _, digest, _, _) in newest]
@@ -302,13 +307,33 @@ def load(folder: Path, identity: str) -> Embeddings:
         sizes=sizes,
         statistics=statistics,
         exif=exif,
-        vectors=vectors,
+        vectors=_stored_vectors(shards, targets, (len(newest), dimensions)) if stays else vectors,
         fingerprint=_fingerprint(total, identity),
         content_order=np.array(sorted(range(len(digests)), key=digests.__getitem__), dtype=np.int64),
         digests=digests,
         companions=[companion for _, (_, _, _, _, companion) in newest],
         scores=scores,
     )
+
+
+def read_vectors(shard: Path) -> npt.NDArray[np.float32]:
+    """Return all vectors of a shard, ``float32 (rows, d)``.
+
+    Raises:
+        WorkspaceError: The shard is damaged.
+    """
+    column = _read(shard, ["embedding"]).column("embedding").combine_chunks()
+    return np.asarray(column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1), dtype=np.float32)
+
+
+def _dimensions(shard: Path) -> int:
+    return int(read_vectors(shard).shape[1])
+
+
+def _stored_vectors(shards: Sequence[Path], targets: Sequence[npt.NDArray[np.int64]], shape: tuple[int, int]) -> Any:
+    from imgcluster.workspace.stored_vectors import StoredVectors
+
+    return StoredVectors(shards, targets, shape, read_vectors)
 
 
 def thumbnails(folder: Path, identity: str, requested: Collection[str]) -> dict[str, bytes]:
