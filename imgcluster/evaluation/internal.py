@@ -14,14 +14,14 @@ from imgcluster.types import ClusterFacts, Labels, Measures, Metric, VectorRows,
 
 __all__ = ["measure"]
 
+_Rows = npt.NDArray[np.int64]
+
 # The member nearest to this many others is hardly farther from all than the medoid.
 _MEDOID_SAMPLE: Final = 1024
 _TIE: Final = 1e-9
 
 
-def measure(
-    points: Vectors | VectorRows, labels: Labels, metric: Metric, *, order: npt.NDArray[np.int64] | None = None
-) -> Measures:
+def measure(points: Vectors | VectorRows, labels: Labels, metric: Metric, *, order: _Rows | None = None) -> Measures:
     """Measure a clustering in the space of the embeddings, before any reduction.
 
     The medoid is the member with the smallest mean distance to the other members; by Euclidean distance in clusters of
@@ -41,7 +41,7 @@ def measure(
     own = np.where(labels >= 0, np.searchsorted(present, labels), -1)
     sums = _sums_of_distances(points, own, members, metric)
     # Duplicates tie except for rounding errors; the first of them is taken on every machine.
-    medoids = [int(inside[_first_smallest(sums[inside])]) for inside in members]
+    medoids = [int(inside[_first_smallest(sums[inside], metric)]) for inside in members]
     distances = _to_medoids(points, own, np.array(medoids, dtype=np.int64), metric)
     values = silhouettes(points, labels, metric, order=order)
     facts = tuple(
@@ -58,8 +58,9 @@ def measure(
     return Measures(distances, facts, _mean(values), int((~np.isnan(values)).sum()))
 
 
-def _first_smallest(sums: npt.NDArray[np.float64]) -> int:
-    return int((sums <= sums.min() + _TIE * sums.max()).argmax())
+def _first_smallest(sums: npt.NDArray[np.float64], metric: Metric) -> int:
+    scale = len(sums) if metric == "cosine" else sums.max()
+    return int((sums <= sums.min() + _TIE * scale).argmax())
 
 
 def _sums_of_distances(
@@ -87,20 +88,30 @@ def _sums_of_distances(
 
 
 def _to_medoids(
-    points: Vectors | VectorRows, labels: Labels, medoids: npt.NDArray[np.int64], metric: Metric
+    points: Vectors | VectorRows, labels: Labels, medoids: _Rows, metric: Metric
 ) -> npt.NDArray[np.float32]:
+    """Return the distance of each vector to the medoid of its cluster; of noise to the nearest medoid."""
     result = np.full(len(points), np.nan, dtype=np.float32)
     if not len(medoids):
         return result
     targets = points[medoids]
     for rows, block in blocks(points):
-        all_distances = _pairwise(block, targets, metric)
-        own = labels[rows]
-        nearest = all_distances.min(axis=1)
-        result[rows] = np.where(own >= 0, all_distances[np.arange(len(own)), own], nearest)
+        own, noise = labels[rows], labels[rows] < 0
+        distances = _paired(block, targets[own], metric)
+        if noise.any():
+            distances[noise] = _pairwise(block[noise], targets, metric).min(axis=1)
+        result[rows] = distances
     # Exactly 0, without rounding errors.
     result[medoids] = 0.0
     return result
+
+
+def _paired(first: Vectors, second: Vectors, metric: Metric) -> npt.NDArray[np.float64]:
+    """Return the distance between each two rows of the same number, ``float64 (n,)``."""
+    a, b = first.astype(np.float64), second.astype(np.float64)
+    if metric == "cosine":
+        return np.asarray(np.clip(1.0 - np.einsum("ij,ij->i", a, b), 0.0, 2.0))
+    return np.asarray(np.linalg.norm(a - b, axis=1))
 
 
 def _pairwise(first: Vectors, second: Vectors, metric: Metric) -> npt.NDArray[np.float64]:

@@ -80,7 +80,8 @@ def nearest_neighbors(
 
     The result is the same on every run, whatever the number of processors. On vectors of length 1 the order is that of
     the cosine. The search is exact unless comparing all pairs takes more than 5·10¹⁰ multiplications in more than 20
-    dimensions, among more than 10,000 vectors; then it compares each vector with those in the nearest cells (`cells.Cells`).
+    dimensions, among more than 10,000 vectors; then each vector is compared with those in the nearest cells
+    (`cells.Cells`).
 
     Args:
         vectors: ``float32 (n, d)``, the vectors to search.

@@ -61,9 +61,10 @@ def normalize_rows(vectors: Vectors | VectorRows, metric: Metric) -> Vectors | V
 
 def _centered(mean: npt.NDArray[np.float32], block: Vectors) -> Vectors:
     centered = block - mean
+    lengths = np.linalg.norm(centered, axis=1, keepdims=True)
     # Vectors that equal the mean up to rounding errors become 0; these are not to be scaled to length 1.
-    nonzero = np.linalg.norm(centered, axis=1) > _ROUNDING * np.linalg.norm(block, axis=1)
-    return l2_normalize(np.where(nonzero[:, None], centered, np.float32(0)))
+    nonzero = lengths > _ROUNDING * np.linalg.norm(block, axis=1, keepdims=True)
+    return np.asarray(centered / np.where(nonzero, lengths, np.inf), dtype=np.float32)
 
 
 def normalize_features(vectors: Vectors, metric: Metric, *, in_place: bool = False) -> Vectors:
