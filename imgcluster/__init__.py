@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from imgcluster.commands.history import HistorySummary, history
     from imgcluster.commands.import_vectors import ImportSummary, import_vectors
     from imgcluster.commands.load import Collection, load
+    from imgcluster.commands.merge import ShardsSummary, ShardStatus, finish_shards, merge, shards_status
     from imgcluster.commands.outliers import OutliersSummary, outliers
     from imgcluster.commands.report import ReportSummary, report_page
     from imgcluster.commands.run import RunSummary, run
@@ -115,6 +116,11 @@ _HOME: Final = {
     "report_page": "commands.report",
     "RunSummary": "commands.run",
     "run": "commands.run",
+    "ShardStatus": "commands.merge",
+    "ShardsSummary": "commands.merge",
+    "finish_shards": "commands.merge",
+    "merge": "commands.merge",
+    "shards_status": "commands.merge",
     "OutlierRow": "workspace.table_columns",
     "OutliersSummary": "commands.outliers",
     "outliers": "commands.outliers",
@@ -168,6 +174,8 @@ __all__ = [
     "ReportSummary",
     "RunSummary",
     "SearchSummary",
+    "ShardStatus",
+    "ShardsSummary",
     "SimilarSummary",
     "SortSummary",
     "UndoSummary",
@@ -191,13 +199,16 @@ __all__ = [
     "encoder_remove",
     "evaluate",
     "export",
+    "finish_shards",
     "history",
     "import_vectors",
     "load",
+    "merge",
     "outliers",
     "report_page",
     "run",
     "search",
+    "shards_status",
     "similar",
     "sort",
     "undo",

@@ -21,6 +21,7 @@ from imgcluster.cli import (
     generate,
     history,
     import_vectors,
+    merge,
     outliers,
     reconstruct,
     report,
@@ -49,6 +50,7 @@ app.command("cluster", cls=CommandWithMethods)(cluster.cluster_command)
 app.command("assign")(assign.assign_command)
 app.command("run", cls=CommandWithMethods)(run.run_command)
 app.command("import")(import_vectors.import_command)
+app.command("merge")(merge.merge_command)
 app.command("export")(export.export_command)
 app.command("search")(search.search_command)
 app.command("sort")(sort.sort_command)

@@ -14,6 +14,7 @@ from imgcluster.clustering.changes import ClusterChange
 from imgcluster.clustering.run import cluster_embeddings
 from imgcluster.clustering.settings import METHOD_OPTIONS
 from imgcluster.commands.cluster_warnings import about_changes, about_encoder, about_groups, about_statistics, quality
+from imgcluster.commands.merge import join_if_started
 from imgcluster.commands.naming import suggested_names, vocabulary_of
 from imgcluster.commands.numbering import Earlier, Numbered, number_clusters, read_earlier
 from imgcluster.commands.page import with_normalized_lengths
@@ -135,7 +136,8 @@ def cluster(
 
     Raises:
         UsageError: An option is not understood, or options contradict each other.
-        WorkspaceError: Nothing is embedded, another process works here, or corrections cannot be kept.
+        WorkspaceError: Nothing is embedded, another process works here, a shard of ``embed --shard`` is not complete,
+            or corrections cannot be kept.
         ClusteringError: The images cannot be clustered as requested.
         PlacementError: A file could not be placed.
     """
@@ -143,6 +145,7 @@ def cluster(
     request = resolve(with_changes(options or ClusterOptions(), changes))
     workspace = Workspace(workspace)
     workspace.require_initialized()
+    join_if_started(workspace, dry_run=dry_run, on_progress=on_progress)
     with workspace.locked(dry_run=dry_run) as manifest:
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         on_progress(Progress("load", 0))

@@ -19,7 +19,8 @@ from imgcluster.workspace.files import FileFacts, read_file_facts
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.known_clusters import KnownClusters, read_known_clusters
 from imgcluster.workspace.results import Results, encoder_identity, read_tables
-from imgcluster.workspace.shards import Embeddings, all_shards, list_shards, load, read_rows
+from imgcluster.workspace.shard_file import read_rows
+from imgcluster.workspace.shards import Embeddings, all_shards, list_shards, load
 from imgcluster.workspace.states import State, states
 from imgcluster.workspace.table_columns import SKIPPED
 
