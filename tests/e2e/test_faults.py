@@ -195,7 +195,7 @@ def other_device(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("name", ["embed again", "apply"])
 def test_a_kill_at_some_calls(server: FaultServer, tmp_path: Path, name: str) -> None:
     case = Case(server, name, tmp_path)
-    for at in np.random.default_rng().choice(case.calls, 3, replace=False).tolist():
+    for at in np.random.default_rng().choice(case.calls, 2, replace=False).tolist():
         case.disturb(fault="kill", at=at)
 
 

@@ -163,12 +163,6 @@ def test_hostile_workspaces(server: FaultServer, tmp_path: Path, place: str) -> 
         trial.attempt(random.Random(seed))
 
 
-def test_some_hostile_workspaces(server: FaultServer, tmp_path: Path) -> None:
-    trial = Trial(server, tmp_path, "move")
-    for seed in random.sample(range(400), 2):
-        trial.attempt(random.Random(seed))
-
-
 def test_hostile_name_of_a_model(server: FaultServer, tmp_path: Path) -> None:
     embed_with(server, tmp_path, "name", ["../outside/x"])
 
