@@ -1,14 +1,12 @@
 """Everything that reads bytes from strangers, as functions that must return or raise what they document.
 
-``python tests/fuzz/targets.py NAME [-max_total_time=60 …]`` fuzzes one with atheris, which is not among the
-dependencies: ``pip install atheris``. What it finds becomes a file in ``regressions/``, named ``NAME-….bin``.
+``python tests/fuzz NAME`` fuzzes one; see ``__main__``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +25,7 @@ from imgcluster.workspace.known_clusters import read_known_clusters
 from imgcluster.workspace.plan_file import read_plan
 from imgcluster.workspace.shards import load
 
-__all__ = ["TARGETS"]
+__all__ = ["TARGETS", "run"]
 
 _SPEC: Final = InputSpec(width=8, height=8, channels=3, resize="crop", filter="bilinear")
 _FOLDER: Final = Path(tempfile.mkdtemp(prefix="imgcluster-fuzz-"))
@@ -123,22 +121,3 @@ def run(name: str, data: bytes) -> None:
     """Run a target; documented exceptions are fine."""
     with contextlib.suppress(ImgclusterError):
         TARGETS[name](data)
-
-
-def main() -> None:
-    """Fuzz the target that the command line names, from the seeds of the tests."""
-    import atheris
-
-    name, *options = sys.argv[1:]
-    corpus = Path(tempfile.mkdtemp(prefix=f"imgcluster-corpus-{name}-"))
-    from seeds import seeds
-
-    for number, data in enumerate(seeds()[name]):
-        (corpus / str(number)).write_bytes(data)
-    atheris.instrument_all()
-    atheris.Setup([sys.argv[0], *options, str(corpus)], lambda data: run(name, data))
-    atheris.Fuzz()
-
-
-if __name__ == "__main__":
-    main()
