@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.features.cells import pairs_of_cells
 from imgcluster.features.centroids import centroids, evenly_spaced
 from imgcluster.features.threads import one_thread
 from imgcluster.types import Labels, Vectors
@@ -50,6 +51,8 @@ _LINK_WEIGHT: Final = 1e-3
 # k-d trees are fast in few dimensions only.
 _TREE_DIMENSIONS: Final = 20
 _CHUNK_ROWS: Final = 4096
+# The exact search takes a second or two.
+_EXACT_BUDGET: Final = 5e10
 _BANDWIDTH_ROUNDS: Final = 40
 
 
@@ -73,8 +76,9 @@ def nearest_neighbors(
 ) -> tuple[_Floats, _Indices]:
     """Return the `count` nearest vectors of every vector, of some of them, or of every query, by Euclidean distance.
 
-    The search is exact and gives the same result on every run, whatever the number of processors. On vectors of length
-    1 the order is that of the cosine.
+    The result is the same on every run, whatever the number of processors. On vectors of length 1 the order is that of
+    the cosine. The search is exact unless comparing all pairs takes more than 5·10¹⁰ multiplications in more than 20
+    dimensions; then it compares each vector with those in the nearest cells (`cells.pairs_of_cells`).
 
     Args:
         vectors: ``float32 (n, d)``, the vectors to search.
@@ -85,33 +89,49 @@ def nearest_neighbors(
     Returns:
         Distances ``float64 (m, count)``, ascending, and indices ``int64 (m, count)``.
     """
-    from sklearn.neighbors import NearestNeighbors
-
-    algorithm = "kd_tree" if vectors.shape[1] <= _TREE_DIMENSIONS else "brute"
     targets = vectors if rows is None else vectors[rows]
     if queries is not None:
         targets = queries
     elif rows is None:
         rows = np.arange(len(vectors))
-    search = NearestNeighbors(n_neighbors=count + (queries is None), algorithm=algorithm).fit(vectors)
-
-    def search_chunk(start: int) -> tuple[Any, Any]:
-        # OpenMP's limit applies to the thread that sets it. Several threads would split the work by their number, and
-        # equal distances would come in another order on another machine.
-        with one_thread("openmp"):
-            found: tuple[Any, Any] = search.kneighbors(targets[start : start + _CHUNK_ROWS])
-            return found
-
-    with one_thread(), ThreadPoolExecutor(2) as pool:
-        chunks = list(pool.map(search_chunk, range(0, len(targets), _CHUNK_ROWS)))
-    distances = np.concatenate([chunk[0] for chunk in chunks]).astype(np.float64)
-    indices = np.concatenate([chunk[1] for chunk in chunks]).astype(np.int64)
+    distances, indices = _search(vectors, targets, count + (queries is None))
     if rows is None:
         return distances, indices
     # Among equal vectors the first result need not be the vector itself.
     own = indices == rows[:, None]
     own[~own.any(axis=1), -1] = True
     return distances[~own].reshape(len(targets), count), indices[~own].reshape(len(targets), count)
+
+
+def _search(vectors: Vectors, targets: Vectors, count: int) -> tuple[_Floats, _Indices]:
+    """Return distances and indices of the `count` vectors nearest to each target, ``(m, count)``."""
+    from sklearn.neighbors import NearestNeighbors
+
+    low = vectors.shape[1] <= _TREE_DIMENSIONS
+    algorithm = "kd_tree" if low else "brute"
+    distances = np.empty((len(targets), count))
+    indices = np.empty((len(targets), count), dtype=np.int64)
+
+    parts: list[tuple[Any, Any]]
+
+    def search(part: tuple[Any, Any]) -> None:
+        rows, candidates = part
+        # OpenMP's limit applies to the thread that sets it. Several threads would split the work by their number, and
+        # equal distances would come in another order on another machine.
+        with one_thread("openmp"):
+            index = whole or NearestNeighbors(n_neighbors=count, algorithm=algorithm).fit(vectors[candidates])
+            distances[rows], found = index.kneighbors(targets[rows])
+            indices[rows] = found if whole else candidates[found]
+
+    if low or len(vectors) * len(targets) * vectors.shape[1] <= _EXACT_BUDGET:
+        whole = NearestNeighbors(n_neighbors=count, algorithm=algorithm).fit(vectors)
+        parts = [(slice(start, start + _CHUNK_ROWS), None) for start in range(0, len(targets), _CHUNK_ROWS)]
+    else:
+        whole = None
+        parts = list(pairs_of_cells(vectors, None if targets is vectors else targets, count))
+    with one_thread(), ThreadPoolExecutor(2) as pool:
+        list(pool.map(search, parts))
+    return distances, indices
 
 
 def graph_neighbors(count: int) -> int:

@@ -57,9 +57,10 @@ def normalize_features(vectors: Vectors, metric: Metric, *, in_place: bool = Fal
         mean = result.mean(axis=0, dtype=np.float64).astype(np.float32)
     for part in _chunks(result):
         centered = result[part] - mean
+        lengths = np.linalg.norm(centered, axis=1, keepdims=True)
         # Vectors that equal the mean up to rounding errors become 0; these are not to be scaled to length 1.
-        nonzero = np.linalg.norm(centered, axis=1) > _ROUNDING * np.linalg.norm(result[part], axis=1)
-        result[part] = l2_normalize(np.where(nonzero[:, None], centered, np.float32(0)))
+        nonzero = lengths > _ROUNDING * np.linalg.norm(result[part], axis=1, keepdims=True)
+        np.divide(centered, np.where(nonzero, lengths, np.inf), out=result[part])
     return result
 
 

@@ -51,6 +51,8 @@ _DIMENSIONS: Final = 10
 
 _UMAP_NEIGHBORS: Final = 15
 _EXACT_UP_TO: Final = 256
+_COMPONENT_SAMPLE: Final = 10_000
+_CHUNK_ROWS: Final = 8192
 
 # Fewer images hardly have neighborhoods.
 SMALLEST_GRAPH: Final = 16
@@ -191,6 +193,8 @@ def _search_is_slow(vectors: Vectors, queries: int) -> bool:
 def principal_components(vectors: Vectors, queries: Vectors, target: int, seed: int) -> Vectors:
     """Return queries ``float32 (m, d)`` in the first principal components of `vectors`, ``float32 (m, target)``.
 
+    Of more than 10,000 vectors the components are those of as many, evenly spaced over the rows.
+
     Args:
         vectors: ``float32 (n, d)``.
         queries: ``float32 (m, d)``.
@@ -199,13 +203,19 @@ def principal_components(vectors: Vectors, queries: Vectors, target: int, seed: 
     """
     from sklearn.decomposition import PCA
 
+    sample = vectors[evenly_spaced(len(vectors), _COMPONENT_SAMPLE)] if len(vectors) > _COMPONENT_SAMPLE else vectors
     # Exact where that is fast, otherwise randomized (Halko et al. 2011), whose leading components are as good.
-    solver = "full" if min(vectors.shape) <= _EXACT_UP_TO else "randomized"
+    solver = "full" if min(sample.shape) <= _EXACT_UP_TO else "randomized"
     pca = PCA(target, svd_solver=solver, iterated_power=7, random_state=seed)
+    result = np.empty((len(queries), target), dtype=np.float32)
     # Sums depend on the number of threads, and HDBSCAN breaks ties by the last digit.
     with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # vectors that are all the same have no variance to share
-        return np.asarray(pca.fit(vectors).transform(queries), dtype=np.float32)
+        pca.fit(sample)
+        for start in range(0, len(queries), _CHUNK_ROWS):
+            part = slice(start, start + _CHUNK_ROWS)
+            result[part] = pca.transform(queries[part])
+    return result
 
 
 def _umap(vectors: Vectors, target: int, seed: int) -> Vectors:

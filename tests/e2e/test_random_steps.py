@@ -188,6 +188,11 @@ class Collection(RuleBasedStateMachine):
             assert placed == sizes
 
     @invariant()
+    def verify_finds_no_problem(self) -> None:
+        found = imgcluster.verify(workspace=self.out, quick=True).findings
+        assert [finding for finding in found if finding.level == "problem"] == []
+
+    @invariant()
     def decisions_hold(self) -> None:
         path = self.out / "decisions.json"
         if not path.exists():
