@@ -316,10 +316,8 @@ def _speed_of_command(vectors: Vectors, known: int, runs: int) -> None:
                 after.children_user + after.children_system - before.children_user - before.children_system
             )
             shutil.rmtree(grown)
-    print(
-        f"the whole command: {statistics.median(seconds):.1f} s, {statistics.median(processor_seconds):.1f} s of CPU time,"
-        f" medians of {runs}"
-    )
+    wall, processor = statistics.median(seconds), statistics.median(processor_seconds)
+    print(f"the whole command: {wall:.1f} s, {processor:.1f} s of CPU time, medians of {runs}")
 
 
 if __name__ == "__main__":
