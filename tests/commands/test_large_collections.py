@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from vectors import loose_groups
 
 import imgcluster
 from imgcluster.features import reduce
 from imgcluster.workspace import result_tables, shards
+from vectors import loose_groups
 
 
 @pytest.fixture
