@@ -149,7 +149,7 @@ def cluster(
     with workspace.locked(dry_run=dry_run) as manifest:
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         on_progress(Progress("load", 0))
-        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
+        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest), streamed=True)
         journal = read_placement(workspace, embeddings.files)
         journal, note = return_interrupted_move(workspace, journal, dry_run=dry_run)
         if not embeddings.locations:

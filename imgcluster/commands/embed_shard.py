@@ -22,7 +22,9 @@ from imgcluster.commands.embed_update import (
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.path_text import relative_path, to_text
+from imgcluster.fileio.schema import check
 from imgcluster.workspace.index import Index
+from imgcluster.workspace.shapes import SHARD
 from imgcluster.workspace.shards import ShardWriter, all_shards, contents, list_shards, remove_shards
 from imgcluster.workspace.work_shards import REMOVED, WorkShard, removed_table, state_of_embeddings
 
@@ -56,9 +58,9 @@ class ShardUpdate:
             "before": state_of_embeddings(request.workspace),
         }
         self._stored = before if before.get("request") == self._same else {}
+        self.is_complete = self._stored.get("state") == "embedded" and _is_valid(self._stored)
         self.base = base_of(request, self._shared)
         self.finder = dataclasses.replace(request.finder, takes=self.takes)
-        self.is_complete = self._stored.get("state") == "embedded"
         self._begun = bool(self._stored)
         if not self._begun:
             remove_shards(all_shards(self._workspace.embeddings))
@@ -78,7 +80,8 @@ class ShardUpdate:
 
     def completed_before(self, watch: Stopwatch) -> EmbedSummary:
         """Return the summary of a shard that is complete."""
-        summary = EmbedSummary(**self._stored["summary"])
+        stored = self._stored["summary"]
+        summary = EmbedSummary(**{field.name: stored[field.name] for field in dataclasses.fields(EmbedSummary)})
         note = f"Shard {self._part} was complete already."
         return dataclasses.replace(
             summary,
@@ -152,3 +155,11 @@ class _Part(Container[str]):
 
     def __contains__(self, location: object) -> bool:
         return location in self.scope and isinstance(location, str) and self.update.takes(location)
+
+
+def _is_valid(manifest: dict[str, Any]) -> bool:
+    try:
+        check(manifest, SHARD)
+    except ValueError:
+        return False
+    return True

@@ -16,9 +16,11 @@ from imgcluster.errors import NoImagesError, WorkspaceError
 from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.fileio.path_text import absolute_path, common_base, to_text
+from imgcluster.fileio.schema import check
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.index import Index
+from imgcluster.workspace.shapes import SHARD, SOURCE
 from imgcluster.workspace.shard_file import count_rows, read_keys
 from imgcluster.workspace.shards import ShardWriter, contents, list_shards
 from imgcluster.workspace.states import archive_of, begin_state
@@ -228,6 +230,12 @@ def _refuse_incomplete(sources: Sequence[_Source]) -> None:
                 f"run {_command(manifest)} again" if "shard" in manifest else "run the same embed command again there"
             )
             raise WorkspaceError(f"{source.path} is not complete: {again}, then repeat this command")
+        try:
+            check(manifest, SHARD if "shard" in manifest else SOURCE)
+        except ValueError as error:
+            raise WorkspaceError(
+                f"{source.manifest_file} is damaged ({error}): run its embed command again, or copy the folder again"
+            ) from None
         expected = manifest.get("rows", manifest["counts"]["embedded"])
         present = sum(count_rows(shard) for shard in list_shards(source.embeddings, identity_of(manifest)))
         if present < expected:
@@ -254,7 +262,7 @@ def _refuse_other_encoders(workspace: Workspace, before: dict[str, Any], sources
 def _refuse_gaps(sources: Sequence[_Source]) -> None:
     if any("shard" not in manifest for _, manifest in sources):
         raise WorkspaceError("shards cannot be joined together with workspaces that have none; merge them one by one")
-    parts = [WorkShard(**manifest["shard"]) for _, manifest in sources]
+    parts = [_part(manifest) for _, manifest in sources]
     counts = sorted({part.count for part in parts})
     if len(counts) > 1:
         raise WorkspaceError(
@@ -300,4 +308,8 @@ def _refuse_moved_originals(sources: Sequence[_Source]) -> None:
 
 
 def _command(manifest: dict[str, Any]) -> str:
-    return f"imgcluster embed with --shard {WorkShard(**manifest['shard'])}"
+    return f"imgcluster embed with --shard {_part(manifest)}"
+
+
+def _part(manifest: dict[str, Any]) -> WorkShard:
+    return WorkShard(manifest["shard"]["number"], manifest["shard"]["count"])

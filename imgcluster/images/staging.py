@@ -30,13 +30,16 @@ class Stage:
     def __init__(self, remote: Remote | None, seconds: float) -> None:
         self._remote = remote
         self._seconds = seconds
-        self._folder = tempfile.TemporaryDirectory(prefix="imgcluster-")
+        self._folder = tempfile.TemporaryDirectory(prefix="imgcluster-", ignore_cleanup_errors=True)
+        self._closed = False
         self._failed: dict[str, str] = {}
 
     def __enter__(self) -> Stage:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Downloads in progress end later, and must not write then.
+        self._closed = True
         self._folder.cleanup()
 
     def requests(self, requests: Iterator[Request]) -> Generator[Request, None, None]:
@@ -61,7 +64,9 @@ class Stage:
             return None
         copy = Path(self._folder.name) / str(number)
         try:
-            copy.write_bytes(self._remote.read(request.file, self._seconds))
+            content = self._remote.read(request.file, self._seconds)
+            if not self._closed:
+                copy.write_bytes(content)
         except Unavailable as reason:
             self._failed[request.file.location] = str(reason)
         return copy

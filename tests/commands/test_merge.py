@@ -45,6 +45,11 @@ def embed_all(embed: Embed, folder: Path, out: Path, count: int, **options: obje
     return [embed(folder, out, shard=f"{number}/{count}", **options) for number in range(count)]
 
 
+def contents(out: Path) -> tuple[str, bytes, object]:
+    """Return what is stored, without clustering it."""
+    return embeddings(out).fingerprint, (out / "skipped.csv").read_bytes(), Workspace(out).manifest["counts"]
+
+
 def results(out: Path) -> list[bytes]:
     """Cluster, and return what is written about every image."""
     imgcluster.cluster(workspace=out, k=3, place="none")
@@ -134,7 +139,7 @@ def test_a_complete_shard_is_skipped_and_an_interrupted_one_continued(
     assert imgcluster.finish_shards(out).embedded == 24
 
 
-@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [9, pytest.param(1, marks=pytest.mark.slow)])
 def test_an_interrupted_join_is_completed_by_repeating_it(
     mixed: Path, tmp_path: Path, embed: Embed, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
@@ -145,7 +150,7 @@ def test_an_interrupted_join_is_completed_by_repeating_it(
     change(mixed)
     embed(mixed, single)
     embed_all(embed, mixed, start, 2)
-    expected = embeddings(single).fingerprint, (single / "skipped.csv").read_bytes()
+    expected = contents(single)
     number = 0
     while True:
         out = tmp_path / f"out{number}"
@@ -159,10 +164,10 @@ def test_an_interrupted_join_is_completed_by_repeating_it(
                 pass
         if work_shards(Workspace(out)):
             imgcluster.finish_shards(out)
-        assert (embeddings(out).fingerprint, (out / "skipped.csv").read_bytes()) == expected
+        assert contents(out) == expected
         assert Workspace(out).manifest["fingerprint"] == expected[0]
         number += step
-    assert number > 5
+    assert number > 9
 
 
 def test_gaps_and_strangers_are_refused(pictures: Path, tmp_path: Path, embed: Embed) -> None:
@@ -192,6 +197,20 @@ def test_gaps_and_strangers_are_refused(pictures: Path, tmp_path: Path, embed: E
     (out / "shards/1-of-3/of a user.txt").write_text("kept")
     assert imgcluster.finish_shards(out).embedded == 24
     assert (out / "joined_shards/1-of-3/of a user.txt").read_text() == "kept"
+
+
+def test_a_damaged_manifest_is_refused_and_its_shard_embedded_again(
+    pictures: Path, tmp_path: Path, embed: Embed
+) -> None:
+    out = tmp_path / "out"
+    embed_all(embed, pictures, out, 2)
+    file = out / "shards/1-of-2/manifest.json"
+    file.write_text(file.read_text(encoding="utf-8").replace('"rows"', '"lost"'), encoding="utf-8")
+    with pytest.raises(WorkspaceError, match="rows is missing"):
+        imgcluster.finish_shards(out)
+    again = embed(pictures, out, shard="1/2")
+    assert (again.new, again.unchanged) == (0, again.embedded)
+    assert imgcluster.finish_shards(out).embedded == 24
 
 
 def test_shards_of_an_earlier_state_are_refused(pictures: Path, tmp_path: Path, embed: Embed) -> None:
@@ -245,7 +264,7 @@ class TestMerge:
         with pytest.raises(UsageError, match="twice"):
             imgcluster.merge([*machines, machines[0]], workspace=tmp_path / "out")
         imgcluster.merge(machines, workspace=tmp_path / "out")
-        assert results(tmp_path / "out") == results(tmp_path / "single")
+        assert contents(tmp_path / "out") == contents(tmp_path / "single")
         # The machines' workspaces are unchanged, so that it can be repeated.
         assert imgcluster.merge(machines, workspace=tmp_path / "again").embedded == 24
         assert imgcluster.merge(machines, workspace=machines[1]).embedded == 24
@@ -258,10 +277,10 @@ class TestMerge:
             embed(mixed / color, tmp_path / color)
         merged = imgcluster.merge([tmp_path / color for color in ("red", "green", "blue")], workspace=out)
         assert (merged.embedded, merged.new, merged.skipped) == (24, 24, 1)
-        assert results(out) == results(tmp_path / "single")
+        assert contents(out) == contents(tmp_path / "single")
         again = imgcluster.merge([tmp_path / "red"], workspace=out)
         assert (again.embedded, again.new, again.unchanged) == (24, 0, 8)
-        assert results(out) == results(tmp_path / "single")
+        assert contents(out) == contents(tmp_path / "single")
 
     def test_what_cannot_be_merged(self, pictures: Path, tmp_path: Path, embed: Embed) -> None:
         out = tmp_path / "out"
