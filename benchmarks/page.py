@@ -32,7 +32,8 @@ from imgcluster.images.decode import decode
 from imgcluster.progress import Progress
 from imgcluster.types import InputSpec
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.shards import Row, ShardWriter, contents
+from imgcluster.workspace.shard_file import Row
+from imgcluster.workspace.shards import ShardWriter, contents
 
 _IDENTITY = "benchmark"
 # Swings the map, or zooms it in and out, once per frame, and returns the frames per second.

@@ -17,7 +17,8 @@ from PIL import Image
 import imgcluster
 from benchmarks.common import machine
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.shards import Row, ShardWriter
+from imgcluster.workspace.shard_file import Row
+from imgcluster.workspace.shards import ShardWriter
 
 COUNTS = (100_000, 500_000)
 CENTRES = 40

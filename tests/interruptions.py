@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -36,3 +38,42 @@ def killing_at(patch: pytest.MonkeyPatch, number: int | None) -> list[str]:
     patch.setattr(os, "replace", interrupting(os.replace))
     patch.setattr(os, "rename", interrupting(os.rename))
     return calls
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing can be written after it."""
+
+
+_CHANGES = {"os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "shutil.rmtree"}
+
+
+class Kills:
+    """Fails all changes of files from a chosen one on, as after a kill, also those of ``finally`` blocks."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._left: int | None = None
+        self._active = False
+        sys.addaudithook(self._hook)
+
+    def _hook(self, event: str, arguments: tuple[object, ...]) -> None:
+        if not self._active:
+            return
+        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        # The lock is freed by the operating system.
+        if not (event in _CHANGES or writes) or str(arguments[0]).endswith(".lock"):
+            return
+        if self._left is not None and self.count >= self._left:
+            raise Killed
+        self.count += 1
+
+    @contextmanager
+    def after(self, changes: int | None) -> Iterator[None]:
+        """Kill the block after so many changes of files; with None only count them."""
+        self.count, self._left, self._active = 0, changes, True
+        try:
+            yield
+        except Killed:
+            pass
+        finally:
+            self._active = False

@@ -151,6 +151,16 @@ def _save(
     return path
 
 
+def without_values(path: Path) -> Path:
+    """Write a foreign model whose vectors have no values."""
+    nodes = [
+        helper.make_node("Flatten", ["images"], ["pixels"], axis=1),
+        helper.make_node("Slice", ["pixels", "zero", "zero", "axis"], ["embeddings"]),
+    ]
+    constants = {"zero": np.array([0], np.int64), "axis": np.array([1], np.int64)}
+    return _save(path, nodes, [("images", "float32", ["n", 3, 4, 4])], [("embeddings", ["n", None])], constants, {})
+
+
 def endless(path: Path) -> Path:
     """Write a foreign model that adds one to its pixels 10^12 times."""
     body = helper.make_graph(

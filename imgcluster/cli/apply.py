@@ -35,6 +35,9 @@ def apply_command(
 
 
 def _show(summary: ApplySummary) -> None:
+    if summary.repeated:
+        echo("The plan is applied already; nothing was changed.")
+        return
     parts = (
         (summary.named, "cluster", "renamed"),
         (summary.merged, "cluster", "merged"),

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["INTERRUPTED", "MESSAGE", "run_interruptibly"]
+if TYPE_CHECKING:
+    import socket
+
+__all__ = ["INTERRUPTED", "MESSAGE", "run_interruptibly", "signals_interrupt"]
 
 INTERRUPTED: Final = 130
 MESSAGE: Final = "interrupted; run the same command again to continue"
@@ -24,33 +26,73 @@ _SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", 
 
 def run_interruptibly(run: Callable[[], None]) -> None:
     """Call `run`, and end the process with exit code 130 after SIGINT, SIGTERM or SIGHUP, whatever it does then."""
+    # Outside of commands there is nothing to clean up, and libraries that are being imported swallow exceptions.
+    for number in _SIGNALS:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _interrupt_at_once)
     code: object = 0
     with _end_soon_after_signals():
         try:
-            for number in _SIGNALS:
-                if signal.getsignal(number) is signal.SIG_DFL:
-                    signal.signal(number, _interrupt)
             run()
-        except KeyboardInterrupt:
-            sys.stderr.write(f"imgcluster: {MESSAGE}\n")
-            code = INTERRUPTED
         except SystemExit as end:
-            code = end.code
-        if code == INTERRUPTED:
-            _exit()
-    sys.exit(code)  # type: ignore[arg-type]
+            code = end.code or 0
+        except OSError as error:  # of standard output; commands report all others
+            _not_written(error)
+            code = 1
+        _exit(code if isinstance(code, int) else 1)
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+@contextmanager
+def signals_interrupt() -> Iterator[list[int]]:
+    """Raise KeyboardInterrupt at signals, except where `nohup` ignores them, and yield a list that each is added to.
+
+    Libraries can swallow the exception or replace it by another one, but not the entry of the list.
+    """
+    received: list[int] = []
+
+    def interrupt(number: int, _: object) -> None:
+        received.append(number)
+        # Where the exception is swallowed, Python would print a traceback.
+        sys.unraisablehook = lambda _: None
+        raise KeyboardInterrupt
+
+    hook = sys.unraisablehook
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.getsignal(number) for number in _SIGNALS}
+    before = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
+    for number in before:
+        signal.signal(number, interrupt)
+    try:
+        yield received
+    finally:
+        sys.unraisablehook = hook
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _exit() -> None:
-    """End the process without waiting for the threads of libraries, which may compute for hours."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
+def _interrupt_at_once(*_: object) -> None:
+    os.write(2, f"imgcluster: {MESSAGE}\n".encode())
     os._exit(INTERRUPTED)
+
+
+def _exit(code: int) -> None:
+    """End the process without waiting for the threads of libraries, which may compute for hours."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        pass
+    except (OSError, ValueError) as error:
+        _not_written(error)
+        code = code or 1
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def _not_written(error: Exception) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"imgcluster: standard output could not be written: {error}\n")
 
 
 @contextmanager
@@ -59,6 +101,8 @@ def _end_soon_after_signals() -> Iterator[None]:
 
     Python's handlers run between two steps of Python only, but a byte arrives at the wakeup socket at once.
     """
+    import socket
+
     receiver, sender = socket.socketpair()
     sender.setblocking(False)
     before = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)

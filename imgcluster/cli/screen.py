@@ -8,16 +8,15 @@ import json
 import logging
 import math
 import os
-import signal
+import re
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import typer
 
-from imgcluster.cli.interruption import INTERRUPTED, MESSAGE
+from imgcluster.cli.interruption import INTERRUPTED, MESSAGE, signals_interrupt
 from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.fileio.path_text import printable, to_text
 from imgcluster.progress import OnProgress, ignore_progress
@@ -27,6 +26,9 @@ __all__ = ["INTERRUPTED", "SKIPPED", "Screen", "boundary"]
 _Result = TypeVar("_Result")
 
 SKIPPED: Final = 3
+
+# No name of a file is longer. What is longer is a value from a damaged file, which is shortened in messages.
+_LONG_WORD: Final = re.compile(r"([^/\\]{100})[^/\\]{200,}([^/\\]{20})")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -89,33 +91,45 @@ def boundary(screen: Screen) -> Iterator[None]:
     """Run a command's body; an error becomes one line on standard error and an exit code."""
     _set_up_streams()
     _set_up_logging(screen)
-    try:
-        with _interrupted_by_signals():
+    with signals_interrupt() as received:
+        try:
             if screen.quiet and screen.verbose:
                 raise UsageError("-q and -v cannot be combined; give one of them")
             yield
-    except ImgclusterError as error:
-        _fail(screen, str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _fail(screen, MESSAGE, INTERRUPTED)
-    except BrokenPipeError:
-        # A reader such as `head` closed the pipe, which is not an error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(0) from None
-    except OSError as error:
-        _fail(screen, _describe(error), 1)
-    except MemoryError:
-        _fail(screen, "not enough memory; try fewer images, or --reduce pca", 1)
+            if received:
+                raise KeyboardInterrupt
+        except BaseException as error:
+            if received or isinstance(error, KeyboardInterrupt):
+                _fail(screen, MESSAGE, INTERRUPTED)
+            if isinstance(error, BrokenPipeError):
+                # A reader such as `head` closed the pipe, which is not an error.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                raise typer.Exit(0) from None
+            explained = _explain(error)
+            if explained is None:
+                raise
+            _fail(screen, *explained)
 
 
-def _fail(screen: Screen, message: str, code: int) -> None:
+def _explain(error: BaseException) -> tuple[str, int] | None:
+    """Return the message for an error and the exit code; None for a defect of the program."""
+    if isinstance(error, ImgclusterError):
+        return str(error), error.exit_code
+    if isinstance(error, OSError):
+        return _describe(error), 1
+    if isinstance(error, MemoryError):
+        return "not enough memory; try fewer images, or --reduce pca", 1
+    return None
+
+
+def _fail(screen: Screen, message: str, code: int) -> NoReturn:
     if screen.verbose:
         logging.getLogger("imgcluster").debug("traceback:", exc_info=True)
-    line = printable(" ".join(message.split()))
+    line = printable(" ".join(_LONG_WORD.sub(r"\1…\2", word) for word in message.split()))
     if screen.as_json:
         sys.stdout.write(json.dumps({"error": line, "exit_code": code}, ensure_ascii=False) + "\n")
     sys.stderr.write(f"imgcluster: {line}\n")
-    raise typer.Exit(code)
+    raise typer.Exit(code) from None
 
 
 def _describe(error: OSError) -> str:
@@ -146,27 +160,6 @@ def _set_up_streams() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
-
-
-@contextmanager
-def _interrupted_by_signals() -> Iterator[None]:
-    """Handle SIGTERM (`kill`) and SIGHUP (a closed terminal) like Ctrl-C, except where `nohup` ignores them."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-        before = {number: signal.getsignal(number) for number in numbers}
-    before = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
-    for number in before:
-        signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _set_up_logging(screen: Screen) -> None:

@@ -21,11 +21,12 @@ __all__ = ["undo_command"]
 @command()
 def undo_command(screen: Screen, dry_run: DryRun = False, workspace: Workspace = Path(DEFAULT_WORKSPACE)) -> None:
     """Undo the last step or, if there is none, the placement: moved images return, links and copies are removed."""
-    from imgcluster.commands.undo import undo
+    from imgcluster.commands.undo import acknowledge, undo_unacknowledged
 
     with screen.progress() as on_progress:
-        summary = undo(workspace=workspace, dry_run=dry_run, on_progress=on_progress)
+        summary = undo_unacknowledged(workspace=workspace, dry_run=dry_run, on_progress=on_progress)
     screen.show(summary, _show)
+    acknowledge(summary)
     if summary.place == "move" and summary.left:
         raise typer.Exit(1)
 

@@ -11,10 +11,11 @@ from imgcluster.clustering.methods import cluster_degenerate, cluster_vectors
 from imgcluster.clustering.noise import assign_noise
 from imgcluster.clustering.settings import Settings
 from imgcluster.clustering.stability import stability
+from imgcluster.features.blocks import in_memory, reordered
 from imgcluster.features.duplicate_vectors import content_order
-from imgcluster.features.normalize import normalize_features
+from imgcluster.features.normalize import normalize_rows
 from imgcluster.features.reduce import Reduced, reduce
-from imgcluster.types import Clustering, ClusteringResult, Layer, Metric, Vectors
+from imgcluster.types import Clustering, ClusteringResult, Layer, Metric, VectorRows, Vectors
 
 __all__ = ["cluster_embeddings"]
 
@@ -22,7 +23,7 @@ _Stability = tuple[tuple[float | None, ...], ...]
 
 
 def cluster_embeddings(
-    embeddings: Vectors,
+    embeddings: Vectors | VectorRows,
     metric: Metric,
     *,
     method: str,
@@ -37,7 +38,7 @@ def cluster_embeddings(
     thereby not on file names.
 
     Args:
-        embeddings: As the encoder returned them.
+        embeddings: As the encoder returned them, in memory or in files.
         metric: The encoder's.
         method: A method of `clustering.METHODS`.
         reduction: One of `features.reduce.REDUCTIONS`, but not ``auto``.
@@ -48,12 +49,11 @@ def cluster_embeddings(
     Raises:
         ClusteringError: The images cannot be clustered with these settings.
     """
-    order = content_order(embeddings) if order is None else order
+    order = content_order(in_memory(embeddings)) if order is None else order
     degenerate = cluster_degenerate(embeddings, settings)
     if degenerate is not None:
         return ClusteringResult(degenerate, "none", tuple((1.0,) for _ in degenerate.layers))
-    # A copy in the order of content, which may be overwritten.
-    vectors = normalize_features(embeddings[order], metric, in_place=True)
+    vectors = normalize_rows(reordered(embeddings, order), metric)
     reduced = reduce(vectors, reduction, seed=settings.seed)
     clustering = cluster_vectors(reduced, method, settings)
     # Before noise is assigned: images of no group have no stability.

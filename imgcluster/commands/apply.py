@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ from imgcluster.workspace.results import (
     read_tables,
 )
 from imgcluster.workspace.shards import Embeddings, load
+from imgcluster.workspace.states import last_state
 from imgcluster.workspace.table_columns import ASSIGNMENTS, CLUSTERS, ClusterRow, row_of
 
 __all__ = ["ApplySummary", "apply"]
@@ -66,6 +68,7 @@ class ApplySummary:
         noise: The number of images in no cluster.
         report: The page; empty on a dry run.
         dry_run: Whether nothing was written.
+        repeated: Whether the plan was applied by the last step already, so that nothing was left to do.
     """
 
     workspace: str
@@ -83,6 +86,7 @@ class ApplySummary:
     noise: int
     report: str
     dry_run: bool
+    repeated: bool = False
 
 
 def apply(
@@ -96,6 +100,7 @@ def apply(
 
     Placed files, tables, ``metrics.json`` and the page are updated. Scores of `evaluate` are removed unless the plan
     changes only names. `undo` restores the state before. The decisions are stored, and later commands respect them.
+    Applying the plan of the last step again changes nothing.
 
     Args:
         plan: The plan's file; `imgcluster.workspace.plans` describes the format.
@@ -112,12 +117,16 @@ def apply(
         PlacementError: A placed file could not be moved.
     """
     file = Path(plan)
-    parsed = _read(file)
+    text = _read(file)
+    parsed, operation = read_plan(text, to_text(file)), hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     workspace = Workspace(workspace)
     workspace.require_initialized()
     with workspace.locked(dry_run=dry_run) as manifest:
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         before = read_results(workspace, manifest)
+        last = last_state(workspace)
+        if last is not None and last.complete and last.operation == operation:
+            return _repeated(workspace, file, before, dry_run=dry_run)
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
         embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
         if embeddings.locations != before.locations:
@@ -130,7 +139,9 @@ def apply(
         aside = duplicates_of_plan(parsed, workspace, before, after.clusters, name=to_text(file))
         moved = 0
         if not dry_run:
-            moved = _publish(workspace, before, earlier, after, tables, embeddings, parsed, aside, on_progress)
+            moved = _publish(
+                workspace, before, earlier, after, tables, embeddings, parsed, operation, aside, on_progress
+            )
     decisions = np.array([after.decisions.get(path, "") for path in before.paths])
     return ApplySummary(
         workspace=to_text(workspace.path),
@@ -151,13 +162,28 @@ def apply(
     )
 
 
-def _read(file: Path) -> Plan:
+def _repeated(workspace: Workspace, file: Path, present: Results, *, dry_run: bool) -> ApplySummary:
+    """Return the summary of a plan that the last step has applied."""
+    counts = ("named", "merged", "created", "split", "misplaced", "unsorted", "pinned", "set_aside", "moved")
+    return ApplySummary(
+        workspace=to_text(workspace.path),
+        plan=to_text(file),
+        **dict.fromkeys(counts, 0),
+        clusters=tuple(map(row_of, present.table)),
+        noise=int((present.clusters < 0).sum()),
+        report="" if dry_run else to_text(workspace.report),
+        dry_run=dry_run,
+        repeated=True,
+    )
+
+
+def _read(file: Path) -> str:
     try:
         if not file.is_file():
             raise UsageError(f"plan {file} does not exist; save one on the page, report.html")
         if file.stat().st_size > _LARGEST_PLAN:
             raise PlanError(f"{file} has {file.stat().st_size:,} bytes; a plan has at most {_LARGEST_PLAN:,}")
-        return read_plan(file.read_text(encoding="utf-8-sig"), to_text(file))
+        return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise PlanError(f"{file} is not a plan: it is not UTF-8; save it again on the page") from None
 
@@ -193,6 +219,7 @@ def _publish(
     tables: _Tables,
     embeddings: Embeddings,
     plan: Plan,
+    operation: str,
     aside: Mapping[str, int],
     on_progress: OnProgress,
 ) -> int:
@@ -214,7 +241,7 @@ def _publish(
     decisions = decisions_after(earlier.decisions, before.names, after, images, decided)
     pairs = zip(embeddings.locations, embeddings.companions, strict=False)
     files = {**aside, **{second: aside[first] for first, second in pairs if second and first in aside}}
-    with changing_results(workspace, "apply", _describe(plan), metrics):
+    with changing_results(workspace, "apply", _describe(plan), metrics, operation=operation):
         names = placed_names(metrics["options"], map(row_of, tables.clusters))
         # Links and copies of what is set aside leave first: afterwards they would look like the last ones.
         moved = relocate_placed(

@@ -14,6 +14,7 @@ from imgcluster.fileio.csv_tables import read_table, write_table
 from imgcluster.placement import NOISE_FOLDER, folder_name
 from imgcluster.report.plots import confusion_figure, save
 from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.table_columns import parse_integer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,7 +49,7 @@ def read_confusion(workspace: Workspace) -> Confusion | None:
     rows = list(read_table(workspace.confusion_table, ("label",)))
     try:
         columns = [name for name in rows[0] if name != "label"]
-        counts = np.array([[int(row[name]) for name in columns] for row in rows], dtype=np.int64)
+        counts = np.array([[parse_integer(row[name]) for name in columns] for row in rows], dtype=np.int64)
         clusters = tuple(_number(name) for name in columns)
     except (ValueError, IndexError):
         raise WorkspaceError(

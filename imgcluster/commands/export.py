@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from imgcluster.commands.page import current_paths, with_normalized_lengths
 from imgcluster.commands.projection import projection_of
 from imgcluster.commands.replace_results import read_placement
 from imgcluster.errors import UsageError
+from imgcluster.fileio.atomic import temporary_path
 from imgcluster.fileio.path_text import relative_path, to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
@@ -73,8 +73,7 @@ def export(
     workspace.require_initialized()
     refuse_own_output([to_text(target)], workspace)
     for path in (target, target.with_suffix(".csv")) if name == "npy" else (target,):
-        if os.path.lexists(path):
-            raise UsageError(f"{path} exists, and nothing is overwritten; choose another path, or remove it first")
+        _refuse_existing(path)
     with workspace.locked() as manifest:
         on_progress(Progress("load", 0))
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
@@ -97,11 +96,10 @@ def export(
             ),
             on_progress=on_progress,
         )
-        if FORMATS[name].suffix:
-            FORMATS[name].write(exported, target)
-        else:
-            with _new_folder(target) as folder:
-                FORMATS[name].write(exported, folder)
+        with _all_or_nothing(target, workspace) as draft:
+            if not FORMATS[name].suffix:
+                draft.mkdir()
+            FORMATS[name].write(exported, draft)
     return ExportSummary(
         workspace=to_text(workspace.path),
         format=name,
@@ -159,11 +157,17 @@ def _columns(base: str, embeddings: Embeddings, results: Results | None, files: 
 
 
 @contextmanager
-def _new_folder(target: Path) -> Iterator[Path]:
-    """Yield a temporary folder, which is renamed to `target` if the block ends without an error."""
+def _all_or_nothing(target: Path, workspace: Workspace) -> Iterator[Path]:
+    """Yield a path in a temporary folder, from which all files move to the folder of `target` at the end."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".imgcluster-", dir=target.parent) as temporary:
-        folder = Path(temporary) / target.name
+    with temporary_path(target.parent, workspace.unfinished) as folder:
         folder.mkdir()
-        yield folder
-        os.rename(folder, target)
+        yield folder / target.name
+        for path in sorted(folder.iterdir()):
+            _refuse_existing(target.parent / path.name)
+            os.rename(path, target.parent / path.name)
+
+
+def _refuse_existing(path: Path) -> None:
+    if os.path.lexists(path):
+        raise UsageError(f"{path} exists, and nothing is overwritten; choose another path, or remove it first")

@@ -64,4 +64,7 @@ def history(*, workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> History
 
 
 def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, tz=timezone.utc).isoformat(timespec="seconds")
+    try:
+        return datetime.fromtimestamp(seconds, tz=timezone.utc).isoformat(timespec="seconds")
+    except (OverflowError, ValueError, OSError):  # no year from 1 to 9999
+        return ""

@@ -35,7 +35,9 @@ __all__ = ["changing_results", "recover", "relocate_placed", "rewrite_page", "un
 
 
 @contextmanager
-def changing_results(workspace: Workspace, command: str, summary: str, metrics: dict[str, Any]) -> Iterator[None]:
+def changing_results(
+    workspace: Workspace, command: str, summary: str, metrics: dict[str, Any], *, operation: str = ""
+) -> Iterator[None]:
     """Save the present state for `undo`, then change the results in the block.
 
     ``metrics.json`` is removed first, and written from `metrics` if the block ends without an error. In between the
@@ -46,8 +48,9 @@ def changing_results(workspace: Workspace, command: str, summary: str, metrics: 
         command: The command of the step.
         summary: What it does, in words, for `history`.
         metrics: The content of ``metrics.json`` after the step.
+        operation: Identifies a step that must not be repeated.
     """
-    state = begin_state(workspace, command, summary)
+    state = begin_state(workspace, command, summary, operation=operation)
     remove(workspace.metrics)
     for path in workspace.figure_files:
         remove(path)
@@ -66,6 +69,8 @@ def recover(
 ) -> dict[str, Any]:
     """Undo a step that was interrupted while it changed results, if there is one; embeddings stay as they are.
 
+    A later `undo` does not complete one before this command any more.
+
     Args:
         workspace: The workspace, locked.
         manifest: Its manifest.
@@ -79,6 +84,8 @@ def recover(
         WorkspaceError: There is one, and this is a dry run.
     """
     state = interrupted_state(workspace)
+    if not dry_run:
+        remove(workspace.undoing)
     if state is None:
         return manifest
     if dry_run:

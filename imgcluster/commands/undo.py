@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass
 
 from imgcluster.commands.replace_results import read_placement, read_set_aside
 from imgcluster.commands.steps import rewrite_page, undo_state, undoable_state
 from imgcluster.errors import WorkspaceError
-from imgcluster.fileio.path_text import to_text
+from imgcluster.fileio.atomic import remove, write_json
+from imgcluster.fileio.path_text import from_text, to_text
 from imgcluster.options import DEFAULT_WORKSPACE
-from imgcluster.placement import undo_placement
+from imgcluster.placement import Journal, UndoResult, undo_placement
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.folder import Workspace, read_json
 from imgcluster.workspace.results import read_tables
+from imgcluster.workspace.shapes import UNDOING
 
-__all__ = ["UndoSummary", "undo"]
+__all__ = ["UndoSummary", "acknowledge", "undo", "undo_unacknowledged"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,7 @@ def undo(
     """Undo the last step or, if there is none, the placement: moved files return, links and copies are removed.
 
     Steps are plans, clusterings and assignments after the first clustering, together with the `embed` before them.
+    After a kill at any moment, repeating it completes what it undid, and undoes nothing else.
 
     Args:
         workspace: The workspace folder.
@@ -58,40 +62,88 @@ def undo(
         WorkspaceError: There is nothing to undo, or another process uses the workspace.
         PlacementError: The journal is damaged.
     """
+    summary = undo_unacknowledged(workspace=workspace, dry_run=dry_run, on_progress=on_progress)
+    acknowledge(summary)
+    return summary
+
+
+def undo_unacknowledged(
+    *, workspace: str | os.PathLike[str], dry_run: bool = False, on_progress: OnProgress = ignore_progress
+) -> UndoSummary:
+    """Undo as `undo` does; until the summary is passed to `acknowledge`, repeating it undoes nothing else."""
     workspace = Workspace(workspace)
     if not workspace.is_initialized:
         raise WorkspaceError(f"workspace {workspace.path} does not exist; name another with -w DIR")
     with workspace.locked(dry_run=dry_run):
         journal = read_placement(workspace)
         state = undoable_state(workspace, dry_run=dry_run)
+        begun = _Begun.read(workspace)
+        if begun is not None and begun.step and (state is None or state.number != begun.step):
+            return _summary(workspace, begun, 0, (), dry_run=dry_run)
         if state is not None:
-            moved = 0 if dry_run else undo_state(workspace, state, on_progress=on_progress)
-            return UndoSummary(
-                workspace=to_text(workspace.path),
-                what="plan" if state.command == "apply" else state.command,
-                place="none" if journal is None else journal.mode,
-                taken_back=moved,
-                left=(),
-                dry_run=dry_run,
-            )
-        # Duplicates whose step is too old to be recorded.
-        aside = read_set_aside(workspace)
-        file = workspace.journal if aside is None else workspace.set_aside_journal
-        journal = aside or journal
-        if journal is None:
-            raise WorkspaceError(f"nothing to undo in {workspace.path}: no step is recorded and no files are placed")
+            mode = "none" if journal is None else journal.mode
+            begun = _Begun("plan" if state.command == "apply" else state.command, mode, state.number)
+            moved = 0
+            if not dry_run:
+                write_json(workspace.undoing, dataclasses.asdict(begun))
+                moved = undo_state(workspace, state, on_progress=on_progress)
+            return _summary(workspace, begun, moved, (), dry_run=dry_run)
+        return _undo_placement(workspace, journal, begun, on_progress, dry_run=dry_run)
+
+
+def acknowledge(summary: UndoSummary) -> None:
+    """Record that the user has seen what was undone, so that the next `undo` undoes more."""
+    if not summary.dry_run:
+        remove(Workspace(from_text(summary.workspace)).undoing)
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """What `undo` began to undo: `what` and `place` as in `UndoSummary`, and the number of the step, 0 for none."""
+
+    what: str
+    place: str
+    step: int = 0
+
+    @classmethod
+    def read(cls, workspace: Workspace) -> _Begun | None:
+        """Return what an earlier `undo` began and did not acknowledge; None if there is nothing."""
+        found = read_json(workspace.undoing, "delete that file, then run imgcluster undo again", UNDOING)
+        return cls(**{name: found[name] for name in UNDOING}) if found else None
+
+
+def _undo_placement(
+    workspace: Workspace, journal: Journal | None, begun: _Begun | None, on_progress: OnProgress, *, dry_run: bool
+) -> UndoSummary:
+    # Duplicates whose step is too old to be recorded.
+    aside = read_set_aside(workspace)
+    file = workspace.journal if aside is None else workspace.set_aside_journal
+    journal = aside or journal
+    undone = UndoResult(0, ())
+    if journal is not None:
+        begun = _Begun("placing", journal.mode)
+        if not dry_run:
+            write_json(workspace.undoing, dataclasses.asdict(begun))
         total = len(journal.entries)
         undone = undo_placement(
             journal, file, dry_run=dry_run, step=lambda done: on_progress(Progress("undo", done, total))
         )
-        if journal.mode == "move" and not dry_run and workspace.metrics.exists():
-            # The page links to the moved images.
-            rewrite_page(workspace, read_tables(workspace, workspace.read_metrics()), on_progress)
+    if begun is None:
+        raise WorkspaceError(f"nothing to undo in {workspace.path}: no step is recorded and no files are placed")
+    if begun.place == "move" and not dry_run and workspace.metrics.exists():
+        # The page links to the moved images.
+        rewrite_page(workspace, read_tables(workspace, workspace.read_metrics()), on_progress)
+    return _summary(workspace, begun, undone.done, undone.remaining, dry_run=dry_run)
+
+
+def _summary(
+    workspace: Workspace, begun: _Begun, done: int, left: tuple[tuple[str, str], ...], *, dry_run: bool
+) -> UndoSummary:
     return UndoSummary(
         workspace=to_text(workspace.path),
-        what="placing",
-        place=journal.mode,
-        taken_back=undone.done,
-        left=undone.remaining,
+        what=begun.what,
+        place=begun.place,
+        taken_back=done,
+        left=left,
         dry_run=dry_run,
     )

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, cast
 
 import numpy as np
 
-from imgcluster.encoders.devices import open_session
+from imgcluster.encoders.devices import open_session, run_limited
 from imgcluster.encoders.encoder import Encoder
 from imgcluster.errors import EncoderError
 from imgcluster.types import Values
@@ -98,12 +98,12 @@ class Decoder:
         """Return images ``float32 (n, height, width, channels)`` in [0, 1] for embeddings ``float32 (n, latent)``."""
         if len(codes) == 0:
             return np.empty((0, *self.shape), dtype=np.float32)
-        return np.asarray(self._session.run(None, {self._input: codes})[0], dtype=np.float32)
+        return np.asarray(run_limited(self._session, None, {self._input: codes})[0], dtype=np.float32)
 
     def _inspect(self, session: Any) -> None:
         """Read the description, and the shape of the images from a trial run."""
         self.info = DecoderInfo.from_metadata(session.get_modelmeta().custom_metadata_map)
         self._input = session.get_inputs()[0].name
-        (images,) = session.run(None, {self._input: np.zeros((1, self.info.latent), dtype=np.float32)})
+        (images,) = run_limited(session, None, {self._input: np.zeros((1, self.info.latent), dtype=np.float32)})
         height, width, channels = images.shape[1:]
         self.shape: tuple[int, int, int] = (height, width, channels)

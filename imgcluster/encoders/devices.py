@@ -15,6 +15,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,13 +24,17 @@ from imgcluster.errors import DeviceError, EncoderError, ImgclusterError, UsageE
 
 __all__ = [
     "AUTO_ORDER",
+    "BATCH_SECONDS",
     "DEVICES",
     "Disagreement",
     "Files",
     "Opened",
     "available_devices",
+    "is_out_of_memory",
     "new_run_options",
     "open_session",
+    "run_limited",
+    "too_slow",
 ]
 
 _LOG = logging.getLogger(__name__)
@@ -48,6 +53,9 @@ DEVICES: Final = {
 
 # Not TensorRT, which compiles for minutes at the first run, nor OpenVINO, whose gain depends on the model.
 AUTO_ORDER: Final = ("cuda", "rocm", "migraphx", "directml", "coreml", "cpu")
+
+BATCH_SECONDS: Final = 600.0
+"""The most seconds that one batch may take; the first one on a device can include minutes of compilation."""
 
 _MISSING_LIBRARY: Final = re.compile(
     r"([\w.+-]+\.(?:so(?:\.\d+)*|dylib|dll))(?=: cannot open|.{0,40} (?:is missing|not found))"
@@ -73,6 +81,18 @@ Files = Callable[[str], Iterable[str | os.PathLike[str]]]
 
 class Disagreement(Exception):  # noqa: N818 - a result about a file more than an error of the program
     """The vectors of a file differ from the reference on this machine; the next file is tried."""
+
+
+_OUT_OF_MEMORY: Final = (
+    "out of memory",
+    "failed to allocate memory",
+    "bad allocation",
+    "bad_alloc",
+    "cublas_status_alloc_failed",
+    "cudnn_status_alloc_failed",
+    "cuda_error_out_of_memory",
+    "available memory of",  # "Available memory of 12 is smaller than requested bytes of 34"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +127,40 @@ def available_devices() -> list[str]:
 def new_run_options() -> Any:
     """Return options of ``session.run``; setting their `terminate` ends all runs that were given them."""
     return _runtime().RunOptions()
+
+
+def run_limited(
+    session: Any, outputs: list[str] | None, inputs: dict[str, Any], options: Any = None, seconds: float = BATCH_SECONDS
+) -> list[Any]:
+    """Return what ``session.run`` returns; starting the clock takes about as long as running a tiny model.
+
+    Raises:
+        EncoderError: It takes longer than `seconds`; `options` cannot be used any more then.
+    """
+    options = new_run_options() if options is None else options
+    is_over = threading.Event()
+
+    def end() -> None:
+        is_over.set()
+        options.terminate = True
+
+    clock = threading.Timer(seconds, end)
+    clock.daemon = True
+    clock.start()
+    try:
+        results: list[Any] = session.run(outputs, inputs, options)
+    except Exception:
+        if is_over.is_set():
+            raise too_slow(seconds) from None
+        raise
+    finally:
+        clock.cancel()
+    return results
+
+
+def too_slow(seconds: float) -> EncoderError:
+    """Return the error for a batch that takes longer than `seconds`."""
+    return EncoderError(f"the model was ended: one batch took longer than {seconds:g} s; use another model")
 
 
 def open_session(
@@ -263,3 +317,9 @@ def _captured_output() -> Iterator[Callable[[], str]]:
             if saved is not None:
                 os.dup2(saved, 2)
                 os.close(saved)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether ONNX Runtime failed because the device has too little memory."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(phrase in text for phrase in _OUT_OF_MEMORY)

@@ -206,20 +206,22 @@ def pool(output: npt.NDArray[Any], layout: str, pooling: Pooling | None) -> npt.
         pooling: ``cls`` takes the first token, ``mean`` the mean of all.
 
     Raises:
-        EncoderError: Tokens without a pooling, or an output of another number of axes.
+        EncoderError: Tokens without a pooling, an output of another number of axes, or one without values.
     """
     values = np.asarray(output, dtype=np.float32)
-    if values.ndim == 2:
-        return values
     if values.ndim == 4:
-        return np.asarray(values.mean(axis=(1, 2) if layout == "NHWC" else (2, 3)), dtype=np.float32)
-    if values.ndim == 3:
+        values = np.asarray(values.mean(axis=(1, 2) if layout == "NHWC" else (2, 3)), dtype=np.float32)
+    elif values.ndim == 3:
         if pooling is None:
             raise EncoderError(
                 f"the model returns tokens of shape {values.shape}; choose how to pool them: --pool cls or --pool mean"
             )
-        return np.asarray(values[:, 0] if pooling == "cls" else values.mean(axis=1), dtype=np.float32)
-    raise EncoderError(f"the model's output has shape {values.shape}; vectors, maps or tokens per image are needed")
+        values = np.asarray(values[:, 0] if pooling == "cls" else values.mean(axis=1), dtype=np.float32)
+    if values.ndim != 2 or not values.shape[1]:
+        raise EncoderError(
+            f"the model's output has shape {output.shape}; vectors, maps or tokens with values are needed"
+        )
+    return values
 
 
 def _is_class_scores(output: Any) -> bool:

@@ -11,8 +11,8 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -69,19 +69,31 @@ def import_encoder(source: Path) -> InstalledEncoder:
         _check_name(encoder)
         folder = folder_of(encoder.name)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with installation_lock(), tempfile.TemporaryDirectory(dir=folder.parent, prefix=".import-") as temporary:
+        with installation_lock(), _import_folder(folder.parent) as temporary:
             present = pinned(encoder.name)
             _check_present(encoder, present)
-            _extract(tar, encoder, Path(temporary))
-            _check_files(encoder, Path(temporary))
+            _extract(tar, encoder, temporary)
+            _check_files(encoder, temporary)
             for name in encoder.files:
                 target = folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(Path(temporary) / name, target)
+                os.replace(temporary / name, target)
             if present is not None:
                 encoder = replace(encoder, files={**present.files, **encoder.files})
             pin(encoder.name, encoder)
     return encoder
+
+
+@contextlib.contextmanager
+def _import_folder(parent: Path) -> Iterator[Path]:
+    """Yield an empty folder, which is removed at the end, after one that a killed process left."""
+    folder = parent / ".import"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 class _Invalid(Exception):  # noqa: N818 - explained by its caller

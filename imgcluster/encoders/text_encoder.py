@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.encoders.devices import open_session
+from imgcluster.encoders.devices import open_session, run_limited
 from imgcluster.encoders.hub_source import TextSource
 from imgcluster.encoders.onnx_graph import check_graph
 from imgcluster.errors import EncoderError, one_line
@@ -123,7 +123,7 @@ class TextEncoder:
         # Padding is not masked: SigLIP was trained so, and the causal attention of CLIP never sees it.
         values = {name: np.ones(np.shape(tokens), dtype=kind) for name, kind in self._inputs.items()}
         values["input_ids"] = np.array(tokens, dtype=self._inputs["input_ids"])
-        (output,) = session.run([self._source.tower.output], values)
+        (output,) = run_limited(session, [self._source.tower.output], values)
         return np.asarray(output)
 
 

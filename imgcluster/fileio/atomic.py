@@ -6,40 +6,69 @@ import errno
 import itertools
 import json
 import os
+import re
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from imgcluster.fileio.path_text import from_text, to_text
+
 __all__ = [
     "atomic_path",
     "is_link",
     "is_temporary",
+    "link_or_copy",
     "make_folder",
     "remove",
+    "remove_recorded",
     "remove_temporary_files",
     "sync_folder",
+    "temporary_path",
     "write_json",
     "write_text",
 ]
 
 _COUNTER: Final = itertools.count()
+_TEMPORARY: Final = re.compile(r"\.imgcluster-[0-9]+-[0-9]+\.tmp")
+_LONGEST_RECORD: Final = 1 << 16
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; it is flushed and renamed if the block ends without an error."""
+def atomic_path(path: Path, *, folder: Path | None = None, record: Path | None = None) -> Iterator[Path]:
+    """Yield a temporary path; it is flushed and renamed to `path` if the block ends without an error.
+
+    Args:
+        path: The file to write.
+        folder: The folder of the temporary file, on the same disk; by default that of `path`.
+        record: As for `temporary_path`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Not derived from the file's name, which may already be as long as the file system allows.
-    temporary = path.with_name(f".imgcluster-{os.getpid()}-{next(_COUNTER)}.tmp")
-    try:
+    with temporary_path(folder or path.parent, record) as temporary:
         yield temporary
         _flush(temporary)
         os.replace(temporary, path)
         sync_folder(path.parent)
+
+
+@contextmanager
+def temporary_path(folder: Path, record: Path | None = None) -> Iterator[Path]:
+    """Yield a path in `folder` for a file or a folder, which is removed at the end if it is still there.
+
+    Meanwhile the file `record` contains the path, so that `remove_recorded` finds it after a kill.
+    """
+    # Not derived from the name of the final file, which may already be as long as the file system allows.
+    temporary = folder / f".imgcluster-{os.getpid()}-{next(_COUNTER)}.tmp"
+    if record is not None:
+        write_text(record, to_text(temporary))
+    try:
+        yield temporary
     finally:
-        temporary.unlink(missing_ok=True)
+        _remove_all(temporary)
+        if record is not None:
+            remove(record)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -53,15 +82,49 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make `target` a hard link to `source`, or a copy where the file system has none."""
+    with atomic_path(target) as temporary:
+        try:
+            # Where the source is itself a link, to the file behind it.
+            os.link(os.path.realpath(source), temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+
+
 def remove_temporary_files(folder: Path) -> None:
     """Remove the temporary files of interrupted processes; call it only while no other process writes to `folder`."""
     for temporary in folder.glob(".imgcluster-*.tmp"):
-        temporary.unlink(missing_ok=True)
+        if is_temporary(temporary.name) and (is_link(temporary) or not temporary.is_dir()):
+            temporary.unlink(missing_ok=True)
+
+
+def remove_recorded(record: Path) -> None:
+    """Remove the temporary file or folder that an interrupted process left, if there is one.
+
+    As `record` may be from a stranger, only what has the name of a temporary file is removed.
+    """
+    if not record.is_file():
+        return
+    with record.open("rb") as file:
+        text = file.read(_LONGEST_RECORD).decode(errors="replace")
+    temporary = from_text(text)
+    if is_temporary(temporary.name) and "\0" not in text:
+        _remove_all(temporary)
+    remove(record)
 
 
 def is_temporary(name: str) -> bool:
     """Return whether `name` is that of a temporary file of `atomic_path`."""
-    return name.startswith(".imgcluster-") and name.endswith(".tmp")
+    return bool(_TEMPORARY.fullmatch(name))
+
+
+def _remove_all(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it, if it exists."""
+    if path.is_dir() and not is_link(path):
+        shutil.rmtree(path)
+    else:
+        remove(path)
 
 
 def is_link(path: Path) -> bool:

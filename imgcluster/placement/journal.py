@@ -7,15 +7,17 @@ import os
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
 from imgcluster.errors import PlacementError, UsageError
 from imgcluster.fileio.atomic import atomic_path, is_link
 from imgcluster.fileio.path_text import from_text, join, relative_to, to_text
+from imgcluster.fileio.schema import parse_json, quoted
 
 __all__ = [
     "CLUSTERS_FOLDER",
     "PLACE_MODES",
+    "UNFINISHED",
     "Entry",
     "Journal",
     "PlaceMode",
@@ -28,6 +30,12 @@ __all__ = [
 
 PlaceMode = Literal["symlink", "copy", "hardlink", "move", "none"]
 PLACE_MODES: Final[tuple[str, ...]] = get_args(PlaceMode)
+
+_HEAD: Final = {"mode": frozenset(PLACE_MODES), "folder": str}
+_ENTRY: Final = {"source": str, "target": str}
+
+UNFINISHED: Final = "unfinished.txt"
+"""The file of a workspace with the path of the temporary file that is being written in another folder."""
 
 CLUSTERS_FOLDER: Final = "clusters"
 """The folder of a workspace for placed files; it has one folder per cluster."""
@@ -86,13 +94,11 @@ def read_journal(
     """
     try:
         with path.open(encoding="utf-8") as file:
-            head = json.loads(file.readline())
-            entries = [json.loads(line) for line in file]
-        if head["mode"] not in PLACE_MODES:
-            raise ValueError(f"its mode is {head['mode']!r}")
+            head = parse_json(file.readline(), _HEAD)
+            entries = [parse_json(line, _ENTRY) for line in file]
         workspace = Path(os.path.abspath(workspace or path.parent))
         if head["folder"] != folder:
-            raise ValueError(f"its folder is {head['folder']!r}, not {folder!r}")
+            raise ValueError(f"its folder is {quoted(head['folder'])}, not {folder!r}")
         checked = tuple(_checked(entry, workspace, embedded, folder) for entry in entries)
         for parent in sorted({workspace / folder, *(from_text(entry.target).parent for entry in checked)}):
             if is_link(parent):
@@ -100,30 +106,28 @@ def read_journal(
         return Journal(head["mode"], to_text(workspace / folder), checked)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except ValueError as error:
         raise PlacementError(
             f"the journal {path} is damaged ({error}); nothing was changed. It records the original paths of placed "
             "files: repair it, or delete it to continue without undo"
         ) from None
 
 
-def _checked(entry: dict[str, Any], workspace: Path, embedded: Container[str], folder: str) -> Entry:
+def _checked(entry: dict[str, str], workspace: Path, embedded: Container[str], folder: str) -> Entry:
     """Return an entry with its absolute target.
 
     Raises:
         ValueError: The target is not a file in a folder of `folder`, or the source is not an embedded image.
     """
     source, target = entry["source"], entry["target"]
-    if not (isinstance(source, str) and isinstance(target, str)):
-        raise ValueError("a path is not text")
     parts = target.split("/")
     if len(parts) != 3 or parts[0] != folder or not all(map(_is_plain_name, parts)):
-        raise ValueError(f"the target {target!r} is not a file in a folder of {folder}/")
+        raise ValueError(f"the target {quoted(target)} is not a file in a folder of {folder}/")
     if source not in embedded:
-        raise ValueError(f"the source {source!r} is not an embedded image of this workspace")
+        raise ValueError(f"the source {quoted(source)} is not an embedded image of this workspace")
     absolute = join(to_text(workspace), target)
     if source == absolute:
-        raise ValueError(f"the source {source!r} is its own target")
+        raise ValueError(f"the source {quoted(source)} is its own target")
     return Entry(source, absolute)
 
 

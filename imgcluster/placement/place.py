@@ -98,7 +98,7 @@ def place_entries(
         try:
             if source.exists():
                 make_folder(target.parent, within=path.parent)
-                used = _place_one(source, target, mode)
+                used = _place_one(source, target, mode, path.parent)
                 counts[used] = counts.get(used, 0) + 1
                 # If one symbolic link is not possible, none is; a hard link may fail for a single file only.
                 if used == "hardlink":
@@ -124,15 +124,15 @@ def mode_of(source: Path, target: Path, mode: str) -> str:
         return "copy"
 
 
-def _place_one(source: Path, target: Path, mode: str) -> str:
-    """Place one file and return the mode that was possible."""
+def _place_one(source: Path, target: Path, mode: str, workspace: Path) -> str:
+    """Place one file in a workspace and return the mode that was possible."""
     if os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, "a file with this name exists", os.fspath(target))
     if mode == "move":
-        move(source, target)
+        move(source, target, folder=workspace)
         return mode
     if mode == "copy":
-        copy_new(source, target)
+        copy_new(source, target, folder=workspace)
         return mode
     try:
         if mode == "symlink":
@@ -144,18 +144,21 @@ def _place_one(source: Path, target: Path, mode: str) -> str:
         if not _is_unsupported(error):
             raise
         _LOG.debug("%s is not possible (%s): trying %s", mode, error, _FALLBACK[mode])
-        return _place_one(source, target, _FALLBACK[mode])
+        return _place_one(source, target, _FALLBACK[mode], workspace)
     return mode
 
 
-def copy_new(source: Path, target: Path) -> None:
-    """Copy a file, with its times, to a free path."""
-    with atomic_path(target) as temporary:
+def copy_new(source: Path, target: Path, *, folder: Path | None = None) -> None:
+    """Copy a file, with its times, to a free path; `folder` is as for `atomic_path`."""
+    with atomic_path(target, folder=folder) as temporary:
         shutil.copy2(source, temporary)
 
 
-def move(source: Path, target: Path) -> None:
-    """Move a file to a free path, also on another disk; a moved link still points to its file."""
+def move(source: Path, target: Path, *, folder: Path | None = None, record: Path | None = None) -> None:
+    """Move a file to a free path, also on another disk; a moved link still points to its file.
+
+    `folder` and `record` are as for `atomic_path`.
+    """
     if source.is_symlink():
         destination = Path(os.readlink(source))
         if not destination.is_absolute():
@@ -171,7 +174,7 @@ def move(source: Path, target: Path) -> None:
             raise
         # On another disk: the original is removed after its copy is flushed, unless it changed in the meantime.
         before = source.stat()
-        with atomic_path(target) as temporary:
+        with atomic_path(target, folder=folder, record=record) as temporary:
             shutil.copy2(source, temporary)
         after = source.stat()
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from imgcluster.fileio.atomic import make_folder, remove_temporary_files
+from imgcluster.fileio.atomic import make_folder
 from imgcluster.fileio.path_text import from_text
-from imgcluster.placement.journal import Entry, Journal, PlaceMode, one_per_source, write_journal
+from imgcluster.placement.journal import UNFINISHED, Entry, Journal, PlaceMode, one_per_source, write_journal
 from imgcluster.placement.place import move
 from imgcluster.placement.plan import existing_names, free_name
 
@@ -142,7 +142,7 @@ def _undo_one(entry: Entry, mode: PlaceMode, folder: Path, *, dry_run: bool) -> 
     if mode == "move" and not os.path.lexists(source):
         if not dry_run:
             source.parent.mkdir(parents=True, exist_ok=True)
-            move(target, source)
+            move(target, source, record=folder.parent / UNFINISHED)
         return _UNDONE
     check = _check_moved_file if mode == "move" else _check_copy
     remains = check(source, target, folder)
@@ -242,8 +242,6 @@ def _same_content(first: Path, second: Path) -> bool:
 
 def _remove_empty_folders(folder: Path, entries: Iterable[Entry]) -> None:
     parents = {from_text(entry.target).parent for entry in entries}
-    for parent in parents:
-        remove_temporary_files(parent)
     for parent in [*sorted(parents), folder]:
         # rmdir fails for folders that are not empty.
         with contextlib.suppress(OSError):

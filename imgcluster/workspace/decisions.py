@@ -11,16 +11,16 @@ their content and, if it was changed, by their path.
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
-from imgcluster.errors import WorkspaceError
+from imgcluster.errors import WorkspaceError, one_line
 from imgcluster.fileio.atomic import remove, write_json
-from imgcluster.workspace.shards import DIGEST_BYTES
+from imgcluster.fileio.schema import parse_json, quoted
+from imgcluster.workspace.shard_file import DIGEST_BYTES
 
 __all__ = [
     "HIGHEST_NUMBER",
@@ -41,6 +41,19 @@ Decision = Literal["corrected", "unsorted", "pinned"]
 """What the user decided about one image."""
 
 _Image = tuple[bytes, str]
+
+_DIGITS: Final = len(str(HIGHEST_NUMBER - 1))
+_CLUSTER: Final = range(HIGHEST_NUMBER)
+_CLUSTER_OR_NOISE: Final = range(-1, HIGHEST_NUMBER)
+_SHAPE: Final = {
+    "imgcluster_decisions": int,
+    "names": {str: str},
+    "merges": [{"from": _CLUSTER, "into": _CLUSTER_OR_NOISE}],
+    "made": [_CLUSTER],
+    "images": [
+        {"digest": str, "path": str, "cluster": _CLUSTER_OR_NOISE, "decision": frozenset(get_args(Decision))},
+    ],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,28 +120,24 @@ def read_decisions(path: Path) -> Decisions:
         WorkspaceError: The file is not valid.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return Decisions()
-    except UnicodeDecodeError as error:
-        raise _invalid(path, str(error)) from None
-    try:
-        value = json.loads(text)
+        value = parse_json(path.read_text(encoding="utf-8"), _SHAPE)
         if value["imgcluster_decisions"] != _VERSION:
-            raise ValueError(f"its version is {value['imgcluster_decisions']!r}, not {_VERSION}")
+            raise ValueError(f"its version is {value['imgcluster_decisions']}, not {_VERSION}")
         return Decisions(
-            names={_number(int(key)): _name(name) for key, name in value["names"].items()},
-            merges={_number(entry["from"]): _number(entry["into"], least=-1) for entry in value["merges"]},
-            made=frozenset(map(_number, value["made"])),
+            names={_number(key): _name(name) for key, name in value["names"].items()},
+            merges={entry["from"]: entry["into"] for entry in value["merges"]},
+            made=frozenset(value["made"]),
             images={
-                (_digest(entry["digest"]), _text(entry["path"])): DecidedImage(
-                    _number(entry["cluster"], least=-1), _decision(entry["decision"])
-                )
+                (_digest(entry["digest"]), entry["path"]): DecidedImage(entry["cluster"], entry["decision"])
                 for entry in value["images"]
             },
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise _invalid(path, " ".join(str(error).split())) from None
+    except FileNotFoundError:
+        return Decisions()
+    except ValueError as error:
+        raise WorkspaceError(
+            f"{path} is damaged ({one_line(error)}); restore it, or delete it to lose the decisions in it"
+        ) from None
 
 
 def write_decisions(path: Path, decisions: Decisions) -> None:
@@ -158,37 +167,21 @@ def name_problem(name: str) -> str:
     return ""
 
 
-def _number(value: Any, *, least: int = 0) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < HIGHEST_NUMBER:
-        raise ValueError(f"{value!r} is not the number of a cluster")
-    return value
+def _number(text: str) -> int:
+    if not (text.isdecimal() and len(text) <= _DIGITS):
+        raise ValueError(f"{quoted(text)} is not the number of a cluster")
+    return int(text)
 
 
-def _name(value: Any) -> str:
-    problem = name_problem(_text(value))
-    if problem or not value:
+def _name(name: str) -> str:
+    problem = name_problem(name)
+    if problem or not name:
         raise ValueError(f"a name {problem or 'is empty'}")
-    return str(value)
+    return name
 
 
-def _digest(value: Any) -> bytes:
-    digest = bytes.fromhex(_text(value))
+def _digest(text: str) -> bytes:
+    digest = bytes.fromhex(text)
     if len(digest) != DIGEST_BYTES:
-        raise ValueError(f"the digest {value!r} has {len(digest)} bytes, not {DIGEST_BYTES}")
+        raise ValueError(f"the digest {quoted(text)} has {len(digest)} bytes, not {DIGEST_BYTES}")
     return digest
-
-
-def _decision(value: Any) -> Decision:
-    if value not in get_args(Decision):
-        raise ValueError(f"the decision {value!r} is unknown")
-    return value  # type: ignore[no-any-return]
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not text")
-    return value
-
-
-def _invalid(path: Path, why: str) -> WorkspaceError:
-    return WorkspaceError(f"{path} is not valid ({why}); restore it, or delete it to lose the decisions in it")

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 from imgcluster.errors import WorkspaceError
-from imgcluster.fileio.atomic import is_link, is_temporary, remove_temporary_files, write_json, write_text
+from imgcluster.fileio.atomic import (
+    is_link,
+    is_temporary,
+    remove_recorded,
+    remove_temporary_files,
+    write_json,
+    write_text,
+)
+from imgcluster.fileio.schema import parse_json
+from imgcluster.workspace.shapes import MANIFEST, METRICS
 
-__all__ = ["FORMAT", "MARKER", "Workspace", "read_json"]
+__all__ = ["FORMAT", "MARKER", "METRICS_REMEDY", "Workspace", "read_json", "read_metrics"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -28,6 +36,8 @@ FORMAT: Final = 1
 # The embeddings are kept: each shard stores the identity of its encoder.
 _MANIFEST_REMEDY: Final = "delete that file, then run the same embed command again"
 
+METRICS_REMEDY: Final = "delete that file, then run imgcluster cluster again"
+
 _FIGURE: Final = re.compile(r"(map|sizes|silhouettes|tree|confusion|noise|cluster_[0-9]{3,}\w*)\.(png|svg)")
 
 # Every file and folder that imgcluster creates in a workspace.
@@ -36,8 +46,8 @@ _OWN_NAMES: Final = (
     *("metrics.json", "confusion.csv", "confusion.png", "layers.parquet", "candidates.csv", "candidates.png"),
     *("report.html", "layout.parquet", "figures", "names.csv", "applied", "clusters", "outdated", "placed.jsonl"),
     *("duplicates.csv", "bursts.csv", "signatures.parquet", "outliers.csv", "neighbors.parquet"),
-    *("duplicates", "set_aside.jsonl"),
-    *("changes.csv", "decisions.json", "known_clusters.parquet"),
+    *("duplicates", "set_aside.jsonl", "unfinished.txt", "undoing.json"),
+    *("changes.csv", "decisions.json", "known_clusters.parquet", "shards", "joined_shards", "removed.csv"),
 )
 
 # File managers create these in any folder.
@@ -78,7 +88,10 @@ class Workspace:
             WorkspaceError: One is a link.
         """
         own = [self.path / name for name in _OWN_NAMES]
-        for folder in (self.clusters, self.duplicates, self.outdated, self.outdated / self.clusters.name, self.applied):
+        for folder in (
+            *(self.clusters, self.duplicates, self.outdated, self.outdated / self.clusters.name, self.applied),
+            *(self.shards, self.joined_shards),
+        ):
             if not is_link(folder) and folder.is_dir():
                 own += folder.iterdir()
         if self.applied.is_dir():
@@ -104,6 +117,16 @@ class Workspace:
     def embeddings(self) -> Path:
         """Folder of the Parquet shards."""
         return self.path / "embeddings"
+
+    @property
+    def shards(self) -> Path:
+        """Folder of the workspaces of ``embed --shard``, until they are joined."""
+        return self.path / "shards"
+
+    @property
+    def joined_shards(self) -> Path:
+        """Folder of the shards that are joined, while they are removed."""
+        return self.path / "joined_shards"
 
     @property
     def skipped(self) -> Path:
@@ -206,6 +229,16 @@ class Workspace:
         return self.path / "placed.jsonl"
 
     @property
+    def unfinished(self) -> Path:
+        """The path of the temporary file that is being written in another folder."""
+        return self.path / "unfinished.txt"
+
+    @property
+    def undoing(self) -> Path:
+        """What `undo` is undoing, so that repeating it after a kill undoes nothing else."""
+        return self.path / "undoing.json"
+
+    @property
     def duplicates(self) -> Path:
         """Folder of the duplicates that were set aside, with one folder per cluster."""
         return self.path / "duplicates"
@@ -255,10 +288,8 @@ class Workspace:
             WorkspaceError: The file is damaged, or of a newer version.
         """
         path = self.manifest_file
-        manifest = read_json(path, _MANIFEST_REMEDY)
+        manifest = read_json(path, _MANIFEST_REMEDY, MANIFEST)
         version = manifest.get("format", FORMAT)
-        if not isinstance(version, int):
-            raise _invalid_json(path, _MANIFEST_REMEDY)
         if version > FORMAT:
             raise WorkspaceError(
                 f"{self.path} has format version {version}; this imgcluster reads version {FORMAT}: upgrade imgcluster"
@@ -275,7 +306,7 @@ class Workspace:
         Raises:
             WorkspaceError: The file is damaged.
         """
-        return read_json(self.metrics, "run imgcluster cluster again")
+        return read_metrics(self.metrics, METRICS_REMEDY)
 
     @contextmanager
     def locked(self, *, dry_run: bool = False) -> Iterator[dict[str, Any]]:
@@ -304,12 +335,24 @@ class Workspace:
             if not dry_run:
                 if not self.is_initialized:
                     write_text(self.path / MARKER, _MARKER_TEXT)
-                remove_temporary_files(self.path)
+                self._remove_leftovers()
             yield manifest
         finally:
             lock.release()
             if is_new:
                 self._remove_if_unused()
+
+    def _remove_leftovers(self) -> None:
+        """Remove the temporary files of interrupted processes."""
+        for folder in (self.path, self.embeddings, self.figures, *self.applied.glob("*/")):
+            remove_temporary_files(folder)
+        remove_recorded(self.unfinished)
+
+    def initialize(self) -> None:
+        """Create the folder and its marker; several processes may do so at once."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError), (self.path / MARKER).open("x", encoding="utf-8", newline="") as marker:
+            marker.write(_MARKER_TEXT)
 
     def _remove_if_unused(self) -> None:
         """Remove the folder if nothing was written to it, so that a mistyped path does not stay behind."""
@@ -342,22 +385,29 @@ def _is_ignorable(name: str) -> bool:
     return name in _SYSTEM_FILES or name == ".lock" or is_temporary(name)
 
 
-def read_json(path: Path, remedy: str) -> dict[str, Any]:
+def read_metrics(path: Path, remedy: str) -> dict[str, Any]:
+    """Return the content of a ``metrics.json``; empty if it does not exist.
+
+    Raises:
+        WorkspaceError: It is damaged; the message ends with `remedy`.
+    """
+    metrics = read_json(path, remedy, METRICS)
+    if metrics and not (metrics["layer"] < len(metrics["layers"]) and metrics["noise"] <= metrics["images"]):
+        raise WorkspaceError(f"{path} is damaged (its numbers contradict each other); {remedy}")
+    return metrics
+
+
+def read_json(path: Path, remedy: str, shape: dict[str, Any]) -> dict[str, Any]:
     """Return the object in a JSON file; empty if the file does not exist.
 
     Raises:
-        WorkspaceError: The file is not a JSON object; the message ends with `remedy`.
+        WorkspaceError: The file is not JSON of the `shape`, which is as for `schema.check`; the message ends with
+            `remedy`.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"), shape)
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise WorkspaceError(f"{path} cannot be read ({error}); {remedy}") from None
-    if not isinstance(value, dict):
-        raise _invalid_json(path, remedy)
+        raise WorkspaceError(f"{path} is damaged ({error}); {remedy}") from None
     return value
-
-
-def _invalid_json(path: Path, remedy: str) -> WorkspaceError:
-    return WorkspaceError(f"{path} is not a valid file of imgcluster; {remedy}")

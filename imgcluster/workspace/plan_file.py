@@ -21,9 +21,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from imgcluster.errors import PlanError
-from imgcluster.workspace.decisions import name_problem
+from imgcluster.fileio.schema import quoted
+from imgcluster.workspace.decisions import HIGHEST_NUMBER, name_problem
 
-__all__ = ["MOST_PARTS", "REMEDY", "VERSION", "NewCluster", "Plan", "quoted", "read_plan"]
+__all__ = ["MOST_PARTS", "REMEDY", "VERSION", "NewCluster", "Plan", "read_plan"]
 
 VERSION: Final = 1
 """The version of the plan's format; newer ones are refused."""
@@ -103,7 +104,7 @@ def read_plan(text: str, name: str) -> Plan:
         )
     if version > VERSION:
         raise PlanError(
-            f"{name} has format version {version}; this imgcluster reads version {VERSION}: upgrade imgcluster"
+            f"{name} has format version {quoted(version)}; this imgcluster reads version {VERSION}: upgrade imgcluster"
         )
     for key in value.keys() - _KEYS:
         raise PlanError(f"{name} has the unknown key {quoted(key)}; allowed are {', '.join(sorted(_KEYS))}")
@@ -235,7 +236,7 @@ def _entries(value: dict[str, Any], key: str, keys: set[str], name: str) -> list
 def _cluster(value: Any, name: str) -> int:
     if value == "noise":
         return _NOISE
-    if not _is_integer(value) or value < 0:
+    if not _is_integer(value) or not 0 <= value < HIGHEST_NUMBER:
         raise PlanError(f'{name} refers to cluster {quoted(value)}; a cluster is an integer of at least 0, or "noise"')
     return int(value)
 
@@ -250,9 +251,3 @@ def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         raise ValueError(f"duplicate key {next(quoted(key) for key in keys if keys.count(key) > 1)}")
     return value
-
-
-def quoted(value: Any) -> str:
-    """Return a value for a message: one line of at most 60 characters."""
-    text = json.dumps(value, ensure_ascii=True) if not isinstance(value, str) else repr(value)
-    return text if len(text) <= 60 else text[:59] + "…"

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.errors import PlanError
+from imgcluster.fileio.schema import quoted
 from imgcluster.workspace.decisions import DecidedImage, Decision, Decisions
-from imgcluster.workspace.plan_file import REMEDY, Plan, quoted
+from imgcluster.workspace.plan_file import REMEDY, Plan
 
 __all__ = ["PlanResult", "SplitMembers", "apply_plan", "decisions_after", "identity_of", "split_clusters"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,9 +15,10 @@ from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.fileio.path_text import absolute_path
 from imgcluster.types import Metric
-from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.folder import METRICS_REMEDY, Workspace
 from imgcluster.workspace.shards import contents
-from imgcluster.workspace.table_columns import ASSIGNMENTS
+from imgcluster.workspace.states import interrupted_state
+from imgcluster.workspace.table_columns import ASSIGNMENTS, parse_integer, parse_number, row_of
 
 __all__ = [
     "IMPORTED",
@@ -111,7 +112,7 @@ def read_results(workspace: Workspace, manifest: dict[str, Any]) -> Results:
         WorkspaceError: Nothing is clustered yet, or the embeddings have changed since.
     """
     identity = encoder_identity(workspace, manifest)
-    if not workspace.metrics.exists() and workspace.applied.is_dir():
+    if interrupted_state(workspace) is not None:
         raise WorkspaceError(
             f"the last step was interrupted in {workspace.path}: repeat it, run imgcluster cluster, or imgcluster undo"
         )
@@ -138,28 +139,43 @@ def read_tables(workspace: Workspace, metrics: dict[str, Any], *, folder: Path |
     """
     base = str(metrics.get("base", ""))
     folder = folder or workspace.path
-    rows = list(read_table(folder / workspace.assignments.name, ASSIGNMENTS))
+    file, clusters_file = (folder / path.name for path in (workspace.assignments, workspace.clusters_table))
+    rows = list(read_table(file, ASSIGNMENTS))
+    table = list(read_table(clusters_file, _REQUIRED))
     try:
-        return Results(
+        results = Results(
             base=base,
             paths=[row["path"] for row in rows],
             locations=[absolute_path(base, row["path"]) for row in rows],
-            clusters=np.array([int(row["cluster"]) for row in rows], dtype=np.int64),
+            clusters=np.array(_integers(row["cluster"] for row in rows), dtype=np.int64),
             confidence=_numbers(row["confidence"] for row in rows),
             distances=_numbers(row["distance"] for row in rows),
             medoids=np.array([row["is_medoid"] == "true" for row in rows], dtype=bool),
-            table=list(read_table(folder / workspace.clusters_table.name, _REQUIRED)),
+            table=table,
             metrics=metrics,
-            runner_ups=_integers(row["runner_up"] for row in rows) if rows and "runner_up" in rows[0] else None,
+            runner_ups=np.array(_integers(row["runner_up"] for row in rows), dtype=np.int32),
             decisions={row["path"]: row["decision"] for row in rows if row.get("decision")},
         )
     except ValueError as error:
-        raise WorkspaceError(f"{workspace.assignments} is not valid ({error}): run imgcluster cluster again") from None
+        raise _damaged(file, error) from None
+    try:
+        numbers = [row_of(row).cluster for row in table]
+    except ValueError as error:
+        raise _damaged(clusters_file, error) from None
+    if sorted(numbers) != sorted({*results.clusters.tolist()} - {-1}):
+        raise _damaged(clusters_file, f"its clusters are not those of {file.name}")
+    return results
 
 
-def _integers(texts: Any) -> npt.NDArray[np.int32]:
-    return np.array([int(text) if text else -1 for text in texts], dtype=np.int32)
+def _damaged(file: Path, why: object) -> WorkspaceError:
+    return WorkspaceError(f"{file} is damaged ({why}); {METRICS_REMEDY.replace('that file', 'metrics.json')}")
 
 
-def _numbers(texts: Any) -> npt.NDArray[np.float64]:
-    return np.array([float(text) if text else np.nan for text in texts], dtype=np.float64)
+def _integers(texts: Iterable[str]) -> list[int]:
+    """Return the numbers of clusters; −1 for an empty text."""
+    return [parse_integer(text or "-1", least=-1) for text in texts]
+
+
+def _numbers(texts: Iterable[str]) -> npt.NDArray[np.float64]:
+    """Return numbers; NaN for an empty text."""
+    return np.array([parse_number(text) if text else np.nan for text in texts], dtype=np.float64)

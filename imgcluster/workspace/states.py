@@ -8,6 +8,7 @@ that are replaced later move into the last state.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -17,7 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from imgcluster.fileio.atomic import atomic_path, remove, sync_folder, write_json
-from imgcluster.workspace.folder import Workspace, read_json
+from imgcluster.workspace.folder import Workspace, read_json, read_metrics
+from imgcluster.workspace.shapes import MANIFEST, STEP
 from imgcluster.workspace.shards import all_shards, locations
 
 __all__ = [
@@ -41,6 +43,7 @@ MOST_STATES: Final = 100
 """Older states are removed."""
 
 _FACTS: Final = "step.json"
+_ARCHIVE: Final = "embeddings"
 _REMEDY: Final = "delete that folder, after which the steps up to it cannot be undone"
 
 
@@ -49,8 +52,8 @@ class State:
     """A saved state: its number and folder, and the step that was made from it.
 
     `command` is the step's command, `summary` what it did, in words, and `seconds` when, in seconds since 1970. It is
-    `complete` if it changed results. `shards` are the names of the shards that belong to the state; None if they are
-    not known.
+    `complete` if it changed results. `operation` identifies a step that must not be repeated. `shards` are the names of
+    the shards that belong to the state; None if they are not known.
     """
 
     number: int
@@ -59,6 +62,7 @@ class State:
     summary: str
     seconds: float | None
     complete: bool
+    operation: str
     shards: tuple[str, ...] | None
 
 
@@ -68,10 +72,8 @@ def states(workspace: Workspace) -> list[State]:
     Raises:
         WorkspaceError: One is damaged.
     """
-    if not workspace.applied.is_dir():
-        return []
-    folders = sorted((path for path in workspace.applied.iterdir() if path.name.isdecimal()), key=_number)
-    return [_read(folder) for folder in folders]
+    # A folder without metrics is what a user put there, or what is left of a state that was being removed.
+    return [_read(folder) for folder in _folders(workspace) if (folder / workspace.metrics.name).is_file()]
 
 
 def last_state(workspace: Workspace) -> State | None:
@@ -90,20 +92,25 @@ def is_pending(workspace: Workspace, state: State) -> bool:
     return workspace.metrics.exists() and not state.complete
 
 
-def begin_state(workspace: Workspace, command: str, summary: str) -> State | None:
-    """Save the present state, unless one is pending, and return it; without a clustering nothing is saved."""
+def begin_state(workspace: Workspace, command: str, summary: str, *, operation: str = "") -> State | None:
+    """Save the present state, unless one is pending, and return it; without a clustering nothing is saved.
+
+    `command`, `summary` and `operation` are those of the step that follows, as in `State`.
+    """
     if not workspace.metrics.exists():
         return None
     last = last_state(workspace)
-    facts = {"command": command, "summary": summary, "seconds": round(time.time(), 3)}
+    facts = {"command": command, "summary": summary, "seconds": round(time.time(), 3), "operation": operation}
     if last is not None and is_pending(workspace, last):
         write_json(last.folder / _FACTS, facts | {"shards": last.shards})
         return _read(last.folder)
-    number = 1 if last is None else last.number + 1
     draft = workspace.applied / ".draft"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    for path in (*_changed_by_steps(workspace), *_changed_by_embed(workspace), *_journals(workspace), workspace.report):
+    for unfinished in (draft, *_folders(workspace)):
+        if not (unfinished / workspace.metrics.name).is_file() or unfinished == draft:
+            _remove_own_files(workspace, unfinished)
+    number = max(map(_number, _folders(workspace)), default=0) + 1
+    draft.mkdir(parents=True, exist_ok=True)
+    for path in _saved_files(workspace):
         if path.exists():
             with atomic_path(draft / path.name) as copy:
                 shutil.copyfile(path, copy)
@@ -116,7 +123,7 @@ def begin_state(workspace: Workspace, command: str, summary: str) -> State | Non
 
 def set_complete(state: State, complete: bool) -> None:
     """Record whether the step made from a state has changed results."""
-    facts = read_json(state.folder / _FACTS, _REMEDY)
+    facts = read_json(state.folder / _FACTS, _REMEDY, STEP)
     write_json(state.folder / _FACTS, facts | {"complete": complete})
 
 
@@ -131,15 +138,17 @@ def restore_files(workspace: Workspace, state: State, *, embedded: bool) -> dict
     Raises:
         WorkspaceError: The state has no valid ``metrics.json``.
     """
-    metrics = read_json(state.folder / workspace.metrics.name, _REMEDY)
+    metrics = read_metrics(state.folder / workspace.metrics.name, _REMEDY)
     remove(workspace.metrics)
     for path in workspace.figure_files:
         remove(path)
-    if embedded:
+    # Earlier versions saved no manifest, because their steps did not change it.
+    has_manifest = (state.folder / workspace.manifest_file.name).exists()
+    if has_manifest and embedded:
         for path in _changed_by_embed(workspace):
             _restore(state.folder / path.name, path)
-    else:
-        saved = read_json(state.folder / workspace.manifest_file.name, _REMEDY)
+    elif has_manifest:
+        saved = read_json(state.folder / workspace.manifest_file.name, _REMEDY, MANIFEST)
         present = {key: value for key, value in workspace.manifest.items() if key != "cluster"}
         workspace.write_manifest(present | {key: value for key, value in saved.items() if key == "cluster"})
     for path in _changed_by_steps(workspace):
@@ -167,19 +176,17 @@ def shards_differ(workspace: Workspace, state: State) -> bool:
 
 
 def drop_state(workspace: Workspace, state: State) -> None:
-    """Remove a state."""
-    # In one step: a part of a state would look like a damaged one.
-    removed = workspace.applied / ".removed"
-    shutil.rmtree(removed, ignore_errors=True)
-    os.rename(state.folder, removed)
-    shutil.rmtree(removed)
-    if not any(path.name.isdecimal() for path in workspace.applied.iterdir()):
-        shutil.rmtree(workspace.applied)
+    """Remove a state; files that imgcluster did not write stay."""
+    # First the file without which it is no state.
+    remove(state.folder / workspace.metrics.name)
+    sync_folder(state.folder)
+    _remove_own_files(workspace, state.folder)
+    _remove_if_empty(workspace.applied)
 
 
 def archive_folder(state: State) -> Path:
     """Return the folder for shards that are replaced after a state was saved."""
-    return state.folder / "embeddings"
+    return state.folder / _ARCHIVE
 
 
 def archive_of(workspace: Workspace) -> Path | None:
@@ -195,18 +202,43 @@ def earlier_locations(workspace: Workspace) -> Iterator[str]:
 
 
 def _read(folder: Path) -> State:
-    facts = read_json(folder / _FACTS, _REMEDY)
-    shards, seconds = facts.get("shards"), facts.get("seconds")
+    facts = read_json(folder / _FACTS, _REMEDY, STEP)
+    shards = facts.get("shards")
     return State(
         number=_number(folder),
         folder=folder,
-        command=str(facts.get("command", "apply")),
-        summary=str(facts.get("summary", "")),
-        seconds=float(seconds) if isinstance(seconds, int | float) else None,
+        command=facts.get("command", "apply"),
+        summary=facts.get("summary", ""),
+        seconds=facts.get("seconds"),
         # Earlier versions saved states of plans only, without these facts.
-        complete=facts.get("complete", not facts) is True,
-        shards=tuple(map(str, shards)) if isinstance(shards, list) else None,
+        complete=facts.get("complete", not facts),
+        operation=facts.get("operation", ""),
+        shards=None if shards is None else tuple(shards),
     )
+
+
+def _folders(workspace: Workspace) -> list[Path]:
+    """Return the folders that can be states, the oldest first."""
+    if not workspace.applied.is_dir():
+        return []
+    return sorted((path for path in workspace.applied.iterdir() if path.name.isdecimal()), key=_number)
+
+
+def _remove_own_files(workspace: Workspace, folder: Path) -> None:
+    """Remove what `begin_state` and `remove_shards` wrote, and the folder if it is empty then."""
+    archive = folder / _ARCHIVE
+    for shard in all_shards(archive):
+        remove(shard)
+    _remove_if_empty(archive)
+    for path in _saved_files(workspace):
+        remove(folder / path.name)
+    remove(folder / _FACTS)
+    _remove_if_empty(folder)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _number(folder: Path) -> int:
@@ -249,8 +281,9 @@ def _changed_by_steps(workspace: Workspace) -> Sequence[Path]:
     )
 
 
-def _journals(workspace: Workspace) -> Sequence[Path]:
-    return (workspace.journal, workspace.set_aside_journal)
+def _saved_files(workspace: Workspace) -> Sequence[Path]:
+    journals = (workspace.journal, workspace.set_aside_journal)
+    return (*_changed_by_steps(workspace), *_changed_by_embed(workspace), *journals, workspace.report)
 
 
 def _changed_by_embed(workspace: Workspace) -> Sequence[Path]:

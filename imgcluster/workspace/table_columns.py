@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, get_type_hints
 
+from imgcluster.fileio.schema import quoted
 from imgcluster.types import Candidate
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "ClusterRow",
     "DuplicateRow",
     "OutlierRow",
+    "parse_integer",
+    "parse_number",
     "row_of",
 ]
 
@@ -143,11 +146,39 @@ CHANGES: Final = (
 )
 CANDIDATES: Final = tuple(field.name for field in dataclasses.fields(Candidate))
 
+
+def parse_integer(text: str, *, least: int = 0) -> int:
+    """Return the integer in a field.
+
+    Raises:
+        ValueError: It is none, less than `least`, or has more than 31 bits.
+    """
+    if not (text.removeprefix("-").isdecimal() and len(text) <= _DIGITS and least <= int(text) < 1 << 31):
+        raise ValueError(f"{quoted(text)} is not an integer of at least {least}")
+    return int(text)
+
+
+def parse_number(text: str) -> float:
+    """Return the number in a field.
+
+    Raises:
+        ValueError: It is not a finite number.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{quoted(text)} is not a number")
+    return number
+
+
+_DIGITS: Final = 11
 _PARSERS: Final[Mapping[Any, Callable[[str], Any]]] = {
     str: str,
-    int: int,
-    float: lambda text: float(text or 0),
-    float | None: lambda text: float(text) if text else None,
+    int: parse_integer,
+    float: lambda text: parse_number(text or "0"),
+    float | None: lambda text: parse_number(text) if text else None,
 }
 
 

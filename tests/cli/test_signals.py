@@ -1,28 +1,31 @@
-"""SIGTERM and SIGHUP interrupt a command, and nothing after it."""
+"""Signals interrupt a command, whatever a library makes of the exception, and nothing after it."""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 
 import pytest
 import typer
 
-from imgcluster.cli.screen import INTERRUPTED, Screen, boundary
+from imgcluster.cli.interruption import INTERRUPTED, MESSAGE
+from imgcluster.cli.screen import Screen, boundary
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signals")
 
 
 @pytest.fixture(autouse=True)
 def _same_handlers_afterwards() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_interrupts_a_command_and_its_handler_is_restored(name: str) -> None:
     number = signal.Signals[name]
     before = signal.getsignal(number)
@@ -39,3 +42,55 @@ def test_a_signal_that_nohup_ignores_stays_ignored() -> None:
         os.kill(os.getpid(), signal.SIGHUP)
         finished = True
     assert finished
+
+
+def _import_that_fails() -> None:
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        raise ImportError("initialization failed") from None
+
+
+def _callback() -> None:
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        return
+
+
+@pytest.mark.parametrize("work", [_import_that_fails, _callback])
+def test_an_interruption_that_a_library_hides_counts(
+    work: Callable[[], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as stopped, boundary(Screen(False, True, False)):
+        work()
+    assert stopped.value.exit_code == INTERRUPTED
+    assert capsys.readouterr().err.splitlines() == [f"imgcluster: {MESSAGE}"]
+
+
+OUTSIDE = "os.kill(os.getpid(), signal.SIGINT); time.sleep(60)"
+SWALLOWED = """
+with signals_interrupt():
+    for _ in range(2):
+        try:
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            time.sleep(60)
+        except KeyboardInterrupt:
+            continue
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("work", [OUTSIDE, SWALLOWED])
+def test_a_process_ends_with_one_line(work: str) -> None:
+    program = (
+        "import os, signal, threading, time\n"
+        "from imgcluster.cli.interruption import run_interruptibly, signals_interrupt\n"
+        f"run_interruptibly(lambda: exec({work!r}))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    process = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert process.returncode == INTERRUPTED
+    assert process.stderr.splitlines() == [f"imgcluster: {MESSAGE}"]

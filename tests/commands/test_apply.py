@@ -352,6 +352,9 @@ class TestRefused:
         file = plan(workspace, merges=[{"from": 1, "into": 0}])
         imgcluster.apply(file, workspace=workspace)
         before = state(workspace)
+        assert imgcluster.apply(file, workspace=workspace).repeated
+        assert state(workspace) == before
+        file.write_bytes(file.read_bytes() + b" ")
         with pytest.raises(PlanError, match="another clustering"):
             imgcluster.apply(file, workspace=workspace)
         assert state(workspace) == before

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ import tiny_models
 from imgcluster import Encoder, EncoderError, EncoderOptions, UsageError
 from imgcluster.encoders import encoder as session_module
 from imgcluster.encoders.encoder import Encoder as SessionEncoder
+from imgcluster.encoders.started import Started
+from imgcluster.types import Vectors
 
 IMAGES = np.random.default_rng(0).integers(1, 256, (5, 4, 4, 3), dtype=np.uint8)
 
@@ -333,3 +337,21 @@ def test_another_failure_in_use_is_an_error_and_not_halved(tiny_encoder: Path, m
 def test_describe_reads_a_foreign_model(tmp_path: Path) -> None:
     info = session_module.describe(tiny_models.identity(tmp_path / "foreign.onnx", ["n", 3, 8, 9]))
     assert (info.name, info.width, info.height, info.metric) == ("foreign", 9, 8, "cosine")
+
+
+def test_a_model_that_runs_for_ever_is_ended(tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match="took longer than 0.3 s"):
+        SessionEncoder(tiny_models.endless(tmp_path / "endless.onnx"), device="cpu", batch_seconds=0.3)
+
+
+def test_a_later_batch_that_takes_too_long_is_ended() -> None:
+    done, stuck, stopped = Future[list[Vectors]](), Future[list[Vectors]](), threading.Event()
+    done.set_result([np.zeros((1, 3), np.float32)])
+    with pytest.raises(EncoderError, match="took longer than 0.3 s"):
+        Started([done, stuck], limit=0.3, stop=stopped.set).result()
+    assert stopped.is_set()
+
+
+def test_a_model_whose_vectors_have_no_values_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match=r"shape \(\d+, 0\)"):
+        Encoder(tiny_models.without_values(tmp_path / "empty.onnx"), device="cpu")

@@ -54,8 +54,12 @@ def test_an_exported_encoder_works_on_a_machine_without_network(
     exported: Path, folder: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    # What a killed import left.
+    (folder / "hub/.import/onnx").mkdir(parents=True)
+    (folder / "hub/.import/onnx/model.onnx").write_bytes(b"half")
     result = invoke("encoders", "import", exported)
     assert result.exit_code == 0, result.output
+    assert not (folder / "hub/.import").exists()
     assert "apache-2.0" in result.output
     assert invoke("encoders", "import", exported).exit_code == 0
     words = ("embed", pictures, "--encoder", NAME, "--device", "cpu", "-w", tmp_path / "out")

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 import imgcluster
 from imgcluster.errors import PlacementError, UsageError
+from imgcluster.fileio.atomic import remove_temporary_files
 from imgcluster.fileio.path_text import to_text
 from imgcluster.placement import (
     NOISE_FOLDER,
@@ -772,6 +773,8 @@ class TestInterrupted:
             check=False,
         )
         assert done.returncode == 9
+        # As every command does first.
+        remove_temporary_files(scene.journal.parent)
         scene.undo()
         assert snapshot(scene.base) == before
 

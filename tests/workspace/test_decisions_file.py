@@ -65,7 +65,7 @@ class TestDecisions:
         path.write_text(json.dumps(VALID), encoding="utf-8")
         assert read_decisions(path) == Decisions()
         path.write_text(json.dumps(VALID | change), encoding="utf-8")
-        with pytest.raises(WorkspaceError, match=r"decisions\.json is not valid") as caught:
+        with pytest.raises(WorkspaceError, match=r"decisions\.json is damaged") as caught:
             read_decisions(path)
         assert "\n" not in str(caught.value)
 

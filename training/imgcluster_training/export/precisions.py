@@ -6,7 +6,7 @@ it is not used. On one machine the same packages and pictures give the same file
 
 from __future__ import annotations
 
-import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from imgcluster.encoders.precision import REFERENCE_KEY, reference_images, write_reference
 from imgcluster.errors import UsageError
+from imgcluster.fileio.atomic import atomic_path
 from imgcluster.images.decode import decode
 from imgcluster.types import InputSpec, Pixels
 from imgcluster_training.export.to_onnx import run_onnx
@@ -116,12 +117,12 @@ def _save(model: Any, target: Path) -> None:
     """Write a model with the metadata of its encoder and its reference vectors, after ONNX's check."""
     metadata = {entry.key: entry.value for entry in model.metadata_props if entry.key != "onnx.infer"}
     size = int(metadata["imgcluster.height"]), int(metadata["imgcluster.width"]), int(metadata["imgcluster.channels"])
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         temporary = Path(folder) / target.name
         onnx.save(model, temporary)
         vectors = run_onnx(temporary, reference_images(size[1], size[0], size[2]))
         helper.set_model_props(model, metadata | {REFERENCE_KEY: write_reference(vectors)})
         onnx.checker.check_model(model, full_check=True)
         onnx.save(model, temporary)
-        os.replace(temporary, target)
+        with atomic_path(target) as copy:
+            shutil.copyfile(temporary, copy)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 from imgcluster.encoders.decoder import DecoderInfo
 from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.errors import EncoderError
+from imgcluster.fileio.atomic import atomic_path
 from imgcluster_training.models.autoencoder import Autoencoder
 from imgcluster_training.recipe.schema import Recipe
 
@@ -181,8 +183,8 @@ def _export(
 ) -> float:
     # Exported from the CPU in the default memory order.
     wrapped = module.cpu().to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+    # Not in the folder of encoders, where a kill would leave the parts of a model.
+    with tempfile.TemporaryDirectory() as folder:
         temporary = Path(folder) / path.name
         with _quiet_exporter():
             torch.onnx.export(
@@ -208,7 +210,8 @@ def _export(
                 f"the exported {path.name} differs from torch by {difference:.2g}; at most {tolerance:.2g} is allowed; "
                 "nothing was written"
             )
-        os.replace(temporary, path)
+        with atomic_path(path) as copy:
+            shutil.copyfile(temporary, copy)
     return difference
 
 

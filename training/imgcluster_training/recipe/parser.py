@@ -79,6 +79,8 @@ def parse_recipe(text: str, name: str, *, source: str | None = None) -> Recipe:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{where} is not TOML: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{where} is nested too deeply") from None
     return _validate({"name": name, **table}, where)
 
 
@@ -111,10 +113,10 @@ def _first_problem(error: ValidationError, table: dict[str, Any]) -> str:
     if kind == "union_tag_not_found":
         return f"the key {key}.type is missing"
     if kind == "union_tag_invalid":
-        return f"{key}.type = {context['tag']!r} is unknown; choose one of {context['expected_tags']}"
+        return f"{key}.type = {context['tag']!r:.60} is unknown; choose one of {context['expected_tags']}"
     # A value of several possible types has one entry for each of them.
     allowed = [_allowed(problem) for problem in problems if _key(problem, table) == key]
-    return f"{key} = {first['input']!r} is not allowed; it must be {', or '.join(allowed)}"
+    return f"{key} = {first['input']!r:.60} is not allowed; it must be {', or '.join(allowed)}"
 
 
 def _allowed(problem: Any) -> str:

@@ -1,0 +1,114 @@
+"""A damaged file of a workspace ends a command in one line that names the file and the remedy."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import imgcluster
+from imgcluster.cli.app import app
+from samples import paint
+from tiny_models import mean_colour
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("damaged")
+    paint(base / "pictures", per_folder=4)
+    encoder = mean_colour(base / "tiny.onnx")
+    imgcluster.run([base / "pictures"], workspace=base / "out", encoder=encoder, device="cpu", k=3)
+    imgcluster.cluster(workspace=base / "out", k=2)
+    return base / "out"
+
+
+def changed(change: Callable[[Any], Any]) -> Callable[[Path], None]:
+    def edit(path: Path) -> None:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        change(value)
+        path.write_text(json.dumps(value), encoding="utf-8")
+
+    return edit
+
+
+def text(content: str) -> Callable[[Path], None]:
+    return lambda path: path.write_text(content, encoding="utf-8") and None
+
+
+def cell(column: str, value: str) -> Callable[[Path], None]:
+    def edit(path: Path) -> None:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        rows[0][column] = value
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+
+    return edit
+
+
+CASES = {
+    "manifest deep": ("manifest.json", text(f'{{"format": 1, "encoder": {DEEP}}}'), "report"),
+    "encoder a list": ("manifest.json", changed(lambda value: value.update(encoder=["x"])), "report"),
+    "encoder without a name": ("manifest.json", changed(lambda value: value["encoder"].pop("name")), "cluster"),
+    "base a number": ("manifest.json", changed(lambda value: value.update(base=5)), "cluster"),
+    "unknown metric": ("manifest.json", changed(lambda value: value["encoder"].update(metric="taxi")), "cluster"),
+    "roots a text": ("manifest.json", changed(lambda value: value.update(roots="/")), "cluster"),
+    "a large version": ("manifest.json", changed(lambda value: value.update(format=10**400)), "report"),
+    "metrics deep": ("metrics.json", text(DEEP), "report"),
+    "no such layer": ("metrics.json", changed(lambda value: value.update(layer=99)), "report"),
+    "a negative seed": ("metrics.json", changed(lambda value: value["options"].update(seed=-1)), "report"),
+    "no method": ("metrics.json", changed(lambda value: value.pop("method")), "report"),
+    "metrics empty": ("metrics.json", text(""), "report"),
+    "cluster x": ("clusters.csv", cell("cluster", "x"), "report"),
+    "an unknown cluster": ("clusters.csv", cell("cluster", "77"), "report"),
+    "size without end": ("clusters.csv", cell("size", "9" * 5000), "report"),
+    "silhouette": ("clusters.csv", cell("silhouette", "nan"), "report"),
+    "assigned to x": ("assignments.csv", cell("cluster", "x"), "report"),
+    "assigned to 10^30": ("assignments.csv", cell("cluster", str(10**30)), "report"),
+    "assigned to -7": ("assignments.csv", cell("cluster", "-7"), "report"),
+    "confidence": ("assignments.csv", cell("confidence", "high"), "report"),
+    "journal deep": ("placed.jsonl", text(DEEP), "undo"),
+    "journal line deep": ("placed.jsonl", text(f'{{"mode": "copy", "folder": "clusters"}}\n{DEEP}\n'), "undo"),
+    "journal mode a list": ("placed.jsonl", text('{"mode": [], "folder": "clusters"}'), "undo"),
+    "state": ("applied/001/step.json", changed(lambda value: value.update(shards=5)), "undo"),
+    "state deep": ("applied/001/metrics.json", text(DEEP), "undo"),
+    "decisions": ("decisions.json", text('{"imgcluster_decisions": 1, "names": 5}'), "cluster"),
+    "decisions deep": ("decisions.json", text(f'{{"imgcluster_decisions": {DEEP}}}'), "cluster"),
+    "undoing": ("undoing.json", text('{"what": 5}'), "undo"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_line_names_the_file(original: Path, tmp_path: Path, case: str) -> None:
+    name, edit, command = CASES[case]
+    shutil.copytree(original, tmp_path / "out", symlinks=True)
+    edit(tmp_path / "out" / name)
+    result = CliRunner().invoke(app, [command, "-w", str(tmp_path / "out")])
+    assert result.exit_code == 1, result.exception
+    (line,) = result.stderr.splitlines()
+    assert str(tmp_path / "out" / name) in line
+    assert "damaged" in line
+    assert ";" in line
+    assert len(line) < 600
+
+
+@pytest.mark.parametrize("depth", [10_000])
+def test_a_deeply_nested_recipe(tmp_path: Path, depth: int) -> None:
+    pytest.importorskip("imgcluster_training")
+    recipe = tmp_path / "deep.toml"
+    recipe.write_text(f"x = {'[' * depth}{']' * depth}\n", encoding="utf-8")
+    words = ["train-encoder", "--dataset", "mnist", "--recipe", str(recipe), "--data-dir", str(tmp_path)]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2, result.exception
+    (line,) = result.stderr.splitlines()
+    assert "deep.toml" in line
