@@ -7,6 +7,7 @@ links, lists or removes something.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -14,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,21 +24,23 @@ from typing import Any, Final
 __all__ = ["CALLS", "KILLED", "FaultServer", "Outcome"]
 
 KILLED: Final = 137
-CALLS: Final = frozenset(
-    (*("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.utime"),)
-    + (*("os.chmod", "os.listdir", "os.scandir", "shutil.rmtree", "shutil.copyfile"),)
-)
+CALLS: Final = {
+    *("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.utime"),
+    *("os.chmod", "os.listdir", "os.scandir", "shutil.rmtree", "shutil.copyfile"),
+}
 _SECONDS: Final = 120
 _ENDS: Final = -1
+_ROWS_PER_SHARD: Final = 4
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The exit code, the number of file-system calls below the folder, and the text on standard error."""
+    """The exit code, the number of file-system calls below the folders, the text on standard error, and the time."""
 
     code: int
     calls: int
     stderr: str
+    seconds: float
 
 
 class FaultServer:
@@ -56,6 +60,7 @@ class FaultServer:
         fault: str = "kill",
         at: int = _ENDS,
         most_bytes: int | None = None,
+        after: float | None = None,
     ) -> Outcome:
         """Run a command.
 
@@ -65,11 +70,12 @@ class FaultServer:
             fault: ``kill``, or the name of an error number that the call fails with.
             at: The number of the call, from 0; none by default.
             most_bytes: No file becomes longer: the write that would make it longer is short, and the next one fails.
+            after: After so many seconds the command and its processes are killed.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         request = {"words": list(map(str, words)), "folders": list(map(str, folders)), "fault": fault, "at": at}
-        self._process.stdin.write(json.dumps(request | {"most_bytes": most_bytes}) + "\n")
+        self._process.stdin.write(json.dumps(request | {"most_bytes": most_bytes, "after": after}) + "\n")
         self._process.stdin.flush()
         return Outcome(**json.loads(self._process.stdout.readline()))
 
@@ -88,17 +94,27 @@ def _serve() -> None:
     import pyarrow.parquet  # noqa: F401
     import sklearn.cluster  # noqa: F401
 
+    from imgcluster.workspace.shards import ShardWriter
+
     scratch = Path(tempfile.mkdtemp(prefix="faults-"))
+    # Few pictures make several shards.
+    (ShardWriter.__init__.__kwdefaults__ or {})["rows_per_shard"] = _ROWS_PER_SHARD
     for line in sys.stdin:
+        request, started = json.loads(line), time.monotonic()
         process = os.fork()
         if not process:
-            _run_child(json.loads(line), scratch, imgcluster.cli.app.main)
+            _run_child(request, scratch, imgcluster.cli.app.main)
+        if request["after"] is not None:
+            time.sleep(request["after"])
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process, signal.SIGKILL)
         _, status = os.waitpid(process, 0)
         calls = scratch / "calls"
         answer = {
             "code": os.waitstatus_to_exitcode(status),
             "calls": int(calls.read_text()) if calls.exists() else 0,
             "stderr": (scratch / "stderr").read_text(errors="replace"),
+            "seconds": time.monotonic() - started,
         }
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
@@ -145,14 +161,16 @@ def _inject(folders: Sequence[str], fault: str, at: int) -> list[int]:
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event not in CALLS:
             return
-        path = arguments[0] if arguments else None
-        if not isinstance(path, str | os.PathLike) or not os.fspath(path).startswith(tuple(folders)):
+        # The second path of a rename or a link counts, too.
+        paths = [os.fspath(path) for path in arguments[:2] if isinstance(path, str | os.PathLike)]
+        if not any(path.startswith(tuple(folders)) for path in paths):
             return
+        path = paths[0]
         if counted[0] == at:
             counted[0] += 1
             if number is None:
                 os._exit(KILLED)
-            raise OSError(number, os.strerror(number), os.fspath(path))
+            raise OSError(number, os.strerror(number), path)
         counted[0] += 1
 
     sys.addaudithook(hook)

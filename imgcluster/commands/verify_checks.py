@@ -229,13 +229,16 @@ def _check_entries(stored: Stored) -> Iterator[Finding]:
         moved = journal.mode == "move" or entry not in journal.entries
         if not os.path.lexists(target):
             if moved and not os.path.lexists(source):
-                lost.append(entry.source)
+                # After an embed without it, it is one that the user removed.
+                if stored.embeddings is None or entry.source in stored.embeddings.files:
+                    lost.append(entry.source)
             elif os.path.exists(source):
                 absent.append(entry.target)
         elif not moved and not _is_of(source, target):
             other.append(entry.target)
     if lost:
-        yield problem("placement", "these moved images are at neither path", lost, remedy="restore them from a backup")
+        remedy = "restore them from a backup, or run embed to remove them"
+        yield problem("placement", "these moved images are at neither path", lost, remedy=remedy)
     if absent:
         yield problem("placement", "these placed files are missing", absent, repair="placement")
     if other:

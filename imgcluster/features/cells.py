@@ -12,41 +12,48 @@ from imgcluster.features.centroids import evenly_spaced, nearest_centroid
 from imgcluster.features.threads import one_thread
 from imgcluster.types import Labels, Vectors
 
-__all__ = ["pairs_of_cells"]
+__all__ = ["Cells"]
 
 _Indices = npt.NDArray[np.int64]
 
-# With these, 98 % of the 30 nearest neighbors are found among features of CIFAR-10, and 99.5 % among those of MNIST
-# (benchmarks/neighbors.py).
+# With these, 98 % of the 30 nearest neighbors are found among features of CIFAR-10, and more in fewer dimensions.
 _CELLS: Final = 512
 _SHARE: Final = 0.1
 _SAMPLE_PER_CELL: Final = 30
 _ROUNDS: Final = 8
 
 
-def pairs_of_cells(vectors: Vectors, queries: Vectors | None, count: int) -> Iterator[tuple[_Indices, _Indices]]:
-    """Yield the rows of queries that lie in one cell, and the rows of the vectors to compare them with.
-
-    These are the members of the cells nearest to that cell, a tenth of all vectors or more.
+class Cells:
+    """Cells of vectors.
 
     Args:
         vectors: ``float32 (n, d)``.
-        queries: ``float32 (m, d)``; None for the vectors themselves.
-        count: The least number of vectors to compare with.
     """
-    with one_thread():
-        centers = _centers(vectors)
-        cells = nearest_centroid(vectors, centers)
-        query_cells = cells if queries is None else nearest_centroid(queries, centers)
-        distances = (centers * centers).sum(axis=1) - 2 * centers @ centers.T
-    members = _by_cell(cells)
-    sizes = np.array([len(rows) for rows in members])
-    least = max(_SHARE * len(vectors), count)
-    for cell, rows in enumerate(_by_cell(query_cells)):
-        if len(rows):
-            nearest = np.argsort(distances[cell], kind="stable")
-            enough = int(np.searchsorted(np.cumsum(sizes[nearest]), least)) + 1
-            yield rows, np.sort(np.concatenate([members[other] for other in nearest[:enough]]))
+
+    def __init__(self, vectors: Vectors) -> None:
+        with one_thread():
+            self._centers = _centers(vectors)
+            self._members = _by_cell(nearest_centroid(vectors, self._centers))
+            lengths = (self._centers * self._centers).sum(axis=1)
+            self._nearest = np.argsort(lengths - 2 * self._centers @ self._centers.T, axis=1, kind="stable")
+        self._sizes = np.array([len(rows) for rows in self._members])
+
+    def pairs(self, queries: Vectors, count: int) -> Iterator[tuple[_Indices, _Indices]]:
+        """Yield the rows of queries that lie in one cell, and the rows of the vectors to compare them with.
+
+        These are the members of the cells nearest to that cell, a tenth of all vectors or more.
+
+        Args:
+            queries: ``float32 (m, d)``.
+            count: The least number of vectors to compare with.
+        """
+        least = max(_SHARE * int(self._sizes.sum()), count)
+        with one_thread():
+            cells = nearest_centroid(queries, self._centers)
+        for nearest, rows in zip(self._nearest, _by_cell(cells), strict=True):
+            if len(rows):
+                enough = int(np.searchsorted(np.cumsum(self._sizes[nearest]), least)) + 1
+                yield rows, np.sort(np.concatenate([self._members[cell] for cell in nearest[:enough]]))
 
 
 def _centers(vectors: Vectors) -> Vectors:

@@ -36,6 +36,7 @@ __all__ = [
     "read_pairs",
     "read_rows",
     "read_schema",
+    "read_vectors",
     "rows_of",
     "scores_of",
     "thumbnails_of",
@@ -123,6 +124,16 @@ def read_rows(shard: Path) -> pa.Table:
         WorkspaceError: The shard is damaged.
     """
     return read_columns(shard, None)
+
+
+def read_vectors(shard: Path) -> npt.NDArray[np.float32]:
+    """Return all vectors of a shard, ``float32 (rows, d)``.
+
+    Raises:
+        WorkspaceError: The shard is damaged.
+    """
+    column = read_columns(shard, ["embedding"]).column("embedding").combine_chunks()
+    return np.asarray(column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1), dtype=np.float32)
 
 
 def write_rows(path: Path, identity: str, rows: Sequence[Row]) -> None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -33,10 +33,12 @@ from imgcluster.workspace.shard_file import (
     read_columns,
     read_files,
     read_schema,
+    read_vectors,
     scores_of,
     thumbnails_of,
     write_rows,
 )
+from imgcluster.workspace.stored_vectors import StoredVectors
 
 __all__ = [
     "Contents",
@@ -54,6 +56,8 @@ __all__ = [
 ROWS_PER_SHARD: Final = 2048
 """About 20 MB at 2,688 values; five million images make 2,500 files."""
 
+_STREAMED_FROM: Final = 256 << 20
+
 _SECONDS_PER_SHARD: Final = 60.0
 """An interruption costs at most a minute of work; later runs merge small shards."""
 
@@ -70,7 +74,7 @@ class Embeddings:
         sizes: Width and height of the originals in pixels, ``int32 (n, 2)``.
         statistics: Brightness, colorfulness, contrast and sharpness, ``float32 (n, 4)``; NaN if not measured.
         exif: Capture time, camera and orientation of each image.
-        vectors: ``float32 (n, embedding_size)``.
+        vectors: ``float32 (n, embedding_size)``; a `types.VectorRows` if `load` was to leave them in the shards.
         fingerprint: A digest of all paths, contents and the encoder.
         content_order: The rows sorted by the digests of the files, ``int64 (n,)``; it does not depend on file names.
         digests: The digests of the files.
@@ -116,8 +120,13 @@ def list_shards(folder: Path, identity: str) -> list[Path]:
 
 def all_shards(folder: Path) -> list[Path]:
     """Return the shards of all encoders in `folder`, oldest first."""
+    try:
+        # Not by `glob`, for which a folder that cannot be read is an empty one.
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
     # Copies such as "shard-000001 (1).parquet", made by cloud folders, are ignored.
-    return sorted((path for path in folder.glob("shard-*.parquet") if _NAME.fullmatch(path.name)), key=_number)
+    return sorted((folder / name for name in names if _NAME.fullmatch(name)), key=_number)
 
 
 def locations(folder: Path) -> set[str]:
@@ -167,8 +176,13 @@ def contents(folder: Path, identity: str) -> Contents:
     return Contents(len(newest), roots, _fingerprint(total, identity))
 
 
-def load(folder: Path, identity: str) -> Embeddings:
+def load(folder: Path, identity: str, *, streamed: bool = False) -> Embeddings:
     """Read the current embeddings, sorted by path, so that the order of embedding does not matter.
+
+    Args:
+        folder: The folder of the shards.
+        identity: The encoder's.
+        streamed: Whether vectors of more than 256 MB stay in the shards; then `vectors` is a `types.VectorRows`.
 
     Raises:
         WorkspaceError: A shard is damaged.
@@ -186,7 +200,9 @@ def load(folder: Path, identity: str) -> Embeddings:
     for position, (_, (number, row, *_)) in enumerate(newest):
         targets[number][row] = position
 
-    vectors: npt.NDArray[np.float32] | None = None
+    dimensions = read_vectors(shards[0]).shape[1] if shards else 0
+    stays = streamed and 4 * dimensions * len(newest) > _STREAMED_FROM
+    vectors = np.empty((0 if stays else len(newest), dimensions), dtype=np.float32)
     sizes = np.zeros((len(newest), 2), dtype=np.int32)
     statistics = np.full((len(newest), len(STATISTICS)), np.nan, dtype=np.float32)
     exif = [NO_EXIF] * len(newest)
@@ -195,13 +211,10 @@ def load(folder: Path, identity: str) -> Embeddings:
         present = set(read_schema(shard).names)
         measured = [name for name in STATISTICS if name in present]
         further = [name for names in (EXIF, SCORES) if set(names) <= present for name in names]
-        table = read_columns(shard, ["width", "height", *measured, *further, "embedding"])
-        column = table.column("embedding").combine_chunks()
-        values = column.flatten().to_numpy(zero_copy_only=False).reshape(len(table), -1)
-        if vectors is None:
-            vectors = np.empty((len(newest), values.shape[1]), dtype=np.float32)
+        table = read_columns(shard, ["width", "height", *measured, *further])
         used = target >= 0
-        vectors[target[used]] = values[used]
+        if not stays:
+            vectors[target[used]] = read_vectors(shard)[used]
         sizes[target[used], 0] = table.column("width").to_numpy()[used]
         sizes[target[used], 1] = table.column("height").to_numpy()[used]
         for name in measured:
@@ -214,8 +227,6 @@ def load(folder: Path, identity: str) -> Embeddings:
             stored = scores_of(table)
             scores.classes[target[used]] = stored.classes[used]
             scores.probabilities[target[used]] = stored.probabilities[used]
-    if vectors is None:
-        vectors = np.empty((0, 0), dtype=np.float32)
     total = sum(_row_hash(location, digest, companion) for location, (_, _, digest, _, companion) in newest)
     roots = tuple(sorted({root for _, (_, _, _, root, _) in newest}))
     digests = [digest for _, (_, _, digest, _, _) in newest]
@@ -225,7 +236,9 @@ def load(folder: Path, identity: str) -> Embeddings:
         sizes=sizes,
         statistics=statistics,
         exif=exif,
-        vectors=vectors,
+        vectors=cast(Any, StoredVectors(shards, targets, (len(newest), dimensions), read_vectors))
+        if stays
+        else vectors,
         fingerprint=_fingerprint(total, identity),
         content_order=np.array(sorted(range(len(digests)), key=digests.__getitem__), dtype=np.int64),
         digests=digests,

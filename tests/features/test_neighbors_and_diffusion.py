@@ -90,6 +90,7 @@ class TestNearest:
         queries = None if asked == "all" else vectors[::3] + np.float32(0.01)
         exact = nearest_neighbors(vectors, 6, queries=queries)
         monkeypatch.setattr(neighbors, "_EXACT_BUDGET", 0)
+        monkeypatch.setattr(neighbors, "_EXACT_AMONG", 0)
         found = nearest_neighbors(vectors, 6, queries=queries)
         hits = [len(np.intersect1d(*pair)) for pair in zip(found[1], exact[1], strict=True)]
         assert np.mean(hits) >= 0.95 * 6
