@@ -120,8 +120,13 @@ def list_shards(folder: Path, identity: str) -> list[Path]:
 
 def all_shards(folder: Path) -> list[Path]:
     """Return the shards of all encoders in `folder`, oldest first."""
+    try:
+        # Not by `glob`, for which a folder that cannot be read is an empty one.
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
     # Copies such as "shard-000001 (1).parquet", made by cloud folders, are ignored.
-    return sorted((path for path in folder.glob("shard-*.parquet") if _NAME.fullmatch(path.name)), key=_number)
+    return sorted((folder / name for name in names if _NAME.fullmatch(name)), key=_number)
 
 
 def locations(folder: Path) -> set[str]:

@@ -161,7 +161,7 @@ def restore_shards(workspace: Workspace, state: State) -> None:
     """Restore the embeddings of a state: replaced shards return, newer ones are removed."""
     if state.shards is None:
         return
-    for shard in sorted(archive_folder(state).glob("*.parquet")):
+    for shard in all_shards(archive_folder(state)):
         os.replace(shard, workspace.embeddings / shard.name)
     sync_folder(workspace.embeddings)
     for shard in all_shards(workspace.embeddings):
@@ -266,6 +266,7 @@ def _changed_by_steps(workspace: Workspace) -> Sequence[Path]:
     return (
         workspace.metrics,
         workspace.assignments,
+        workspace.assignments_parquet,
         workspace.clusters_table,
         workspace.changes_table,
         workspace.names,

@@ -134,10 +134,13 @@ class Case:
         """Return how often each content exists, links and copies of files that are in their folders excepted."""
         here = list(self.pictures.rglob("*.png"))
         known = set(map(digest, here))
-        moved = [path for name in ("clusters", "duplicates") for path in (self.out / name).rglob("*.png")]
-        journals = [self.out / name for name in ("placed.jsonl", "set_aside.jsonl")]
-        modes = {json.loads(file.read_text().partition("\n")[0])["mode"] for file in journals if file.exists()}
-        files = [path for path in moved if not path.is_symlink() and (modes == {"move"} or digest(path) not in known)]
+        placed = [path for path in (self.out / "clusters").rglob("*.png") if not path.is_symlink()]
+        journal = self.out / "placed.jsonl"
+        moved = (
+            journal.exists() and json.loads(journal.read_text(encoding="utf-8").partition("\n")[0])["mode"] == "move"
+        )
+        files = [path for path in placed if moved or digest(path) not in known]
+        files += (self.out / "duplicates").rglob("*.png")
         return Counter(map(digest, [*here, *files]))
 
     def _words(self, words: list[str]) -> list[str]:

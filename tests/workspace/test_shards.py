@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import math
+import os
 import random
 import tempfile
 from collections.abc import Callable
@@ -388,3 +390,15 @@ class TestClassScores:
         pq.write_table(table.set_column(column, "classes", pa.array([values], type=kind)), shard)
         with pytest.raises(WorkspaceError, match="classes"):
             load(tmp_path, ENCODER)
+
+
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all_shards(tmp_path / "missing") == []
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    for name in ("listdir", "scandir"):
+        monkeypatch.setattr(os, name, refuse)
+    with pytest.raises(PermissionError):
+        all_shards(tmp_path)
