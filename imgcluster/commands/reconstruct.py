@@ -106,7 +106,8 @@ def reconstruct(
     originals = {os.path.realpath(from_text(item.location)) for item in found}
 
     rows: list[tuple[float, str]] = []
-    skipped = [(relative_to(item.location, base), item.reason) for item in found if isinstance(item, UnreadablePath)]
+    unreadable = [item for item in found if isinstance(item, UnreadablePath) and item.is_image]
+    skipped = [(relative_to(item.location, base), item.reason) for item in unreadable]
     files = [item for item in found if isinstance(item, FoundFile)]
     for batch in _batches(files, _original_spec(model, decoder), workers or default_workers(), skipped, base):
         images = np.stack([pixels for _, pixels in batch])
