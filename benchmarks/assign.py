@@ -17,7 +17,11 @@ instead; `--set` measures one folder of photographs instead of those with which 
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -281,6 +285,39 @@ def _speed(known: int = 100_000, new: int = 1000, runs: int = 3) -> None:
         rules.assign_new(find_neighborhood(vectors, mask, labels, order), labels, mask)
         seconds.append(time.perf_counter() - started)
     print(f"\n{new:,} new vectors of 1,280 values to {known:,}: {statistics.median(seconds):.1f} s, median of {runs}")
+    _speed_of_command(vectors, known, runs)
+
+
+def _speed_of_command(vectors: Vectors, known: int, runs: int) -> None:
+    """Print what `imgcluster assign` takes for the vectors after the `known` ones, start to end."""
+    seconds, processor_seconds = [], []
+    with tempfile.TemporaryDirectory() as name:
+        folder, clustered, grown = Path(name), Path(name) / "clustered", Path(name) / "grown"
+
+        def run(*arguments: str, workspace: Path) -> None:
+            command = [sys.executable, "-m", "imgcluster", *arguments, "--workspace", str(workspace), "--quiet"]
+            subprocess.run(command, check=True)
+
+        def add(count: int) -> None:
+            np.save(folder / "vectors.npy", vectors[:count])
+            (folder / "paths.txt").write_text("\n".join(f"{number:06d}.jpg" for number in range(count)))
+            run("import", f"{folder}/vectors.npy", "--paths", f"{folder}/paths.txt", workspace=clustered)
+
+        add(known)
+        run("cluster", "--k", "50", "--place", "none", workspace=clustered)
+        add(len(vectors))
+        for _ in range(runs):
+            shutil.copytree(clustered, grown)
+            before, started = os.times(), time.perf_counter()
+            run("assign", workspace=grown)
+            after = os.times()
+            seconds.append(time.perf_counter() - started)
+            processor_seconds.append(
+                after.children_user + after.children_system - before.children_user - before.children_system
+            )
+            shutil.rmtree(grown)
+    wall, processor = statistics.median(seconds), statistics.median(processor_seconds)
+    print(f"the whole command: {wall:.1f} s, {processor:.1f} s of CPU time, medians of {runs}")
 
 
 if __name__ == "__main__":

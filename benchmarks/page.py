@@ -32,7 +32,8 @@ from imgcluster.images.decode import decode
 from imgcluster.progress import Progress
 from imgcluster.types import InputSpec
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.shards import Row, ShardWriter, contents
+from imgcluster.workspace.shard_file import Row
+from imgcluster.workspace.shards import ShardWriter, contents
 
 _IDENTITY = "benchmark"
 # Swings the map, or zooms it in and out, once per frame, and returns the frames per second.
@@ -99,20 +100,27 @@ def _thumbnail(source: Path) -> bytes:
     return decode(source.read_bytes(), InputSpec(width=64, height=64, channels=3), thumbnail=True).thumbnail
 
 
-def stages(workspace: Path) -> dict[str, float]:
-    """Write the page from nothing and return the seconds of each of its stages."""
+def stages(workspace: Path) -> dict[str, tuple[float, float]]:
+    """Write the page from nothing and return the seconds, and CPU seconds, of each of its stages."""
     (workspace / "layout.parquet").unlink(missing_ok=True)
-    seconds: dict[str, float] = defaultdict(float)
-    last = ["start", time.monotonic()]
+    seconds: dict[str, tuple[float, float]] = {}
+    stage, before = "start", (time.monotonic(), time.process_time())
+
+    def end_stage() -> None:
+        nonlocal before
+        now = time.monotonic(), time.process_time()
+        earlier = seconds.get(stage, (0.0, 0.0))
+        seconds[stage] = (earlier[0] + now[0] - before[0], earlier[1] + now[1] - before[1])
+        before = now
 
     def report(step: Progress) -> None:
-        now = time.monotonic()
-        seconds[str(last[0])] += now - float(last[1])
-        last[:] = [step.stage, now]
+        nonlocal stage
+        end_stage()
+        stage = step.stage
 
     imgcluster.report_page(workspace=workspace, on_progress=report)
-    seconds[str(last[0])] += time.monotonic() - float(last[1])
-    return dict(seconds)
+    end_stage()
+    return seconds
 
 
 def cpu_seconds() -> dict[int, float]:
@@ -217,7 +225,7 @@ def built(folder: Path, count: int) -> Path:
     if not workspace.exists():
         workspace = build(folder, count)
         imgcluster.cluster(workspace=workspace, k=30, place="none")
-    took = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages(workspace).items())
+    took = ", ".join(f"{stage} {seconds:.1f} s ({cpu:.1f} CPU)" for stage, (seconds, cpu) in stages(workspace).items())
     print(f"page of {count:,} images written in {took}")
     return workspace / "report.html"
 

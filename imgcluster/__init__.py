@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from imgcluster.commands.history import HistorySummary, history
     from imgcluster.commands.import_vectors import ImportSummary, import_vectors
     from imgcluster.commands.load import Collection, load
+    from imgcluster.commands.merge import ShardsSummary, ShardStatus, finish_shards, merge, shards_status
     from imgcluster.commands.outliers import OutliersSummary, outliers
     from imgcluster.commands.report import ReportSummary, report_page
     from imgcluster.commands.run import RunSummary, run
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from imgcluster.commands.similar import SimilarSummary, similar
     from imgcluster.commands.sort import SortSummary, sort
     from imgcluster.commands.undo import UndoSummary, undo
+    from imgcluster.commands.verify import Finding, VerifySummary, verify
     from imgcluster.encoders import EncoderInfo
     from imgcluster.errors import (
         ClusteringError,
@@ -114,6 +116,11 @@ _HOME: Final = {
     "report_page": "commands.report",
     "RunSummary": "commands.run",
     "run": "commands.run",
+    "ShardStatus": "commands.merge",
+    "ShardsSummary": "commands.merge",
+    "finish_shards": "commands.merge",
+    "merge": "commands.merge",
+    "shards_status": "commands.merge",
     "OutlierRow": "workspace.table_columns",
     "OutliersSummary": "commands.outliers",
     "outliers": "commands.outliers",
@@ -125,6 +132,9 @@ _HOME: Final = {
     "sort": "commands.sort",
     "UndoSummary": "commands.undo",
     "undo": "commands.undo",
+    "Finding": "commands.verify",
+    "VerifySummary": "commands.verify",
+    "verify": "commands.verify",
     "Progress": "progress",
 }
 
@@ -151,6 +161,7 @@ __all__ = [
     "EncoderOptions",
     "EvaluateSummary",
     "ExportSummary",
+    "Finding",
     "HistorySummary",
     "ImgclusterError",
     "ImportSummary",
@@ -163,10 +174,13 @@ __all__ = [
     "ReportSummary",
     "RunSummary",
     "SearchSummary",
+    "ShardStatus",
+    "ShardsSummary",
     "SimilarSummary",
     "SortSummary",
     "UndoSummary",
     "UsageError",
+    "VerifySummary",
     "WorkspaceError",
     "__version__",
     "apply",
@@ -185,16 +199,20 @@ __all__ = [
     "encoder_remove",
     "evaluate",
     "export",
+    "finish_shards",
     "history",
     "import_vectors",
     "load",
+    "merge",
     "outliers",
     "report_page",
     "run",
     "search",
+    "shards_status",
     "similar",
     "sort",
     "undo",
+    "verify",
 ]
 
 

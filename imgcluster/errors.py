@@ -14,6 +14,7 @@ __all__ = [
     "NoImagesError",
     "PlacementError",
     "PlanError",
+    "SourceError",
     "UsageError",
     "WorkspaceError",
     "one_line",
@@ -42,6 +43,10 @@ class DeviceError(ImgclusterError):
     """The requested device is not available."""
 
     exit_code = 5
+
+
+class SourceError(ImgclusterError):
+    """Object storage that cannot be listed, or refuses the credentials."""
 
 
 class EncoderError(ImgclusterError):

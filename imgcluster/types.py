@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,7 @@ __all__ = [
     "Precision",
     "ResizeRule",
     "Values",
+    "VectorRows",
     "Vectors",
     "check_level",
     "check_metric",
@@ -64,6 +66,27 @@ METRICS: Final[tuple[str, ...]] = get_args(Metric)
 
 Vectors = npt.NDArray[np.float32]
 """``float32 (n, dimensions)``."""
+
+
+class VectorRows(Protocol):
+    """Vectors ``float32 (n, d)`` that are read from files where they are needed."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: npt.NDArray[np.int64]) -> Vectors: ...
+
+    def blocks(self) -> Iterator[tuple[npt.NDArray[np.int64], Vectors]]:
+        """Yield all vectors in blocks, each with the numbers of its rows."""
+
+    def reordered(self, order: npt.NDArray[np.int64]) -> VectorRows:
+        """Return the vectors in another order."""
+
+    def transformed(self, function: Callable[[Vectors], Vectors]) -> VectorRows:
+        """Return the vectors with a function applied that treats each row on its own."""
+
 
 Labels = npt.NDArray[np.int64]
 Confidence = npt.NDArray[np.float32]

@@ -21,6 +21,7 @@ from imgcluster.cli import (
     generate,
     history,
     import_vectors,
+    merge,
     outliers,
     reconstruct,
     report,
@@ -30,6 +31,7 @@ from imgcluster.cli import (
     sort,
     train_encoder,
     undo,
+    verify,
 )
 from imgcluster.cli.command import CommandWithMethods
 
@@ -48,6 +50,7 @@ app.command("cluster", cls=CommandWithMethods)(cluster.cluster_command)
 app.command("assign")(assign.assign_command)
 app.command("run", cls=CommandWithMethods)(run.run_command)
 app.command("import")(import_vectors.import_command)
+app.command("merge")(merge.merge_command)
 app.command("export")(export.export_command)
 app.command("search")(search.search_command)
 app.command("sort")(sort.sort_command)
@@ -60,6 +63,7 @@ app.command("report")(report.report_command)
 app.command("apply")(apply.apply_command)
 app.command("undo")(undo.undo_command)
 app.command("history")(history.history_command)
+app.command("verify")(verify.verify_command)
 app.command("train-encoder")(train_encoder.train_encoder_command)
 app.add_typer(encoders_app, name="encoders")
 encoders_app.command("list")(encoders.encoders_list_command)

@@ -37,7 +37,10 @@ __all__ = [
 _GENERAL: Final = "General"
 
 Paths = Annotated[
-    list[Path] | None, typer.Argument(metavar="PATH…", help="Folders of images, or images.", show_default=False)
+    list[Path] | None,
+    typer.Argument(
+        metavar="PATH…", help="Folders of images, or images; s3://…, gs://… and https://… too.", show_default=False
+    ),
 ]
 Workspace = Annotated[
     Path,

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from imgcluster.cli.command import FilesFrom, Paths, Strict, Workspace, command, listed
 from imgcluster.cli.console import counted, echo
 from imgcluster.cli.screen import SKIPPED, Screen
+from imgcluster.errors import UsageError
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions
 
 if TYPE_CHECKING:
     from imgcluster.commands.embed import EmbedSummary
+    from imgcluster.commands.merge import ShardsSummary
 
 __all__ = ["embed_command", "show_embed"]
+
+_SHARDS: Final = "Several processes"
 
 
 @command(options=EmbedOptions)
@@ -25,15 +29,40 @@ def embed_command(
     paths: Paths = None,
     files_from: FilesFrom = None,
     strict: Strict = False,
+    shard: Annotated[
+        str | None,
+        typer.Option("--shard", metavar="I/N", help="Embed only shard I (0 to N-1) of N.", rich_help_panel=_SHARDS),
+    ] = None,
+    status: Annotated[
+        bool, typer.Option("--status", help="List the shards that are not joined yet.", rich_help_panel=_SHARDS)
+    ] = False,
+    finish: Annotated[
+        bool, typer.Option("--finish", help="Join all shards; the next cluster does it, too.", rich_help_panel=_SHARDS)
+    ] = False,
     workspace: Workspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Compute a vector for every new or changed image."""
     from imgcluster.commands.embed import embed
+    from imgcluster.commands.merge import finish_shards, shards_status
 
+    given = [name for name, value in (("--shard", shard), ("--status", status), ("--finish", finish)) if value]
+    if len(given) > 1 or ((status or finish) and (paths or files_from)):
+        raise UsageError(f"{given[-1]} is not allowed with {given[0] if len(given) > 1 else 'PATH'}; give one of them")
+    if status:
+        screen.show(shards_status(workspace), _show_shards)
+        return
     with screen.progress() as on_progress:
-        summary = embed(
-            paths or (), workspace=workspace, files=listed(files_from), options=options, on_progress=on_progress
-        )
+        if finish:
+            summary = finish_shards(workspace, on_progress=on_progress)
+        else:
+            summary = embed(
+                paths or (),
+                workspace=workspace,
+                files=listed(files_from),
+                options=options,
+                shard=shard,
+                on_progress=on_progress,
+            )
     screen.show(summary, show_embed)
     if strict and summary.skipped:
         raise typer.Exit(SKIPPED)
@@ -47,7 +76,9 @@ def show_embed(summary: EmbedSummary) -> None:
         f"Embedded {counted(done, 'image')} with encoder {summary.encoder} on {summary.device.upper()} "
         f"({summary.seconds:.1f} s{rate})."
     )
-    if summary.embedded != done or summary.vanished or summary.renamed:
+    if summary.shard:
+        echo(f"Shard {summary.shard} has {counted(summary.embedded, 'image')}; imgcluster cluster joins all shards.")
+    elif summary.embedded != done or summary.vanished or summary.renamed:
         parts = (
             (summary.new, "new"),
             (summary.changed, "changed"),
@@ -72,3 +103,10 @@ def show_embed(summary: EmbedSummary) -> None:
         echo(f"Ignored {files}.")
     for note in summary.notes:
         echo(f"Note: {note}")
+
+
+def _show_shards(summary: ShardsSummary) -> None:
+    for shard in summary.shards:
+        echo(f"{shard.shard:>9}  {shard.state:10}  {counted(shard.images, 'image')}")
+    if not summary.shards:
+        echo("There are no shards that are not joined.")

@@ -36,6 +36,9 @@ def run_interruptibly(run: Callable[[], None]) -> None:
             run()
         except SystemExit as end:
             code = end.code or 0
+        except OSError as error:  # of standard output; commands report all others
+            _not_written(error)
+            code = 1
         _exit(code if isinstance(code, int) else 1)
 
 
@@ -75,10 +78,21 @@ def _interrupt_at_once(*_: object) -> None:
 
 def _exit(code: int) -> None:
     """End the process without waiting for the threads of libraries, which may compute for hours."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        pass
+    except (OSError, ValueError) as error:
+        _not_written(error)
+        code = code or 1
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.flush()
     os._exit(code)
+
+
+def _not_written(error: Exception) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"imgcluster: standard output could not be written: {error}\n")
 
 
 @contextmanager

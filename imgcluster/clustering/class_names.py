@@ -29,8 +29,8 @@ def suggest_class_names(scores: ClassScores, labels: Labels, classes: ClassWords
 
     An image supports a word by the sum of the squared probabilities of the word's classes, divided by that of all
     classes: squares undo that training with smoothed labels makes probabilities too even. A cluster supports a word by
-    the mean of its images. Of the words with enough support, it gets the one with the largest product of specificity
-    and difference between the support inside and outside of the cluster.
+    the mean of its images. Of the words that it supports enough, and more than any other cluster does, it gets the one
+    with the largest product of specificity and difference between the support inside and outside of the cluster.
 
     Args:
         scores: The classes of n images; images without scores support no word.
@@ -56,7 +56,10 @@ def suggest_class_names(scores: ClassScores, labels: Labels, classes: ClassWords
     # Rounded, so that the order of the images does not decide.
     inside = np.round(support[:count] / np.maximum(sizes, 1), 6)
     outside = np.round((support.sum(axis=0) - support[:count]) / np.maximum(len(labels) - sizes, 1), 6)
-    enough = (sizes >= SMALLEST) & (inside >= np.clip(classes.specificity, *SUPPORT))
-    clusters, candidates = np.nonzero(enough & (inside >= CONTRAST * outside))
+    named = sizes >= SMALLEST
+    enough = named & (inside >= np.clip(classes.specificity, *SUPPORT))
+    # "Vegetable" does not tell a cluster from one whose images are vegetables more clearly.
+    most = inside == np.max(inside, axis=0, where=named, initial=0)
+    clusters, candidates = np.nonzero(enough & most & (inside >= CONTRAST * outside))
     values = np.round((inside - outside) * classes.specificity, 6)[clusters, candidates]
     return distinct_names(clusters, candidates, values)

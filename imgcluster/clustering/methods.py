@@ -20,10 +20,11 @@ from imgcluster.clustering.numbering import number_by_size
 from imgcluster.clustering.settings import METHOD_OPTIONS, Settings
 from imgcluster.clustering.types import MethodResult
 from imgcluster.errors import ClusteringError, UsageError
+from imgcluster.features.blocks import blocks
 from imgcluster.features.duplicate_vectors import count_distinct
 from imgcluster.features.reduce import Reduced
 from imgcluster.optional import UnavailablePackage, import_optional
-from imgcluster.types import Candidate, Clustering, Layer, Vectors
+from imgcluster.types import Candidate, Clustering, Layer, VectorRows, Vectors
 
 __all__ = [
     "METHODS",
@@ -140,7 +141,7 @@ def choose_method(method: str, k: int | str | None = None, **given: Any) -> str:
     return name
 
 
-def cluster_degenerate(vectors: Vectors, settings: Settings) -> Clustering | None:
+def cluster_degenerate(vectors: Vectors | VectorRows, settings: Settings) -> Clustering | None:
     """Return the clustering if all ``float32 (n, d)`` vectors are the same and no method is needed, otherwise None.
 
     Call it before vectors are reduced: the rounding errors of a reduction make equal vectors differ.
@@ -150,7 +151,7 @@ def cluster_degenerate(vectors: Vectors, settings: Settings) -> Clustering | Non
             finite.
     """
     count = len(vectors)
-    broken = int((~np.isfinite(vectors).all(axis=1)).sum())
+    broken = sum(int((~np.isfinite(block).all(axis=1)).sum()) for _, block in blocks(vectors))
     if broken:
         raise ClusteringError(
             f"{broken} of {count} vectors have values that are NaN or infinite: the encoder does not work on these "

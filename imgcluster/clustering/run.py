@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -11,18 +12,22 @@ from imgcluster.clustering.methods import cluster_degenerate, cluster_vectors
 from imgcluster.clustering.noise import assign_noise
 from imgcluster.clustering.settings import Settings
 from imgcluster.clustering.stability import stability
+from imgcluster.features.blocks import in_memory, reordered
 from imgcluster.features.duplicate_vectors import content_order
-from imgcluster.features.normalize import normalize_features
+from imgcluster.features.normalize import normalize_rows
 from imgcluster.features.reduce import Reduced, reduce
-from imgcluster.types import Clustering, ClusteringResult, Layer, Metric, Vectors
+from imgcluster.types import Clustering, ClusteringResult, Layer, Metric, VectorRows, Vectors
 
-__all__ = ["cluster_embeddings"]
+__all__ = ["Remember", "cluster_embeddings"]
+
+Remember = Callable[[Callable[[], Reduced]], Reduced]
+"""Returns a stored reduction, or that of the function it is called with."""
 
 _Stability = tuple[tuple[float | None, ...], ...]
 
 
 def cluster_embeddings(
-    embeddings: Vectors,
+    embeddings: Vectors | VectorRows,
     metric: Metric,
     *,
     method: str,
@@ -30,6 +35,7 @@ def cluster_embeddings(
     settings: Settings,
     assign: bool,
     order: npt.NDArray[np.int64] | None = None,
+    remember: Remember | None = None,
 ) -> ClusteringResult:
     """Cluster ``float32 (n, d)`` embeddings.
 
@@ -37,25 +43,30 @@ def cluster_embeddings(
     thereby not on file names.
 
     Args:
-        embeddings: As the encoder returned them.
+        embeddings: As the encoder returned them, in memory or in files.
         metric: The encoder's.
         method: A method of `clustering.METHODS`.
         reduction: One of `features.reduce.REDUCTIONS`, but not ``auto``.
         settings: Those of the method.
         assign: Whether noise is assigned to the clusters of its neighbors.
         order: ``int64 (n,)``, the rows in the order of their content; by default that of the embeddings themselves.
+        remember: Stores the reduction, for other methods and settings.
 
     Raises:
         ClusteringError: The images cannot be clustered with these settings.
     """
-    order = content_order(embeddings) if order is None else order
+    order = content_order(in_memory(embeddings)) if order is None else order
     degenerate = cluster_degenerate(embeddings, settings)
     if degenerate is not None:
         return ClusteringResult(degenerate, "none", tuple((1.0,) for _ in degenerate.layers))
-    # A copy in the order of content, which may be overwritten.
-    vectors = normalize_features(embeddings[order], metric, in_place=True)
-    reduced = reduce(vectors, reduction, seed=settings.seed)
+
+    def compute() -> Reduced:
+        return reduce(normalize_rows(reordered(embeddings, order), metric), reduction, seed=settings.seed)
+
+    reduced = compute() if remember is None else remember(compute)
     clustering = cluster_vectors(reduced, method, settings)
+    if reduced.sample:
+        clustering = dataclasses.replace(clustering, parameters={**clustering.parameters, "sample": reduced.sample})
     # Before noise is assigned: images of no group have no stability.
     values = _stability(reduced, clustering, method, settings)
     if assign:

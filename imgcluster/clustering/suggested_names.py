@@ -7,7 +7,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.types import Labels, Vectors
+from imgcluster.features.blocks import blocks
+from imgcluster.features.centroids import centroids
+from imgcluster.types import Labels, VectorRows, Vectors
 
 __all__ = ["SUPPORT", "TOP_SHARE", "distinct_names", "suggest_names"]
 
@@ -17,10 +19,8 @@ TOP_SHARE: Final = 0.01
 SUPPORT: Final = 0.5
 """The least share of a cluster's images that support its name."""
 
-_ROWS: Final = 4096
 
-
-def suggest_names(vectors: Vectors, labels: Labels, words: Vectors) -> dict[int, int]:
+def suggest_names(vectors: Vectors | VectorRows, labels: Labels, words: Vectors) -> dict[int, int]:
     """Return the index of a word for each cluster that has one; no word is used twice.
 
     A cluster gets the word with the largest difference between the share of its own images that support the word and
@@ -38,14 +38,11 @@ def suggest_names(vectors: Vectors, labels: Labels, words: Vectors) -> dict[int,
     top = max(1, round(TOP_SHARE * len(words)))
     # The last row is noise, as index −1.
     support = np.zeros((count + 1, len(words)), dtype=np.int64)
-    totals = np.zeros((count, vectors.shape[1]), dtype=np.float64)
-    for start in range(0, len(vectors), _ROWS):
-        part = slice(start, start + _ROWS)
-        best = np.argpartition(-(vectors[part] @ words.T), top - 1, axis=1)[:, :top]
-        np.add.at(support, (labels[part][:, None], best), 1)
-    for cluster in range(count):
-        totals[cluster] = vectors[labels == cluster].sum(axis=0, dtype=np.float64)
+    for rows, block in blocks(vectors):
+        best = np.argpartition(-(block @ words.T), top - 1, axis=1)[:, :top]
+        np.add.at(support, (labels[rows][:, None], best), 1)
     sizes = np.bincount(labels[labels >= 0], minlength=count)[:, None]
+    totals = centroids(vectors, labels, count) * sizes
     inside = support[:count] / np.maximum(sizes, 1)
     outside = (support.sum(axis=0) - support[:count]) / np.maximum(len(labels) - sizes, 1)
     # Rounded, so that the order of the images does not decide.

@@ -6,18 +6,21 @@ import dataclasses
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from imgcluster._version import __version__
 from imgcluster.clustering import METHODS, Settings, choose_method
 from imgcluster.clustering.changes import ClusterChange
-from imgcluster.clustering.run import cluster_embeddings
+from imgcluster.clustering.run import Remember, cluster_embeddings
 from imgcluster.clustering.settings import METHOD_OPTIONS
 from imgcluster.commands.cluster_warnings import about_changes, about_encoder, about_groups, about_statistics, quality
+from imgcluster.commands.merge import join_if_started
 from imgcluster.commands.naming import suggested_names, vocabulary_of
 from imgcluster.commands.numbering import Earlier, Numbered, number_clusters, read_earlier
 from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish, summary_fields
+from imgcluster.commands.reduction import stored_reduction
 from imgcluster.commands.replace_results import read_placement, return_interrupted_move
 from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
@@ -35,7 +38,7 @@ from imgcluster.workspace.results import encoder_identity, encoder_metric, with_
 from imgcluster.workspace.shards import Embeddings, load
 from imgcluster.workspace.table_columns import ClusterRow
 
-__all__ = ["ClusterRequest", "ClusterRow", "ClusterSummary", "ClusteringMetrics", "cluster", "resolve"]
+__all__ = ["ClusterRequest", "ClusterRow", "ClusterSummary", "ClusteringMetrics", "cluster", "fit_clusters", "resolve"]
 
 
 _NOT_OF_THE_FIT: Final = ("level", "place", "vocabulary", "name_clusters")
@@ -135,7 +138,8 @@ def cluster(
 
     Raises:
         UsageError: An option is not understood, or options contradict each other.
-        WorkspaceError: Nothing is embedded, another process works here, or corrections cannot be kept.
+        WorkspaceError: Nothing is embedded, another process works here, a shard of ``embed --shard`` is not complete,
+            or corrections cannot be kept.
         ClusteringError: The images cannot be clustered as requested.
         PlacementError: A file could not be placed.
     """
@@ -143,10 +147,11 @@ def cluster(
     request = resolve(with_changes(options or ClusterOptions(), changes))
     workspace = Workspace(workspace)
     workspace.require_initialized()
+    join_if_started(workspace, dry_run=dry_run, on_progress=on_progress)
     with workspace.locked(dry_run=dry_run) as manifest:
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         on_progress(Progress("load", 0))
-        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
+        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest), streamed=True)
         journal = read_placement(workspace, embeddings.files)
         journal, note = return_interrupted_move(workspace, journal, dry_run=dry_run)
         if not embeddings.locations:
@@ -157,7 +162,9 @@ def cluster(
         on_progress(Progress("cluster", 0))
         key = {"imgcluster": __version__, "fingerprint": embeddings.fingerprint, "options": request.fit_options}
         cached = read_clustering(workspace.layers, key)
-        fit = cached or _fit(embeddings, manifest, request)
+        facts = (embeddings.fingerprint, encoder_metric(manifest), request.reduction, str(request.settings.seed))
+        remember = partial(stored_reduction, workspace.reduction, " ".join(facts), dry_run=dry_run)
+        fit = cached or fit_clusters(embeddings, manifest, request, remember=remember)
         watch.lap("cluster")
 
         on_progress(Progress("measure", 0))
@@ -180,7 +187,13 @@ def cluster(
     return ClusterSummary(**summary_fields(workspace, found, placed, watch, dry_run=dry_run), reassigned=numbered.moved)
 
 
-def _fit(embeddings: Embeddings, manifest: dict[str, Any], request: ClusterRequest) -> ClusteringResult:
+def fit_clusters(
+    embeddings: Embeddings, manifest: dict[str, Any], request: ClusterRequest, *, remember: Remember | None = None
+) -> ClusteringResult:
+    """Return the clustering that a request asks for, before clusters are numbered and decisions applied.
+
+    `remember` is that of `cluster_embeddings`.
+    """
     return cluster_embeddings(
         embeddings.vectors,
         encoder_metric(manifest),
@@ -189,6 +202,7 @@ def _fit(embeddings: Embeddings, manifest: dict[str, Any], request: ClusterReque
         settings=request.settings,
         assign=request.options.assign_noise,
         order=embeddings.content_order,
+        remember=remember,
     )
 
 

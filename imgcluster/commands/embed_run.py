@@ -24,10 +24,13 @@ from imgcluster.images.load import Content, Loaded, Skipped, Unchanged
 from imgcluster.images.optional_decoders import OptionalDecoder
 from imgcluster.images.pairs import RawFiles
 from imgcluster.images.readers import ReaderSettings, Request, read_files
+from imgcluster.images.remote import url_of
+from imgcluster.images.staging import Stage
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.types import ClassScores, Pixels
 from imgcluster.workspace.index import Index, StoredImage
-from imgcluster.workspace.shards import Row, ShardWriter
+from imgcluster.workspace.shard_file import Row
+from imgcluster.workspace.shards import ShardWriter
 
 __all__ = ["EmbedRun"]
 
@@ -115,9 +118,14 @@ class EmbedRun:
             for found in (self._files(finder), iter(self._left)):
                 requests = self._requests(found, count)
                 # Closed at once after an interruption, so that no reader outlives it.
-                with contextlib.closing(read_files(requests, self._model.info.input_spec, settings)) as results:
+                with (
+                    Stage(finder.remote, settings.seconds) as stage,
+                    contextlib.closing(stage.requests(requests)) as staged,
+                    contextlib.closing(read_files(staged, self._model.info.input_spec, settings)) as results,
+                ):
                     for some in results:
                         for request, content in some:
+                            content = stage.result(request.file, content)
                             self._process(request.file, self._reading.popleft(), content)
                         count(len(some) + sum(request.file.location in self._companions for request, _ in some))
             self._start_batch()
@@ -152,6 +160,9 @@ class EmbedRun:
         for count, entry in enumerate(itertools.chain(finder.find(sizes=False), self._moved.values()), start=1):
             if isinstance(entry, FoundFile) and is_raw_name(entry.path):
                 # A JPEG takes its raw file before the search, which has the sizes, comes to it.
+                if url_of(entry.root):
+                    self._raws.add(entry)
+                    continue
                 with contextlib.suppress(OSError):
                     facts = os.stat(entry.file)
                     self._raws.add(dataclasses.replace(entry, size=facts.st_size, mtime_ns=facts.st_mtime_ns))
@@ -212,7 +223,7 @@ class EmbedRun:
             if content.detail:
                 _LOG.debug("%s: %s (%s)", file.location, content.reason, content.detail)
             if stored is not None:
-                self._index.mark_outdated(stored)
+                self._index.mark_removed(stored, file.location)
             if file.location in self._companions:
                 self._left.append(self._companions.pop(file.location))
             self.skipped.append((file, content.reason))

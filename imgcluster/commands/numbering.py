@@ -109,10 +109,13 @@ def read_earlier(workspace: Workspace, embeddings: Embeddings) -> Earlier:
     """
     known, decisions = read_known_clusters(workspace.known_clusters), read_decisions(workspace.decisions)
     metrics = workspace.read_metrics()
-    if not len(known.clusters) and metrics.get("fingerprint") == embeddings.fingerprint:
-        # Clustered by an earlier version.
+    if not len(known.clusters) and metrics:
+        # Clustered by an earlier version, which recorded no digests: images are known by their paths.
         results = read_tables(workspace, metrics)
-        known = known.after(results.clusters, embeddings.digests, embeddings.locations, keep=())
+        digests = dict(zip(embeddings.locations, embeddings.digests, strict=True))
+        known = known.after(
+            results.clusters, [digests.get(path, b"") for path in results.locations], results.locations, keep=()
+        )
         decisions = dataclasses.replace(decisions, names={**results.names, **decisions.names})
     rows = find_rows(known.digests, known.paths, embeddings.digests, embeddings.locations)
     clusters = np.full(len(embeddings.locations), ABSENT, dtype=np.int64)

@@ -37,6 +37,7 @@ from imgcluster.workspace.results import Results, encoder_identity, encoder_metr
 from imgcluster.workspace.shards import Embeddings, thumbnails
 
 __all__ = [
+    "current_locations",
     "current_paths",
     "with_normalized_lengths",
     "write_page",
@@ -82,7 +83,7 @@ def write_page(
         copies=groups_of_copies(embeddings, findings.duplicates),
     )
     nearest = nearest_clusters(embeddings.vectors, metric, results.clusters)
-    files = current_paths(workspace, results.locations, journal)
+    files = current_locations(workspace, results.locations, journal)
     tiers = thumbnail_tiers(results.clusters, results.confidence, shown, int(embeddings.sizes.max(initial=1)))
     page = Page(
         identity=identity_of(results.paths, results.clusters),
@@ -152,8 +153,8 @@ def _given_options(options: dict[str, Any]) -> str:
     )
 
 
-def current_paths(workspace: Workspace, locations: Sequence[str], journal: Journal | None) -> list[Path]:
-    """Return where the file of each image is now: where it was found, or where it was moved to.
+def current_locations(workspace: Workspace, locations: Sequence[str], journal: Journal | None) -> list[str]:
+    """Return where the file of each image is now, as text: where it was found, or where it was moved to.
 
     Args:
         workspace: The workspace.
@@ -161,7 +162,12 @@ def current_paths(workspace: Workspace, locations: Sequence[str], journal: Journ
         journal: That of the placed files.
     """
     moved = moved_files(workspace, journal)
-    return [from_text(moved.get(location, location)) for location in locations]
+    return [moved.get(location, location) for location in locations]
+
+
+def current_paths(workspace: Workspace, locations: Sequence[str], journal: Journal | None) -> list[Path]:
+    """Return `current_locations` as paths."""
+    return [from_text(location) for location in current_locations(workspace, locations, journal)]
 
 
 def _stored(
@@ -174,14 +180,14 @@ def _stored(
 
 
 def _sheets(
-    tiers: list[Tier], files: list[Path], stored: dict[int, bytes], on_progress: OnProgress
+    tiers: list[Tier], files: list[str], stored: dict[int, bytes], on_progress: OnProgress
 ) -> tuple[Thumbnails, ...]:
     total = sum(len(tier.images) for tier in tiers)
     done = itertools.count(1)
 
     def read(tier: Tier) -> Iterator[Tile | None]:
         small = [stored.get(index, b"") for index in tier.images]
-        for tile in read_tiles([files[index] for index in tier.images], tier.side, small):
+        for tile in read_tiles([from_text(files[index]) for index in tier.images], tier.side, small):
             on_progress(Progress("thumbnails", next(done), total))
             yield tile
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import make_folder
-from imgcluster.fileio.path_text import from_text
+from imgcluster.fileio.csv_tables import read_table
+from imgcluster.fileio.path_text import absolute_path, from_text
 from imgcluster.placement import (
     FolderName,
     Journal,
@@ -43,7 +45,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class _EmbeddedImages(Container[str]):
-    """The locations of the workspace's images, also of those that were removed since the last saved state."""
+    """The locations of the workspace's images, also of those that were removed since the last saved state.
+
+    Where a damaged shard was deleted, only the table of the clustering still has its images.
+    """
 
     def __init__(self, workspace: Workspace, present: Container[str]) -> None:
         self._workspace = workspace
@@ -54,8 +59,16 @@ class _EmbeddedImages(Container[str]):
         if location in self._present:
             return True
         if self._earlier is None:
-            self._earlier = frozenset(earlier_locations(self._workspace))
+            self._earlier = frozenset((*earlier_locations(self._workspace), *_table_locations(self._workspace)))
         return location in self._earlier
+
+
+def _table_locations(workspace: Workspace) -> Iterator[str]:
+    """Yield the absolute paths, as texts, of the files in ``assignments.csv``; none if it cannot be read."""
+    with contextlib.suppress(WorkspaceError):
+        base = str(workspace.read_metrics().get("base", ""))
+        for row in read_table(workspace.assignments, ("path",)):
+            yield from (absolute_path(base, path) for path in (row["path"], row.get("companion")) if path)
 
 
 def read_placement(

@@ -6,7 +6,7 @@ They stay in the workspace and its tables, but are not placed in the folders of 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from imgcluster.commands.replace_results import current_files, read_placement, read_set_aside
 from imgcluster.errors import PlanError
+from imgcluster.fileio.csv_tables import read_table
 from imgcluster.placement import (
     FolderName,
     Journal,
@@ -28,6 +29,7 @@ from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.plan_file import Plan
 from imgcluster.workspace.results import Results
 from imgcluster.workspace.shards import locations
+from imgcluster.workspace.table_columns import DUPLICATES
 
 __all__ = ["duplicates_of_plan", "restore_set_aside", "set_aside"]
 
@@ -47,7 +49,7 @@ def duplicates_of_plan(
         name: The plan's name in messages.
 
     Raises:
-        PlanError: Their originals are in the folders of clusters.
+        PlanError: Their originals are in the folders of clusters, or no image of a group of duplicates would stay.
     """
     journal = read_placement(workspace)
     if plan.set_aside and journal is not None and journal.mode == "move":
@@ -56,8 +58,27 @@ def duplicates_of_plan(
             f"{workspace.command('undo')}, or with --place symlink, then apply the plan again"
         )
     chosen, present = set(plan.set_aside), current_files(read_set_aside(workspace))
+    _check_that_one_stays(
+        workspace,
+        chosen,
+        {path for path, where in zip(before.paths, before.locations, strict=True) if where in present},
+        name,
+    )
     images = zip(before.paths, before.locations, clusters.tolist(), strict=True)
     return {location: cluster for path, location, cluster in images if path in chosen and location not in present}
+
+
+def _check_that_one_stays(workspace: Workspace, chosen: Set[str], earlier: Set[str], name: str) -> None:
+    for table in (workspace.duplicates_table, workspace.bursts_table):
+        groups: dict[str, set[str]] = {}
+        for row in read_table(table, DUPLICATES) if chosen and table.exists() else ():
+            groups.setdefault(row["group"], set()).add(row["path"])
+        for group in groups.values():
+            if group & chosen and group <= chosen | earlier:
+                raise PlanError(
+                    f"{name} sets aside all {len(group)} images of a group in {table.name}, such as {min(group)}; "
+                    "leave one of them out of the plan"
+                )
 
 
 def set_aside(

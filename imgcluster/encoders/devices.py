@@ -30,6 +30,7 @@ __all__ = [
     "Files",
     "Opened",
     "available_devices",
+    "is_out_of_memory",
     "new_run_options",
     "open_session",
     "run_limited",
@@ -80,6 +81,18 @@ Files = Callable[[str], Iterable[str | os.PathLike[str]]]
 
 class Disagreement(Exception):  # noqa: N818 - a result about a file more than an error of the program
     """The vectors of a file differ from the reference on this machine; the next file is tried."""
+
+
+_OUT_OF_MEMORY: Final = (
+    "out of memory",
+    "failed to allocate memory",
+    "bad allocation",
+    "bad_alloc",
+    "cublas_status_alloc_failed",
+    "cudnn_status_alloc_failed",
+    "cuda_error_out_of_memory",
+    "available memory of",  # "Available memory of 12 is smaller than requested bytes of 34"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,3 +317,9 @@ def _captured_output() -> Iterator[Callable[[], str]]:
             if saved is not None:
                 os.dup2(saved, 2)
                 os.close(saved)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether ONNX Runtime failed because the device has too little memory."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(phrase in text for phrase in _OUT_OF_MEMORY)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
@@ -17,19 +17,25 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.encoders.classes import IMAGENET_CLASSES
-from imgcluster.encoders.devices import BATCH_SECONDS, Disagreement, new_run_options, open_session, run_limited
+from imgcluster.encoders.devices import (
+    BATCH_SECONDS,
+    Disagreement,
+    is_out_of_memory,
+    new_run_options,
+    open_session,
+    run_limited,
+)
 from imgcluster.encoders.hub_source import hub_name, hub_source
+from imgcluster.encoders.input_settings import default_notes, image_size, normalization, resizing
 from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.encoders.onnx_graph import check_graph, read_graph
 from imgcluster.encoders.onnx_io import (
-    InputSignature,
     check_names,
     choose_output,
     describe_output,
     pool,
     read_input,
     transformers_output,
-    usable_outputs,
 )
 from imgcluster.encoders.precision import (
     AGREEMENT,
@@ -53,22 +59,10 @@ __all__ = ["CLASS_SCORES", "Encoder", "describe"]
 
 _LOG = logging.getLogger(__name__)
 
-_OUT_OF_MEMORY: Final = (
-    "out of memory",
-    "failed to allocate memory",
-    "bad allocation",
-    "bad_alloc",
-    "cublas_status_alloc_failed",
-    "cudnn_status_alloc_failed",
-    "cuda_error_out_of_memory",
-    "available memory of",  # "Available memory of 12 is smaller than requested bytes of 34"
-)
-
 CLASS_SCORES: Final = "class_scores"
 """The output of the graph with the scores of the classes that an encoder was trained on."""
 
 _WITH_CLASSES: Final = ("photos", "photos-fast")
-_DEFAULT_SCALE: Final = 1.0 / 255.0
 
 # On the CPU each thread runs so many pixels at a time: one photograph, or enough tiny images that a call pays off. One
 # image on one core needs a third less processor time than a batch of 32 on all cores, because what a layer writes
@@ -226,7 +220,7 @@ class Encoder:
             try:
                 parts.append(self._run(self._session, images[start : start + step], outputs))
             except Exception as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise EncoderError(
                         f"encoder {self.info.name} failed on {self.device}: {one_line(error)[:300]}"
                     ) from None
@@ -281,10 +275,10 @@ class Encoder:
         if source.from_hub and self._pool is None and len(shapes[self._output] or ()) == 3:
             self._pool = "cls"
             self.options = options = replace(options, pool="cls")
-        self._scale, self._mean, self._std = _normalization(signature, options)
+        self._scale, self._mean, self._std = normalization(signature, options)
         self.outputs = tuple(describe_output(output) for output in outputs)
-        self.notes = () if stored or source.row else tuple(_notes(signature, outputs, self._output, options))
-        width, height = _size(signature, stored, options, source.name if source.row else "")
+        self.notes = () if stored or source.row else tuple(default_notes(signature, outputs, self._output, options))
+        width, height = image_size(signature, stored, options, source.name if source.row else "")
         images = reference_images(width, height, signature.channels)
         (vectors,) = self._run(
             session, images, [self._output], partial(run_limited, session, seconds=self._batch_seconds)
@@ -313,7 +307,7 @@ class Encoder:
             if said != found:
                 raise EncoderError(f"the metadata of {path} has {said}; its graph has {found}; export it again")
             stored = replace(stored, output=info.output)
-            info = replace(stored, **_resizing(options))
+            info = replace(stored, **resizing(options))
         several = len(source.precisions) > 1 or self._precision != "fp32"
         self.info = replace(info, precision=self._precision if several else "")
 
@@ -389,83 +383,6 @@ def find_source(
     return hub_source(name, options, install=install, on_progress=on_progress)
 
 
-def _normalization(
-    signature: InputSignature, options: EncoderOptions
-) -> tuple[float, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return scale, mean and standard deviation.
-
-    Raises:
-        UsageError: The encoder normalizes pixels itself, or needs another number of values.
-    """
-    if signature.takes_bytes and any(value is not None for value in (options.mean, options.std, options.scale)):
-        raise UsageError("this encoder takes bytes and normalizes them itself; leave out --mean, --std and --scale")
-    for name, values in (("--mean", options.mean), ("--std", options.std)):
-        if values is not None and len(values) not in (1, signature.channels):
-            raise UsageError(
-                f"{name} has {len(values)} values; this encoder needs 1 or {signature.channels} (one per channel)"
-            )
-    return (
-        _DEFAULT_SCALE if options.scale is None else options.scale,
-        np.asarray(options.mean or (0.0,), dtype=np.float32),
-        np.asarray(options.std or (1.0,), dtype=np.float32),
-    )
-
-
-def _notes(signature: InputSignature, outputs: Sequence[Any], chosen: str, options: EncoderOptions) -> Iterator[str]:
-    """Yield what the user should know of defaults used for a model without imgcluster's metadata."""
-    usable = usable_outputs(outputs)
-    if len(usable) > 1 and options.output is None:
-        yield (
-            f"The model has {len(usable)} outputs ({', '.join(map(describe_output, usable))}); embeddings are taken "
-            f"from {chosen}. Use --output NAME for another."
-        )
-    if not signature.takes_bytes and options.mean is None and options.std is None:
-        largest = 255 * (_DEFAULT_SCALE if options.scale is None else options.scale)
-        yield (
-            f"The model takes floating-point pixels, and without --mean and --std they range from 0 to {largest:.4g}. "
-            "If it was trained on normalized pixels, give both; most models trained on ImageNet need --mean "
-            "0.485,0.456,0.406 --std 0.229,0.224,0.225."
-        )
-
-
-def _resizing(options: EncoderOptions) -> dict[str, Any]:
-    """Return the fields of `EncoderInfo` that options on resizing replace."""
-    changes: dict[str, Any] = {}
-    if options.resize or options.resize_edge:
-        changes |= {"crop_fraction": 1.0, "resize_edge": options.resize_edge or 0}
-    if options.resize:
-        changes["resize"] = options.resize
-    if options.resample:
-        changes["filter"] = options.resample
-    return changes
-
-
-def _size(
-    signature: InputSignature, stored: EncoderInfo | None, options: EncoderOptions, named: str
-) -> tuple[int, int]:
-    """Return the width and height of the input: from the graph, else the options, else the metadata.
-
-    Raises:
-        EncoderError: The graph accepts any size and none is given.
-        UsageError: The requested size is not that of the graph.
-    """
-    requested = options.image_size or ((stored.width, stored.height) if stored else (None, None))
-    for name, fixed, value in (("width", signature.width, requested[0]), ("height", signature.height, requested[1])):
-        if fixed is None and value is None:
-            raise EncoderError(
-                f"the model's input {signature.name!r} accepts any {name}; give the size it was trained at, "
-                "for example --image-size 224"
-            )
-        if fixed is not None and options.image_size and fixed != value and named:
-            raise EncoderError(f"encoder {named} has an input with a {name} of {value}; its graph has {fixed}")
-        if fixed is not None and options.image_size and fixed != value:
-            raise UsageError(f"--image-size has a {name} of {value}, but the model's input is fixed to {fixed}")
-    width, height = signature.width or requested[0], signature.height or requested[1]
-    assert width is not None
-    assert height is not None
-    return width, height
-
-
 def _parts(images: Pixels, batch: int | None) -> Iterator[Pixels]:
     """Split images into batches of a fixed size, the last one padded with black images; one batch if any size fits."""
     if batch is None:
@@ -495,8 +412,3 @@ def _identity(path: Path, options: EncoderOptions, output: str) -> str:
     if given:
         digest.update(json.dumps(given, sort_keys=True).encode())
     return digest.hexdigest()
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or any(phrase in text for phrase in _OUT_OF_MEMORY)

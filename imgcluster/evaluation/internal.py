@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.features.centroids import evenly_spaced, silhouettes
-from imgcluster.types import ClusterFacts, Labels, Measures, Metric, Vectors
+from imgcluster.features.blocks import blocks
+from imgcluster.features.centroids import centroids, evenly_spaced, silhouettes
+from imgcluster.types import ClusterFacts, Labels, Measures, Metric, VectorRows, Vectors
 
 __all__ = ["measure"]
 
+_Rows = npt.NDArray[np.int64]
+
 # The member nearest to this many others is hardly farther from all than the medoid.
 _MEDOID_SAMPLE: Final = 1024
-_CHUNK_ROWS: Final = 2048
 _TIE: Final = 1e-9
 
 
-def measure(points: Vectors, labels: Labels, metric: Metric, *, order: npt.NDArray[np.int64] | None = None) -> Measures:
+def measure(points: Vectors | VectorRows, labels: Labels, metric: Metric, *, order: _Rows | None = None) -> Measures:
     """Measure a clustering in the space of the embeddings, before any reduction.
 
-    The medoid is the member with the smallest mean distance to the other members, in clusters of more than 1,024 to a
-    sample of that many. Silhouettes (Rousseeuw 1987) are computed on at most 5,000 images. Samples are evenly spaced.
+    The medoid is the member with the smallest mean distance to the other members; by Euclidean distance in clusters of
+    more than 1,024 to a sample of that many. Silhouettes (Rousseeuw 1987) are computed on at most 5,000 images. Samples
+    are evenly spaced.
 
     Args:
         points: ``float32 (n, d)`` embeddings, of length 1 for the cosine.
@@ -34,8 +38,10 @@ def measure(points: Vectors, labels: Labels, metric: Metric, *, order: npt.NDArr
     order = np.arange(len(labels)) if order is None else order
     present = np.unique(labels[labels >= 0])
     members = [order[labels[order] == cluster] for cluster in present]
-    medoids = [int(inside[_medoid(points[inside], metric)]) for inside in members]
     own = np.where(labels >= 0, np.searchsorted(present, labels), -1)
+    sums = _sums_of_distances(points, own, members, metric)
+    # Duplicates tie except for rounding errors; the first of them is taken on every machine.
+    medoids = [int(inside[_first_smallest(sums[inside], metric)]) for inside in members]
     distances = _to_medoids(points, own, np.array(medoids, dtype=np.int64), metric)
     values = silhouettes(points, labels, metric, order=order)
     facts = tuple(
@@ -52,31 +58,60 @@ def measure(points: Vectors, labels: Labels, metric: Metric, *, order: npt.NDArr
     return Measures(distances, facts, _mean(values), int((~np.isnan(values)).sum()))
 
 
-def _medoid(points: Vectors, metric: Metric) -> int:
-    count = len(points)
-    others = points[evenly_spaced(count, _MEDOID_SAMPLE)] if count > _MEDOID_SAMPLE else points
-    sums = np.concatenate(
-        [_pairwise(points[i : i + _CHUNK_ROWS], others, metric).sum(axis=1) for i in range(0, count, _CHUNK_ROWS)]
-    )
-    # Duplicates tie except for rounding errors; the first of them is taken on every machine.
-    return int((sums <= sums.min() + _TIE * sums.max()).argmax())
+def _first_smallest(sums: npt.NDArray[np.float64], metric: Metric) -> int:
+    scale = len(sums) if metric == "cosine" else sums.max()
+    return int((sums <= sums.min() + _TIE * scale).argmax())
+
+
+def _sums_of_distances(
+    points: Vectors | VectorRows, labels: Labels, members: Sequence[Labels], metric: Metric
+) -> npt.NDArray[np.float64]:
+    """Return the sum of each point's distances to the members of its cluster, or to a sample of them."""
+    sizes = np.bincount(labels[labels >= 0], minlength=len(members))
+    if metric == "cosine":
+        # The sum of 1 − cos to all members takes one product with their sum.
+        totals = centroids(points, labels, len(members)) * sizes[:, None]
+    else:
+        totals = np.empty((0, 0))
+        samples = [points[inside[evenly_spaced(len(inside), min(len(inside), _MEDOID_SAMPLE))]] for inside in members]
+    result = np.full(len(labels), np.nan)
+    for rows, block in blocks(points):
+        own, sums = labels[rows], np.full(len(block), np.nan)
+        for cluster in np.unique(own[own >= 0]).tolist():
+            inside = own == cluster
+            if metric == "cosine":
+                sums[inside] = sizes[cluster] - block[inside].astype(np.float64) @ totals[cluster]
+            else:
+                sums[inside] = _pairwise(block[inside], samples[cluster], metric).sum(axis=1)
+        result[rows] = sums
+    return result
 
 
 def _to_medoids(
-    points: Vectors, labels: npt.NDArray[np.int64], medoids: npt.NDArray[np.int64], metric: Metric
+    points: Vectors | VectorRows, labels: Labels, medoids: _Rows, metric: Metric
 ) -> npt.NDArray[np.float32]:
+    """Return the distance of each vector to the medoid of its cluster; of noise to the nearest medoid."""
     result = np.full(len(points), np.nan, dtype=np.float32)
     if not len(medoids):
         return result
-    for start in range(0, len(points), _CHUNK_ROWS):
-        part = slice(start, start + _CHUNK_ROWS)
-        all_distances = _pairwise(points[part], points[medoids], metric)
-        own = labels[part]
-        nearest = all_distances.min(axis=1)
-        result[part] = np.where(own >= 0, all_distances[np.arange(len(own)), own], nearest)
+    targets = points[medoids]
+    for rows, block in blocks(points):
+        own, noise = labels[rows], labels[rows] < 0
+        distances = _paired(block, targets[own], metric)
+        if noise.any():
+            distances[noise] = _pairwise(block[noise], targets, metric).min(axis=1)
+        result[rows] = distances
     # Exactly 0, without rounding errors.
     result[medoids] = 0.0
     return result
+
+
+def _paired(first: Vectors, second: Vectors, metric: Metric) -> npt.NDArray[np.float64]:
+    """Return the distance between each two rows of the same number, ``float64 (n,)``."""
+    a, b = first.astype(np.float64), second.astype(np.float64)
+    if metric == "cosine":
+        return np.asarray(np.clip(1.0 - np.einsum("ij,ij->i", a, b), 0.0, 2.0))
+    return np.asarray(np.linalg.norm(a - b, axis=1))
 
 
 def _pairwise(first: Vectors, second: Vectors, metric: Metric) -> npt.NDArray[np.float64]:

@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.types import Labels, Metric, Vectors
+from imgcluster.features.blocks import blocks
+from imgcluster.types import Labels, Metric, VectorRows, Vectors
 
 __all__ = ["centroids", "evenly_spaced", "nearest_centroid", "silhouettes"]
 
@@ -18,7 +19,7 @@ _SILHOUETTE_SAMPLE: Final = 5000
 _CHUNK_ROWS: Final = 8192
 
 
-def centroids(vectors: Vectors, labels: Labels, count: int) -> _Floats:
+def centroids(vectors: Vectors | VectorRows, labels: Labels, count: int) -> _Floats:
     """Return the mean of the members of each cluster, ``float64 (count, d)``; zeros for a cluster without members.
 
     Args:
@@ -29,11 +30,11 @@ def centroids(vectors: Vectors, labels: Labels, count: int) -> _Floats:
     from scipy.sparse import csr_matrix
 
     sums = np.zeros((count, vectors.shape[1]))
-    for start in range(0, len(vectors), _CHUNK_ROWS):
-        part = labels[start : start + _CHUNK_ROWS]
+    for block_rows, block in blocks(vectors):
+        part = labels[block_rows]
         rows = np.flatnonzero(part >= 0)
         members = csr_matrix((np.ones(len(rows)), (part[rows], rows)), shape=(count, len(part)))
-        sums += members @ vectors[start : start + _CHUNK_ROWS].astype(np.float64)
+        sums += members @ block.astype(np.float64)
     sizes = np.bincount(labels[labels >= 0], minlength=count)
     return sums / np.maximum(sizes, 1)[:, None]
 
@@ -50,7 +51,11 @@ def nearest_centroid(vectors: Vectors, centers: npt.NDArray[np.floating]) -> Lab
 
 
 def silhouettes(
-    vectors: Vectors, labels: Labels, metric: Metric = "euclidean", *, order: npt.NDArray[np.int64] | None = None
+    vectors: Vectors | VectorRows,
+    labels: Labels,
+    metric: Metric = "euclidean",
+    *,
+    order: npt.NDArray[np.int64] | None = None,
 ) -> _Floats:
     """Return the silhouette of each vector (Rousseeuw 1987), ``float64 (n,)`` in [−1, 1].
 

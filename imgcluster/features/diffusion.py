@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from imgcluster.features.eigenvectors import eigenvector_weights, leading_eigenvectors
 from imgcluster.features.neighbors import component_labels
-from imgcluster.features.threads import one_thread
 from imgcluster.types import Vectors
 
 if TYPE_CHECKING:
@@ -16,15 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["COMPONENTS", "EXPONENT", "diffusion_map"]
 
-_Floats = npt.NDArray[np.float64]
-
 # Chosen on five sets of photographs, features of CIFAR-10 and scikit-learn's digits (benchmarks/graph_defaults.py).
 COMPONENTS: Final = 30
 EXPONENT: Final = 2.0
-
-_DENSE_UP_TO: Final = 400
-# Far below the differences between eigenvalues, and hardly slower than 1e-3.
-_TOLERANCE: Final = 1e-8
 
 
 def diffusion_map(graph: csr_matrix, components: int = COMPONENTS, *, exponent: float = EXPONENT) -> Vectors:
@@ -57,34 +50,7 @@ def diffusion_map(graph: csr_matrix, components: int = COMPONENTS, *, exponent: 
     trivial = np.zeros((count, parts))
     trivial[np.arange(count), labels] = np.sqrt(degrees)
     trivial /= np.linalg.norm(trivial, axis=0)
-    with one_thread():
-        values, nontrivial = _leading_eigenvectors(walk, trivial, min(components, count - parts))
-    floor = max(float(values.min(initial=1.0)), 0.0)
-    weights = (np.clip(values - floor, 0, None) / max(1 - floor, np.finfo(np.float64).eps)) ** exponent
+    values, nontrivial = leading_eigenvectors(walk, trivial, min(components, count - parts), exponent)
+    weights = eigenvector_weights(values, exponent)
     directions = np.hstack([trivial, nontrivial[:, weights > 0] * weights[weights > 0]])
     return np.asarray(directions / np.linalg.norm(directions, axis=1, keepdims=True), dtype=np.float32)
-
-
-def _leading_eigenvectors(walk: csr_matrix, trivial: _Floats, count: int) -> tuple[_Floats, _Floats]:
-    """Return the `count` largest eigenvalues of `walk`, descending, and their vectors, without the `trivial` ones."""
-    size = walk.shape[0]
-    if count < 1:
-        return np.empty(0), np.empty((size, 0))
-    if size <= _DENSE_UP_TO:
-        # The trivial eigenvectors get the eigenvalue −1, the smallest possible.
-        values, vectors = np.linalg.eigh(walk.toarray() - 2 * trivial @ trivial.T)
-        return values[::-1][:count], vectors[:, ::-1][:, :count]
-    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
-
-    operator = LinearOperator(
-        (size, size), matvec=lambda vector: walk @ vector - 2 * trivial @ (trivial.T @ vector), dtype=np.float64
-    )
-    # Any fixed start that is not orthogonal to an eigenvector.
-    start = np.random.default_rng(0).standard_normal(size)
-    try:
-        values, vectors = eigsh(operator, k=min(count, size - 2), which="LA", v0=start, tol=_TOLERANCE)
-    except ArpackNoConvergence as error:
-        # The largest eigenvalues converge first and have the largest weights.
-        values, vectors = error.eigenvalues, error.eigenvectors
-    order = np.argsort(-values, kind="stable")
-    return values[order], vectors[:, order]

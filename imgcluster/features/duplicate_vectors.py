@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.types import Vectors
+from imgcluster.features.blocks import blocks
+from imgcluster.types import VectorRows, Vectors
 
 __all__ = ["content_order", "count_distinct", "find_duplicates", "vector_digests"]
 
 _Indices = npt.NDArray[np.int64]
+
+_DIGEST_BYTES: Final = 16
 
 
 def content_order(vectors: Vectors, digests: Sequence[bytes] | None = None) -> _Indices:
@@ -31,23 +34,32 @@ def content_order(vectors: Vectors, digests: Sequence[bytes] | None = None) -> _
     return np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
 
 
-def count_distinct(vectors: Vectors, limit: int) -> int:
+def count_distinct(vectors: Vectors | VectorRows, limit: int) -> int:
     """Return the number of distinct ``float32 (n, d)`` vectors, at most `limit`; rows after that are not read."""
     seen: set[bytes] = set()
-    for digest in vector_digests(vectors):
+    for digest in (digest for _, block in blocks(vectors) for digest in map(_digest, block)):
         if len(seen) >= limit:
             break
         seen.add(digest)
     return len(seen)
 
 
-def find_duplicates(vectors: npt.NDArray[Any]) -> tuple[_Indices, _Indices]:
+def find_duplicates(vectors: npt.NDArray[Any] | VectorRows) -> tuple[_Indices, _Indices]:
     """Return the first row of each distinct vector, ascending, and for every row the number of its distinct vector."""
     numbers: dict[bytes, int] = {}
     copies = np.array([numbers.setdefault(digest, len(numbers)) for digest in vector_digests(vectors)], np.int64)
     return np.unique(copies, return_index=True)[1], copies
 
 
-def vector_digests(vectors: npt.NDArray[Any]) -> Iterator[bytes]:
+def vector_digests(vectors: npt.NDArray[Any] | VectorRows) -> Iterator[bytes]:
     """Yield a digest of each vector: 16 bytes, faster than sorting rows, and small enough to keep all in memory."""
-    return (blake2b((vector + 0.0).tobytes(), digest_size=16).digest() for vector in vectors)  # −0 equals 0
+    if isinstance(vectors, np.ndarray):
+        return map(_digest, vectors)
+    digests = np.empty((len(vectors), _DIGEST_BYTES), dtype=np.uint8)
+    for rows, block in vectors.blocks():
+        digests[rows] = np.frombuffer(b"".join(map(_digest, block)), np.uint8).reshape(-1, _DIGEST_BYTES)
+    return (digest.tobytes() for digest in digests)
+
+
+def _digest(vector: npt.NDArray[Any]) -> bytes:
+    return blake2b((vector + 0.0).tobytes(), digest_size=_DIGEST_BYTES).digest()  # −0 equals 0

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.features.cells import Cells
 from imgcluster.features.centroids import centroids, evenly_spaced
 from imgcluster.features.threads import one_thread
 from imgcluster.types import Labels, Vectors
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CountGraph",
+    "NeighborSearch",
     "cluster_count_graph",
     "component_labels",
     "connect_components",
@@ -50,6 +52,9 @@ _LINK_WEIGHT: Final = 1e-3
 # k-d trees are fast in few dimensions only.
 _TREE_DIMENSIONS: Final = 20
 _CHUNK_ROWS: Final = 4096
+# The exact search takes a second or two; among few vectors, cells save little.
+_EXACT_BUDGET: Final = 5e10
+_EXACT_AMONG: Final = 10_000
 _BANDWIDTH_ROUNDS: Final = 40
 
 
@@ -73,8 +78,10 @@ def nearest_neighbors(
 ) -> tuple[_Floats, _Indices]:
     """Return the `count` nearest vectors of every vector, of some of them, or of every query, by Euclidean distance.
 
-    The search is exact and gives the same result on every run, whatever the number of processors. On vectors of length
-    1 the order is that of the cosine.
+    The result is the same on every run, whatever the number of processors. On vectors of length 1 the order is that of
+    the cosine. The search is exact unless comparing all pairs takes more than 5·10¹⁰ multiplications in more than 20
+    dimensions, among more than 10,000 vectors; then each vector is compared with those in the nearest cells
+    (`cells.Cells`).
 
     Args:
         vectors: ``float32 (n, d)``, the vectors to search.
@@ -85,33 +92,61 @@ def nearest_neighbors(
     Returns:
         Distances ``float64 (m, count)``, ascending, and indices ``int64 (m, count)``.
     """
-    from sklearn.neighbors import NearestNeighbors
-
-    algorithm = "kd_tree" if vectors.shape[1] <= _TREE_DIMENSIONS else "brute"
     targets = vectors if rows is None else vectors[rows]
     if queries is not None:
         targets = queries
     elif rows is None:
         rows = np.arange(len(vectors))
-    search = NearestNeighbors(n_neighbors=count + (queries is None), algorithm=algorithm).fit(vectors)
-
-    def search_chunk(start: int) -> tuple[Any, Any]:
-        # OpenMP's limit applies to the thread that sets it. Several threads would split the work by their number, and
-        # equal distances would come in another order on another machine.
-        with one_thread("openmp"):
-            found: tuple[Any, Any] = search.kneighbors(targets[start : start + _CHUNK_ROWS])
-            return found
-
-    with one_thread(), ThreadPoolExecutor(2) as pool:
-        chunks = list(pool.map(search_chunk, range(0, len(targets), _CHUNK_ROWS)))
-    distances = np.concatenate([chunk[0] for chunk in chunks]).astype(np.float64)
-    indices = np.concatenate([chunk[1] for chunk in chunks]).astype(np.int64)
+    distances, indices = NeighborSearch(vectors, len(targets)).find(targets, count + (queries is None))
     if rows is None:
         return distances, indices
     # Among equal vectors the first result need not be the vector itself.
     own = indices == rows[:, None]
     own[~own.any(axis=1), -1] = True
     return distances[~own].reshape(len(targets), count), indices[~own].reshape(len(targets), count)
+
+
+class NeighborSearch:
+    """A search among vectors, for targets that come in parts; see `nearest_neighbors`.
+
+    Args:
+        vectors: ``float32 (n, d)``, the vectors to search.
+        targets: The number of all targets.
+    """
+
+    def __init__(self, vectors: Vectors, targets: int) -> None:
+        from sklearn.neighbors import NearestNeighbors
+
+        self._vectors = vectors
+        low = vectors.shape[1] <= _TREE_DIMENSIONS
+        exact = low or len(vectors) <= _EXACT_AMONG or len(vectors) * targets * vectors.shape[1] <= _EXACT_BUDGET
+        self._cells = None if exact else Cells(vectors)
+        self._index = NearestNeighbors(algorithm="kd_tree" if low else "brute").fit(vectors) if exact else None
+
+    def find(self, targets: Vectors, count: int) -> tuple[_Floats, _Indices]:
+        """Return distances and indices of the `count` vectors nearest to each target, ``(m, count)``."""
+        from sklearn.neighbors import NearestNeighbors
+
+        distances = np.empty((len(targets), count))
+        indices = np.empty((len(targets), count), dtype=np.int64)
+
+        def search(part: tuple[Any, Any]) -> None:
+            rows, candidates = part
+            # OpenMP's limit applies to the thread that sets it. Several threads would split the work by their number,
+            # and equal distances would come in another order on another machine.
+            with one_thread("openmp"):
+                index = self._index or NearestNeighbors(algorithm="brute").fit(self._vectors[candidates])
+                distances[rows], found = index.kneighbors(targets[rows], count)
+                indices[rows] = found if candidates is None else candidates[found]
+
+        parts: list[tuple[Any, Any]] = [
+            (slice(start, start + _CHUNK_ROWS), None) for start in range(0, len(targets), _CHUNK_ROWS)
+        ]
+        if self._cells is not None:
+            parts = list(self._cells.pairs(targets, count))
+        with one_thread(), ThreadPoolExecutor(2) as pool:
+            list(pool.map(search, parts))
+        return distances, indices
 
 
 def graph_neighbors(count: int) -> int:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from functools import partial
+from typing import Final, cast
 
 import numpy as np
+import numpy.typing as npt
 
+from imgcluster.features.blocks import transformed
 from imgcluster.features.threads import one_thread
-from imgcluster.types import Metric, Vectors
+from imgcluster.types import Metric, VectorRows, Vectors
 
-__all__ = ["l2_normalize", "normalize_features", "normalize_lengths"]
+__all__ = ["l2_normalize", "normalize_features", "normalize_lengths", "normalize_rows"]
 
 _ROUNDING: Final = 1e-6
 _CHUNK_ROWS: Final = 8192
@@ -26,8 +29,42 @@ def l2_normalize(vectors: Vectors, *, in_place: bool = False) -> Vectors:
 
 
 def normalize_lengths(vectors: Vectors, metric: Metric, *, in_place: bool = False) -> Vectors:
-    """Return ``float32 (n, d)`` vectors as the metric compares them: of length 1 for the cosine, else unchanged."""
-    return l2_normalize(vectors, in_place=in_place) if metric == "cosine" else vectors
+    """Return ``float32 (n, d)`` vectors as the metric compares them: of length 1 for the cosine, else unchanged.
+
+    Vectors in files are scaled when they are read.
+    """
+    if metric != "cosine":
+        return vectors
+    return cast(Vectors, transformed(vectors, partial(l2_normalize, in_place=in_place)))
+
+
+def normalize_rows(vectors: Vectors | VectorRows, metric: Metric) -> Vectors | VectorRows:
+    """Return vectors as `normalize_features` does; those in files are normalized when they are read."""
+    if isinstance(vectors, np.ndarray):
+        return normalize_features(vectors, metric, in_place=True)
+    if metric == "euclidean":
+        return vectors
+    first = vectors[np.zeros(1, np.int64)]
+    lowest, same, sums = np.inf, True, np.zeros((2, vectors.shape[1]))
+    for _, block in vectors.blocks():
+        lowest = min(lowest, float(block.min()))
+        same = same and bool((block == first).all())
+        sums[0] += l2_normalize(block).sum(axis=0, dtype=np.float64)
+        sums[1] += np.sqrt(np.maximum(block, 0)).sum(axis=0, dtype=np.float64)
+    if same:
+        return vectors.transformed(l2_normalize)
+    roots = lowest >= 0
+    # Rounded, so that the order of the blocks does not matter.
+    mean = np.round(sums[int(roots)] / len(vectors), 7).astype(np.float32)
+    return vectors.transformed(np.sqrt if roots else l2_normalize).transformed(partial(_centered, mean))
+
+
+def _centered(mean: npt.NDArray[np.float32], block: Vectors) -> Vectors:
+    centered = block - mean
+    lengths = np.linalg.norm(centered, axis=1, keepdims=True)
+    # Vectors that equal the mean up to rounding errors become 0; these are not to be scaled to length 1.
+    nonzero = lengths > _ROUNDING * np.linalg.norm(block, axis=1, keepdims=True)
+    return np.asarray(centered / np.where(nonzero, lengths, np.inf), dtype=np.float32)
 
 
 def normalize_features(vectors: Vectors, metric: Metric, *, in_place: bool = False) -> Vectors:
@@ -56,10 +93,7 @@ def normalize_features(vectors: Vectors, metric: Metric, *, in_place: bool = Fal
     with one_thread():
         mean = result.mean(axis=0, dtype=np.float64).astype(np.float32)
     for part in _chunks(result):
-        centered = result[part] - mean
-        # Vectors that equal the mean up to rounding errors become 0; these are not to be scaled to length 1.
-        nonzero = np.linalg.norm(centered, axis=1) > _ROUNDING * np.linalg.norm(result[part], axis=1)
-        result[part] = l2_normalize(np.where(nonzero[:, None], centered, np.float32(0)))
+        result[part] = _centered(mean, result[part])
     return result
 
 

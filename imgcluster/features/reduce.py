@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
@@ -11,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.errors import ClusteringError, UsageError
+from imgcluster.features.blocks import blocks, in_memory
 from imgcluster.features.centroids import evenly_spaced
 from imgcluster.features.diffusion import diffusion_map
 from imgcluster.features.duplicate_vectors import find_duplicates
 from imgcluster.features.neighbors import (
     CountGraph,
+    NeighborSearch,
     cluster_count_graph,
     connect_components,
     diffusion_neighbors,
@@ -26,7 +29,7 @@ from imgcluster.features.neighbors import (
 from imgcluster.features.normalize import l2_normalize
 from imgcluster.features.threads import one_thread
 from imgcluster.optional import UnavailablePackage, import_optional
-from imgcluster.types import Vectors
+from imgcluster.types import VectorRows, Vectors
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -51,17 +54,22 @@ _DIMENSIONS: Final = 10
 
 _UMAP_NEIGHBORS: Final = 15
 _EXACT_UP_TO: Final = 256
+_COMPONENT_SAMPLE: Final = 10_000
 
 # Fewer images hardly have neighborhoods.
 SMALLEST_GRAPH: Final = 16
 # The graph is built from at most this many images; the others are interpolated between their neighbors among them.
 _GRAPH_SAMPLE: Final = 100_000
 _INTERPOLATED_FROM: Final = 5
+_INTERPOLATED_AT_ONCE: Final = 1 << 18
 # Where comparing all pairs takes more multiplications than this, they are compared in 100 principal components, which
 # hardly changes the clusters (benchmarks/graph_defaults.py).
 _PAIR_BUDGET: Final = 2e11
 _PAIR_DIMENSIONS: Final = 100
 _BASIS: Final = 5000
+
+
+_Projection = Callable[[Vectors], Vectors]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +80,13 @@ class Reduced:
         vectors: ``float32 (n, dimensions)``.
         note: The method of reduction, in words; ``none`` for vectors as they were.
         graph: The graph from which the number of clusters is estimated, where the reduction builds one.
+        sample: The number of images that the reduction was fitted on, if that were not all; otherwise 0.
     """
 
     vectors: Vectors
     note: str
     graph: CountGraph | None = None
+    sample: int = 0
 
 
 def choose_reduction(reduction: str, default: str) -> str:
@@ -96,13 +106,13 @@ def choose_reduction(reduction: str, default: str) -> str:
     return default if reduction == "auto" else reduction
 
 
-def reduce(vectors: Vectors, method: str, *, seed: int) -> Reduced:
+def reduce(vectors: Vectors | VectorRows, method: str, *, seed: int) -> Reduced:
     """Reduce ``float32 (n, d)`` vectors.
 
     Vectors should come in content order (`duplicate_vectors.content_order`), since samples are taken by position.
 
     Args:
-        vectors: ``float32 (n, d)``, normalized.
+        vectors: ``float32 (n, d)``, normalized; those in files are read in blocks.
         method: ``none`` leaves them as they are. ``graph`` is the diffusion map of their nearest-neighbor graph; fewer
             than 16 distinct vectors stay as they are. ``pca`` projects on the ten directions of largest variance.
             ``umap`` (McInnes et al. 2018, https://arxiv.org/abs/1802.03426) keeps neighbors together in ten dimensions
@@ -114,58 +124,77 @@ def reduce(vectors: Vectors, method: str, *, seed: int) -> Reduced:
     """
     count, dimensions = vectors.shape
     if method == "none" or count < 2:
-        return Reduced(vectors, "none")
+        return Reduced(in_memory(vectors), "none")
     if method == "graph":
         return _graph(vectors, seed)
     target = min(_DIMENSIONS, dimensions, count - 1)
     if target >= dimensions:
-        return Reduced(vectors, "none")
+        return Reduced(in_memory(vectors), "none")
     if method == "umap":
-        return Reduced(_umap(vectors, target, seed), f"UMAP to {target} dimensions")
-    # Duplicates are projected once; otherwise rounding errors would make them differ.
+        return Reduced(_umap(in_memory(vectors), target, seed), f"UMAP to {target} dimensions")
+    # Duplicates are the same after rounding errors only if they are projected once.
     first, copies = find_duplicates(vectors)
     if len(first) == 1:
-        return Reduced(vectors, "none")
-    return Reduced(principal_components(vectors, vectors[first], target, seed)[copies], f"PCA to {target} dimensions")
+        return Reduced(in_memory(vectors), "none")
+    projected = _of_all(vectors, principal_axes(vectors, target, seed), target)
+    return Reduced(projected[first[copies]], f"PCA to {target} dimensions")
 
 
-def _graph(vectors: Vectors, seed: int) -> Reduced:
+def _graph(vectors: Vectors | VectorRows, seed: int) -> Reduced:
     # Duplicates would be each other's only neighbors.
     first, copies = find_duplicates(vectors)
-    distinct = vectors[first] if len(first) < len(vectors) else vectors
-    if len(distinct) < SMALLEST_GRAPH:
-        return Reduced(vectors, "none")
-    sample = np.arange(len(distinct))
-    if len(distinct) > _GRAPH_SAMPLE:
-        sample = np.sort(np.random.default_rng(seed).choice(len(distinct), _GRAPH_SAMPLE, replace=False))
-    projected = distinct
-    if _search_is_slow(distinct, len(sample)):
-        projected = principal_components(distinct[sample], distinct, _PAIR_DIMENSIONS, seed)
-    sampled = projected[sample] if len(sample) < len(projected) else projected
+    if len(first) < SMALLEST_GRAPH:
+        return Reduced(in_memory(vectors), "none")
+    rows = first
+    if len(first) > _GRAPH_SAMPLE:
+        rows = first[np.sort(np.random.default_rng(seed).choice(len(first), _GRAPH_SAMPLE, replace=False))]
+    if _search_is_slow((len(first), vectors.shape[1]), len(rows)):
+        projected = _of_all(vectors, principal_axes(vectors, _PAIR_DIMENSIONS, seed, rows), _PAIR_DIMENSIONS)
+    else:
+        projected = in_memory(vectors)
+    sampled = projected[rows] if len(rows) < len(projected) else projected
     # One search for both graphs; the cluster-count graph of a large set is one of samples, which are searched there.
     neighbors = diffusion_neighbors(len(sampled))
     distances, indices = nearest_neighbors(sampled, graph_neighbors(len(sampled)))
     graph = weighted_graph(distances[:, :neighbors], indices[:, :neighbors])
     mapped = diffusion_map(connect_components(graph, sampled))
     note = f"diffusion map ({mapped.shape[1]} components) of the {neighbors}-nearest-neighbor graph"
-    if len(sample) < len(distinct):
-        mapped = l2_normalize((interpolation(sampled, projected) @ mapped).astype(np.float32))
-        note += f" of {len(sample):,} images"
     count_graph = cluster_count_graph(sampled, (distances, indices))
-    rows = first[sample[count_graph.rows]]
-    return Reduced(mapped[copies], note, dataclasses.replace(count_graph, rows=rows))
+    graph_of_rows = dataclasses.replace(count_graph, rows=rows[count_graph.rows])
+    if len(rows) == len(first):
+        return Reduced(mapped[copies], note, graph_of_rows)
+    search = NeighborSearch(sampled, len(projected))
+    result = np.empty((len(projected), mapped.shape[1]), dtype=np.float32)
+    for start in range(0, len(projected), _INTERPOLATED_AT_ONCE):
+        part = slice(start, start + _INTERPOLATED_AT_ONCE)
+        result[part] = l2_normalize((_weights(search, projected[part], len(sampled)) @ mapped).astype(np.float32))
+    if len(first) < len(result):
+        result = result[first[copies]]
+    return Reduced(result, f"{note} of {len(rows):,} images", graph_of_rows, len(rows))
+
+
+def _of_all(vectors: Vectors | VectorRows, function: _Projection, dimensions: int) -> Vectors:
+    """Return a function of all vectors, computed in blocks."""
+    result = np.empty((len(vectors), dimensions), dtype=np.float32)
+    for rows, block in blocks(vectors):
+        result[rows] = function(block)
+    return result
 
 
 def interpolation(sample: Vectors, vectors: Vectors) -> csr_matrix:
     """Return each of `vectors` as a weighted mean of the nearest in `sample`, ``float64 (n, sample)``, sparse."""
+    return _weights(NeighborSearch(sample, len(vectors)), vectors, len(sample))
+
+
+def _weights(search: NeighborSearch, vectors: Vectors, size: int) -> csr_matrix:
     from scipy.sparse import csr_matrix
 
-    count = min(_INTERPOLATED_FROM, len(sample))
-    distances, indices = nearest_neighbors(sample, count, queries=vectors)
+    count = min(_INTERPOLATED_FROM, size)
+    distances, indices = search.find(vectors, count)
     weights = 1 / np.maximum(distances, 1e-6 * max(float(distances.mean()), 1e-12))
     weights /= weights.sum(axis=1, keepdims=True)
     rows = np.repeat(np.arange(len(vectors)), count)
-    return csr_matrix((weights.ravel(), (rows, indices.ravel())), shape=(len(vectors), len(sample)))
+    return csr_matrix((weights.ravel(), (rows, indices.ravel())), shape=(len(vectors), size))
 
 
 def searchable(vectors: Vectors, queries: int, order: npt.NDArray[np.int64], *, seed: int) -> Vectors:
@@ -177,35 +206,52 @@ def searchable(vectors: Vectors, queries: int, order: npt.NDArray[np.int64], *, 
         order: ``int64 (n,)``, the rows in content order, from which a sample for principal components is taken.
         seed: For principal components.
     """
-    if not _search_is_slow(vectors, queries):
+    if not _search_is_slow(vectors.shape, queries):
         return vectors
     basis = vectors[order[evenly_spaced(len(order), min(len(order), _BASIS))]]
     return principal_components(basis, vectors, _PAIR_DIMENSIONS, seed)
 
 
-def _search_is_slow(vectors: Vectors, queries: int) -> bool:
-    count, dimensions = vectors.shape
+def _search_is_slow(shape: tuple[int, ...], queries: int) -> bool:
+    count, dimensions = shape
     return bool(queries * count * dimensions > _PAIR_BUDGET and dimensions > _PAIR_DIMENSIONS)
 
 
 def principal_components(vectors: Vectors, queries: Vectors, target: int, seed: int) -> Vectors:
-    """Return queries ``float32 (m, d)`` in the first principal components of `vectors`, ``float32 (m, target)``.
+    """Return queries ``float32 (m, d)`` in the `principal_axes` of `vectors`, ``float32 (m, target)``."""
+    return _of_all(queries, principal_axes(vectors, target, seed), target)
+
+
+def principal_axes(
+    vectors: Vectors | VectorRows, target: int, seed: int, rows: npt.NDArray[np.int64] | None = None
+) -> _Projection:
+    """Return the function that projects vectors ``float32 (m, d)`` on the first principal components of `vectors`.
+
+    Of more than 10,000 vectors the components are those of as many, evenly spaced over the rows.
 
     Args:
         vectors: ``float32 (n, d)``.
-        queries: ``float32 (m, d)``.
         target: The number of components, at most n and d.
         seed: For the randomized solver of larger sets.
+        rows: ``int64``, the rows to use; by default all.
     """
     from sklearn.decomposition import PCA
 
+    rows = np.arange(len(vectors)) if rows is None else rows
+    sample = vectors[rows[evenly_spaced(len(rows), min(len(rows), _COMPONENT_SAMPLE))]]
     # Exact where that is fast, otherwise randomized (Halko et al. 2011), whose leading components are as good.
-    solver = "full" if min(vectors.shape) <= _EXACT_UP_TO else "randomized"
+    solver = "full" if min(sample.shape) <= _EXACT_UP_TO else "randomized"
     pca = PCA(target, svd_solver=solver, iterated_power=7, random_state=seed)
     # Sums depend on the number of threads, and HDBSCAN breaks ties by the last digit.
     with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # vectors that are all the same have no variance to share
-        return np.asarray(pca.fit(vectors).transform(queries), dtype=np.float32)
+        pca.fit(sample)
+
+    def project(block: Vectors) -> Vectors:
+        with one_thread():
+            return np.asarray(pca.transform(block), dtype=np.float32) if len(block) else block[:, :target]
+
+    return project
 
 
 def _umap(vectors: Vectors, target: int, seed: int) -> Vectors:

@@ -20,6 +20,7 @@ __all__ = [
     "atomic_path",
     "is_link",
     "is_temporary",
+    "link_or_copy",
     "make_folder",
     "remove",
     "remove_recorded",
@@ -79,6 +80,16 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Replace `path` with `value` as indented JSON."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make `target` a hard link to `source`, or a copy where the file system has none."""
+    with atomic_path(target) as temporary:
+        try:
+            # Where the source is itself a link, to the file behind it.
+            os.link(os.path.realpath(source), temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
 
 
 def remove_temporary_files(folder: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path
@@ -16,8 +16,16 @@ from imgcluster.fileio.atomic import atomic_path
 __all__ = [
     "field",
     "read_table",
+    "write_as_parquet",
     "write_table",
 ]
+
+
+_TYPES: Final = {
+    **dict.fromkeys(("cluster", "runner_up", "orientation"), "int32"),
+    **dict.fromkeys(("confidence", "distance"), "float32"),
+    "is_medoid": "bool",
+}
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -30,6 +38,25 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]
         for row in rows:
             fields = [field(value) for value in row]
             (quoting_writer if any("\r" in field for field in fields) else writer).writerow(fields)
+
+
+def write_as_parquet(table: Path, path: Path) -> None:
+    """Write a CSV file of `write_table` as Parquet too, in blocks; numbers and bools have their types."""
+    import pyarrow.csv as pc
+    import pyarrow.parquet as pq
+
+    with table.open(encoding="utf-8", newline="") as file:
+        names = next(csv.reader(file))
+    types = {name: "int32" if name.startswith("layer_") else _TYPES.get(name, "string") for name in names}
+    options = pc.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=False)
+    parse = pc.ParseOptions(newlines_in_values=True)
+    with (
+        pc.open_csv(table, parse_options=parse, convert_options=options) as reader,
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(temporary, reader.schema, compression="zstd") as writer,
+    ):
+        for batch in reader:
+            writer.write_batch(batch)
 
 
 def read_table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 __all__ = ["absolute_path", "common_base", "from_text", "join", "printable", "relative_path", "relative_to", "to_text"]
 
 _NEEDS_ESCAPE = re.compile(r"[\ud800-\udfff]|\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})")
+_URL = re.compile(r"[a-z][a-z0-9]+://")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _ESCAPED = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})")
 
@@ -90,7 +91,7 @@ def relative_path(location: str, base: str) -> str:
 
 def absolute_path(base: str, path: str) -> str:
     """Return the absolute path of a `path` relative to `base`; an absolute `path` is returned unchanged."""
-    if not base or path.startswith("/") or path[1:3] == ":/":
+    if not base or path.startswith("/") or path[1:3] == ":/" or _URL.match(path):
         return path
     parts = base.rstrip("/").split("/")
     while path.startswith("../"):

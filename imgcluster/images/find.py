@@ -8,10 +8,10 @@ from __future__ import annotations
 import codecs
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from imgcluster.errors import UsageError
 from imgcluster.fileio.path_text import from_text, join, to_text
@@ -20,7 +20,7 @@ from imgcluster.images.formats import has_image_extension
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-__all__ = ["Finder", "FoundFile", "Scope", "UnreadablePath", "read_list"]
+__all__ = ["Finder", "FoundFile", "Remote", "Scope", "UnreadablePath", "read_list"]
 
 _SYSTEM_FOLDERS: Final = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"})
 
@@ -82,6 +82,28 @@ class _Link:
     native: str
 
 
+class Remote(Protocol):
+    """Images that are not in the file system; see `remote.RemoteImages`."""
+
+    @property
+    def roots(self) -> list[str]:
+        """The folders that paths are relative to."""
+
+    @property
+    def folders(self) -> list[str]:
+        """The URLs that stand for everything below them."""
+
+    @property
+    def files(self) -> list[str]:
+        """The URLs of single files."""
+
+    def find(self, includes: Callable[..., bool], *, recursive: bool) -> Iterator[FoundFile | UnreadablePath]:
+        """Yield every object."""
+
+    def read(self, file: FoundFile, seconds: float) -> bytes:
+        """Return the content of an object."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Finder:
     """Which files to find.
@@ -93,6 +115,8 @@ class Finder:
             several matching patterns the last one counts. They never exclude a path in `paths` or `listed`.
         recursive: Whether subfolders are searched.
         marker: Subfolders that contain a file of this name are skipped (another workspace).
+        remote: More images, in object storage or on web servers.
+        takes: Called with each file's absolute path, as text; only those are found for which it returns True.
 
     Raises:
         UsageError: A path does not exist, or a pattern is invalid.
@@ -103,6 +127,8 @@ class Finder:
     exclude: Sequence[str] = ()
     recursive: bool = True
     marker: str | None = None
+    remote: Remote | None = None
+    takes: Callable[[str], bool] | None = None
     _excluded: GitIgnoreSpec | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -139,6 +165,9 @@ class Finder:
                     continue
                 reported.add(entry.location)
             yield entry
+        for entry in self.remote.find(self.includes, recursive=self.recursive) if self.remote else ():
+            if self.takes is None or self.takes(entry.location):
+                yield entry
 
     def roots(self) -> list[str]:
         """Return the folders, as absolute texts, that the paths of found files are relative to."""
@@ -147,7 +176,7 @@ class Finder:
         for path in (*self.paths, *self.listed):
             native = _canonical(path)
             found.add(to_text(native if os.path.isdir(native) else _root_of_file(native, current)))
-        return sorted(found)
+        return sorted(found.union(self.remote.roots if self.remote else ()))
 
     def scope(self) -> Scope:
         """Return what was searched, which tells files that vanished from files that were not searched for."""
@@ -156,6 +185,9 @@ class Finder:
         for path in self.paths:
             (folders if os.path.isdir(path) else files).add(to_text(_canonical(path)))
         files.update(to_text(_canonical(path)) for path in self.listed)
+        if self.remote:
+            folders.update(self.remote.folders)
+            files.update(self.remote.files)
         return Scope(frozenset(folders), frozenset(files))
 
 
@@ -212,15 +244,18 @@ class _Search:
                     # Only a folder behind a link can contain files that a link or list has yielded before.
                     if self.files and os.path.realpath(entry.path) in self.files:
                         continue
+                    if not self._takes(root, relative):
+                        continue
                     if not self.sizes:
                         yield FoundFile(root, to_text(relative), 0, 0)
                         continue
                     facts = entry.stat()
                     yield FoundFile(root, to_text(relative), facts.st_size, facts.st_mtime_ns)
-                else:
+                elif self._takes(root, relative):
                     yield _special(root, relative, entry.stat().st_mode)
             except OSError as error:
-                yield UnreadablePath(root, to_text(relative), _reason(error))
+                if self._takes(root, relative):
+                    yield UnreadablePath(root, to_text(relative), _reason(error))
 
     def _entries(self, root: str, path: str, native: str) -> Iterator[os.DirEntry[str] | UnreadablePath]:
         """Return the included entries of one folder, sorted by name; none if it was visited before."""
@@ -246,28 +281,33 @@ class _Search:
         elif os.path.exists(link.native) or has_image_extension(link.path):
             yield from self._file(link.root, link.path, link.native)
 
+    def _takes(self, root: str, path: str) -> bool:
+        return self.finder.takes is None or self.finder.takes(join(root, to_text(path)))
+
     def _file(self, root: str, path: str, native: str) -> Iterator[FoundFile | UnreadablePath]:
         """Yield a file reached by a link or by name, unless the walk has yielded, or will yield, it itself."""
+        entry = self._look_at(root, path, native)
+        if entry is not None and self._takes(root, path):
+            yield entry
+
+    def _look_at(self, root: str, path: str, native: str) -> FoundFile | UnreadablePath | None:
         try:
             facts = os.stat(native)
             if stat.S_ISDIR(facts.st_mode):
-                yield UnreadablePath(root, to_text(path), "a folder, where a file was expected")
-                return
+                return UnreadablePath(root, to_text(path), "a folder, where a file was expected")
             if not stat.S_ISREG(facts.st_mode):
-                yield _special(root, path, facts.st_mode)
-                return
+                return _special(root, path, facts.st_mode)
             real = os.path.realpath(native)
             folder, name = os.path.split(real)
             walked = self.folders.get(_identity(folder))
             if real in self.files or (walked is not None and self.finder.includes(name, _below(walked, name))):
-                return
+                return None
         except OSError as error:
             broken = os.path.islink(native) and isinstance(error, FileNotFoundError)
             reason = "a symbolic link to a file that does not exist" if broken else _reason(error)
-            yield UnreadablePath(root, to_text(path), reason)
-            return
+            return UnreadablePath(root, to_text(path), reason)
         self.files.add(real)
-        yield FoundFile(root, to_text(path), facts.st_size, facts.st_mtime_ns)
+        return FoundFile(root, to_text(path), facts.st_size, facts.st_mtime_ns)
 
     def _includes(self, entry: os.DirEntry[str], path: str) -> bool:
         try:

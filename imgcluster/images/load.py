@@ -136,18 +136,19 @@ def in_order(
     if workers < 1:
         raise UsageError(f"{workers} workers are not possible; at least 1 is needed")
     pending: deque[tuple[_Item, Future[_Result]]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="imgcluster") as pool:
-        try:
-            for item in items:
-                pending.append((item, pool.submit(function, item)))
-                if len(pending) >= workers * _AHEAD_PER_WORKER:
-                    first, future = pending.popleft()
-                    yield first, future.result()
-            while pending:
+    # Not in a `with` block, which would wait for the threads after an interruption.
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="imgcluster")
+    try:
+        for item in items:
+            pending.append((item, pool.submit(function, item)))
+            if len(pending) >= workers * _AHEAD_PER_WORKER:
                 first, future = pending.popleft()
                 yield first, future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        while pending:
+            first, future = pending.popleft()
+            yield first, future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def default_workers() -> int:

@@ -8,8 +8,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.features.centroids import centroids, evenly_spaced
 from imgcluster.features.normalize import l2_normalize
-from imgcluster.types import Metric, Vectors
+from imgcluster.types import Metric, VectorRows, Vectors
 
 __all__ = ["nearest_clusters", "representatives"]
 
@@ -18,7 +19,7 @@ _CANDIDATES: Final = 2048
 
 
 def representatives(
-    points: Vectors,
+    points: Vectors | VectorRows,
     labels: npt.NDArray[np.int64],
     confidence: npt.NDArray[np.float64],
     medoids: npt.NDArray[np.bool_],
@@ -39,7 +40,7 @@ def representatives(
         copies: A number for each image, ``int64 (n,)``, of which each cluster shows one image only.
         count: The largest number of images per cluster.
     """
-    chosen: dict[int, list[int]] = {}
+    chosen: dict[int, npt.NDArray[np.int64]] = {}
     for number in _in_order(labels):
         inside = np.flatnonzero(labels == number)
         order = np.lexsort((inside, -np.nan_to_num(confidence[inside]), ~medoids[inside]))
@@ -49,14 +50,19 @@ def representatives(
         if number >= 0:
             candidates = candidates[: max(count, len(candidates) // 2)]
         if len(candidates) > _CANDIDATES:
-            even = np.linspace(0, len(candidates) - 1, _CANDIDATES).astype(np.int64)
-            candidates = candidates[even]
-        chosen[number] = candidates[_farthest_first(points[candidates], count)].tolist()
-    return chosen
+            candidates = candidates[evenly_spaced(len(candidates), _CANDIDATES)]
+        chosen[number] = candidates
+    # One selection for all clusters, since vectors may be in files.
+    ends = np.cumsum([len(candidates) for candidates in chosen.values()])
+    selected = points[np.concatenate([*chosen.values(), np.empty(0, np.int64)])]
+    return {
+        number: candidates[_farthest_first(selected[end - len(candidates) : end], count)].tolist()
+        for (number, candidates), end in zip(chosen.items(), ends.tolist(), strict=True)
+    }
 
 
 def nearest_clusters(
-    points: Vectors, metric: Metric, labels: npt.NDArray[np.int64], *, count: int = 3
+    points: Vectors | VectorRows, metric: Metric, labels: npt.NDArray[np.int64], *, count: int = 3
 ) -> dict[int, list[tuple[int, float]]]:
     """Return the `count` nearest clusters of each cluster, with the distance between centroids, in ascending order.
 
@@ -64,17 +70,15 @@ def nearest_clusters(
     ``float32 (n, d)``, have length 1.
     """
     numbers = [number for number in _in_order(labels) if number >= 0]
-    centroids = np.stack(
-        [points[labels == number].mean(axis=0, dtype=np.float64) for number in numbers] or [np.zeros(points.shape[1])]
-    )
+    centers = centroids(points, np.where(labels >= 0, np.searchsorted(numbers, labels), -1), len(numbers))
     if metric == "cosine":
-        centroids = l2_normalize(centroids.astype(np.float32)).astype(np.float64)
+        centers = l2_normalize(centers.astype(np.float32)).astype(np.float64)
     found = {}
     for row, number in enumerate(numbers):
         if metric == "cosine":
-            distances = np.clip(1.0 - centroids @ centroids[row], 0.0, 2.0)
+            distances = np.clip(1.0 - centers @ centers[row], 0.0, 2.0)
         else:
-            distances = np.linalg.norm(centroids - centroids[row], axis=1)
+            distances = np.linalg.norm(centers - centers[row], axis=1)
         order = [other for other in np.argsort(distances, kind="stable")[: count + 1].tolist() if other != row]
         found[number] = [(numbers[other], float(distances[other])) for other in order[:count]]
     return found

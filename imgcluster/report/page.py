@@ -51,6 +51,7 @@ SCRIPTS: Final = (
     "map-colors.js",
     "map-overlay.js",
     "map-input.js",
+    "print.js",
     "map.js",
     "start.js",
 )

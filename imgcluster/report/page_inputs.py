@@ -79,7 +79,7 @@ def image_rows(
     page_folder: Path,
     paths: Sequence[str],
     locations: Sequence[str],
-    current: Sequence[Path],
+    current: Sequence[str],
     *,
     labels: npt.NDArray[np.int64],
     runner_ups: npt.NDArray[np.int32] | None,
@@ -96,7 +96,7 @@ def image_rows(
         page_folder: The folder that the page is written to.
         paths: Paths relative to the common folder of all images, as text.
         locations: Absolute paths when the images were embedded, as text.
-        current: Where the files are now; another place after ``--place move``.
+        current: Where the files are now, as text; another place after ``--place move``.
         labels: ``int64 (n,)``; −1 is noise.
         runner_ups: ``int32 (n,)``; −1 for none.
         confidence: ``float64 (n,)``.
@@ -118,8 +118,8 @@ def image_rows(
         if not folder_links[folder[index]]:
             folder_links[folder[index]] = _link(from_text(location.rpartition("/")[0] + "/"), page_folder)
         # The page joins a folder's link and a name; moved files and names that are not UTF-8 need a link of their own.
-        if current[index].name != names[index] or current[index] != from_text(location):
-            links[index] = _link(current[index], page_folder)
+        if current[index] != location or "\\" in names[index]:
+            links[index] = _link(from_text(current[index]), page_folder)
     return Images(
         names=names,
         folders=list(zip(folders, folder_links, strict=True)),

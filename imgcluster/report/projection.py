@@ -8,12 +8,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.features.blocks import blocks, in_memory
 from imgcluster.features.centroids import evenly_spaced
 from imgcluster.features.duplicate_vectors import count_distinct
-from imgcluster.features.neighbors import nearest_neighbors
-from imgcluster.features.reduce import principal_components, reduce
+from imgcluster.features.neighbors import NeighborSearch
+from imgcluster.features.reduce import principal_axes, principal_components, reduce
 from imgcluster.features.threads import one_thread
-from imgcluster.types import Vectors
+from imgcluster.types import VectorRows, Vectors
 
 __all__ = ["Projection", "place_others", "project"]
 
@@ -47,7 +48,7 @@ class Projection:
     method: str
 
 
-def project(vectors: Vectors, order: _Indices | None = None, *, seed: int = 0) -> Projection:
+def project(vectors: Vectors | VectorRows, order: _Indices | None = None, *, seed: int = 0) -> Projection:
     """Project vectors to two dimensions with t-SNE (van der Maaten & Hinton 2008) of their diffusion map.
 
     The diffusion map (`features.reduce`) is the space in which images are clustered by default; its leading components
@@ -62,10 +63,10 @@ def project(vectors: Vectors, order: _Indices | None = None, *, seed: int = 0) -
         seed: For samples and principal components.
     """
     count = len(vectors)
-    if count < 3 or vectors.shape[1] < 1 or not np.isfinite(vectors).all():
+    if count < 3 or vectors.shape[1] < 1 or not all(np.isfinite(block).all() for _, block in blocks(vectors)):
         return Projection(_on_a_line(count), "in a row")
     if count_distinct(vectors, _TSNE_FROM) < _TSNE_FROM:
-        return Projection(_framed(_two_components(vectors, seed)), "PCA")
+        return Projection(_framed(_two_components(in_memory(vectors), seed)), "PCA")
     order = np.arange(count) if order is None else order
     sample = order[evenly_spaced(count, min(count, _TSNE_UP_TO))]
     points = _framed(_tsne(vectors[sample], seed), fill=True)
@@ -75,7 +76,7 @@ def project(vectors: Vectors, order: _Indices | None = None, *, seed: int = 0) -
     return Projection(place_others(vectors, sample, points, seed=seed), method)
 
 
-def place_others(vectors: Vectors, placed: _Indices, points: Vectors, *, seed: int = 0) -> Vectors:
+def place_others(vectors: Vectors | VectorRows, placed: _Indices, points: Vectors, *, seed: int = 0) -> Vectors:
     """Complete a projection: each other vector gets the median position of its five nearest that are placed.
 
     The mean of neighbors in two groups would lie between the groups.
@@ -91,15 +92,23 @@ def place_others(vectors: Vectors, placed: _Indices, points: Vectors, *, seed: i
     """
     completed = np.empty((len(vectors), 2), dtype=np.float32)
     completed[placed] = points
-    others = np.setdiff1d(np.arange(len(vectors)), placed)
-    if not len(others):
+    others = np.ones(len(vectors), dtype=bool)
+    others[placed] = False
+    if not others.any():
         return completed
     basis = vectors[placed[evenly_spaced(len(placed), min(len(placed), _TSNE_UP_TO))]]
-    if min(basis.shape) > _DIRECTIONS:
-        vectors = principal_components(basis, vectors, _DIRECTIONS, seed)
-    _, nearest = nearest_neighbors(vectors[placed], min(_PLACED_BY, len(placed)), queries=vectors[others])
-    completed[others] = np.median(points[nearest], axis=1)
+    project = principal_axes(basis, _DIRECTIONS, seed) if min(basis.shape) > _DIRECTIONS else _unchanged
+    search = NeighborSearch(project(vectors[placed]), len(vectors))
+    for rows, block in blocks(vectors):
+        outside = others[rows]
+        if outside.any():
+            _, nearest = search.find(project(block[outside]), min(_PLACED_BY, len(placed)))
+            completed[np.arange(len(vectors))[rows][outside]] = np.median(points[nearest], axis=1)
     return completed
+
+
+def _unchanged(vectors: Vectors) -> Vectors:
+    return vectors
 
 
 def _tsne(vectors: Vectors, seed: int) -> Vectors:

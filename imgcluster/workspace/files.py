@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.fileio.path_text import absolute_path
-from imgcluster.workspace.shards import list_shards, read_keys
+from imgcluster.workspace.shard_file import read_keys
+from imgcluster.workspace.shards import list_shards
 
 __all__ = ["FileFacts", "read_file_facts"]
 

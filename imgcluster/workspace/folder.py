@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,8 +46,9 @@ _OWN_NAMES: Final = (
     *("metrics.json", "confusion.csv", "confusion.png", "layers.parquet", "candidates.csv", "candidates.png"),
     *("report.html", "layout.parquet", "figures", "names.csv", "applied", "clusters", "outdated", "placed.jsonl"),
     *("duplicates.csv", "bursts.csv", "signatures.parquet", "outliers.csv", "neighbors.parquet"),
+    *("reduction.npz", "assignments.parquet"),
     *("duplicates", "set_aside.jsonl", "unfinished.txt", "undoing.json"),
-    *("changes.csv", "decisions.json", "known_clusters.parquet"),
+    *("changes.csv", "decisions.json", "known_clusters.parquet", "shards", "joined_shards", "removed.csv"),
 )
 
 # File managers create these in any folder.
@@ -88,7 +89,10 @@ class Workspace:
             WorkspaceError: One is a link.
         """
         own = [self.path / name for name in _OWN_NAMES]
-        for folder in (self.clusters, self.duplicates, self.outdated, self.outdated / self.clusters.name, self.applied):
+        for folder in (
+            *(self.clusters, self.duplicates, self.outdated, self.outdated / self.clusters.name, self.applied),
+            *(self.shards, self.joined_shards),
+        ):
             if not is_link(folder) and folder.is_dir():
                 own += folder.iterdir()
         if self.applied.is_dir():
@@ -116,6 +120,16 @@ class Workspace:
         return self.path / "embeddings"
 
     @property
+    def shards(self) -> Path:
+        """Folder of the workspaces of ``embed --shard``, until they are joined."""
+        return self.path / "shards"
+
+    @property
+    def joined_shards(self) -> Path:
+        """Folder of the shards that are joined, while they are removed."""
+        return self.path / "joined_shards"
+
+    @property
     def skipped(self) -> Path:
         """Table with one row per image that could not be read."""
         return self.path / "skipped.csv"
@@ -124,6 +138,16 @@ class Workspace:
     def assignments(self) -> Path:
         """Table with one row per embedded image."""
         return self.path / "assignments.csv"
+
+    @property
+    def assignments_parquet(self) -> Path:
+        """The same table as Parquet, for more than a million images."""
+        return self.path / "assignments.parquet"
+
+    @property
+    def reduction(self) -> Path:
+        """Cached reduced vectors and neighbor graph; they depend on the embeddings, the metric and the seed only."""
+        return self.path / "reduction.npz"
 
     @property
     def clusters_table(self) -> Path:
@@ -334,6 +358,12 @@ class Workspace:
         for folder in (self.path, self.embeddings, self.figures, *self.applied.glob("*/")):
             remove_temporary_files(folder)
         remove_recorded(self.unfinished)
+
+    def initialize(self) -> None:
+        """Create the folder and its marker; several processes may do so at once."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError), (self.path / MARKER).open("x", encoding="utf-8", newline="") as marker:
+            marker.write(_MARKER_TEXT)
 
     def _remove_if_unused(self) -> None:
         """Remove the folder if nothing was written to it, so that a mistyped path does not stay behind."""

@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from imgcluster.fileio.path_text import absolute_path
 from imgcluster.workspace import shards as shard_files
-from imgcluster.workspace.shards import DIGEST_BYTES, Row, ShardWriter
+from imgcluster.workspace.shard_file import DIGEST_BYTES, Row, read_keys, read_pairs, read_rows, rows_of
+from imgcluster.workspace.shards import ShardWriter
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,30 +47,34 @@ class Index:
         folder: The folder of the shards.
         identity: The encoder's identity.
         fresh: Whether to start with an empty index; `compact` then removes all present shards.
+        below: Older shards of another folder, which are only read.
 
     Attributes:
+        removed: The locations of the dropped images, and of those that are no longer readable.
         first_files: The path of the embedded file by that of the second file, for images with two.
 
     Raises:
         WorkspaceError: A shard is damaged.
     """
 
-    def __init__(self, folder: Path, identity: str, *, fresh: bool = False) -> None:
+    def __init__(self, folder: Path, identity: str, *, fresh: bool = False, below: Sequence[Path] = ()) -> None:
         self._folder = folder
         self._identity = identity
         self._present = shard_files.all_shards(folder)
-        self._shards: list[Path] = [] if fresh else shard_files.list_shards(folder, identity)
+        self._shards: list[Path] = [*below, *([] if fresh else shard_files.list_shards(folder, identity))]
+        self._below = len(below)
+        self.removed: list[str] = []
         keys, sizes, times, digests, self._starts = [], [], [], [], [0]
         self._companions: dict[int, str] = {}
         self.first_files: dict[str, str] = {}
         self._has_new_companion = False
         for shard in self._shards:
-            table = shard_files.read_keys(shard)
+            table = read_keys(shard)
             keys.append(_keys(_locations(table)))
             sizes.append(table.column("size").to_numpy())
             times.append(table.column("mtime_ns").to_numpy())
             digests.append(np.array(table.column("digest").to_pylist(), dtype=f"V{DIGEST_BYTES}"))
-            for row, (first, second) in shard_files.read_pairs(shard).items():
+            for row, (first, second) in read_pairs(shard).items():
                 self._companions[self._starts[-1] + row] = second.rpartition("/")[2]
                 self.first_files[second] = first
             self._starts.append(self._starts[-1] + len(table))
@@ -133,8 +138,13 @@ class Index:
             self._has_new_facts[image.position] = self._has_new_companion = True
 
     def mark_outdated(self, image: StoredImage) -> None:
-        """Record that a stored row is outdated: its file has changed or is no longer readable."""
+        """Record that a stored row is outdated: its file has changed."""
         self._current[image.position] = False
+
+    def mark_removed(self, image: StoredImage, location: str) -> None:
+        """Record that the file at `location` is no longer readable."""
+        self._current[image.position] = False
+        self.removed.append(location)
 
     def row_with_content(self, digest: bytes) -> Row | None:
         """Return a stored row whose file has this digest, whether it is current or not; None if there is none."""
@@ -150,13 +160,13 @@ class Index:
             if self._digests[position].tobytes() == digest:
                 number = int(np.searchsorted(self._starts, position, side="right")) - 1
                 table = self._shard_rows(number).slice(position - self._starts[number], 1)
-                return shard_files.rows_of(table)[0]
+                return rows_of(table)[0]
         return None
 
     def _shard_rows(self, number: int) -> pa.Table:
         # Renamed folders are asked for in nearly the order in which they are stored.
         if self._open is None or self._open[0] != number:
-            self._open = number, shard_files.read_rows(self._shards[number])
+            self._open = number, read_rows(self._shards[number])
         return self._open[1]
 
     def drop_unseen(self, scope: Container[str]) -> list[bytes]:
@@ -168,17 +178,22 @@ class Index:
             if not unseen.any():
                 continue
             rows = np.flatnonzero(unseen)
-            locations = _locations(shard_files.read_keys(shard).take(rows))
+            locations = _locations(read_keys(shard).take(rows))
             for row, location in zip(rows, locations, strict=True):
                 if location in scope:
                     self._current[part.start + row] = False
                     dropped.append(self._digests[part.start + row].tobytes())
+                    self.removed.append(location)
         return dropped
 
     @property
     def has_outdated_rows(self) -> bool:
         """Whether the shards contain outdated rows, those of images with another second file included."""
-        return self._has_new_companion or not bool(self._current.all()) or len(self._shards) < len(self._present)
+        return self._has_new_companion or not bool(self._current.all()) or self._has_foreign_shards
+
+    @property
+    def _has_foreign_shards(self) -> bool:
+        return len(self._shards) - self._below < len(self._present)
 
     def compact(self, writer: ShardWriter, archive: Path | None = None) -> None:
         """Rewrite the current rows of shards with outdated ones, then move these shards to `archive`, or remove them.
@@ -188,9 +203,10 @@ class Index:
         outdated = self._shards_to_rewrite()
         for number in outdated:
             start, stop = self._starts[number], self._starts[number + 1]
-            rows = np.flatnonzero(self._current[start:stop])
+            current = self._current[start:stop]
+            rows = np.flatnonzero(current & self._has_new_facts[start:stop] if number < self._below else current)
             if rows.size:
-                table = shard_files.read_rows(self._shards[number]).take(rows)
+                table = read_rows(self._shards[number]).take(rows)
                 writer.add(
                     [
                         dataclasses.replace(
@@ -198,12 +214,12 @@ class Index:
                             mtime_ns=int(self._times[start + position]),
                             companion=self._companions.get(start + int(position), ""),
                         )
-                        for position, row in zip(rows, shard_files.rows_of(table), strict=True)
+                        for position, row in zip(rows, rows_of(table), strict=True)
                     ]
                 )
         writer.flush()
         foreign = set(self._present) - set(self._shards)
-        replaced = sorted(foreign | {self._shards[number] for number in outdated})
+        replaced = sorted(foreign | {self._shards[number] for number in outdated if number >= self._below})
         shard_files.remove_shards(replaced, archive)
 
     def _shards_to_rewrite(self) -> Sequence[int]:
@@ -212,6 +228,8 @@ class Index:
             start, stop = self._starts[number], self._starts[number + 1]
             if self._has_new_facts[start:stop].any() or not self._current[start:stop].all():
                 outdated.add(number)
+            elif number < self._below:
+                continue
             elif stop - start < shard_files.ROWS_PER_SHARD // 2:
                 small.append(number)
         if len(small) >= _SMALL_SHARDS:

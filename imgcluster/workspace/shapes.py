@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-__all__ = ["MANIFEST", "METRICS", "STEP", "UNDOING"]
+__all__ = ["MANIFEST", "METRICS", "SHARD", "SOURCE", "STEP", "UNDOING"]
 
 _COUNT: Final = range(2**31)
 _SEED: Final = range(2**32)
@@ -66,7 +66,34 @@ MANIFEST: Final = {
     "fingerprint?": str,
     "roots?": [str],
     "embed?": {"device?": str, "options?": {str: _PLAIN}},
+    "joining?": str,
+    "joined?": {"before": str, "after": str},
     "cluster?": {"options?": {**_OPTIONS, "seed?": _SEED}},
+}
+
+# The manifest of a workspace that is complete, and that of a shard, when they are joined.
+SOURCE: Final = {
+    "encoder": {**_ENCODER, "identity": str},
+    "base": str,
+    "roots": [str],
+    "counts": {"found": _COUNT, "embedded": _COUNT, "skipped": _COUNT},
+    "embed?": {"paths?": [str], "device?": str, "ignored?": _COUNT, "paired?": _COUNT},
+}
+
+SHARD: Final = {
+    **SOURCE,
+    "shard": {"number": _COUNT, "count": range(1, 2**31)},
+    "request": {"before": str, "fresh": bool, str: object},
+    "rows": _COUNT,
+    "summary": {
+        **dict.fromkeys(("workspace", "encoder", "device", "shard"), str),
+        **dict.fromkeys(("found", "embedded", "skipped", "new", "changed", "unchanged", "vanished"), _COUNT),
+        **dict.fromkeys(("renamed", "ignored", "paired"), _COUNT),
+        **dict.fromkeys(("seconds", "images_per_second"), float),
+        "roots": [str],
+        "passed_over": [[str]],
+        "notes": [str],
+    },
 }
 
 METRICS: Final = {

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.fileio.atomic import atomic_path
-from imgcluster.workspace.shards import DIGEST_BYTES
+from imgcluster.workspace.shard_file import DIGEST_BYTES
 
 __all__ = ["StoredSignature", "read_signatures", "write_signatures"]
 

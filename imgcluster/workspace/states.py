@@ -142,10 +142,12 @@ def restore_files(workspace: Workspace, state: State, *, embedded: bool) -> dict
     remove(workspace.metrics)
     for path in workspace.figure_files:
         remove(path)
-    if embedded:
+    # Earlier versions saved no manifest, because their steps did not change it.
+    has_manifest = (state.folder / workspace.manifest_file.name).exists()
+    if has_manifest and embedded:
         for path in _changed_by_embed(workspace):
             _restore(state.folder / path.name, path)
-    else:
+    elif has_manifest:
         saved = read_json(state.folder / workspace.manifest_file.name, _REMEDY, MANIFEST)
         present = {key: value for key, value in workspace.manifest.items() if key != "cluster"}
         workspace.write_manifest(present | {key: value for key, value in saved.items() if key == "cluster"})
@@ -159,7 +161,7 @@ def restore_shards(workspace: Workspace, state: State) -> None:
     """Restore the embeddings of a state: replaced shards return, newer ones are removed."""
     if state.shards is None:
         return
-    for shard in sorted(archive_folder(state).glob("*.parquet")):
+    for shard in all_shards(archive_folder(state)):
         os.replace(shard, workspace.embeddings / shard.name)
     sync_folder(workspace.embeddings)
     for shard in all_shards(workspace.embeddings):
@@ -264,6 +266,7 @@ def _changed_by_steps(workspace: Workspace) -> Sequence[Path]:
     return (
         workspace.metrics,
         workspace.assignments,
+        workspace.assignments_parquet,
         workspace.clusters_table,
         workspace.changes_table,
         workspace.names,

@@ -84,6 +84,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> dic
     texts = ["-w", str(folder / "texts"), "--json"]
     np.save(folder / "v.npy", np.eye(3))
     (folder / "p.txt").write_text("a\nb\nc\n", encoding="utf-8")
+    part = ["-w", str(folder / "part"), "--json"]
     imported = ["-w", str(folder / "imported"), "--json"]
     (folder / "groups.txt").write_text("red\nblue: something blue\n", encoding="utf-8")
     (folder / "tiny.toml").write_text(TINY.replace('"mnist"', '"folder"') + VARIATIONAL, encoding="utf-8")
@@ -94,6 +95,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> dic
         "cluster": ["cluster", *where],
         "assign": ["assign", *where],
         "run": ["run", str(folder / "in"), "--k", "3", *encoder, *where],
+        "embed --shard": ["embed", str(folder / "in"), "--shard", "0/1", *encoder, *part],
+        "embed --status": ["embed", "--status", *part],
+        "merge": ["merge", str(folder / "part"), "-w", str(folder / "merged"), "--json"],
         "import": ["import", str(folder / "v.npy"), "--paths", str(folder / "p.txt"), *imported],
         "export": ["export", "-o", str(folder / "x.csv"), *where],
         "evaluate": ["evaluate", *where],
@@ -107,6 +111,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> dic
         "outliers": ["outliers", *where],
         "report": ["report", *where],
         "apply": ["apply", str(folder / "plan.json"), *where],
+        "verify": ["verify", "--rerun", *where],
         "history": ["history", *where],
         "undo": ["undo", *where],
         "train-encoder": ["train-encoder", *train, "--name", "mine", "--output", str(folder / "encoders"), "--json"],
@@ -171,5 +176,5 @@ def test_parts_are_as_documented(answers: dict[str, dict[str, Any]]) -> None:
 def test_every_command_is_documented() -> None:
     names = {command.name for command in app.registered_commands}
     names |= {f"encoders {name}" for name in ("list", "info", "pull", "remove", "export", "import")}
-    names.add("evaluate WORKSPACE…")
+    names |= {"evaluate WORKSPACE…", "embed --status"}
     assert set(documented()) == names

@@ -70,6 +70,16 @@ def test_originals_move_and_return(folder: Path, out: Path) -> None:
     assert all((folder / name).exists() for name in COPIES)
 
 
+def test_one_image_of_each_group_stays(folder: Path, out: Path) -> None:
+    before = contents(folder)
+    with pytest.raises(PlanError, match=r"duplicates\.csv"):
+        imgcluster.apply(plan(out, "red/00.png", *COPIES), workspace=out)
+    assert contents(folder) == before
+    imgcluster.apply(plan(out, *COPIES), workspace=out)
+    with pytest.raises(PlanError, match=r"duplicates\.csv"):
+        imgcluster.apply(plan(out, "red/00.png"), workspace=out)
+
+
 def test_a_dry_run_changes_nothing(folder: Path, out: Path) -> None:
     before = contents(folder)
     assert imgcluster.apply(plan(out, *COPIES), workspace=out, dry_run=True).set_aside == 2

@@ -188,6 +188,13 @@ class Collection(RuleBasedStateMachine):
             assert placed == sizes
 
     @invariant()
+    def verify_finds_no_problem(self) -> None:
+        found = imgcluster.verify(workspace=self.out, quick=True).findings
+        # A moved picture that the user deleted counts as lost until the next `embed`.
+        lost = [finding for finding in found if self.deleted and "at neither path" in finding.message]
+        assert [finding for finding in found if finding.level == "problem" and finding not in lost] == []
+
+    @invariant()
     def decisions_hold(self) -> None:
         path = self.out / "decisions.json"
         if not path.exists():

@@ -545,3 +545,36 @@ class TestPlan:
         assert tab.locator("#plan-save").count() == 0
         tab.keyboard.press("Escape")
         assert tab.locator("#cluster1 .merged").is_hidden()
+
+
+class TestManyClusters:
+    def test_the_bars_show_the_largest_and_a_sentence_counts_the_others(self, show_example: Callable[..., Any]) -> None:
+        labels = [number for number in range(70) for _ in range(3 if number == 65 else 1)]
+        page = show_example(labels)
+        bars = page.tab.locator("#sizes button")
+        assert bars.count() == 60
+        assert bars.first.get_attribute("data-cluster") == "65"
+        rest = page.tab.locator("#sizes-rest").inner_text()
+        assert "10 smaller clusters" in rest
+        assert "14%" in rest
+        assert page.tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.console == []
+
+    def test_each_shows_fewer_images(self, show_example: Callable[..., Any]) -> None:
+        page = show_example([number % 110 for number in range(1100)])
+        page.expect(page.tab.locator("#cluster0 .tile")).to_have_count(4)
+
+
+def test_printing_fills_all_clusters_and_copies_the_map(show_example: Callable[..., Any]) -> None:
+    page = show_example([number % 40 for number in range(120)], {"color_scheme": "dark"})
+    tab = page.tab
+    tab.emulate_media(media="print")
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert tab.locator(".strip-slot:empty").count() == 0
+    assert not tab.locator("#plan-open").is_visible()
+    drawn = "const {width, height} = c; return c.getContext('2d').getImageData(0, 0, width, height).data.some((v) => v)"
+    assert tab.locator("#map-printed").evaluate(f"(c) => {{ {drawn} }}")
+    assert tab.locator("#map").bounding_box()["width"] < 700
+    tab.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert tab.locator("#map-printed").count() == 0
+    assert page.console == []

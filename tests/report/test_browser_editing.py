@@ -179,6 +179,7 @@ class TestSelecting:
 
     def test_a_click_on_the_map_with_ctrl(self, page: Any) -> None:
         tab = page.tab
+        tab.locator("#map-view").scroll_into_view_if_needed()
         view = tab.locator("#map-view").bounding_box()
         reach = min(view["width"], view["height"]) / 2 - 26
         tab.mouse.move(view["x"] + view["width"] / 2 + 0.9 * reach, view["y"] + view["height"] / 2 + 0.9 * reach)

@@ -86,7 +86,7 @@ class TestClusterRows:
 
 
 class TestImageRows:
-    def rows(self, paths: list[str], locations: list[str], current: list[Path]) -> Images:
+    def rows(self, paths: list[str], locations: list[str], current: list[str]) -> Images:
         count = len(paths)
         arrays: dict[str, Any] = {
             "labels": np.zeros(count, np.int64),
@@ -102,7 +102,7 @@ class TestImageRows:
 
     def test_images_share_the_link_of_their_folder(self) -> None:
         locations = ["/data/in/a/1.png", "/data/in/b c/2.png", "/data/in/a/3.png"]
-        found = self.rows(["a/1.png", "b c/2.png", "a/3.png"], locations, [Path(location) for location in locations])
+        found = self.rows(["a/1.png", "b c/2.png", "a/3.png"], locations, locations)
         assert found.folders == [("a", "../in/a"), ("b c", "../in/b%20c")]
         assert found.folder.tolist() == [0, 1, 0]
         assert found.names == ["1.png", "2.png", "3.png"]
@@ -110,5 +110,5 @@ class TestImageRows:
 
     @pytest.mark.parametrize("current", ["/data/out/clusters/cluster_000/1.png", "/data/out/other.png"])
     def test_a_moved_image_has_its_own_link(self, current: str) -> None:
-        found = self.rows(["1.png"], ["/data/in/1.png"], [Path(current)])
+        found = self.rows(["1.png"], ["/data/in/1.png"], [current])
         assert found.links == {0: current.removeprefix("/data/out/")}

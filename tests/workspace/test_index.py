@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from imgcluster.workspace import shards as shard_files
 from imgcluster.workspace.index import Index, StoredImage
-from imgcluster.workspace.shards import Row, ShardWriter, all_shards, load, read_keys, read_rows, rows_of
+from imgcluster.workspace.shard_file import Row, read_keys, read_rows, rows_of
+from imgcluster.workspace.shards import ShardWriter, all_shards, load
 
 ENCODER = "photos 1"
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import math
+import os
 import random
 import tempfile
 from collections.abc import Callable
@@ -17,19 +19,8 @@ from hypothesis import strategies as st
 from imgcluster.errors import WorkspaceError
 from imgcluster.types import TOP_CLASSES, ClassScores
 from imgcluster.workspace.index import Index
-from imgcluster.workspace.shards import (
-    DIGEST_BYTES,
-    Row,
-    ShardWriter,
-    all_shards,
-    contents,
-    list_shards,
-    load,
-    read_keys,
-    read_rows,
-    remove_shards,
-    rows_of,
-)
+from imgcluster.workspace.shard_file import DIGEST_BYTES, Row, read_keys, read_rows, rows_of
+from imgcluster.workspace.shards import ShardWriter, all_shards, contents, list_shards, load, remove_shards
 
 ENCODER = "photos 1 0123456789abcdef"
 
@@ -399,3 +390,15 @@ class TestClassScores:
         pq.write_table(table.set_column(column, "classes", pa.array([values], type=kind)), shard)
         with pytest.raises(WorkspaceError, match="classes"):
             load(tmp_path, ENCODER)
+
+
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all_shards(tmp_path / "missing") == []
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    for name in ("listdir", "scandir"):
+        monkeypatch.setattr(os, name, refuse)
+    with pytest.raises(PermissionError):
+        all_shards(tmp_path)

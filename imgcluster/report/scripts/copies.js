@@ -10,7 +10,7 @@ const COPY_SECTIONS = {
     text: "The best image is on the left: most pixels, then least compression, then sharpest, then oldest.",
     words: {
       exact: () => "exact copy",
-      near: (score) => `near-copy, ${formatPercent(score)} of the structure agrees`,
+      near: (score) => `near-copy, ${formatPercent(score)} agreement`,
     },
   },
   bursts: {
@@ -101,7 +101,7 @@ function showCopies(name) {
   const of = (kind) => pairs.filter(([, copy]) => copy.kind === kind).map(([, copy]) => copy.image);
   const count = pairs.length === 1 ? `1 ${one}` : `${formatInteger(pairs.length)} ${many ?? `${one}s`}`;
   const link = element("a", { href: `#${name}` }, count);
-  byId("sentences").append(element("p", {}, link, ` in ${formatCount(groups.length, "group")}.`));
+  byId("sentences").append(element("p", { class: "finding" }, link, ` in ${formatCount(groups.length, "group")}.`));
   const list = element("div", { class: "pairs" });
   const more = element("button", { type: "button" });
   let shown = 0;

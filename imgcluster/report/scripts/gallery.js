@@ -1,6 +1,10 @@
 // The gallery: a section for each cluster with its representative images, or those that match the search.
 
+// Images of each cluster: the more clusters there are, the fewer.
+const STRIP_LENGTH = clusters.size > 100 ? 4 : clusters.size > MANY_CLUSTERS ? 8 : 12;
+
 function showGallery() {
+  byId("clusters").classList.toggle("many", clusters.size > MANY_CLUSTERS);
   for (const cluster of clusters.values()) {
     cluster.section = clusterSection(cluster);
     byId("clusters").append(cluster.section);
@@ -33,9 +37,9 @@ function clusterSection(cluster) {
       element("h3", { id }, element("button", opens("open"))),
       element("p", { class: "soft" }, `${formatCount(size, "image")} (${formatPercent(size / images.count)})`),
       element("p", { class: "merged", hidden: true }),
+      element("button", opens("all link")),
     ),
     element("div", { class: "strip-slot", "data-cluster": number }),
-    element("button", opens("all link")),
   );
 }
 
@@ -63,15 +67,19 @@ const stripObserver = new IntersectionObserver(
   (entries) => {
     for (const { isIntersecting, target } of entries) {
       if (!isIntersecting) continue;
-      stripObserver.unobserve(target);
-      const { number, found, representatives } = clusters.get(Number(target.dataset.cluster));
-      const list = found ? found.slice(0, representatives.length) : representatives;
-      const label = `${found ? "Matching images" : "Typical images"} of ${fullTitle(number)}`;
-      target.replaceChildren(tileGrid(list, label, { strip: true }));
+      fillStrip(target);
     }
   },
   { rootMargin: "800px" },
 );
+
+function fillStrip(slot) {
+  stripObserver.unobserve(slot);
+  const { number, found, representatives } = clusters.get(Number(slot.dataset.cluster));
+  const list = (found ?? representatives).slice(0, Math.min(STRIP_LENGTH, representatives.length));
+  const label = `${found ? "Matching images" : "Typical images"} of ${fullTitle(number)}`;
+  slot.replaceChildren(tileGrid(list, label, { strip: true }));
+}
 
 function refillGallery() {
   let total = 0;

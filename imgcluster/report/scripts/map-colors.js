@@ -2,6 +2,7 @@
 // to the ground would be too low.
 
 const DARK_MODE = matchMedia("(prefers-color-scheme: dark)");
+const isDark = () => DARK_MODE.matches && !map.printing;
 const GROUNDS = { light: [255, 255, 255], dark: [29, 32, 36] }; // --card in page.css
 const LEAST_CONTRAST = [4.5, 6.5, 3]; // of a hue, its darker and its lighter version, in light mode
 const SELECTED = { light: [0, 0, 0], dark: [255, 255, 255] };
@@ -23,7 +24,7 @@ function mapColor(cluster, dark) {
 
 // The color of an image: that of its cluster, or of the text where it is selected.
 function pointColor(index) {
-  if (selection.images.has(index)) return DARK_MODE.matches ? SELECTED.dark : SELECTED.light;
+  if (selection.images.has(index)) return isDark() ? SELECTED.dark : SELECTED.light;
   return clusters.get(images.cluster[index]).rgb;
 }
 

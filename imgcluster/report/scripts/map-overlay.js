@@ -4,6 +4,7 @@ const PICTURE_SIZE = 46;
 const LARGEST_PICTURE = 88;
 const MEDOID_SIZE = 40;
 const MOST_PICTURES = 260;
+const MANY_LABELS = 60;
 const FEW_IMAGES = 60; // so few images are shown as pictures at any zoom
 const LEAST_DISTANCE = 0.62; // between pictures, relative to their size
 const LABEL_GAP = 2;
@@ -65,6 +66,7 @@ function createLabels() {
     }));
   lines.append(...map.labels.map(({ line }) => line));
   byId("map-labels").append(...map.labels.map(({ label }) => label));
+  byId("map-labels").classList.toggle("many", map.labels.length > MANY_LABELS);
   relabelMap();
 }
 
@@ -84,7 +86,7 @@ function relabelMap() {
 // placed at the nearest free position around its picture, with a line to it. Where no position is free, as among
 // hundreds of clusters in a small window, it is hidden until the map is zoomed in.
 function placeLabels() {
-  const placed = [];
+  const placed = [map.buttons];
   for (const { cluster, label, line, width, height } of map.labels) {
     const x = toScreenX(cluster.medoid);
     const y = toScreenY(cluster.medoid);

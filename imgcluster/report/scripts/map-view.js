@@ -12,12 +12,14 @@ const map = {
   fit: 1, // the scale that shows the whole map
   width: 0, // in CSS pixels
   height: 0,
+  buttons: null, // their box, which labels leave free
   hovered: -1, // the image under the pointer, or the one selected with the keyboard
   marked: -1, // the image that "Show on map" was used for
   pictures: [], // the pictures shown: { index, x, y, size, tile, color }, the topmost first
   pictureSize: 0,
   selecting: false, // whether dragging selects
   frameRequested: false,
+  printing: false, // on paper, colors are those of the light mode
 };
 
 const toScreenX = (index) => (images.points[2 * index] - map.x) * map.scale + map.width / 2;
@@ -27,6 +29,8 @@ function resizeMap() {
   const view = byId("map-view");
   map.width = Math.max(50, view.clientWidth);
   map.height = Math.max(50, view.clientHeight);
+  const { offsetLeft, offsetTop, offsetWidth, offsetHeight } = document.querySelector(".map-buttons");
+  map.buttons = { left: offsetLeft, top: offsetTop, width: offsetWidth, height: offsetHeight };
   const zoom = map.scale / map.fit;
   map.fit = Math.min(map.width, map.height) / 2 - MARGIN;
   map.scale = zoom * map.fit;

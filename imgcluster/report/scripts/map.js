@@ -42,6 +42,8 @@ function listenToChanges(view) {
   // A different pixel ratio, after moving to another screen, changes no size.
   window.addEventListener("resize", requestDraw);
   DARK_MODE.addEventListener("change", recolorMap);
+  window.addEventListener("beforeprint", copyMapForPrint);
+  window.addEventListener("afterprint", removePrintedMap);
   search.listeners.push(recolorMap);
   selection.listeners.push(recolorMap);
   plan.listeners.push(() => {
@@ -77,7 +79,7 @@ function recolorMap() {
 }
 
 function updateColors() {
-  for (const cluster of clusters.values()) cluster.rgb = mapColor(cluster, DARK_MODE.matches);
+  for (const cluster of clusters.values()) cluster.rgb = mapColor(cluster, isDark());
   map.order.forEach((index, at) => {
     const selected = selection.images.has(index);
     map.colors.set(pointColor(index), 4 * at);
@@ -103,7 +105,7 @@ function requestDraw() {
 
 function draw() {
   placePictures();
-  map.renderer.draw(map, pointSize(), DARK_MODE.matches ? [1, 1, 1] : [0, 0, 0]);
+  map.renderer.draw(map, pointSize(), isDark() ? [1, 1, 1] : [0, 0, 0]);
   placeLabels();
   placeFrames();
   if (map.hovered >= 0) placeCard(byId("map-card"), toScreenX(map.hovered), toScreenY(map.hovered));

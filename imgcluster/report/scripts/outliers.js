@@ -20,7 +20,7 @@ function showOutliers() {
   if (!found.length) return;
   const total = found.length + data.findings.moreOutliers;
   const link = element("a", { href: "#outliers" }, formatCount(total, "unusual image"));
-  byId("sentences").append(element("p", {}, link, "."));
+  byId("sentences").append(element("p", { class: "finding" }, link, "."));
   const inWords = (reasons) => reasons.map((reason) => REASON_WORDS[reason] ?? reason).join(", ");
   const badges = new Map(found.map(({ image, reasons }) => [image, inWords(reasons)]));
   const counts = new Map();

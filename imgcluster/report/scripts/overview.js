@@ -1,6 +1,7 @@
 // The head of the page: what was found, warnings, details, skipped files, and a bar chart of cluster sizes.
 
 const MANY_CLUSTERS = 24;
+const MOST_BARS = 60;
 
 function showOverview() {
   byId("sentences").append(
@@ -11,17 +12,36 @@ function showOverview() {
     definitions(data.facts.map(([name, value]) => [name, element("span", { class: "path" }, value)])),
   );
   if (data.skipped.length) showSkipped();
-  const largest = Math.max(...[...clusters.values()].map((cluster) => cluster.size));
-  byId("sizes").append(...[...clusters.values()].map((cluster) => sizeBar(cluster, cluster.size / largest)));
-  byId("sizes").classList.toggle("many", clusters.size > MANY_CLUSTERS);
+  showSizes();
   plan.listeners.push(relabelSizes);
   relabelSizes();
+}
+
+// A bar for each cluster, the largest first; of very many, one sentence for all but the largest.
+function showSizes() {
+  const sorted = [...clusters.values()].sort((a, b) => b.size - a.size);
+  const bars = sorted.slice(0, MOST_BARS);
+  const rest = sorted.slice(MOST_BARS);
+  byId("sizes").append(...bars.map((cluster) => sizeBar(cluster, cluster.size / sorted[0].size)));
+  if (sorted.length <= MANY_CLUSTERS) return;
+  byId("sizes").classList.add("many");
+  byId("sizes-title").textContent += `, from ${formatInteger(sorted[0].size)} to ${formatInteger(sorted.at(-1).size)}`;
+  if (!rest.length) return;
+  const inRest = rest.reduce((sum, { size }) => sum + size, 0);
+  byId("sizes").after(
+    element(
+      "p",
+      { id: "sizes-rest", class: "soft" },
+      `The ${MOST_BARS} largest are shown. ${formatCount(rest.length, "smaller cluster")} with ` +
+        `${formatCount(rest[0].size, "image")} or fewer hold ${formatPercent(inRest / images.count)} of all images.`,
+    ),
+  );
 }
 
 function showSkipped() {
   const count = data.skipped.reduce((sum, [, files]) => sum + files, 0);
   const link = element("a", { href: "#skipped" }, `${formatCount(count, "file")} skipped`);
-  byId("sentences").append(element("p", {}, link, " because they could not be read."));
+  byId("sentences").append(element("p", { class: "finding" }, link, " because they could not be read."));
   byId("skipped").hidden = false;
   const row = ([reason, files]) =>
     element("tr", {}, element("td", {}, reason), element("td", {}, formatInteger(files)));

@@ -1,0 +1,165 @@
+"""`embed --shard`: the files of one shard become rows in a workspace of their own, which are joined later."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Container
+from typing import Any
+
+from imgcluster._version import versions
+from imgcluster.commands.embed_run import EmbedRun
+from imgcluster.commands.embed_update import (
+    EmbedRequest,
+    EmbedSummary,
+    all_skipped,
+    base_of,
+    embedded_record,
+    notes_of,
+    readable_scope,
+    write_skipped,
+)
+from imgcluster.commands.stopwatch import Stopwatch
+from imgcluster.fileio.csv_tables import write_table
+from imgcluster.fileio.path_text import relative_path, to_text
+from imgcluster.fileio.schema import check
+from imgcluster.workspace.index import Index
+from imgcluster.workspace.shapes import SHARD
+from imgcluster.workspace.shards import ShardWriter, all_shards, contents, list_shards, remove_shards
+from imgcluster.workspace.work_shards import REMOVED, WorkShard, removed_table, state_of_embeddings
+
+__all__ = ["ShardUpdate"]
+
+
+class ShardUpdate:
+    """The rows of one shard, in its own workspace; the shared one is only read.
+
+    Interrupted work is continued if the request and the shared embeddings are the same, otherwise it starts over.
+
+    Args:
+        request: What to embed.
+        part: The shard.
+        before: The manifest of the shard's workspace, which is locked.
+    """
+
+    def __init__(self, request: EmbedRequest, part: WorkShard, before: dict[str, Any]) -> None:
+        self._request = request
+        self._part = part
+        self._workspace = part.workspace(request.workspace)
+        options, identity = request.options, request.model.identity
+        self._shared = {} if options.fresh else request.workspace.manifest
+        self._same = {
+            "encoder": identity,
+            "paths": request.paths,
+            "listing": request.files_digest,
+            "exclude": list(options.exclude),
+            "recursive": options.recursive,
+            "fresh": options.fresh,
+            "before": state_of_embeddings(request.workspace),
+        }
+        self._stored = before if before.get("request") == self._same else {}
+        self.is_complete = self._stored.get("state") == "embedded" and _is_valid(self._stored)
+        self.base = base_of(request, self._shared)
+        self.finder = dataclasses.replace(request.finder, takes=self.takes)
+        self._begun = bool(self._stored)
+        if not self._begun:
+            remove_shards(all_shards(self._workspace.embeddings))
+        below = [] if options.fresh or self.is_complete else list_shards(request.workspace.embeddings, identity)
+        self.index = Index(self._workspace.embeddings, identity, below=below)
+        self.writer = ShardWriter(self._workspace.embeddings, identity)
+
+    def takes(self, location: str) -> bool:
+        """Return whether the file at this absolute path belongs to the shard."""
+        return self._part.takes(relative_path(location, self.base))
+
+    def begin(self) -> None:
+        """Record what is being embedded, once."""
+        if not self._begun:
+            self._workspace.write_manifest(self._record() | {"state": "embedding"})
+        self._begun = True
+
+    def completed_before(self, watch: Stopwatch) -> EmbedSummary:
+        """Return the summary of a shard that is complete."""
+        stored = self._stored["summary"]
+        summary = EmbedSummary(**{field.name: stored[field.name] for field in dataclasses.fields(EmbedSummary)})
+        note = f"Shard {self._part} was complete already."
+        return dataclasses.replace(
+            summary,
+            new=0,
+            changed=0,
+            unchanged=summary.embedded,
+            vanished=0,
+            renamed=0,
+            seconds=watch.seconds,
+            images_per_second=0.0,
+            notes=(note,),
+        )
+
+    def finish(self, run: EmbedRun, watch: Stopwatch) -> EmbedSummary:
+        """Write the rows, the tables and the manifest, and return the summary."""
+        scope = readable_scope(self.finder, run)
+        dropped = self.index.drop_unseen(_Part(scope, self))
+        renamed = (Counter(dropped) & Counter(run.reused)).total()
+        self.begin()
+        self.writer.flush()
+        self.index.compact(self.writer)
+        skipped, roots = all_skipped(run, scope, self._request.workspace, self._shared)
+        write_skipped(self._workspace, skipped, self.base)
+        removed = sorted(relative_path(location, self.base) for location in set(self.index.removed))
+        write_table(removed_table(self._workspace), REMOVED, ((path,) for path in removed))
+        watch.lap("store")
+        current = contents(self._workspace.embeddings, self._request.model.identity)
+        embedded, embedded_now = run.new + run.changed + run.unchanged, run.new + run.changed
+        summary = EmbedSummary(
+            workspace=to_text(self._request.workspace.path),
+            encoder=self._request.model.info.name,
+            device=self._request.model.device,
+            found=embedded + len(run.skipped),
+            embedded=embedded,
+            skipped=len(run.skipped),
+            new=run.new - renamed,
+            changed=run.changed,
+            unchanged=run.unchanged,
+            vanished=len(dropped) - renamed,
+            renamed=renamed,
+            ignored=run.ignored,
+            paired=run.paired,
+            roots=tuple(sorted(roots | set(current.roots))),
+            seconds=watch.seconds,
+            images_per_second=round(embedded_now / watch.seconds, 1) if embedded_now else 0.0,
+            passed_over=self._request.model.rejected_devices,
+            notes=notes_of(self._request.model, run),
+            shard=str(self._part),
+        )
+        record = self._record() | embedded_record(summary, self._request.record | {"seconds": watch.stages})
+        record |= {"rows": current.images, "fingerprint": current.fingerprint, "summary": dataclasses.asdict(summary)}
+        self._workspace.write_manifest(record)
+        return summary
+
+    def _record(self) -> dict[str, Any]:
+        return {
+            **versions(),
+            "encoder": self._request.encoder_record,
+            "base": self.base,
+            "shard": dataclasses.asdict(self._part),
+            "request": self._same,
+        }
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Part(Container[str]):
+    """The locations in a scope that belong to a shard."""
+
+    scope: Container[str]
+    update: ShardUpdate
+
+    def __contains__(self, location: object) -> bool:
+        return location in self.scope and isinstance(location, str) and self.update.takes(location)
+
+
+def _is_valid(manifest: dict[str, Any]) -> bool:
+    try:
+        check(manifest, SHARD)
+    except ValueError:
+        return False
+    return True

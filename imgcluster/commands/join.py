@@ -1,0 +1,315 @@
+"""Joining: the rows of shards, or of other workspaces, become rows of one workspace."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from imgcluster._version import versions
+from imgcluster.commands.embed_update import EmbedSummary, embedded_record, write_skipped
+from imgcluster.commands.replace_results import moved_files, read_placement, return_interrupted_move
+from imgcluster.commands.steps import recover
+from imgcluster.commands.stopwatch import Stopwatch
+from imgcluster.errors import NoImagesError, WorkspaceError
+from imgcluster.fileio.atomic import remove
+from imgcluster.fileio.csv_tables import read_table
+from imgcluster.fileio.path_text import absolute_path, common_base, to_text
+from imgcluster.fileio.schema import check
+from imgcluster.progress import OnProgress, Progress
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.index import Index
+from imgcluster.workspace.shapes import SHARD, SOURCE
+from imgcluster.workspace.shard_file import count_rows, read_keys
+from imgcluster.workspace.shards import ShardWriter, contents, list_shards
+from imgcluster.workspace.states import archive_of, begin_state
+from imgcluster.workspace.table_columns import SKIPPED
+from imgcluster.workspace.work_shards import REMOVED, WorkShard, discard_joined, removed_table, state_of_embeddings
+
+__all__ = ["identity_of", "is_complete", "join"]
+
+# A source and its manifest.
+_Source = tuple[Workspace, dict[str, Any]]
+
+
+def join(workspace: Workspace, sources: Sequence[Workspace], command: str, on_progress: OnProgress) -> EmbedSummary:
+    """Add the rows of `sources` to a workspace, for a step of `command`, and remove its own shards.
+
+    Args:
+        workspace: The workspace.
+        sources: All shards of one request, or other workspaces, which are not changed.
+        command: The command of the step.
+        on_progress: Called with each step.
+
+    Raises:
+        WorkspaceError: A source is incomplete or damaged, or does not belong to the others or to the workspace.
+        NoImagesError: The sources contain no image; the workspace is unchanged.
+    """
+    watch = Stopwatch()
+    with ExitStack() as locks:
+        before = locks.enter_context(workspace.locked())
+        read = [(source, locks.enter_context(source.locked(dry_run=True))) for source in sources]
+        shards = "shard" in read[0][1]
+        _refuse_incomplete(read)
+        _refuse_other_encoders(workspace, before, read)
+        if shards:
+            _refuse_gaps(read)
+            _refuse_other_requests(workspace, before, read)
+        else:
+            _refuse_moved_originals(read)
+        if not sum(manifest["counts"]["embedded"] for _, manifest in read):
+            raise NoImagesError(f"no image found by {len(read)} shards or workspaces; {workspace.path} is unchanged")
+        before = recover(workspace, before, on_progress=on_progress)
+        return_interrupted_move(workspace, read_placement(workspace))
+        joined = _Join(workspace, before, read)
+        joined.begin(command)
+        joined.add_rows(on_progress)
+        summary = joined.finish(command, watch)
+    # On Windows a folder with an open lock cannot be renamed.
+    if shards:
+        discard_joined(workspace)
+    return summary
+
+
+def identity_of(manifest: dict[str, Any]) -> str:
+    """Return the identity of the encoder in a manifest; "" without one."""
+    return str(manifest.get("encoder", {}).get("identity", ""))
+
+
+def is_complete(manifest: dict[str, Any]) -> bool:
+    """Return whether everything was embedded that was requested."""
+    return manifest.get("state") == "embedded"
+
+
+class _Join:
+    """The addition of rows to a workspace.
+
+    Rows of the workspace are removed when those that replace them are in it, so that an interruption loses nothing,
+    and repeating the command completes it.
+
+    Args:
+        workspace: The workspace, locked.
+        before: Its manifest.
+        sources: The sources, checked.
+    """
+
+    def __init__(self, workspace: Workspace, before: dict[str, Any], sources: Sequence[_Source]) -> None:
+        self._workspace = workspace
+        self._sources = sources
+        self._first = sources[0][1]
+        self._shards = "shard" in self._first
+        self._fresh = bool(self._first.get("request", {}).get("fresh"))
+        self._before = {} if self._fresh else before
+        bases = sorted({manifest["base"] for _, manifest in sources})
+        self._base = str(self._before.get("base", bases[0] if len(bases) == 1 else common_base(bases)))
+        identity = identity_of(self._first)
+        self._index = Index(workspace.embeddings, identity, fresh=self._fresh)
+        self._writer = ShardWriter(workspace.embeddings, identity)
+        self._skipped = self._read_skipped()
+        self._new = self._changed = self._removed = self._renamed = 0
+
+    def begin(self, command: str) -> None:
+        """Save the present state for `undo`, and record that the workspace is being changed."""
+        begin_state(self._workspace, command, "")
+        record = {**versions(), "state": "embedding", "encoder": self._first["encoder"], "base": self._base}
+        record["joining"] = self._first.get("request", {}).get("before", "")
+        self._workspace.write_manifest(self._before | record)
+        if self._fresh:
+            # Caches are valid for the exact vectors only, which can differ between devices.
+            remove(self._workspace.layers)
+            remove(self._workspace.layout)
+
+    def add_rows(self, on_progress: OnProgress) -> None:
+        """Add the rows of all sources, and remove those that they replace and the removed ones."""
+        vanished = self._remove()
+        identity = identity_of(self._first)
+        for number, (source, _) in enumerate(self._sources):
+            on_progress(Progress("join", number, len(self._sources)))
+            for shard in list_shards(source.embeddings, identity):
+                self._add(read_keys(shard), vanished)
+                self._writer.adopt(shard)
+        self._index.compact(self._writer, archive_of(self._workspace))
+
+    def _remove(self) -> Counter[bytes]:
+        """Drop the removed images from the index, and return their digests."""
+        vanished: Counter[bytes] = Counter()
+        for source, manifest in self._sources:
+            table = removed_table(source)
+            for row in read_table(table, REMOVED) if table.exists() else ():
+                location = absolute_path(manifest["base"], row["path"])
+                stored = self._index.find(location)
+                if stored is not None:
+                    self._index.mark_outdated(stored)
+                    if location not in self._skipped:
+                        vanished[stored.digest] += 1
+        self._removed = vanished.total()
+        return vanished
+
+    def _add(self, table: Any, vanished: Counter[bytes]) -> None:
+        columns = (table.column(name).to_pylist() for name in ("root", "path", "digest"))
+        roots, paths, digests = columns
+        locations = [absolute_path(root, path) for root, path in zip(roots, paths, strict=True)]
+        for location, digest, stored in zip(locations, digests, self._index.find_all(locations), strict=True):
+            if not self._shards:
+                self._skipped.pop(location, None)
+            if stored is not None:
+                self._index.mark_outdated(stored)
+                self._changed += stored.digest != digest
+                continue
+            self._new += 1
+            if vanished[digest] > 0:
+                vanished[digest] -= 1
+                self._renamed += 1
+
+    def finish(self, command: str, watch: Stopwatch) -> EmbedSummary:
+        """Write the table of skipped images and the manifest, and return the summary."""
+        workspace, manifests = self._workspace, [manifest for _, manifest in self._sources]
+        write_skipped(workspace, self._skipped, self._base)
+        current = contents(workspace.embeddings, identity_of(self._first))
+        watch.lap("join")
+
+        def total(name: str) -> int:
+            return sum(manifest.get("embed", {}).get(name, 0) for manifest in manifests)
+
+        old = () if self._shards else self._before.get("roots", ())
+        summary = EmbedSummary(
+            workspace=to_text(workspace.path),
+            encoder=self._first["encoder"]["name"],
+            device=", ".join(dict.fromkeys(manifest.get("embed", {}).get("device", "") for manifest in manifests)),
+            found=current.images + len(self._skipped),
+            embedded=current.images,
+            skipped=len(self._skipped),
+            new=self._new - self._renamed,
+            changed=self._changed,
+            unchanged=sum(manifest["counts"]["embedded"] for manifest in manifests) - self._new - self._changed,
+            vanished=self._removed - self._renamed,
+            renamed=self._renamed,
+            ignored=total("ignored"),
+            paired=total("paired"),
+            roots=tuple(
+                sorted({*current.roots, *old, *(root for manifest in manifests for root in manifest["roots"])})
+            ),
+            seconds=watch.seconds,
+            images_per_second=0.0,
+            notes=tuple(dict.fromkeys(note for each in manifests for note in each.get("summary", {}).get("notes", ()))),
+        )
+        paths = list(dict.fromkeys(path for each in manifests for path in each.get("embed", {}).get("paths", ())))
+        options = self._first.get("embed", {}) | {"paths": paths, "seconds": watch.stages, "joined": len(manifests)}
+        record = {
+            **versions(),
+            "encoder": self._first["encoder"],
+            "fingerprint": current.fingerprint,
+            "base": self._base,
+            # Repeated after an interruption, before the shards were removed, the command changes nothing.
+            "joined": {"before": self._first.get("request", {}).get("before", ""), "after": current.fingerprint},
+            **embedded_record(summary, options),
+        }
+        manifest = {key: value for key, value in workspace.manifest.items() if key not in ("fresh", "joining")}
+        workspace.write_manifest(manifest | record)
+        renames = f", {summary.renamed} renamed" if summary.renamed else ""
+        text = f"{summary.new} new, {summary.changed} changed, {summary.vanished} removed{renames}"
+        begin_state(workspace, command, text)
+        return summary
+
+    def _read_skipped(self) -> dict[str, str]:
+        """Return the reason of each skipped path; shards have read those of the workspace."""
+        skipped: dict[str, str] = {}
+        tables = list(self._sources) if self._shards else [(self._workspace, self._before), *self._sources]
+        for source, manifest in tables:
+            if manifest and source.skipped.exists():
+                for row in read_table(source.skipped, SKIPPED):
+                    skipped[absolute_path(manifest["base"], row["path"])] = row["reason"]
+        return skipped
+
+
+def _refuse_incomplete(sources: Sequence[_Source]) -> None:
+    for source, manifest in sources:
+        if not is_complete(manifest):
+            again = (
+                f"run {_command(manifest)} again" if "shard" in manifest else "run the same embed command again there"
+            )
+            raise WorkspaceError(f"{source.path} is not complete: {again}, then repeat this command")
+        try:
+            check(manifest, SHARD if "shard" in manifest else SOURCE)
+        except ValueError as error:
+            raise WorkspaceError(
+                f"{source.manifest_file} is damaged ({error}): run its embed command again, or copy the folder again"
+            ) from None
+        expected = manifest.get("rows", manifest["counts"]["embedded"])
+        present = sum(count_rows(shard) for shard in list_shards(source.embeddings, identity_of(manifest)))
+        if present < expected:
+            raise WorkspaceError(
+                f"{source.path} has {present} of its {expected} rows: copy it again, or delete it and embed it again"
+            )
+
+
+def _refuse_other_encoders(workspace: Workspace, before: dict[str, Any], sources: Sequence[_Source]) -> None:
+    first, fresh = sources[0], sources[0][1].get("request", {}).get("fresh")
+    compared = [*sources, *([(workspace, before)] if identity_of(before) and not fresh else [])]
+    for source, manifest in compared:
+        if identity_of(manifest) != identity_of(first[1]):
+            one, other = (
+                f"{entry['encoder']['name']} {entry['encoder'].get('precision') or 'fp32'}"
+                for entry in (first[1], manifest)
+            )
+            raise WorkspaceError(
+                f"{first[0].path} was made with encoder {one}, {source.path} with {other} or other weights or options; "
+                "their vectors cannot be mixed: embed one of them again with the --encoder and --precision of the other"
+            )
+
+
+def _refuse_gaps(sources: Sequence[_Source]) -> None:
+    if any("shard" not in manifest for _, manifest in sources):
+        raise WorkspaceError("shards cannot be joined together with workspaces that have none; merge them one by one")
+    parts = [_part(manifest) for _, manifest in sources]
+    counts = sorted({part.count for part in parts})
+    if len(counts) > 1:
+        raise WorkspaceError(
+            f"there are shards of {' and of '.join(map(str, counts))}; delete the folders of those not wanted: "
+            f"{', '.join(str(source.path) for source, manifest in sources if manifest['shard']['count'] != counts[-1])}"
+        )
+    missing = [WorkShard(number, counts[0]) for number in range(counts[0])]
+    missing = [part for part in missing if part not in parts]
+    if missing:
+        raise WorkspaceError(
+            f"{len(missing)} of {counts[0]} shards are missing: {', '.join(map(str, missing[:10]))}; run "
+            f"imgcluster embed with --shard {missing[0]}, then repeat this command"
+        )
+    repeated = [part for part, count in Counter(parts).items() if count > 1]
+    if repeated:
+        raise WorkspaceError(f"shard {repeated[0]} is there {parts.count(repeated[0])} times; name only one of them")
+
+
+def _refuse_other_requests(workspace: Workspace, before: dict[str, Any], sources: Sequence[_Source]) -> None:
+    first = sources[0][1]["request"]
+    for source, manifest in sources:
+        differing = [name for name, value in manifest["request"].items() if value != first.get(name)]
+        if differing:
+            raise WorkspaceError(
+                f"{source.path} and {sources[0][0].path} were embedded with different {differing[0]!r}: "
+                f"run {_command(manifest)} again with the same paths and options as the others"
+            )
+    started = before.get("joining") if before.get("state") == "embedding" else None
+    done = before.get("joined", {})
+    finished = done.get("before") if done.get("after") == before.get("fingerprint") else None
+    if first["before"] not in (state_of_embeddings(workspace), started, finished):
+        raise WorkspaceError(
+            f"the embeddings in {workspace.path} have changed since its shards were embedded: run all of them again"
+        )
+
+
+def _refuse_moved_originals(sources: Sequence[_Source]) -> None:
+    for source, _ in sources:
+        if moved_files(source, read_placement(source)):
+            raise WorkspaceError(
+                f"originals were moved to folders of {source.path}; first move them back with {source.command('undo')}"
+            )
+
+
+def _command(manifest: dict[str, Any]) -> str:
+    return f"imgcluster embed with --shard {_part(manifest)}"
+
+
+def _part(manifest: dict[str, Any]) -> WorkShard:
+    return WorkShard(manifest["shard"]["number"], manifest["shard"]["count"])

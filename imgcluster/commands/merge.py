@@ -1,0 +1,141 @@
+"""`embed --finish`, `embed --status` and `merge`: the images of shards, or of other workspaces, in one workspace."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from imgcluster.commands.embed_update import EmbedSummary
+from imgcluster.commands.join import identity_of, is_complete, join
+from imgcluster.errors import UsageError, WorkspaceError
+from imgcluster.fileio.path_text import to_text
+from imgcluster.options import DEFAULT_WORKSPACE
+from imgcluster.progress import OnProgress, ignore_progress
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.shard_file import count_rows
+from imgcluster.workspace.shards import list_shards
+from imgcluster.workspace.work_shards import WorkShard, work_shards
+
+__all__ = ["ShardStatus", "ShardsSummary", "finish_shards", "join_if_started", "merge", "shards_status"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardStatus:
+    """One shard of a workspace.
+
+    Attributes:
+        shard: I/N.
+        state: ``complete``, ``incomplete`` (running or interrupted) or ``missing``.
+        images: The rows it has written.
+    """
+
+    shard: str
+    state: str
+    images: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardsSummary:
+    """The shards of a workspace that are not joined yet, by number; `complete` if none is left to embed."""
+
+    workspace: str
+    complete: bool
+    shards: tuple[ShardStatus, ...]
+
+
+def shards_status(workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> ShardsSummary:
+    """Return which shards of ``embed --shard`` are complete.
+
+    Raises:
+        WorkspaceError: Nothing was ever embedded here, or a shard is damaged.
+    """
+    workspace = Workspace(workspace)
+    workspace.require_initialized()
+    started = set(work_shards(workspace))
+    every = sorted({WorkShard(number, part.count) for part in started for number in range(part.count)})
+    found = tuple(_status(workspace, part, started) for part in every)
+    complete = all(shard.state == "complete" for shard in found)
+    return ShardsSummary(workspace=to_text(workspace.path), complete=complete, shards=found)
+
+
+def _status(workspace: Workspace, part: WorkShard, started: set[WorkShard]) -> ShardStatus:
+    if part not in started:
+        return ShardStatus(shard=str(part), state="missing", images=0)
+    own = part.workspace(workspace)
+    manifest = own.manifest
+    rows = sum(count_rows(shard) for shard in list_shards(own.embeddings, identity_of(manifest)))
+    return ShardStatus(shard=str(part), state="complete" if is_complete(manifest) else "incomplete", images=rows)
+
+
+def finish_shards(
+    workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE, *, on_progress: OnProgress = ignore_progress
+) -> EmbedSummary:
+    """Join the shards of ``embed --shard``, after which the workspace is as if one process had embedded all images.
+
+    Raises:
+        WorkspaceError: A shard is missing, incomplete or damaged, or does not belong to the others.
+        NoImagesError: No shard found an image; the workspace is unchanged.
+    """
+    workspace = Workspace(workspace)
+    workspace.require_initialized()
+    parts = work_shards(workspace)
+    if not parts:
+        raise WorkspaceError(f"{workspace.path} has no shards to join: run imgcluster embed PATH --shard I/N first")
+    return join(workspace, [part.workspace(workspace) for part in parts], "embed", on_progress)
+
+
+def join_if_started(workspace: Workspace, *, dry_run: bool, on_progress: OnProgress) -> None:
+    """Join the shards of a workspace, if there are any.
+
+    Raises:
+        WorkspaceError: They cannot be joined, or this is a dry run, which joins nothing.
+    """
+    if not work_shards(workspace):
+        return
+    if dry_run:
+        raise WorkspaceError(
+            f"{workspace.path} has shards that are not joined; without --dry-run this command joins them. To join them "
+            f"now: {workspace.command('embed --finish')}"
+        )
+    finish_shards(workspace, on_progress=on_progress)
+
+
+def merge(
+    workspaces: Sequence[str | os.PathLike[str]],
+    *,
+    workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
+    on_progress: OnProgress = ignore_progress,
+) -> EmbedSummary:
+    """Add the images of other workspaces, or the shards that other machines embedded, to a workspace.
+
+    A workspace with shards contributes these, and all N have to be among `workspaces`. Any other contributes all of
+    its images. Clusterings and decisions of `workspaces` are not taken over; those of `workspace` stay. `workspaces`
+    are not changed.
+
+    Args:
+        workspaces: The workspaces to add.
+        workspace: The workspace that they are added to; it is created if it is missing.
+        on_progress: Called with each step.
+
+    Raises:
+        UsageError: No workspace is given, one twice, or the workspace itself.
+        WorkspaceError: They do not fit together, or a shard is missing, incomplete or damaged.
+        NoImagesError: They contain no image; the workspace is unchanged.
+    """
+    target = Workspace(workspace)
+    given: list[Workspace] = []
+    sources: list[Workspace] = []
+    if not workspaces:
+        raise UsageError("no workspaces to merge: give the folder of at least one")
+    for path in workspaces:
+        source = Workspace(path)
+        source.require_initialized()
+        if source.path in (seen.path for seen in given):
+            raise UsageError(f"{source.path} is given twice; name each workspace once")
+        given.append(source)
+        parts = [part.workspace(source) for part in work_shards(source)]
+        if not parts and source.path == target.path:
+            raise UsageError(f"{target.path} cannot be merged into itself; choose another workspace with -w DIR")
+        sources += parts or [source]
+    return join(target, sources, "merge", on_progress)

@@ -1,0 +1,181 @@
+"""`verify`: check what a workspace records against itself and the files, and rebuild what can be rebuilt."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from imgcluster._version import __version__
+from imgcluster.clustering import METHODS
+from imgcluster.commands.cluster import cluster, fit_clusters, resolve
+from imgcluster.commands.numbering import number_clusters
+from imgcluster.commands.signatures import content_digests
+from imgcluster.commands.stopwatch import Stopwatch
+from imgcluster.commands.stored_values import Finding, Stored, read_stored
+from imgcluster.commands.verify_checks import CHECKS, check_contents, check_repeated
+from imgcluster.commands.verify_repair import REPAIRS
+from imgcluster.errors import UsageError, WorkspaceError
+from imgcluster.fileio.path_text import from_text, to_text
+from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions
+from imgcluster.progress import OnProgress, Progress, ignore_progress
+from imgcluster.workspace.folder import FORMAT, Workspace
+from imgcluster.workspace.results import with_options
+
+__all__ = ["Finding", "VerifySummary", "verify"]
+
+_CLUSTERING: Final = "clustering"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifySummary:
+    """What `verify` found.
+
+    Attributes:
+        workspace: The workspace folder.
+        format: The version of its format.
+        images: Embedded images.
+        read: Images whose content was compared.
+        consistent: Whether there is no problem, or none is left after repairs.
+        findings: Problems and notes.
+        repaired: What was repaired, in sentences.
+        reassigned: With `rerun`, the images that the repeated clustering puts elsewhere; None if it was not repeated.
+        seconds: Wall-clock time.
+    """
+
+    workspace: str
+    format: int
+    images: int
+    read: int
+    consistent: bool
+    findings: tuple[Finding, ...]
+    repaired: tuple[str, ...]
+    reassigned: int | None
+    seconds: float
+
+
+def verify(
+    *,
+    workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
+    quick: bool = False,
+    rerun: bool = False,
+    repair: bool = False,
+    on_progress: OnProgress = ignore_progress,
+) -> VerifySummary:
+    """Check shards, counts, files, tables, placed files, decisions, saved states and the page against each other.
+
+    Args:
+        workspace: The workspace folder.
+        quick: Compare size and time of the images' files, but do not read them.
+        rerun: Repeat the clustering, and compare.
+        repair: Rebuild what can be rebuilt. Images and decisions are never removed; files that cannot be read move to
+            the folder ``outdated``.
+        on_progress: Called with each step.
+
+    Raises:
+        WorkspaceError: The workspace does not exist, is of a newer version, or another process uses it.
+    """
+    watch = Stopwatch()
+    workspace = Workspace(workspace)
+    workspace.require_initialized()
+    repaired = _repair(workspace, on_progress) if repair else []
+    with workspace.locked(dry_run=True) as manifest:
+        stored, found, changed = _check(workspace, manifest, quick=quick, rerun=rerun, on_progress=on_progress)
+    images = 0 if stored.embeddings is None else len(stored.embeddings.locations)
+    return VerifySummary(
+        workspace=to_text(workspace.path),
+        format=int(manifest.get("format", FORMAT)),
+        images=images,
+        read=0 if quick else images,
+        consistent=not any(finding.level == "problem" for finding in found),
+        findings=found,
+        repaired=tuple(repaired),
+        reassigned=changed,
+        seconds=watch.seconds,
+    )
+
+
+def _check(
+    workspace: Workspace, manifest: dict[str, Any], *, quick: bool, rerun: bool, on_progress: OnProgress
+) -> tuple[Stored, tuple[Finding, ...], int | None]:
+    """Run all checks, and return what was read, the findings, and the number of reassigned images."""
+    on_progress(Progress("load", 0))
+    stored = read_stored(workspace, manifest)
+    found = list(_findings(stored))
+    if not quick and stored.embeddings is not None:
+        files = [from_text(stored.moved.get(location, location)) for location in stored.embeddings.locations]
+        found += check_contents(stored, content_digests(files, on_progress))
+    if not rerun:
+        return stored, tuple(found), None
+    on_progress(Progress("cluster", 0))
+    reassigned = _reassigned(stored)
+    if reassigned is not None:
+        found += check_repeated(stored, reassigned, __version__)
+        return stored, tuple(found), len(reassigned)
+    why = "the clustering cannot be repeated: it is missing, outdated, or made or extended by sort or assign"
+    found.append(Finding(check="rerun", level="note", message=why))
+    return stored, tuple(found), None
+
+
+def _findings(stored: Stored) -> Iterator[Finding]:
+    """Yield what can be found without reading the images."""
+    yield from stored.unreadable
+    for check in CHECKS:
+        yield from check(stored)
+
+
+def _repair(workspace: Workspace, on_progress: OnProgress) -> list[str]:
+    """Make one repair after the other, each after new checks, and return what was done."""
+    done: list[str] = []
+    left = list(REPAIRS)
+    while True:
+        with workspace.locked() as manifest:
+            on_progress(Progress("load", 0))
+            stored = read_stored(workspace, manifest)
+            requested = {finding.repair for finding in _findings(stored)}
+            name = next((name for name in left if name in requested), None)
+            if name is None:
+                return done
+            done += REPAIRS[name](stored, on_progress)
+            options = _options(stored)
+        # No repair is tried twice, also if it did not help.
+        left.remove(name)
+        if name == _CLUSTERING and options is not None:
+            # It locks the workspace itself.
+            cluster(workspace=workspace.path, options=options, on_progress=on_progress)
+            done.append("The clustering was repeated, with all tables and the page.")
+
+
+def _options(stored: Stored) -> ClusterOptions | None:
+    """Return the options of the clustering; None if repeating it would not give it."""
+    record = stored.metrics
+    if "assigned" in record or record.get("method") not in METHODS:
+        return None
+    options = record.get("options")
+    if not isinstance(options, Mapping):
+        return None
+    names = {field.name for field in dataclasses.fields(ClusterOptions)}
+    try:
+        return ClusterOptions(**{name: value for name, value in options.items() if name in names})
+    except (TypeError, ValueError, UsageError):
+        return None
+
+
+def _reassigned(stored: Stored) -> list[str] | None:
+    """Repeat the clustering, and return the paths of the images that it puts elsewhere; None if it cannot be."""
+    options, embeddings, results, earlier = _options(stored), stored.embeddings, stored.results, stored.earlier
+    if options is None or embeddings is None or results is None or earlier is None or not stored.is_current:
+        return None
+    request = resolve(options)
+    fit = fit_clusters(embeddings, with_options(stored.manifest, dataclasses.asdict(options)), request)
+    clustering = fit.clustering.at(options.level)
+    try:
+        numbered = number_clusters(clustering, fit.stability[clustering.chosen], earlier, embeddings.locations)
+    except WorkspaceError:
+        # Decisions have no counterpart in it, so it is another clustering.
+        return results.paths
+    return [results.paths[row] for row in np.flatnonzero(numbered.clusters != results.clusters)]

@@ -1,0 +1,367 @@
+"""The checks of `verify`: each compares values that a workspace records with each other, or with files."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from imgcluster.commands.last_clustering import folder_names, placed_names
+from imgcluster.commands.replace_results import with_companions
+from imgcluster.commands.stored_values import Finding, Stored, problem
+from imgcluster.fileio.path_text import from_text, relative_path, to_text
+from imgcluster.placement import NOISE_FOLDER, UNSORTED_FOLDER
+from imgcluster.placement.plan import existing_names
+from imgcluster.workspace.plans import identity_of
+from imgcluster.workspace.results import IMPORTED, SORT
+from imgcluster.workspace.states import archive_folder, interrupted_state
+from imgcluster.workspace.table_columns import row_of
+
+__all__ = ["CHECKS", "check_contents", "check_repeated"]
+
+_EMBED_AGAIN: Final = "run the same embed command again"
+# The tables have four digits.
+_DIGIT: Final = 1e-4
+
+
+def check_shards(stored: Stored) -> Iterator[Finding]:
+    """All shards are of the workspace's encoder, and all values of the vectors are finite."""
+    if stored.foreign:
+        yield problem(
+            "shards",
+            "these shards are of another encoder than the manifest names",
+            _texts(stored.foreign),
+            remedy=_EMBED_AGAIN,
+        )
+    if stored.embeddings is not None:
+        wrong = ~np.isfinite(stored.embeddings.vectors).all(axis=1)
+        if wrong.any():
+            paths = [stored.embeddings.locations[row] for row in np.flatnonzero(wrong)]
+            yield problem("shards", "the vectors of these images are not finite", paths, remedy="embed them --fresh")
+
+
+def check_counts(stored: Stored) -> Iterator[Finding]:
+    """The manifest's counts add up, and are those of the shards and of ``skipped.csv``."""
+    if stored.embeddings is None:
+        return
+    if stored.manifest.get("state") != "embedded":
+        yield _note("counts", "the last embed was interrupted, so images may be missing", remedy=_EMBED_AGAIN)
+        return
+    if "counts" not in stored.manifest:
+        # Vectors of another program have no counts.
+        return
+    counts = stored.manifest["counts"]
+    if stored.skipped is None:
+        yield problem("counts", "skipped.csv is missing", remedy=_EMBED_AGAIN)
+        return
+    paths = [row["path"] for row in stored.skipped]
+    embedded, skipped = len(stored.embeddings.locations), len(paths)
+    present = {"found": embedded + skipped, "embedded": embedded, "skipped": skipped}
+    if counts != present:
+        yield problem(
+            "counts",
+            f"the manifest counts {_listed(counts)}; the shards and skipped.csv have {_listed(present)}",
+            repair="manifest",
+        )
+    if stored.manifest.get("fingerprint") != stored.embeddings.fingerprint:
+        yield problem("counts", "the manifest was written for other embeddings", repair="manifest")
+    twice = [path for path, count in Counter(paths).items() if count > 1]
+    base = str(stored.manifest.get("base", ""))
+    images = {relative_path(location, base) for location in stored.embeddings.locations if location not in stored.moved}
+    twice += sorted(images & set(paths))
+    if twice:
+        yield problem("counts", "these images are in more than one row", twice, remedy=_EMBED_AGAIN)
+
+
+def check_files(stored: Stored) -> Iterator[Finding]:
+    """The file of each image exists, with the size and time that it was embedded with."""
+    if stored.embeddings is None or stored.facts is None:
+        return
+    missing, changed = [], []
+    rows = zip(stored.embeddings.locations, stored.facts.sizes.tolist(), stored.facts.times.tolist(), strict=True)
+    for location, size, time in rows:
+        try:
+            facts = os.stat(from_text(stored.moved.get(location, location)))
+        except OSError:
+            # Missing moved files are problems, which the check of the journal reports.
+            if location not in stored.moved and (size or not _is_imported(stored)):
+                missing.append(location)
+            continue
+        if (facts.st_size, facts.st_mtime_ns) != (size, time):
+            changed.append(location)
+    if missing:
+        yield _note("files", "the files of these images are gone", missing, remedy=_EMBED_AGAIN)
+    if changed:
+        yield _note(
+            "files", "these files have another size or time than when they were embedded", changed, remedy=_EMBED_AGAIN
+        )
+
+
+def check_contents(stored: Stored, digests: Sequence[bytes]) -> Iterator[Finding]:
+    """A file with the size and time that it was embedded with has the same content, too.
+
+    Args:
+        stored: What the workspace records.
+        digests: The digests of the images' files, in the order of the embeddings.
+    """
+    if stored.embeddings is None or stored.facts is None or _is_imported(stored):
+        return
+    damaged = []
+    for row, location in enumerate(stored.embeddings.locations):
+        try:
+            facts = os.stat(from_text(stored.moved.get(location, location)))
+        except OSError:
+            continue
+        recorded = int(stored.facts.sizes[row]), int(stored.facts.times[row])
+        if (facts.st_size, facts.st_mtime_ns) == recorded and digests[row] != stored.embeddings.digests[row]:
+            damaged.append(location)
+    if damaged:
+        yield problem(
+            "contents",
+            "the content of these files has changed, but not their size and time; they may be damaged",
+            damaged,
+            remedy="compare them with a backup",
+        )
+
+
+def check_tables(stored: Stored) -> Iterator[Finding]:
+    """The tables of the clustering, ``metrics.json`` and the embeddings agree."""
+    results, metrics = stored.results, stored.metrics
+    if results is None or stored.embeddings is None:
+        return
+    if not stored.is_current:
+        yield _note(
+            "tables",
+            "the embeddings have changed since the last clustering",
+            remedy="run imgcluster assign, or imgcluster cluster",
+        )
+    elif results.locations != stored.embeddings.locations:
+        yield problem("tables", "assignments.csv is not of the embedded images", repair="clustering")
+        return
+    numbers, sizes = np.unique(results.clusters[results.clusters >= 0], return_counts=True)
+    present = dict(zip(numbers.tolist(), sizes.tolist(), strict=True))
+    noise = int((results.clusters < 0).sum())
+    recorded = {"images": len(results.paths), "clusters": len(present), "noise": noise}
+    written = {name: metrics.get(name) for name in recorded}
+    if written != recorded:
+        yield problem(
+            "tables",
+            f"metrics.json counts {_listed(written)}; assignments.csv has {_listed(recorded)}",
+            repair="clustering",
+        )
+    yield from _check_clusters(stored, present)
+
+
+def _check_clusters(stored: Stored, sizes: dict[int, int]) -> Iterator[Finding]:
+    """Each cluster has one row of ``clusters.csv``, with its size and share, and its medoid is one of its images."""
+    results = stored.results
+    assert results is not None
+    try:
+        rows = {row.cluster: row for row in map(row_of, results.table)}
+    except (ValueError, KeyError) as error:
+        yield problem("tables", f"clusters.csv is not valid ({error})", repair="clustering")
+        return
+    of_image = dict(zip(results.paths, results.clusters.tolist(), strict=True))
+    wrong = [
+        str(number)
+        for number in sorted({*sizes, *rows})
+        if number not in rows
+        or rows[number].size != sizes.get(number)
+        or abs(rows[number].share - rows[number].size / len(results.paths)) > _DIGIT
+        or of_image.get(rows[number].medoid) != number
+    ]
+    if wrong or len(rows) != len(results.table):
+        yield problem(
+            "tables",
+            f"clusters.csv does not agree with assignments.csv about clusters {', '.join(wrong)}",
+            repair="clustering",
+        )
+
+
+def check_placement(stored: Stored) -> Iterator[Finding]:
+    """Each placed file is in the folder of its cluster, and is a link to its original, a copy of it, or itself."""
+    journal, results = stored.placement, stored.results
+    folder = stored.workspace.clusters
+    if journal is None:
+        if stored.unreadable or not any(map(existing_names, folder.iterdir() if folder.is_dir() else ())):
+            return
+        yield problem(
+            "placement", "files are placed, but their journal is missing", [to_text(folder)], repair="journal"
+        )
+        return
+    yield from _check_entries(stored)
+    if results is None or not stored.is_current or stored.embeddings is None:
+        return
+    folder_name = folder_names(stored.metrics)
+    names = placed_names(stored.metrics.get("options", {}), map(row_of, results.table))
+    files, clusters = with_companions(
+        results.locations,
+        results.clusters.tolist(),
+        stored.embeddings.companions,
+        without={} if stored.aside is None else {entry.source for entry in stored.aside.entries},
+    )
+    folders = {entry.source: from_text(entry.target).parent.name for entry in journal.entries}
+    expected = {
+        file: folder_name(cluster, names.get(cluster, "")) for file, cluster in zip(files, clusters, strict=True)
+    }
+    aliases = {NOISE_FOLDER, UNSORTED_FOLDER}
+    elsewhere = [
+        file
+        for file, name in expected.items()
+        if file in folders and folders[file] != name and not (name in aliases and folders[file] in aliases)
+    ]
+    if elsewhere:
+        yield problem("placement", "these images are in the folder of another cluster", elsewhere, repair="placement")
+    unplaced = [file for file in expected if file not in folders and os.path.exists(from_text(file))]
+    if unplaced:
+        yield problem("placement", "these images are in no folder of a cluster", unplaced, repair="placement")
+
+
+def _check_entries(stored: Stored) -> Iterator[Finding]:
+    journal = stored.placement
+    assert journal is not None
+    lost, absent, other = [], [], []
+    for entry in (*journal.entries, *(() if stored.aside is None else stored.aside.entries)):
+        source, target = from_text(entry.source), from_text(entry.target)
+        moved = journal.mode == "move" or entry not in journal.entries
+        if not os.path.lexists(target):
+            if moved and not os.path.lexists(source):
+                # After an embed without it, it is one that the user removed.
+                if stored.embeddings is None or entry.source in stored.embeddings.files:
+                    lost.append(entry.source)
+            elif os.path.exists(source):
+                absent.append(entry.target)
+        elif not moved and not _is_of(source, target):
+            other.append(entry.target)
+    if lost:
+        remedy = "restore them from a backup, or run embed to remove them"
+        yield problem("placement", "these moved images are at neither path", lost, remedy=remedy)
+    if absent:
+        yield problem("placement", "these placed files are missing", absent, repair="placement")
+    if other:
+        yield _note("placement", "these placed files are no longer links to, or copies of, their originals", other)
+
+
+def check_decisions(stored: Stored) -> Iterator[Finding]:
+    """Names, corrected images and known clusters are those of the tables."""
+    results, earlier, decisions = stored.results, stored.earlier, stored.decisions
+    if results is None or earlier is None or decisions is None or not stored.is_current:
+        return
+    if stored.known is not None and not len(stored.known.clusters):
+        yield problem("decisions", "known_clusters.parquet is missing or empty", repair="known")
+    elif (earlier.clusters != results.clusters).any():
+        rows = np.flatnonzero(earlier.clusters != results.clusters)
+        paths = [results.paths[row] for row in rows]
+        yield problem("decisions", "known_clusters.parquet has these images in other clusters", paths, repair="known")
+    # An image that was put into a cluster that is gone follows its former images.
+    present = {-1, *results.rows}
+    wrong = [
+        results.paths[row]
+        for row, key in sorted(earlier.decided.items())
+        if decisions.images[key].cluster in present - {int(results.clusters[row])}
+        or results.decisions.get(results.paths[row]) != decisions.images[key].decision
+    ]
+    undecided = set(results.decisions) - {results.paths[row] for row in earlier.decided}
+    if wrong or undecided:
+        yield problem(
+            "decisions",
+            "decisions.json and the tables do not agree about these images",
+            [*wrong, *sorted(undecided)],
+            repair="clustering" if wrong else "decisions",
+        )
+    named = {number: name for number, name in decisions.names.items() if number in results.rows}
+    if named != results.names and stored.metrics.get("method") != SORT:
+        numbers = sorted({number for number, _ in named.items() ^ results.names.items()})
+        yield problem(
+            "decisions",
+            f"decisions.json and clusters.csv give clusters {', '.join(map(str, numbers))} different names",
+            repair="clustering" if set(named.items()) - set(results.names.items()) else "decisions",
+        )
+
+
+def check_steps(stored: Stored) -> Iterator[Finding]:
+    """The states for `undo` are complete, and no step is unfinished."""
+    saved = stored.states
+    if saved is None:
+        return
+    workspace = stored.workspace
+    if saved and interrupted_state(workspace) is not None and not workspace.metrics.exists():
+        yield problem("steps", "the last step was interrupted; the next command undoes it", repair="step")
+    elif stored.placement is not None and stored.placement.mode == "move" and not workspace.metrics.exists():
+        yield problem(
+            "steps", "a clustering that moves images was interrupted", remedy="run the same command again, or undo"
+        )
+    for position, state in enumerate(saved):
+        if not (state.folder / workspace.metrics.name).is_file():
+            yield problem(
+                "steps",
+                f"the state before step {state.number} is not complete, so steps up to it cannot be undone",
+                [to_text(state.folder)],
+            )
+        folders = [workspace.embeddings, *(archive_folder(later) for later in saved[position:])]
+        gone = [name for name in state.shards or () if not any((folder / name).is_file() for folder in folders)]
+        if gone:
+            yield problem(
+                "steps", f"embeddings of the state before step {state.number} are missing, so it cannot be undone", gone
+            )
+
+
+def check_page(stored: Stored) -> Iterator[Finding]:
+    """The page exists, and shows the clustering."""
+    if stored.results is None or not stored.is_current:
+        return
+    page, identity = stored.workspace.report, identity_of(stored.results.paths, stored.results.clusters)
+    if not page.is_file() or identity not in page.read_text(encoding="utf-8", errors="replace"):
+        yield problem("page", "the page is missing or shows another clustering", [to_text(page)], repair="page")
+
+
+def check_repeated(stored: Stored, reassigned: Sequence[str], version: str) -> Iterator[Finding]:
+    """A repeated clustering puts all images into the same clusters.
+
+    Args:
+        stored: What the workspace records.
+        reassigned: The images in other clusters.
+        version: The version of imgcluster that repeated it.
+    """
+    if not reassigned:
+        return
+    message = f"the repeated clustering puts {len(reassigned):,} images into other clusters"
+    made_by = stored.metrics.get("imgcluster")
+    if made_by == version:
+        yield problem("rerun", message, reassigned, remedy="run imgcluster cluster to take it")
+    else:
+        yield _note("rerun", f"{message}; version {made_by} made the present one, {version} repeated it", reassigned)
+
+
+CHECKS: Final[tuple[Callable[[Stored], Iterator[Finding]], ...]] = (
+    *(check_shards, check_counts, check_files, check_tables, check_placement, check_decisions, check_steps, check_page),
+)
+
+
+def _note(check: str, message: str, paths: Sequence[str] = (), *, remedy: str = "") -> Finding:
+    return Finding(check=check, level="note", message=message, paths=tuple(paths), remedy=remedy)
+
+
+def _texts(paths: Sequence[os.PathLike[str]]) -> list[str]:
+    return [to_text(path) for path in paths]
+
+
+def _listed(counts: Mapping[str, int | None]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
+
+
+def _is_imported(stored: Stored) -> bool:
+    return bool(stored.manifest.get("encoder", {}).get("name") == IMPORTED)
+
+
+def _is_of(source: os.PathLike[str], target: os.PathLike[str]) -> bool:
+    """Return whether a placed file is a link to its original or as large as it; without an original it is."""
+    if os.path.islink(target):
+        return os.path.realpath(target) == os.path.realpath(source)
+    try:
+        return os.path.getsize(source) == os.path.getsize(target)
+    except OSError:
+        return True

@@ -1,0 +1,42 @@
+"""Vectors in memory and vectors that are read from files, in blocks of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from imgcluster.types import VectorRows, Vectors
+
+__all__ = ["blocks", "in_memory", "reordered", "transformed"]
+
+_ROWS: Final = 8192
+
+
+def blocks(vectors: Vectors | VectorRows) -> Iterator[tuple[Any, Vectors]]:
+    """Yield all vectors in blocks of at most 8,192, each with the index of its rows: a slice or ``int64``."""
+    if isinstance(vectors, np.ndarray):
+        for start in range(0, len(vectors), _ROWS):
+            part = slice(start, start + _ROWS)
+            yield part, vectors[part]
+        return
+    for rows, block in vectors.blocks():
+        for part, vectors_of_part in blocks(block):
+            yield rows[part], vectors_of_part
+
+
+def in_memory(vectors: Vectors | VectorRows) -> Vectors:
+    """Return all vectors as an array."""
+    return vectors if isinstance(vectors, np.ndarray) else vectors[np.arange(len(vectors))]
+
+
+def reordered(vectors: Vectors | VectorRows, order: npt.NDArray[np.int64]) -> Vectors | VectorRows:
+    """Return the vectors in another order; an array is copied."""
+    return vectors[order] if isinstance(vectors, np.ndarray) else vectors.reordered(order)
+
+
+def transformed(vectors: Vectors | VectorRows, function: Callable[[Vectors], Vectors]) -> Vectors | VectorRows:
+    """Return the vectors with a function applied that treats each row on its own."""
+    return function(vectors) if isinstance(vectors, np.ndarray) else vectors.transformed(function)

@@ -1,0 +1,83 @@
+"""Vectors that stay in the shards and are read in blocks, for collections that need not fit into memory."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from imgcluster.types import Vectors
+
+__all__ = ["StoredVectors"]
+
+_Indices = npt.NDArray[np.int64]
+
+_BLOCK_BYTES: Final = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVectors:
+    """Vectors in shards, as `types.VectorRows`.
+
+    Attributes:
+        shards: The shards.
+        targets: For each shard the position of its rows among the n vectors, ``int64``; −1 for outdated rows.
+        shape: The number of vectors and of their values.
+        read: Returns all vectors of a shard, ``float32 (rows, d)``.
+        functions: What is applied to each block of vectors, in this order.
+    """
+
+    shards: Sequence[Path]
+    targets: Sequence[_Indices]
+    shape: tuple[int, int]
+    read: Callable[[Path], Vectors]
+    functions: tuple[Callable[[Vectors], Vectors], ...] = ()
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: _Indices) -> Vectors:
+        distinct, inverse = np.unique(rows, return_inverse=True)
+        wanted = np.full(len(self), -1, dtype=np.int64)
+        wanted[distinct] = np.arange(len(distinct))
+        found = np.empty((len(distinct), self.shape[1]), dtype=np.float32)
+        for shard, target in zip(self.shards, self.targets, strict=True):
+            chosen = np.flatnonzero((target >= 0) & (wanted[target] >= 0))
+            if len(chosen):
+                found[wanted[target[chosen]]] = self.read(shard)[chosen]
+        return self._changed(found)[inverse]
+
+    def blocks(self) -> Iterator[tuple[_Indices, Vectors]]:
+        """Yield all vectors in blocks of about 64 MB, each with the positions of its rows."""
+        most = max(1, _BLOCK_BYTES // (4 * self.shape[1]))
+        rows: list[_Indices] = []
+        vectors: list[Vectors] = []
+        for shard, target in zip(self.shards, self.targets, strict=True):
+            rows.append(target[target >= 0])
+            vectors.append(self.read(shard)[target >= 0])
+            if sum(map(len, rows)) >= most:
+                yield np.concatenate(rows), self._changed(np.concatenate(vectors))
+                rows, vectors = [], []
+        if rows:
+            yield np.concatenate(rows), self._changed(np.concatenate(vectors))
+
+    def reordered(self, order: _Indices) -> StoredVectors:
+        """Return the same vectors in another order: position i has what position ``order[i]`` had."""
+        # The last entry is that of −1.
+        back = np.full(len(order) + 1, -1, dtype=np.int64)
+        back[order] = np.arange(len(order))
+        return dataclasses.replace(self, targets=[back[target] for target in self.targets])
+
+    def transformed(self, function: Callable[[Vectors], Vectors]) -> StoredVectors:
+        """Return the vectors with a function applied to each block."""
+        return dataclasses.replace(self, functions=(*self.functions, function))
+
+    def _changed(self, block: Vectors) -> Vectors:
+        for function in self.functions:
+            block = function(block)
+        return block

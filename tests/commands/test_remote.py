@@ -1,0 +1,162 @@
+"""Images in object storage and on web servers: as from a folder, whatever the server does."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from local_s3 import Bucket, serve
+
+import imgcluster
+from imgcluster import EmbedSummary, UsageError
+from imgcluster.errors import SourceError
+from imgcluster.images.remote import url_of
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.shards import load
+
+Embed = Callable[..., EmbedSummary]
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch, pictures: Path) -> Iterator[Bucket]:
+    """A bucket with the pictures below ``in``."""
+    with serve() as bucket:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", bucket.endpoint)
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "the-key")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the-secret")
+        for name in ("AWS_ENDPOINT_URL_S3", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+            monkeypatch.delenv(name, raising=False)
+        for path in pictures.rglob("*.png"):
+            bucket.objects[f"in/{path.relative_to(pictures).as_posix()}"] = path.read_bytes()
+        yield bucket
+
+
+@pytest.fixture
+def embed(tiny_encoder: Path, tmp_path: Path) -> Embed:
+    def run(*paths: str | Path, out: Path = tmp_path / "out", **options: object) -> EmbedSummary:
+        return imgcluster.embed(paths, workspace=out, encoder=tiny_encoder, device="cpu", **options)  # type: ignore[arg-type]
+
+    return run
+
+
+def reasons(out: Path) -> dict[str, str]:
+    with (out / "skipped.csv").open(encoding="utf-8", newline="") as file:
+        return {row["path"]: row["reason"] for row in csv.DictReader(file)}
+
+
+def test_a_bucket_gives_the_clusters_of_a_folder(bucket: Bucket, pictures: Path, tmp_path: Path, embed: Embed) -> None:
+    bucket.objects |= {
+        "in/notes.txt": b"text",
+        "in/.hidden.png": b"x",
+        "inside/no.png": b"x",
+        "in/blue/old/x.gif": b"x",
+    }
+    bucket.page = 5
+    found = embed("s3://bucket/in", exclude=["old/"])
+    assert (found.embedded, found.ignored, found.roots) == (24, 1, ("s3://bucket/in",))
+    embed(pictures, out=tmp_path / "single")
+    for out in (tmp_path / "out", tmp_path / "single"):
+        imgcluster.cluster(workspace=out, k=3, place="none")
+    assert (tmp_path / "out/assignments.csv").read_bytes() == (tmp_path / "single/assignments.csv").read_bytes()
+    assert bucket.requests["GET", "listing of in/"] > 2 or bucket.requests["GET", "listing of in/blue/"] > 1
+
+
+def test_only_what_changed_is_read_again(bucket: Bucket, embed: Embed) -> None:
+    embed("s3://bucket/in")
+    bucket.requests.clear()
+    assert embed("s3://bucket/in").unchanged == 24
+    assert not [key for method, key in bucket.requests if key.startswith("in/")]
+    bucket.objects["in/red/00.png"] = bucket.objects["in/blue/00.png"]
+    bucket.times["in/red/00.png"] = "2026-02-03T04:05:06"
+    bucket.objects["in/moved.png"] = bucket.objects.pop("in/green/00.png")
+    again = embed("s3://bucket/in")
+    assert (again.changed, again.renamed, again.unchanged, again.embedded) == (1, 1, 22, 24)
+
+
+def test_shards_of_a_bucket(bucket: Bucket, tmp_path: Path, embed: Embed) -> None:
+    for number in range(3):
+        embed("s3://bucket/in", shard=f"{number}/3")
+    assert imgcluster.finish_shards(tmp_path / "out").embedded == 24
+    assert max(count for (_, key), count in bucket.requests.items() if key.endswith(".png")) <= 2
+
+
+def test_faults_cost_at_most_one_row_each(bucket: Bucket, tmp_path: Path, embed: Embed) -> None:
+    bucket.truncate = {"in/red/00.png"}
+    bucket.seconds = {"in/red/01.png": 3.0}
+
+    def fail(method: str, key: str, count: int) -> int:
+        if key == "in/red/02.png" or (key in ("in/red/03.png", "listing of in/green/") and count == 0):
+            return 503
+        return 404 if key == "in/red/04.png" else 0
+
+    bucket.fail = fail
+    summary = embed("s3://bucket/in", read_timeout=2.0)
+    assert (summary.embedded, summary.skipped, summary.found) == (20, 4, 24)
+    skipped = reasons(tmp_path / "out")
+    assert sorted(skipped) == [f"red/{number:02d}.png" for number in (0, 1, 2, 4)]
+    assert "2 s" in skipped["red/01.png"]
+    assert "does not exist" in skipped["red/04.png"]
+    bucket.truncate, bucket.seconds, bucket.fail = set(), {}, lambda *_: 0
+    assert (embed("s3://bucket/in").new, len(reasons(tmp_path / "out"))) == (4, 0)
+
+
+def test_nothing_is_lost_when_credentials_expire(bucket: Bucket, tmp_path: Path, embed: Embed) -> None:
+    embed("s3://bucket/in/red")
+    bucket.fail = lambda method, key, count: 403 if key.startswith("in/green") and method == "GET" else 0
+    with pytest.raises(SourceError, match="ExpiredToken|EXPIRED|credentials"):
+        embed("s3://bucket/in")
+    bucket.fail = lambda *_: 403
+    with pytest.raises(SourceError):
+        embed("s3://bucket/in")
+    bucket.fail = lambda *_: 0
+    assert embed("s3://bucket/in").embedded == 24
+    workspace = Workspace(tmp_path / "out")
+    embeddings = load(workspace.embeddings, workspace.manifest["encoder"]["identity"])
+    assert len(set(embeddings.locations)) == 24
+    stored = b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert b"the-key" not in stored
+    assert b"the-secret" not in stored
+
+
+def test_web_addresses_and_their_parameters(bucket: Bucket, tmp_path: Path, embed: Embed) -> None:
+    web = f"{bucket.endpoint}/bucket/in"
+    listed = [f"{web}/red/00.png?size=big&X-Amz-Signature=abc123", f"{web}/blue/00.png?token=abc123", f"{web}/no.png"]
+    first = embed(files=listed)
+    assert (first.embedded, first.skipped) == (2, 1)
+    workspace = Workspace(tmp_path / "out")
+    locations = load(workspace.embeddings, workspace.manifest["encoder"]["identity"]).locations
+    assert locations == sorted([f"{web}/blue/00.png", f"{web}/red/00.png?size=big"])
+    stored = b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert b"abc123" not in stored
+    bucket.requests.clear()
+    assert embed(files=listed).unchanged == 2
+    assert bucket.requests["GET", "in/red/00.png"] == 0
+    bucket.objects["in/red/00.png"] = bucket.objects["in/green/00.png"]
+    assert embed(files=listed).changed == 1
+
+
+def test_what_does_not_exist(bucket: Bucket, tmp_path: Path, embed: Embed) -> None:
+    with pytest.raises(SourceError, match="s3://bucket/missing"):
+        embed("s3://bucket/missing")
+    with pytest.raises(UsageError, match="AWS_ACCESS_KEY_ID") as refused:
+        embed("s3://name:password@bucket/in")
+    assert "password@" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "url"),
+    [
+        ("s3://bucket/a", "s3://bucket/a"),
+        (Path("s3://bucket/a"), "s3://bucket/a"),
+        (Path("https://host/a//b"), "https://host/a/b"),
+        ("gs:/bucket", "gs://bucket"),
+        ("photos", None),
+        ("/nfs/s3/x", None),
+        ("C:/x", None),
+    ],
+)
+def test_urls_are_recognized(path: str | Path, url: str | None) -> None:
+    assert url_of(path) == url

@@ -1,0 +1,198 @@
+"""`verify`: a sound workspace has no problem, each damage is found, and what can be rebuilt is rebuilt."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import imgcluster
+import pages
+from imgcluster.cli.app import app
+from samples import paint
+from tiny_models import mean_colour
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with pictures and three workspaces: of links, of moved files, and of copies with decisions."""
+    folder = tmp_path_factory.mktemp("verify")
+    encoder = mean_colour(folder / "tiny.onnx")
+    for place in ("symlink", "move", "copy"):
+        paint(folder / place / "pictures", per_folder=6)
+        options: dict[str, Any] = {"encoder": encoder, "device": "cpu", "k": 3, "place": place}
+        imgcluster.run(folder / place / "pictures", workspace=folder / place / "out", **options)
+        assert not imgcluster.verify(workspace=folder / place / "out", rerun=True).findings
+    apply(folder / "copy/out", names={"0": "first"}, misplaced=[{"path": "red/00.png", "to": 1}], pinned=["red/01.png"])
+    return folder
+
+
+@pytest.fixture
+def work(original: Path, tmp_path: Path) -> Path:
+    """A copy of the folder at the same path, because workspaces record absolute paths."""
+    kept = tmp_path / "kept"
+    shutil.copytree(original, kept, symlinks=True)
+    yield original  # type: ignore[misc]
+    shutil.rmtree(original)
+    shutil.copytree(kept, original, symlinks=True)
+
+
+def apply(out: Path, **plan: Any) -> None:
+    identity = pages.read(out / "report.html").document["identity"]
+    (out.parent / "plan.json").write_text(
+        json.dumps({"imgcluster_plan": 1, "clustering": identity, **plan}), encoding="utf-8"
+    )
+    imgcluster.apply(out.parent / "plan.json", workspace=out)
+
+
+def problems(out: Path, **options: Any) -> set[str]:
+    found = imgcluster.verify(workspace=out, **options).findings
+    return {finding.check for finding in found if finding.level == "problem"}
+
+
+def edit(name: str, before: str, after: str) -> Callable[[Path], None]:
+    def change(out: Path) -> None:
+        text = (out / name).read_text(encoding="utf-8")
+        assert before in text
+        (out / name).write_text(text.replace(before, after, 1), encoding="utf-8")
+
+    return change
+
+
+def spoil(pattern: str) -> Callable[[Path], None]:
+    def change(out: Path) -> None:
+        path = sorted(out.glob(pattern))[0]
+        path.write_bytes(b"damaged" + path.read_bytes()[7:])
+
+    return change
+
+
+def delete(pattern: str) -> Callable[[Path], None]:
+    return lambda out: sorted(out.glob(pattern))[0].unlink()
+
+
+def swap_files(out: Path) -> None:
+    first, second = sorted((out / "clusters/cluster_000").iterdir())[0], out / "clusters/cluster_001/elsewhere.png"
+    first.rename(second)
+    journal = (out / "placed.jsonl").read_text(encoding="utf-8")
+    before, after = (path.relative_to(out).as_posix() for path in (first, second))
+    (out / "placed.jsonl").write_text(journal.replace(f'"{before}"', f'"{after}"'), encoding="utf-8")
+
+
+DAMAGES: list[tuple[str, str, Callable[[Path], None]]] = [
+    ("symlink", "counts", edit("manifest.json", '"found": 18', '"found": 19')),
+    ("symlink", "tables", edit("assignments.csv", "blue/00.png,", "blue/zz.png,")),
+    ("symlink", "tables", edit("assignments.csv", "path,", "pat,")),
+    ("symlink", "tables", edit("clusters.csv", "\n0,6,", "\n0,7,")),
+    ("symlink", "tables", edit("metrics.json", '"images": 18', '"images": 17')),
+    ("symlink", "tables", spoil("metrics.json")),
+    ("symlink", "page", delete("report.html")),
+    ("symlink", "placement", delete("clusters/cluster_000/*")),
+    ("symlink", "placement", delete("placed.jsonl")),
+    ("symlink", "decisions", delete("known_clusters.parquet")),
+    ("symlink", "decisions", spoil("known_clusters.parquet")),
+    ("move", "placement", delete("placed.jsonl")),
+    ("move", "placement", spoil("placed.jsonl")),
+    ("move", "placement", swap_files),
+    ("copy", "placement", delete("clusters/cluster_001/*")),
+    ("copy", "placement", delete("placed.jsonl")),
+    ("copy", "decisions", delete("decisions.json")),
+    ("copy", "decisions", spoil("decisions.json")),
+    ("copy", "decisions", edit("clusters.csv", ",first\n", ",other\n")),
+    ("copy", "tables", spoil("metrics.json")),
+    ("copy", "tables", spoil("assignments.csv")),
+]
+
+
+@pytest.mark.parametrize(("place", "check", "damage"), DAMAGES)
+def test_damage_is_found_and_repaired(work: Path, place: str, check: str, damage: Callable[[Path], None]) -> None:
+    out = work / place / "out"
+    before = tables(out)
+    damage(out)
+    assert check in problems(out, quick=True)
+    summary = imgcluster.verify(workspace=out, repair=True)
+    assert summary.consistent, summary.findings
+    assert summary.repaired
+    assert tables(out) == before
+    # What was moved can still be moved back.
+    while imgcluster.history(workspace=out).steps:
+        imgcluster.undo(workspace=out)
+    imgcluster.undo(workspace=out)
+    assert len(list((work / place / "pictures").rglob("*.png"))) == 18
+    assert not list((out / "clusters").rglob("*.png"))
+
+
+def tables(out: Path) -> tuple[list[str], ...]:
+    """Return the cluster and the decision of each image, and the name of each cluster."""
+    columns = {"assignments.csv": ("path", "cluster", "decision"), "clusters.csv": ("cluster", "size", "name")}
+    found = []
+    for name, wanted in columns.items():
+        with (out / name).open(encoding="utf-8", newline="") as file:
+            found.append([" ".join(str(row.get(column)) for column in wanted) for row in csv.DictReader(file)])
+    return tuple(found)
+
+
+@pytest.mark.parametrize("place", ["symlink", "move"])
+def test_a_damaged_shard_is_embedded_again(work: Path, place: str) -> None:
+    out, encoder = work / place / "out", work / "tiny.onnx"
+    before = tables(out)
+    (shard,) = (out / "embeddings").iterdir()
+    shard.write_bytes(shard.read_bytes()[:-100])
+    assert "shards" in problems(out)
+    assert imgcluster.verify(workspace=out, repair=True).repaired
+    imgcluster.embed(work / place / "pictures", workspace=out, encoder=encoder, device="cpu")
+    assert not problems(out)
+    assert tables(out) == before
+
+
+def test_a_file_that_changed_without_a_new_time_is_damaged(work: Path) -> None:
+    path = work / "symlink/pictures/red/00.png"
+    facts, content = path.stat(), path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert not problems(work / "symlink/out", quick=True)
+    (finding,) = imgcluster.verify(workspace=work / "symlink/out").findings
+    assert (finding.check, finding.paths) == ("contents", (str(path),))
+    os.utime(path)
+    assert not problems(work / "symlink/out")
+
+
+def test_changed_and_deleted_images_are_notes(work: Path) -> None:
+    (work / "symlink/pictures/red/00.png").write_bytes(b"changed")
+    (work / "symlink/pictures/red/01.png").unlink()
+    found = imgcluster.verify(workspace=work / "symlink/out").findings
+    assert {(finding.check, finding.level) for finding in found} == {("files", "note")}
+
+
+def test_a_lost_moved_image_is_a_problem(work: Path) -> None:
+    delete("clusters/cluster_000/*")(work / "move/out")
+    assert "placement" in problems(work / "move/out", repair=True)
+
+
+def test_a_repeated_clustering_is_compared(work: Path) -> None:
+    out = work / "symlink/out"
+    edit("assignments.csv", "blue/00.png,1,", "blue/00.png,0,")(out)
+    summary = imgcluster.verify(workspace=out, rerun=True)
+    assert summary.reassigned == 1
+    assert "rerun" in {finding.check for finding in summary.findings}
+
+
+def test_exit_code_and_json(work: Path) -> None:
+    out = str(work / "symlink/out")
+    result = CliRunner().invoke(app, ["verify", "-w", out, "--json"])
+    assert (result.exit_code, json.loads(result.stdout)["consistent"]) == (0, True)
+    delete("report.html")(Path(out))
+    result = CliRunner().invoke(app, ["verify", "-w", out, "--json"])
+    answer = json.loads(result.stdout)
+    assert (result.exit_code, answer["consistent"]) == (1, False)
+    assert [finding["repair"] for finding in answer["findings"]] == ["page"]
+    result = CliRunner().invoke(app, ["verify", "-w", out])
+    assert "report.html" in result.stdout
+    assert CliRunner().invoke(app, ["verify", "-w", str(work / "nothing")]).exit_code == 1

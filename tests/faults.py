@@ -1,0 +1,181 @@
+"""Commands that are killed, or whose file-system calls fail, at a chosen call; nothing here is a test.
+
+`FaultServer` starts this module as a program that imports what commands need, and forks for each command, because a
+fresh process takes seconds. Calls are seen by an audit hook, which Python calls before it opens, renames, creates,
+links, lists or removes something.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+__all__ = ["CALLS", "KILLED", "FaultServer", "Outcome"]
+
+KILLED: Final = 137
+CALLS: Final = {
+    *("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.utime"),
+    *("os.chmod", "os.listdir", "os.scandir", "shutil.rmtree", "shutil.copyfile"),
+}
+_SECONDS: Final = 120
+_ENDS: Final = -1
+_ROWS_PER_SHARD: Final = 4
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The exit code, the number of file-system calls below the folders, the text on standard error, and the time."""
+
+    code: int
+    calls: int
+    stderr: str
+    seconds: float
+
+
+class FaultServer:
+    """Runs commands in forked processes; close it at the end."""
+
+    def __init__(self) -> None:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+        self._process = subprocess.Popen(
+            [sys.executable, __file__], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def run(
+        self,
+        words: Sequence[object],
+        folders: Sequence[Path],
+        *,
+        fault: str = "kill",
+        at: int = _ENDS,
+        most_bytes: int | None = None,
+        after: float | None = None,
+    ) -> Outcome:
+        """Run a command.
+
+        Args:
+            words: The command line.
+            folders: The folders below which calls are counted.
+            fault: ``kill``, or the name of an error number that the call fails with.
+            at: The number of the call, from 0; none by default.
+            most_bytes: No file becomes longer: the write that would make it longer is short, and the next one fails.
+            after: After so many seconds the command and its processes are killed.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        request = {"words": list(map(str, words)), "folders": list(map(str, folders)), "fault": fault, "at": at}
+        self._process.stdin.write(json.dumps(request | {"most_bytes": most_bytes, "after": after}) + "\n")
+        self._process.stdin.flush()
+        return Outcome(**json.loads(self._process.stdout.readline()))
+
+    def close(self) -> None:
+        """End the program."""
+        self._process.communicate(timeout=30)
+
+
+def _serve() -> None:
+    import imgcluster.cli.app
+
+    for name in ("apply", "assign", "cluster", "duplicates", "embed", "undo", "run"):
+        __import__(f"imgcluster.commands.{name}")
+    import hdbscan  # noqa: F401
+    import onnxruntime  # noqa: F401
+    import pyarrow.parquet  # noqa: F401
+    import sklearn.cluster  # noqa: F401
+
+    from imgcluster.workspace.shards import ShardWriter
+
+    scratch = Path(tempfile.mkdtemp(prefix="faults-"))
+    # Few pictures make several shards.
+    (ShardWriter.__init__.__kwdefaults__ or {})["rows_per_shard"] = _ROWS_PER_SHARD
+    for line in sys.stdin:
+        request, started = json.loads(line), time.monotonic()
+        process = os.fork()
+        if not process:
+            _run_child(request, scratch, imgcluster.cli.app.main)
+        if request["after"] is not None:
+            time.sleep(request["after"])
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process, signal.SIGKILL)
+        _, status = os.waitpid(process, 0)
+        calls = scratch / "calls"
+        answer = {
+            "code": os.waitstatus_to_exitcode(status),
+            "calls": int(calls.read_text()) if calls.exists() else 0,
+            "stderr": (scratch / "stderr").read_text(errors="replace"),
+            "seconds": time.monotonic() - started,
+        }
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+    for file in scratch.iterdir():
+        file.unlink()
+    scratch.rmdir()
+
+
+def _run_child(request: dict[str, Any], scratch: Path, command: Any) -> None:
+    os.setsid()
+    signal.alarm(_SECONDS)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(os.open(scratch / name, os.O_CREAT | os.O_WRONLY | os.O_TRUNC), number)
+    counted = _inject(request["folders"], request["fault"], request["at"])
+    if request["most_bytes"] is not None:
+        import resource
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (request["most_bytes"], resource.RLIM_INFINITY))
+    sys.argv = ["imgcluster", *request["words"]]
+    code = 1
+    try:
+        command()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if request["most_bytes"] is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        (scratch / "calls").write_text(str(counted[0]))
+        os._exit(code)
+
+
+def _inject(folders: Sequence[str], fault: str, at: int) -> list[int]:
+    """Count calls below the folders, and let the one with the number `at` fail; return a list with the count."""
+    counted = [0]
+    number = None if fault == "kill" else getattr(errno, fault)
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event not in CALLS:
+            return
+        # The second path of a rename or a link counts, too.
+        paths = [os.fspath(path) for path in arguments[:2] if isinstance(path, str | os.PathLike)]
+        if not any(path.startswith(tuple(folders)) for path in paths):
+            return
+        path = paths[0]
+        if counted[0] == at:
+            counted[0] += 1
+            if number is None:
+                os._exit(KILLED)
+            raise OSError(number, os.strerror(number), path)
+        counted[0] += 1
+
+    sys.addaudithook(hook)
+    return counted
+
+
+if __name__ == "__main__":
+    _serve()
