@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from imgcluster.errors import UsageError
@@ -56,10 +56,17 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An image file that cannot be read, the reason, and the decoder whose installation would help."""
+    """An image file that cannot be read.
+
+    Attributes:
+        reason: Why.
+        missing: The decoder whose installation would help.
+        detail: What the decoder says.
+    """
 
     reason: str
     missing: OptionalDecoder | None = None
+    detail: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,7 @@ def read_image(
     except NeedsMemory as need:
         return Large(need.memory)
     except UnreadableImage as reason:
-        return Skipped(str(reason))
+        return Skipped(str(reason), detail=reason.detail)
 
 
 def in_order(
