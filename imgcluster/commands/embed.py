@@ -76,7 +76,7 @@ def embed(
     workspace = Workspace(workspace)
     finder = _finder(paths, files, chosen)
     requested = [*(to_text(os.path.abspath(path)) for path in finder.paths), *_public_urls(paths)]
-    refuse_own_output(requested, workspace)
+    refuse_own_output([*requested, *(to_text(os.path.abspath(file)) for file in files)], workspace)
     model = Encoder(
         chosen.encoder,
         device=chosen.device,

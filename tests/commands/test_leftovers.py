@@ -130,3 +130,12 @@ def test_a_stranger_cannot_name_a_file_to_remove(workspace: Path, pictures: Path
         (workspace / "unfinished.txt").write_bytes(text)
         imgcluster.report_page(workspace=workspace)
     assert intact(foreign)
+
+
+def test_a_list_of_files_cannot_name_those_of_the_workspace(
+    workspace: Path, pictures: Path, tiny_encoder: Path
+) -> None:
+    inside = next((workspace / "clusters").rglob("*.png"))
+    files = [pictures / "red/00.png", inside]
+    with pytest.raises(imgcluster.UsageError, match="inside the workspace"):
+        imgcluster.embed([], files=files, workspace=workspace, encoder=tiny_encoder, device="cpu")
