@@ -23,7 +23,7 @@ SETUP := pyproject.toml constraints.txt
 # Python compiles what it imports; compiling all that is installed takes half a minute more.
 PIP := -m pip --disable-pip-version-check --quiet install --no-compile
 
-.PHONY: demo test lint types docs unit scores bench clean
+.PHONY: demo test lint types docs unit scores bench bench-scale clean
 
 demo: $(DEMO_ENV)/done
 	$(DEMO_ENV)/$(BIN)/imgcluster run examples/photos --workspace $(DEMO_OUT)
@@ -61,6 +61,11 @@ $(TEST_ENV)/done: $(SETUP)
 # QUICK=1 takes seconds and writes nothing.
 bench: $(TEST_ENV)/done
 	PYTHONPATH=training $(TEST_ENV)/$(BIN)/python -m benchmarks.performance $(if $(QUICK),--quick)
+
+# An hour; 5,000,000 vectors need 3 GB on the disk.
+bench-scale: $(TEST_ENV)/done
+	$(TEST_ENV)/$(BIN)/python -m benchmarks.scale
+	$(TEST_ENV)/$(BIN)/python -m benchmarks.scale 100000x1280 1000000x384 5000000x128
 
 scores: $(TEST_ENV)/done
 	$(TEST_ENV)/$(BIN)/python -m benchmarks.scores

@@ -1,76 +1,159 @@
-"""Seconds and peak memory of `cluster --k 10` on many vectors of 1,280 values.
+"""`cluster --k 10` on many vectors (``make bench-scale``), and its parts beside their peers, in turns.
 
-Drawn around 40 centres that overlap, as kinds of photographs do, in 30 of the directions; all others are noise.
+Vectors of 300 groups of unequal sizes that overlap, in 30 of the directions; all others are noise. Seconds are
+wall-clock and processor time of the whole process: where other programs run as well, only the second is comparable.
+`python -m benchmarks.scale [COUNTxDIMENSIONS …] [--rounds N]`; without sizes only the parts are measured.
 """
 
 from __future__ import annotations
 
+import argparse
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from sklearn.cluster import KMeans
 
 import imgcluster
 from benchmarks.common import machine
+from imgcluster.clustering.kmeans import fit_kmeans_with_restarts
+from imgcluster.features import neighbors
+from imgcluster.features.neighbors import nearest_neighbors
+from imgcluster.types import Vectors
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shard_file import Row
 from imgcluster.workspace.shards import ShardWriter
 
-COUNTS = (100_000, 500_000)
-CENTRES = 40
-DIMENSIONS = 1280
+GROUPS = 300
 DIRECTIONS = 30
-NOISE = 0.5
-AT_ONCE = 1000
+AT_ONCE = 8192
 
 # In a process of its own, whose peak is its own.
 PROGRAM = """
-import resource, sys, imgcluster
-summary = imgcluster.cluster(workspace=sys.argv[1], k=10, place="none")
-print(summary.images, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+import resource, sys, time, imgcluster
+start = time.perf_counter()
+imgcluster.cluster(workspace=sys.argv[1], k=int(sys.argv[2]), place="none")
+use = resource.getrusage(resource.RUSAGE_SELF)
+print(time.perf_counter() - start, use.ru_utime + use.ru_stime, use.ru_maxrss / 1e6)
 """
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sizes", nargs="*", help="such as 100000x1280")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
     print(machine())
-    for count in COUNTS:
+    if not arguments.sizes:
+        kmeans(arguments.rounds)
+        search(arguments.rounds)
+    for size in arguments.sizes:
+        count, dimensions = map(int, size.split("x"))
         with tempfile.TemporaryDirectory() as folder:
-            fill(folder, count)
-            start = time.perf_counter()
-            command = [sys.executable, "-c", PROGRAM, folder]
-            images, peak = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-            vectors = count * DIMENSIONS * 4 / 1e9
-            print(
-                f"{int(images):,} images: {time.perf_counter() - start:.0f} s, peak memory {float(peak):.1f} GB,"
-                f" {float(peak) / vectors:.1f} times the vectors' {vectors:.1f} GB",
-                flush=True,
-            )
+            fill(folder, count, dimensions)
+            vectors = count * dimensions * 4 / 1e9
+            for k in (10, 11):
+                command = [sys.executable, "-c", PROGRAM, folder, str(k)]
+                output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+                seconds, used, peak = map(float, output.split())
+                again = ", with the stored graph" if k > 10 else ""
+                print(
+                    f"cluster --k {k} of {count:,} × {dimensions}{again}: {seconds:.0f} s, processor {used:.0f} s, "
+                    f"peak memory {peak:.2f} GB, {peak / vectors:.2f} times the vectors",
+                    flush=True,
+                )
 
 
-def fill(folder: str, count: int) -> None:
-    """Make a workspace of vectors without images, as `embed` would leave it."""
+def kmeans(rounds: int) -> None:
+    """k-means of 500,000 × 128 with 200 clusters, beside scikit-learn's."""
+    vectors = np.concatenate(list(groups(500_000, 128)))
+    inertias: dict[str, float] = {}
+
+    def ours() -> None:
+        inertias["ours"] = fit_kmeans_with_restarts(vectors, 200, seed=0)[1]
+
+    def peer() -> None:
+        inertias["peer"] = float(KMeans(200, n_init=1, random_state=0).fit(vectors).inertia_)
+
+    compare("k-means, 500,000 × 128, k = 200", {"KMeans(n_init=1)": peer, "ours": ours}, rounds)
+    print(f"inertia {inertias['ours'] / inertias['peer']:.4f} of the peer's")
+
+
+def search(rounds: int) -> None:
+    """30 neighbors of 100,000 × 100, in the nearest cells and exact."""
+    vectors = np.concatenate(list(groups(100_000, 100)))
+    found: dict[str, np.ndarray] = {}
+    budget = neighbors._EXACT_BUDGET
+
+    def run(name: str, limit: float) -> None:
+        neighbors._EXACT_BUDGET = limit  # type: ignore[misc]
+        found[name] = nearest_neighbors(vectors, 30)[1]
+        neighbors._EXACT_BUDGET = budget  # type: ignore[misc]
+
+    ways = {"exact": lambda: run("exact", np.inf), "cells": lambda: run("cells", budget)}
+    compare("30 neighbors, 100,000 × 100", ways, rounds)
+    hits = [len(np.intersect1d(*pair)) / 30 for pair in zip(found["exact"][::50], found["cells"][::50], strict=True)]
+    print(f"recall {np.mean(hits):.4f}")
+
+
+def compare(title: str, ways: dict[str, Callable[[], None]], rounds: int) -> None:
+    """Run the ways in turns and print the medians."""
+    wall: dict[str, list[float]] = {name: [] for name in ways}
+    used: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, run in ways.items():
+            start, processor = time.perf_counter(), time.process_time()
+            run()
+            wall[name].append(time.perf_counter() - start)
+            used[name].append(time.process_time() - processor)
+    first, second = ways
+    for name in ways:
+        print(
+            f"{title}, {name}: {statistics.median(wall[name]):.1f} s, processor {statistics.median(used[name]):.1f} s"
+        )
+    for what, times in (("wall-clock", wall), ("processor", used)):
+        ratio = statistics.median(one / two for one, two in zip(times[first], times[second], strict=True))
+        print(f"{title}: {second} takes 1/{ratio:.1f} of the {what} time", flush=True)
+
+
+def groups(count: int, dimensions: int) -> Iterator[Vectors]:
+    """Yield blocks of vectors."""
     generator = np.random.default_rng(0)
-    with tempfile.TemporaryDirectory() as pictures:
-        Image.new("RGB", (64, 64), "red").save(Path(pictures) / "red.png")
-        imgcluster.embed([pictures], workspace=folder)
+    inner = min(DIRECTIONS, dimensions)
+    centers = 1.5 * generator.standard_normal((GROUPS, inner), dtype=np.float32)
+    directions = generator.standard_normal((inner, dimensions), dtype=np.float32)
+    shares = generator.pareto(1.5, GROUPS) + 0.2
+    for start in range(0, count, AT_ONCE):
+        size = min(AT_ONCE, count - start)
+        inside = centers[generator.choice(GROUPS, size, p=shares / shares.sum())]
+        inside = inside + generator.standard_normal(inside.shape, dtype=np.float32)
+        yield inside @ directions + np.float32(0.5) * generator.standard_normal((size, dimensions), dtype=np.float32)
+
+
+def fill(folder: str, count: int, dimensions: int) -> None:
+    """Make a workspace of vectors without images, as `import` would leave it."""
+    generator = np.random.default_rng(1)
+    with tempfile.TemporaryDirectory() as files:
+        np.save(Path(files) / "first.npy", np.ones((1, dimensions), np.float32))
+        (Path(files) / "first.txt").write_text("first.jpg\n", encoding="utf-8")
+        imgcluster.import_vectors(
+            Path(files) / "first.npy", Path(files) / "first.txt", workspace=folder, root="/images"
+        )
     workspace = Workspace(folder)
     writer = ShardWriter(workspace.embeddings, workspace.manifest["encoder"]["identity"])
-    centres = generator.standard_normal((CENTRES, DIRECTIONS), dtype=np.float32)
-    directions = generator.standard_normal((DIRECTIONS, DIMENSIONS), dtype=np.float32)
-    for start in range(0, count - 1, AT_ONCE):
-        inside = centres[generator.integers(CENTRES, size=min(AT_ONCE, count - 1 - start))]
-        inside = inside + generator.standard_normal(inside.shape, dtype=np.float32)
-        vectors = inside @ directions + NOISE * generator.standard_normal((len(inside), DIMENSIONS), dtype=np.float32)
-        writer.add(
-            [
-                Row(f"{start + number:07d}.jpg", pictures, 1, 1, (start + number).to_bytes(16, "big"), 64, 64, vector)
-                for number, vector in enumerate(vectors)
-            ]
-        )
+    number = 0
+    for block in groups(count - 1, dimensions):
+        rows = []
+        for vector in block:
+            number += 1
+            path = f"{number // 1000:05d}/{number:08d}.jpg"
+            rows.append(Row(path, "/images", 1, 1, generator.bytes(16), 64, 64, vector))
+        writer.add(rows)
     writer.flush()
 
 

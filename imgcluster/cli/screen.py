@@ -27,6 +27,8 @@ _Result = TypeVar("_Result")
 
 SKIPPED: Final = 3
 
+_STDERR: Final = 2
+
 # No name of a file is longer. What is longer is a value from a damaged file, which is shortened in messages.
 _LONG_WORD: Final = re.compile(r"([^/\\]{100})[^/\\]{200,}([^/\\]{20})")
 
@@ -89,9 +91,9 @@ class Screen:
 @contextmanager
 def boundary(screen: Screen) -> Iterator[None]:
     """Run a command's body; an error becomes one line on standard error and an exit code."""
-    _set_up_streams()
-    _set_up_logging(screen)
-    with signals_interrupt() as received:
+    with _quiet_libraries(screen), signals_interrupt() as received:
+        _set_up_streams()
+        _set_up_logging(screen)
         try:
             if screen.quiet and screen.verbose:
                 raise UsageError("-q and -v cannot be combined; give one of them")
@@ -109,6 +111,30 @@ def boundary(screen: Screen) -> Iterator[None]:
             if explained is None:
                 raise
             _fail(screen, *explained)
+
+
+@contextmanager
+def _quiet_libraries(screen: Screen) -> Iterator[None]:
+    """Hide what libraries in C print to standard error, without the names of files, except with ``--verbose``."""
+    before = sys.stderr
+    try:
+        hidden = not screen.verbose and before.fileno() == _STDERR
+    except (AttributeError, OSError, ValueError):
+        hidden = False
+    if not hidden:
+        yield
+        return
+    before.flush()
+    own, nowhere = os.dup(_STDERR), os.open(os.devnull, os.O_WRONLY)
+    with open(own, "w", encoding=before.encoding, errors=before.errors, buffering=1) as stderr:
+        os.dup2(nowhere, _STDERR)
+        sys.stderr = stderr
+        try:
+            yield
+        finally:
+            sys.stderr = before
+            os.dup2(own, _STDERR)
+            os.close(nowhere)
 
 
 def _explain(error: BaseException) -> tuple[str, int] | None:

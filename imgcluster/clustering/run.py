@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,10 @@ from imgcluster.features.normalize import normalize_rows
 from imgcluster.features.reduce import Reduced, reduce
 from imgcluster.types import Clustering, ClusteringResult, Layer, Metric, VectorRows, Vectors
 
-__all__ = ["cluster_embeddings"]
+__all__ = ["Remember", "cluster_embeddings"]
+
+Remember = Callable[[Callable[[], Reduced]], Reduced]
+"""Returns a stored reduction, or that of the function it is called with."""
 
 _Stability = tuple[tuple[float | None, ...], ...]
 
@@ -31,6 +35,7 @@ def cluster_embeddings(
     settings: Settings,
     assign: bool,
     order: npt.NDArray[np.int64] | None = None,
+    remember: Remember | None = None,
 ) -> ClusteringResult:
     """Cluster ``float32 (n, d)`` embeddings.
 
@@ -45,6 +50,7 @@ def cluster_embeddings(
         settings: Those of the method.
         assign: Whether noise is assigned to the clusters of its neighbors.
         order: ``int64 (n,)``, the rows in the order of their content; by default that of the embeddings themselves.
+        remember: Stores the reduction, for other methods and settings.
 
     Raises:
         ClusteringError: The images cannot be clustered with these settings.
@@ -53,9 +59,14 @@ def cluster_embeddings(
     degenerate = cluster_degenerate(embeddings, settings)
     if degenerate is not None:
         return ClusteringResult(degenerate, "none", tuple((1.0,) for _ in degenerate.layers))
-    vectors = normalize_rows(reordered(embeddings, order), metric)
-    reduced = reduce(vectors, reduction, seed=settings.seed)
+
+    def compute() -> Reduced:
+        return reduce(normalize_rows(reordered(embeddings, order), metric), reduction, seed=settings.seed)
+
+    reduced = compute() if remember is None else remember(compute)
     clustering = cluster_vectors(reduced, method, settings)
+    if reduced.sample:
+        clustering = dataclasses.replace(clustering, parameters={**clustering.parameters, "sample": reduced.sample})
     # Before noise is assigned: images of no group have no stability.
     values = _stability(reduced, clustering, method, settings)
     if assign:

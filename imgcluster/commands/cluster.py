@@ -6,12 +6,13 @@ import dataclasses
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from imgcluster._version import __version__
 from imgcluster.clustering import METHODS, Settings, choose_method
 from imgcluster.clustering.changes import ClusterChange
-from imgcluster.clustering.run import cluster_embeddings
+from imgcluster.clustering.run import Remember, cluster_embeddings
 from imgcluster.clustering.settings import METHOD_OPTIONS
 from imgcluster.commands.cluster_warnings import about_changes, about_encoder, about_groups, about_statistics, quality
 from imgcluster.commands.merge import join_if_started
@@ -19,6 +20,7 @@ from imgcluster.commands.naming import suggested_names, vocabulary_of
 from imgcluster.commands.numbering import Earlier, Numbered, number_clusters, read_earlier
 from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish, summary_fields
+from imgcluster.commands.reduction import stored_reduction
 from imgcluster.commands.replace_results import read_placement, return_interrupted_move
 from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
@@ -160,7 +162,9 @@ def cluster(
         on_progress(Progress("cluster", 0))
         key = {"imgcluster": __version__, "fingerprint": embeddings.fingerprint, "options": request.fit_options}
         cached = read_clustering(workspace.layers, key)
-        fit = cached or fit_clusters(embeddings, manifest, request)
+        facts = (embeddings.fingerprint, encoder_metric(manifest), request.reduction, str(request.settings.seed))
+        remember = partial(stored_reduction, workspace.reduction, " ".join(facts), dry_run=dry_run)
+        fit = cached or fit_clusters(embeddings, manifest, request, remember=remember)
         watch.lap("cluster")
 
         on_progress(Progress("measure", 0))
@@ -183,8 +187,13 @@ def cluster(
     return ClusterSummary(**summary_fields(workspace, found, placed, watch, dry_run=dry_run), reassigned=numbered.moved)
 
 
-def fit_clusters(embeddings: Embeddings, manifest: dict[str, Any], request: ClusterRequest) -> ClusteringResult:
-    """Return the clustering that a request asks for, before clusters are numbered and decisions applied."""
+def fit_clusters(
+    embeddings: Embeddings, manifest: dict[str, Any], request: ClusterRequest, *, remember: Remember | None = None
+) -> ClusteringResult:
+    """Return the clustering that a request asks for, before clusters are numbered and decisions applied.
+
+    `remember` is that of `cluster_embeddings`.
+    """
     return cluster_embeddings(
         embeddings.vectors,
         encoder_metric(manifest),
@@ -193,6 +202,7 @@ def fit_clusters(embeddings: Embeddings, manifest: dict[str, Any], request: Clus
         settings=request.settings,
         assign=request.options.assign_noise,
         order=embeddings.content_order,
+        remember=remember,
     )
 
 

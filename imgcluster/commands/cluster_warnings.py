@@ -101,6 +101,12 @@ def about_groups(
             f"{min_cluster_size}; --assign-noise assigns each to the cluster of its neighbors, and without --method "
             "every image gets a cluster."
         )
+    sample = clustering.parameters.get("sample")
+    if sample:
+        yield (
+            f"The clusters were fitted on a random sample of {sample:,} of the {count:,} images; each other image was "
+            "placed among its nearest neighbors in the sample."
+        )
     unstable = sum(value is not None and value < _UNSTABLE for value in stability)
     better = clustering.parameters.get("shown", math.inf)
     k = clustering.parameters.get("k", 0)

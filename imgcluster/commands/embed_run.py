@@ -183,7 +183,10 @@ class EmbedRun:
         """Yield the file that stands for each picture."""
         for entry in finder.find():
             if isinstance(entry, UnreadablePath):
-                self.skipped.append((entry, entry.reason))
+                if entry.is_image:
+                    self.skipped.append((entry, entry.reason))
+                else:
+                    self.ignored += 1
             elif entry.location in self._moved:
                 self.skipped.append((entry, _TAKEN))
             elif not self._raws.add(entry):
@@ -217,6 +220,8 @@ class EmbedRun:
             if len(self._batch) == self._batch_size:
                 self._start_batch()
         elif isinstance(content, Skipped):
+            if content.detail:
+                _LOG.debug("%s: %s (%s)", file.location, content.reason, content.detail)
             if stored is not None:
                 self._index.mark_removed(stored, file.location)
             if file.location in self._companions:

@@ -100,7 +100,7 @@ def reconstruct(
     paths = [paths] if isinstance(paths, str | os.PathLike) else paths
     model = Encoder(encoder, device=device)
     decoder = Decoder(model)
-    found = list(Finder(paths=paths, exclude=exclude, recursive=recursive).find())
+    found = _find(Finder(paths=paths, exclude=exclude, recursive=recursive))
     base = common_base(sorted({item.root for item in found}))
     folder, clean = Path(output), None if denoised is None else Path(denoised)
     originals = {os.path.realpath(from_text(item.location)) for item in found}
@@ -166,6 +166,10 @@ def _batches(
                 batch = []
     if batch:
         yield batch
+
+
+def _find(finder: Finder) -> list[FoundFile | UnreadablePath]:
+    return [entry for entry in finder.find() if isinstance(entry, FoundFile) or entry.is_image]
 
 
 def _reconstruct(model: Encoder, decoder: Decoder, images: Pixels) -> Values:

@@ -80,11 +80,13 @@ class Reduced:
         vectors: ``float32 (n, dimensions)``.
         note: The method of reduction, in words; ``none`` for vectors as they were.
         graph: The graph from which the number of clusters is estimated, where the reduction builds one.
+        sample: The number of images that the reduction was fitted on, if that were not all; otherwise 0.
     """
 
     vectors: Vectors
     note: str
     graph: CountGraph | None = None
+    sample: int = 0
 
 
 def choose_reduction(reduction: str, default: str) -> str:
@@ -168,7 +170,7 @@ def _graph(vectors: Vectors | VectorRows, seed: int) -> Reduced:
         result[part] = l2_normalize((_weights(search, projected[part], len(sampled)) @ mapped).astype(np.float32))
     if len(first) < len(result):
         result = result[first[copies]]
-    return Reduced(result, f"{note} of {len(rows):,} images", graph_of_rows)
+    return Reduced(result, f"{note} of {len(rows):,} images", graph_of_rows, len(rows))
 
 
 def _of_all(vectors: Vectors | VectorRows, function: _Projection, dimensions: int) -> Vectors:

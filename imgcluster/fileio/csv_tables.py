@@ -1,14 +1,17 @@
 """Writing and reading CSV files.
 
-UTF-8, comma-separated, lines end with ``\\n``; fields with commas, quotes or line breaks are quoted (RFC 4180).
+UTF-8, comma-separated, lines end with ``\\n``; fields with commas or quotes are quoted (RFC 4180). File names can be
+chosen by strangers, so that texts are written harmless: an apostrophe precedes one that a spreadsheet would take for a
+formula, and control characters are written ``\\xNN``. `read_table` returns the texts as they were.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path
@@ -16,20 +19,56 @@ from imgcluster.fileio.atomic import atomic_path
 __all__ = [
     "field",
     "read_table",
+    "write_as_parquet",
     "write_table",
 ]
+
+
+_FORMULA: Final = re.compile(r"'*[=+\-@]")
+_NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
+# Control characters, and a backslash that looks like the start of one. Bytes of paths are written from \x80 on.
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]|\\(?=x(?:[01][0-9a-f]|7f|5c))")
+_ESCAPED: Final = re.compile(r"\\x([01][0-9a-f]|7f|5c)")
+
+_TYPES: Final = {
+    **dict.fromkeys(("cluster", "runner_up", "orientation"), "int32"),
+    **dict.fromkeys(("confidence", "distance"), "float32"),
+    "is_medoid": "bool",
+}
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Replace the CSV file at `path`; values are converted by `field`."""
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        # Before Python 3.13 the csv module does not quote a lone carriage return, and then reads it as two rows.
-        quoting_writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
         writer.writerow(columns)
-        for row in rows:
-            fields = [field(value) for value in row]
-            (quoting_writer if any("\r" in field for field in fields) else writer).writerow(fields)
+        writer.writerows([field(value) for value in row] for row in rows)
+
+
+def write_as_parquet(table: Path, path: Path) -> None:
+    """Write a CSV file of `write_table` as Parquet too, in blocks; numbers and bools have their types."""
+    import pyarrow as pa
+    import pyarrow.csv as pc
+    import pyarrow.parquet as pq
+
+    with table.open(encoding="utf-8", newline="") as file:
+        names = next(csv.reader(file))
+    types = {name: "int32" if name.startswith("layer_") else _TYPES.get(name, "string") for name in names}
+    options = pc.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=False)
+    parse = pc.ParseOptions(newlines_in_values=True)
+    with (
+        pc.open_csv(table, parse_options=parse, convert_options=options) as reader,
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(temporary, reader.schema, compression="zstd") as writer,
+    ):
+        for batch in reader:
+            columns = [
+                pa.array([text and _original(text) for text in column.to_pylist()], pa.string())
+                if pa.types.is_string(column.type)
+                else column
+                for column in batch.columns
+            ]
+            writer.write_batch(pa.record_batch(columns, schema=batch.schema))
 
 
 def read_table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
@@ -51,7 +90,7 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
             for row in reader:
                 if None in row or None in row.values():
                     raise WorkspaceError(f"{path}, line {reader.line_num}: the number of fields is not that of line 1")
-                yield row
+                yield {name: _original(text) for name, text in row.items()}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise WorkspaceError(f"{path} cannot be read: {error}") from None
 
@@ -61,9 +100,17 @@ def _split(header: str, sign: str) -> list[str]:
 
 
 def field(value: Any) -> str:
-    """Return a value as the text of a field: "" for None, ``true`` and ``false`` for bools."""
+    """Return a value as the text of a field: "" for None, ``true`` and ``false`` for bools; other texts harmless."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    text = _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", str(value))
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def _original(text: str) -> str:
+    """Return the text that `field` wrote as `text`."""
+    if text.startswith("'") and _FORMULA.match(text):
+        text = text[1:]
+    return _ESCAPED.sub(lambda found: chr(int(found.group(1), 16)), text) if "\\x" in text else text

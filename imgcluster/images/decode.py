@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import io
 import logging
-import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import AvifImagePlugin, Image, ImageCms, UnidentifiedImageError, features
+from PIL import AvifImagePlugin, Image, ImageCms, features
 
 from imgcluster.errors import one_line
 from imgcluster.images.exif import ORIENTATION, Header, exif_of
@@ -28,8 +27,10 @@ from imgcluster.images.jxl import is_jxl, jxl_size
 from imgcluster.images.limits import decoding_bytes, slow_to_read
 from imgcluster.images.optional_decoders import OPTIONAL_DECODERS, can_decode, missing_decoder
 from imgcluster.images.pixel_limit import refuse_too_large
+from imgcluster.images.png_texts import without_large_texts
 from imgcluster.images.quality import contrast, sharpness
 from imgcluster.images.raw import read_raw, read_raw_header
+from imgcluster.images.reasons import DATA, HEADER, NeedsMemory, UnreadableImage, reason_of
 from imgcluster.images.resize import prepare
 from imgcluster.images.thumbnail import THUMBNAIL_SIDE, make_thumbnail, square
 from imgcluster.optional import import_optional
@@ -72,18 +73,6 @@ _STRIP_PIXELS: Final = 1 << 18
 
 # Brightness, color and contrast are sampled on this grid.
 _GRID: Final = (32, 32)
-
-
-class UnreadableImage(Exception):  # noqa: N818 - a result about a file more than an error of the program
-    """An image file that cannot be decoded; the message is the reason."""
-
-
-class NeedsMemory(UnreadableImage):
-    """An image that was not decoded, because that takes `memory` bytes, which is more than allowed."""
-
-    def __init__(self, memory: int) -> None:
-        super().__init__(f"decoding it needs {memory / 1e6:,.0f} MB of memory")
-        self.memory = memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +151,12 @@ def decode(
             picture, header = read_raw(data, max(spec.width, spec.height, spec.resize_edge), allow)
             decoded = _decoded(picture, spec, memory, len(data), thumbnail=thumbnail)
             return replace(decoded, width=header.width, height=header.height, exif=header.exif)
-        with _open(data, allow) as image:
+        data, profile = without_large_texts(data)
+        with _explained(kind, HEADER):
+            image = _open(data, allow)
+        with image:
+            if profile:
+                image.info["icc_profile"] = profile
             return _decoded(image, spec, memory, len(data), thumbnail=thumbnail)
 
 
@@ -236,8 +230,8 @@ def _formats() -> tuple[str, ...]:
 
 
 @contextmanager
-def _explained(kind: str | None) -> Iterator[None]:
-    """Turn whatever a decoder raises into `UnreadableImage` with the reason."""
+def _explained(kind: str | None, stage: str = DATA) -> Iterator[None]:
+    """Turn whatever a decoder raises into `UnreadableImage` with the reason; `stage` is as for `reason_of`."""
     if (missing := missing_decoder(kind)) is not None:
         raise UnreadableImage(missing.problem)
     if kind == "AVIF" and not features.check("avif"):
@@ -246,15 +240,9 @@ def _explained(kind: str | None) -> Iterator[None]:
         yield
     except UnreadableImage:
         raise
-    except UnidentifiedImageError:
-        raise UnreadableImage("damaged: the header cannot be read") from None
-    except Image.DecompressionBombError as error:
-        raise UnreadableImage(f"too large to decode safely: {_bomb(error)}") from None
-    except MemoryError:
-        raise UnreadableImage("too large for this machine's memory") from None
     # On damaged or hostile bytes decoders raise anything (struct.error, KeyError, SyntaxError, …).
     except Exception as error:
-        raise UnreadableImage(f"damaged or truncated: {one_line(error)}") from None
+        raise UnreadableImage(reason_of(error, stage), one_line(error)) from None
 
 
 def use_one_thread() -> None:
@@ -421,11 +409,3 @@ def _srgb_transform(profile: bytes, mode: str) -> Any | None:
 @functools.cache
 def _srgb_profile() -> Any:
     return ImageCms.createProfile("sRGB")
-
-
-def _bomb(error: BaseException) -> str:
-    """Return Pillow's message about a too large image with the sizes in megapixels."""
-    numbers = [int(number) for number in re.findall(r"\d{7,}", str(error))]
-    if len(numbers) != 2:
-        return one_line(error)
-    return f"{numbers[0] / 1e6:,.0f} megapixels, the limit is {numbers[1] / 1e6:,.0f}"

@@ -58,13 +58,14 @@ class FoundFile:
 class UnreadablePath:
     """A requested folder or file that cannot be read, and the `reason`.
 
-    With `is_folder`, images inside it were not searched for.
+    With `is_folder`, images inside it were not searched for. Without `is_image` it does not have the name of an image.
     """
 
     root: str
     path: str
     reason: str
     is_folder: bool = False
+    is_image: bool = True
 
     @property
     def location(self) -> str:
@@ -250,6 +251,8 @@ class _Search:
                         continue
                     facts = entry.stat()
                     yield FoundFile(root, to_text(relative), facts.st_size, facts.st_mtime_ns)
+                elif self._takes(root, relative):
+                    yield _special(root, relative, entry.stat().st_mode)
             except OSError as error:
                 if self._takes(root, relative):
                     yield UnreadablePath(root, to_text(relative), _reason(error))
@@ -293,7 +296,7 @@ class _Search:
             if stat.S_ISDIR(facts.st_mode):
                 return UnreadablePath(root, to_text(path), "a folder, where a file was expected")
             if not stat.S_ISREG(facts.st_mode):
-                return None
+                return _special(root, path, facts.st_mode)
             real = os.path.realpath(native)
             folder, name = os.path.split(real)
             walked = self.folders.get(_identity(folder))
@@ -313,6 +316,12 @@ class _Search:
         except OSError:
             is_folder = False
         return self.finder.includes(entry.name, path, is_folder=is_folder)
+
+
+def _special(root: str, path: str, mode: int) -> UnreadablePath:
+    """Return a path that is neither a file nor a folder; nothing is read from it, because that might never end."""
+    kind = "a named pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+    return UnreadablePath(root, to_text(path), f"{kind}, not a file", is_image=has_image_extension(path))
 
 
 def _root_of_file(native: str, current: str) -> str:

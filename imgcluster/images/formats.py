@@ -121,6 +121,8 @@ def sniff(head: bytes, extension: str) -> FileKind:
         return FileKind(RAW)
     if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BMP_HEADER_SIZES:
         return FileKind("BMP")
+    if extension == ".dib" and int.from_bytes(head[:4], "little") in _BMP_HEADER_SIZES:
+        return FileKind("DIB")
     for magic, name in _WEAK:
         if extension in _IMAGE_EXTENSIONS and head.startswith(magic):
             return FileKind(name)

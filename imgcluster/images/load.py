@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from imgcluster.errors import UsageError
@@ -56,10 +56,17 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An image file that cannot be read, the reason, and the decoder whose installation would help."""
+    """An image file that cannot be read.
+
+    Attributes:
+        reason: Why.
+        missing: The decoder whose installation would help.
+        detail: What the decoder says.
+    """
 
     reason: str
     missing: OptionalDecoder | None = None
+    detail: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +122,15 @@ def read_image(
     except NeedsMemory as need:
         return Large(need.memory)
     except UnreadableImage as reason:
-        return Skipped(str(reason))
+        return Skipped(str(reason), detail=reason.detail)
 
 
 def in_order(
-    function: Callable[[_Item], _Result], items: Iterable[_Item], workers: int
+    function: Callable[[_Item], _Result], items: Iterable[_Item], workers: int, *, wait: bool = True
 ) -> Iterator[tuple[_Item, _Result]]:
     """Yield (item, function(item)) in the order of `items`, computed by `workers` threads a few items ahead.
+
+    After an interruption no thread is left, unless `wait` is False: then calls in progress end later.
 
     Raises:
         UsageError: `workers` is less than 1.
@@ -129,7 +138,6 @@ def in_order(
     if workers < 1:
         raise UsageError(f"{workers} workers are not possible; at least 1 is needed")
     pending: deque[tuple[_Item, Future[_Result]]] = deque()
-    # Not in a `with` block, which would wait for the threads after an interruption.
     pool = ThreadPoolExecutor(workers, thread_name_prefix="imgcluster")
     try:
         for item in items:
@@ -141,7 +149,7 @@ def in_order(
             first, future = pending.popleft()
             yield first, future.result()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=wait, cancel_futures=True)
 
 
 def default_workers() -> int:

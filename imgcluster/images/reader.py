@@ -58,7 +58,7 @@ def from_plain(value: Any, pixels: Pixels) -> Content | Large:
     if value is _NO_IMAGE:
         return NotAnImage()
     if isinstance(value, dict):
-        return Skipped(value["reason"], OPTIONAL_DECODERS.get(value["decoder"]))
+        return Skipped(value["reason"], OPTIONAL_DECODERS.get(value["decoder"]), value["detail"])
     if isinstance(value, int):
         return Large(value)
     digest, facts, exif, thumbnail = value
@@ -79,7 +79,7 @@ def _to_plain(content: Content | Large, pixels: Pixels) -> Any:
         return content.digest.hex(), _facts_of(content.image), plain, base64.b64encode(content.image.thumbnail).decode()
     if isinstance(content, Skipped):
         decoder = next((kind for kind, one in OPTIONAL_DECODERS.items() if one is content.missing), "")
-        return {"reason": content.reason, "decoder": decoder}
+        return {"reason": content.reason, "decoder": decoder, "detail": content.detail}
     if isinstance(content, Large):
         return content.memory
     return _UNCHANGED if isinstance(content, Unchanged) else _NO_IMAGE

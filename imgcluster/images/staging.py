@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Final
 
+from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.path_text import to_text
 from imgcluster.images.find import FoundFile, Remote
 from imgcluster.images.load import Content, Skipped, in_order
@@ -30,7 +32,10 @@ class Stage:
     def __init__(self, remote: Remote | None, seconds: float) -> None:
         self._remote = remote
         self._seconds = seconds
-        self._folder = tempfile.TemporaryDirectory(prefix="imgcluster-", ignore_cleanup_errors=True)
+        self._exit = contextlib.ExitStack()
+        if remote is not None:
+            folder = tempfile.TemporaryDirectory(prefix="imgcluster-", ignore_cleanup_errors=True)
+            self._folder = Path(self._exit.enter_context(folder))
         self._closed = False
         self._failed: dict[str, str] = {}
 
@@ -40,21 +45,23 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         # Downloads in progress end later, and must not write then.
         self._closed = True
-        self._folder.cleanup()
+        self._exit.close()
 
     def requests(self, requests: Iterator[Request]) -> Generator[Request, None, None]:
         """Yield the requests in their order, with the file's copy where it is remote."""
         if self._remote is None:
             yield from requests
             return
-        for (_, request), copy in in_order(self._download, enumerate(requests), _DOWNLOADS):
+        for (_, request), copy in in_order(self._download, enumerate(requests), _DOWNLOADS, wait=False):
             yield request if copy is None else _at(request, copy)
 
     def result(self, file: FoundFile, content: Content) -> Content:
         """Return what was read of a file, or why it was not downloaded, and remove its copy."""
-        if url_of(file.location) is None:
+        if self._remote is None or url_of(file.location) is None:
             return content
-        file.file.unlink(missing_ok=True)
+        # Only copies in the temporary folder.
+        if file.file.parent == self._folder:
+            remove(file.file)
         reason = self._failed.pop(file.location, None)
         return content if reason is None else Skipped(reason)
 
@@ -62,7 +69,7 @@ class Stage:
         number, request = item
         if self._remote is None or url_of(request.file.location) is None:
             return None
-        copy = Path(self._folder.name) / str(number)
+        copy = self._folder / str(number)
         try:
             content = self._remote.read(request.file, self._seconds)
             if not self._closed:

@@ -15,9 +15,11 @@ from imgcluster.types import Candidate, Clustering, ClusteringResult, Layer
 
 __all__ = [
     "CachedProjection",
+    "read_arrays",
     "read_clustering",
     "read_neighbors",
     "read_projection",
+    "write_arrays",
     "write_clustering",
     "write_neighbors",
     "write_projection",
@@ -153,3 +155,19 @@ def write_neighbors(path: Path, key: str, neighbors: npt.NDArray[np.int32]) -> N
     columns = {f"neighbor_{number}": pa.array(column) for number, column in enumerate(neighbors.T)}
     with atomic_path(path) as temporary:
         pq.write_table(pa.table(columns).replace_schema_metadata({_NEIGHBORS_KEY: key.encode()}), temporary)
+
+
+def read_arrays(path: Path, key: str) -> dict[str, npt.NDArray[Any]] | None:
+    """Return cached arrays by name; None if there are none for `key`."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files} if str(stored["key"]) == key else None
+    # NumPy raises arbitrary exceptions for damaged files; the arrays are then computed again.
+    except Exception:
+        return None
+
+
+def write_arrays(path: Path, key: str, arrays: dict[str, npt.NDArray[Any]]) -> None:
+    """Replace the cached arrays; `key` identifies what they were computed from, and how."""
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, key=np.array(key), **arrays)  # type: ignore[arg-type]

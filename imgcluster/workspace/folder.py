@@ -46,6 +46,7 @@ _OWN_NAMES: Final = (
     *("metrics.json", "confusion.csv", "confusion.png", "layers.parquet", "candidates.csv", "candidates.png"),
     *("report.html", "layout.parquet", "figures", "names.csv", "applied", "clusters", "outdated", "placed.jsonl"),
     *("duplicates.csv", "bursts.csv", "signatures.parquet", "outliers.csv", "neighbors.parquet"),
+    *("reduction.npz", "assignments.parquet"),
     *("duplicates", "set_aside.jsonl", "unfinished.txt", "undoing.json"),
     *("changes.csv", "decisions.json", "known_clusters.parquet", "shards", "joined_shards", "removed.csv"),
 )
@@ -137,6 +138,16 @@ class Workspace:
     def assignments(self) -> Path:
         """Table with one row per embedded image."""
         return self.path / "assignments.csv"
+
+    @property
+    def assignments_parquet(self) -> Path:
+        """The same table as Parquet, for more than a million images."""
+        return self.path / "assignments.parquet"
+
+    @property
+    def reduction(self) -> Path:
+        """Cached reduced vectors and neighbor graph; they depend on the embeddings, the metric and the seed only."""
+        return self.path / "reduction.npz"
 
     @property
     def clusters_table(self) -> Path:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from imgcluster.errors import WorkspaceError
-from imgcluster.fileio.csv_tables import field, read_table, write_table
+from imgcluster.fileio.atomic import remove
+from imgcluster.fileio.csv_tables import field, read_table, write_as_parquet, write_table
 from imgcluster.fileio.path_text import common_base, relative_path
 from imgcluster.types import Clustering, Measures
 from imgcluster.workspace.folder import Workspace
@@ -19,6 +20,8 @@ from imgcluster.workspace.shards import Embeddings
 from imgcluster.workspace.table_columns import ASSIGNMENTS, CLUSTERS, PHOTOGRAPH, ClusterRow
 
 __all__ = ["ClusteringTables", "rounded"]
+
+_ALSO_PARQUET_FROM: Final = 1_000_000
 
 
 class ClusteringTables:
@@ -88,6 +91,10 @@ class ClusteringTables:
         columns = (*ASSIGNMENTS, *layers, *PHOTOGRAPH, *(("decision",) if self._decisions else ()))
         columns += ("companion",) if self._has_companions else ()
         write_table(self._workspace.assignments, columns, self._assignment_rows())
+        if len(self.paths) > _ALSO_PARQUET_FROM:
+            write_as_parquet(self._workspace.assignments, self._workspace.assignments_parquet)
+        else:
+            remove(self._workspace.assignments_parquet)
         write_table(self._workspace.clusters_table, CLUSTERS, self._cluster_rows())
 
     def results(self, metrics: dict[str, Any]) -> Results:

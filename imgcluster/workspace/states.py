@@ -266,6 +266,7 @@ def _changed_by_steps(workspace: Workspace) -> Sequence[Path]:
     return (
         workspace.metrics,
         workspace.assignments,
+        workspace.assignments_parquet,
         workspace.clusters_table,
         workspace.changes_table,
         workspace.names,

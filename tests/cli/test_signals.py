@@ -94,3 +94,20 @@ def test_a_process_ends_with_one_line(work: str) -> None:
     )
     assert process.returncode == INTERRUPTED
     assert process.stderr.splitlines() == [f"imgcluster: {MESSAGE}"]
+
+
+def test_what_libraries_print_is_hidden_and_python_is_heard() -> None:
+    program = (
+        "import os, sys\n"
+        "from imgcluster.cli.screen import Screen, boundary\n"
+        "for verbose in (False, True):\n"
+        "    with boundary(Screen(False, False, verbose)):\n"
+        "        os.write(2, f'library {verbose}\\n'.encode())\n"
+        "        sys.stderr.write(f'python {verbose}\\n')\n"
+        "os.write(2, b'after\\n')\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    process = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=30, check=True
+    )
+    assert process.stderr.splitlines() == ["python False", "library True", "python True", "after"]

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from imgcluster.errors import WorkspaceError
-from imgcluster.fileio.csv_tables import read_table, write_table
+from imgcluster.fileio.csv_tables import field, read_table, write_table
 from imgcluster.workspace.table_columns import ASSIGNMENTS, CLUSTERS, SKIPPED
 
 # Any character of a path as text: all but NUL and lone surrogates.
@@ -28,9 +28,9 @@ def test_any_text_is_read_back(rows: list[tuple[str, str]]) -> None:
         path = Path(folder) / "skipped.csv"
         write_table(path, SKIPPED, rows)
         assert [(row["path"], row["reason"]) for row in read_table(path, SKIPPED)] == rows
-        # Another reader of RFC 4180 agrees.
+        # Another reader of RFC 4180 agrees on the harmless texts.
         with path.open(encoding="utf-8", newline="") as file:
-            assert list(csv.reader(file)) == [list(SKIPPED), *map(list, rows)]
+            assert list(csv.reader(file)) == [list(SKIPPED), *([field(text) for text in row] for row in rows)]
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
@@ -122,3 +122,36 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
         list(read_table(tmp_path / "nowhere.csv", SKIPPED))
     with pytest.raises(WorkspaceError, match=tmp_path.name):
         list(read_table(tmp_path, SKIPPED))
+
+
+@settings(deadline=None)
+@given(st.lists(texts | st.text("'=+-@\\x01b5cf\x1b\0\n", max_size=9), min_size=1, max_size=4))
+def test_any_text_is_harmless_and_reads_back(texts: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.csv"
+        write_table(path, ["text", "number"], [(text, -1.5) for text in texts])
+        assert [row["text"] for row in read_table(path, ["text"])] == texts
+        content = path.read_text(encoding="utf-8")
+        assert content.count("\n") == len(texts) + 1
+        assert not [sign for sign in content if sign != "\n" and ord(sign) < 32]
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        ("@sum", "'@sum"),
+        ("-rf.jpg", "'-rf.jpg"),
+        ("-1", "-1"),
+        ("+0.5", "+0.5"),
+        ("'=1", "''=1"),
+        ("it's", "it's"),
+        ("'a", "'a"),
+        ("a\x1b[31m\nb", "a\\x1b[31m\\x0ab"),
+        ("a\\xff", "a\\xff"),
+        ("a\\x1b", "a\\x5cx1b"),
+        ("a\\x5cxff", "a\\x5cx5cxff"),
+    ],
+)
+def test_what_is_written(text: str, written: str) -> None:
+    assert field(text) == written

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -302,7 +303,22 @@ class TestLeftOut:
             "linked": Finder(paths=[tmp_path / "photos"]),
         }[how]
 
-        assert found(finder) == []
+        entries = list(finder.find())
+        assert {entry.location.rpartition("/")[2] for entry in entries} <= {"pipe.jpg", "link.jpg"}
+        assert {entry.reason for entry in entries if isinstance(entry, UnreadablePath)} == {"a named pipe, not a file"}
+
+    @posix_only
+    def test_pipes_and_sockets_are_told_from_images_by_their_names(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "null.png").symlink_to(os.devnull)
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(os.path.relpath(tmp_path / "socket.jpg"))
+        entries = [entry for entry in Finder(paths=[tmp_path]).find() if isinstance(entry, UnreadablePath)]
+        assert {(entry.path, entry.reason, entry.is_image) for entry in entries} == {
+            ("pipe", "a named pipe, not a file", False),
+            ("socket.jpg", "a socket, not a file", True),
+            ("null.png", "a device, not a file", True),
+        }
 
 
 class TestOnce:

@@ -197,7 +197,7 @@ def test_readers_end_with_a_killed_parent(folder: Path) -> None:
     program = (
         "import sys\nfrom imgcluster.images.find import *\nfrom imgcluster.images.readers import *\n"
         "from imgcluster.types import InputSpec\n"
-        "files = [f for f in Finder(paths=[sys.argv[1]]).find()]\n"
+        "files = [f for f in Finder(paths=[sys.argv[1]]).find() if isinstance(f, FoundFile)]\n"
         "files.insert(5, FoundFile(sys.argv[1], '005-stuck.png', 9, 0))\n"
         "for some in read_files(map(Request, files), InputSpec(width=4, height=4, channels=3), "
         "ReaderSettings(workers=1, memory=1 << 30, seconds=60)): pass\n"

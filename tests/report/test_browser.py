@@ -304,7 +304,7 @@ class TestMap:
         for x, square in ((-0.1, False), (0.1, True)):
             left, top = _screen_position(pixels, x, 0.1, zoom=1.6**3)
             assert np.abs(pixels[top, left].astype(int) - (0x44, 0x77, 0xAA)).max() < 60
-            assert (pixels[top + 10, left + 10].min() < 200) == square
+            assert (pixels[top + 10, left + 10].min() < 230) == square
 
     def test_a_sharp_screen_gets_more_pixels(self, show_example: Callable[..., Any]) -> None:
         tab = show_example([0, 1], {"device_scale_factor": 2}).tab

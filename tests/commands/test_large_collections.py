@@ -1,0 +1,87 @@
+"""`cluster` on collections whose vectors stay in files, and again with other options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import imgcluster
+from imgcluster.features import reduce
+from imgcluster.workspace import result_tables, shards
+from vectors import loose_groups
+
+
+@pytest.fixture
+def vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    points, _ = loose_groups(4, 60, dimensions=24, spread=0.7, seed=1)
+    points[7] = points[100]
+    np.save("v.npy", points)
+    Path("p.txt").write_text("\n".join(f"{number:04d}.jpg" for number in range(len(points))), encoding="utf-8")
+    return tmp_path
+
+
+def cluster(workspace: str, metric: str = "cosine", **options: object) -> imgcluster.ClusterSummary:
+    if not Path(workspace).exists():
+        imgcluster.import_vectors("v.npy", "p.txt", workspace=workspace, metric=metric)
+    return imgcluster.cluster(workspace=workspace, place="none", **options)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_vectors_in_files_give_the_same_clusters(vectors: Path, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster("memory", metric, k=4)
+    monkeypatch.setattr(shards, "_STREAMED_FROM", 0)
+    cluster("files", metric, k=4)
+    assert Path("files/assignments.csv").read_bytes() == Path("memory/assignments.csv").read_bytes()
+    assert Path("files/clusters.csv").read_bytes() == Path("memory/clusters.csv").read_bytes()
+    cluster("files", metric, method="hdbscan", reduce="pca")
+    cluster("memory", metric, method="hdbscan", reduce="pca")
+    assert Path("files/assignments.csv").read_bytes() == Path("memory/assignments.csv").read_bytes()
+
+
+def test_other_options_reuse_the_graph(vectors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster("first", k=4)
+    stored = Path("first/reduction.npz")
+    written = stored.stat().st_mtime_ns
+    cluster("first", k=3)
+    cluster("first", method="hdbscan")
+    assert stored.stat().st_mtime_ns == written
+    cluster("second", method="hdbscan")
+    read = [pq.read_table(f"{name}/layers.parquet") for name in ("first", "second")]
+    assert read[0].equals(read[1])
+    cluster("first", k=3, seed=1)
+    assert stored.stat().st_mtime_ns != written
+
+
+def test_a_damaged_graph_is_computed_again(vectors: Path) -> None:
+    cluster("first", k=4)
+    before = Path("first/assignments.csv").read_bytes()
+    cluster("first", k=3)
+    Path("first/reduction.npz").write_bytes(b"PK damaged")
+    cluster("first", k=4)
+    assert Path("first/assignments.csv").read_bytes() == before
+
+
+def test_of_many_images_a_sample_is_fitted_and_said_so(vectors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reduce, "_GRAPH_SAMPLE", 100)
+    summary = cluster("sampled", k=4)
+    assert summary.parameters["sample"] == 100
+    assert any("100 of the 240 images" in warning for warning in summary.warnings)
+    assert sorted(row.size for row in summary.clusters) == pytest.approx([60] * 4, abs=6)
+
+
+def test_many_assignments_are_also_parquet(vectors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(result_tables, "_ALSO_PARQUET_FROM", 100)
+    cluster("many", k=4)
+    table = pq.read_table("many/assignments.parquet")
+    rows = Path("many/assignments.csv").read_text(encoding="utf-8").splitlines()
+    assert table.column_names == rows[0].split(",")
+    assert table.column("path").to_pylist() == [row.split(",")[0] for row in rows[1:]]
+    assert table.column("cluster").to_pylist() == [int(row.split(",")[1]) for row in rows[1:]]
+    assert sum(table.column("is_medoid").to_pylist()) == 4
+    monkeypatch.setattr(result_tables, "_ALSO_PARQUET_FROM", 1000)
+    cluster("many", k=3)
+    assert not Path("many/assignments.parquet").exists()
