@@ -200,7 +200,8 @@ def load(folder: Path, identity: str, *, streamed: bool = False) -> Embeddings:
     for position, (_, (number, row, *_)) in enumerate(newest):
         targets[number][row] = position
 
-    dimensions = read_vectors(shards[0]).shape[1] if shards else 0
+    first = read_vectors(shards[0]) if shards else np.empty((0, 0), dtype=np.float32)
+    dimensions = first.shape[1]
     stays = streamed and 4 * dimensions * len(newest) > _STREAMED_FROM
     vectors = np.empty((0 if stays else len(newest), dimensions), dtype=np.float32)
     sizes = np.zeros((len(newest), 2), dtype=np.int32)
@@ -214,7 +215,7 @@ def load(folder: Path, identity: str, *, streamed: bool = False) -> Embeddings:
         table = read_columns(shard, ["width", "height", *measured, *further])
         used = target >= 0
         if not stays:
-            vectors[target[used]] = read_vectors(shard)[used]
+            vectors[target[used]] = (first if shard == shards[0] else read_vectors(shard))[used]
         sizes[target[used], 0] = table.column("width").to_numpy()[used]
         sizes[target[used], 1] = table.column("height").to_numpy()[used]
         for name in measured:

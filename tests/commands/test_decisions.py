@@ -41,12 +41,12 @@ def decide(workspace: Path, **values: Any) -> imgcluster.ApplySummary:
 
 
 def snapshot(workspace: Path) -> dict[str, bytes]:
-    """Return all files of a workspace but its lock, its saved states and last copies that were put aside."""
+    """Return all files of a workspace but its lock, saved states, last copies and the reduction, which has a key."""
     files = [path for path in workspace.rglob("*") if path.is_file() and path.name != ".lock"]
     return {
         name: path.read_bytes()
         for path in files
-        if not (name := path.relative_to(workspace).as_posix()).startswith(("applied/", "outdated/"))
+        if not (name := path.relative_to(workspace).as_posix()).startswith(("applied/", "outdated/", "reduction.npz"))
     }
 
 
