@@ -264,7 +264,9 @@ class Collection(RuleBasedStateMachine):
         found: dict[str, Any] = {}
         for path in self.out.rglob("*"):
             name = path.relative_to(self.out).as_posix()
-            if not path.is_dir() and not name.startswith((".lock", "applied/", "outdated/", "clusters/", "reduction.npz")):
+            if not path.is_dir() and not name.startswith(
+                (".lock", "applied/", "outdated/", "clusters/", "reduction.npz")
+            ):
                 found[name] = path.read_bytes()
         found["clusters"] = {
             path.relative_to(self.out).as_posix(): os.readlink(path) if path.is_symlink() else digest(path)
