@@ -15,6 +15,7 @@ HEADER: Final = "damaged: the header cannot be read"
 DATA: Final = "damaged: the image data is not valid"
 _ENDS_EARLY: Final = "damaged: the file ends early"
 _UNSUPPORTED: Final = "not supported: a rare variant of the format"
+_NOT_RAW: Final = "damaged, or from a camera that is not supported"
 _NO_MEMORY: Final = "too large for this machine's memory"
 _TOO_LARGE: Final = "too large to decode safely"
 
@@ -24,6 +25,8 @@ _WORDS: Final = (
         _ENDS_EARLY,
         ("truncated", "end of file", "end-of-file", "unexpected eof", "ends early", "is missing", "only got"),
     ),
+    # LibRaw's words for both.
+    (_NOT_RAW, ("not raw file",)),
     (_UNSUPPORTED, ("unsupported", "not supported", "not implemented", "unknown compression")),
 )
 
