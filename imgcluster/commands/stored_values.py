@@ -142,9 +142,8 @@ def read_stored(workspace: Workspace, manifest: dict[str, Any]) -> Stored:
         values["skipped"] = reader.read("counts", workspace.skipped, _rows, workspace.skipped)
     metrics = reader.read("tables", workspace.metrics, workspace.read_metrics, repair="metrics") or {}
     if metrics:
-        values["results"] = reader.read(
-            "tables", workspace.assignments, read_tables, workspace, metrics, repair="clustering"
-        )
+        # Several tables; the message names the one.
+        values["results"] = reader.read("tables", workspace.path, read_tables, workspace, metrics, repair="clustering")
     if not any(finding.check == "shards" for finding in reader.found):
         # Journals are checked against the embedded images.
         files = None if embeddings is None else embeddings.files
