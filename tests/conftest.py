@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,15 @@ from samples import paint
 from tiny_models import mean_colour
 
 DATA = Path(os.environ.get("IMGCLUSTER_TEST_DATA") or Path(__file__).parents[1] / "../shared/data").resolve()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_ignored_signals() -> None:
+    """Let signals interrupt, which shells and `nohup` make background jobs ignore."""
+    for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)
