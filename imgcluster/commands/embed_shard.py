@@ -15,13 +15,13 @@ from imgcluster.commands.embed_update import (
     all_skipped,
     base_of,
     embedded_record,
-    notes_of,
     readable_scope,
+    summarize,
     write_skipped,
 )
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.fileio.csv_tables import write_table
-from imgcluster.fileio.path_text import relative_path, to_text
+from imgcluster.fileio.path_text import relative_path
 from imgcluster.fileio.schema import check
 from imgcluster.workspace.index import Index
 from imgcluster.workspace.shapes import SHARD
@@ -109,26 +109,15 @@ class ShardUpdate:
         write_table(removed_table(self._workspace), REMOVED, ((path,) for path in removed))
         watch.lap("store")
         current = contents(self._workspace.embeddings, self._request.model.identity)
-        embedded, embedded_now = run.new + run.changed + run.unchanged, run.new + run.changed
-        summary = EmbedSummary(
-            workspace=to_text(self._request.workspace.path),
-            encoder=self._request.model.info.name,
-            device=self._request.model.device,
-            found=embedded + len(run.skipped),
-            embedded=embedded,
+        summary = summarize(
+            self._request,
+            run,
+            watch,
+            embedded=run.new + run.changed + run.unchanged,
             skipped=len(run.skipped),
-            new=run.new - renamed,
-            changed=run.changed,
-            unchanged=run.unchanged,
             vanished=len(dropped) - renamed,
             renamed=renamed,
-            ignored=run.ignored,
-            paired=run.paired,
-            roots=tuple(sorted(roots | set(current.roots))),
-            seconds=watch.seconds,
-            images_per_second=round(embedded_now / watch.seconds, 1) if embedded_now else 0.0,
-            passed_over=self._request.model.rejected_devices,
-            notes=notes_of(self._request.model, run),
+            roots=roots | set(current.roots),
             shard=str(self._part),
         )
         record = self._record() | embedded_record(summary, self._request.record | {"seconds": watch.stages})

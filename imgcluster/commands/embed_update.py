@@ -13,7 +13,6 @@ from imgcluster.commands.embed_run import EmbedRun
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.encoders import Encoder
 from imgcluster.errors import NoImagesError
-from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import read_table, write_table
 from imgcluster.fileio.path_text import absolute_path, common_base, join, relative_path, to_text
 from imgcluster.images.decode import quiet_decoders
@@ -80,7 +79,7 @@ class EmbedSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedRequest:
-    """What `embed` is asked to do.
+    """What `embed` is to do.
 
     Attributes:
         workspace: The workspace.
@@ -213,9 +212,7 @@ class WorkspaceUpdate:
         self._workspace.write_manifest(self._before | record)
         if self._fresh:
             remove_shards(all_shards(self._workspace.embeddings), archive_of(self._workspace))
-            # Caches are valid for the exact vectors only, which can differ between devices.
-            remove(self._workspace.layers)
-            remove(self._workspace.layout)
+            self._workspace.remove_caches()
         self._begun = True
 
     def finish(self, run: EmbedRun, watch: Stopwatch) -> EmbedSummary:
@@ -229,7 +226,7 @@ class WorkspaceUpdate:
         scope = readable_scope(self.finder, run)
         dropped = self.index.drop_unseen(scope)
         renamed = (Counter(dropped) & Counter(run.reused)).total()
-        new, vanished = run.new - renamed, len(dropped) - renamed
+        vanished = len(dropped) - renamed
         if self.index.has_outdated_rows:
             self.begin()
         # New rows must be on disk before those they replace are removed.
@@ -239,30 +236,17 @@ class WorkspaceUpdate:
         folder, identity = self._workspace.embeddings, self._model.identity
         current = contents(folder, identity)
         skipped, skipped_roots = all_skipped(run, scope, self._workspace, self._before)
-        roots = sorted(skipped_roots | set(current.roots))
         write_skipped(self._workspace, skipped, self.base)
         watch.lap("store")
-        seconds = watch.seconds
-        embedded_now = run.new + run.changed
-        summary = EmbedSummary(
-            workspace=to_text(self._workspace.path),
-            encoder=self._model.info.name,
-            device=self._model.device,
-            found=current.images + len(skipped),
+        summary = summarize(
+            self._request,
+            run,
+            watch,
             embedded=current.images,
             skipped=len(skipped),
-            new=new,
-            changed=run.changed,
-            unchanged=run.unchanged,
             vanished=vanished,
             renamed=renamed,
-            ignored=run.ignored,
-            paired=run.paired,
-            roots=tuple(roots),
-            seconds=seconds,
-            images_per_second=round(embedded_now / seconds, 1) if embedded_now else 0.0,
-            passed_over=self._model.rejected_devices,
-            notes=notes_of(self._model, run),
+            roots=skipped_roots | set(current.roots),
         )
         record = {
             **versions(),
@@ -275,8 +259,47 @@ class WorkspaceUpdate:
         self._workspace.write_manifest(manifest | record)
         if self._begun:
             renames = f", {renamed} renamed" if renamed else ""
-            begin_state(self._workspace, "embed", f"{new} new, {run.changed} changed, {vanished} removed{renames}")
+            begin_state(
+                self._workspace, "embed", f"{summary.new} new, {run.changed} changed, {vanished} removed{renames}"
+            )
         return summary
+
+
+def summarize(
+    request: EmbedRequest,
+    run: EmbedRun,
+    watch: Stopwatch,
+    *,
+    embedded: int,
+    skipped: int,
+    vanished: int,
+    renamed: int,
+    roots: set[str],
+    shard: str = "",
+) -> EmbedSummary:
+    """Return the summary of a finished `embed`; its fields are those of `EmbedSummary`."""
+    seconds, computed = watch.seconds, run.new + run.changed
+    return EmbedSummary(
+        workspace=to_text(request.workspace.path),
+        encoder=request.model.info.name,
+        device=request.model.device,
+        found=embedded + skipped,
+        embedded=embedded,
+        skipped=skipped,
+        new=run.new - renamed,
+        changed=run.changed,
+        unchanged=run.unchanged,
+        vanished=vanished,
+        renamed=renamed,
+        ignored=run.ignored,
+        paired=run.paired,
+        roots=tuple(sorted(roots)),
+        seconds=seconds,
+        images_per_second=round(computed / seconds, 1) if computed else 0.0,
+        passed_over=request.model.rejected_devices,
+        notes=_notes(request.model, run),
+        shard=shard,
+    )
 
 
 def base_of(request: EmbedRequest, before: dict[str, Any]) -> str:
@@ -325,7 +348,7 @@ def embedded_record(summary: EmbedSummary, options: dict[str, Any]) -> dict[str,
     }
 
 
-def notes_of(model: Encoder, run: EmbedRun) -> tuple[str, ...]:
+def _notes(model: Encoder, run: EmbedRun) -> tuple[str, ...]:
     """Return the sentences about the encoder, and about decoders that are missing."""
     return (*model.notes, *(_decoder_note(*item) for item in run.missing.items()))
 

@@ -13,7 +13,6 @@ from imgcluster.commands.replace_results import moved_files, read_placement, ret
 from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.errors import NoImagesError, WorkspaceError
-from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.fileio.path_text import absolute_path, common_base, to_text
 from imgcluster.fileio.schema import check
@@ -116,9 +115,7 @@ class _Join:
         record["joining"] = self._first.get("request", {}).get("before", "")
         self._workspace.write_manifest(self._before | record)
         if self._fresh:
-            # Caches are valid for the exact vectors only, which can differ between devices.
-            remove(self._workspace.layers)
-            remove(self._workspace.layout)
+            self._workspace.remove_caches()
 
     def add_rows(self, on_progress: OnProgress) -> None:
         """Add the rows of all sources, and remove those that they replace and the removed ones."""

@@ -353,6 +353,11 @@ class Workspace:
             if is_new:
                 self._remove_if_unused()
 
+    def remove_caches(self) -> None:
+        """Remove the caches that are valid for the exact vectors only, which can differ between devices."""
+        for path in (self.layers, self.layout, self.reduction):
+            path.unlink(missing_ok=True)
+
     def _remove_leftovers(self) -> None:
         """Remove the temporary files of interrupted processes."""
         for folder in (self.path, self.embeddings, self.figures, *self.applied.glob("*/")):

@@ -145,6 +145,16 @@ def test_fresh_keeps_only_the_named_folders(pictures: Path, tmp_path: Path, tiny
     assert (summary.new, summary.embedded, summary.roots) == (8, 8, (str(pictures / "blue"),))
 
 
+def test_fresh_removes_what_was_computed_from_other_vectors(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    out = tmp_path / "out"
+    embed(pictures, out=out, encoder=tiny_encoder)
+    imgcluster.cluster(workspace=out, k=3)
+    caches = [out / name for name in ("layers.parquet", "layout.parquet", "reduction.npz")]
+    assert all(path.exists() for path in caches)
+    embed(pictures, out=out, encoder=tiny_encoder, fresh=True)
+    assert not any(path.exists() for path in caches)
+
+
 def test_another_encoder_is_refused_until_fresh(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     out = tmp_path / "out"
     other = tiny_models.identity(tmp_path / "other.onnx", ["n", 4, 4, 3], dtype="uint8")
