@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from imgcluster.features.blocks import blocks
 from imgcluster.features.centroids import centroids, evenly_spaced, nearest_centroid
 from imgcluster.features.threads import one_thread
 from imgcluster.types import Labels, Vectors
@@ -31,14 +32,13 @@ _IMAGES_PER_START: Final = 4
 _SAMPLE: Final = 10_000
 _PER_CLUSTER: Final = 20
 
-# Of a sample the best optima are continued on all vectors: those whose inertia differs by at least this share.
+# The best optima of a sample are continued on larger ones: those whose inertia differs by at least this share.
 _FINALISTS: Final = 4
 _SAME_INERTIA: Final = 1e-4
 _GROWTH: Final = 4
 _NEARLY_CONVERGED: Final = 1e-3
 _CONVERGED: Final = 1e-4
 _MAX_STEPS: Final = 300
-_BLOCK_ROWS: Final = 8192
 
 
 def fit_kmeans(vectors: Vectors, k: int, *, seed: int, starts: int) -> tuple[Labels, float]:
@@ -107,12 +107,11 @@ def continue_kmeans(vectors: Vectors, centers: Vectors, tolerance: float = _CONV
     """
     previous = np.inf
     with one_thread(), ThreadPoolExecutor(2) as pool:
-        lengths = sum(pool.map(lambda rows: float(np.square(vectors[rows], dtype=np.float64).sum()), _blocks(vectors)))
+        lengths = sum(pool.map(lambda part: float(np.square(part[1], dtype=np.float64).sum()), blocks(vectors)))
         for _ in range(_MAX_STEPS):
             labels = np.empty(len(vectors), dtype=np.int64)
             sums, inertia = np.zeros(centers.shape), lengths
-            step = partial(_assign_block, vectors, centers, labels)
-            for block_sums, block_inertia in pool.map(step, _blocks(vectors)):
+            for block_sums, block_inertia in pool.map(partial(_assign_block, centers, labels), blocks(vectors)):
                 sums += block_sums
                 inertia += block_inertia
             if inertia >= (1 - tolerance) * previous:
@@ -123,15 +122,11 @@ def continue_kmeans(vectors: Vectors, centers: Vectors, tolerance: float = _CONV
     return KMeansFit(centers, labels, max(float(inertia), 0.0))
 
 
-def _blocks(vectors: Vectors) -> list[slice]:
-    return [slice(start, start + _BLOCK_ROWS) for start in range(0, len(vectors), _BLOCK_ROWS)]
-
-
-def _assign_block(vectors: Vectors, centers: Vectors, labels: Labels, rows: slice) -> tuple[Any, float]:
+def _assign_block(centers: Vectors, labels: Labels, part: tuple[Any, Vectors]) -> tuple[Any, float]:
     """Label a block of rows; return its sums, ``float32 (k, d)``, and its inertia without the lengths of the rows."""
     from scipy.sparse import csr_matrix
 
-    block = vectors[rows]
+    rows, block = part
     distances = block @ (-2 * centers.T)
     distances += (centers * centers).sum(axis=1)
     nearest = distances.argmin(axis=1)
@@ -155,25 +150,24 @@ def _seeds(seed: int, count: int) -> list[int]:
     return [int(each) for each in np.random.SeedSequence(seed).generate_state(count)]
 
 
-def _fits(vectors: Vectors, k: int, seeds: Sequence[int], centers: Sequence[Any] = ("k-means++",)) -> list[Any]:
-    """Return the fitted models for each seed and each choice of initial centers, by ascending inertia."""
+def _fits(vectors: Vectors, k: int, seeds: Sequence[int]) -> list[Any]:
+    """Return the fitted model for each seed, by ascending inertia."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    def fit(start: tuple[int, Any]) -> Any:
+    def fit(seed: int) -> Any:
         # OpenMP's limit applies to the thread that sets it, BLAS's to all: hence here and below.
         with one_thread("openmp"):
-            return KMeans(k, init=start[1], n_init=1, random_state=start[0]).fit(vectors)
+            return KMeans(k, n_init=1, random_state=seed).fit(vectors)
 
-    inputs = [(seed, init) for init in centers for seed in seeds]
     with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         if vectors.size * k < _PARALLEL_WORK:
-            models = [fit(each) for each in inputs]
+            models = [fit(seed) for seed in seeds]
         else:
             # Several threads in one fit would sum in an order that changes from run to run; fits side by side do not.
             with ThreadPoolExecutor(2 if vectors.nbytes < _PARALLEL_BYTES else 1) as pool:
-                models = list(pool.map(fit, inputs))
+                models = list(pool.map(fit, seeds))
     return sorted(models, key=lambda model: float(model.inertia_))
 
 

@@ -16,7 +16,6 @@ _Floats = npt.NDArray[np.float64]
 
 # The pairwise distances of this many images take about a second.
 _SILHOUETTE_SAMPLE: Final = 5000
-_CHUNK_ROWS: Final = 8192
 
 
 def centroids(vectors: Vectors | VectorRows, labels: Labels, count: int) -> _Floats:
@@ -44,9 +43,8 @@ def nearest_centroid(vectors: Vectors, centers: npt.NDArray[np.floating]) -> Lab
     points = np.asarray(centers, dtype=np.float32)
     lengths = (points * points).sum(axis=1)
     result = np.empty(len(vectors), dtype=np.int64)
-    for start in range(0, len(vectors), _CHUNK_ROWS):
-        part = slice(start, start + _CHUNK_ROWS)
-        result[part] = (lengths - 2 * (vectors[part] @ points.T)).argmin(axis=1)
+    for rows, block in blocks(vectors):
+        result[rows] = (lengths - 2 * (block @ points.T)).argmin(axis=1)
     return result
 
 

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Final, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.features.blocks import transformed
+from imgcluster.features.blocks import blocks, transformed
 from imgcluster.features.threads import one_thread
 from imgcluster.types import Metric, VectorRows, Vectors
 
 __all__ = ["l2_normalize", "normalize_features", "normalize_lengths", "normalize_rows"]
 
 _ROUNDING: Final = 1e-6
-_CHUNK_ROWS: Final = 8192
 
 
 def l2_normalize(vectors: Vectors, *, in_place: bool = False) -> Vectors:
     """Return ``float32 (n, d)`` vectors scaled to length 1; vectors of length 0 stay."""
     result = vectors if in_place else np.empty(vectors.shape, dtype=np.float32)
-    for part in _chunks(vectors):
-        lengths = np.linalg.norm(vectors[part], axis=1, keepdims=True)
-        result[part] = vectors[part] / np.where(lengths > 0, lengths, 1)
+    # In blocks: of millions of vectors a second copy does not fit into memory beside the result.
+    for rows, block in blocks(vectors):
+        lengths = np.linalg.norm(block, axis=1, keepdims=True)
+        result[rows] = block / np.where(lengths > 0, lengths, 1)
     return result
 
 
@@ -92,11 +91,6 @@ def normalize_features(vectors: Vectors, metric: Metric, *, in_place: bool = Fal
         result = l2_normalize(vectors, in_place=in_place)
     with one_thread():
         mean = result.mean(axis=0, dtype=np.float64).astype(np.float32)
-    for part in _chunks(result):
-        result[part] = _centered(mean, result[part])
+    for rows, block in blocks(result):
+        result[rows] = _centered(mean, block)
     return result
-
-
-def _chunks(vectors: Vectors) -> Iterator[slice]:
-    """Yield slices of rows: of millions of vectors a second copy does not fit into memory beside the result."""
-    return (slice(start, start + _CHUNK_ROWS) for start in range(0, len(vectors), _CHUNK_ROWS))

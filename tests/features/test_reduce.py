@@ -11,8 +11,8 @@ import pytest
 from imgcluster.clustering import METHODS
 from imgcluster.clustering.kmeans import fit_kmeans
 from imgcluster.errors import ClusteringError, UsageError
+from imgcluster.features import blocks
 from imgcluster.features import neighbors as neighbors_module
-from imgcluster.features import normalize
 from imgcluster.features import reduce as reduce_module
 from imgcluster.features.diffusion import diffusion_map
 from imgcluster.features.neighbors import (
@@ -101,7 +101,7 @@ class TestComparable:
         vectors = noise(40, 6) if sign < 0 else np.abs(noise(40, 6))
         given = vectors.copy()
         whole = normalize_features(vectors, "cosine")
-        monkeypatch.setattr(normalize, "_CHUNK_ROWS", 7)
+        monkeypatch.setattr(blocks, "_ROWS", 7)
         assert np.array_equal(normalize_features(vectors, "cosine"), whole)
         assert np.array_equal(l2_normalize(vectors[::2]), l2_normalize(vectors)[::2])
         assert np.array_equal(vectors, given)
