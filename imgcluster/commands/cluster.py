@@ -190,7 +190,7 @@ def cluster(
 def fit_clusters(
     embeddings: Embeddings, manifest: dict[str, Any], request: ClusterRequest, *, remember: Remember | None = None
 ) -> ClusteringResult:
-    """Return the clustering that a request asks for, before clusters are numbered and decisions applied.
+    """Return the clustering of a request, before clusters are numbered and decisions applied.
 
     `remember` is that of `cluster_embeddings`.
     """

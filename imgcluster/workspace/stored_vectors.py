@@ -43,13 +43,13 @@ class StoredVectors:
 
     def __getitem__(self, rows: _Indices) -> Vectors:
         distinct, inverse = np.unique(rows, return_inverse=True)
-        wanted = np.full(len(self), -1, dtype=np.int64)
-        wanted[distinct] = np.arange(len(distinct))
+        positions = np.full(len(self), -1, dtype=np.int64)
+        positions[distinct] = np.arange(len(distinct))
         found = np.empty((len(distinct), self.shape[1]), dtype=np.float32)
         for shard, target in zip(self.shards, self.targets, strict=True):
-            chosen = np.flatnonzero((target >= 0) & (wanted[target] >= 0))
+            chosen = np.flatnonzero((target >= 0) & (positions[target] >= 0))
             if len(chosen):
-                found[wanted[target[chosen]]] = self.read(shard)[chosen]
+                found[positions[target[chosen]]] = self.read(shard)[chosen]
         return self._changed(found)[inverse]
 
     def blocks(self) -> Iterator[tuple[_Indices, Vectors]]:
