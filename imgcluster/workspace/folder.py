@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,12 +23,12 @@ from imgcluster.fileio.atomic import (
 from imgcluster.fileio.schema import parse_json
 from imgcluster.workspace.shapes import MANIFEST, METRICS
 
-__all__ = ["FORMAT", "MARKER", "METRICS_REMEDY", "Workspace", "read_json", "read_metrics"]
+__all__ = ["FORMAT", "MARKER", "METRICS_REMEDY", "Workspace", "is_workspace", "read_json", "read_metrics"]
 
 _LOG = logging.getLogger(__name__)
 
 MARKER: Final = ".imgcluster"
-"""The file that marks a folder as a workspace."""
+"""The file that marks a folder as a workspace; users may have files of this name, too, see `is_workspace`."""
 
 FORMAT: Final = 1
 """The version of the workspace's layout; newer ones are refused."""
@@ -74,7 +74,7 @@ class Workspace:
         self._refuse_links()
         if not self.path.is_dir():
             raise WorkspaceError(f"{self.path} is not a folder; choose another workspace with -w DIR")
-        if not self.is_initialized and any(not _is_ignorable(entry.name) for entry in self.path.iterdir()):
+        if not self.is_initialized and not all(map(_is_ignorable, self.path.iterdir())):
             raise WorkspaceError(
                 f"{self.path} is not a workspace and contains other files; choose an empty or new folder with -w DIR"
             )
@@ -107,7 +107,7 @@ class Workspace:
     @property
     def is_initialized(self) -> bool:
         """Whether the folder has the marker of a workspace."""
-        return (self.path / MARKER).is_file()
+        return is_workspace(self.path)
 
     @property
     def manifest_file(self) -> Path:
@@ -367,8 +367,9 @@ class Workspace:
     def initialize(self) -> None:
         """Create the folder and its marker; several processes may do so at once."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError), (self.path / MARKER).open("x", encoding="utf-8", newline="") as marker:
-            marker.write(_MARKER_TEXT)
+        with (self.path / MARKER).open("a", encoding="utf-8", newline="") as marker:
+            if not marker.tell():
+                marker.write(_MARKER_TEXT)
 
     def _remove_if_unused(self) -> None:
         """Remove the folder if nothing was written to it, so that a mistyped path does not stay behind."""
@@ -396,9 +397,27 @@ class Workspace:
             raise WorkspaceError(f"{self.path} has no {path.name} yet: {remedy}")
 
 
-def _is_ignorable(name: str) -> bool:
+def is_workspace(folder: str | os.PathLike[str]) -> bool:
+    """Return whether a folder is a workspace.
+
+    It has our marker. A marker that was damaged counts if the manifest and the embeddings are there.
+    """
+    marker = Path(folder, MARKER)
+    if not marker.is_file():
+        return False
+    with marker.open("rb") as file:
+        text = file.read(len(_MARKER_TEXT))
+    # Windows and editors may have changed the end of the line.
+    return text.startswith(_MARKER_TEXT.strip().encode()) or (
+        Path(folder, "manifest.json").is_file() and Path(folder, "embeddings").is_dir()
+    )
+
+
+def _is_ignorable(path: Path) -> bool:
     """Return whether a folder counts as empty in spite of this file."""
-    return name in _SYSTEM_FILES or name == ".lock" or is_temporary(name)
+    # A marker without content is left of a kill while a shard was started.
+    is_empty_marker = path.name == MARKER and path.is_file() and not path.stat().st_size
+    return is_empty_marker or path.name in {*_SYSTEM_FILES, ".lock"} or is_temporary(path.name)
 
 
 def read_metrics(path: Path, remedy: str) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,15 +106,18 @@ def _clear(folder: Path) -> None:
     if not folder.is_dir():
         return
     for shard in [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]:
-        for file in _own_files(Workspace(shard)):
-            remove(file)
-        for empty in (shard / "embeddings", shard):
-            with suppress(OSError):
-                empty.rmdir()
+        _remove_shard(Workspace(shard))
     with suppress(OSError):
         folder.rmdir()
 
 
-def _own_files(shard: Workspace) -> Iterator[Path]:
-    yield from all_shards(shard.embeddings)
-    yield from (shard.skipped, removed_table(shard), shard.manifest_file, shard.path / ".lock", shard.path / MARKER)
+def _remove_shard(shard: Workspace) -> None:
+    for file in (*all_shards(shard.embeddings), shard.skipped, removed_table(shard), shard.manifest_file):
+        remove(file)
+    with suppress(OSError):
+        shard.embeddings.rmdir()
+    # Without the marker the folder must be empty, or it would not be ours after a kill.
+    for file in (shard.path / ".lock", shard.path / MARKER):
+        remove(file)
+    with suppress(OSError):
+        shard.path.rmdir()
