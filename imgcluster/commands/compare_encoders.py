@@ -184,7 +184,7 @@ def _measure(
     embed(paths, workspace=folder, options=embedding, on_progress=on_progress)
     summary = cluster(workspace=folder, options=clustering, on_progress=on_progress)
     workspace = Workspace(folder)
-    with workspace.locked() as manifest:
+    with workspace.locked(read_only=True) as manifest:
         results = read_results(workspace, manifest)
     scores: dict[str, Any] = {}
     if labels is not None:

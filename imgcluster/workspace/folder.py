@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import (
+    NOT_WRITABLE,
     is_link,
     is_temporary,
     remove_recorded,
@@ -320,13 +321,15 @@ class Workspace:
         return read_metrics(self.metrics, METRICS_REMEDY)
 
     @contextmanager
-    def locked(self, *, dry_run: bool = False) -> Iterator[dict[str, Any]]:
+    def locked(self, *, read_only: bool = False) -> Iterator[dict[str, Any]]:
         """Hold the workspace's lock during the block, create the folder if it is missing, and yield the manifest.
 
-        Except on a dry run, the marker is written and temporary files of interrupted processes are removed.
+        Unless it is only read, the marker is written and temporary files of interrupted processes are removed. One
+        that cannot be written is read without a lock.
 
         Raises:
-            WorkspaceError: Another process holds the lock, or the manifest is damaged or of a newer version.
+            WorkspaceError: Another process holds the lock, the folder cannot be written, or the manifest is damaged or
+                of a newer version.
         """
         from filelock import FileLock, Timeout
 
@@ -339,11 +342,19 @@ class Workspace:
             raise WorkspaceError(
                 f"another imgcluster process is using {self.path}; wait for it, or choose another workspace with -w DIR"
             ) from None
+        except OSError as error:
+            if error.errno not in NOT_WRITABLE:
+                raise
+            if not read_only:
+                raise WorkspaceError(
+                    f"{self.path} cannot be written ({error.strerror}), so only commands that change nothing work "
+                    "there, such as history, similar, verify, and report --output FILE"
+                ) from None
         except NotImplementedError:  # some network file systems have no locks
             _LOG.warning("the file system of %s has no locks: do not run imgcluster twice at once there", self.path)
         try:
             manifest = self.manifest
-            if not dry_run:
+            if not read_only:
                 if not self.is_initialized:
                     write_text(self.path / MARKER, _MARKER_TEXT)
                 self._remove_leftovers()
