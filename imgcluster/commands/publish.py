@@ -209,6 +209,7 @@ def _about_files(placed: PlacementResult, mode: str, manifest: dict[str, Any]) -
     others = sorted(set(placed.counts) - {mode})
     if others:
         yield f"This file system does not allow every {mode}; some files were placed by {' and '.join(others)} instead."
+    yield from filter(None, [placed.about_hard_links])
     if placed.missing:
         if manifest["encoder"]["name"] == IMPORTED:
             yield f"{len(placed.missing)} images have no file, so the folders lack them; first: {placed.missing[0]}."

@@ -13,6 +13,7 @@ import pytest
 from faults import refuse_writes
 from typer.testing import CliRunner
 
+import imgcluster
 from imgcluster.cli.app import app
 
 
@@ -62,3 +63,10 @@ def test_a_file_in_place_of_a_folder_is_named(pictures: Path, tiny_encoder: Path
     (tmp_path / "taken").write_bytes(b"")
     code, line = run("embed", pictures, "-w", tmp_path / "taken/out", "--encoder", tiny_encoder, "--device", "cpu")
     assert (code, str(tmp_path / "taken") in line) == (1, True)
+
+
+def test_hard_links_of_files_that_move_to_another_disk(pictures: Path, tiny_encoder: Path, small_disk: Path) -> None:
+    os.link(pictures / "red/00.png", pictures.parent / "linked.png")
+    summary = imgcluster.run(pictures, workspace=small_disk / "out", encoder=tiny_encoder, k=3, place="move")
+    assert [" disk: 1." in warning for warning in summary.cluster.warnings].count(True) == 1
+    assert (pictures.parent / "linked.png").exists()
