@@ -55,8 +55,8 @@ class PlacementResult:
         if not self.unlinked:
             return ""
         return (
-            f"Files that have hard links were moved to another disk: {self.unlinked:,}. Their links stay where they are "
-            "and have the same content, but are separate files now, also after undo."
+            f"Files with hard links were moved to another disk: {self.unlinked:,}. Their links stay where they are and "
+            "have the same content, but are separate files now, also after undo."
         )
 
 
