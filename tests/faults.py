@@ -11,6 +11,7 @@ import contextlib
 import errno
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["CALLS", "KILLED", "FaultServer", "Outcome", "refuse_writes"]
+__all__ = ["CALLS", "KILLED", "FaultServer", "Outcome", "refuse_writes", "some_calls"]
 
 KILLED: Final = 137
 CALLS: Final = {
@@ -73,13 +74,20 @@ class Outcome:
     seconds: float
 
 
+def some_calls(count: int) -> range:
+    """Return the numbers of the calls that a slow test tries: every n-th of `count`, by ``IMGCLUSTER_TEST_EVERY``."""
+    every = int(os.environ.get("IMGCLUSTER_TEST_EVERY") or 1)
+    return range(random.randrange(min(every, count)), count, every)
+
+
 class FaultServer:
     """Runs commands in forked processes; close it at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, training: bool = False) -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+        command = [sys.executable, __file__, *(["training"] if training else [])]
         self._process = subprocess.Popen(
-            [sys.executable, __file__], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def run(
@@ -123,6 +131,12 @@ def _serve() -> None:
     import onnxruntime  # noqa: F401
     import pyarrow.parquet  # noqa: F401
     import sklearn.cluster  # noqa: F401
+
+    if "training" in sys.argv:
+        import torch
+
+        __import__("imgcluster_training.train")
+        torch.set_num_threads(1)
 
     from imgcluster.workspace.shards import ShardWriter
 
