@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from imgcluster.errors import WorkspaceError
+from imgcluster.errors import WorkspaceError, WorkspaceInUseError
 from imgcluster.fileio.atomic import (
     is_link,
     is_temporary,
@@ -326,7 +326,8 @@ class Workspace:
         Except on a dry run, the marker is written and temporary files of interrupted processes are removed.
 
         Raises:
-            WorkspaceError: Another process holds the lock, or the manifest is damaged or of a newer version.
+            WorkspaceInUseError: Another process holds the lock.
+            WorkspaceError: The manifest is damaged or of a newer version.
         """
         from filelock import FileLock, Timeout
 
@@ -336,7 +337,7 @@ class Workspace:
         try:
             lock.acquire()
         except Timeout:
-            raise WorkspaceError(
+            raise WorkspaceInUseError(
                 f"another imgcluster process is using {self.path}; wait for it, or choose another workspace with -w DIR"
             ) from None
         except NotImplementedError:  # some network file systems have no locks
