@@ -192,7 +192,12 @@ def _refuse_closed(address: str) -> None:
 
 def begin(board: Any, shard: int) -> int:
     """Tell the board that a worker begins a shard, and return how often that was done before."""
-    return int(import_optional("ray").get(board.begin.remote(shard)))
+    ray = import_optional("ray")
+    try:
+        return int(ray.get(board.begin.remote(shard)))
+    except ray.exceptions.RayError:
+        # The node is being lost. An exception would end the whole command; of a worker that ends, Ray repeats the work.
+        os._exit(1)
 
 
 def node_id() -> str:
