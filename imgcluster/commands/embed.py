@@ -15,10 +15,11 @@ from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.encoders import Encoder
 from imgcluster.encoders.registry import list_encoders, precision_files
 from imgcluster.errors import UsageError, WorkspaceError
+from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import from_text, join, relative_path, to_text
 from imgcluster.images.find import Finder, FoundFile
 from imgcluster.images.load import default_workers
-from imgcluster.images.remote import RemoteImages, url_of
+from imgcluster.images.remote import RemoteImages
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, with_changes
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Precision

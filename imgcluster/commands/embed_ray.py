@@ -24,8 +24,8 @@ from imgcluster.commands.ray_cluster import Pool, RayCluster, begin, connected, 
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.encoders.registry import list_encoders
 from imgcluster.errors import ImgclusterError, NoImagesError, RayClusterError, WorkspaceInUseError, one_line
+from imgcluster.fileio.object_store import url_of
 from imgcluster.images.find import Finder
-from imgcluster.images.remote import url_of
 from imgcluster.machine import LIMIT, memory_bytes, processors
 from imgcluster.options import DEFAULT_WORKSPACE, LEAST_MEMORY, EmbedOptions, RayOptions, with_changes
 from imgcluster.progress import OnProgress, Progress, ignore_progress

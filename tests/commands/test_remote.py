@@ -12,7 +12,7 @@ from local_s3 import Bucket, serve
 import imgcluster
 from imgcluster import EmbedSummary, UsageError
 from imgcluster.errors import SourceError
-from imgcluster.images.remote import url_of
+from imgcluster.fileio.object_store import url_of
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import load
 
