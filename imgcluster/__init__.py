@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from imgcluster.commands.duplicates import DuplicatesSummary, duplicates
     from imgcluster.commands.embed import EmbedSummary, embed
     from imgcluster.commands.embed_ray import embed_on_ray
+    from imgcluster.commands.embed_store import embed_into_store
     from imgcluster.commands.embed_update import NodeFigures
     from imgcluster.commands.encode import Encoder
     from imgcluster.commands.encoder_files import (
@@ -101,6 +102,7 @@ _HOME: Final = {
     "embed": "commands.embed",
     "NodeFigures": "commands.embed_update",
     "embed_on_ray": "commands.embed_ray",
+    "embed_into_store": "commands.embed_store",
     "EncoderEntry": "commands.encoders",
     "EncoderFiles": "commands.encoder_files",
     "encoder_export": "commands.encoder_files",
@@ -201,6 +203,7 @@ __all__ = [
     "doctor",
     "duplicates",
     "embed",
+    "embed_into_store",
     "embed_on_ray",
     "encoder_export",
     "encoder_import",

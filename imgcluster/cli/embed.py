@@ -63,6 +63,7 @@ def embed_command(
     """Compute a vector for every new or changed image."""
     from imgcluster.commands.embed import embed
     from imgcluster.commands.merge import finish_shards, shards_status
+    from imgcluster.fileio.object_store import store_url
 
     exclusive = {"--shard": shard, "--status": status, "--finish": finish, "--ray": ray.address}
     given = [name for name, value in exclusive.items() if value]
@@ -76,6 +77,17 @@ def embed_command(
     with screen.progress() as on_progress:
         if finish:
             summary = finish_shards(workspace, on_progress=on_progress)
+        elif store_url(workspace) and shard:
+            from imgcluster.commands.embed_store import embed_into_store
+
+            summary = embed_into_store(
+                paths or (),
+                workspace=workspace,
+                files=listed(files_from),
+                options=options,
+                shard=shard,
+                on_progress=on_progress,
+            )
         elif ray.address:
             from imgcluster.commands.embed_ray import embed_on_ray
 

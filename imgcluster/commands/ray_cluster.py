@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import socket
 import threading
@@ -23,6 +24,7 @@ __all__ = ["Board", "Pool", "RayCluster", "begin", "connected", "node_id"]
 _LOCAL_OBJECT_STORE: Final = 200 << 20
 _BOARD_SECONDS: Final = 10.0
 _CONNECT_SECONDS: Final = 10.0
+_EXCEPTION: Final = re.compile(r"[\w.]+(Error|Exception): ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +174,16 @@ class RayCluster:
         try:
             yield from results.iter_rows()
         except (self._ray.exceptions.RayError, data.exceptions.SystemException) as error:
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [one_line(error)]
             raise RayClusterError(
-                f"workers of the Ray cluster failed ({lines[-1]}): check that all nodes have the same imgcluster, Ray "
+                f"workers of the Ray cluster failed ({_cause(error)}): check that all nodes have the same imgcluster, Ray "
                 "and Python; complete shards are kept, repeat the command to continue"
             ) from error
+
+
+def _cause(error: BaseException) -> str:
+    """Return the line of an error of Ray, with tracebacks of several processes in it, that says what happened."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [one_line(error)]
+    return next((line for line in reversed(lines) if _EXCEPTION.match(line)), lines[-1])
 
 
 def _refuse_closed(address: str) -> None:

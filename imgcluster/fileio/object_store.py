@@ -45,6 +45,11 @@ def store_url(path: str | os.PathLike[str]) -> str | None:
 
 
 def open_store(scheme: str, bucket: str) -> Any:
+    """Return the file system of a store, with the credentials of the standard variables and files.
+
+    Raises:
+        SourceError: The region of the bucket is not known.
+    """
     from pyarrow import fs
 
     if scheme == "gs":

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from imgcluster.errors import WorkspaceError, WorkspaceInUseError
+from imgcluster.errors import UsageError, WorkspaceError, WorkspaceInUseError
 from imgcluster.fileio.atomic import (
     is_link,
     is_temporary,
@@ -20,6 +20,7 @@ from imgcluster.fileio.atomic import (
     write_json,
     write_text,
 )
+from imgcluster.fileio.object_store import store_url
 from imgcluster.fileio.schema import parse_json
 from imgcluster.workspace.shapes import MANIFEST, METRICS
 
@@ -64,10 +65,16 @@ class Workspace:
         path: The folder.
 
     Raises:
+        UsageError: The path is in object storage.
         WorkspaceError: The path exists and is not a workspace or an empty folder.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        if url := store_url(path):
+            raise UsageError(
+                f"workspace {url} is in object storage, where only embed --shard and embed --status work; imgcluster "
+                f"merge {url} -w DIR makes a folder of it, for all other commands"
+            )
         self.path = Path(os.path.abspath(path))
         if not self.path.exists() and not self.path.is_symlink():
             return
