@@ -175,8 +175,8 @@ class RayCluster:
             yield from results.iter_rows()
         except (self._ray.exceptions.RayError, data.exceptions.SystemException) as error:
             raise RayClusterError(
-                f"workers of the Ray cluster failed ({_cause(error)}): check that all nodes have the same imgcluster, Ray "
-                "and Python; complete shards are kept, repeat the command to continue"
+                f"workers of the Ray cluster failed ({_cause(error)}): check that all nodes have the same imgcluster, "
+                "Ray and Python; complete shards are kept, repeat the command to continue"
             ) from error
 
 
