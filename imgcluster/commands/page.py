@@ -73,7 +73,7 @@ def write_page(
         raise WorkspaceError(f"the tables in {workspace.path} are not of its embeddings: run imgcluster cluster again")
     metrics = results.metrics
     metric, method = encoder_metric(manifest), METHODS.get(metrics["method"])
-    projection = projection_of(workspace, embeddings, int(metrics["options"]["seed"]), on_progress)
+    projection = projection_of(workspace, embeddings, manifest, int(metrics["options"]["seed"]), on_progress)
     findings = read_findings(workspace, results, embeddings, manifest, on_progress)
     shown = representatives(
         embeddings.vectors,

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from imgcluster.features.duplicate_vectors import vector_digests
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.report.projection import Projection, place_others, project
 from imgcluster.workspace.caches import CachedProjection, read_projection, write_projection
 from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.results import encoder_identity, encoder_metric
 from imgcluster.workspace.shards import Embeddings
 
 __all__ = ["projection_of"]
 
 # Changes with the algorithm, so that positions of an earlier version are not mixed with new ones.
-_VERSION: Final = "t-SNE, 1"
+_VERSION: Final = "t-SNE, 2"
 # New images are placed in the existing map until they are more than this share of all.
 _LARGEST_NEW_SHARE: Final = 1 / 3
 
 
 def projection_of(
-    workspace: Workspace, embeddings: Embeddings, seed: int, on_progress: OnProgress = ignore_progress
+    workspace: Workspace,
+    embeddings: Embeddings,
+    manifest: dict[str, Any],
+    seed: int,
+    on_progress: OnProgress = ignore_progress,
 ) -> Projection:
     """Return the map's projection of normalized embeddings.
 
     Images that have a position in the workspace keep it, and new ones are placed beside their nearest neighbors. If
     more than a third of all are new, the whole map is computed again.
     """
-    key = f"{_VERSION}, seed {seed}"
-    digests = tuple(vector_digests(embeddings.vectors))
+    key = f"{_VERSION}, {encoder_identity(workspace, manifest)}, {encoder_metric(manifest)}, seed {seed}"
+    digests = tuple(embeddings.digests)
     stored = read_projection(workspace.layout, key)
     if stored is not None and stored.digests == digests:
         return Projection(stored.points, stored.method)
