@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from imgcluster.errors import WorkspaceError
+from imgcluster.errors import UsageError, WorkspaceError, WorkspaceInUseError
 from imgcluster.fileio.atomic import (
     NOT_WRITABLE,
     is_link,
@@ -21,6 +21,7 @@ from imgcluster.fileio.atomic import (
     write_json,
     write_text,
 )
+from imgcluster.fileio.object_store import store_url
 from imgcluster.fileio.schema import parse_json
 from imgcluster.workspace.shapes import MANIFEST, METRICS
 
@@ -69,10 +70,16 @@ class Workspace:
         is_writable: False after `locked` found that it can only be read.
 
     Raises:
+        UsageError: The path is in object storage.
         WorkspaceError: The path exists and is not a workspace or an empty folder.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        if url := store_url(path):
+            raise UsageError(
+                f"workspace {url} is in object storage, where only embed --shard and embed --status work; imgcluster "
+                f"merge {url} -w DIR makes a folder of it, for all other commands"
+            )
         self.path = Path(os.path.abspath(path))
         self.is_writable = True
         if not self.path.exists() and not self.path.is_symlink():
@@ -333,8 +340,8 @@ class Workspace:
         that cannot be written is read without a lock.
 
         Raises:
-            WorkspaceError: Another process holds the lock, the folder cannot be written, or the manifest is damaged or
-                of a newer version.
+            WorkspaceInUseError: Another process holds the lock.
+            WorkspaceError: The folder cannot be written, or the manifest is damaged or of a newer version.
         """
         from filelock import FileLock, Timeout
 
@@ -344,7 +351,7 @@ class Workspace:
         try:
             lock.acquire()
         except Timeout:
-            raise WorkspaceError(
+            raise WorkspaceInUseError(
                 f"another imgcluster process is using {self.path}; wait for it, or choose another workspace with -w DIR"
             ) from None
         except OSError as error:

@@ -19,7 +19,15 @@ from imgcluster.fileio.atomic import remove
 from imgcluster.workspace.folder import MARKER, Workspace
 from imgcluster.workspace.shards import all_shards
 
-__all__ = ["REMOVED", "WorkShard", "discard_joined", "removed_table", "state_of_embeddings", "work_shards"]
+__all__ = [
+    "REMOVED",
+    "WorkShard",
+    "discard_joined",
+    "removed_table",
+    "shard_files",
+    "state_of_embeddings",
+    "work_shards",
+]
 
 REMOVED: Final = ("path",)
 """The columns of ``removed.csv``."""
@@ -112,7 +120,7 @@ def _clear(folder: Path) -> None:
 
 
 def _remove_shard(shard: Workspace) -> None:
-    for file in (*all_shards(shard.embeddings), shard.skipped, removed_table(shard), shard.manifest_file):
+    for file in shard_files(shard):
         remove(file)
     with suppress(OSError):
         shard.embeddings.rmdir()
@@ -121,3 +129,8 @@ def _remove_shard(shard: Workspace) -> None:
         remove(file)
     with suppress(OSError):
         shard.path.rmdir()
+
+
+def shard_files(shard: Workspace) -> list[Path]:
+    """Return the files of a shard that joining reads, whether they exist or not; the manifest is the last."""
+    return [*all_shards(shard.embeddings), shard.skipped, removed_table(shard), shard.manifest_file]
