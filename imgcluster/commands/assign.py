@@ -101,7 +101,7 @@ def assign(
     workspace = Workspace(workspace)
     workspace.require_initialized()
     join_if_started(workspace, dry_run=dry_run, on_progress=on_progress)
-    with workspace.locked(dry_run=dry_run) as manifest:
+    with workspace.locked(read_only=dry_run) as manifest:
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         last = read_last_clustering(workspace)
         identity = encoder_identity(workspace, manifest)

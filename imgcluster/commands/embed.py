@@ -23,7 +23,7 @@ from imgcluster.images.remote import RemoteImages
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, with_changes
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Precision
-from imgcluster.workspace.folder import MARKER, Workspace
+from imgcluster.workspace.folder import Workspace, is_workspace
 from imgcluster.workspace.states import interrupted_state
 from imgcluster.workspace.work_shards import WorkShard, work_shards
 
@@ -153,7 +153,7 @@ def _finder(
         listed=[file for file in files if not url_of(file)],
         exclude=options.exclude,
         recursive=options.recursive,
-        marker=MARKER,
+        skips=is_workspace,
         remote=RemoteImages(urls) if urls else None,
     )
 

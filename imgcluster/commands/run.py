@@ -130,7 +130,7 @@ def _rehearsal(
     refuse_own_output([to_text(os.path.abspath(path)) for path in paths], real)
     with (
         tempfile.TemporaryDirectory(prefix="imgcluster-") as folder,
-        real.locked(dry_run=True) if real.is_initialized else nullcontext(),
+        real.locked(read_only=True) if real.is_initialized else nullcontext(),
     ):
         copy, journal = Workspace(folder), None
         moved: dict[str, str] = {}

@@ -114,14 +114,21 @@ def _clear(folder: Path) -> None:
     if not folder.is_dir():
         return
     for shard in [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]:
-        own = Workspace(shard)
-        for file in (*shard_files(own), own.path / ".lock", own.path / MARKER):
-            remove(file)
-        for empty in (shard / "embeddings", shard):
-            with suppress(OSError):
-                empty.rmdir()
+        _remove_shard(Workspace(shard))
     with suppress(OSError):
         folder.rmdir()
+
+
+def _remove_shard(shard: Workspace) -> None:
+    for file in shard_files(shard):
+        remove(file)
+    with suppress(OSError):
+        shard.embeddings.rmdir()
+    # Without the marker the folder must be empty, or it would not be ours after a kill.
+    for file in (shard.path / ".lock", shard.path / MARKER):
+        remove(file)
+    with suppress(OSError):
+        shard.path.rmdir()
 
 
 def shard_files(shard: Workspace) -> list[Path]:
