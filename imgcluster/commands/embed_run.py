@@ -241,7 +241,7 @@ class EmbedRun:
             return
         self._started.append((self._model.start(self._pixels[: len(self._batch)], classes=True), self._batch))
         self._batch, self._pixels = [], self._new_pixels()
-        ahead = max(self._model.images_ahead, self._batch_size)
+        ahead = self._model.images_ahead(self._batch_size)
         while self._started[0][0].done() or sum(len(images) for _, images in self._started) > ahead:
             self._finish_batch()
             if not self._started:
