@@ -17,7 +17,7 @@ from imgcluster.workspace.shard_file import count_rows
 from imgcluster.workspace.shards import list_shards
 from imgcluster.workspace.work_shards import WorkShard, work_shards
 
-__all__ = ["ShardStatus", "ShardsSummary", "finish_shards", "join_if_started", "merge", "shards_status"]
+__all__ = ["ShardStatus", "ShardsSummary", "finish_shards", "join_first", "merge", "shards_status"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +85,12 @@ def finish_shards(
     return join(workspace, [part.workspace(workspace) for part in parts], "embed", on_progress)
 
 
-def join_if_started(workspace: Workspace, *, dry_run: bool, on_progress: OnProgress) -> None:
-    """Join the shards of a workspace, if there are any.
+def join_first(workspace: Workspace, *, dry_run: bool, on_progress: OnProgress) -> None:
+    """Join the shards of a workspace before another command uses it.
 
     Raises:
         WorkspaceError: They cannot be joined, or this is a dry run, which joins nothing.
     """
-    if not work_shards(workspace):
-        return
     if dry_run:
         raise WorkspaceError(
             f"{workspace.path} has shards that are not joined; without --dry-run this command joins them. To join them "

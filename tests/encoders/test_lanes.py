@@ -15,6 +15,7 @@ from imgcluster import DeviceError, Encoder, EncoderError, UsageError, embed
 from imgcluster.encoders import devices, lanes
 from imgcluster.encoders.device_names import DEVICES, Device
 from imgcluster.encoders.lanes import BoundRun
+from imgcluster.encoders.precision import cosines
 from tests import tiny_models
 from tests.samples import paint
 
@@ -171,3 +172,20 @@ def test_embed_on_two_devices_stores_what_one_stores(tiny_encoder: Path, machine
     assert outputs["cuda"] == outputs["cpu"]
     assert outputs["cuda:0,1"] == outputs["cpu"]
     assert threading.active_count() < 50
+
+
+@pytest.mark.gpu
+def test_a_real_device_computes_bound_inputs_in_two_lanes() -> None:
+    if not devices.has_driver():
+        pytest.skip("no NVIDIA driver here")
+    images = np.random.default_rng(0).integers(0, 256, (64, 260, 260, 3), dtype=np.uint8)
+    encoder = Encoder("photos", device="cuda")
+    session = onnxruntime.InferenceSession(str(encoder.path), providers=[DEVICES["cuda"]])
+    run = BoundRun(session, "cuda", 0, onnxruntime.RunOptions())
+    name, output = session.get_inputs()[0].name, encoder.info.output or session.get_outputs()[0].name
+    bound, plain = run([output], {name: images})[0], session.run([output], {name: images})[0]
+    assert cosines(bound, plain).min() > 0.999
+    parts = [encoder.start(images[start : start + 16]) for start in range(0, 64, 16)]
+    vectors = np.concatenate([part.result(60)[0] for part in parts])
+    expected = Encoder("photos", device="cpu", precision=encoder.info.precision, compare=False).encode(images)
+    assert cosines(vectors, expected).min() > 0.99
