@@ -27,12 +27,12 @@ from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.errors import WorkspaceError
 from imgcluster.evaluation.internal import measure
 from imgcluster.features.neighborhood import find_neighborhood
-from imgcluster.features.normalize import normalize_features
+from imgcluster.features.normalize import row_normalization
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.placement import PlaceMode, check_mode
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.types import Clustering, Labels, Layer, Vectors
+from imgcluster.types import Clustering, Labels, Layer, Metric, Vectors
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.plans import identity_of
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
@@ -118,8 +118,7 @@ def assign(
         watch.lap("load")
 
         on_progress(Progress("cluster", 0))
-        vectors = normalize_features(embeddings.vectors, encoder_metric(manifest))
-        grown = _grow(last, earlier, embeddings, vectors, new_clusters=new_clusters)
+        grown = _grow(last, earlier, embeddings, encoder_metric(manifest), new_clusters=new_clusters)
         watch.lap("cluster")
 
         on_progress(Progress("measure", 0))
@@ -156,8 +155,8 @@ class _Grown:
     similar: int
 
 
-def _grow(last: Results, earlier: Earlier, embeddings: Embeddings, vectors: Vectors, *, new_clusters: bool) -> _Grown:
-    """Assign new images, and create clusters if requested; `vectors` are the normalized features."""
+def _grow(last: Results, earlier: Earlier, embeddings: Embeddings, metric: Metric, *, new_clusters: bool) -> _Grown:
+    """Assign new images, and create clusters if requested."""
     new = earlier.clusters == ABSENT
     labels = np.where(new, -1, earlier.clusters)
     confidence = np.zeros(len(labels), dtype=np.float32)
@@ -171,7 +170,10 @@ def _grow(last: Results, earlier: Earlier, embeddings: Embeddings, vectors: Vect
 
     stability = _stability(last, earlier)
     # Shared by both searches: every image that is in no cluster, new ones included, among the others.
-    neighborhood = find_neighborhood(vectors, labels < 0, labels, embeddings.content_order)
+    normalize = row_normalization(embeddings.vectors, metric)
+    neighborhood = find_neighborhood(
+        embeddings.vectors, labels < 0, labels, embeddings.content_order, normalize=normalize
+    )
     added = assign_new(neighborhood, labels, new)
     labels[new], confidence[new], runner_up[new] = added.labels, added.confidence, added.runner_up
     _decide(earlier, labels, confidence)
@@ -180,7 +182,7 @@ def _grow(last: Results, earlier: Earlier, embeddings: Embeddings, vectors: Vect
     similar = similar_unsorted(neighborhood, offered)
     created: tuple[int, ...] = ()
     if new_clusters and len(similar) >= _SMALLEST_GROUP:
-        groups, values = _groups(vectors[similar])
+        groups, values = _groups(normalize(embeddings.vectors[similar]))
         labels[similar] = len(stability) + groups.labels
         confidence[similar] = groups.confidence
         runner_up[similar] = np.where(groups.runner_up < 0, -1, len(stability) + groups.runner_up)

@@ -92,7 +92,9 @@ def export(
                 )
             ],
             points=lambda: (
-                projection_of(workspace, with_normalized_lengths(embeddings, manifest), seed, on_progress).points
+                projection_of(
+                    workspace, with_normalized_lengths(embeddings, manifest), manifest, seed, on_progress
+                ).points
             ),
             on_progress=on_progress,
         )

@@ -56,7 +56,7 @@ def write_figures(
     metric = encoder_metric(manifest)
     normalized = with_normalized_lengths(embeddings, manifest)
     shown = representatives(normalized.vectors, results.clusters, results.confidence, results.medoids, count=_MONTAGE)
-    projection = projection_of(workspace, normalized, int(results.metrics["options"]["seed"]), on_progress)
+    projection = projection_of(workspace, normalized, manifest, int(results.metrics["options"]["seed"]), on_progress)
     for path in workspace.figure_files:
         remove(path)
     total = 5 + len(shown)

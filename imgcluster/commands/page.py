@@ -85,7 +85,7 @@ def write_page(
     files = current_locations(workspace, results.locations, journal)
     tiers = thumbnail_tiers(results.clusters, results.confidence, shown, int(embeddings.sizes.max(initial=1)))
     # The map is computed while thumbnails are read and compressed.
-    finish = begin_projection(workspace, embeddings, int(metrics["options"]["seed"]), on_progress)
+    finish = begin_projection(workspace, embeddings, manifest, int(metrics["options"]["seed"]), on_progress)
     sheets = _sheets(tiers, files, _stored(workspace, manifest, results.locations, tiers), on_progress)
     projection = finish()
     page = Page(

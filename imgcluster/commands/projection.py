@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from imgcluster.features.duplicate_vectors import vector_digests
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.report.projection import Projection, place_others, project
 from imgcluster.workspace.caches import CachedProjection, read_projection, write_projection
 from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.results import encoder_identity, encoder_metric
 from imgcluster.workspace.shards import Embeddings
 
 __all__ = ["begin_projection", "projection_of"]
 
 # Changes with the algorithm, so that positions of an earlier version are not mixed with new ones.
-_VERSION: Final = "t-SNE, 1"
+_VERSION: Final = "t-SNE, 2"
 # New images are placed in the existing map until they are more than this share of all.
 _LARGEST_NEW_SHARE: Final = 1 / 3
 # On Windows only a wait with a limit can be interrupted.
@@ -26,14 +26,22 @@ _WAIT_SECONDS: Final = 0.2
 
 
 def projection_of(
-    workspace: Workspace, embeddings: Embeddings, seed: int, on_progress: OnProgress = ignore_progress
+    workspace: Workspace,
+    embeddings: Embeddings,
+    manifest: dict[str, Any],
+    seed: int,
+    on_progress: OnProgress = ignore_progress,
 ) -> Projection:
     """Return the map's projection of normalized embeddings, as `begin_projection` computes it."""
-    return begin_projection(workspace, embeddings, seed, on_progress)()
+    return begin_projection(workspace, embeddings, manifest, seed, on_progress)()
 
 
 def begin_projection(
-    workspace: Workspace, embeddings: Embeddings, seed: int, on_progress: OnProgress = ignore_progress
+    workspace: Workspace,
+    embeddings: Embeddings,
+    manifest: dict[str, Any],
+    seed: int,
+    on_progress: OnProgress = ignore_progress,
 ) -> Callable[[], Projection]:
     """Start to compute the map's projection of normalized embeddings; the function returned waits for it.
 
@@ -41,8 +49,8 @@ def begin_projection(
     more than a third of all are new, the whole map is computed again. Until it is there, nothing else may limit the
     threads of numeric libraries, which is a setting of the process (`features.threads`).
     """
-    key = f"{_VERSION}, seed {seed}"
-    digests = tuple(vector_digests(embeddings.vectors))
+    key = f"{_VERSION}, {encoder_identity(workspace, manifest)}, {encoder_metric(manifest)}, seed {seed}"
+    digests = tuple(embeddings.digests)
     stored = read_projection(workspace.layout, key)
     if stored is not None and stored.digests == digests:
         known = Projection(stored.points, stored.method)

@@ -12,14 +12,17 @@ from imgcluster.types import VectorRows, Vectors
 
 __all__ = ["blocks", "in_memory", "reordered", "transformed"]
 
+# Larger ones do not fit into a processor's cache, and the memory of each is requested from the system anew.
+_BYTES: Final = 8 << 20
 _ROWS: Final = 8192
 
 
-def blocks(vectors: Vectors | VectorRows) -> Iterator[tuple[Any, Vectors]]:
-    """Yield all vectors in blocks of at most 8,192, each with the index of its rows: a slice or ``int64``."""
+def blocks(vectors: npt.NDArray[Any] | VectorRows) -> Iterator[tuple[Any, npt.NDArray[Any]]]:
+    """Yield blocks of at most 8 MB and 8,192 vectors, each with the index of its rows: a slice or ``int64``."""
     if isinstance(vectors, np.ndarray):
-        for start in range(0, len(vectors), _ROWS):
-            part = slice(start, start + _ROWS)
+        count = min(_ROWS, max(1, _BYTES // max(1, vectors[:1].nbytes)))
+        for start in range(0, len(vectors), count):
+            part = slice(start, start + count)
             yield part, vectors[part]
         return
     for rows, block in vectors.blocks():

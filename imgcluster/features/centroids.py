@@ -16,9 +16,10 @@ _Floats = npt.NDArray[np.float64]
 
 # The pairwise distances of this many images take about a second.
 _SILHOUETTE_SAMPLE: Final = 5000
+_ROUNDING: Final = 1e-12
 
 
-def centroids(vectors: Vectors | VectorRows, labels: Labels, count: int) -> _Floats:
+def centroids(vectors: Vectors | VectorRows | _Floats, labels: Labels, count: int) -> _Floats:
     """Return the mean of the members of each cluster, ``float64 (count, d)``; zeros for a cluster without members.
 
     Args:
@@ -73,10 +74,32 @@ def silhouettes(
         rows = rows[evenly_spaced(len(rows), _SILHOUETTE_SAMPLE)]
     if not 2 <= len(np.unique(labels[rows])) < len(rows):
         return result
+    points = vectors[rows].astype(np.float64)
+    if metric == "cosine":
+        result[rows] = _cosine_silhouettes(points, labels[rows])
+        return result
     from sklearn.metrics import silhouette_samples
 
-    result[rows] = silhouette_samples(vectors[rows].astype(np.float64), labels[rows], metric=metric)
+    result[rows] = silhouette_samples(points, labels[rows], metric=metric)
     return result
+
+
+def _cosine_silhouettes(points: _Floats, labels: Labels) -> _Floats:
+    """Return silhouettes without all pairs: the sum of 1 − cos to many vectors takes one product with their sum."""
+    lengths = np.linalg.norm(points, axis=1, keepdims=True)
+    points = points / np.where(lengths > 0, lengths, 1)
+    own, sizes = np.unique(labels, return_inverse=True, return_counts=True)[1:]
+    sums = centroids(points, own, len(sizes)) * sizes[:, None]
+    distances = sizes - points @ sums.T
+    rows = np.arange(len(points))
+    # A vector is at distance 0 from itself, which one of length 0 is not by its product.
+    within = (distances[rows, own] - (lengths[:, 0] == 0)) / np.maximum(sizes[own] - 1, 1)
+    distances[rows, own] = np.inf
+    between = (distances / sizes).min(axis=1)
+    # What rounding leaves of the distances between equal vectors.
+    within, between = (np.where(values > _ROUNDING, values, 0) for values in (within, between))
+    larger = np.maximum(within, between)
+    return np.where((sizes[own] > 1) & (larger > 0), (between - within) / np.where(larger > 0, larger, 1), 0)
 
 
 def evenly_spaced(count: int, size: int) -> npt.NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -78,15 +79,22 @@ class Neighborhood:
 
 
 def find_neighborhood(
-    vectors: Vectors, requested: _Mask, labels: Labels, order: _Rows, *, seed: int = 0
+    vectors: Vectors,
+    requested: _Mask,
+    labels: Labels,
+    order: _Rows,
+    *,
+    normalize: Callable[[Vectors], Vectors] = np.asarray,
+    seed: int = 0,
 ) -> Neighborhood:
     """Return a map of all requested images among the others, or among a sample of these in a large collection.
 
     Args:
-        vectors: ``float32 (n, d)``, normalized features.
+        vectors: ``float32 (n, d)``.
         requested: ``bool (n,)``, the images in question.
         labels: ``int64 (n,)``, from each of which the sample of other images has some.
         order: ``int64 (n,)``, the rows in the order of their content.
+        normalize: Applied to the vectors of the map, which may be few of all.
         seed: For principal components.
     """
     others = order[~requested[order]]
@@ -100,7 +108,7 @@ def find_neighborhood(
     chosen = np.flatnonzero(requested[rows])
     sampled = ~requested[rows]
     sampled[chosen[evenly_spaced(len(chosen), min(len(chosen), _SAMPLE))]] = True
-    return _located(vectors[rows], rows, sampled, seed)
+    return _located(normalize(vectors[rows]), rows, sampled, seed)
 
 
 def _located(vectors: Vectors, rows: _Rows, sampled: _Mask, seed: int) -> Neighborhood:

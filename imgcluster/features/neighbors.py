@@ -51,7 +51,7 @@ _LINK_WEIGHT: Final = 1e-3
 
 # k-d trees are fast in few dimensions only.
 _TREE_DIMENSIONS: Final = 20
-_CHUNK_ROWS: Final = 4096
+_CHUNK_ROWS: Final = 512
 # The exact search takes a second or two; among few vectors, cells save little.
 _EXACT_BUDGET: Final = 5e10
 _EXACT_AMONG: Final = 10_000

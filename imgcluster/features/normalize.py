@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Final, cast
 
@@ -9,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.features.blocks import blocks, transformed
-from imgcluster.features.threads import one_thread
 from imgcluster.types import Metric, VectorRows, Vectors
 
-__all__ = ["l2_normalize", "normalize_features", "normalize_lengths", "normalize_rows"]
+__all__ = ["l2_normalize", "normalize_features", "normalize_lengths", "normalize_rows", "row_normalization"]
 
 _ROUNDING: Final = 1e-6
 
@@ -41,28 +41,37 @@ def normalize_rows(vectors: Vectors | VectorRows, metric: Metric) -> Vectors | V
     """Return vectors as `normalize_features` does; those in files are normalized when they are read."""
     if isinstance(vectors, np.ndarray):
         return normalize_features(vectors, metric, in_place=True)
-    if metric == "euclidean":
-        return vectors
+    return vectors if metric == "euclidean" else vectors.transformed(row_normalization(vectors, metric))
+
+
+def row_normalization(vectors: Vectors | VectorRows, metric: Metric) -> Callable[[Vectors], Vectors]:
+    """Return the function that normalizes some rows, ``float32 (m, d)``, as `normalize_features` normalizes all."""
+    if metric == "euclidean" or not len(vectors):
+        return np.asarray
     first = vectors[np.zeros(1, np.int64)]
-    lowest, same, sums = np.inf, True, np.zeros((2, vectors.shape[1]))
-    for _, block in vectors.blocks():
-        lowest = min(lowest, float(block.min()))
+    same = positive = True
+    sum_of_scaled, sum_of_roots = np.zeros((2, vectors.shape[1]))
+    for _, block in blocks(vectors):
         same = same and bool((block == first).all())
-        sums[0] += l2_normalize(block).sum(axis=0, dtype=np.float64)
-        sums[1] += np.sqrt(np.maximum(block, 0)).sum(axis=0, dtype=np.float64)
+        positive = positive and bool(block.min() >= 0)
+        sum_of_scaled += l2_normalize(block).sum(axis=0, dtype=np.float64)
+        if positive:
+            sum_of_roots += np.sqrt(block).sum(axis=0, dtype=np.float64)
+    # Centering would leave nothing of images that are all the same.
     if same:
-        return vectors.transformed(l2_normalize)
-    roots = lowest >= 0
-    # Rounded, so that the order of the blocks does not matter.
-    mean = np.round(sums[int(roots)] / len(vectors), 7).astype(np.float32)
-    return vectors.transformed(np.sqrt if roots else l2_normalize).transformed(partial(_centered, mean))
+        return l2_normalize
+    scale, total = (np.sqrt, sum_of_roots) if positive else (l2_normalize, sum_of_scaled)
+    return partial(_scaled_and_centered, scale, (total / len(vectors)).astype(np.float32))
 
 
-def _centered(mean: npt.NDArray[np.float32], block: Vectors) -> Vectors:
-    centered = block - mean
+def _scaled_and_centered(
+    scale: Callable[[Vectors], Vectors], mean: npt.NDArray[np.float32], vectors: Vectors
+) -> Vectors:
+    scaled = scale(vectors)
+    centered = scaled - mean
     lengths = np.linalg.norm(centered, axis=1, keepdims=True)
     # Vectors that equal the mean up to rounding errors become 0; these are not to be scaled to length 1.
-    nonzero = lengths > _ROUNDING * np.linalg.norm(block, axis=1, keepdims=True)
+    nonzero = lengths > _ROUNDING * np.linalg.norm(scaled, axis=1, keepdims=True)
     return np.asarray(centered / np.where(nonzero, lengths, np.inf), dtype=np.float32)
 
 
@@ -80,17 +89,10 @@ def normalize_features(vectors: Vectors, metric: Metric, *, in_place: bool = Fal
         metric: The encoder's.
         in_place: Whether to overwrite `vectors`, which saves the memory of a copy.
     """
-    if metric == "euclidean" or not len(vectors):
+    if metric == "euclidean":
         return vectors
-    # Centering would leave nothing of images that are all the same.
-    if not np.ptp(vectors, axis=0).any():
-        return l2_normalize(vectors, in_place=in_place)
-    if vectors.min() >= 0:
-        result = np.sqrt(vectors, out=vectors if in_place else None)
-    else:
-        result = l2_normalize(vectors, in_place=in_place)
-    with one_thread():
-        mean = result.mean(axis=0, dtype=np.float64).astype(np.float32)
-    for rows, block in blocks(result):
-        result[rows] = _centered(mean, block)
+    normalize = row_normalization(vectors, metric)
+    result = vectors if in_place else np.empty(vectors.shape, dtype=np.float32)
+    for rows, block in blocks(vectors):
+        result[rows] = normalize(block)
     return result

@@ -217,7 +217,7 @@ def _search_is_slow(shape: tuple[int, ...], queries: int) -> bool:
     return bool(queries * count * dimensions > _PAIR_BUDGET and dimensions > _PAIR_DIMENSIONS)
 
 
-def principal_components(vectors: Vectors, queries: Vectors, target: int, seed: int) -> Vectors:
+def principal_components(vectors: Vectors, queries: Vectors | VectorRows, target: int, seed: int) -> Vectors:
     """Return queries ``float32 (m, d)`` in the `principal_axes` of `vectors`, ``float32 (m, target)``."""
     return _of_all(queries, principal_axes(vectors, target, seed), target)
 

@@ -83,14 +83,15 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
             file.seek(0)
             # Spreadsheets in some locales write semicolons or tabs.
             delimiter = next((sign for sign in ",;\t" if set(columns) <= set(_split(header, sign))), ",")
-            reader = csv.DictReader(file, strict=True, delimiter=delimiter)
-            missing = [name for name in columns if name not in (reader.fieldnames or ())]
+            reader = csv.reader(file, strict=True, delimiter=delimiter)
+            names = next(reader, [])
+            missing = [name for name in columns if name not in names]
             if missing:
                 raise WorkspaceError(f"{path} has no column {missing[0]!r}; required columns: {', '.join(columns)}")
-            for row in reader:
-                if None in row or None in row.values():
+            for row in filter(None, reader):
+                if len(row) != len(names):
                     raise WorkspaceError(f"{path}, line {reader.line_num}: the number of fields is not that of line 1")
-                yield {name: _original(text) for name, text in row.items()}
+                yield dict(zip(names, map(_original, row), strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise WorkspaceError(f"{path} cannot be read: {error}") from None
 
@@ -105,7 +106,10 @@ def field(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", str(value))
+    text = str(value)
+    # Nearly all texts are printable, which is faster to see.
+    if not text.isprintable() or "\\" in text:
+        text = _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 

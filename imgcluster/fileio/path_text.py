@@ -93,11 +93,10 @@ def absolute_path(base: str, path: str) -> str:
     """Return the absolute path of a `path` relative to `base`; an absolute `path` is returned unchanged."""
     if not base or path.startswith("/") or path[1:3] == ":/" or _URL.match(path):
         return path
-    parts = base.rstrip("/").split("/")
+    base = base.rstrip("/")
     while path.startswith("../"):
-        path = path[3:]
-        parts.pop()
-    return "/".join([*parts, path])
+        path, base = path[3:], base.rpartition("/")[0]
+    return f"{base}/{path}"
 
 
 def _escape(match: re.Match[str]) -> str:

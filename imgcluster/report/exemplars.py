@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -52,12 +52,14 @@ def representatives(
         if len(candidates) > _CANDIDATES:
             candidates = candidates[evenly_spaced(len(candidates), _CANDIDATES)]
         chosen[number] = candidates
-    # One selection for all clusters, since vectors may be in files.
-    ends = np.cumsum([len(candidates) for candidates in chosen.values()])
-    selected = points[np.concatenate([*chosen.values(), np.empty(0, np.int64)])]
+    selected: Iterator[Vectors] = (points[candidates] for candidates in chosen.values())
+    if not isinstance(points, np.ndarray):
+        # One selection for all clusters, since each reads the files.
+        ends = np.cumsum([len(candidates) for candidates in chosen.values()])
+        selected = iter(np.split(points[np.concatenate([*chosen.values(), np.empty(0, np.int64)])], ends[:-1]))
     return {
-        number: candidates[_farthest_first(selected[end - len(candidates) : end], count)].tolist()
-        for (number, candidates), end in zip(chosen.items(), ends.tolist(), strict=True)
+        number: candidates[_farthest_first(vectors, count)].tolist()
+        for (number, candidates), vectors in zip(chosen.items(), selected, strict=True)
     }
 
 

@@ -12,7 +12,7 @@ from imgcluster.features.blocks import blocks, in_memory
 from imgcluster.features.centroids import evenly_spaced
 from imgcluster.features.duplicate_vectors import count_distinct
 from imgcluster.features.neighbors import NeighborSearch
-from imgcluster.features.reduce import principal_axes, principal_components, reduce
+from imgcluster.features.reduce import principal_components, reduce
 from imgcluster.features.threads import one_thread
 from imgcluster.types import VectorRows, Vectors
 
@@ -97,18 +97,16 @@ def place_others(vectors: Vectors | VectorRows, placed: _Indices, points: Vector
     if not others.any():
         return completed
     basis = vectors[placed[evenly_spaced(len(placed), min(len(placed), _TSNE_UP_TO))]]
-    project = principal_axes(basis, _DIRECTIONS, seed) if min(basis.shape) > _DIRECTIONS else _unchanged
-    search = NeighborSearch(project(vectors[placed]), len(vectors))
-    for rows, block in blocks(vectors):
+    reduced = in_memory(vectors)
+    if min(basis.shape) > _DIRECTIONS:
+        reduced = principal_components(basis, vectors, _DIRECTIONS, seed)
+    search = NeighborSearch(reduced[placed], len(vectors))
+    for rows, block in blocks(reduced):
         outside = others[rows]
         if outside.any():
-            _, nearest = search.find(project(block[outside]), min(_PLACED_BY, len(placed)))
-            completed[np.arange(len(vectors))[rows][outside]] = np.median(points[nearest], axis=1)
+            _, nearest = search.find(block[outside], min(_PLACED_BY, len(placed)))
+            completed[rows][outside] = np.median(points[nearest], axis=1)
     return completed
-
-
-def _unchanged(vectors: Vectors) -> Vectors:
-    return vectors
 
 
 def _tsne(vectors: Vectors, seed: int) -> Vectors:

@@ -34,10 +34,10 @@ _PROJECTION_METHOD_KEY: Final = b"imgcluster.how"
 
 @dataclass(frozen=True, slots=True)
 class CachedProjection:
-    """Positions of vectors on the map.
+    """Positions of images on the map.
 
     Attributes:
-        digests: The digest of each of the n vectors, 16 bytes.
+        digests: The digest of each of the n images, 16 bytes.
         points: ``float32 (n, 2)``.
         method: How they were computed, in words.
     """
@@ -108,7 +108,7 @@ def read_projection(path: Path, key: str) -> CachedProjection | None:
         if metadata.get(_PROJECTION_KEY) != key.encode():
             return None
         points = np.stack([table.column(name).to_numpy() for name in ("x", "y")], axis=1).astype(np.float32)
-        digests = tuple(table.column("vector").to_pylist())
+        digests = tuple(table.column("digest").to_pylist())
         method = metadata[_PROJECTION_METHOD_KEY].decode()
     # Arrow raises arbitrary exceptions for damaged files; the projection is then computed again.
     except Exception:
@@ -122,7 +122,7 @@ def write_projection(path: Path, key: str, projection: CachedProjection) -> None
     import pyarrow.parquet as pq
 
     metadata = {_PROJECTION_KEY: key.encode(), _PROJECTION_METHOD_KEY: projection.method.encode()}
-    schema = pa.schema([("vector", pa.binary(16)), ("x", pa.float32()), ("y", pa.float32())], metadata=metadata)
+    schema = pa.schema([("digest", pa.binary(16)), ("x", pa.float32()), ("y", pa.float32())], metadata=metadata)
     columns = [pa.array(projection.digests, pa.binary(16)), *(pa.array(column) for column in projection.points.T)]
     with atomic_path(path) as temporary:
         pq.write_table(pa.Table.from_arrays(columns, schema=schema), temporary)

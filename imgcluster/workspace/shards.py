@@ -192,9 +192,9 @@ def load(folder: Path, identity: str, *, streamed: bool = False) -> Embeddings:
     # For each shard, the position of each row in the result; -1 for outdated rows.
     targets = []
     for number, shard in enumerate(shards):
-        rows = read_files(shard)
-        targets.append(np.full(len(rows), -1, dtype=np.int64))
-        for row, (location, digest, source, companion) in enumerate(rows):
+        files = read_files(shard)
+        targets.append(np.full(len(files), -1, dtype=np.int64))
+        for row, (location, digest, source, companion) in enumerate(files):
             found[location] = (number, row, digest, source, companion)
     newest = sorted(found.items())
     for position, (_, (number, row, *_)) in enumerate(newest):
@@ -213,21 +213,24 @@ def load(folder: Path, identity: str, *, streamed: bool = False) -> Embeddings:
         measured = [name for name in STATISTICS if name in present]
         further = [name for names in (EXIF, SCORES) if set(names) <= present for name in names]
         table = read_columns(shard, ["width", "height", *measured, *further])
-        used = target >= 0
+        used = np.flatnonzero(target >= 0)
+        rows = target[used]
         if not stays:
-            vectors[target[used]] = (first if shard == shards[0] else read_vectors(shard))[used]
-        sizes[target[used], 0] = table.column("width").to_numpy()[used]
-        sizes[target[used], 1] = table.column("height").to_numpy()[used]
+            block = first if shard == shards[0] else read_vectors(shard)
+            # Nearly always all rows, which need no copy then.
+            vectors[rows] = block if len(used) == len(block) else block[used]
+        sizes[rows, 0] = table.column("width").to_numpy()[used]
+        sizes[rows, 1] = table.column("height").to_numpy()[used]
         for name in measured:
-            statistics[target[used], STATISTICS.index(name)] = table.column(name).to_numpy()[used]
+            statistics[rows, STATISTICS.index(name)] = table.column(name).to_numpy()[used]
         for position, value in zip(target.tolist(), exif_of(table), strict=True):
             if position >= 0:
                 exif[position] = value
         if set(SCORES) <= present:
             scores = scores or no_scores(len(newest))
             stored = scores_of(table)
-            scores.classes[target[used]] = stored.classes[used]
-            scores.probabilities[target[used]] = stored.probabilities[used]
+            scores.classes[rows] = stored.classes[used]
+            scores.probabilities[rows] = stored.probabilities[used]
     total = sum(_row_hash(location, digest, companion) for location, (_, _, digest, _, companion) in newest)
     roots = tuple(sorted({root for _, (_, _, _, root, _) in newest}))
     digests = [digest for _, (_, _, digest, _, _) in newest]
