@@ -314,13 +314,13 @@ class EmbedRun:
 
     def _companion(self, file: FoundFile, stored: StoredImage | None) -> str:
         """Return the name of the second file of a picture, and count it; "" if there is none."""
-        folder, _, _ = file.location.rpartition("/")
         if file.location in self._companions:
             name = self._companions[file.location].location.rpartition("/")[2]
         else:
             name = self._index.companion(stored) if stored is not None else ""
             # A file that was not searched for may still exist.
-            name = "" if join(folder, name) in self._scope else name
+            if name and join(file.location.rpartition("/")[0], name) in self._scope:
+                name = ""
         self.paired += name != ""
         return name
 
