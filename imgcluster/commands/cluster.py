@@ -15,6 +15,7 @@ from imgcluster.clustering.changes import ClusterChange
 from imgcluster.clustering.run import Remember, cluster_embeddings
 from imgcluster.clustering.settings import METHOD_OPTIONS
 from imgcluster.commands.cluster_warnings import about_changes, about_encoder, about_groups, about_statistics, quality
+from imgcluster.commands.join_started import join_if_started
 from imgcluster.commands.naming import suggested_names, vocabulary_of
 from imgcluster.commands.numbering import Earlier, Numbered, number_clusters, read_earlier
 from imgcluster.commands.page import with_normalized_lengths
@@ -36,7 +37,6 @@ from imgcluster.workspace.result_tables import ClusteringTables, rounded
 from imgcluster.workspace.results import encoder_identity, encoder_metric, with_options
 from imgcluster.workspace.shards import Embeddings, load
 from imgcluster.workspace.table_columns import ClusterRow
-from imgcluster.workspace.work_shards import work_shards
 
 __all__ = ["ClusterRequest", "ClusterRow", "ClusterSummary", "ClusteringMetrics", "cluster", "fit_clusters", "resolve"]
 
@@ -147,12 +147,8 @@ def cluster(
     request = resolve(with_changes(options or ClusterOptions(), changes))
     workspace = Workspace(workspace)
     workspace.require_initialized()
-    if work_shards(workspace):
-        # Loads all that `embed` needs.
-        from imgcluster.commands.merge import join_first
-
-        join_first(workspace, dry_run=dry_run, on_progress=on_progress)
-    with workspace.locked(dry_run=dry_run) as manifest:
+    join_if_started(workspace, dry_run=dry_run, on_progress=on_progress)
+    with workspace.locked(read_only=dry_run) as manifest:
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         on_progress(Progress("load", 0))
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest), streamed=True)

@@ -30,6 +30,7 @@ from imgcluster.report.exemplars import nearest_clusters, representatives
 from imgcluster.report.page import render
 from imgcluster.report.page_inputs import Tier, cluster_rows, image_rows, thumbnail_tiers
 from imgcluster.report.page_text import Page, Thumbnails, details, headline, sentences
+from imgcluster.report.projection import Projection
 from imgcluster.report.sprites import Tile, make_sheets
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.plans import identity_of
@@ -54,6 +55,7 @@ def write_page(
     manifest: dict[str, Any],
     journal: Journal | None,
     *,
+    output: Path | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> None:
     """Write the page of `results` and `embeddings`, which must be of the same images in the same order.
@@ -64,6 +66,7 @@ def write_page(
         embeddings: Those of `with_normalized_lengths`.
         manifest: The manifest.
         journal: That of the placed files.
+        output: The page's file; by default that of the workspace.
         on_progress: Called with each step.
 
     Raises:
@@ -71,8 +74,7 @@ def write_page(
     """
     if embeddings.locations != results.locations:
         raise WorkspaceError(f"the tables in {workspace.path} are not of its embeddings: run imgcluster cluster again")
-    metrics = results.metrics
-    method = METHODS.get(metrics["method"])
+    file, metrics = output or workspace.report, results.metrics
     findings = read_findings(workspace, results, embeddings, manifest, on_progress)
     shown = representatives(
         embeddings.vectors,
@@ -93,19 +95,10 @@ def write_page(
         title=headline(metrics),
         sentences=sentences(metrics),
         warnings=tuple(metrics.get("warnings", ())),
-        facts=(
-            *details(
-                metrics,
-                manifest,
-                method=method.title if method else str(metrics["method"]),
-                options=_given_options(metrics["options"]),
-                projection=projection.method,
-            ),
-            ("Images from", results.base),
-        ),
+        facts=_facts(results, manifest, projection),
         clusters=cluster_rows(results.clusters, results.medoids, results.rows, shown, nearest),
         images=image_rows(
-            workspace.path,
+            file.parent,
             results.paths,
             results.locations,
             files,
@@ -125,7 +118,7 @@ def write_page(
         made_by=f"Made with imgcluster {__version__}. This page loads nothing from the network.",
     )
     on_progress(Progress("report", 0))
-    write_text(workspace.report, render(page))
+    write_text(file, render(page))
 
 
 def with_normalized_lengths(embeddings: Embeddings, manifest: dict[str, Any], *, in_place: bool = False) -> Embeddings:
@@ -135,6 +128,22 @@ def with_normalized_lengths(embeddings: Embeddings, manifest: dict[str, Any], *,
     """
     metric = encoder_metric(manifest)
     return dataclasses.replace(embeddings, vectors=normalize_lengths(embeddings.vectors, metric, in_place=in_place))
+
+
+def _facts(results: Results, manifest: dict[str, Any], projection: Projection) -> tuple[tuple[str, str], ...]:
+    """Return what the page says about how it was made."""
+    metrics = results.metrics
+    method = METHODS.get(metrics["method"])
+    return (
+        *details(
+            metrics,
+            manifest,
+            method=method.title if method else str(metrics["method"]),
+            options=_given_options(metrics["options"]),
+            projection=projection.method,
+        ),
+        ("Images from", results.base),
+    )
 
 
 def _decisions(results: Results) -> dict[int, str]:
