@@ -173,11 +173,17 @@ class EmbedOptions:
         "The encoder; see imgcluster encoders list. hub:OWNER/REPO is downloaded.",
         metavar="NAME|FILE.onnx|hub:…",
     )
-    device: str = option("auto", "auto, cpu, cuda, directml, coreml, …; see imgcluster doctor.", metavar="DEVICE")
+    device: str = option(
+        "auto", "auto, cpu, cuda, cuda:0,1 (several), directml, coreml, …; see imgcluster doctor.", metavar="DEVICE"
+    )
     precision: str = option(
         "auto", "Which weights to run, if the encoder has several: auto, fp32, fp16 or int8.", metavar="PRECISION"
     )
-    batch_size: int = option(32, "Images that the encoder processes at once.", minimum=1)
+    batch_size: int | None = option(
+        None,
+        "Images that the encoder processes at once; by default 32, on a CUDA device what suits it.",
+        minimum=1,
+    )
     workers: int | None = option(
         None, "How many images are read at the same time; one per processor by default.", minimum=1
     )
@@ -203,7 +209,7 @@ class EmbedOptions:
         check_precision(self.precision)
         if isinstance(self.exclude, str):
             object.__setattr__(self, "exclude", (self.exclude,))
-        if self.batch_size < 1:
+        if self.batch_size is not None and self.batch_size < 1:
             raise UsageError(f"--batch-size {self.batch_size} is not allowed; it is at least 1")
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers {self.workers} is not allowed; it is at least 1")

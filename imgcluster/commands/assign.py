@@ -17,8 +17,8 @@ from imgcluster.clustering.changes import ABSENT, compare_clusterings
 from imgcluster.clustering.run import cluster_embeddings
 from imgcluster.commands.cluster import ClusterSummary
 from imgcluster.commands.cluster_warnings import quality
+from imgcluster.commands.join_started import join_if_started
 from imgcluster.commands.last_clustering import folder_names, read_last_clustering
-from imgcluster.commands.merge import join_if_started
 from imgcluster.commands.numbering import Earlier, read_earlier
 from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish, summary_fields

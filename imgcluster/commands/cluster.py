@@ -15,7 +15,7 @@ from imgcluster.clustering.changes import ClusterChange
 from imgcluster.clustering.run import Remember, cluster_embeddings
 from imgcluster.clustering.settings import METHOD_OPTIONS
 from imgcluster.commands.cluster_warnings import about_changes, about_encoder, about_groups, about_statistics, quality
-from imgcluster.commands.merge import join_if_started
+from imgcluster.commands.join_started import join_if_started
 from imgcluster.commands.naming import suggested_names, vocabulary_of
 from imgcluster.commands.numbering import Earlier, Numbered, number_clusters, read_earlier
 from imgcluster.commands.page import with_normalized_lengths

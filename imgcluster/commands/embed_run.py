@@ -241,7 +241,7 @@ class EmbedRun:
             return
         self._started.append((self._model.start(self._pixels[: len(self._batch)], classes=True), self._batch))
         self._batch, self._pixels = [], self._new_pixels()
-        ahead = max(self._model.images_ahead, self._batch_size)
+        ahead = self._model.images_ahead(self._batch_size)
         while self._started[0][0].done() or sum(len(images) for _, images in self._started) > ahead:
             self._finish_batch()
             if not self._started:
@@ -314,13 +314,13 @@ class EmbedRun:
 
     def _companion(self, file: FoundFile, stored: StoredImage | None) -> str:
         """Return the name of the second file of a picture, and count it; "" if there is none."""
-        folder, _, _ = file.location.rpartition("/")
         if file.location in self._companions:
             name = self._companions[file.location].location.rpartition("/")[2]
         else:
             name = self._index.companion(stored) if stored is not None else ""
             # A file that was not searched for may still exist.
-            name = "" if join(folder, name) in self._scope else name
+            if name and join(file.location.rpartition("/")[0], name) in self._scope:
+                name = ""
         self.paired += name != ""
         return name
 

@@ -131,6 +131,11 @@ class EmbedRequest:
     workers: int
 
     @property
+    def batch_size(self) -> int:
+        """The number of images that are encoded at once."""
+        return self.model.batch_size if self.options.batch_size is None else self.options.batch_size
+
+    @property
     def record(self) -> dict[str, Any]:
         """What the manifest records of the options."""
         options = self.options
@@ -139,7 +144,7 @@ class EmbedRequest:
             "paths": self.paths,
             "device_asked": options.device,
             "precision_asked": options.precision,
-            "batch_size": options.batch_size,
+            "batch_size": self.batch_size,
             "workers": self.workers,
             "exclude": list(options.exclude),
             "recursive": options.recursive,
@@ -185,7 +190,7 @@ def run_update(
         update.index,
         update.writer,
         request.model,
-        batch_size=options.batch_size,
+        batch_size=request.batch_size,
         base=update.base,
         begin=update.begin,
         moved=moved,

@@ -25,7 +25,6 @@ __all__ = ["AnyImage", "Encoder"]
 AnyImage: TypeAlias = "str | os.PathLike[str] | Image.Image | Pixels"
 """An image file, a Pillow image, or an array ``uint8 (height, width)`` or ``(height, width, channels)``."""
 
-_BATCH: Final = 32
 _CHANNELS: Final = (1, 3, 4)
 
 
@@ -83,7 +82,7 @@ class Encoder(session.Encoder):
         with quiet_decoders():
             results = in_order(lambda item: _pixels(item, spec), _loaded(items), default_workers())
             pixels = (result for _, result in results)
-            vectors = [run(batch) for batch in _batches(pixels)]
+            vectors = [run(batch) for batch in _batches(pixels, self.batch_size)]
         return np.concatenate(vectors) if vectors else run(np.empty((0, *_shape(spec)), dtype=np.uint8))
 
 
@@ -97,11 +96,11 @@ def _loaded(images: Iterable[AnyImage]) -> Iterator[AnyImage]:
         yield image
 
 
-def _batches(pixels: Iterable[Pixels]) -> Iterator[Pixels]:
+def _batches(pixels: Iterable[Pixels], size: int) -> Iterator[Pixels]:
     batch: list[Pixels] = []
     for image in pixels:
         batch.append(image)
-        if len(batch) == _BATCH:
+        if len(batch) == size:
             yield np.stack(batch)
             batch = []
     if batch:

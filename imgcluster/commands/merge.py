@@ -22,7 +22,7 @@ from imgcluster.workspace.shard_file import count_rows
 from imgcluster.workspace.shards import list_shards
 from imgcluster.workspace.work_shards import WorkShard, work_shards
 
-__all__ = ["ShardStatus", "ShardsSummary", "finish_shards", "join_if_started", "merge", "shards_status"]
+__all__ = ["ShardStatus", "ShardsSummary", "finish_shards", "merge", "shards_status"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,22 +101,6 @@ def finish_shards(
     if not parts:
         raise WorkspaceError(f"{workspace.path} has no shards to join: run imgcluster embed PATH --shard I/N first")
     return join(workspace, [part.workspace(workspace) for part in parts], "embed", on_progress)
-
-
-def join_if_started(workspace: Workspace, *, dry_run: bool, on_progress: OnProgress) -> None:
-    """Join the shards of a workspace, if there are any.
-
-    Raises:
-        WorkspaceError: They cannot be joined, or this is a dry run, which joins nothing.
-    """
-    if not work_shards(workspace):
-        return
-    if dry_run:
-        raise WorkspaceError(
-            f"{workspace.path} has shards that are not joined; without --dry-run this command joins them. To join them "
-            f"now: {workspace.command('embed --finish')}"
-        )
-    finish_shards(workspace, on_progress=on_progress)
 
 
 def merge(

@@ -15,7 +15,7 @@ from imgcluster._version import __version__
 from imgcluster.clustering import METHODS
 from imgcluster.clustering.settings import METHOD_OPTIONS
 from imgcluster.commands.findings import groups_of_copies, read_findings
-from imgcluster.commands.projection import projection_of
+from imgcluster.commands.projection import begin_projection
 from imgcluster.commands.replace_results import moved_files
 from imgcluster.commands.thumbnails import read_tiles
 from imgcluster.errors import WorkspaceError
@@ -30,6 +30,7 @@ from imgcluster.report.exemplars import nearest_clusters, representatives
 from imgcluster.report.page import render
 from imgcluster.report.page_inputs import Tier, cluster_rows, image_rows, thumbnail_tiers
 from imgcluster.report.page_text import Page, Thumbnails, details, headline, sentences
+from imgcluster.report.projection import Projection
 from imgcluster.report.sprites import Tile, make_sheets
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.plans import identity_of
@@ -74,8 +75,6 @@ def write_page(
     if embeddings.locations != results.locations:
         raise WorkspaceError(f"the tables in {workspace.path} are not of its embeddings: run imgcluster cluster again")
     file, metrics = output or workspace.report, results.metrics
-    metric, method = encoder_metric(manifest), METHODS.get(metrics["method"])
-    projection = projection_of(workspace, embeddings, manifest, int(metrics["options"]["seed"]), on_progress)
     findings = read_findings(workspace, results, embeddings, manifest, on_progress)
     shown = representatives(
         embeddings.vectors,
@@ -84,24 +83,19 @@ def write_page(
         results.medoids,
         copies=groups_of_copies(embeddings, findings.duplicates),
     )
-    nearest = nearest_clusters(embeddings.vectors, metric, results.clusters)
+    nearest = nearest_clusters(embeddings.vectors, encoder_metric(manifest), results.clusters)
     files = current_locations(workspace, results.locations, journal)
     tiers = thumbnail_tiers(results.clusters, results.confidence, shown, int(embeddings.sizes.max(initial=1)))
+    # The map is computed while thumbnails are read and compressed.
+    finish = begin_projection(workspace, embeddings, manifest, int(metrics["options"]["seed"]), on_progress)
+    sheets = _sheets(tiers, files, _stored(workspace, manifest, results.locations, tiers), on_progress)
+    projection = finish()
     page = Page(
         identity=identity_of(results.paths, results.clusters),
         title=headline(metrics),
         sentences=sentences(metrics),
         warnings=tuple(metrics.get("warnings", ())),
-        facts=(
-            *details(
-                metrics,
-                manifest,
-                method=method.title if method else str(metrics["method"]),
-                options=_given_options(metrics["options"]),
-                projection=projection.method,
-            ),
-            ("Images from", results.base),
-        ),
+        facts=_facts(results, manifest, projection),
         clusters=cluster_rows(results.clusters, results.medoids, results.rows, shown, nearest),
         images=image_rows(
             file.parent,
@@ -114,12 +108,10 @@ def write_page(
             distances=results.distances,
             sizes=embeddings.sizes,
             points=projection.points,
-            decisions={
-                row: results.decisions[path] for row, path in enumerate(results.paths) if path in results.decisions
-            },
+            decisions=_decisions(results),
             exif=embeddings.exif,
         ),
-        thumbnails=_sheets(tiers, files, _stored(workspace, manifest, results.locations, tiers), on_progress),
+        thumbnails=sheets,
         skipped=_skipped(workspace),
         command=workspace.command("apply imgcluster-plan.json"),
         findings=findings,
@@ -136,6 +128,27 @@ def with_normalized_lengths(embeddings: Embeddings, manifest: dict[str, Any], *,
     """
     metric = encoder_metric(manifest)
     return dataclasses.replace(embeddings, vectors=normalize_lengths(embeddings.vectors, metric, in_place=in_place))
+
+
+def _facts(results: Results, manifest: dict[str, Any], projection: Projection) -> tuple[tuple[str, str], ...]:
+    """Return what the page says about how it was made."""
+    metrics = results.metrics
+    method = METHODS.get(metrics["method"])
+    return (
+        *details(
+            metrics,
+            manifest,
+            method=method.title if method else str(metrics["method"]),
+            options=_given_options(metrics["options"]),
+            projection=projection.method,
+        ),
+        ("Images from", results.base),
+    )
+
+
+def _decisions(results: Results) -> dict[int, str]:
+    """Return what the user decided about images, by row."""
+    return {row: results.decisions[path] for row, path in enumerate(results.paths) if path in results.decisions}
 
 
 def _skipped(workspace: Workspace) -> tuple[tuple[str, int], ...]:

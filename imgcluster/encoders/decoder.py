@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, cast
 
 import numpy as np
 
+from imgcluster.encoders.device_names import split_devices
 from imgcluster.encoders.devices import open_session, run_limited
 from imgcluster.encoders.encoder import Encoder
 from imgcluster.errors import EncoderError
@@ -90,7 +91,7 @@ class Decoder:
                 f"encoder {info.name} has no decoder, so its embeddings cannot become images; "
                 "use an autoencoder such as mnist-16, or train one with train-encoder"
             )
-        self._session = open_session(path, encoder.device, self._inspect).session
+        self._session = open_session(path, split_devices(encoder.device)[0], self._inspect).session
         if (self.info.latent, self.info.version) != (info.embedding_size, info.version):
             raise EncoderError(f"{path.name} belongs to another version of encoder {info.name}; export both again")
 

@@ -8,19 +8,19 @@ reason why a device is rejected.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import io
 import logging
 import os
 import re
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from imgcluster.errors import DeviceError, EncoderError, ImgclusterError, UsageError
+from imgcluster.encoders.cuda import has_driver
+from imgcluster.encoders.device_names import DEVICES, Device
+from imgcluster.errors import DeviceError, EncoderError, ImgclusterError
 
 __all__ = [
     "AUTO_ORDER",
@@ -38,18 +38,6 @@ __all__ = [
 ]
 
 _LOG = logging.getLogger(__name__)
-
-DEVICES: Final = {
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "rocm": "ROCMExecutionProvider",
-    "migraphx": "MIGraphXExecutionProvider",
-    "directml": "DmlExecutionProvider",
-    "coreml": "CoreMLExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-    "cpu": "CPUExecutionProvider",
-}
-"""The values of ``--device`` with ONNX Runtime's provider for each."""
 
 # Not TensorRT, which compiles for minutes at the first run, nor OpenVINO, whose gain depends on the model.
 AUTO_ORDER: Final = ("cuda", "rocm", "migraphx", "directml", "coreml", "cpu")
@@ -101,7 +89,7 @@ class Opened:
 
     Attributes:
         session: An ``onnxruntime.InferenceSession``.
-        device: The device it runs on, a key of `DEVICES`.
+        device: The device it runs on: a key of `DEVICES`, with the number if one was given.
         rejected_devices: Each better device of ``auto`` with the reason why it does not run.
     """
 
@@ -170,7 +158,7 @@ def open_session(
 
     Args:
         path: An ONNX file, or a function that returns those to try on a device.
-        device: A key of `DEVICES`, or ``auto`` for the first of `AUTO_ORDER` that runs.
+        device: A key of `DEVICES`, with a number as in ``cuda:1``, or ``auto`` for the first of `AUTO_ORDER` that runs.
         run: Runs one batch through the session. If it raises `Disagreement`, the next file is tried; if it raises
             anything else but an `ImgclusterError`, the device is rejected.
         cpu_threads: How many threads share one batch on the CPU; 0 for one per core.
@@ -180,49 +168,50 @@ def open_session(
         DeviceError: The named device does not run here.
         EncoderError: The file cannot be read, or does not even run on the CPU.
     """
-    if device != "auto" and device not in DEVICES:
-        raise UsageError(f"device {device!r} is unknown; choose one of auto, {', '.join(DEVICES)}")
+    candidates = [Device(name) for name in AUTO_ORDER] if device == "auto" else [Device.parse(device)]
     files: Files = path if callable(path) else lambda _: (path,)
     rejected: list[tuple[str, str]] = []
     present = available_devices()
-    for name in AUTO_ORDER if device == "auto" else (device,):
-        if device == "auto" and name not in present:
+    for candidate in candidates:
+        if device == "auto" and candidate.name not in present:
             continue
         try:
-            return Opened(_open(files, name, present, run, cpu_threads), name, tuple(rejected))
+            return Opened(_open(files, candidate, present, run, cpu_threads), str(candidate), tuple(rejected))
         except _Unavailable as reason:
             if device != "auto":
-                raise DeviceError(f"device {name} does not run here: {reason}; {reason.remedy}") from None
-            _LOG.debug("device %s rejected: %s", name, reason)
-            rejected.append((name, str(reason)))
+                raise DeviceError(f"device {candidate} does not run here: {reason}; {reason.remedy}") from None
+            _LOG.debug("device %s rejected: %s", candidate, reason)
+            rejected.append((str(candidate), str(reason)))
     raise DeviceError(
         "ONNX Runtime has no provider that runs here, not even that of the CPU; install onnxruntime again"
     )
 
 
-def _open(files: Files, name: str, present: list[str], run: Callable[[Any], None], cpu_threads: int) -> Any:
+def _open(files: Files, device: Device, present: list[str], run: Callable[[Any], None], cpu_threads: int) -> Any:
+    name = device.name
     if name not in present:
         reason = f"this build of ONNX Runtime has only {', '.join(present)}"
         raise _Unavailable(reason, _OTHER_BUILDS.get(name, _OTHER_REMEDY))
-    if name in ("cuda", "tensorrt") and not _has_nvidia_driver():
+    if name in ("cuda", "tensorrt") and not has_driver():
         raise _Unavailable("no NVIDIA driver (libcuda) was found", "install the driver of the graphics card")
     disagreement = ""
     for path in files(name):
         try:
-            return _open_file(path, name, run, cpu_threads)
+            return _open_file(path, device, run, cpu_threads)
         except Disagreement as reason:
             _LOG.debug("%s", reason)
             disagreement = str(reason)
     raise EncoderError(disagreement)
 
 
-def _open_file(path: str | os.PathLike[str], name: str, run: Callable[[Any], None], cpu_threads: int) -> Any:
+def _open_file(path: str | os.PathLike[str], device: Device, run: Callable[[Any], None], cpu_threads: int) -> Any:
+    name = device.name
     remedy = _REMEDIES.get(name, _OTHER_REMEDY)
     with _captured_output() as output:
         if name in ("cuda", "tensorrt"):
             _preload_cuda()
         try:
-            session = _new_session(path, DEVICES[name], cpu_threads)
+            session = _new_session(path, device, cpu_threads)
             fell_back = session.get_providers()[0] != DEVICES[name]
             if not fell_back:
                 run(session)
@@ -237,15 +226,17 @@ def _open_file(path: str | os.PathLike[str], name: str, run: Callable[[Any], Non
     return session
 
 
-def _new_session(path: str | os.PathLike[str], provider: str, cpu_threads: int) -> Any:
+def _new_session(path: str | os.PathLike[str], device: Device, cpu_threads: int) -> Any:
     runtime = _runtime()
     options = runtime.SessionOptions()
     options.log_severity_level = 4
     # Spinning idle threads would occupy the cores that decode the next batch.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if provider == DEVICES["cpu"]:
+    if device.name == "cpu":
         options.intra_op_num_threads = cpu_threads
-    providers = [provider] if provider == DEVICES["cpu"] else [provider, DEVICES["cpu"]]
+    providers = [(DEVICES[device.name], _provider_options(device))]
+    if device.name != "cpu":
+        providers.append((DEVICES["cpu"], {}))
     try:
         return runtime.InferenceSession(os.fspath(path), options, providers=providers)
     except Exception as error:
@@ -253,6 +244,14 @@ def _new_session(path: str | os.PathLike[str], provider: str, cpu_threads: int) 
         if any(word in text for word in ("INVALID_PROTOBUF", "INVALID_GRAPH", "NO_SUCHFILE", "NO_MODEL")):
             raise EncoderError(f"{os.fspath(path)} is not a readable ONNX model: {_one_line(text)}") from None
         raise
+
+
+def _provider_options(device: Device) -> dict[str, str]:
+    options = {} if device.index is None else {"device_id": str(device.index)}
+    if device.name == "cuda":
+        # Timing all algorithms of each convolution takes seconds per batch size, and can end differently in each run.
+        options["cudnn_conv_algo_search"] = "HEURISTIC"
+    return options
 
 
 def _runtime() -> Any:
@@ -267,14 +266,6 @@ def _preload_cuda() -> None:
     if preload is not None:
         with contextlib.suppress(OSError):
             preload()
-
-
-def _has_nvidia_driver() -> bool:
-    try:
-        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-    except OSError:
-        return False
-    return True
 
 
 def _reason(text: str) -> str:

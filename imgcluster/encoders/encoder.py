@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -17,16 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.encoders.classes import IMAGENET_CLASSES
-from imgcluster.encoders.devices import (
-    BATCH_SECONDS,
-    Disagreement,
-    is_out_of_memory,
-    new_run_options,
-    open_session,
-    run_limited,
-)
+from imgcluster.encoders.cuda import device_memory
+from imgcluster.encoders.device_names import Device, split_devices
+from imgcluster.encoders.devices import BATCH_SECONDS, Disagreement, new_run_options, open_session, run_limited
 from imgcluster.encoders.hub_source import hub_name, hub_source
 from imgcluster.encoders.input_settings import default_notes, image_size, normalization, resizing
+from imgcluster.encoders.lanes import LANES_PER_DEVICE, MEMORY_NAMES, Run, open_lanes
 from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.encoders.onnx_graph import check_graph, read_graph
 from imgcluster.encoders.onnx_io import (
@@ -47,17 +41,15 @@ from imgcluster.encoders.precision import (
     reference_images,
 )
 from imgcluster.encoders.registry import bundled_encoders, shadowed_encoders
+from imgcluster.encoders.runner import Runner, batch_size_for
 from imgcluster.encoders.source import EncoderSource, local_source, with_defaults
 from imgcluster.encoders.started import Started
-from imgcluster.errors import EncoderError, UsageError, one_line
-from imgcluster.machine import processors
+from imgcluster.errors import EncoderError, UsageError
 from imgcluster.options import EncoderOptions, check_precision
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Pixels, Pooling, Precision, ResizeRule, Vectors
 
 __all__ = ["CLASS_SCORES", "Encoder", "describe"]
-
-_LOG = logging.getLogger(__name__)
 
 CLASS_SCORES: Final = "class_scores"
 """The output of the graph with the scores of the classes that an encoder was trained on."""
@@ -72,16 +64,12 @@ _PIXELS_PER_RUN: Final = 1 << 16
 _GRAPH_FIELDS: Final = ("width", "height", "channels", "embedding_size")
 
 
-Run = Callable[[list[str], dict[str, Any], Any], list[Any]]
-"""Computes outputs of a graph from its input, with the options of the run."""
-
-
 class Encoder:
     """An encoder that has run a batch on its device.
 
     Args:
         encoder: The name of an encoder, or an ``.onnx`` file.
-        device: ``auto`` or a key of `devices.DEVICES`.
+        device: ``auto`` or a key of `device_names.DEVICES`, with numbers as in ``cuda:1`` or ``cuda:0,1``.
         options: What the file does not say about itself.
         compare: Whether a lower precision that deviates from the reference vectors is refused.
         install: Whether an encoder of the hub may be downloaded.
@@ -93,7 +81,7 @@ class Encoder:
     Attributes:
         info: Its description.
         identity: Digest of the weights and of every option that changes the vectors.
-        device: The device it runs on.
+        device: The device it runs on, or several.
         rejected_devices: Each better device of ``auto`` with the reason why it does not run.
         path: Its ONNX file.
         options: The options with the defaults of this encoder.
@@ -127,14 +115,14 @@ class Encoder:
         self._compares = compare
         self.options = with_defaults(options or EncoderOptions(), self._source.defaults)
         self._pool = cast("Pooling | None", self.options.pool)
-        self._limit: int | None = None
         self._batch_seconds = batch_seconds
         # `_files` sets the path and precision that are tried, and the trial batch `_inspect` everything else.
         self._run_options = new_run_options()
-        opened = open_session(lambda name: self._files(name, precision), device, self._inspect, cpu_threads=1)
+        first, *others = split_devices(device)
+        opened = open_session(lambda name: self._files(name, precision), first, self._inspect, cpu_threads=1)
         self._session = opened.session
-        self.device = opened.device
-        self._threads = ThreadPoolExecutor(processors() if self.device == "cpu" else 1, "imgcluster-encoder")
+        self.device = device if others else opened.device
+        self._runner = self._open_runner([opened.device, *others])
         self.rejected_devices = opened.rejected_devices
         self.identity = _identity(self.path, self.options, self.info.output)
         shadowed = shadowed_encoders().get(os.fspath(encoder))
@@ -171,7 +159,7 @@ class Encoder:
     def stop(self) -> None:
         """End what was started, without its result; the encoder cannot be used afterwards."""
         self._run_options.terminate = True
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._runner.stop()
 
     def class_scores(self, images: Pixels) -> npt.NDArray[np.float32]:
         """Return the scores of the encoder's classes, ``float32 (n, classes)``, of images in the encoder's input size.
@@ -189,13 +177,44 @@ class Encoder:
         return next((entry.shape[1] for entry in self._session.get_outputs() if entry.name == CLASS_SCORES), None)
 
     @property
-    def images_ahead(self) -> int:
-        """The number of started images that keeps this encoder busy while others are prepared; 0 for one batch."""
-        return 2 * processors() * self._images_per_run if self.device == "cpu" else 0
+    def batch_size(self) -> int:
+        """The number of images of a batch that suits the device."""
+        first = Device.parse(split_devices(self.device)[0])
+        memory = device_memory(first.index or 0) if first.name in MEMORY_NAMES else None
+        info = self.info
+        return batch_size_for(info.width, info.height, info.channels, memory=memory, lanes=LANES_PER_DEVICE)
+
+    def images_ahead(self, batch_size: int) -> int:
+        """Return the number of started images that keeps this encoder busy while others are prepared."""
+        if self.device == "cpu":
+            return max(2 * self._lanes * self._images_per_run, batch_size)
+        # A batch in each lane, and one that waits.
+        return (self._lanes + 1) * batch_size
 
     @property
     def _images_per_run(self) -> int:
         return self._signature.batch or max(1, _PIXELS_PER_RUN // (self.info.width * self.info.height))
+
+    def _open_runner(self, devices: list[str]) -> Runner:
+        """Open the graph on further devices, and return what runs it on all."""
+
+        def trial(run: Run) -> Vectors:
+            return self._run(run, self._trial, [self._output])[0]
+
+        def check(session: Any) -> None:
+            trial(partial(run_limited, session, options=self._run_options, seconds=self._batch_seconds))
+
+        sessions = {devices[0]: self._session}
+        sessions |= {name: open_session(self.path, name, check).session for name in devices[1:]}
+        lanes = open_lanes(sessions, self._run_options, trial)
+        self._lanes = len(lanes)
+        return Runner(
+            self.info.name,
+            lanes,
+            self._run,
+            images_per_run=self._images_per_run if self.device == "cpu" else None,
+            fixed_batch=self._signature.batch,
+        )
 
     def _start(self, images: Pixels, outputs: Mapping[str, int]) -> Started:
         """Start to compute outputs, which are given with their numbers of values per image."""
@@ -207,33 +226,8 @@ class Encoder:
                 f"images have shape {images.shape} and type {images.dtype}; encoder {self.info.name} takes uint8 of "
                 f"shape (n, {', '.join(map(str, expected))}); imgcluster.Encoder resizes other images"
             )
-        step = self._images_per_run if self.device == "cpu" else len(images)
-        parts = [images[start : start + step] for start in range(0, len(images), step)]
-        futures = [self._threads.submit(self._run_batches, part, list(outputs)) for part in parts]
+        futures = self._runner.start(images, list(outputs))
         return Started(futures, limit=self._batch_seconds, stop=self.stop)
-
-    def _run_batches(self, images: Pixels, outputs: list[str]) -> list[npt.NDArray[np.float32]]:
-        parts: list[list[npt.NDArray[np.float32]]] = []
-        start = 0
-        while start < len(images):
-            step = min(self._limit or len(images), len(images) - start)
-            try:
-                parts.append(self._run(self._session, images[start : start + step], outputs))
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise EncoderError(
-                        f"encoder {self.info.name} failed on {self.device}: {one_line(error)[:300]}"
-                    ) from None
-                if step == 1 or self._signature.batch:
-                    raise EncoderError(
-                        f"there is no memory on {self.device} for a batch of {self._signature.batch or 1}; "
-                        "try --device cpu"
-                    ) from None
-                self._limit = step // 2
-                _LOG.warning("out of memory on %s: the batch size is now %d", self.device, self._limit)
-                continue
-            start += step
-        return [np.concatenate(values) for values in zip(*parts, strict=True)] if len(parts) > 1 else parts[0]
 
     def _files(self, device: str, precision: str) -> Iterator[Path]:
         """Yield the files to try on a device, and set `path` to each."""
@@ -279,10 +273,9 @@ class Encoder:
         self.outputs = tuple(describe_output(output) for output in outputs)
         self.notes = () if stored or source.row else tuple(default_notes(signature, outputs, self._output, options))
         width, height = image_size(signature, stored, options, source.name if source.row else "")
-        images = reference_images(width, height, signature.channels)
-        (vectors,) = self._run(
-            session, images, [self._output], partial(run_limited, session, seconds=self._batch_seconds)
-        )
+        self._trial = reference_images(width, height, signature.channels)
+        run = partial(run_limited, session, options=self._run_options, seconds=self._batch_seconds)
+        (vectors,) = self._run(run, self._trial, [self._output])
         self._compare(vectors, metadata.get(REFERENCE_KEY, ""))
         info = EncoderInfo(
             name=source.name,
@@ -339,17 +332,14 @@ class Encoder:
             )
             raise EncoderError(message) if self._is_last else Disagreement(message)
 
-    def _run(
-        self, session: Any, images: Pixels, outputs: list[str], run: Run | None = None
-    ) -> list[npt.NDArray[np.float32]]:
-        run = run or session.run
+    def _run(self, run: Run, images: Pixels, outputs: list[str]) -> list[Vectors]:
         parts = [self._run_once(run, part, outputs) for part in _parts(images, self._signature.batch)]
         return [np.concatenate(values)[: len(images)] for values in zip(*parts, strict=True)]
 
-    def _run_once(self, run: Run, images: Pixels, outputs: list[str]) -> list[npt.NDArray[np.float32]]:
+    def _run_once(self, run: Run, images: Pixels, outputs: list[str]) -> list[Vectors]:
         batch = self._signature.arrange(images, scale=self._scale, mean=self._mean, std=self._std)
         # Only these outputs are computed.
-        results = run(outputs, {self._signature.name: batch}, self._run_options)
+        results = run(outputs, {self._signature.name: batch})
         found = [pool(values, self._signature.layout, self._pool) for values in results]
         for values in found:
             if len(values) != len(images):

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.encoders.device_names import split_devices
 from imgcluster.encoders.devices import open_session, run_limited
 from imgcluster.encoders.hub_source import TextSource
 from imgcluster.encoders.onnx_graph import check_graph
@@ -37,7 +38,7 @@ class TextEncoder:
         name: The name of the encoder.
         source: Its files.
         embedding_size: Values per image, which must be those per text.
-        device: ``auto`` or a key of `devices.DEVICES`.
+        device: As that of the encoder; of several, the first one runs.
 
     Attributes:
         device: The device it runs on.
@@ -52,7 +53,7 @@ class TextEncoder:
         self._tokenizer = _read_tokenizer(source)
         # With dynamic quantization, the vector of a text depends on the others in its batch.
         self._batch = 1 if check_graph(source.model).depends_on_batch else _BATCH
-        opened = open_session(source.model, device, self._inspect)
+        opened = open_session(source.model, split_devices(device)[0], self._inspect)
         self._session = opened.session
         self.device = opened.device
 

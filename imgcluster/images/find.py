@@ -35,6 +35,7 @@ class FoundFile:
         size: In bytes.
         mtime_ns: Time of the last change, in nanoseconds.
         moved_to: Absolute path, as text, of the file if ``--place move`` moved it; else "".
+        location: The absolute path as text; identifies the file in a workspace.
     """
 
     root: str
@@ -42,11 +43,10 @@ class FoundFile:
     size: int
     mtime_ns: int
     moved_to: str = ""
+    location: str = field(init=False, compare=False, repr=False)
 
-    @property
-    def location(self) -> str:
-        """The absolute path as text; identifies the file in a workspace."""
-        return join(self.root, self.path)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "location", join(self.root, self.path))
 
     @property
     def file(self) -> Path:

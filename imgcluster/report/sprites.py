@@ -30,6 +30,8 @@ _SIDES: Final = ((1_500, 128), (4_000, 96))
 _SMALLEST_SIDE: Final = 64
 _BLANK: Final = 128
 _ENCODERS: Final = 2
+# Half the time of the default (4) for 3 % more bytes (64 photographs of 128 px, quality 72).
+_EFFORT: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def _make_sheet(tiles: Sequence[Tile | None], side: int, columns: int, max_bytes
     image = Image.fromarray(canvas)
     for quality in _QUALITIES:
         buffer = io.BytesIO()
-        image.save(buffer, "WEBP", quality=quality, method=4)
+        image.save(buffer, "WEBP", quality=quality, method=_EFFORT)
         if buffer.tell() <= max_bytes:
             break
     missing = tuple(position for position, tile in enumerate(tiles) if tile is None)

@@ -11,6 +11,8 @@ import pytest
 
 from imgcluster import DeviceError, Encoder, EncoderError, UsageError, doctor
 from imgcluster.encoders import devices
+from imgcluster.encoders.cuda import has_driver
+from imgcluster.encoders.device_names import DEVICES, Device
 from imgcluster.encoders.devices import available_devices, open_session
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
@@ -35,11 +37,11 @@ def machine(
 ) -> None:
     """Stand in for a machine: the providers of its runtime, its driver, and what making a session does."""
 
-    def default(path: object, provider: str, threads: int) -> Session:
-        return Session([provider, CPU])
+    def default(path: object, device: Device, threads: int) -> Session:
+        return Session([DEVICES[device.name], CPU])
 
     monkeypatch.setattr(devices, "available_devices", lambda: present)
-    monkeypatch.setattr(devices, "_has_nvidia_driver", lambda: driver)
+    monkeypatch.setattr(devices, "has_driver", lambda: driver)
     monkeypatch.setattr(devices, "_preload_cuda", lambda: None)
     monkeypatch.setattr(devices, "_new_session", new_session or default)
 
@@ -56,8 +58,8 @@ def test_auto_takes_the_best_device_that_runs(monkeypatch: pytest.MonkeyPatch) -
 def test_auto_falls_back_with_the_missing_library_as_reason(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def falls_back(path: object, provider: str, threads: int) -> Session:
-        if provider == CUDA:
+    def falls_back(path: object, device: Device, threads: int) -> Session:
+        if device.name == "cuda":
             # As the runtime's C++ does, past Python's sys.stderr.
             os.write(
                 2, b"\x1b[1;31m[E:onnxruntime] Failed to load library /x/libonnxruntime_providers_cuda.so with error: "
@@ -74,7 +76,7 @@ def test_auto_falls_back_with_the_missing_library_as_reason(
 
 
 def test_cuda_by_name_without_its_library_says_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def falls_back(path: object, provider: str, threads: int) -> Session:
+    def falls_back(path: object, device: Device, threads: int) -> Session:
         os.write(2, b"libcudnn.so.9: cannot open shared object file")
         return Session([CPU])
 
@@ -150,7 +152,7 @@ def test_doctor_runs_every_device_and_compares(tiny_encoder: Path) -> None:
 
 @pytest.mark.gpu
 def test_photos_on_cuda_agrees_with_the_cpu() -> None:
-    if "cuda" not in available_devices() or not devices._has_nvidia_driver():
+    if "cuda" not in available_devices() or not has_driver():
         pytest.skip("no CUDA device here")
     check = {check.device: check for check in doctor(device="cuda").devices}["cuda"]
     assert check.runs

@@ -287,53 +287,6 @@ def test_identity_follows_weights_and_options(tmp_path: Path) -> None:
     assert plain != Encoder(first, device="cpu", options=EncoderOptions(mean=(0.5,))).identity
 
 
-class OutOfMemory:
-    """A session with room for batches of `room` images; stands in for a GPU's."""
-
-    def __init__(self, session: object, room: int) -> None:
-        self.session = session
-        self.room = room
-        self.batches: list[int] = []
-
-    def run(self, outputs: list[str], feed: dict[str, np.ndarray], options: object) -> list[np.ndarray]:
-        (batch,) = feed.values()
-        self.batches.append(len(batch))
-        if len(batch) > self.room:
-            raise RuntimeError(
-                "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Failed to allocate memory for requested buffer"
-            )
-        return self.session.run(outputs, feed)  # type: ignore[attr-defined]
-
-
-def test_out_of_memory_halves_the_batch_and_stays_there(tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = Encoder(tiny_encoder, device="cpu")
-    expected = encoder.encode(IMAGES)
-    small = OutOfMemory(encoder._session, room=2)
-    monkeypatch.setattr(encoder, "_session", small)
-    np.testing.assert_array_equal(encoder.encode(IMAGES), expected)
-    assert small.batches == [5, 2, 2, 1]
-    np.testing.assert_array_equal(encoder.encode(IMAGES), expected)
-    assert small.batches[4:] == [2, 2, 1]
-
-
-def test_no_memory_for_a_single_image_is_an_error(tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = Encoder(tiny_encoder, device="cpu")
-    monkeypatch.setattr(encoder, "_session", OutOfMemory(encoder._session, room=0))
-    with pytest.raises(EncoderError, match="no memory on cpu for a batch of 1; try --device cpu"):
-        encoder.encode(IMAGES)
-
-
-def test_another_failure_in_use_is_an_error_and_not_halved(tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Broken:
-        def run(self, outputs: list[str], feed: dict[str, np.ndarray], options: object) -> list[np.ndarray]:
-            raise RuntimeError("CUDA error 719: unspecified launch failure")
-
-    encoder = Encoder(tiny_encoder, device="cpu")
-    monkeypatch.setattr(encoder, "_session", Broken())
-    with pytest.raises(EncoderError, match="encoder tiny failed on cpu: CUDA error 719"):
-        encoder.encode(IMAGES)
-
-
 def test_describe_reads_a_foreign_model(tmp_path: Path) -> None:
     info = session_module.describe(tiny_models.identity(tmp_path / "foreign.onnx", ["n", 3, 8, 9]))
     assert (info.name, info.width, info.height, info.metric) == ("foreign", 9, 8, "cosine")

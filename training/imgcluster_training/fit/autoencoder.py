@@ -87,12 +87,13 @@ class AutoencoderTask(Task):
     def optimizer(self) -> torch.optim.Optimizer:
         settings = self.recipe.training
         kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+        # A third of the time of an update of all tensors in turn; checkpoints keep what they began with.
         return kind(
             self.model.parameters(),
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
             eps=_ADAM_EPSILON,
-            foreach=True,
+            fused=True,
         )
 
     def batches(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
