@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from imgcluster.commands.doctor import DoctorSummary, doctor
     from imgcluster.commands.duplicates import DuplicatesSummary, duplicates
     from imgcluster.commands.embed import EmbedSummary, embed
+    from imgcluster.commands.embed_ray import embed_on_ray
+    from imgcluster.commands.embed_store import embed_into_store
+    from imgcluster.commands.embed_update import NodeFigures
     from imgcluster.commands.encode import Encoder
     from imgcluster.commands.encoder_files import (
         EncoderFiles,
@@ -54,10 +57,11 @@ if TYPE_CHECKING:
         NoImagesError,
         PlacementError,
         PlanError,
+        RayClusterError,
         UsageError,
         WorkspaceError,
     )
-    from imgcluster.options import ClusterOptions, EmbedOptions, EncoderOptions
+    from imgcluster.options import ClusterOptions, EmbedOptions, EncoderOptions, RayOptions
     from imgcluster.progress import Progress
     from imgcluster.workspace.table_columns import DuplicateRow, OutlierRow
 
@@ -68,6 +72,7 @@ _HOME: Final = {
     "ClusterOptions": "options",
     "EmbedOptions": "options",
     "EncoderOptions": "options",
+    "RayOptions": "options",
     "ClusteringError": "errors",
     "DeviceError": "errors",
     "EncoderError": "errors",
@@ -75,6 +80,7 @@ _HOME: Final = {
     "NoImagesError": "errors",
     "PlacementError": "errors",
     "PlanError": "errors",
+    "RayClusterError": "errors",
     "UsageError": "errors",
     "WorkspaceError": "errors",
     "ApplySummary": "commands.apply",
@@ -94,6 +100,9 @@ _HOME: Final = {
     "duplicates": "commands.duplicates",
     "EmbedSummary": "commands.embed",
     "embed": "commands.embed",
+    "NodeFigures": "commands.embed_update",
+    "embed_on_ray": "commands.embed_ray",
+    "embed_into_store": "commands.embed_store",
     "EncoderEntry": "commands.encoders",
     "EncoderFiles": "commands.encoder_files",
     "encoder_export": "commands.encoder_files",
@@ -166,11 +175,14 @@ __all__ = [
     "ImgclusterError",
     "ImportSummary",
     "NoImagesError",
+    "NodeFigures",
     "OutlierRow",
     "OutliersSummary",
     "PlacementError",
     "PlanError",
     "Progress",
+    "RayClusterError",
+    "RayOptions",
     "ReportSummary",
     "RunSummary",
     "SearchSummary",
@@ -191,6 +203,8 @@ __all__ = [
     "doctor",
     "duplicates",
     "embed",
+    "embed_into_store",
+    "embed_on_ray",
     "encoder_export",
     "encoder_import",
     "encoder_info",

@@ -14,9 +14,11 @@ __all__ = [
     "NoImagesError",
     "PlacementError",
     "PlanError",
+    "RayClusterError",
     "SourceError",
     "UsageError",
     "WorkspaceError",
+    "WorkspaceInUseError",
     "one_line",
 ]
 
@@ -55,6 +57,14 @@ class EncoderError(ImgclusterError):
 
 class WorkspaceError(ImgclusterError):
     """A workspace that is missing, locked, outdated, damaged, or made with another encoder."""
+
+
+class WorkspaceInUseError(WorkspaceError):
+    """A workspace that another process is using."""
+
+
+class RayClusterError(ImgclusterError):
+    """A Ray cluster that is missing, too small, or whose workers end again and again."""
 
 
 class ClusteringError(ImgclusterError):

@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 from typing import Final
 
-__all__ = ["memory_bytes", "processors"]
+__all__ = ["LIMIT", "memory_bytes", "processors"]
+
+LIMIT: Final = "PYTHON_CPU_COUNT"
+"""The environment variable with the number of processors to use, as for Python 3.13."""
 
 _CONTAINER_LIMITS: Final = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 # Where a system does not tell.
@@ -15,7 +18,10 @@ _ASSUMED_BYTES: Final = 8 << 30
 
 
 def processors() -> int:
-    """Return the number of processors available to this process."""
+    """Return the number of processors that this process may use."""
+    limit = os.environ.get(LIMIT, "")
+    if limit.isascii() and limit.isdecimal() and int(limit) > 0:
+        return int(limit)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

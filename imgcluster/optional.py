@@ -17,6 +17,7 @@ EXTRAS: Final = {
     "umap": {"umap": "UMAP"},
     "evoc": {"evoc": "EVoC"},
     "hub": {"huggingface_hub": "hf_hub_url", "tokenizers": "Tokenizer"},
+    "ray": {"ray": "remote", "ray.data": "from_items"},
     "train": {"torch": "nn", "onnx": "helper", "onnxscript": "opset18", "pooch": "retrieve", "pydantic": "BaseModel"},
 }
 """The packages of each extra, with a name that a working installation of the package has."""

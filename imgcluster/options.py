@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_ENCODER",
     "DEFAULT_WORKSPACE",
+    "LEAST_MEMORY",
     "ClusterOptions",
     "EmbedOptions",
     "EncoderOptions",
+    "RayOptions",
     "TrainingOptions",
     "check_precision",
     "option",
@@ -37,11 +39,14 @@ __all__ = [
 DEFAULT_WORKSPACE: Final = "imgcluster-out"
 DEFAULT_ENCODER: Final = "photos"
 
+LEAST_MEMORY: Final = 16 << 20
+"""The smallest value of ``--memory``, in bytes."""
+
 _FILES: Final = "Which files"
 _MODEL: Final = "Other ONNX models"
+_SHARDS: Final = "Several processes"
 
 _SIZE: Final = re.compile(r"(?P<number>[0-9]{1,15}(\.[0-9]{1,9})?) ?(?P<unit>[KMGTkmgt]?)(i?[Bb])?")
-_LEAST_MEMORY: Final = 16 << 20
 
 _Options = TypeVar("_Options", bound="DataclassInstance")
 
@@ -216,6 +221,39 @@ class EmbedOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RayOptions:
+    """The Ray cluster that embeds images, and what each of its workers gets."""
+
+    address: str | None = option(
+        None,
+        "Embed on a Ray cluster: HOST:PORT, auto for the one of this machine (the default), or local to start one.",
+        flags=("--ray",),
+        metavar="[ADDRESS]",
+        group=_SHARDS,
+    )
+    cpus_per_worker: int | None = option(
+        None,
+        "With --ray: the CPUs of each worker; by default those that the smallest node has for it.",
+        metavar="N",
+        group=_SHARDS,
+        minimum=1,
+    )
+    gpus_per_worker: float | None = option(
+        None,
+        "With --ray: the GPUs of each worker, such as 1, 0.5 or 0; by default 1 if a node has one.",
+        metavar="N",
+        group=_SHARDS,
+    )
+
+    def __post_init__(self) -> None:
+        _make_integers(self, "cpus_per_worker")
+        if self.cpus_per_worker is not None and self.cpus_per_worker < 1:
+            raise UsageError(f"--cpus-per-worker {self.cpus_per_worker} is not allowed; it is at least 1")
+        if self.gpus_per_worker is not None and not 0 <= self.gpus_per_worker < math.inf:
+            raise UsageError(f"--gpus-per-worker {self.gpus_per_worker:g} is not allowed; give 0 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterOptions:
     """How embeddings are clustered, and how the images are placed into folders."""
 
@@ -343,7 +381,7 @@ def _bytes(size: str) -> int:
     """
     match = _SIZE.fullmatch(size)
     number = int(float(match["number"]) * 1024 ** " KMGT".index((match["unit"] or " ").upper())) if match else 0
-    if number < _LEAST_MEMORY:
+    if number < LEAST_MEMORY:
         raise UsageError(f"--memory {size} is not allowed; give at least 16M, such as 500M or 4G")
     return number
 

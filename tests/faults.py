@@ -11,17 +11,18 @@ import contextlib
 import errno
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["CALLS", "KILLED", "FaultServer", "Outcome"]
+__all__ = ["CALLS", "KILLED", "FaultServer", "Outcome", "refuse_writes", "some_calls"]
 
 KILLED: Final = 137
 CALLS: Final = {
@@ -31,6 +32,36 @@ CALLS: Final = {
 _SECONDS: Final = 120
 _ENDS: Final = -1
 _ROWS_PER_SHARD: Final = 4
+
+
+_READS: Final = {"os.listdir", "os.scandir"}
+_WRITING_FLAGS: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+_refused: list[tuple[str, int]] = []
+
+
+@contextlib.contextmanager
+def refuse_writes(folder: Path, number: int = errno.EROFS) -> Iterator[None]:
+    """Let every call in this process fail that would change something in a folder, as on a read-only file system."""
+    if not hasattr(sys, "_imgcluster_tests_hook"):
+        # An audit hook stays for ever.
+        sys.addaudithook(_refuse_writes)
+        sys._imgcluster_tests_hook = True  # type: ignore[attr-defined]
+    _refused.append((os.path.join(folder, ""), number))
+    try:
+        yield
+    finally:
+        _refused.pop()
+
+
+def _refuse_writes(event: str, arguments: tuple[Any, ...]) -> None:
+    if not _refused or event not in CALLS - _READS:
+        return
+    if event == "open" and not (isinstance(arguments[2], int) and arguments[2] & _WRITING_FLAGS):
+        return
+    for path in arguments[1:2] if event == "shutil.copyfile" else arguments[:2]:
+        for folder, number in _refused:
+            if isinstance(path, str | os.PathLike) and os.path.abspath(path).startswith(folder):
+                raise OSError(number, os.strerror(number), os.fspath(path))
 
 
 @dataclass(frozen=True)
@@ -43,13 +74,20 @@ class Outcome:
     seconds: float
 
 
+def some_calls(count: int) -> range:
+    """Return the numbers of the calls that a slow test tries: every n-th of `count`, by ``IMGCLUSTER_TEST_EVERY``."""
+    every = int(os.environ.get("IMGCLUSTER_TEST_EVERY") or 1)
+    return range(random.randrange(min(every, count)), count, every)
+
+
 class FaultServer:
     """Runs commands in forked processes; close it at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, training: bool = False) -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+        command = [sys.executable, __file__, *(["training"] if training else [])]
         self._process = subprocess.Popen(
-            [sys.executable, __file__], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def run(
@@ -93,6 +131,12 @@ def _serve() -> None:
     import onnxruntime  # noqa: F401
     import pyarrow.parquet  # noqa: F401
     import sklearn.cluster  # noqa: F401
+
+    if "training" in sys.argv:
+        import torch
+
+        __import__("imgcluster_training.train")
+        torch.set_num_threads(1)
 
     from imgcluster.workspace.shards import ShardWriter
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from typing import BinaryIO
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
@@ -26,6 +28,7 @@ class Bucket:
         truncate: The keys whose content ends early.
         seconds: How long the server waits before it answers a key.
         requests: Method and key of all requests.
+        parts: The parts of uploads that are not complete, by their key.
     """
 
     objects: dict[str, bytes] = field(default_factory=dict)
@@ -36,6 +39,7 @@ class Bucket:
     seconds: dict[str, float] = field(default_factory=dict)
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
     endpoint: str = ""
+    parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
 
     def time(self, key: str) -> str:
         return self.times.get(key, "2026-01-02T03:04:05")
@@ -73,6 +77,17 @@ def _listing(bucket: Bucket, query: dict[str, list[str]]) -> str:
     )
 
 
+def _dechunk(stream: BinaryIO) -> bytes:
+    """Return the content of chunks, each after a line with its size; lines after the last one are passed over."""
+    parts = []
+    while size := int(stream.readline().split(b";")[0], 16):
+        parts.append(stream.read(size))
+        stream.readline()
+    while stream.readline().strip():
+        pass
+    return b"".join(parts)
+
+
 def _handler(bucket: Bucket) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -83,7 +98,34 @@ def _handler(bucket: Bucket) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             self._answer()
 
-        def _answer(self) -> None:
+        def do_PUT(self) -> None:
+            self._answer(self._body())
+
+        def do_POST(self) -> None:
+            self._answer(self._body())
+
+        def _body(self) -> bytes:
+            chunked = self.headers.get("Transfer-Encoding") == "chunked"
+            data = _dechunk(self.rfile) if chunked else self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            return _dechunk(BytesIO(data)) if "aws-chunked" in self.headers.get("Content-Encoding", "") else data
+
+        def _store(self, key: str, query: dict[str, list[str]], body: bytes) -> None:
+            """Take an object, or one step of an upload in parts."""
+            text = ""
+            if "uploads" in query:
+                bucket.parts[key] = {}
+                text = f"<InitiateMultipartUploadResult><UploadId>{key}</UploadId></InitiateMultipartUploadResult>"
+            elif "partNumber" in query:
+                bucket.parts[key][int(query["partNumber"][0])] = body
+            elif "uploadId" in query:
+                parts = bucket.parts.pop(key)
+                bucket.objects[key] = b"".join(parts[number] for number in sorted(parts))
+                text = f"<CompleteMultipartUploadResult><Key>{key}</Key></CompleteMultipartUploadResult>"
+            else:
+                bucket.objects[key] = body
+            self._send(200, text.encode(), {"ETag": '"1"', "Content-Type": "application/xml"})
+
+        def _answer(self, body: bytes = b"") -> None:
             url = urlsplit(self.path)
             key = unquote(url.path).partition("/bucket")[2].lstrip("/")
             query = parse_qs(url.query, keep_blank_values=True)
@@ -93,11 +135,14 @@ def _handler(bucket: Bucket) -> type[BaseHTTPRequestHandler]:
             bucket.requests[method, name] += 1
             time.sleep(bucket.seconds.get(name, 0))
             status = bucket.fail(method, name, count)
-            if not status and key and key not in bucket.objects:
+            stores = method in ("PUT", "POST")
+            if not status and key and key not in bucket.objects and not stores:
                 status = 404
             if status:
                 text = f"<Error><Code>{ERRORS[status]}</Code><Message>as told</Message></Error>"
                 self._send(status, text.encode(), {"Content-Type": "application/xml"})
+            elif stores:
+                self._store(key, query, body)
             elif not key:
                 self._send(200, _listing(bucket, query).encode(), {"Content-Type": "application/xml"})
             else:
@@ -114,7 +159,7 @@ def _handler(bucket: Bucket) -> type[BaseHTTPRequestHandler]:
             for key, value in (headers | {"Content-Length": str(len(data))}).items():
                 self.send_header(key, value)
             self.end_headers()
-            if self.command == "GET":
+            if self.command != "HEAD":
                 self.wfile.write(data[: len(data) // 2] if cut else data)
             self.close_connection = cut
 

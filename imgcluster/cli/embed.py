@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
+import os
+import re
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand
 
 from imgcluster.cli.command import FilesFrom, Paths, Strict, Workspace, command, listed
 from imgcluster.cli.console import counted, echo
 from imgcluster.cli.screen import SKIPPED, Screen
 from imgcluster.errors import UsageError
-from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions
+from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, RayOptions
 
 if TYPE_CHECKING:
     from imgcluster.commands.embed import EmbedSummary
     from imgcluster.commands.merge import ShardsSummary
 
-__all__ = ["embed_command", "show_embed"]
+__all__ = ["EmbedCommand", "embed_command", "show_embed"]
 
 _SHARDS: Final = "Several processes"
 
 
-@command(options=EmbedOptions)
+_ADDRESS: Final = re.compile(r"auto|local|ray://.+|[^/]+:[0-9]+")
+
+
+class EmbedCommand(TyperCommand):
+    """`embed`, whose option ``--ray`` may have no value: what follows it is one only if it looks like an address."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        end = args.index("--") if "--" in args else len(args)
+        for position in reversed([place for place in range(end) if args[place] == "--ray"]):
+            if position + 1 >= end or not _ADDRESS.fullmatch(args[position + 1]):
+                args = [*args[: position + 1], "auto", *args[position + 1 :]]
+        return super().parse_args(ctx, args)
+
+
+@command(options=EmbedOptions, ray=RayOptions)
 def embed_command(
     screen: Screen,
     options: EmbedOptions,
+    ray: RayOptions,
     paths: Paths = None,
     files_from: FilesFrom = None,
     strict: Strict = False,
@@ -44,16 +63,44 @@ def embed_command(
     """Compute a vector for every new or changed image."""
     from imgcluster.commands.embed import embed
     from imgcluster.commands.merge import finish_shards, shards_status
+    from imgcluster.fileio.object_store import store_url
 
-    given = [name for name, value in (("--shard", shard), ("--status", status), ("--finish", finish)) if value]
+    exclusive = {"--shard": shard, "--status": status, "--finish": finish, "--ray": ray.address}
+    given = [name for name, value in exclusive.items() if value]
     if len(given) > 1 or ((status or finish) and (paths or files_from)):
         raise UsageError(f"{given[-1]} is not allowed with {given[0] if len(given) > 1 else 'PATH'}; give one of them")
+    if not ray.address and (ray.cpus_per_worker or ray.gpus_per_worker is not None):
+        raise UsageError("--cpus-per-worker and --gpus-per-worker are only for --ray; add it, or leave them out")
     if status:
         screen.show(shards_status(workspace), _show_shards)
         return
     with screen.progress() as on_progress:
         if finish:
             summary = finish_shards(workspace, on_progress=on_progress)
+        elif store_url(workspace) and shard:
+            from imgcluster.commands.embed_store import embed_into_store
+
+            summary = embed_into_store(
+                paths or (),
+                workspace=workspace,
+                files=listed(files_from),
+                options=options,
+                shard=shard,
+                on_progress=on_progress,
+            )
+        elif ray.address:
+            from imgcluster.commands.embed_ray import embed_on_ray
+
+            # Ray prints there what happens to its nodes.
+            with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+                summary = embed_on_ray(
+                    paths or (),
+                    workspace=workspace,
+                    files=listed(files_from),
+                    options=options,
+                    cluster=ray,
+                    on_progress=on_progress,
+                )
         else:
             summary = embed(
                 paths or (),
@@ -88,6 +135,12 @@ def show_embed(summary: EmbedSummary) -> None:
         )
         counts = ", ".join(f"{count:,} {word}" for count, word in parts if count)
         echo(f"The workspace now holds {counted(summary.embedded, 'image')}: {counts}.")
+    for node in summary.nodes:
+        rate = f", {node.images_per_second:,.0f} images/s" if node.images_per_second else ""
+        echo(
+            f"Node {node.host} ({node.node[:8]}): {counted(node.images, 'image')} in {counted(node.shards, 'shard')}, "
+            f"{counted(node.workers, 'worker')}{rate}."
+        )
     if summary.paired:
         echo(f"{counted(summary.paired, 'image')} with two files: a JPEG and its camera raw file.")
     if len(summary.roots) > 1:

@@ -24,13 +24,22 @@ def report_command(
     figures: Annotated[
         bool, typer.Option("--figures", help="Also draw figures for publication: PNG and SVG in the folder figures.")
     ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            metavar="FILE.html",
+            envvar="IMGCLUSTER_OUTPUT_PAGE",
+            help="Write the page to this file; the workspace is only read.",
+        ),
+    ] = None,
     workspace: Workspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Write the page again from the workspace."""
     from imgcluster.commands.report import report_page
 
     with screen.progress() as on_progress:
-        summary = report_page(workspace=workspace, figures=figures, on_progress=on_progress)
+        summary = report_page(workspace=workspace, figures=figures, output=output, on_progress=on_progress)
     screen.show(summary, _show)
 
 

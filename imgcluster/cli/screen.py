@@ -159,10 +159,20 @@ def _fail(screen: Screen, message: str, code: int) -> NoReturn:
 
 
 def _describe(error: OSError) -> str:
-    where = f": {error.filename}" if error.filename else ""
+    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk is full{where}; free some space, then run the same command again to continue"
-    return f"{error.strerror or error}{where}"
+        # Of two files the second one is written.
+        where = f" at {_mount_point(names[-1])}, so {names[-1]} was not written" if names else ""
+        what = "the disk is full" if error.errno == errno.ENOSPC else "your share of the disk is used up"
+        return f"{what}{where}; free some space there, then run the same command again"
+    return f"{error.strerror or error}: {' -> '.join(dict.fromkeys(names))}".removesuffix(": ")
+
+
+def _mount_point(path: str) -> str:
+    path = os.path.abspath(path)
+    while not os.path.ismount(path):
+        path = os.path.dirname(path)
+    return path
 
 
 def _plain(value: Any) -> Any:

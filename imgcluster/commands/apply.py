@@ -121,7 +121,7 @@ def apply(
     parsed, operation = read_plan(text, to_text(file)), hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     workspace = Workspace(workspace)
     workspace.require_initialized()
-    with workspace.locked(dry_run=dry_run) as manifest:
+    with workspace.locked(read_only=dry_run) as manifest:
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         before = read_results(workspace, manifest)
         last = last_state(workspace)

@@ -18,6 +18,7 @@ from imgcluster.clustering.run import cluster_embeddings
 from imgcluster.commands.cluster import ClusterSummary
 from imgcluster.commands.cluster_warnings import quality
 from imgcluster.commands.last_clustering import folder_names, read_last_clustering
+from imgcluster.commands.merge import join_if_started
 from imgcluster.commands.numbering import Earlier, read_earlier
 from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish, summary_fields
@@ -91,14 +92,16 @@ def assign(
         on_progress: Called with each step.
 
     Raises:
-        WorkspaceError: Nothing is clustered yet, no image of the clusters is left, or another process works here.
+        WorkspaceError: Shards cannot be joined, nothing is clustered yet, no image of the clusters is left, or another
+            process works here.
         PlacementError: A file could not be placed.
     """
     watch = Stopwatch()
     requested = check_mode(place)
     workspace = Workspace(workspace)
     workspace.require_initialized()
-    with workspace.locked(dry_run=dry_run) as manifest:
+    join_if_started(workspace, dry_run=dry_run, on_progress=on_progress)
+    with workspace.locked(read_only=dry_run) as manifest:
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         last = read_last_clustering(workspace)
         identity = encoder_identity(workspace, manifest)

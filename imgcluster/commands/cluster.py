@@ -148,7 +148,7 @@ def cluster(
     workspace = Workspace(workspace)
     workspace.require_initialized()
     join_if_started(workspace, dry_run=dry_run, on_progress=on_progress)
-    with workspace.locked(dry_run=dry_run) as manifest:
+    with workspace.locked(read_only=dry_run) as manifest:
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         on_progress(Progress("load", 0))
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest), streamed=True)

@@ -89,7 +89,7 @@ def compare(
     for path in workspaces:
         workspace = Workspace(path)
         workspace.require_initialized()
-        with workspace.locked() as manifest:
+        with workspace.locked(read_only=True) as manifest:
             encoder = manifest.get("encoder", {}).get("name", "")
             found = _clusterings(workspace, manifest, methods, k, assign_noise, seed, on_progress)
             for method, locations, base, clusters in found:

@@ -27,7 +27,7 @@ from imgcluster.evaluation.external import adjusted_rand_index
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import ClusterOptions, EmbedOptions
 from imgcluster.progress import OnProgress, ignore_progress
-from imgcluster.workspace.folder import MARKER, Workspace
+from imgcluster.workspace.folder import Workspace, is_workspace
 from imgcluster.workspace.results import read_results
 
 __all__ = ["DEFAULT_FOLDER", "EncoderComparison", "EncoderRow", "compare_encoders", "recommend"]
@@ -141,7 +141,7 @@ def compare_encoders(
     names = [os.fspath(encoder) for encoder in encoders]
     if len(set(names)) < max(2, len(names)):
         raise UsageError(f"a comparison needs two or more different encoders, given: {', '.join(names) or 'none'}")
-    if (Path(folder) / MARKER).exists():
+    if is_workspace(folder):
         raise UsageError(
             f"{to_text(folder)} is a workspace; a comparison makes one per encoder: choose another folder with -w DIR"
         )
@@ -184,7 +184,7 @@ def _measure(
     embed(paths, workspace=folder, options=embedding, on_progress=on_progress)
     summary = cluster(workspace=folder, options=clustering, on_progress=on_progress)
     workspace = Workspace(folder)
-    with workspace.locked() as manifest:
+    with workspace.locked(read_only=True) as manifest:
         results = read_results(workspace, manifest)
     scores: dict[str, Any] = {}
     if labels is not None:

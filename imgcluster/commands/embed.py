@@ -15,18 +15,19 @@ from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.encoders import Encoder
 from imgcluster.encoders.registry import list_encoders, precision_files
 from imgcluster.errors import UsageError, WorkspaceError
+from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import from_text, join, relative_path, to_text
 from imgcluster.images.find import Finder, FoundFile
 from imgcluster.images.load import default_workers
-from imgcluster.images.remote import RemoteImages, url_of
+from imgcluster.images.remote import RemoteImages
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, with_changes
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Precision
-from imgcluster.workspace.folder import MARKER, Workspace
+from imgcluster.workspace.folder import Workspace, is_workspace
 from imgcluster.workspace.states import interrupted_state
 from imgcluster.workspace.work_shards import WorkShard, work_shards
 
-__all__ = ["EmbedSummary", "embed", "refuse_own_output"]
+__all__ = ["EmbedSummary", "embed", "embed_shard", "prepare_request", "prepare_search", "refuse_own_output"]
 
 
 def embed(
@@ -70,33 +71,11 @@ def embed(
     watch = Stopwatch()
     chosen = with_changes(options or EmbedOptions(), changes)
     part = None if shard is None else WorkShard.parse(shard)
-    paths = [paths] if isinstance(paths, str | os.PathLike) else paths
-    if not paths and not files:
-        raise UsageError("no images to embed: give folders or files, or a list with --files-from")
-    workspace = Workspace(workspace)
-    finder = _finder(paths, files, chosen)
-    requested = [*(to_text(os.path.abspath(path)) for path in finder.paths), *_public_urls(paths)]
-    refuse_own_output([*requested, *(to_text(os.path.abspath(file)) for file in files)], workspace)
-    model = Encoder(
-        chosen.encoder,
-        device=chosen.device,
-        options=chosen.encoder_options,
-        precision=chosen.precision if chosen.fresh else _precision(chosen, _present_manifest(workspace)),
-        on_progress=on_progress,
-    )
+    request = prepare_request(paths, Workspace(workspace), files, chosen, on_progress)
     watch.lap("encoder")
-    request = EmbedRequest(
-        workspace=workspace,
-        finder=finder,
-        model=model,
-        options=chosen,
-        paths=requested,
-        listed=len(files),
-        files_digest=_digest(files),
-        workers=chosen.workers or default_workers(),
-    )
     if part is not None:
-        return _embed_shard(request, part, moved, watch, on_progress)
+        return embed_shard(request, part, moved, watch, on_progress)
+    workspace, model = request.workspace, request.model
     with workspace.locked() as manifest:
         if work_shards(workspace):
             raise WorkspaceError(
@@ -110,6 +89,60 @@ def embed(
         return run_update(WorkspaceUpdate(request, manifest), request, files_moved, watch, on_progress)
 
 
+def prepare_request(
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    workspace: Workspace,
+    files: Sequence[str | os.PathLike[str]],
+    options: EmbedOptions,
+    on_progress: OnProgress,
+) -> EmbedRequest:
+    """Check what `embed` is to do, and load the encoder; the arguments are those of `embed`.
+
+    Raises:
+        UsageError: A path is missing, or inside the workspace.
+        EncoderError: The encoder cannot be used.
+        DeviceError: The requested device is not available.
+    """
+    finder, requested = prepare_search(paths, workspace, files, options)
+    model = Encoder(
+        options.encoder,
+        device=options.device,
+        options=options.encoder_options,
+        precision=options.precision if options.fresh else _precision(options, _present_manifest(workspace)),
+        on_progress=on_progress,
+    )
+    return EmbedRequest(
+        workspace=workspace,
+        finder=finder,
+        model=model,
+        options=options,
+        paths=requested,
+        listed=len(files),
+        files_digest=_digest(files),
+        workers=options.workers or default_workers(),
+    )
+
+
+def prepare_search(
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    workspace: Workspace,
+    files: Sequence[str | os.PathLike[str]],
+    options: EmbedOptions,
+) -> tuple[Finder, list[str]]:
+    """Return the search for the files of `embed`, and the requested paths as absolute texts.
+
+    Raises:
+        UsageError: A path is missing, or inside the workspace.
+    """
+    paths = [paths] if isinstance(paths, str | os.PathLike) else paths
+    if not paths and not files:
+        raise UsageError("no images to embed: give folders or files, or a list with --files-from")
+    finder = _finder(paths, files, options)
+    requested = [*(to_text(os.path.abspath(path)) for path in finder.paths), *_public_urls(paths)]
+    refuse_own_output([*requested, *(to_text(os.path.abspath(file)) for file in files)], workspace)
+    return finder, requested
+
+
 def _finder(
     paths: Sequence[str | os.PathLike[str]], files: Sequence[str | os.PathLike[str]], options: EmbedOptions
 ) -> Finder:
@@ -120,7 +153,7 @@ def _finder(
         listed=[file for file in files if not url_of(file)],
         exclude=options.exclude,
         recursive=options.recursive,
-        marker=MARKER,
+        skips=is_workspace,
         remote=RemoteImages(urls) if urls else None,
     )
 
@@ -129,7 +162,7 @@ def _public_urls(paths: Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
     return RemoteImages(tuple(url for path in paths if (url := url_of(path)))).public
 
 
-def _embed_shard(
+def embed_shard(
     request: EmbedRequest, part: WorkShard, moved: Mapping[str, str] | None, watch: Stopwatch, on_progress: OnProgress
 ) -> EmbedSummary:
     """Embed one shard; the workspace itself is only read, so that all shards can be embedded at once.

@@ -81,7 +81,8 @@ class ShardUpdate:
     def completed_before(self, watch: Stopwatch) -> EmbedSummary:
         """Return the summary of a shard that is complete."""
         stored = self._stored["summary"]
-        summary = EmbedSummary(**{field.name: stored[field.name] for field in dataclasses.fields(EmbedSummary)})
+        names = [field.name for field in dataclasses.fields(EmbedSummary) if field.name != "nodes"]
+        summary = EmbedSummary(**{name: stored[name] for name in names})
         note = f"Shard {self._part} was complete already."
         return dataclasses.replace(
             summary,

@@ -27,7 +27,34 @@ from imgcluster.workspace.shards import ShardWriter, all_shards, contents, remov
 from imgcluster.workspace.states import archive_of, begin_state
 from imgcluster.workspace.table_columns import SKIPPED
 
-__all__ = ["EmbedRequest", "EmbedSummary", "WorkspaceUpdate", "run_update"]
+__all__ = ["EmbedRequest", "EmbedSummary", "NodeFigures", "WorkspaceUpdate", "run_update"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeFigures:
+    """What one node of a Ray cluster did.
+
+    Attributes:
+        node: Its identifier in the cluster.
+        host: Its name.
+        device: The device that ran.
+        workers: The workers that completed shards there.
+        shards: The shards that they completed.
+        images: The images that were embedded there by those that completed their shards.
+        skipped: The images that could not be read.
+        seconds: The time that all workers took for these shards together.
+        images_per_second: The images per second of all its workers together.
+    """
+
+    node: str
+    host: str
+    device: str
+    workers: int
+    shards: int
+    images: int
+    skipped: int
+    seconds: float
+    images_per_second: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +81,7 @@ class EmbedSummary:
         passed_over: Preferred devices that are not available, each with the reason.
         notes: Sentences about choices made by default that the user should know.
         shard: The shard that was embedded, as I/N; then all counts are those of its images. "" for all images.
+        nodes: The nodes of the Ray cluster that embedded images; none without ``--ray``.
     """
 
     workspace: str
@@ -75,6 +103,7 @@ class EmbedSummary:
     notes: tuple[str, ...] = ()
     paired: int = 0
     shard: str = ""
+    nodes: tuple[NodeFigures, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

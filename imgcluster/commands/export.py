@@ -74,7 +74,7 @@ def export(
     refuse_own_output([to_text(target)], workspace)
     for path in (target, target.with_suffix(".csv")) if name == "npy" else (target,):
         _refuse_existing(path)
-    with workspace.locked() as manifest:
+    with workspace.locked(read_only=True) as manifest:
         on_progress(Progress("load", 0))
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
         results = read_results(workspace, manifest) if workspace.metrics.exists() else None
@@ -98,7 +98,7 @@ def export(
             ),
             on_progress=on_progress,
         )
-        with _all_or_nothing(target, workspace) as draft:
+        with _all_or_nothing(target) as draft:
             if not FORMATS[name].suffix:
                 draft.mkdir()
             FORMATS[name].write(exported, draft)
@@ -159,10 +159,10 @@ def _columns(base: str, embeddings: Embeddings, results: Results | None, files: 
 
 
 @contextmanager
-def _all_or_nothing(target: Path, workspace: Workspace) -> Iterator[Path]:
+def _all_or_nothing(target: Path) -> Iterator[Path]:
     """Yield a path in a temporary folder, from which all files move to the folder of `target` at the end."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with temporary_path(target.parent, workspace.unfinished) as folder:
+    with temporary_path(target.parent) as folder:
         folder.mkdir()
         yield folder / target.name
         for path in sorted(folder.iterdir()):

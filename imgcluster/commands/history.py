@@ -49,7 +49,7 @@ def history(*, workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> History
     workspace = Workspace(workspace)
     if not workspace.is_initialized:
         raise WorkspaceError(f"workspace {workspace.path} does not exist; name another with -w DIR")
-    with workspace.locked(dry_run=True):
+    with workspace.locked(read_only=True):
         steps = [
             PastStep(
                 step=state.number,

@@ -48,7 +48,7 @@ def join(workspace: Workspace, sources: Sequence[Workspace], command: str, on_pr
     watch = Stopwatch()
     with ExitStack() as locks:
         before = locks.enter_context(workspace.locked())
-        read = [(source, locks.enter_context(source.locked(dry_run=True))) for source in sources]
+        read = [(source, locks.enter_context(source.locked(read_only=True))) for source in sources]
         shards = "shard" in read[0][1]
         _refuse_incomplete(read)
         _refuse_other_encoders(workspace, before, read)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from imgcluster.commands.embed_update import EmbedSummary
 from imgcluster.commands.join import identity_of, is_complete, join
+from imgcluster.commands.shard_store import ShardStore
 from imgcluster.errors import UsageError, WorkspaceError
+from imgcluster.fileio.object_store import store_url
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
-from imgcluster.progress import OnProgress, ignore_progress
+from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shard_file import count_rows
 from imgcluster.workspace.shards import list_shards
@@ -50,6 +55,8 @@ def shards_status(workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> Shar
     Raises:
         WorkspaceError: Nothing was ever embedded here, or a shard is damaged.
     """
+    if url := store_url(workspace):
+        return _stored_status(url)
     workspace = Workspace(workspace)
     workspace.require_initialized()
     started = set(work_shards(workspace))
@@ -66,6 +73,17 @@ def _status(workspace: Workspace, part: WorkShard, started: set[WorkShard]) -> S
     manifest = own.manifest
     rows = sum(count_rows(shard) for shard in list_shards(own.embeddings, identity_of(manifest)))
     return ShardStatus(shard=str(part), state="complete" if is_complete(manifest) else "incomplete", images=rows)
+
+
+def _stored_status(url: str) -> ShardsSummary:
+    store = ShardStore(url)
+    stored = {part: json.loads(store.manifest(part))["rows"] for part in store.parts()}
+    every = sorted({WorkShard(number, part.count) for part in stored for number in range(part.count)})
+    found = tuple(
+        ShardStatus(shard=str(part), state="complete" if part in stored else "missing", images=stored.get(part, 0))
+        for part in every
+    )
+    return ShardsSummary(workspace=url, complete=bool(every) and len(stored) == len(every), shards=found)
 
 
 def finish_shards(
@@ -114,28 +132,46 @@ def merge(
     are not changed.
 
     Args:
-        workspaces: The workspaces to add.
+        workspaces: The workspaces to add; those in object storage are copied to the folder for temporary files first.
         workspace: The workspace that they are added to; it is created if it is missing.
         on_progress: Called with each step.
 
     Raises:
         UsageError: No workspace is given, one twice, or the workspace itself.
         WorkspaceError: They do not fit together, or a shard is missing, incomplete or damaged.
+        SourceError: A workspace in object storage cannot be read.
         NoImagesError: They contain no image; the workspace is unchanged.
     """
     target = Workspace(workspace)
-    given: list[Workspace] = []
-    sources: list[Workspace] = []
     if not workspaces:
         raise UsageError("no workspaces to merge: give the folder of at least one")
-    for path in workspaces:
-        source = Workspace(path)
-        source.require_initialized()
-        if source.path in (seen.path for seen in given):
-            raise UsageError(f"{source.path} is given twice; name each workspace once")
-        given.append(source)
-        parts = [part.workspace(source) for part in work_shards(source)]
-        if not parts and source.path == target.path:
-            raise UsageError(f"{target.path} cannot be merged into itself; choose another workspace with -w DIR")
-        sources += parts or [source]
-    return join(target, sources, "merge", on_progress)
+    names = [store_url(path) or os.path.abspath(path) for path in workspaces]
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
+        raise UsageError(f"{repeated[0]} is given twice; name each workspace once")
+    with tempfile.TemporaryDirectory(prefix="imgcluster-") as folder:
+        sources: list[Workspace] = []
+        for number, path in enumerate(workspaces):
+            if url := store_url(path):
+                sources += _fetch_all(url, Workspace(Path(folder, str(number))), on_progress)
+                continue
+            source = Workspace(path)
+            source.require_initialized()
+            parts = [part.workspace(source) for part in work_shards(source)]
+            if not parts and source.path == target.path:
+                raise UsageError(f"{target.path} cannot be merged into itself; choose another workspace with -w DIR")
+            sources += parts or [source]
+        return join(target, sources, "merge", on_progress)
+
+
+def _fetch_all(url: str, copy: Workspace, on_progress: OnProgress) -> list[Workspace]:
+    """Copy the shards in a store, and return the workspace of each."""
+    store = ShardStore(url)
+    parts = store.parts()
+    if not parts:
+        raise WorkspaceError(f"{url} has no shards to merge: run imgcluster embed PATH -w {url} --shard I/N first")
+    fetched = []
+    for number, part in enumerate(parts):
+        on_progress(Progress("fetch", number, len(parts)))
+        fetched.append(store.fetch(part, copy))
+    return fetched

@@ -54,6 +54,7 @@ def write_page(
     manifest: dict[str, Any],
     journal: Journal | None,
     *,
+    output: Path | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> None:
     """Write the page of `results` and `embeddings`, which must be of the same images in the same order.
@@ -64,6 +65,7 @@ def write_page(
         embeddings: Those of `with_normalized_lengths`.
         manifest: The manifest.
         journal: That of the placed files.
+        output: The page's file; by default that of the workspace.
         on_progress: Called with each step.
 
     Raises:
@@ -71,7 +73,7 @@ def write_page(
     """
     if embeddings.locations != results.locations:
         raise WorkspaceError(f"the tables in {workspace.path} are not of its embeddings: run imgcluster cluster again")
-    metrics = results.metrics
+    file, metrics = output or workspace.report, results.metrics
     metric, method = encoder_metric(manifest), METHODS.get(metrics["method"])
     projection = projection_of(workspace, embeddings, manifest, int(metrics["options"]["seed"]), on_progress)
     findings = read_findings(workspace, results, embeddings, manifest, on_progress)
@@ -102,7 +104,7 @@ def write_page(
         ),
         clusters=cluster_rows(results.clusters, results.medoids, results.rows, shown, nearest),
         images=image_rows(
-            workspace.path,
+            file.parent,
             results.paths,
             results.locations,
             files,
@@ -124,7 +126,7 @@ def write_page(
         made_by=f"Made with imgcluster {__version__}. This page loads nothing from the network.",
     )
     on_progress(Progress("report", 0))
-    write_text(workspace.report, render(page))
+    write_text(file, render(page))
 
 
 def with_normalized_lengths(embeddings: Embeddings, manifest: dict[str, Any], *, in_place: bool = False) -> Embeddings:

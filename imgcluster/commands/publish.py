@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +15,7 @@ from imgcluster.commands.last_clustering import placed_names
 from imgcluster.commands.numbering import Earlier, write_earlier
 from imgcluster.commands.page import write_page
 from imgcluster.commands.replace_results import update_placement
-from imgcluster.commands.steps import changing_results
+from imgcluster.commands.steps import changing_results, is_repeated
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import write_table
@@ -21,7 +23,7 @@ from imgcluster.fileio.path_text import to_text
 from imgcluster.placement import FolderName, Journal, PlacementResult, PlaceMode, folder_name
 from imgcluster.progress import OnProgress
 from imgcluster.types import Candidate
-from imgcluster.workspace.decisions import Decisions
+from imgcluster.workspace.decisions import Decisions, as_json
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables
 from imgcluster.workspace.results import IMPORTED
@@ -104,6 +106,14 @@ class Evaluated:
         """Return all warnings, those on placed files included."""
         return (*self.notes, *_about_files(placed, self.mode, self.manifest))
 
+    @property
+    def result(self) -> str:
+        """A digest of the command, its options, the images, and their clusters, names and places."""
+        facts = (__version__, self.command, self.options, self.tables.embeddings.fingerprint, as_json(self.decisions))
+        digest = hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16)
+        digest.update(self.tables.clusters.tobytes())
+        return digest.hexdigest()
+
     def preview(self) -> PlacementResult:
         """Return what would be placed."""
         return PlacementResult({} if self.mode == "none" else {self.mode: len(self.tables.embeddings.files)}, ())
@@ -115,6 +125,10 @@ def publish(
     """Replace the results in the workspace, all or none, and the files placed by `journal`."""
     tables = found.tables
     options = dict(found.options)
+    before, result = workspace.read_metrics(), found.result
+    # A repeated step keeps what it changed the first time, and one that was killed had no clusters to change.
+    repeats = is_repeated(workspace, result)
+    about_changes = before.get("changes", "") if repeats or not before else found.about_changes
     metrics = {
         "imgcluster": __version__,
         "fingerprint": tables.embeddings.fingerprint,
@@ -123,10 +137,11 @@ def publish(
         "clusters": len(tables.rows),
         "silhouette_sample": found.silhouette_sample,
         **found.facts.fields,
-        **({"changes": found.about_changes} if found.about_changes else {}),
+        **({"changes": about_changes} if about_changes else {}),
+        "result": result,
         **found.growth,
     }
-    with changing_results(workspace, found.command, found.summary, metrics):
+    with changing_results(workspace, found.command, found.summary, metrics, operation=result):
         placed = update_placement(
             workspace,
             journal,
@@ -139,7 +154,8 @@ def publish(
             on_progress=on_progress,
         )
         tables.write()
-        write_changes(workspace, found.changes, tables.names)
+        if not repeats:
+            write_changes(workspace, found.changes if before else (), tables.names)
         write_earlier(workspace, found.earlier, tables.embeddings, tables.clusters, found.decisions)
         _write_candidates(workspace, tables.clustering.candidates)
         remove(workspace.confusion_table)
@@ -209,6 +225,7 @@ def _about_files(placed: PlacementResult, mode: str, manifest: dict[str, Any]) -
     others = sorted(set(placed.counts) - {mode})
     if others:
         yield f"This file system does not allow every {mode}; some files were placed by {' and '.join(others)} instead."
+    yield from filter(None, [placed.about_hard_links])
     if placed.missing:
         if manifest["encoder"]["name"] == IMPORTED:
             yield f"{len(placed.missing)} images have no file, so the folders lack them; first: {placed.missing[0]}."

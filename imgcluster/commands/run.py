@@ -15,6 +15,7 @@ from typing import Any
 from imgcluster.commands.assign import assign
 from imgcluster.commands.cluster import ClusterSummary, cluster, resolve
 from imgcluster.commands.embed import EmbedSummary, embed, refuse_own_output
+from imgcluster.commands.merge import join_if_started
 from imgcluster.commands.naming import NO_VOCABULARY
 from imgcluster.commands.replace_results import moved_files, read_placement, return_interrupted_move
 from imgcluster.commands.text import require_text
@@ -82,6 +83,7 @@ def run(
     if clustering.vocabulary not in (None, NO_VOCABULARY):
         require_text(os.fspath(embedding.encoder))
     paths = [paths] if isinstance(paths, str | os.PathLike) else paths
+    join_if_started(Workspace(workspace), dry_run=dry_run, on_progress=on_progress)
     with _rehearsal(workspace, paths) if dry_run else nullcontext((workspace, None, None)) as (folder, placed, moved):
         if placed is not None and clustering.place is None:
             clustering = dataclasses.replace(clustering, place=placed.mode)
@@ -128,7 +130,7 @@ def _rehearsal(
     refuse_own_output([to_text(os.path.abspath(path)) for path in paths], real)
     with (
         tempfile.TemporaryDirectory(prefix="imgcluster-") as folder,
-        real.locked(dry_run=True) if real.is_initialized else nullcontext(),
+        real.locked(read_only=True) if real.is_initialized else nullcontext(),
     ):
         copy, journal = Workspace(folder), None
         moved: dict[str, str] = {}

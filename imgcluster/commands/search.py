@@ -94,7 +94,7 @@ def search(
         raise UsageError(f"--limit {limit} is not allowed; it is at least 1")
     workspace = Workspace(workspace)
     workspace.require_initialized()
-    with workspace.locked() as manifest:
+    with workspace.locked(read_only=True) as manifest:
         encoder_identity(workspace, manifest)
         info = info_of(manifest)
         require_text(info.name)

@@ -107,7 +107,10 @@ def set_aside(
         new, [images[location] for location in new], workspace.duplicates, "move", names, folder_name=folder_name
     )
     target = Journal("move", plan.folder, (*before, *plan.entries))
-    return sum(_change(workspace, current, target, on_progress).counts.values()) - len(before)
+    placed = _change(workspace, current, target, on_progress)
+    if placed.about_hard_links:
+        _LOG.warning("%s", placed.about_hard_links)
+    return sum(placed.counts.values()) - len(before)
 
 
 def restore_set_aside(workspace: Workspace, saved: Path, on_progress: OnProgress) -> None:

@@ -111,7 +111,7 @@ def similar(
         raise UsageError(f"--page {to_text(page)} exists and is not a page of similar images; choose another name")
     workspace = Workspace(workspace)
     workspace.require_initialized()
-    with workspace.locked() as manifest:
+    with workspace.locked(read_only=True) as manifest:
         stored = read_images(workspace, manifest, on_progress)
         rows = _find_rows(stored, requested)
         outside = [image for image, row in zip(requested, rows, strict=True) if row is None]

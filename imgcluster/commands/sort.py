@@ -127,7 +127,7 @@ def sort(
     groups = _read_groups(Path(into))
     workspace = Workspace(workspace)
     workspace.require_initialized()
-    with workspace.locked(dry_run=dry_run) as manifest:
+    with workspace.locked(read_only=dry_run) as manifest:
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         info = info_of(manifest)
         require_text(info.name)

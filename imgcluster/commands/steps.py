@@ -24,6 +24,7 @@ from imgcluster.workspace.states import (
     drop_state,
     interrupted_state,
     is_pending,
+    last_state,
     restore_files,
     restore_shards,
     set_complete,
@@ -31,7 +32,15 @@ from imgcluster.workspace.states import (
     states,
 )
 
-__all__ = ["changing_results", "recover", "relocate_placed", "rewrite_page", "undo_state", "undoable_state"]
+__all__ = [
+    "changing_results",
+    "is_repeated",
+    "recover",
+    "relocate_placed",
+    "rewrite_page",
+    "undo_state",
+    "undoable_state",
+]
 
 
 @contextmanager
@@ -41,23 +50,33 @@ def changing_results(
     """Save the present state for `undo`, then change the results in the block.
 
     ``metrics.json`` is removed first, and written from `metrics` if the block ends without an error. In between the
-    step counts as interrupted, and `recover` undoes it.
+    step counts as interrupted, and `recover` undoes it. A step that `is_repeated` is not recorded.
 
     Args:
         workspace: The workspace.
         command: The command of the step.
         summary: What it does, in words, for `history`.
         metrics: The content of ``metrics.json`` after the step.
-        operation: Identifies a step that must not be repeated.
+        operation: Identifies a step that must not be repeated, or its result.
     """
+    repeats = is_repeated(workspace, operation)
     state = begin_state(workspace, command, summary, operation=operation)
+    repeats = repeats and state is not None and not shards_differ(workspace, state)
     remove(workspace.metrics)
     for path in workspace.figure_files:
         remove(path)
     yield
-    if state is not None:
+    if state is not None and not repeats:
         set_complete(state, True)
     write_json(workspace.metrics, metrics)
+    if state is not None and repeats:
+        drop_state(workspace, state)
+
+
+def is_repeated(workspace: Workspace, result: str) -> bool:
+    """Return whether the last step had this result: it was killed at its end, or the present one changes nothing."""
+    last = last_state(workspace)
+    return workspace.read_metrics().get("result") == result and (last is None or last.operation == result)
 
 
 def recover(

@@ -23,6 +23,7 @@ from imgcluster.workspace.shard_file import read_rows
 from imgcluster.workspace.shards import Embeddings, all_shards, list_shards, load
 from imgcluster.workspace.states import State, states
 from imgcluster.workspace.table_columns import SKIPPED
+from imgcluster.workspace.work_shards import work_shards
 
 __all__ = ["Finding", "Stored", "problem", "read_stored"]
 
@@ -163,6 +164,16 @@ def read_stored(workspace: Workspace, manifest: dict[str, Any]) -> Stored:
 
 def _read_embeddings(reader: _Reader, workspace: Workspace, manifest: dict[str, Any]) -> dict[str, Any]:
     folder, shards = workspace.embeddings, all_shards(workspace.embeddings)
+    if not (manifest or shards) and work_shards(workspace):
+        reader.found.append(
+            Finding(
+                check="counts",
+                level="note",
+                message="the shards of embed --shard are not joined",
+                remedy="run imgcluster embed --finish",
+            )
+        )
+        return {"embeddings": None}
     identity = reader.read("counts", workspace.manifest_file, encoder_identity, workspace, manifest)
     # One after the other, because together they need much memory.
     tables = (reader.read("shards", shard, read_rows, shard, repair="shards") for shard in shards)

@@ -74,7 +74,7 @@ def undo_unacknowledged(
     workspace = Workspace(workspace)
     if not workspace.is_initialized:
         raise WorkspaceError(f"workspace {workspace.path} does not exist; name another with -w DIR")
-    with workspace.locked(dry_run=dry_run):
+    with workspace.locked(read_only=dry_run):
         journal = read_placement(workspace)
         state = undoable_state(workspace, dry_run=dry_run)
         begun = _Begun.read(workspace)

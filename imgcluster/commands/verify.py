@@ -83,7 +83,7 @@ def verify(
     workspace = Workspace(workspace)
     workspace.require_initialized()
     repaired = _repair(workspace, on_progress) if repair else []
-    with workspace.locked(dry_run=True) as manifest:
+    with workspace.locked(read_only=True) as manifest:
         stored, found, changed = _check(workspace, manifest, quick=quick, rerun=rerun, on_progress=on_progress)
     images = 0 if stored.embeddings is None else len(stored.embeddings.locations)
     return VerifySummary(

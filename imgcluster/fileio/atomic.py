@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import itertools
 import json
 import os
@@ -10,13 +11,14 @@ import re
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 from imgcluster.fileio.path_text import from_text, to_text
 
 __all__ = [
+    "NOT_WRITABLE",
     "atomic_path",
     "is_link",
     "is_temporary",
@@ -24,6 +26,7 @@ __all__ = [
     "make_folder",
     "remove",
     "remove_recorded",
+    "remove_stale_files",
     "remove_temporary_files",
     "sync_folder",
     "temporary_path",
@@ -31,8 +34,14 @@ __all__ = [
     "write_text",
 ]
 
+NOT_WRITABLE: Final = (errno.EROFS, errno.EACCES, errno.EPERM)
+"""The error numbers of a folder that can only be read."""
+
 _COUNTER: Final = itertools.count()
-_TEMPORARY: Final = re.compile(r"\.imgcluster-[0-9]+-[0-9]+\.tmp")
+# The computer, the process and a number; earlier versions had no computer in the name.
+_TEMPORARY: Final = re.compile(r"\.imgcluster-(?:(?P<computer>[0-9a-f]{8})-)?(?P<process>[0-9]+)-[0-9]+\.tmp")
+_written: set[Path] = set()
+_looked_at: set[Path] = set()
 _LONGEST_RECORD: Final = 1 << 16
 
 
@@ -46,7 +55,7 @@ def atomic_path(path: Path, *, folder: Path | None = None, record: Path | None =
         record: As for `temporary_path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with temporary_path(folder or path.parent, record) as temporary:
+    with _naming(path), temporary_path(folder or path.parent, record) as temporary:
         yield temporary
         _flush(temporary)
         os.replace(temporary, path)
@@ -57,18 +66,39 @@ def atomic_path(path: Path, *, folder: Path | None = None, record: Path | None =
 def temporary_path(folder: Path, record: Path | None = None) -> Iterator[Path]:
     """Yield a path in `folder` for a file or a folder, which is removed at the end if it is still there.
 
-    Meanwhile the file `record` contains the path, so that `remove_recorded` finds it after a kill.
+    Meanwhile the file `record` contains the path, so that `remove_recorded` finds it after a kill. What killed
+    processes left in `folder` is removed first.
     """
     # Not derived from the name of the final file, which may already be as long as the file system allows.
-    temporary = folder / f".imgcluster-{os.getpid()}-{next(_COUNTER)}.tmp"
+    temporary = folder / f".imgcluster-{_computer()}-{os.getpid()}-{next(_COUNTER)}.tmp"
+    _written.add(temporary)
+    if folder not in _looked_at:
+        _looked_at.add(folder)
+        remove_stale_files(folder)
     if record is not None:
         write_text(record, to_text(temporary))
     try:
         yield temporary
     finally:
         _remove_all(temporary)
+        _written.discard(temporary)
         if record is not None:
             remove(record)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Let errors of the file system name `path`: those of writing name no file, others name the temporary one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = os.fspath(path)
+        for field in ("filename", "filename2"):
+            name = getattr(error, field)
+            if isinstance(name, str) and is_temporary(os.path.basename(name)):
+                setattr(error, field, os.fspath(path))
+        raise
 
 
 def write_text(path: Path, text: str) -> None:
@@ -99,6 +129,43 @@ def remove_temporary_files(folder: Path) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def remove_stale_files(folder: Path) -> None:
+    """Remove the temporary files and folders of processes of this computer that have ended, as far as possible."""
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            found = _TEMPORARY.fullmatch(name)
+            if not found or found["computer"] != _computer() or folder / name in _written:
+                continue
+            if not _is_running(int(found["process"])):
+                _remove_all(folder / name)
+
+
+@functools.cache
+def _computer() -> str:
+    """Return eight hexadecimal digits for this computer or container, whose processes have numbers of their own."""
+    import hashlib
+    import platform
+
+    machine = Path("/etc/machine-id")
+    known = machine.read_bytes() if machine.is_file() else b""
+    return hashlib.blake2b(platform.node().encode() + known, digest_size=4).hexdigest()
+
+
+def _is_running(process: int) -> bool:
+    """Return whether a process of this computer may be running; on Windows every one may be."""
+    if os.name == "nt":  # os.kill would end it
+        return True
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
 def remove_recorded(record: Path) -> None:
     """Remove the temporary file or folder that an interrupted process left, if there is one.
 
@@ -123,7 +190,7 @@ def _remove_all(path: Path) -> None:
     """Remove a file, or a folder with all that is in it, if it exists."""
     if path.is_dir() and not is_link(path):
         shutil.rmtree(path)
-    else:
+    elif os.path.lexists(path):
         remove(path)
 
 

@@ -114,7 +114,7 @@ class Finder:
         exclude: Patterns of a ``.gitignore`` file, matched against paths relative to the folder in `paths`; of
             several matching patterns the last one counts. They never exclude a path in `paths` or `listed`.
         recursive: Whether subfolders are searched.
-        marker: Subfolders that contain a file of this name are skipped (another workspace).
+        skips: Called with the path of each subfolder, which is skipped if it returns True (another workspace).
         remote: More images, in object storage or on web servers.
         takes: Called with each file's absolute path, as text; only those are found for which it returns True.
 
@@ -126,7 +126,7 @@ class Finder:
     listed: Sequence[str | os.PathLike[str]] = ()
     exclude: Sequence[str] = ()
     recursive: bool = True
-    marker: str | None = None
+    skips: Callable[[str], bool] | None = None
     remote: Remote | None = None
     takes: Callable[[str], bool] | None = None
     _excluded: GitIgnoreSpec | None = field(init=False, repr=False, compare=False)
@@ -265,12 +265,11 @@ class _Search:
                 return iter(())
             with os.scandir(native) as entries:
                 found = sorted(entries, key=lambda entry: entry.name)
+            # A folder the user named is searched whatever it contains; only its subfolders can be skipped.
+            if path and self.finder.skips and self.finder.skips(native):
+                return iter(())
         except OSError as error:
             return iter([UnreadablePath(root, to_text(path), f"the folder cannot be read: {_reason(error)}", True)])
-        marker = self.finder.marker
-        # A folder the user named is searched whatever it contains; only its subfolders can be skipped.
-        if path and marker and any(entry.name == marker for entry in found):
-            return iter(())
         self.folders[key] = path
         return _consume([entry for entry in found if self._includes(entry, _below(path, entry.name))])
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import threading
 import time
 import urllib.error
 import urllib.parse
@@ -14,44 +12,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cached_property
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from imgcluster.errors import SourceError, UsageError, one_line
+from imgcluster.errors import SourceError, UsageError
+from imgcluster.fileio.object_store import BUCKETS, Unavailable, attempts, open_store
 from imgcluster.fileio.path_text import join
 from imgcluster.images.find import FoundFile, UnreadablePath
 from imgcluster.images.load import in_order
 
-__all__ = ["BUCKETS", "RemoteImages", "Unavailable", "url_of"]
+__all__ = ["RemoteImages"]
 
-BUCKETS: Final = ("s3", "gs")
-"""The schemes of object storage."""
-
-# A command line or a list may have made one slash of two.
-_URL: Final = re.compile(r"(s3|gs|https?):[\\/]{1,2}(.+)", re.DOTALL)
 # Parameters of a URL that grant access; they are used, and stored nowhere.
 _SECRET: Final = re.compile(
     r"x-(amz|goog)-.*|.*(signature|token|secret|password|credential|key).*|sig|se|expires", re.I
 )
-_ATTEMPTS: Final = 5
-_FIRST_WAIT: Final = 0.1
 _HEADS: Final = 16
 _PART: Final = 1 << 20
-# Names of errors of S3: the credentials are of no use for any other object either.
-_REFUSED: Final = ("EXPIRED_TOKEN", "ExpiredToken", "INVALID_ACCESS_KEY", "INVALID_CLIENT_TOKEN", "SIGNATURE_DOES_NOT")
 _DENIED: Final = re.compile(r"ACCESS_DENIED|HTTP status 40[013]")
 _SECONDS_OF_LISTING: Final = 60.0
-
-_Result = TypeVar("_Result")
-
-
-class Unavailable(Exception):  # noqa: N818 - a fact about one object, which is skipped
-    """An object that cannot be read, and why."""
-
-
-def url_of(path: str | os.PathLike[str]) -> str | None:
-    """Return the URL that a path given by the user is; None for a path of the file system."""
-    match = _URL.fullmatch(os.fspath(path))
-    return f"{match[1]}://{match[2]}" if match else None
 
 
 @dataclass(frozen=True)
@@ -122,7 +100,7 @@ class RemoteImages:
     def _find_file(self, url: str) -> FoundFile | UnreadablePath:
         root, _, path = url.rpartition("/")
         try:
-            return FoundFile(root, path, *_attempts(lambda: self._head(url), _SECONDS_OF_LISTING))
+            return FoundFile(root, path, *attempts(lambda: self._head(url), _SECONDS_OF_LISTING))
         except Unavailable as reason:
             return UnreadablePath(root, path, str(reason))
 
@@ -142,7 +120,7 @@ class RemoteImages:
 
         deadline = time.monotonic() + seconds
         try:
-            return _attempts(attempt, seconds)
+            return attempts(attempt, seconds)
         except Unavailable as reason:
             if _is_folder(file.root) and _DENIED.search(str(reason)):
                 # The answer for one object does not say whether it is refused, or everything with these credentials.
@@ -175,7 +153,7 @@ class RemoteImages:
 
         system, key = self._system(url)
         try:
-            found = _attempts(lambda: system.get_file_info(fs.FileSelector(key)), _SECONDS_OF_LISTING)
+            found = attempts(lambda: system.get_file_info(fs.FileSelector(key)), _SECONDS_OF_LISTING)
         except Unavailable as reason:
             raise SourceError(
                 f"{url} cannot be listed ({reason}); check its name, the credentials and the network"
@@ -185,7 +163,7 @@ class RemoteImages:
     def _system(self, url: str) -> tuple[Any, str]:
         scheme, _, key = url.partition("://")
         if scheme not in self._systems:
-            self._systems[scheme] = _open_system(scheme, key.split("/")[0])
+            self._systems[scheme] = open_store(scheme, key.split("/")[0])
         return self._systems[scheme], key.rstrip("/")
 
     def _head(self, url: str) -> tuple[int, int]:
@@ -223,28 +201,6 @@ def _public(url: str) -> str:
     return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "&".join(query), ""))
 
 
-def _open_system(scheme: str, bucket: str) -> Any:
-    from pyarrow import fs
-
-    if scheme == "gs":
-        emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")
-        if not emulator:
-            return fs.GcsFileSystem()
-        host = urllib.parse.urlsplit(emulator if "://" in emulator else f"http://{emulator}")
-        return fs.GcsFileSystem(anonymous=True, scheme=host.scheme, endpoint_override=host.netloc)
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    if not endpoint and not region:
-        try:
-            region = fs.resolve_s3_region(bucket)
-        except OSError as error:
-            raise SourceError(
-                f"the region of bucket {bucket} is not known ({one_line(error)}); set AWS_REGION"
-            ) from None
-    once = fs.AwsStandardS3RetryStrategy(max_attempts=1)
-    return fs.S3FileSystem(region=region, endpoint_override=endpoint, retry_strategy=once)
-
-
 def _read_parts(read: Callable[[int], bytes], deadline: float) -> bytes:
     parts = []
     while part := read(_PART):
@@ -252,80 +208,3 @@ def _read_parts(read: Callable[[int], bytes], deadline: float) -> bytes:
         if time.monotonic() > deadline:
             raise TimeoutError
     return b"".join(parts)
-
-
-def _attempts(function: Callable[[], _Result], seconds: float) -> _Result:
-    """Call a function until it succeeds, with growing pauses.
-
-    Raises:
-        Unavailable: It fails for good, or five times, or longer than `seconds`.
-        SourceError: The credentials have expired or are wrong.
-    """
-    end = time.monotonic() + seconds
-    wait = _FIRST_WAIT
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            return _within(function, end - time.monotonic())
-        except TimeoutError:
-            raise Unavailable(f"reading it took longer than {seconds:g} s") from None
-        except FileNotFoundError:
-            raise Unavailable("it does not exist") from None
-        except (OSError, urllib.error.URLError) as error:
-            # Not the text of the error, which may contain the request with its signature.
-            reason = _reason(error)
-            if isinstance(error, urllib.error.HTTPError):
-                error.close()
-            if any(word in reason for word in _REFUSED):
-                raise SourceError(
-                    f"the credentials are refused ({reason}); renew them, then repeat the command"
-                ) from None
-            if attempt == _ATTEMPTS or _is_final(error, reason) or time.monotonic() + wait > end:
-                raise Unavailable(reason) from None
-        time.sleep(wait)
-        wait *= 2
-    raise AssertionError
-
-
-def _within(function: Callable[[], _Result], seconds: float) -> _Result:
-    """Return what a function returns; after `seconds` it is left alone in its thread.
-
-    Raises:
-        TimeoutError: It takes longer.
-    """
-    results: list[_Result] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(function())
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(max(0.0, seconds))
-    if errors:
-        raise errors[0]
-    if not results:
-        raise TimeoutError
-    return results[0]
-
-
-def _reason(error: OSError) -> str:
-    if isinstance(error, urllib.error.HTTPError):
-        return f"HTTP status {error.code}"
-    text = str(error)
-    if match := re.search(r"AWS Error (\w+)", text):
-        name = re.search(r"ExceptionName: (\w+)", text)
-        status = re.search(r"HTTP status (\d+)", text)
-        return (name or match)[1] + (f", HTTP status {status[1]}" if status else "")
-    if isinstance(error, urllib.error.URLError):
-        return one_line(error.reason) if isinstance(error.reason, BaseException) else str(error.reason)
-    return re.sub(r"https?://\S+", "…", one_line(error))[:200]
-
-
-def _is_final(error: OSError, reason: str) -> bool:
-    """Return whether trying again is of no use."""
-    if isinstance(error, urllib.error.HTTPError):
-        return 400 <= error.code < 500 and error.code not in (408, 429)
-    return any(word in reason for word in ("ACCESS_DENIED", "NO_SUCH_BUCKET", "NO_SUCH_KEY", "RESOURCE_NOT_FOUND"))

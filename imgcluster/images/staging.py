@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from imgcluster.fileio.atomic import remove
+from imgcluster.fileio.object_store import Unavailable, url_of
 from imgcluster.fileio.path_text import to_text
 from imgcluster.images.find import FoundFile, Remote
 from imgcluster.images.load import Content, Skipped, in_order
 from imgcluster.images.readers import Request
-from imgcluster.images.remote import Unavailable, url_of
 
 __all__ = ["Stage"]
 

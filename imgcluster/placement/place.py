@@ -39,13 +39,25 @@ _NOT_ALLOWED_WINDOWS: Final = {1, 17, 1314}
 class PlacementResult:
     """The number of placed files by mode, the sources that no longer exist (`missing`), and the journal as written.
 
-    `moved` is the number of files that were placed before and are in another folder now.
+    `moved` is the number of files that were placed before and are in another folder now. `unlinked` is the number of
+    files that had hard links, which do not lead to another disk, so that their content is stored once more there.
     """
 
     counts: dict[str, int]
     missing: tuple[str, ...]
     journal: Journal | None = field(default=None, compare=False)
     moved: int = field(default=0, compare=False)
+    unlinked: int = field(default=0, compare=False)
+
+    @property
+    def about_hard_links(self) -> str:
+        """What became of hard links, in a sentence; "" if nothing did."""
+        if not self.unlinked:
+            return ""
+        return (
+            f"Files with hard links were moved to another disk: {self.unlinked:,}. Their links stay where they are and "
+            "have the same content, but are separate files now, also after undo."
+        )
 
 
 def place(journal: Journal, path: Path, *, step: Callable[[int], None] = lambda done: None) -> PlacementResult:
@@ -63,13 +75,13 @@ def place(journal: Journal, path: Path, *, step: Callable[[int], None] = lambda 
         return PlacementResult({}, ())
     write_journal(journal, path)
     counts: dict[str, int] = {}
-    missing = place_entries(journal.entries, journal.mode, path, counts, step=step)
+    missing, unlinked = place_entries(journal.entries, journal.mode, path, counts, step=step)
     if missing:
         absent = set(missing)
         placed = tuple(entry for entry in journal.entries if entry.source not in absent)
         journal = Journal(journal.mode, journal.folder, placed)
         write_journal(journal, path)
-    return PlacementResult(counts, missing, journal)
+    return PlacementResult(counts, missing, journal, unlinked=unlinked)
 
 
 def place_entries(
@@ -79,8 +91,8 @@ def place_entries(
     counts: dict[str, int],
     *,
     step: Callable[[int], None] = lambda done: None,
-) -> tuple[str, ...]:
-    """Place files, add their numbers by mode to `counts`, and return the sources that no longer exist.
+) -> tuple[tuple[str, ...], int]:
+    """Place files, and add their numbers by mode to `counts`.
 
     Args:
         entries: Those of the journal at `path`, which is written.
@@ -89,16 +101,21 @@ def place_entries(
         counts: Changed.
         step: Called with the number of files done.
 
+    Returns:
+        The sources that no longer exist, and the number of files whose hard links were lost.
+
     Raises:
         PlacementError: An existing file could not be placed.
     """
-    missing = []
+    missing, unlinked = [], 0
     for done, entry in enumerate(entries, start=1):
         source, target = from_text(entry.source), from_text(entry.target)
         try:
             if source.exists():
                 make_folder(target.parent, within=path.parent)
+                links = os.lstat(source).st_nlink
                 used = _place_one(source, target, mode, path.parent)
+                unlinked += used == "move" and links > 1 and os.lstat(target).st_nlink == 1
                 counts[used] = counts.get(used, 0) + 1
                 # If one symbolic link is not possible, none is; a hard link may fail for a single file only.
                 if used == "hardlink":
@@ -111,7 +128,7 @@ def place_entries(
                 f"imgcluster undo -w {shlex.quote(str(path.parent))} removes the files placed so far"
             ) from None
         step(done)
-    return tuple(missing)
+    return tuple(missing), unlinked
 
 
 def mode_of(source: Path, target: Path, mode: str) -> str:

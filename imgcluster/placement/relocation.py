@@ -124,7 +124,7 @@ def change_placement(
         _rename(placed[source], moves[source], path)
         count()
     counts = _counts(target, placed)
-    missing = place_entries(coming, target.mode, path, counts, step=count)
+    missing, unlinked = place_entries(coming, target.mode, path, counts, step=count)
     absent = set(missing)
     kept = [entry for entry in target.entries if entry.source not in absent]
     kept = [Entry(entry.source, to_text(placed[entry.source])) if entry.source in linked else entry for entry in kept]
@@ -132,7 +132,7 @@ def change_placement(
     if journal != current or moves:
         write_journal(journal, path)
     _remove_empty_folders({from_text(entry.target).parent for entry in current.entries} | {folder / _WAITING_FOLDER})
-    return PlacementResult(counts, missing, journal, len(moves))
+    return PlacementResult(counts, missing, journal, len(moves), unlinked)
 
 
 def _waiting_paths(placed: Mapping[str, Path], moves: Mapping[str, Path], folder: Path) -> dict[str, Path]:

@@ -19,6 +19,8 @@ __all__ = ["Picture", "is_replaceable", "render_sheet"]
 
 _START: Final = '<!doctype html>\n<html lang="en"><head><meta name="generator" content="imgcluster contact sheet">'
 
+_HEAD: Final = 200
+
 _STYLE: Final = """
 :root { color-scheme: light dark; font: 14px/1.4 system-ui, sans-serif; }
 body { margin: 1rem auto; max-width: 80rem; padding: 0 1rem; }
@@ -53,13 +55,13 @@ def render_sheet(title: str, rows: Sequence[Sequence[Picture]]) -> str:
     )
 
 
-def is_replaceable(path: Path) -> bool:
-    """Return whether a path is free, or holds a page that `render_sheet` made."""
+def is_replaceable(path: Path, generator: str = "imgcluster contact sheet") -> bool:
+    """Return whether a path is free, or holds a page of this generator, by default one of `render_sheet`."""
     if not os.path.lexists(path):
         return True
     try:
         with path.open("rb") as file:
-            return not path.is_symlink() and file.read(len(_START)) == _START.encode()
+            return not path.is_symlink() and f'name="generator" content="{generator}"'.encode() in file.read(_HEAD)
     except OSError:
         return False
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.fileio.atomic import atomic_path
+from imgcluster.fileio.atomic import NOT_WRITABLE, atomic_path
 from imgcluster.types import Candidate, Clustering, ClusteringResult, Layer
 
 __all__ = [
@@ -25,11 +28,24 @@ __all__ = [
     "write_projection",
 ]
 
+_LOG = logging.getLogger(__name__)
+
 _CLUSTERING_KEY: Final = b"imgcluster.clustering"
 
 _PROJECTION_KEY: Final = b"imgcluster.layout"
 _NEIGHBORS_KEY: Final = b"imgcluster.neighbors"
 _PROJECTION_METHOD_KEY: Final = b"imgcluster.how"
+
+
+@contextmanager
+def _where_writable(path: Path) -> Iterator[None]:
+    """Go on without a cache in a folder that can only be read."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NOT_WRITABLE:
+            raise
+        _LOG.debug("%s cannot be written: %s", path, error.strerror)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +82,7 @@ def write_clustering(path: Path, key: dict[str, Any], result: ClusteringResult) 
         "stability": result.stability,
     }
     table = pa.table(columns).replace_schema_metadata({_CLUSTERING_KEY: json.dumps(facts).encode()})
-    with atomic_path(path) as temporary:
+    with _where_writable(path), atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 
 
@@ -124,7 +140,7 @@ def write_projection(path: Path, key: str, projection: CachedProjection) -> None
     metadata = {_PROJECTION_KEY: key.encode(), _PROJECTION_METHOD_KEY: projection.method.encode()}
     schema = pa.schema([("digest", pa.binary(16)), ("x", pa.float32()), ("y", pa.float32())], metadata=metadata)
     columns = [pa.array(projection.digests, pa.binary(16)), *(pa.array(column) for column in projection.points.T)]
-    with atomic_path(path) as temporary:
+    with _where_writable(path), atomic_path(path) as temporary:
         pq.write_table(pa.Table.from_arrays(columns, schema=schema), temporary)
 
 
@@ -153,7 +169,7 @@ def write_neighbors(path: Path, key: str, neighbors: npt.NDArray[np.int32]) -> N
     import pyarrow.parquet as pq
 
     columns = {f"neighbor_{number}": pa.array(column) for number, column in enumerate(neighbors.T)}
-    with atomic_path(path) as temporary:
+    with _where_writable(path), atomic_path(path) as temporary:
         pq.write_table(pa.table(columns).replace_schema_metadata({_NEIGHBORS_KEY: key.encode()}), temporary)
 
 
@@ -169,5 +185,5 @@ def read_arrays(path: Path, key: str) -> dict[str, npt.NDArray[Any]] | None:
 
 def write_arrays(path: Path, key: str, arrays: dict[str, npt.NDArray[Any]]) -> None:
     """Replace the cached arrays; `key` identifies what they were computed from, and how."""
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
+    with _where_writable(path), atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez(file, key=np.array(key), **arrays)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from imgcluster.errors import WorkspaceError, one_line
 from imgcluster.fileio.atomic import remove, write_json
@@ -28,6 +28,7 @@ __all__ = [
     "DecidedImage",
     "Decision",
     "Decisions",
+    "as_json",
     "name_problem",
     "read_decisions",
     "write_decisions",
@@ -142,10 +143,15 @@ def read_decisions(path: Path) -> Decisions:
 
 def write_decisions(path: Path, decisions: Decisions) -> None:
     """Replace the file at `path`; without decisions there is none."""
-    if not decisions:
+    if decisions:
+        write_json(path, as_json(decisions))
+    else:
         remove(path)
-        return
-    value = {
+
+
+def as_json(decisions: Decisions) -> dict[str, Any]:
+    """Return decisions as they are written."""
+    return {
         "imgcluster_decisions": _VERSION,
         "names": {str(number): name for number, name in sorted(decisions.names.items())},
         "merges": [{"from": number, "into": into} for number, into in sorted(decisions.merges.items())],
@@ -155,7 +161,6 @@ def write_decisions(path: Path, decisions: Decisions) -> None:
             for (digest, location), image in sorted(decisions.images.items(), key=lambda item: item[0][::-1])
         ],
     }
-    write_json(path, value)
 
 
 def name_problem(name: str) -> str:

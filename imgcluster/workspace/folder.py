@@ -7,12 +7,13 @@ import os
 import re
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from imgcluster.errors import WorkspaceError
+from imgcluster.errors import UsageError, WorkspaceError, WorkspaceInUseError
 from imgcluster.fileio.atomic import (
+    NOT_WRITABLE,
     is_link,
     is_temporary,
     remove_recorded,
@@ -20,15 +21,16 @@ from imgcluster.fileio.atomic import (
     write_json,
     write_text,
 )
+from imgcluster.fileio.object_store import store_url
 from imgcluster.fileio.schema import parse_json
 from imgcluster.workspace.shapes import MANIFEST, METRICS
 
-__all__ = ["FORMAT", "MARKER", "METRICS_REMEDY", "Workspace", "read_json", "read_metrics"]
+__all__ = ["FORMAT", "MARKER", "METRICS_REMEDY", "Workspace", "is_workspace", "read_json", "read_metrics"]
 
 _LOG = logging.getLogger(__name__)
 
 MARKER: Final = ".imgcluster"
-"""The file that marks a folder as a workspace."""
+"""The file that marks a folder as a workspace; users may have files of this name, too, see `is_workspace`."""
 
 FORMAT: Final = 1
 """The version of the workspace's layout; newer ones are refused."""
@@ -64,17 +66,23 @@ class Workspace:
         path: The folder.
 
     Raises:
+        UsageError: The path is in object storage.
         WorkspaceError: The path exists and is not a workspace or an empty folder.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        if url := store_url(path):
+            raise UsageError(
+                f"workspace {url} is in object storage, where only embed --shard and embed --status work; imgcluster "
+                f"merge {url} -w DIR makes a folder of it, for all other commands"
+            )
         self.path = Path(os.path.abspath(path))
         if not self.path.exists() and not self.path.is_symlink():
             return
         self._refuse_links()
         if not self.path.is_dir():
             raise WorkspaceError(f"{self.path} is not a folder; choose another workspace with -w DIR")
-        if not self.is_initialized and any(not _is_ignorable(entry.name) for entry in self.path.iterdir()):
+        if not self.is_initialized and not all(map(_is_ignorable, self.path.iterdir())):
             raise WorkspaceError(
                 f"{self.path} is not a workspace and contains other files; choose an empty or new folder with -w DIR"
             )
@@ -107,7 +115,7 @@ class Workspace:
     @property
     def is_initialized(self) -> bool:
         """Whether the folder has the marker of a workspace."""
-        return (self.path / MARKER).is_file()
+        return is_workspace(self.path)
 
     @property
     def manifest_file(self) -> Path:
@@ -320,13 +328,15 @@ class Workspace:
         return read_metrics(self.metrics, METRICS_REMEDY)
 
     @contextmanager
-    def locked(self, *, dry_run: bool = False) -> Iterator[dict[str, Any]]:
+    def locked(self, *, read_only: bool = False) -> Iterator[dict[str, Any]]:
         """Hold the workspace's lock during the block, create the folder if it is missing, and yield the manifest.
 
-        Except on a dry run, the marker is written and temporary files of interrupted processes are removed.
+        Unless it is only read, the marker is written and temporary files of interrupted processes are removed. One
+        that cannot be written is read without a lock.
 
         Raises:
-            WorkspaceError: Another process holds the lock, or the manifest is damaged or of a newer version.
+            WorkspaceInUseError: Another process holds the lock.
+            WorkspaceError: The folder cannot be written, or the manifest is damaged or of a newer version.
         """
         from filelock import FileLock, Timeout
 
@@ -336,14 +346,22 @@ class Workspace:
         try:
             lock.acquire()
         except Timeout:
-            raise WorkspaceError(
+            raise WorkspaceInUseError(
                 f"another imgcluster process is using {self.path}; wait for it, or choose another workspace with -w DIR"
             ) from None
+        except OSError as error:
+            if error.errno not in NOT_WRITABLE:
+                raise
+            if not read_only:
+                raise WorkspaceError(
+                    f"{self.path} cannot be written ({error.strerror}), so only commands that change nothing work "
+                    "there, such as history, similar, verify, and report --output FILE"
+                ) from None
         except NotImplementedError:  # some network file systems have no locks
             _LOG.warning("the file system of %s has no locks: do not run imgcluster twice at once there", self.path)
         try:
             manifest = self.manifest
-            if not dry_run:
+            if not read_only:
                 if not self.is_initialized:
                     write_text(self.path / MARKER, _MARKER_TEXT)
                 self._remove_leftovers()
@@ -367,8 +385,9 @@ class Workspace:
     def initialize(self) -> None:
         """Create the folder and its marker; several processes may do so at once."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError), (self.path / MARKER).open("x", encoding="utf-8", newline="") as marker:
-            marker.write(_MARKER_TEXT)
+        with (self.path / MARKER).open("a", encoding="utf-8", newline="") as marker:
+            if not marker.tell():
+                marker.write(_MARKER_TEXT)
 
     def _remove_if_unused(self) -> None:
         """Remove the folder if nothing was written to it, so that a mistyped path does not stay behind."""
@@ -396,9 +415,27 @@ class Workspace:
             raise WorkspaceError(f"{self.path} has no {path.name} yet: {remedy}")
 
 
-def _is_ignorable(name: str) -> bool:
+def is_workspace(folder: str | os.PathLike[str]) -> bool:
+    """Return whether a folder is a workspace.
+
+    It has our marker. A marker that was damaged counts if the manifest and the embeddings are there.
+    """
+    marker = Path(folder, MARKER)
+    if not marker.is_file():
+        return False
+    with marker.open("rb") as file:
+        text = file.read(len(_MARKER_TEXT))
+    # Windows and editors may have changed the end of the line.
+    return text.startswith(_MARKER_TEXT.strip().encode()) or (
+        Path(folder, "manifest.json").is_file() and Path(folder, "embeddings").is_dir()
+    )
+
+
+def _is_ignorable(path: Path) -> bool:
     """Return whether a folder counts as empty in spite of this file."""
-    return name in _SYSTEM_FILES or name == ".lock" or is_temporary(name)
+    # A marker without content is left of a kill while a shard was started.
+    is_empty_marker = path.name == MARKER and path.is_file() and not path.stat().st_size
+    return is_empty_marker or path.name in {*_SYSTEM_FILES, ".lock"} or is_temporary(path.name)
 
 
 def read_metrics(path: Path, remedy: str) -> dict[str, Any]:

@@ -114,6 +114,7 @@ METRICS: Final = {
     "quality?": str,
     "warnings?": [str],
     "changes?": str,
+    "result?": str,
     "assigned?": _COUNT,
     "identities?": [str],
     "scores?": {"labels": str, "accuracy": float, "nmi?": float, "ari?": float, "purity?": float},

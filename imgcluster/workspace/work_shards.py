@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,15 @@ from imgcluster.fileio.atomic import remove
 from imgcluster.workspace.folder import MARKER, Workspace
 from imgcluster.workspace.shards import all_shards
 
-__all__ = ["REMOVED", "WorkShard", "discard_joined", "removed_table", "state_of_embeddings", "work_shards"]
+__all__ = [
+    "REMOVED",
+    "WorkShard",
+    "discard_joined",
+    "removed_table",
+    "shard_files",
+    "state_of_embeddings",
+    "work_shards",
+]
 
 REMOVED: Final = ("path",)
 """The columns of ``removed.csv``."""
@@ -107,15 +114,23 @@ def _clear(folder: Path) -> None:
     if not folder.is_dir():
         return
     for shard in [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]:
-        for file in _own_files(Workspace(shard)):
-            remove(file)
-        for empty in (shard / "embeddings", shard):
-            with suppress(OSError):
-                empty.rmdir()
+        _remove_shard(Workspace(shard))
     with suppress(OSError):
         folder.rmdir()
 
 
-def _own_files(shard: Workspace) -> Iterator[Path]:
-    yield from all_shards(shard.embeddings)
-    yield from (shard.skipped, removed_table(shard), shard.manifest_file, shard.path / ".lock", shard.path / MARKER)
+def _remove_shard(shard: Workspace) -> None:
+    for file in shard_files(shard):
+        remove(file)
+    with suppress(OSError):
+        shard.embeddings.rmdir()
+    # Without the marker the folder must be empty, or it would not be ours after a kill.
+    for file in (shard.path / ".lock", shard.path / MARKER):
+        remove(file)
+    with suppress(OSError):
+        shard.path.rmdir()
+
+
+def shard_files(shard: Workspace) -> list[Path]:
+    """Return the files of a shard that joining reads, whether they exist or not; the manifest is the last."""
+    return [*all_shards(shard.embeddings), shard.skipped, removed_table(shard), shard.manifest_file]

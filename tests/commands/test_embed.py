@@ -231,6 +231,16 @@ def test_the_workspace_is_excluded_and_cannot_be_embedded(pictures: Path, tiny_e
     assert closer.embedded == 8
 
 
+def test_a_folder_with_a_file_named_like_the_marker_is_searched(
+    pictures: Path, tmp_path: Path, tiny_encoder: Path
+) -> None:
+    (pictures / "red/.imgcluster").write_text("clusters: 5\n", encoding="utf-8")
+    assert embed(pictures, out=tmp_path / "out", encoder=tiny_encoder).embedded == 24
+    with pytest.raises(WorkspaceError, match="other files"):
+        embed(pictures / "blue", out=pictures / "red", encoder=tiny_encoder)
+    assert len(os.listdir(pictures / "red")) == 9
+
+
 def test_embeddings_survive_a_damaged_manifest(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     out = tmp_path / "out"
     embed(pictures, out=out, encoder=tiny_encoder)

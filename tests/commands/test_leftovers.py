@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import imgcluster
+from imgcluster.fileio.atomic import write_text
 
 OWN = ".imgcluster-123-4.tmp"
 FOREIGN = (".imgcluster-notes.tmp", ".imgcluster-1.tmp", "notes.txt", ".imgcluster-1-2.tmp.txt")
@@ -114,11 +115,32 @@ def test_a_killed_export(workspace: Path, tmp_path: Path) -> None:
     foreign = plant(target.parent, *FOREIGN, OWN)
     run_killed("imgcluster.export(sys.argv[2], workspace=sys.argv[1], format='imagefolder')", workspace, target)
     assert len(list(target.parent.iterdir())) == len(foreign) + 1
-    imgcluster.report_page(workspace=workspace)
-    assert intact(foreign)
-    assert len(list(target.parent.iterdir())) == len(foreign)
     imgcluster.export(target, workspace=workspace, format="imagefolder")
+    assert intact(foreign)
+    assert len(list(target.parent.iterdir())) == len(foreign) + 1
     assert len(list(target.rglob("*.png"))) == 24
+
+
+def test_a_killed_reconstruct_and_checkpoint(tmp_path: Path) -> None:
+    reconstruct = (
+        "import numpy, pathlib, PIL.Image\n"
+        "from imgcluster.commands.reconstruct import write_png\n"
+        "PIL.Image.Image.save = lambda self, path, **options: die(None, path)\n"
+        "write_png(pathlib.Path(sys.argv[1]), numpy.zeros((2, 2, 3), 'uint8'))\n"
+    )
+    checkpoint = (
+        "import pathlib, torch\n"
+        "from imgcluster_training.fit.checkpoints import save_checkpoint\n"
+        "torch.save = lambda content, file: os._exit(9)\n"
+        "save_checkpoint(pathlib.Path(sys.argv[1]), {}, {})\n"
+    )
+    for program in (reconstruct, reconstruct, checkpoint):
+        run_killed(program, tmp_path / "folder/file")
+        assert len(hidden(tmp_path)) == 1
+    foreign = plant(tmp_path / "folder", *FOREIGN, OWN)
+    write_text(tmp_path / "folder/file", "done")
+    assert intact(foreign)
+    assert len(list((tmp_path / "folder").iterdir())) == len(foreign) + 1
 
 
 def test_a_stranger_cannot_name_a_file_to_remove(workspace: Path, pictures: Path) -> None:

@@ -108,6 +108,31 @@ def test_shards_update_a_workspace_as_one_process_does(mixed: Path, tmp_path: Pa
     assert imgcluster.load(out).paths == imgcluster.load(single).paths
 
 
+@pytest.mark.parametrize("command", ["assign", "run"])
+def test_assign_and_run_join_shards(
+    pictures: Path, tmp_path: Path, embed: Embed, command: str, tiny_encoder: Path
+) -> None:
+    out, red = tmp_path / "out", pictures / "red"
+    embed(pictures, out)
+    imgcluster.cluster(workspace=out, k=3, place="none")
+    (red / "new.png").write_bytes((red / "00.png").read_bytes() + b"more")
+    embed(pictures, out, shard="0/2")
+
+    def go(**options: bool) -> int:
+        if command == "assign":
+            return imgcluster.assign(workspace=out, **options).assigned
+        options |= {"encoder": tiny_encoder, "device": "cpu", "workers": 1}  # type: ignore[dict-item]
+        result = imgcluster.run(pictures, workspace=out, **options).cluster
+        return getattr(result, "assigned")  # noqa: B009
+
+    with pytest.raises(WorkspaceError, match="1/2"):
+        go()
+    embed(pictures, out, shard="1/2")
+    with pytest.raises(WorkspaceError, match="--finish"):
+        go(dry_run=True)
+    assert (go(), work_shards(Workspace(out))) == (1, [])
+
+
 def test_moved_originals_stay(pictures: Path, tmp_path: Path, embed: Embed) -> None:
     out = tmp_path / "out"
     embed(pictures, out)

@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from local_s3 import Bucket, serve
+from local_s3 import Bucket
 
 import imgcluster
 from imgcluster import EmbedSummary, UsageError
 from imgcluster.errors import SourceError
-from imgcluster.images.remote import url_of
+from imgcluster.fileio.object_store import url_of
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import load
 
 Embed = Callable[..., EmbedSummary]
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch, pictures: Path) -> Iterator[Bucket]:
-    """A bucket with the pictures below ``in``."""
-    with serve() as bucket:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", bucket.endpoint)
-        monkeypatch.setenv("AWS_REGION", "us-east-1")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "the-key")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the-secret")
-        for name in ("AWS_ENDPOINT_URL_S3", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
-            monkeypatch.delenv(name, raising=False)
-        for path in pictures.rglob("*.png"):
-            bucket.objects[f"in/{path.relative_to(pictures).as_posix()}"] = path.read_bytes()
-        yield bucket
 
 
 @pytest.fixture

@@ -14,12 +14,13 @@ import pages
 from interruptions import Kills
 
 KILLS = Kills()
-RESULTS = ("assignments.csv", "clusters.csv", "metrics.json", "decisions.json", "report.html", "manifest.json")
+TABLES = ("assignments.csv", "clusters.csv", "metrics.json", "decisions.json", "report.html", "changes.csv")
+RESULTS = (*TABLES, "manifest.json")
 
 
-def state(folder: Path) -> dict[str, bytes]:
+def state(folder: Path, results: tuple[str, ...] = RESULTS) -> dict[str, bytes]:
     """Return the results, the placed files and the originals."""
-    found = {name: (folder / "out" / name).read_bytes() for name in RESULTS if (folder / "out" / name).exists()}
+    found = {name: (folder / "out" / name).read_bytes() for name in results if (folder / "out" / name).exists()}
     for name in ("pictures", "out/clusters"):
         for path in sorted((folder / name).rglob("*")):
             if not path.is_dir():
@@ -31,13 +32,19 @@ def steps(folder: Path) -> list[str]:
     return [f"{step.step} {step.command}" for step in imgcluster.history(workspace=folder / "out").steps]
 
 
-def repeat_after_kills(folder: Path, command: Callable[[Path], object], *, last: int | None = None) -> None:
+def repeat_after_kills(
+    folder: Path,
+    command: Callable[[Path], object],
+    *,
+    last: int | None = None,
+    results: tuple[str, ...] = RESULTS,
+) -> None:
     """Kill a command at each change of files, or the `last` ones, repeat it, and compare with an undisturbed run."""
     saved = folder.with_name("saved")
     shutil.copytree(folder, saved, symlinks=True)
     with KILLS.after(None):
         command(folder)
-    total, expected = KILLS.count, (state(folder), steps(folder))
+    total, expected = KILLS.count, (state(folder, results), steps(folder))
     first = 0 if last is None else max(0, total - last)
     for number in range(first, total + 1):
         shutil.rmtree(folder)
@@ -47,7 +54,9 @@ def repeat_after_kills(folder: Path, command: Callable[[Path], object], *, last:
             assert number == total
         if number < total:
             command(folder)
-        assert (state(folder), steps(folder)) == expected, f"after a kill at change {number} of {total}"
+        now = state(folder, results)
+        different = [name for name in {*now, *expected[0]} if now.get(name) != expected[0].get(name)]
+        assert (different, steps(folder)) == ([], expected[1]), f"after a kill at change {number} of {total}"
 
 
 @pytest.fixture
@@ -58,6 +67,53 @@ def folder(tmp_path: Path, pictures: Path, tiny_encoder: Path) -> Path:
     pictures.rename(base / "pictures")
     imgcluster.run([base / "pictures"], workspace=base / "out", encoder=tiny_encoder, device="cpu", k=3)
     return base
+
+
+@pytest.mark.parametrize("last", [8, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("first", [True, False])
+def test_cluster(folder: Path, tiny_encoder: Path, first: bool, last: int | None) -> None:
+    """Also of a first clustering, which has no step, and of one with decisions."""
+    if first:
+        shutil.rmtree(folder / "out")
+        imgcluster.embed([folder / "pictures"], workspace=folder / "out", encoder=tiny_encoder, device="cpu")
+    else:
+        identity = pages.read(folder / "out/report.html").document["identity"]
+        plan = {"imgcluster_plan": 1, "clustering": identity, "names": {"0": "Sea"}}
+        (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+        imgcluster.apply(folder / "plan.json", workspace=folder / "out")
+    before = steps(folder)
+    # The manifest has the time that the command took.
+    repeat_after_kills(
+        folder, lambda folder: imgcluster.cluster(workspace=folder / "out", k=4), last=last, results=TABLES
+    )
+    assert steps(folder) == [*([] if first else ["2 cluster"]), *before]
+
+
+def test_a_step_that_changes_nothing_is_not_recorded(folder: Path, tiny_encoder: Path) -> None:
+    imgcluster.cluster(workspace=folder / "out", k=4)
+    done = state(folder, TABLES)
+    next((folder / "out/clusters").rglob("*.png")).unlink()
+    imgcluster.cluster(workspace=folder / "out", k=4)
+    assert (state(folder, TABLES), steps(folder)) == (done, ["1 cluster"])
+    imgcluster.cluster(workspace=folder / "out", k=4, place="copy")
+    assert steps(folder) == ["2 cluster", "1 cluster"]
+    (folder / "pictures/red/00.png").rename(folder / "pictures/red/new.png")
+    imgcluster.embed([folder / "pictures"], workspace=folder / "out", encoder=tiny_encoder, device="cpu")
+    imgcluster.cluster(workspace=folder / "out", k=4)
+    assert steps(folder)[0] == "3 cluster"
+
+
+def test_a_step_that_takes_back_a_plan_is_recorded(folder: Path) -> None:
+    identity = pages.read(folder / "out/report.html").document["identity"]
+    plan = {"imgcluster_plan": 1, "clustering": identity, "misplaced": [{"path": "red/00.png", "to": 1}]}
+    (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    before = state(folder, TABLES[:2])
+    imgcluster.apply(folder / "plan.json", workspace=folder / "out")
+    imgcluster.cluster(workspace=folder / "out", k=3, discard_decisions=True)
+    assert steps(folder) == ["2 cluster", "1 apply"]
+    imgcluster.undo(workspace=folder / "out")
+    imgcluster.undo(workspace=folder / "out")
+    assert state(folder, TABLES[:2]) == before
 
 
 def undo(folder: Path) -> None:

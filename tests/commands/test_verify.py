@@ -196,3 +196,10 @@ def test_exit_code_and_json(work: Path) -> None:
     result = CliRunner().invoke(app, ["verify", "-w", out])
     assert "report.html" in result.stdout
     assert CliRunner().invoke(app, ["verify", "-w", str(work / "nothing")]).exit_code == 1
+
+
+def test_shards_that_are_not_joined(tmp_path: Path, pictures: Path, tiny_encoder: Path) -> None:
+    imgcluster.embed(pictures, workspace=tmp_path / "out", encoder=tiny_encoder, device="cpu", shard="0/2")
+    found = imgcluster.verify(workspace=tmp_path / "out")
+    assert found.consistent
+    assert [(finding.level, "--finish" in finding.remedy) for finding in found.findings] == [("note", True)]

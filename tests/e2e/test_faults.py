@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
-from faults import FaultServer, Outcome
+from faults import FaultServer, Outcome, some_calls
 from PIL import Image
 
 import imgcluster
@@ -37,6 +38,8 @@ SCENARIOS: Final[dict[str, tuple[list[list[str]], list[str]]]] = {
     "embed with readers": ([["MANY"]], [*_EMBED[:4], "--workers", "2", "--device", "cpu"]),
     "embed again": ([_EMBED, ["CHANGE"]], _EMBED),
     "embed fresh": ([_RUN, ["CHANGE"]], [*_EMBED, "--fresh"]),
+    "embed shard": ([[*_EMBED, "--shard", "0/2"]], [*_EMBED, "--shard", "1/2"]),
+    "embed finish": ([[*_EMBED, "--shard", "0/2"], [*_EMBED, "--shard", "1/2"]], ["embed", "--finish"]),
     "cluster": ([_EMBED], ["cluster", "--k", "3"]),
     "cluster move": ([_EMBED], ["cluster", "--k", "3", "--place", "move"]),
     "cluster again": ([[*_RUN, "--place", "move"]], ["cluster", "--k", "2"]),
@@ -121,9 +124,15 @@ class Case:
         return [finding for finding in found if finding.level == "problem"]
 
     def state(self) -> dict[str, str]:
-        """Return the tables, the placed files and the originals."""
+        """Return the tables, the vectors, the placed files, the originals and the steps."""
         tables = ("assignments.csv", "clusters.csv", "skipped.csv", "decisions.json")
         found = {name: digest(self.out / name) for name in tables if (self.out / name).exists()}
+        for shard in self.out.rglob("embeddings/*.parquet"):
+            if "applied" not in shard.parts:
+                rows = pq.read_table(shard, columns=["path", "embedding"], partitioning=None).to_pylist()
+                found |= {f"row {row['path']}": str(row["embedding"]) for row in rows}
+        if (self.out / ".imgcluster").exists():
+            found["steps"] = str([step.command for step in imgcluster.history(workspace=self.out).steps])
         for folder in (self.out / "clusters", self.out / "duplicates", self.pictures):
             for path in folder.rglob("*"):
                 if path.is_symlink() or path.is_file():
@@ -212,7 +221,7 @@ def test_a_failing_call(server: FaultServer, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_kill_at_every_call(server: FaultServer, tmp_path: Path, name: str) -> None:
     case = Case(server, name, tmp_path)
-    for at in range(case.calls):
+    for at in some_calls(case.calls):
         case.disturb(fault="kill", at=at)
 
 
@@ -233,7 +242,7 @@ def test_a_kill_at_every_call_across_devices(
     server: FaultServer, tmp_path: Path, other_device: Path, name: str
 ) -> None:
     case = Case(server, name, tmp_path, other_device)
-    for at in range(case.calls):
+    for at in some_calls(case.calls):
         case.disturb(fault="kill", at=at)
 
 
@@ -242,7 +251,7 @@ def test_a_kill_at_every_call_across_devices(
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_an_error_at_every_call(server: FaultServer, tmp_path: Path, name: str, error: str) -> None:
     case = Case(server, name, tmp_path)
-    for at in range(case.calls):
+    for at in some_calls(case.calls):
         case.disturb(fault=error, at=at)
 
 

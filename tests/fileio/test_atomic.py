@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import imgcluster
-from imgcluster.fileio.atomic import atomic_path, remove, sync_folder, write_json, write_text
+from imgcluster.fileio.atomic import atomic_path, remove, remove_stale_files, sync_folder, write_json, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -144,3 +145,69 @@ def test_remove_accepts_missing_files(tmp_path: Path) -> None:
 
 def test_a_folder_can_be_flushed(tmp_path: Path) -> None:
     sync_folder(tmp_path)
+
+
+STALE = (
+    "import os, pathlib, sys\n"
+    "from imgcluster.fileio.atomic import atomic_path, temporary_path\n"
+    "here = pathlib.Path(sys.argv[1])\n"
+    "with atomic_path(here / 'a.txt') as file, temporary_path(here) as folder:\n"
+    "    file.write_bytes(b'half')\n"
+    "    folder.mkdir()\n"
+    "    (folder / 'b.txt').write_bytes(b'half')\n"
+    "    print('written', flush=True)\n"
+    "    sys.stdin.read()\n"
+    "    os._exit(9)\n"
+)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not tell whether a process runs without opening it")
+def test_the_next_writer_removes_what_a_killed_process_left(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    command = [sys.executable, "-c", STALE, str(tmp_path)]
+    process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"written\n"
+    written = sorted(tmp_path.iterdir())
+    assert len(written) == 2
+    parts = written[0].name.split("-")
+    foreign = [
+        tmp_path / name
+        for name in (
+            ".imgcluster-notes.tmp",
+            f".imgcluster-{'0' * 8}-{parts[2]}-0.tmp",
+            f".imgcluster-{parts[2]}-0.tmp",
+            f"{written[0].name}.txt",
+        )
+    ]
+    for path in foreign:
+        path.write_text("mine", encoding="utf-8")
+    remove_stale_files(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([*written, *foreign])
+    process.communicate(timeout=60)
+    write_text(tmp_path / "new.txt", "new")
+    assert sorted(tmp_path.iterdir()) == sorted([*foreign, tmp_path / "new.txt"])
+
+
+@pytest.mark.parametrize(
+    "cause", [OSError(errno.ENOSPC, "No space left on device"), PermissionError(errno.EACCES, "denied", "TEMPORARY")]
+)
+def test_errors_name_the_file(tmp_path: Path, cause: OSError) -> None:
+    def fail() -> None:
+        with atomic_path(tmp_path / "file.txt") as temporary:
+            if cause.filename:
+                cause.filename = os.fspath(temporary)
+            raise cause
+
+    with pytest.raises(OSError, match=r"file\.txt") as caught:
+        fail()
+    assert caught.value.filename == str(tmp_path / "file.txt")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_errors_of_other_files_keep_their_names(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, atomic_path(tmp_path / "file.txt") as temporary:
+        os.link(tmp_path / "missing", temporary)
+    assert (caught.value.filename, caught.value.filename2) == (str(tmp_path / "missing"), str(tmp_path / "file.txt"))
+    with pytest.raises(OSError, match="^cannot write mode P$"), atomic_path(tmp_path / "file.txt"):
+        raise OSError("cannot write mode P")

@@ -20,7 +20,7 @@ from imgcluster.images.formats import HEAD_BYTES, sniff
 from imgcluster.placement import read_journal
 from imgcluster.types import InputSpec
 from imgcluster.workspace.decisions import read_decisions
-from imgcluster.workspace.folder import MARKER, Workspace
+from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.known_clusters import read_known_clusters
 from imgcluster.workspace.plan_file import read_plan
 from imgcluster.workspace.shards import load
@@ -29,6 +29,7 @@ __all__ = ["TARGETS", "run"]
 
 _SPEC: Final = InputSpec(width=8, height=8, channels=3, resize="crop", filter="bilinear")
 _FOLDER: Final = Path(tempfile.mkdtemp(prefix="imgcluster-fuzz-"))
+Workspace(_FOLDER).initialize()
 _SEPARATOR: Final = b"\0"
 # An image of these tests is small, so nothing needs more.
 _MEMORY: Final = 1 << 27
@@ -48,7 +49,6 @@ def fuzz_sniff(data: bytes) -> None:
 
 def fuzz_manifest(data: bytes) -> None:
     """Read the manifest of a workspace."""
-    (_FOLDER / MARKER).touch()
     (_FOLDER / "manifest.json").write_bytes(data)
     _ = Workspace(_FOLDER).manifest
 

@@ -50,6 +50,11 @@ def found(finder: Finder) -> list[str]:
     return [entry.path for entry in entries]
 
 
+def contains(name: str) -> Callable[[str], bool]:
+    """Return a function that tells whether a folder contains a file."""
+    return lambda folder: (Path(folder) / name).exists()
+
+
 def problems(finder: Finder) -> list[tuple[str, str]]:
     """Return what cannot be read, with the reason."""
     return [(entry.path, entry.reason) for entry in finder.find() if isinstance(entry, UnreadablePath)]
@@ -167,29 +172,32 @@ class TestLeftOut:
     def test_folders_with_the_marker(self, tmp_path: Path) -> None:
         tree(tmp_path, "a.jpg", "out/mine.txt", "out/b.jpg", "out/sub/c.jpg", "sub/d.jpg")
 
-        assert found(Finder(paths=[tmp_path], marker="mine.txt")) == ["a.jpg", "sub/d.jpg"]
-        assert len(found(Finder(paths=[tmp_path], marker="other.txt"))) == 5
+        assert found(Finder(paths=[tmp_path], skips=contains("mine.txt"))) == ["a.jpg", "sub/d.jpg"]
+        assert len(found(Finder(paths=[tmp_path], skips=contains("other.txt")))) == 5
 
     def test_a_hidden_marker_counts(self, tmp_path: Path) -> None:
         tree(tmp_path, "a.jpg", "out/.mine", "out/b.jpg")
 
-        assert found(Finder(paths=[tmp_path], marker=".mine")) == ["a.jpg"]
+        assert found(Finder(paths=[tmp_path], skips=contains(".mine"))) == ["a.jpg"]
 
     def test_the_marked_folder_itself_can_be_named(self, tmp_path: Path) -> None:
         tree(tmp_path, "out/.mine", "out/b.jpg", "out/sub/.mine", "out/sub/c.jpg")
 
-        assert found(Finder(paths=[tmp_path / "out"], marker=".mine")) == ["b.jpg"]
+        assert found(Finder(paths=[tmp_path / "out"], skips=contains(".mine"))) == ["b.jpg"]
 
     @pytest.mark.parametrize("order", [1, -1])
     def test_the_marked_folder_can_be_named_beside_the_one_around_it(self, tmp_path: Path, order: int) -> None:
         tree(tmp_path, "a.jpg", "out/.mine", "out/b.jpg")
 
-        assert sorted(found(Finder(paths=[tmp_path, tmp_path / "out"][::order], marker=".mine"))) == ["a.jpg", "b.jpg"]
+        assert sorted(found(Finder(paths=[tmp_path, tmp_path / "out"][::order], skips=contains(".mine")))) == [
+            "a.jpg",
+            "b.jpg",
+        ]
 
     def test_a_file_named_from_a_marked_folder_is_found(self, tmp_path: Path) -> None:
         tree(tmp_path, "a.jpg", "out/.mine", "out/b.jpg")
 
-        names = found(Finder(paths=[tmp_path, tmp_path / "out" / "b.jpg"], marker=".mine"))
+        names = found(Finder(paths=[tmp_path, tmp_path / "out" / "b.jpg"], skips=contains(".mine")))
 
         assert [name.rpartition("/")[2] for name in names] == ["a.jpg", "b.jpg"]
 

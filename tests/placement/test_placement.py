@@ -657,6 +657,21 @@ class TestFallbacks:
         assert scene.undo().done == 2
         assert snapshot(scene.base) == before
 
+    def test_hard_links_that_are_lost_on_another_disk_are_counted(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        paths = scene.add("a.jpg", "b.jpg", "c.jpg")
+        for path in paths[:2]:
+            os.link(path, scene.base / f"linked {path.name}")
+        here = scene.place(paths[:1], [0], "move")
+        assert (here.unlinked, here.about_hard_links) == (0, "")
+        scene.undo()
+        refusing(monkeypatch, "rename", errno.EXDEV)
+        elsewhere = scene.place(paths, [0, 0, 0], "move")
+        assert elsewhere.unlinked == 2
+        assert "disk: 2." in elsewhere.about_hard_links
+        assert (scene.base / "linked a.jpg").read_bytes() == (scene.clusters / "cluster_000/a.jpg").read_bytes()
+
     def test_a_failed_move_keeps_the_original(self, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
         (path,) = scene.add("a.jpg")
         refusing(monkeypatch, "rename", errno.EACCES)

@@ -14,7 +14,7 @@ import pytest
 
 import imgcluster
 from imgcluster.errors import WorkspaceError
-from imgcluster.workspace.folder import FORMAT, MARKER, Workspace
+from imgcluster.workspace.folder import FORMAT, MARKER, Workspace, is_workspace
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(imgcluster.__file__).parents[1])}
 
@@ -78,6 +78,37 @@ class TestFolder:
         with pytest.raises(WorkspaceError, match="other files.* -w DIR"):
             Workspace(tmp_path)
         assert os.listdir(tmp_path) == [name]
+
+    @pytest.mark.parametrize(
+        "names", [(".imgcluster", "photo.jpg"), (".imgcluster", "manifest.json"), (".imgcluster",)]
+    )
+    def test_a_file_of_the_user_with_the_name_of_the_marker(self, tmp_path: Path, names: tuple[str, ...]) -> None:
+        for name in names:
+            (tmp_path / name).write_text("notes on my clusters\n", encoding="utf-8")
+        assert not is_workspace(tmp_path)
+        with pytest.raises(WorkspaceError, match="other files.* -w DIR"):
+            Workspace(tmp_path)
+        assert sorted(os.listdir(tmp_path)) == sorted(names)
+
+    def test_a_damaged_marker_beside_embeddings(self, tmp_path: Path) -> None:
+        with Workspace(tmp_path).locked():
+            Workspace(tmp_path).write_manifest({})
+            (tmp_path / "embeddings").mkdir()
+        for content in (b"", b"\0" * 90):
+            (tmp_path / MARKER).write_bytes(content)
+            assert Workspace(tmp_path).is_initialized
+        (tmp_path / "manifest.json").unlink()
+        (tmp_path / MARKER).write_bytes(
+            b"This folder is a workspace of imgcluster, which writes and removes its own files here.\r\n"
+        )
+        assert Workspace(tmp_path).is_initialized
+
+    def test_an_empty_marker_of_a_killed_shard_is_completed(self, tmp_path: Path) -> None:
+        for prepare in (Workspace.initialize, lambda workspace: workspace.locked().__enter__()):
+            (tmp_path / MARKER).write_bytes(b"")
+            assert not Workspace(tmp_path).is_initialized
+            prepare(Workspace(tmp_path))
+            assert Workspace(tmp_path).is_initialized
 
     def test_a_file_is_refused(self, tmp_path: Path) -> None:
         path = tmp_path / "photo.jpg"

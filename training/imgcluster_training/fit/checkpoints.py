@@ -24,8 +24,9 @@ _AFTER: Final = 80
 
 def save_checkpoint(path: Path, state: dict[str, Any], fingerprint: dict[str, str]) -> None:
     """Write `state` (tensors, numbers, texts, lists and dicts of them) and `fingerprint` to `path`."""
-    with atomic_path(path) as temporary:
-        torch.save({"format": _FORMAT, "fingerprint": fingerprint, **state}, temporary)
+    # Given a path, torch reports a full disk as an internal error.
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        torch.save({"format": _FORMAT, "fingerprint": fingerprint, **state}, file)
 
 
 def load_checkpoint(path: Path, fingerprint: dict[str, str]) -> dict[str, Any]:

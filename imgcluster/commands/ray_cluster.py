@@ -1,0 +1,212 @@
+"""A Ray cluster and a pool of workers on it; the only module that imports Ray."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import socket
+import threading
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from imgcluster.errors import RayClusterError, one_line
+from imgcluster.optional import import_optional
+from imgcluster.options import RayOptions
+
+__all__ = ["Board", "Pool", "RayCluster", "begin", "connected", "node_id"]
+
+_LOCAL_OBJECT_STORE: Final = 200 << 20
+_BOARD_SECONDS: Final = 10.0
+_CONNECT_SECONDS: Final = 10.0
+_EXCEPTION: Final = re.compile(r"[\w.]+(Error|Exception): ")
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The workers: how many there are, and what each of them gets."""
+
+    size: int
+    cpus: int
+    gpus: float
+
+
+class Board:
+    """An actor that the workers report to. It runs on the node of the command, and is lost only together with it."""
+
+    def __init__(self) -> None:
+        self._files: dict[int, int] = {}
+        self._begun: Counter[int] = Counter()
+
+    def begin(self, shard: int) -> int:
+        """Return how often the shard was begun before: its workers ended, or the nodes with their results."""
+        self._begun[shard] += 1
+        return self._begun[shard] - 1
+
+    def report(self, shard: int, files: int) -> None:
+        """Take the number of files of a shard that are done."""
+        self._files[shard] = files
+
+    def read(self) -> tuple[int, int]:
+        """Return the number of files that are done, and how many shards were begun more than once."""
+        return sum(self._files.values()), sum(count > 1 for count in self._begun.values())
+
+
+@contextmanager
+def connected(options: RayOptions) -> Iterator[RayCluster]:
+    """Connect to a cluster during the block, unless this process is connected already.
+
+    Raises:
+        UnavailablePackage: Ray is not installed.
+        RayClusterError: There is no such cluster.
+    """
+    ray = import_optional("ray")
+    import_optional("ray.data")
+    if ray.is_initialized():
+        yield RayCluster(ray)
+        return
+    address = options.address or "auto"
+    local: dict[str, Any] = {"object_store_memory": _LOCAL_OBJECT_STORE, "include_dashboard": False}
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Ray replaces it.
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        _refuse_closed(address)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ray.init(
+                address, log_to_driver=False, logging_level=logging.CRITICAL, **(local if address == "local" else {})
+            )
+    except (OSError, RuntimeError, ValueError, AssertionError) as error:
+        raise RayClusterError(
+            f"there is no Ray cluster at {address} ({one_line(error)[:200]}): start one with ray start --head, or give "
+            "--ray HOST:PORT, or --ray local for this machine alone"
+        ) from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    try:
+        yield RayCluster(ray)
+    finally:
+        ray.shutdown()
+
+
+class RayCluster:
+    """The cluster that this process is connected to.
+
+    Args:
+        ray: The package.
+    """
+
+    def __init__(self, ray: Any) -> None:
+        self._ray = ray
+        here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node_id(), soft=True)
+        self.board = ray.remote(Board).options(num_cpus=0, scheduling_strategy=here).remote()
+
+    def pool(self, options: RayOptions, device: str) -> Pool:
+        """Return the workers that fit on the nodes.
+
+        By default a worker gets a GPU if there are any and the device can be one, and as many CPUs as the smallest node
+        has for each worker.
+
+        Raises:
+            RayClusterError: No worker fits on any node.
+        """
+        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        nodes = [(int(node.get("CPU", 0)), float(node.get("GPU", 0))) for node in nodes]
+        gpus = options.gpus_per_worker
+        if gpus is None:
+            gpus = float(device != "cpu" and any(count >= 1 for _, count in nodes))
+        # The CPUs of each node, and for how many workers its GPUs are enough.
+        usable = [(cpus, int(count / gpus) if gpus else cpus) for cpus, count in nodes]
+        usable = [(cpus, most) for cpus, most in usable if cpus and most]
+        share = min((cpus // (most if gpus else 1) for cpus, most in usable), default=1)
+        wanted = options.cpus_per_worker or max(1, share)
+        size = sum(min(cpus // wanted, most) for cpus, most in usable)
+        if not size:
+            have = ", ".join(f"{cpus} CPUs and {count:g} GPUs" for cpus, count in nodes)
+            raise RayClusterError(
+                f"no node of the Ray cluster has {wanted} CPUs and {gpus:g} GPUs for a worker; the nodes have {have}: "
+                "give less with --cpus-per-worker and --gpus-per-worker"
+            )
+        return Pool(size, wanted, gpus)
+
+    def read_board(self) -> tuple[int, int] | None:
+        """Return what `Board.read` does; None if it does not answer now."""
+        try:
+            files, repeated = self._ray.get(self.board.read.remote(), timeout=_BOARD_SECONDS)
+        except self._ray.exceptions.RayError:
+            return None
+        return int(files), int(repeated)
+
+    def map_shards(self, worker: type, arguments: Sequence[Any], pool: Pool, count: int) -> Iterator[dict[str, Any]]:
+        """Give the numbers of all shards to workers, and yield the row that each returns, in any order.
+
+        Args:
+            worker: The class of the workers; it is called with a batch of one shard. Ray starts a worker that ended
+                again, and gives it the shard again.
+            arguments: The arguments of its constructor.
+            pool: The workers.
+            count: The number of shards.
+
+        Raises:
+            RayClusterError: Workers cannot be started, or do not return.
+        """
+        data = self._ray.data
+        context = data.DataContext.get_current()
+        context.enable_progress_bars = context.print_on_execution_start = False
+        shards = data.from_items([{"shard": number} for number in range(count)], override_num_blocks=count)
+        results = shards.map_batches(
+            worker,
+            fn_constructor_args=tuple(arguments),
+            batch_size=1,
+            # A second shard of a worker would wait while others are idle.
+            compute=data.ActorPoolStrategy(size=pool.size, max_tasks_in_flight_per_actor=1),
+            num_cpus=pool.cpus,
+            num_gpus=pool.gpus,
+        )
+        try:
+            yield from results.iter_rows()
+        except (self._ray.exceptions.RayError, data.exceptions.SystemException) as error:
+            raise RayClusterError(
+                f"workers of the Ray cluster failed ({_cause(error)}): check that all nodes have the same imgcluster, "
+                "Ray and Python; complete shards are kept, repeat the command to continue"
+            ) from error
+
+
+def _cause(error: BaseException) -> str:
+    """Return the line of an error of Ray, with tracebacks of several processes in it, that says what happened."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [one_line(error)]
+    return next((line for line in reversed(lines) if _EXCEPTION.match(line)), lines[-1])
+
+
+def _refuse_closed(address: str) -> None:
+    """Try the address: Ray itself tries for many minutes.
+
+    Raises:
+        OSError: Nothing answers there.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
+
+
+def begin(board: Any, shard: int) -> int:
+    """Tell the board that a worker begins a shard, and return how often that was done before."""
+    ray = import_optional("ray")
+    try:
+        return int(ray.get(board.begin.remote(shard)))
+    except ray.exceptions.RayError:
+        # The node is being lost. An exception would end the whole command; of a worker that ends, Ray repeats the work.
+        os._exit(1)
+
+
+def node_id() -> str:
+    """Return the identifier of the node of the cluster that this process runs on."""
+    return str(import_optional("ray").get_runtime_context().get_node_id())

@@ -1,0 +1,144 @@
+"""Shards in object storage: one object for each complete shard, ``shards/I-of-N.zip`` below the workspace's URL.
+
+An object is there whole or not at all, so no shard in a store is incomplete, and the last of several that were written
+for one shard counts.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import zipfile
+from pathlib import Path
+from typing import IO, Any, Final
+
+from imgcluster.errors import SourceError, WorkspaceError
+from imgcluster.fileio.object_store import Unavailable, attempts, open_store
+from imgcluster.fileio.schema import parse_json
+from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.shapes import SHARD
+from imgcluster.workspace.work_shards import WorkShard, shard_files
+
+__all__ = ["ShardStore"]
+
+_OBJECT: Final = re.compile(r"([0-9]{1,6})-of-([0-9]{1,6})\.zip")
+_MEMBER: Final = re.compile(r"(manifest\.json|skipped\.csv|removed\.csv|embeddings/shard-[0-9]{6,}\.parquet)")
+_MANIFEST: Final = "manifest.json"
+_SECONDS: Final = 60.0
+_SECONDS_OF_TRANSFER: Final = 3600.0
+_PART: Final = 1 << 20
+
+
+class ShardStore:
+    """The shards below a URL in object storage.
+
+    Args:
+        url: ``s3://bucket/path`` or ``gs://bucket/path``.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        scheme, _, self._path = url.partition("://")
+        self._system: Any = open_store(scheme, self._path.partition("/")[0])
+
+    def parts(self) -> list[WorkShard]:
+        """Return the shards that are there, sorted.
+
+        Raises:
+            SourceError: The store cannot be listed.
+        """
+        from pyarrow import fs
+
+        selector = fs.FileSelector(f"{self._path}/shards", allow_not_found=True)
+        found = self._try("listed", lambda: self._system.get_file_info(selector), _SECONDS)
+        names = (_OBJECT.fullmatch(entry.base_name) for entry in found if entry.type == fs.FileType.File)
+        return sorted(WorkShard(int(match[1]), int(match[2])) for match in names if match)
+
+    def manifest(self, part: WorkShard) -> str:
+        """Return the manifest of a shard that is there, without reading the rest.
+
+        Raises:
+            SourceError: It cannot be read.
+            WorkspaceError: It is damaged.
+        """
+
+        def read() -> str:
+            with self._system.open_input_file(self._key(part)) as source, zipfile.ZipFile(source) as archive:
+                return archive.read(_MANIFEST).decode()
+
+        try:
+            text: str = self._try("read", read, _SECONDS)
+            parse_json(text, SHARD)
+        except (zipfile.BadZipFile, KeyError, ValueError) as error:
+            raise self._damaged(part, error) from None
+        return text
+
+    def fetch(self, part: WorkShard, shared: Workspace) -> Workspace:
+        """Copy a shard into a workspace, and return the shard's own workspace in it.
+
+        Raises:
+            SourceError: It cannot be read.
+            WorkspaceError: It is damaged.
+        """
+        own, copy = part.workspace(shared), shared.path / "shard.zip"
+
+        def read() -> None:
+            with self._system.open_input_stream(self._key(part)) as source, copy.open("wb") as target:
+                shutil.copyfileobj(source, target, _PART)
+
+        shared.initialize()
+        own.initialize()
+        own.embeddings.mkdir(exist_ok=True)
+        self._try("read", read, _SECONDS_OF_TRANSFER)
+        try:
+            with zipfile.ZipFile(copy) as archive:
+                for name in archive.namelist():
+                    # Whatever else a stranger put there, and wherever.
+                    if _MEMBER.fullmatch(name):
+                        with archive.open(name) as member:
+                            _write(own.path / name, member)
+        except (zipfile.BadZipFile, EOFError) as error:
+            raise self._damaged(part, error) from None
+        finally:
+            copy.unlink(missing_ok=True)
+        return own
+
+    def upload(self, part: WorkShard, shared: Workspace) -> None:
+        """Write a complete shard of a workspace into the store, in the place of any earlier one.
+
+        Raises:
+            SourceError: It cannot be written.
+        """
+        own, copy = part.workspace(shared), shared.path / "shard.zip"
+        with zipfile.ZipFile(copy, "w") as archive:
+            for file in shard_files(own):
+                archive.write(file, file.relative_to(own.path).as_posix())
+
+        def write() -> None:
+            with copy.open("rb") as source, self._system.open_output_stream(self._key(part)) as target:
+                shutil.copyfileobj(source, target, _PART)
+
+        self._try("written", write, _SECONDS_OF_TRANSFER)
+        copy.unlink()
+
+    def _key(self, part: WorkShard) -> str:
+        return f"{self._path}/shards/{part.number}-of-{part.count}.zip"
+
+    def _try(self, what: str, function: Any, seconds: float) -> Any:
+        try:
+            return attempts(function, seconds)
+        except Unavailable as reason:
+            raise SourceError(
+                f"{self.url} cannot be {what} ({reason}); check its name, the credentials and the network, then repeat "
+                "the command"
+            ) from None
+
+    def _damaged(self, part: WorkShard, error: Exception) -> WorkspaceError:
+        return WorkspaceError(
+            f"shard {part} in {self.url} is damaged ({error}): delete {self._key(part)}, and embed this shard again"
+        )
+
+
+def _write(path: Path, source: IO[bytes]) -> None:
+    with path.open("wb") as target:
+        shutil.copyfileobj(source, target, _PART)

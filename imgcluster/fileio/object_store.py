@@ -1,0 +1,148 @@
+"""Object storage and web servers: opening them, and calls with retries and a time limit."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+import urllib.error
+import urllib.parse
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from imgcluster.errors import SourceError, one_line
+
+__all__ = ["BUCKETS", "Unavailable", "attempts", "open_store", "store_url", "url_of"]
+
+BUCKETS: Final = ("s3", "gs")
+"""The schemes of object storage."""
+
+# A command line or a list may have made one slash of two.
+_URL: Final = re.compile(r"(s3|gs|https?):[\\/]{1,2}(.+)", re.DOTALL)
+_ATTEMPTS: Final = 5
+_FIRST_WAIT: Final = 0.1
+# Names of errors of S3: the credentials are of no use for any other object either.
+_REFUSED: Final = ("EXPIRED_TOKEN", "ExpiredToken", "INVALID_ACCESS_KEY", "INVALID_CLIENT_TOKEN", "SIGNATURE_DOES_NOT")
+
+_Result = TypeVar("_Result")
+
+
+class Unavailable(Exception):  # noqa: N818 - a fact about one object, which is skipped
+    """An object that cannot be read, and why."""
+
+
+def url_of(path: str | os.PathLike[str]) -> str | None:
+    """Return the URL that a path given by the user is; None for a path of the file system."""
+    match = _URL.fullmatch(os.fspath(path))
+    return f"{match[1]}://{match[2]}" if match else None
+
+
+def store_url(path: str | os.PathLike[str]) -> str | None:
+    """Return the URL of a folder in object storage that a path given by the user is; None for any other path."""
+    url = url_of(path)
+    return url.rstrip("/") if url and url.partition("://")[0] in BUCKETS else None
+
+
+def open_store(scheme: str, bucket: str) -> Any:
+    """Return the file system of a store, with the credentials of the standard variables and files.
+
+    Raises:
+        SourceError: The region of the bucket is not known.
+    """
+    from pyarrow import fs
+
+    if scheme == "gs":
+        emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")
+        if not emulator:
+            return fs.GcsFileSystem()
+        host = urllib.parse.urlsplit(emulator if "://" in emulator else f"http://{emulator}")
+        return fs.GcsFileSystem(anonymous=True, scheme=host.scheme, endpoint_override=host.netloc)
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if not endpoint and not region:
+        try:
+            region = fs.resolve_s3_region(bucket)
+        except OSError as error:
+            raise SourceError(
+                f"the region of bucket {bucket} is not known ({one_line(error)}); set AWS_REGION"
+            ) from None
+    once = fs.AwsStandardS3RetryStrategy(max_attempts=1)
+    return fs.S3FileSystem(region=region, endpoint_override=endpoint, retry_strategy=once)
+
+
+def attempts(function: Callable[[], _Result], seconds: float) -> _Result:
+    """Call a function until it succeeds, with growing pauses.
+
+    Raises:
+        Unavailable: It fails for good, or five times, or longer than `seconds`.
+        SourceError: The credentials have expired or are wrong.
+    """
+    end = time.monotonic() + seconds
+    wait = _FIRST_WAIT
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return _within(function, end - time.monotonic())
+        except TimeoutError:
+            raise Unavailable(f"reading it took longer than {seconds:g} s") from None
+        except FileNotFoundError:
+            raise Unavailable("it does not exist") from None
+        except (OSError, urllib.error.URLError) as error:
+            # Not the text of the error, which may contain the request with its signature.
+            reason = _reason(error)
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
+            if any(word in reason for word in _REFUSED):
+                raise SourceError(
+                    f"the credentials are refused ({reason}); renew them, then repeat the command"
+                ) from None
+            if attempt == _ATTEMPTS or _is_final(error, reason) or time.monotonic() + wait > end:
+                raise Unavailable(reason) from None
+        time.sleep(wait)
+        wait *= 2
+    raise AssertionError
+
+
+def _within(function: Callable[[], _Result], seconds: float) -> _Result:
+    """Return what a function returns; after `seconds` it is left alone in its thread.
+
+    Raises:
+        TimeoutError: It takes longer.
+    """
+    results: list[_Result] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(max(0.0, seconds))
+    if errors:
+        raise errors[0]
+    if not results:
+        raise TimeoutError
+    return results[0]
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, urllib.error.HTTPError):
+        return f"HTTP status {error.code}"
+    text = str(error)
+    if match := re.search(r"AWS Error (\w+)", text):
+        name = re.search(r"ExceptionName: (\w+)", text)
+        status = re.search(r"HTTP status (\d+)", text)
+        return (name or match)[1] + (f", HTTP status {status[1]}" if status else "")
+    if isinstance(error, urllib.error.URLError):
+        return one_line(error.reason) if isinstance(error.reason, BaseException) else str(error.reason)
+    return re.sub(r"https?://\S+", "…", one_line(error))[:200]
+
+
+def _is_final(error: OSError, reason: str) -> bool:
+    """Return whether trying again is of no use."""
+    if isinstance(error, urllib.error.HTTPError):
+        return 400 <= error.code < 500 and error.code not in (408, 429)
+    return any(word in reason for word in ("ACCESS_DENIED", "NO_SUCH_BUCKET", "NO_SUCH_KEY", "RESOURCE_NOT_FOUND"))

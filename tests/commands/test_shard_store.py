@@ -1,0 +1,130 @@
+"""Shards in object storage: written whole or not at all, and merged as if one process had embedded all images."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from local_s3 import Bucket
+from typer.testing import CliRunner
+
+import imgcluster
+from imgcluster import EmbedSummary, UsageError, WorkspaceError
+from imgcluster.cli.app import app
+from imgcluster.errors import SourceError
+
+Embed = Callable[..., EmbedSummary]
+STORE = "s3://bucket/ws"
+
+
+@pytest.fixture
+def embed(tiny_encoder: Path, pictures: Path) -> Embed:
+    def run(shard: str, *paths: str | Path, **options: object) -> EmbedSummary:
+        return imgcluster.embed_into_store(
+            paths or (pictures,), workspace=STORE, shard=shard, encoder=tiny_encoder, device="cpu", workers=1, **options
+        )
+
+    return run
+
+
+def result(out: Path) -> bytes:
+    imgcluster.cluster(workspace=out, k=3, place="none")
+    return (out / "assignments.csv").read_bytes()
+
+
+def test_shards_in_a_store_give_the_files_of_one_process(
+    bucket: Bucket, pictures: Path, tmp_path: Path, embed: Embed, tiny_encoder: Path
+) -> None:
+    (pictures / "red/damaged.png").write_bytes((pictures / "red/00.png").read_bytes()[:60])
+    done = [embed(f"{number}/3") for number in range(3)]
+    assert sorted(key for key in bucket.objects if key.startswith("ws/")) == [
+        f"ws/shards/{number}-of-3.zip" for number in range(3)
+    ]
+    assert {summary.workspace for summary in done} == {STORE}
+    status = imgcluster.shards_status(STORE)
+    assert (status.complete, sum(shard.images for shard in status.shards)) == (True, 24)
+    merged = imgcluster.merge([STORE], workspace=tmp_path / "out")
+    assert (merged.embedded, merged.skipped) == (24, 1)
+    imgcluster.embed(pictures, workspace=tmp_path / "single", encoder=tiny_encoder, device="cpu")
+    assert result(tmp_path / "out") == result(tmp_path / "single")
+    assert (tmp_path / "out/skipped.csv").read_bytes() == (tmp_path / "single/skipped.csv").read_bytes()
+    stored = b"".join(bucket.objects[key] for key in bucket.objects if key.startswith("ws/"))
+    assert b"the-secret" not in stored
+
+
+def test_a_shard_that_is_there_is_skipped(bucket: Bucket, pictures: Path, embed: Embed) -> None:
+    embed("0/2")
+    bucket.requests.clear()
+    again = embed("0/2")
+    assert (again.new, again.unchanged > 0) == (0, True)
+    assert not [key for method, key in bucket.requests if method in ("PUT", "POST")]
+    shutil.rmtree(pictures / "red")
+    # Another request starts over.
+    other = embed("0/2", pictures / "green", pictures / "blue")
+    assert other.new == other.embedded
+    assert len([key for key in bucket.objects if key.startswith("ws/")]) == 1
+
+
+def test_nothing_is_lost_when_the_store_fails(bucket: Bucket, tmp_path: Path, embed: Embed) -> None:
+    embed("0/2")
+    before = dict(bucket.objects)
+    bucket.fail = lambda method, key, count: 403 if method in ("PUT", "POST") else 0
+    with pytest.raises(SourceError, match="credentials"):
+        embed("1/2")
+    assert bucket.objects == before
+    with pytest.raises(WorkspaceError, match="1/2"):
+        imgcluster.merge([STORE], workspace=tmp_path / "out")
+    # The first answers are refusals, as of a server with too much to do.
+    bucket.fail = lambda method, key, count: 503 if count < 2 and key.endswith(".zip") else 0
+    bucket.requests.clear()
+    embed("1/2")
+    assert imgcluster.merge([STORE], workspace=tmp_path / "out").embedded == 24
+
+
+def test_damaged_and_strange_objects_are_refused(bucket: Bucket, tmp_path: Path, embed: Embed) -> None:
+    embed("0/1")
+    key = "ws/shards/0-of-1.zip"
+    whole = bucket.objects[key]
+    bucket.objects[key] = whole[: len(whole) // 2]
+    for call in (
+        lambda: imgcluster.merge([STORE], workspace=tmp_path / "out"),
+        lambda: imgcluster.shards_status(STORE),
+    ):
+        with pytest.raises(WorkspaceError, match="0/1 .* damaged"):
+            call()
+    archive = BytesIO(whole)
+    with zipfile.ZipFile(archive, "a") as changed:
+        changed.writestr("../../outside.txt", "x")
+        changed.writestr("embeddings/other.txt", "x")
+    bucket.objects[key] = archive.getvalue()
+    bucket.objects["ws/shards/notes.txt"] = b"not a shard"
+    assert imgcluster.merge([STORE], workspace=tmp_path / "out").embedded == 24
+    assert not list(tmp_path.rglob("outside.txt"))
+
+
+def test_other_commands_name_the_way(bucket: Bucket, pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    for call in (
+        lambda: imgcluster.cluster(workspace=STORE),
+        lambda: imgcluster.embed(pictures, workspace=STORE, encoder=tiny_encoder),
+        lambda: imgcluster.merge([STORE, STORE + "/"], workspace=tmp_path / "out"),
+    ):
+        with pytest.raises(UsageError, match="merge|twice"):
+            call()
+    with pytest.raises(WorkspaceError, match="no shards"):
+        imgcluster.merge([STORE], workspace=tmp_path / "out")
+
+
+def test_the_command_line(bucket: Bucket, pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    embed = ["embed", str(pictures), "--encoder", str(tiny_encoder), "--device", "cpu", "-w", STORE, "--json"]
+    done = CliRunner().invoke(app, [*embed, "--shard", "0/1"])
+    assert (done.exit_code, json.loads(done.stdout)["embedded"]) == (0, 24)
+    status = CliRunner().invoke(app, ["embed", "--status", "-w", STORE, "--json"])
+    assert json.loads(status.stdout)["complete"] is True
+    merged = CliRunner().invoke(app, ["merge", STORE, "-w", str(tmp_path / "out"), "--json"])
+    assert json.loads(merged.stdout)["embedded"] == 24
+    assert CliRunner().invoke(app, embed).exit_code == 2
