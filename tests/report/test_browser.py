@@ -577,4 +577,9 @@ def test_printing_fills_all_clusters_and_copies_the_map(show_example: Callable[.
     assert tab.locator("#map").bounding_box()["width"] < 700
     tab.evaluate("dispatchEvent(new Event('afterprint'))")
     assert tab.locator("#map-printed").count() == 0
+    tab.emulate_media(media="screen")
+    tab.fill("#search", "07.png")
+    page.expect(tab.locator("#match-count")).to_have_text("2 images found")
+    tab.emulate_media(media="print")
+    assert tab.locator("#clusters > article:visible").count() == 2
     assert page.console == []

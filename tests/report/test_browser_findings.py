@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 
 from imgcluster.report.findings import Copy, Findings, Unusual
+from page_actions import saved_plan
 
 LABELS = [0, 0, 0, 1, 1, 1, 1, 1]
 
@@ -111,7 +111,7 @@ def test_copies_are_set_aside_by_the_plan(show_example: Callable[..., Any]) -> N
     assert checked() == [3, 4]
     opened.expect(tab.locator(".copy .problem:not(:empty)")).to_have_count(1)
     assert "set aside" in tab.locator("#duplicates .tile .badge.moved").first.inner_text()
-    assert saved(tab)["set_aside"] == ["03.png", "04.png"]
+    assert saved_plan(tab)["set_aside"] == ["03.png", "04.png"]
     tab.keyboard.press("Control+z")
     assert checked() == [3]
     tab.reload()
@@ -123,19 +123,11 @@ def test_copies_are_set_aside_by_the_plan(show_example: Callable[..., Any]) -> N
     assert checked() == []
     tab.click("text=Set aside all but the sharpest")
     assert checked() == [2]
+    tab.click("text=Set aside all near-copies")
+    assert checked() == [4, 6, 2]
 
 
 def test_what_is_set_aside_already_is_not_in_the_plan(show_example: Callable[..., Any]) -> None:
     opened = show_example(LABELS, findings=Findings(set_aside=(4,)))
     opened.tab.click("#clusters .tile[data-image='4']")
     assert "in the folder" in opened.tab.locator("#image-dialog dl").first.inner_text()
-
-
-def saved(tab: Any) -> dict[str, Any]:
-    """Save the plan and return it."""
-    tab.click("#plan-open")
-    with tab.expect_download() as download:
-        tab.click("#plan-save")
-    tab.keyboard.press("Escape")
-    plan: dict[str, Any] = json.loads(download.value.path().read_text(encoding="utf-8"))
-    return plan
