@@ -31,6 +31,7 @@ from imgcluster.report.page import render
 from imgcluster.report.page_inputs import Tier, cluster_rows, image_rows, thumbnail_tiers
 from imgcluster.report.page_text import Page, Thumbnails, details, headline, sentences
 from imgcluster.report.projection import Projection
+from imgcluster.report.sampling import sampled
 from imgcluster.report.sprites import Tile, make_sheets
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.plans import identity_of
@@ -118,7 +119,7 @@ def write_page(
         made_by=f"Made with imgcluster {__version__}. This page loads nothing from the network.",
     )
     on_progress(Progress("report", 0))
-    write_text(file, render(page))
+    write_text(file, render(sampled(page)))
 
 
 def with_normalized_lengths(embeddings: Embeddings, manifest: dict[str, Any], *, in_place: bool = False) -> Embeddings:

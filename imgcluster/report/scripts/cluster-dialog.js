@@ -13,7 +13,7 @@ function folderBars(cluster) {
   const counts = folderCounts(cluster);
   const list = element("ol", { class: "shares" });
   for (const [folder, count] of counts.slice(0, FOLDERS_SHOWN)) {
-    const share = count / cluster.size;
+    const share = count / cluster.members.length;
     list.append(
       element(
         "li",
@@ -79,7 +79,7 @@ function splitField(number) {
 function clusterFacts(cluster) {
   const similar = cluster.nearest.map(([other]) => clusterLink(other));
   return definitions([
-    ["Size", `${formatCount(cluster.size, "image")} (${formatPercent(cluster.size / images.count)})`],
+    ["Size", `${formatCount(cluster.size, "image")} (${formatPercent(cluster.size / images.total)})`],
     ["Most similar clusters", similar.length ? element("span", { class: "links" }, ...similar) : null],
   ]);
 }

@@ -35,7 +35,7 @@ function clusterSection(cluster) {
       "div",
       { class: "cluster-head" },
       element("h3", { id }, element("button", opens("open"))),
-      element("p", { class: "soft" }, `${formatCount(size, "image")} (${formatPercent(size / images.count)})`),
+      element("p", { class: "soft" }, `${formatCount(size, "image")} (${formatPercent(size / images.total)})`),
       element("p", { class: "merged", hidden: true }),
       element("button", opens("all link")),
     ),

@@ -44,7 +44,7 @@ function imageFacts(index) {
 
 function imageDetails(index) {
   const cluster = clusters.get(images.cluster[index]);
-  const rank = `${formatInteger(cluster.members.indexOf(index) + 1)} of ${formatInteger(cluster.size)}`;
+  const rank = `${formatInteger(cluster.members.indexOf(index) + 1)} of ${formatInteger(cluster.members.length)}`;
   return detailsOf([
     ["Rank by confidence", cluster.number < 0 ? null : rank],
     ["Distance to the medoid", Number.isFinite(images.distance[index]) ? formatNumber(images.distance[index]) : null],

@@ -33,7 +33,7 @@ function showSizes() {
       "p",
       { id: "sizes-rest", class: "soft" },
       `The ${MOST_BARS} largest are shown. ${formatCount(rest.length, "smaller cluster")} with ` +
-        `${formatCount(rest[0].size, "image")} or fewer hold ${formatPercent(inRest / images.count)} of all images.`,
+        `${formatCount(rest[0].size, "image")} or fewer hold ${formatPercent(inRest / images.total)} of all images.`,
     ),
   );
 }
@@ -66,7 +66,7 @@ function relabelSizes() {
   for (const bar of byId("sizes").querySelectorAll("button")) {
     const number = Number(bar.dataset.cluster);
     const { size } = clusters.get(number);
-    bar.title = `${fullTitle(number)}: ${formatCount(size, "image")} (${formatPercent(size / images.count)})`;
+    bar.title = `${fullTitle(number)}: ${formatCount(size, "image")} (${formatPercent(size / images.total)})`;
     bar.setAttribute("aria-label", bar.title);
   }
 }
