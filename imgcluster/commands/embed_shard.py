@@ -26,7 +26,7 @@ from imgcluster.fileio.schema import check
 from imgcluster.workspace.index import Index
 from imgcluster.workspace.shapes import SHARD
 from imgcluster.workspace.shards import ShardWriter, all_shards, contents, list_shards, remove_shards
-from imgcluster.workspace.work_shards import REMOVED, WorkShard, removed_table, state_of_embeddings
+from imgcluster.workspace.work_shards import REMOVED, WorkShard, state_of_embeddings
 
 __all__ = ["ShardUpdate"]
 
@@ -107,7 +107,7 @@ class ShardUpdate:
         skipped, roots = all_skipped(run, scope, self._request.workspace, self._shared)
         write_skipped(self._workspace, skipped, self.base)
         removed = sorted(relative_path(location, self.base) for location in set(self.index.removed))
-        write_table(removed_table(self._workspace), REMOVED, ((path,) for path in removed))
+        write_table(self._workspace.removed_table, REMOVED, ((path,) for path in removed))
         watch.lap("store")
         current = contents(self._workspace.embeddings, self._request.model.identity)
         summary = summarize(

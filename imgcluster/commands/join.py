@@ -24,7 +24,7 @@ from imgcluster.workspace.shard_file import count_rows, read_keys
 from imgcluster.workspace.shards import ShardWriter, contents, list_shards
 from imgcluster.workspace.states import archive_of, begin_state
 from imgcluster.workspace.table_columns import SKIPPED
-from imgcluster.workspace.work_shards import REMOVED, WorkShard, discard_joined, removed_table, state_of_embeddings
+from imgcluster.workspace.work_shards import REMOVED, WorkShard, discard_joined, state_of_embeddings
 
 __all__ = ["identity_of", "is_complete", "join"]
 
@@ -132,7 +132,7 @@ class _Join:
         """Drop the removed images from the index, and return their digests."""
         vanished: Counter[bytes] = Counter()
         for source, manifest in self._sources:
-            table = removed_table(source)
+            table = source.removed_table
             for row in read_table(table, REMOVED) if table.exists() else ():
                 location = absolute_path(manifest["base"], row["path"])
                 stored = self._index.find(location)

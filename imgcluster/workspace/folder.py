@@ -1,4 +1,4 @@
-"""The workspace folder: the paths of its files, its lock, its marker and its manifest."""
+"""The workspace folder: its lock, its marker and its manifest."""
 
 from __future__ import annotations
 
@@ -23,14 +23,12 @@ from imgcluster.fileio.atomic import (
 )
 from imgcluster.fileio.object_store import store_url
 from imgcluster.fileio.schema import parse_json
+from imgcluster.workspace.file_names import OWN_NAMES, WorkspaceFiles
 from imgcluster.workspace.shapes import MANIFEST, METRICS
 
-__all__ = ["FORMAT", "MARKER", "METRICS_REMEDY", "Workspace", "is_workspace", "read_json", "read_metrics"]
+__all__ = ["FORMAT", "METRICS_REMEDY", "Workspace", "is_workspace", "read_json", "read_metrics"]
 
 _LOG = logging.getLogger(__name__)
-
-MARKER: Final = ".imgcluster"
-"""The file that marks a folder as a workspace; users may have files of this name, too, see `is_workspace`."""
 
 FORMAT: Final = 1
 """The version of the workspace's layout; newer ones are refused."""
@@ -42,24 +40,13 @@ METRICS_REMEDY: Final = "delete that file, then run imgcluster cluster again"
 
 _FIGURE: Final = re.compile(r"(map|sizes|silhouettes|tree|confusion|noise|cluster_[0-9]{3,}\w*)\.(png|svg)")
 
-# Every file and folder that imgcluster creates in a workspace.
-_OWN_NAMES: Final = (
-    *(MARKER, ".lock", "manifest.json", "embeddings", "skipped.csv", "assignments.csv", "clusters.csv"),
-    *("metrics.json", "confusion.csv", "confusion.png", "layers.parquet", "candidates.csv", "candidates.png"),
-    *("report.html", "layout.parquet", "figures", "names.csv", "applied", "clusters", "outdated", "placed.jsonl"),
-    *("duplicates.csv", "bursts.csv", "signatures.parquet", "outliers.csv", "neighbors.parquet"),
-    *("reduction.npz", "assignments.parquet"),
-    *("duplicates", "set_aside.jsonl", "unfinished.txt", "undoing.json"),
-    *("changes.csv", "decisions.json", "known_clusters.parquet", "shards", "joined_shards", "removed.csv"),
-)
-
 # File managers create these in any folder.
 _SYSTEM_FILES: Final = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 _MARKER_TEXT: Final = "This folder is a workspace of imgcluster, which writes and removes its own files here.\n"
 
 
-class Workspace:
+class Workspace(WorkspaceFiles):
     """A workspace folder. The constructor creates nothing; `locked` does.
 
     Args:
@@ -80,7 +67,7 @@ class Workspace:
                 f"workspace {url} is in object storage, where only embed --shard and embed --status work; imgcluster "
                 f"merge {url} -w DIR makes a folder of it, for all other commands"
             )
-        self.path = Path(os.path.abspath(path))
+        super().__init__(Path(os.path.abspath(path)))
         self.is_writable = True
         if not self.path.exists() and not self.path.is_symlink():
             return
@@ -101,7 +88,7 @@ class Workspace:
         Raises:
             WorkspaceError: One is a link.
         """
-        own = [self.path / name for name in _OWN_NAMES]
+        own = [self.path / name for name in OWN_NAMES]
         for folder in (
             *(self.clusters, self.duplicates, self.outdated, self.outdated / self.clusters.name, self.applied),
             *(self.shards, self.joined_shards),
@@ -121,181 +108,6 @@ class Workspace:
     def is_initialized(self) -> bool:
         """Whether the folder has the marker of a workspace."""
         return is_workspace(self.path)
-
-    @property
-    def manifest_file(self) -> Path:
-        """What ran: versions, encoder, options, counts."""
-        return self.path / "manifest.json"
-
-    @property
-    def embeddings(self) -> Path:
-        """Folder of the Parquet shards."""
-        return self.path / "embeddings"
-
-    @property
-    def shards(self) -> Path:
-        """Folder of the workspaces of ``embed --shard``, until they are joined."""
-        return self.path / "shards"
-
-    @property
-    def joined_shards(self) -> Path:
-        """Folder of the shards that are joined, while they are removed."""
-        return self.path / "joined_shards"
-
-    @property
-    def skipped(self) -> Path:
-        """Table with one row per image that could not be read."""
-        return self.path / "skipped.csv"
-
-    @property
-    def assignments(self) -> Path:
-        """Table with one row per embedded image."""
-        return self.path / "assignments.csv"
-
-    @property
-    def assignments_parquet(self) -> Path:
-        """The same table as Parquet, for more than a million images."""
-        return self.path / "assignments.parquet"
-
-    @property
-    def reduction(self) -> Path:
-        """Cached reduced vectors and neighbor graph; they depend on the embeddings, the metric and the seed only."""
-        return self.path / "reduction.npz"
-
-    @property
-    def clusters_table(self) -> Path:
-        """Table with one row per cluster."""
-        return self.path / "clusters.csv"
-
-    @property
-    def metrics(self) -> Path:
-        """Options and measures of the clustering; written last, so it exists only with all other results."""
-        return self.path / "metrics.json"
-
-    @property
-    def confusion_table(self) -> Path:
-        """Confusion matrix of `evaluate`, as a table."""
-        return self.path / "confusion.csv"
-
-    @property
-    def confusion_picture(self) -> Path:
-        """Confusion matrix of `evaluate`, as a plot."""
-        return self.path / "confusion.png"
-
-    @property
-    def layers(self) -> Path:
-        """Cached layers of the last clustering, for `cluster --level`."""
-        return self.path / "layers.parquet"
-
-    @property
-    def candidates_table(self) -> Path:
-        """Scores of the numbers of clusters under ``--k auto``, as a table."""
-        return self.path / "candidates.csv"
-
-    @property
-    def candidates_picture(self) -> Path:
-        """Scores of the numbers of clusters under ``--k auto``, as a plot."""
-        return self.path / "candidates.png"
-
-    @property
-    def report(self) -> Path:
-        """The HTML page."""
-        return self.path / "report.html"
-
-    @property
-    def layout(self) -> Path:
-        """Cached layout of the map; it depends on the embeddings only, so a new clustering keeps it."""
-        return self.path / "layout.parquet"
-
-    @property
-    def figures(self) -> Path:
-        """Folder of the figures."""
-        return self.path / "figures"
-
-    @property
-    def names(self) -> Path:
-        """Names of clusters by image, which earlier versions wrote."""
-        return self.path / "names.csv"
-
-    @property
-    def changes_table(self) -> Path:
-        """What became of each cluster of the last clustering."""
-        return self.path / "changes.csv"
-
-    @property
-    def decisions(self) -> Path:
-        """What the user decided: names, merges, corrections."""
-        return self.path / "decisions.json"
-
-    @property
-    def known_clusters(self) -> Path:
-        """The images of all clusters, also of earlier ones, so that clusters keep their numbers."""
-        return self.path / "known_clusters.parquet"
-
-    @property
-    def applied(self) -> Path:
-        """States before each step, for `undo`: one folder per step, starting with ``001``."""
-        return self.path / "applied"
-
-    @property
-    def clusters(self) -> Path:
-        """Folder of the placed files, with one folder per cluster."""
-        return self.path / "clusters"
-
-    @property
-    def outdated(self) -> Path:
-        """Folder of placed files that could not be removed."""
-        return self.path / "outdated"
-
-    @property
-    def journal(self) -> Path:
-        """Journal of the last placement."""
-        return self.path / "placed.jsonl"
-
-    @property
-    def unfinished(self) -> Path:
-        """The path of the temporary file that is being written in another folder."""
-        return self.path / "unfinished.txt"
-
-    @property
-    def undoing(self) -> Path:
-        """What `undo` is undoing, so that repeating it after a kill undoes nothing else."""
-        return self.path / "undoing.json"
-
-    @property
-    def duplicates(self) -> Path:
-        """Folder of the duplicates that were set aside, with one folder per cluster."""
-        return self.path / "duplicates"
-
-    @property
-    def set_aside_journal(self) -> Path:
-        """Journal of the duplicates that were set aside."""
-        return self.path / "set_aside.jsonl"
-
-    @property
-    def duplicates_table(self) -> Path:
-        """Table of exact copies and near-copies."""
-        return self.path / "duplicates.csv"
-
-    @property
-    def neighbors(self) -> Path:
-        """Cached lists of similar images, for the page."""
-        return self.path / "neighbors.parquet"
-
-    @property
-    def bursts_table(self) -> Path:
-        """Table of photographs taken one after the other."""
-        return self.path / "bursts.csv"
-
-    @property
-    def outliers_table(self) -> Path:
-        """Table of all images, those that are unlike the others or of low quality first."""
-        return self.path / "outliers.csv"
-
-    @property
-    def signatures(self) -> Path:
-        """Cached signatures of images, for `duplicates`."""
-        return self.path / "signatures.parquet"
 
     @property
     def figure_files(self) -> tuple[Path, ...]:
@@ -347,7 +159,7 @@ class Workspace:
 
         is_new = not self.path.exists()
         self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path / ".lock", timeout=0)
+        lock = FileLock(self.lock, timeout=0)
         try:
             lock.acquire()
         except Timeout:
@@ -369,7 +181,7 @@ class Workspace:
             manifest = self.manifest
             if not read_only:
                 if not self.is_initialized:
-                    write_text(self.path / MARKER, _MARKER_TEXT)
+                    write_text(self.marker, _MARKER_TEXT)
                 self._remove_leftovers()
             yield manifest
         finally:
@@ -391,15 +203,15 @@ class Workspace:
     def initialize(self) -> None:
         """Create the folder and its marker; several processes may do so at once."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / MARKER).open("a", encoding="utf-8", newline="") as marker:
+        with self.marker.open("a", encoding="utf-8", newline="") as marker:
             if not marker.tell():
                 marker.write(_MARKER_TEXT)
 
     def _remove_if_unused(self) -> None:
         """Remove the folder if nothing was written to it, so that a mistyped path does not stay behind."""
-        if {entry.name for entry in self.path.iterdir()} <= {MARKER, ".lock"}:
-            for name in (MARKER, ".lock"):
-                (self.path / name).unlink(missing_ok=True)
+        if set(self.path.iterdir()) <= {self.marker, self.lock}:
+            for file in (self.marker, self.lock):
+                file.unlink(missing_ok=True)
             self.path.rmdir()
 
     def command(self, words: str) -> str:
@@ -426,22 +238,23 @@ def is_workspace(folder: str | os.PathLike[str]) -> bool:
 
     It has our marker. A marker that was damaged counts if the manifest and the embeddings are there.
     """
-    marker = Path(folder, MARKER)
-    if not marker.is_file():
+    files = WorkspaceFiles(Path(folder))
+    if not files.marker.is_file():
         return False
-    with marker.open("rb") as file:
+    with files.marker.open("rb") as file:
         text = file.read(len(_MARKER_TEXT))
     # Windows and editors may have changed the end of the line.
     return text.startswith(_MARKER_TEXT.strip().encode()) or (
-        Path(folder, "manifest.json").is_file() and Path(folder, "embeddings").is_dir()
+        files.manifest_file.is_file() and files.embeddings.is_dir()
     )
 
 
 def _is_ignorable(path: Path) -> bool:
     """Return whether a folder counts as empty in spite of this file."""
     # A marker without content is left of a kill while a shard was started.
-    is_empty_marker = path.name == MARKER and path.is_file() and not path.stat().st_size
-    return is_empty_marker or path.name in {*_SYSTEM_FILES, ".lock"} or is_temporary(path.name)
+    files = WorkspaceFiles(path.parent)
+    is_empty_marker = path == files.marker and path.is_file() and not path.stat().st_size
+    return is_empty_marker or path == files.lock or path.name in _SYSTEM_FILES or is_temporary(path.name)
 
 
 def read_metrics(path: Path, remedy: str) -> dict[str, Any]:

@@ -16,14 +16,13 @@ from typing import Final
 
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.fileio.atomic import remove
-from imgcluster.workspace.folder import MARKER, Workspace
+from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import all_shards
 
 __all__ = [
     "REMOVED",
     "WorkShard",
     "discard_joined",
-    "removed_table",
     "shard_files",
     "state_of_embeddings",
     "work_shards",
@@ -81,11 +80,6 @@ def work_shards(shared: Workspace) -> list[WorkShard]:
     return sorted(WorkShard(int(match[1]), int(match[2])) for match in names if match)
 
 
-def removed_table(shard: Workspace) -> Path:
-    """Return the table of the images of the shared workspace that a shard found removed or no longer readable."""
-    return shard.path / "removed.csv"
-
-
 def state_of_embeddings(shared: Workspace) -> str:
     """Return a digest that changes with the embeddings of a workspace."""
     names = [path.name for path in all_shards(shared.embeddings)]
@@ -125,7 +119,7 @@ def _remove_shard(shard: Workspace) -> None:
     with suppress(OSError):
         shard.embeddings.rmdir()
     # Without the marker the folder must be empty, or it would not be ours after a kill.
-    for file in (shard.path / ".lock", shard.path / MARKER):
+    for file in (shard.lock, shard.marker):
         remove(file)
     with suppress(OSError):
         shard.path.rmdir()
@@ -133,4 +127,4 @@ def _remove_shard(shard: Workspace) -> None:
 
 def shard_files(shard: Workspace) -> list[Path]:
     """Return the files of a shard that joining reads, whether they exist or not; the manifest is the last."""
-    return [*all_shards(shard.embeddings), shard.skipped, removed_table(shard), shard.manifest_file]
+    return [*all_shards(shard.embeddings), shard.skipped, shard.removed_table, shard.manifest_file]

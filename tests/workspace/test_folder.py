@@ -14,7 +14,7 @@ import pytest
 
 import imgcluster
 from imgcluster.errors import WorkspaceError
-from imgcluster.workspace.folder import FORMAT, MARKER, Workspace, is_workspace
+from imgcluster.workspace.folder import FORMAT, Workspace, is_workspace
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(imgcluster.__file__).parents[1])}
 
@@ -58,9 +58,7 @@ class TestFolder:
         with workspace.locked():
             assert workspace.is_initialized
             workspace.write_manifest({})
-        assert (
-            (workspace.path / MARKER).read_text(encoding="utf-8").startswith("This folder is a workspace of imgcluster")
-        )
+        assert workspace.marker.read_text(encoding="utf-8").startswith("This folder is a workspace of imgcluster")
         assert Workspace(workspace.path).is_initialized
 
     def test_a_new_folder_that_stays_empty_is_removed(self, tmp_path: Path) -> None:
@@ -70,7 +68,7 @@ class TestFolder:
 
     def test_an_empty_folder_is_accepted(self, tmp_path: Path) -> None:
         with Workspace(tmp_path).locked():
-            assert (tmp_path / MARKER).is_file()
+            assert (tmp_path / ".imgcluster").is_file()
 
     @pytest.mark.parametrize("name", ["holiday.jpg", ".hidden", "manifest.json", "embeddings"])
     def test_a_folder_with_other_files_is_refused_and_not_changed(self, tmp_path: Path, name: str) -> None:
@@ -95,17 +93,17 @@ class TestFolder:
             Workspace(tmp_path).write_manifest({})
             (tmp_path / "embeddings").mkdir()
         for content in (b"", b"\0" * 90):
-            (tmp_path / MARKER).write_bytes(content)
+            (tmp_path / ".imgcluster").write_bytes(content)
             assert Workspace(tmp_path).is_initialized
         (tmp_path / "manifest.json").unlink()
-        (tmp_path / MARKER).write_bytes(
+        (tmp_path / ".imgcluster").write_bytes(
             b"This folder is a workspace of imgcluster, which writes and removes its own files here.\r\n"
         )
         assert Workspace(tmp_path).is_initialized
 
     def test_an_empty_marker_of_a_killed_shard_is_completed(self, tmp_path: Path) -> None:
         for prepare in (Workspace.initialize, lambda workspace: workspace.locked().__enter__()):
-            (tmp_path / MARKER).write_bytes(b"")
+            (tmp_path / ".imgcluster").write_bytes(b"")
             assert not Workspace(tmp_path).is_initialized
             prepare(Workspace(tmp_path))
             assert Workspace(tmp_path).is_initialized
@@ -146,9 +144,9 @@ class TestFolder:
         folder = tmp_path / "out"
         done = subprocess.run([sys.executable, "-c", script, str(folder)], env=ENVIRONMENT, timeout=60, check=False)
         assert done.returncode == 9
-        assert not (folder / MARKER).exists()
+        assert not (folder / ".imgcluster").exists()
         with Workspace(folder).locked():
-            assert (folder / MARKER).is_file()
+            assert (folder / ".imgcluster").is_file()
 
     def test_names_of_files(self, tmp_path: Path) -> None:
         workspace = Workspace(tmp_path)
