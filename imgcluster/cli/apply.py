@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import DryRun, Workspace, command
-from imgcluster.cli.console import counted, echo, show_clusters
+from imgcluster.cli.console import echo, show_clusters
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
+from imgcluster.wording import counted
 
 if TYPE_CHECKING:
     from imgcluster.commands.apply import ApplySummary

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcluster.cli.command import DiscardDecisions, DryRun, Workspace, command
-from imgcluster.cli.console import counted, echo, new_table, print_table, show_clusters
+from imgcluster.cli.console import echo, new_table, print_table, show_clusters
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions
+from imgcluster.wording import counted
 
 if TYPE_CHECKING:
     from imgcluster.commands.cluster import ClusterSummary

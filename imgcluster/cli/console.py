@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ROWS",
-    "counted",
     "echo",
     "new_table",
     "plain",
@@ -58,11 +57,6 @@ def print_table(table: Table) -> None:
 def plain(text: str) -> Text:
     """Return text without interpretation of Rich markup; control characters are escaped."""
     return Text(printable(text))
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a number with its noun, in the plural if it is not 1."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def show_clusters(rows: Sequence[ClusterRow], workspace: str) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import Workspace, command
-from imgcluster.cli.console import ROWS, counted, echo, new_table, plain, print_table
+from imgcluster.cli.console import ROWS, echo, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
+from imgcluster.wording import counted
 
 if TYPE_CHECKING:
     from imgcluster.commands.duplicates import DuplicatesSummary
@@ -47,11 +48,11 @@ def _show(summary: DuplicatesSummary) -> None:
     if len(summary.duplicates) > ROWS:
         echo(f"… and {len(summary.duplicates) - ROWS:,} more in {summary.table}.")
     kinds = [
-        (summary.exact, "exact copies", "exact copy"),
-        (summary.near, "near-copies", "near-copy"),
-        (summary.bursts, "more photographs of bursts", "more photograph of a burst"),
+        (summary.exact, "exact copy", "exact copies"),
+        (summary.near, "near-copy", "near-copies"),
+        (summary.bursts, "more photograph of a burst", "more photographs of bursts"),
     ]
-    copies = " and ".join(f"{count:,} {one if count == 1 else many}" for count, many, one in kinds if count)
+    copies = " and ".join(counted(count, one, many) for count, one, many in kinds if count)
     of = f"{counted(summary.groups, 'group')} among {counted(summary.images, 'image')}"
     echo(f"Found {copies} in {of}, {summary.bytes / 1e6:,.1f} MB." if copies else f"Found no copies: {of}.")
     if summary.without_time:

@@ -12,10 +12,11 @@ import typer
 from typer.core import TyperCommand
 
 from imgcluster.cli.command import FilesFrom, Paths, Strict, Workspace, command, listed
-from imgcluster.cli.console import counted, echo
+from imgcluster.cli.console import echo
 from imgcluster.cli.screen import SKIPPED, Screen
 from imgcluster.errors import UsageError
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, RayOptions
+from imgcluster.wording import counted
 
 if TYPE_CHECKING:
     from imgcluster.commands.embed import EmbedSummary
@@ -150,9 +151,7 @@ def show_embed(summary: EmbedSummary) -> None:
             f"Skipped {counted(summary.skipped, 'image')} that could not be read; see {summary.workspace}/skipped.csv."
         )
     if summary.ignored:
-        files = (
-            "1 file that is not an image" if summary.ignored == 1 else f"{summary.ignored:,} files that are not images"
-        )
+        files = counted(summary.ignored, "file that is not an image", "files that are not images")
         echo(f"Ignored {files}.")
     for note in summary.notes:
         echo(f"Note: {note}")

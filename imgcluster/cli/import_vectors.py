@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import Workspace, command
-from imgcluster.cli.console import counted, echo
+from imgcluster.cli.console import echo
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
+from imgcluster.wording import counted
 
 if TYPE_CHECKING:
     from imgcluster.commands.import_vectors import ImportSummary

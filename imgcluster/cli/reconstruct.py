@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import AnyWorkspace, OutputFolder, Paths, Strict, command, from_field
-from imgcluster.cli.console import counted, echo
+from imgcluster.cli.console import echo
 from imgcluster.cli.screen import SKIPPED, Screen
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions
+from imgcluster.wording import counted
 
 if TYPE_CHECKING:
     from imgcluster.commands.reconstruct import ReconstructSummary

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import DiscardDecisions, DryRun, Workspace, command, from_field
-from imgcluster.cli.console import counted, echo, new_table, plain, print_table
+from imgcluster.cli.console import echo, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions
+from imgcluster.wording import counted
 
 if TYPE_CHECKING:
     from imgcluster.commands.sort import SortSummary

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import AnyWorkspace, command
-from imgcluster.cli.console import counted, echo, new_table, print_table
+from imgcluster.cli.console import echo, new_table, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE, TrainingOptions
+from imgcluster.wording import counted
 
 if TYPE_CHECKING:
     from imgcluster_training.train import TrainResult
@@ -63,7 +64,7 @@ def show_training(result: TrainResult) -> None:
     """Print the result of a training."""
     fit, refinement = result.fit, result.refinement
     if fit.history:
-        epochs = "1 epoch" if len(fit.history) == 1 else f"{len(fit.history)} epochs"
+        epochs = counted(len(fit.history), "epoch")
         duration = timedelta(seconds=round(fit.seconds))
         echo(f"Trained {result.name} for {epochs} in {duration}; the best is epoch {fit.best_epoch}.")
     if refinement is not None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from imgcluster.cli.command import DryRun, Workspace, command
-from imgcluster.cli.console import ROWS, counted, echo
+from imgcluster.cli.console import ROWS, echo
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
+from imgcluster.wording import counted
 
 if TYPE_CHECKING:
     from imgcluster.commands.undo import UndoSummary

@@ -25,6 +25,7 @@ from imgcluster.features.duplicate_vectors import count_distinct
 from imgcluster.features.reduce import Reduced
 from imgcluster.optional import UnavailablePackage, import_optional
 from imgcluster.types import Candidate, Clustering, Layer, VectorRows, Vectors
+from imgcluster.wording import counted
 
 __all__ = [
     "METHODS",
@@ -158,7 +159,7 @@ def cluster_degenerate(vectors: Vectors | VectorRows, settings: Settings) -> Clu
             "images; embed them with another --encoder and --fresh"
         )
     if count < 2:
-        raise ClusteringError(f"{count} {'image' if count == 1 else 'images'} cannot be clustered; embed more first")
+        raise ClusteringError(f"{counted(count, 'image')} cannot be clustered; embed more first")
     distinct = count_distinct(vectors, max(settings.k or 1, MIN_DISTINCT) + 1)
     if distinct == 1 and settings.k in (None, 1):
         return _one_cluster(count, {"identical": True})

@@ -27,6 +27,7 @@ from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Measures
+from imgcluster.wording import counted
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.plan_file import Plan, read_plan
 from imgcluster.workspace.plans import PlanResult, apply_plan, decisions_after, split_clusters
@@ -277,7 +278,7 @@ def _describe(plan: Plan) -> str:
         (len(plan.pinned), "pinned image"),
         (len(plan.set_aside), "duplicate"),
     )
-    return ", ".join(f"{count:,} {noun}{'' if count == 1 else 's'}" for count, noun in parts if count)
+    return ", ".join(counted(count, noun) for count, noun in parts if count)
 
 
 def _layers_after(metrics: dict[str, Any], count: int) -> list[int]:

@@ -14,6 +14,7 @@ from imgcluster.clustering.changes import ABSENT, ClusterChange, compare_cluster
 from imgcluster.clustering.matching import Decided, KnownMembers, settle
 from imgcluster.errors import WorkspaceError
 from imgcluster.types import Clustering, Labels, Layer
+from imgcluster.wording import counted
 from imgcluster.workspace.decisions import Decisions, read_decisions, write_decisions
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.known_clusters import (
@@ -196,12 +197,12 @@ def number_clusters(
 def describe(decisions: Decisions) -> str:
     """Return the numbers of decisions of each kind, in words."""
     parts = (
-        (len(decisions.names), "name", "names"),
-        (len(decisions.merges), "merged cluster", "merged clusters"),
+        (len(decisions.names), "name", ""),
+        (len(decisions.merges), "merged cluster", ""),
         (len(decisions.made), "cluster made by you", "clusters made by you"),
         (len(decisions.images), "image put into a cluster", "images put into a cluster"),
     )
-    return ", ".join(f"{count:,} {one if count == 1 else many}" for count, one, many in parts if count)
+    return ", ".join(counted(count, one, many) for count, one, many in parts if count)
 
 
 def _conflict(images: Sequence[tuple[str, int]]) -> WorkspaceError:

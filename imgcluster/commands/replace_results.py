@@ -26,6 +26,7 @@ from imgcluster.placement import (
 )
 from imgcluster.placement.plan import existing_names, free_name
 from imgcluster.progress import OnProgress, Progress, ignore_progress
+from imgcluster.wording import counted
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import locations
 from imgcluster.workspace.states import earlier_locations
@@ -140,7 +141,7 @@ def return_interrupted_move(
     if not dry_run or not undone.done:
         return undone.journal, ""
     return undone.journal, (
-        f"{undone.done:,} {'image was' if undone.done == 1 else 'images were'} moved to {workspace.clusters} by an "
+        f"{counted(undone.done, 'image was', 'images were')} moved to {workspace.clusters} by an "
         "interrupted command; without --dry-run this command first moves them back."
     )
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from imgcluster.report.findings import Findings
 from imgcluster.types import Exif
+from imgcluster.wording import counted
 
 __all__ = ["Cluster", "Images", "Page", "Thumbnails", "details", "headline", "quality", "sentences"]
 
@@ -138,14 +139,14 @@ class Page:
 
 def headline(metrics: dict[str, Any]) -> str:
     """Return the sentence that says what was found."""
-    images, clusters = _count(metrics["images"], "image"), metrics["clusters"]
+    images, clusters = counted(metrics["images"], "image"), metrics["clusters"]
     if not clusters:
         return f"No clusters were found in {images}."
     if metrics.get("method") == "sort":
-        return f"{images} {_were(metrics['images'])} sorted into {_count(clusters, 'group')}."
+        return f"{images} {_were(metrics['images'])} sorted into {counted(clusters, 'group')}."
     if isinstance(metrics["options"].get("k"), int):
-        return f"{images} {_were(metrics['images'])} divided into {_count(clusters, 'cluster')}."
-    return f"{_count(clusters, 'cluster')} {_were(clusters)} found in {images}."
+        return f"{images} {_were(metrics['images'])} divided into {counted(clusters, 'cluster')}."
+    return f"{counted(clusters, 'cluster')} {_were(clusters)} found in {images}."
 
 
 def sentences(metrics: dict[str, Any]) -> tuple[str, ...]:
@@ -154,7 +155,7 @@ def sentences(metrics: dict[str, Any]) -> tuple[str, ...]:
     noise = metrics.get("noise", 0)
     if noise:
         share = noise / metrics["images"]
-        found.append(f"{_count(noise, 'image')} ({share:.0%}) {_were(noise)} not assigned to any cluster (noise).")
+        found.append(f"{counted(noise, 'image')} ({share:.0%}) {_were(noise)} not assigned to any cluster (noise).")
     found.append(str(metrics.get("changes", "")))
     scores = metrics.get("scores")
     if scores:
@@ -208,7 +209,3 @@ def _short(value: Any) -> str:
 
 def _were(count: int) -> str:
     return "was" if count == 1 else "were"
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
