@@ -77,7 +77,7 @@ STAGES = (
     "report",
     "workspace",
 )
-BASE = ("fileio", "types", "errors", "progress", "options", "optional", "machine", "_version")
+BASE = ("fileio", "types", "errors", "progress", "options", "optional", "machine", "wording", "_version")
 # Later stages of an image's way that build on normalized features.
 ALLOWED = {("clustering", "features"), ("report", "features"), ("evaluation", "features")}
 
