@@ -20,6 +20,7 @@ LIGHT = (
     "imgcluster.fileio.path_text",
     "imgcluster.options",
     "imgcluster.progress",
+    "imgcluster.wording",
     "imgcluster._version",
 )
 
