@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from imgcluster.commands.embed import EmbedSummary
     from imgcluster.commands.merge import ShardsSummary
 
-__all__ = ["EmbedCommand", "embed_command", "show_embed"]
+__all__ = ["EmbedCommand", "embed_command", "show_embed", "with_address"]
 
 _SHARDS: Final = "Several processes"
 
@@ -34,11 +34,18 @@ class EmbedCommand(TyperCommand):
     """`embed`, whose option ``--ray`` may have no value: what follows it is one only if it looks like an address."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        end = args.index("--") if "--" in args else len(args)
-        for position in reversed([place for place in range(end) if args[place] == "--ray"]):
-            if position + 1 >= end or not _ADDRESS.fullmatch(args[position + 1]):
-                args = [*args[: position + 1], "auto", *args[position + 1 :]]
-        return super().parse_args(ctx, args)
+        return super().parse_args(ctx, with_address(args))
+
+
+def with_address(arguments: list[str]) -> list[str]:
+    """Return arguments of the command line in which each ``--ray`` has a value."""
+    complete: list[str] = []
+    for position, argument in enumerate(arguments):
+        complete.append(argument)
+        is_option = argument == "--ray" and "--" not in arguments[:position]
+        if is_option and not any(map(_ADDRESS.fullmatch, arguments[position + 1 : position + 2])):
+            complete.append("auto")
+    return complete
 
 
 @command(options=EmbedOptions, ray=RayOptions)

@@ -73,7 +73,7 @@ def embed_on_ray(
     """
     watch = Stopwatch()
     chosen, cluster = with_changes(options or EmbedOptions(), changes), cluster or RayOptions()
-    shared = Workspace(os.path.abspath(workspace))
+    shared = Workspace(workspace)
     paths = [paths] if isinstance(paths, str | os.PathLike) else paths
     job = _Job(_absolute(paths), _absolute(files), os.fspath(shared.path), _with_absolute_encoder(chosen))
     finder, _ = prepare_search(job.paths, shared, job.files, chosen)

@@ -19,7 +19,7 @@ from imgcluster.errors import RayClusterError, one_line
 from imgcluster.optional import import_optional
 from imgcluster.options import RayOptions
 
-__all__ = ["Board", "Pool", "RayCluster", "begin", "connected", "node_id"]
+__all__ = ["Board", "Pool", "RayCluster", "begin", "connected", "fit_pool", "node_id"]
 
 _LOCAL_OBJECT_STORE: Final = 200 << 20
 _BOARD_SECONDS: Final = 10.0
@@ -55,6 +55,38 @@ class Board:
     def read(self) -> tuple[int, int]:
         """Return the number of files that are done, and how many shards were begun more than once."""
         return sum(self._files.values()), sum(count > 1 for count in self._begun.values())
+
+
+def fit_pool(nodes: Sequence[tuple[int, float]], options: RayOptions, device: str) -> Pool:
+    """Return the workers that fit on nodes.
+
+    By default a worker gets a GPU if there are any and the device can be one, and as many CPUs as the smallest node has
+    for each worker.
+
+    Args:
+        nodes: The numbers of CPUs and of GPUs of each node.
+        options: What a worker gets.
+        device: The requested device.
+
+    Raises:
+        RayClusterError: No worker fits on any node.
+    """
+    gpus = options.gpus_per_worker
+    if gpus is None:
+        gpus = float(device != "cpu" and any(count >= 1 for _, count in nodes))
+    # The CPUs of each node, and for how many workers its GPUs are enough.
+    usable = [(cpus, int(count / gpus) if gpus else cpus) for cpus, count in nodes]
+    usable = [(cpus, most) for cpus, most in usable if cpus and most]
+    share = min((cpus // (most if gpus else 1) for cpus, most in usable), default=1)
+    wanted = options.cpus_per_worker or max(1, share)
+    size = sum(min(cpus // wanted, most) for cpus, most in usable)
+    if not size:
+        have = ", ".join(f"{cpus} CPUs and {count:g} GPUs" for cpus, count in nodes)
+        raise RayClusterError(
+            f"no node of the Ray cluster has {wanted} CPUs and {gpus:g} GPUs for a worker; the nodes have {have}: give "
+            "less with --cpus-per-worker and --gpus-per-worker"
+        )
+    return Pool(size, wanted, gpus)
 
 
 @contextmanager
@@ -111,32 +143,9 @@ class RayCluster:
         self.board = ray.remote(Board).options(**options).remote()
 
     def pool(self, options: RayOptions, device: str) -> Pool:
-        """Return the workers that fit on the nodes.
-
-        By default a worker gets a GPU if there are any and the device can be one, and as many CPUs as the smallest node
-        has for each worker.
-
-        Raises:
-            RayClusterError: No worker fits on any node.
-        """
+        """Return the workers that fit on the nodes, as `fit_pool` does."""
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        nodes = [(int(node.get("CPU", 0)), float(node.get("GPU", 0))) for node in nodes]
-        gpus = options.gpus_per_worker
-        if gpus is None:
-            gpus = float(device != "cpu" and any(count >= 1 for _, count in nodes))
-        # The CPUs of each node, and for how many workers its GPUs are enough.
-        usable = [(cpus, int(count / gpus) if gpus else cpus) for cpus, count in nodes]
-        usable = [(cpus, most) for cpus, most in usable if cpus and most]
-        share = min((cpus // (most if gpus else 1) for cpus, most in usable), default=1)
-        wanted = options.cpus_per_worker or max(1, share)
-        size = sum(min(cpus // wanted, most) for cpus, most in usable)
-        if not size:
-            have = ", ".join(f"{cpus} CPUs and {count:g} GPUs" for cpus, count in nodes)
-            raise RayClusterError(
-                f"no node of the Ray cluster has {wanted} CPUs and {gpus:g} GPUs for a worker; the nodes have {have}: "
-                "give less with --cpus-per-worker and --gpus-per-worker"
-            )
-        return Pool(size, wanted, gpus)
+        return fit_pool([(int(node.get("CPU", 0)), float(node.get("GPU", 0))) for node in nodes], options, device)
 
     def read_board(self) -> tuple[int, int] | None:
         """Return what `Board.read` does; None if it does not answer now."""

@@ -64,6 +64,7 @@ class ShardStore:
 
         def read() -> str:
             with self._system.open_input_file(self._key(part)) as source, zipfile.ZipFile(source) as archive:
+                _check_sizes(archive, self._system.get_file_info(self._key(part)).size)
                 return archive.read(_MANIFEST).decode()
 
         try:
@@ -92,6 +93,7 @@ class ShardStore:
         self._try("read", read, _SECONDS_OF_TRANSFER)
         try:
             with zipfile.ZipFile(copy) as archive:
+                _check_sizes(archive, copy.stat().st_size)
                 for name in archive.namelist():
                     # Whatever else a stranger put there, and wherever.
                     if _MEMBER.fullmatch(name):
@@ -137,6 +139,16 @@ class ShardStore:
         return WorkspaceError(
             f"shard {part} in {self.url} is damaged ({error}): delete {self._key(part)}, and embed this shard again"
         )
+
+
+def _check_sizes(archive: zipfile.ZipFile, size: int) -> None:
+    """Check that the files are not larger than the archive, in which they are stored as they are.
+
+    Raises:
+        BadZipFile: They are: somebody else made it, and it could fill the disk or the memory.
+    """
+    if sum(member.file_size for member in archive.infolist()) > size:
+        raise zipfile.BadZipFile("its files are larger than itself")
 
 
 def _write(path: Path, source: IO[bytes]) -> None:

@@ -107,6 +107,18 @@ def test_damaged_and_strange_objects_are_refused(bucket: Bucket, tmp_path: Path,
     assert not list(tmp_path.rglob("outside.txt"))
 
 
+def test_an_object_that_unpacks_to_more_than_itself_is_refused(bucket: Bucket, tmp_path: Path, embed: Embed) -> None:
+    embed("0/1")
+    archive = BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as bomb:
+        bomb.writestr("manifest.json", b" " * 1_000_000)
+    bucket.objects["ws/shards/0-of-1.zip"] = archive.getvalue()
+    out = tmp_path / "out"
+    for call in (lambda: imgcluster.merge([STORE], workspace=out), lambda: imgcluster.shards_status(STORE)):
+        with pytest.raises(WorkspaceError, match="larger"):
+            call()
+
+
 def test_other_commands_name_the_way(bucket: Bucket, pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     for call in (
         lambda: imgcluster.cluster(workspace=STORE),

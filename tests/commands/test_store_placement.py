@@ -10,6 +10,7 @@ from local_s3 import Bucket
 from PIL import Image
 
 import imgcluster
+import pages
 from imgcluster import UsageError, WorkspaceError
 from imgcluster.errors import SourceError
 
@@ -53,6 +54,20 @@ def test_a_manifest_keeps_names_when_images_are_added(bucket: Bucket, out: Path,
     new = after.pop("s3://bucket/in/a/00.png")
     assert after == before
     assert new == before["s3://bucket/in/red/00.png"].replace("00.png", "00_2.png")
+
+
+def test_plans_change_a_manifest(out: Path, tmp_path: Path) -> None:
+    imgcluster.cluster(workspace=out, k=3)
+    before = manifest(out)
+    page = pages.read(out / "report.html")
+    plan = {"imgcluster_plan": 1, "clustering": page.document["identity"], "names": {"0": "Sea"}}
+    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    imgcluster.apply(tmp_path / "plan.json", workspace=out)
+    renamed = {target for target in manifest(out).values() if target.startswith("clusters/cluster_000_sea/")}
+    assert len(renamed) == sum(target.startswith("clusters/cluster_000/") for target in before.values()) > 0
+    assert not imgcluster.verify(workspace=out).findings
+    imgcluster.undo(workspace=out)
+    assert manifest(out) == before
 
 
 def test_files_can_be_placed_by_a_manifest(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:

@@ -88,7 +88,7 @@ function clusterDetails(cluster) {
   if (cluster.number < 0) return null;
   const number = (value) => (value === null ? null : formatNumber(value));
   return detailsOf([
-    ["Mean confidence", number(cluster.confidence)],
+    ["Mean confidence", isSampled(cluster) ? null : number(cluster.confidence)],
     ["Silhouette", cluster.silhouette === null ? "not defined" : number(cluster.silhouette)],
     ["Stability (bootstrap Jaccard)", number(cluster.stability)],
     ["Mean distance to the medoid", number(cluster.meanDistance)],
@@ -126,7 +126,7 @@ function openCluster(number, members = null) {
       tileGrid(lowest, `Lowest confidence in ${fullTitle(number)}`, { strip: true }),
     );
   }
-  const heading = `${members ? "Matching" : "All"} ${formatCount(list.length, "image")}`;
+  const heading = `${members ? "Matching" : isSampled(cluster) ? "A sample of" : "All"} ${formatCount(list.length, "image")}`;
   parts.push(...sortedGrid(list, heading, `Images of ${fullTitle(number)}`));
   byId("image-dialog").close();
   dialog.dataset.cluster = number;

@@ -53,6 +53,7 @@ const setAside = new Set(data.findings.setAside);
 const clusters = new Map(data.clusters.map((cluster) => [cluster.number, cluster]));
 // More than `count` if the page shows a sample.
 images.total = data.clusters.reduce((sum, { size }) => sum + size, 0);
+const isSampled = (cluster) => cluster.members.length < cluster.size;
 for (const cluster of clusters.values()) cluster.members = [];
 for (let i = 0; i < images.count; i++) clusters.get(images.cluster[i]).members.push(i);
 for (const cluster of clusters.values()) {

@@ -93,7 +93,9 @@ function refillGallery() {
       ? `Show ${formatInteger(count)} matching`
       : count === 1
         ? "Show the image"
-        : `Show all ${formatInteger(count)}`;
+        : isSampled(cluster)
+          ? `Show ${formatInteger(cluster.members.length)} of them`
+          : `Show all ${formatInteger(count)}`;
     all.setAttribute("aria-label", `${all.textContent}: ${fullTitle(cluster.number)}`);
     const slot = cluster.section.querySelector(".strip-slot");
     slot.replaceChildren();
