@@ -9,17 +9,16 @@ import numpy as np
 from imgcluster.clustering.suggested_names import distinct_names
 from imgcluster.types import ClassScores, ClassWords, Labels
 
-__all__ = ["CONTRAST", "SMALLEST", "SUPPORT", "suggest_class_names"]
+__all__ = ["CONTRAST", "SUPPORT", "UNKNOWN", "suggest_class_names"]
 
-SUPPORT: Final = (0.5, 0.8)
-"""A word needs as much support as it is specific, within these limits: of a kind that it does not know, an encoder
-often recognizes one similar class, so that a specific word needs more than a general one."""
+SUPPORT: Final = 0.75
+"""The least support of a cluster for its name."""
+
+UNKNOWN: Final = 2
+"""To each cluster so many images are added that support no word: few images can support a word by chance."""
 
 CONTRAST: Final = 2.0
 """The least ratio of a word's support inside a cluster to that outside."""
-
-SMALLEST: Final = 5
-"""The least number of images of a cluster that gets a name: fewer can support a word by chance."""
 
 _ROWS: Final = 4096
 
@@ -29,8 +28,9 @@ def suggest_class_names(scores: ClassScores, labels: Labels, classes: ClassWords
 
     An image supports a word by the sum of the squared probabilities of the word's classes, divided by that of all
     classes: squares undo that training with smoothed labels makes probabilities too even. A cluster supports a word by
-    the mean of its images. Of the words that it supports enough, and more than any other cluster does, it gets the one
-    with the largest product of specificity and difference between the support inside and outside of the cluster.
+    the mean of its images and of `UNKNOWN` others, which support none. Of the words that it supports enough, and more
+    than any other cluster does, it gets the one with the largest product of specificity and difference between the
+    support inside and outside of the cluster.
 
     Args:
         scores: The classes of n images; images without scores support no word.
@@ -54,12 +54,10 @@ def suggest_class_names(scores: ClassScores, labels: Labels, classes: ClassWords
     support = sums @ classes.covers.T
     sizes = np.bincount(labels[labels >= 0], minlength=count)[:, None]
     # Rounded, so that the order of the images does not decide.
-    inside = np.round(support[:count] / np.maximum(sizes, 1), 6)
+    inside = np.round(support[:count] / (sizes + UNKNOWN), 6)
     outside = np.round((support.sum(axis=0) - support[:count]) / np.maximum(len(labels) - sizes, 1), 6)
-    named = sizes >= SMALLEST
-    enough = named & (inside >= np.clip(classes.specificity, *SUPPORT))
     # "Vegetable" does not tell a cluster from one whose images are vegetables more clearly.
-    most = inside == np.max(inside, axis=0, where=named, initial=0)
-    clusters, candidates = np.nonzero(enough & most & (inside >= CONTRAST * outside))
+    most = inside == inside.max(axis=0)
+    clusters, candidates = np.nonzero((inside >= SUPPORT) & most & (inside >= CONTRAST * outside))
     values = np.round((inside - outside) * classes.specificity, 6)[clusters, candidates]
     return distinct_names(clusters, candidates, values)

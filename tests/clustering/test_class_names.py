@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgcluster.clustering.class_names import CONTRAST, SMALLEST, SUPPORT, suggest_class_names
+from imgcluster.clustering.class_names import CONTRAST, SUPPORT, UNKNOWN, suggest_class_names
 from imgcluster.types import ClassScores, ClassWords
 
 PUG, COLLIE, TABBY, CUP = range(4)
@@ -36,7 +36,7 @@ def names(scores: ClassScores, labels: list[int] | npt.NDArray[np.int64]) -> dic
 def test_a_class_that_nearly_all_images_show() -> None:
     labels = [0] * 10 + [1] * 10
     assert names(certain(*[PUG] * 10, *[CUP] * 10), labels) == {0: "pug", 1: "cup"}
-    assert names(certain(*[PUG] * 8, CUP, CUP, *[CUP] * 10), labels) == {0: "pug", 1: "cup"}
+    assert names(certain(*[PUG] * 9, CUP, *[CUP] * 10), labels) == {0: "pug", 1: "cup"}
 
 
 def test_a_category_where_classes_are_mixed() -> None:
@@ -46,11 +46,12 @@ def test_a_category_where_classes_are_mixed() -> None:
 
 
 def test_no_name_without_support() -> None:
-    assert names(certain(*[PUG, CUP] * 2, PUG, CUP, CUP, CUP, CUP, CUP), [0] * 10) == {}
-    # Just below half of the images support the category; then half.
-    assert names(certain(*[TABBY] * 4, *[CUP] * 6), [0] * 10) == {}
-    assert names(certain(*[TABBY] * 3, *[PUG] * 2, *[CUP] * 5), [0] * 10) == {0: "animal"}
-    assert SUPPORT == (0.5, 0.8)
+    assert (SUPPORT, UNKNOWN) == (0.75, 2)
+    assert names(certain(*[PUG] * 9, CUP), [0] * 10) == {0: "pug"}
+    assert names(certain(*[PUG] * 8, CUP, CUP), [0] * 10) == {}
+    # A general word needs as much support.
+    assert names(certain(*[TABBY] * 5, *[PUG] * 4, CUP), [0] * 10) == {0: "animal"}
+    assert names(certain(*[TABBY] * 4, *[PUG] * 4, CUP, CUP), [0] * 10) == {}
 
 
 def test_a_name_distinguishes_its_cluster() -> None:
@@ -59,8 +60,9 @@ def test_a_name_distinguishes_its_cluster() -> None:
     assert names(certain(*[PUG] * 20), [0] * 20) == {0: "pug"}
     # Twice as much support as outside, and less.
     assert CONTRAST == 2
-    assert names(certain(*[PUG] * 10, *[PUG] * 5, *[CUP] * 5), labels) == {0: "pug"}
-    assert names(certain(*[PUG] * 10, *[PUG] * 6, *[CUP] * 4), labels) == {}
+    labels = [0] * 20 + [1] * 20
+    assert names(certain(*[PUG] * 20, *[PUG] * 9, *[CUP] * 11), labels) == {0: "pug"}
+    assert names(certain(*[PUG] * 20, *[PUG] * 10, *[CUP] * 10), labels) == {}
 
 
 def test_noise_counts_as_outside() -> None:
@@ -71,28 +73,28 @@ def test_noise_counts_as_outside() -> None:
 def test_no_word_is_used_twice() -> None:
     labels = np.repeat([0, 1, 2, 3], 10)
     # The purer of two clusters of dogs gets the word; "animal" does not tell the other one from it.
-    scores = certain(*[PUG, COLLIE] * 5, *[PUG, COLLIE] * 4, CUP, CUP, *[CUP] * 20)
+    scores = certain(*[PUG, COLLIE] * 5, *[PUG, COLLIE] * 4, PUG, CUP, *[CUP] * 20)
     assert names(scores, labels) == {0: "dog", 2: "cup"}
 
 
 def test_a_small_cluster_has_no_name() -> None:
-    assert names(certain(*[PUG] * SMALLEST), [0] * SMALLEST) == {0: "pug"}
-    assert names(certain(*[PUG] * (SMALLEST - 1)), [0] * (SMALLEST - 1)) == {}
+    assert names(certain(*[PUG] * 6), [0] * 6) == {0: "pug"}
+    assert names(certain(*[PUG] * 5), [0] * 5) == {}
 
 
 def test_uncertain_images_support_what_is_more_probable_than_all_else() -> None:
-    classes = np.tile(np.array([[PUG, TABBY, CUP]], dtype=np.int16), (10, 1))
-    sure = np.tile(np.array([[0.4, 0.1, 0.1]], dtype=np.float32), (10, 1))
-    assert names(ClassScores(classes, sure), [0] * 10) == {0: "pug"}
-    unsure = np.tile(np.array([[0.3, 0.3, 0.3]], dtype=np.float32), (10, 1))
-    assert names(ClassScores(classes, unsure), [0] * 10) == {0: "animal"}
+    classes = np.tile(np.array([[PUG, COLLIE, TABBY]], dtype=np.int16), (20, 1))
+    sure = np.tile(np.array([[0.4, 0.1, 0.1]], dtype=np.float32), (20, 1))
+    assert names(ClassScores(classes, sure), [0] * 20) == {0: "pug"}
+    unsure = np.tile(np.array([[0.3, 0.3, 0.3]], dtype=np.float32), (20, 1))
+    assert names(ClassScores(classes, unsure), [0] * 20) == {0: "animal"}
 
 
 def test_images_without_scores_support_nothing() -> None:
     scores = certain(*[PUG] * 10)
     scores.probabilities[2:] = 0
     assert names(scores, [0] * 10) == {}
-    scores.probabilities[2:8] = 1
+    scores.probabilities[2:9] = 1
     assert names(scores, [0] * 10) == {0: "pug"}
 
 
