@@ -8,6 +8,7 @@ links, lists or removes something.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import json
 import os
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -100,7 +101,12 @@ class FaultServer:
     """Runs commands in forked processes; close it at the end."""
 
     def __init__(self, *, training: bool = False) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="faults-")
+        library = Path(self._folder.name) / "faults.so"
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+        self.sees_writes = _build(library)
+        if self.sees_writes:
+            environment["LD_PRELOAD"] = str(library)
         command = [sys.executable, __file__, *(["training"] if training else [])]
         self._process = subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -115,6 +121,7 @@ class FaultServer:
         at: int = _ENDS,
         most_bytes: int | None = None,
         after: float | None = None,
+        writes: bool = False,
     ) -> Outcome:
         """Run a command.
 
@@ -125,10 +132,13 @@ class FaultServer:
             at: The number of the call, from 0; none by default.
             most_bytes: No file becomes longer: the write that would make it longer is short, and the next one fails.
             after: After so many seconds the command and its processes are killed.
+            writes: The counted calls are those that write, also of C++, instead of those of the audit hook; only
+                where the server `sees_writes`, and in the first folder.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         request = {"words": list(map(str, words)), "folders": list(map(str, folders)), "fault": fault, "at": at}
+        request["writes"] = writes
         self._process.stdin.write(json.dumps(request | {"most_bytes": most_bytes, "after": after}) + "\n")
         self._process.stdin.flush()
         return Outcome(**json.loads(self._process.stdout.readline()))
@@ -136,6 +146,7 @@ class FaultServer:
     def close(self) -> None:
         """End the program."""
         self._process.communicate(timeout=30)
+        self._folder.cleanup()
 
 
 def _serve() -> None:
@@ -188,7 +199,8 @@ def _run_child(request: dict[str, Any], scratch: Path, command: Any) -> None:
     signal.alarm(_SECONDS)
     for number, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(scratch / name, os.O_CREAT | os.O_WRONLY | os.O_TRUNC), number)
-    counted = _inject(request["folders"], request["fault"], request["at"])
+    inject = _inject_writes if request["writes"] else _inject
+    count = inject(request["folders"], request["fault"], request["at"])
     if request["most_bytes"] is not None:
         import resource
 
@@ -209,12 +221,29 @@ def _run_child(request: dict[str, Any], scratch: Path, command: Any) -> None:
         sys.stderr.flush()
         if request["most_bytes"] is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        (scratch / "calls").write_text(str(counted[0]))
+        (scratch / "calls").write_text(str(count()))
         os._exit(code)
 
 
-def _inject(folders: Sequence[str], fault: str, at: int) -> list[int]:
-    """Count calls below the folders, and let the one with the number `at` fail; return a list with the count."""
+def _build(library: Path) -> bool:
+    """Build the library that counts writes, where there is a compiler."""
+    compiler = shutil.which("cc")
+    if compiler is None or sys.platform != "linux":
+        return False
+    command = [compiler, "-shared", "-fPIC", "-o", str(library), str(Path(__file__).with_name("faults.c")), "-ldl"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def _inject_writes(folders: Sequence[str], fault: str, at: int) -> Callable[[], int]:
+    """Count writes in the first folder, and let the one with the number `at` fail; return what gives the count."""
+    library = ctypes.CDLL(None)
+    path = os.fsencode(os.path.realpath(folders[0]))
+    library.faults_arm(path, ctypes.c_long(at), 0 if fault == "kill" else getattr(errno, fault))
+    return lambda: int(library.faults_count())
+
+
+def _inject(folders: Sequence[str], fault: str, at: int) -> Callable[[], int]:
+    """Count calls below the folders, and let the one with the number `at` fail; return what gives the count."""
     counted = [0]
     number = None if fault == "kill" else getattr(errno, fault)
 
@@ -234,7 +263,7 @@ def _inject(folders: Sequence[str], fault: str, at: int) -> list[int]:
         counted[0] += 1
 
     sys.addaudithook(hook)
-    return counted
+    return lambda: counted[0]
 
 
 if __name__ == "__main__":

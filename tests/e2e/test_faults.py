@@ -237,7 +237,7 @@ def test_a_kill_at_every_call(server: FaultServer, tmp_path: Path, name: str) ->
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_kills_at_random_moments(server: FaultServer, tmp_path: Path, name: str) -> None:
     case = Case(server, name, tmp_path)
-    for after in np.random.default_rng().uniform(0, case.seconds, 100).tolist():
+    for after in np.random.default_rng().uniform(0, case.seconds, len(some_calls(100))).tolist():
         case.disturb(fault="kill", after=after)
 
 
@@ -261,6 +261,19 @@ def test_an_error_at_every_call(server: FaultServer, tmp_path: Path, name: str, 
     case = Case(server, name, tmp_path)
     for at in some_calls(case.calls):
         case.disturb(fault=error, at=at)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["kill", "EIO", "ENOSPC"])
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_write(server: FaultServer, tmp_path: Path, name: str, fault: str) -> None:
+    """Also of libraries in C++, and when files are flushed."""
+    if not server.sees_writes:
+        pytest.skip("there is no C compiler, or this is not Linux")
+    case = Case(server, name, tmp_path)
+    case.restore()
+    for at in some_calls(case.run(writes=True).calls):
+        case.disturb(fault=fault, at=at, writes=True)
 
 
 @pytest.mark.slow
