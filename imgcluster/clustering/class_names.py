@@ -15,8 +15,8 @@ SUPPORT: Final = 0.7
 """The least support of a cluster for its name."""
 
 CERTAINTY: Final = 0.5
-"""An image whose most probable classes have a smaller probability in all supports all words less: of a kind that it does
-not know, an encoder recognizes many similar classes with low probabilities."""
+"""An image whose most probable classes have less probability than this in all supports all words less: of a kind that it
+does not know, an encoder recognizes many similar classes with low probabilities."""
 
 UNKNOWN: Final = 2
 """To each cluster so many images are added that support no word: few images can support a word by chance."""
@@ -30,10 +30,10 @@ _ROWS: Final = 4096
 def suggest_class_names(scores: ClassScores, labels: Labels, classes: ClassWords) -> dict[int, int]:
     """Return the index of a word for each cluster that has one; no word is used twice.
 
-    An image supports a word by the probability of the word's classes, divided by that of its most probable classes, or by
-    `CERTAINTY` if that is larger. A cluster supports a word by the mean of its images and of `UNKNOWN` others, which support none. Of the words that it supports enough, and more
-    than any other cluster does, it gets the one with the largest product of specificity and difference between the
-    support inside and outside of the cluster.
+    An image supports a word by the probability of the word's classes, divided by that of its most probable classes, or
+    by `CERTAINTY` if that is larger. A cluster supports a word by the mean of its images and of `UNKNOWN` others, which
+    support none. Of the words that it supports enough, and more than any other cluster does, it gets the one with the
+    largest product of specificity and difference between the support inside and outside of the cluster.
 
     Args:
         scores: The classes of n images; images without scores support no word.
