@@ -15,8 +15,8 @@ SUPPORT: Final = 0.7
 """The least support of a cluster for its name."""
 
 CERTAINTY: Final = 0.5
-"""An image whose most probable classes have less probability than this in all supports all words less: of a kind that it
-does not know, an encoder recognizes many similar classes with low probabilities."""
+"""An image whose most probable classes have less probability than this in all supports all words less: of a kind that
+it does not know, an encoder recognizes many similar classes with low probabilities."""
 
 UNKNOWN: Final = 2
 """To each cluster so many images are added that support no word: few images can support a word by chance."""
