@@ -299,8 +299,8 @@ class ClusterOptions:
     assign_noise: bool = option(False, "Assign noise to the clusters of its nearest neighbors.")
     place: str | None = option(
         None,
-        "How images get into the folders: symlink, copy, hardlink, move or none. By default as they are placed now, "
-        "symlink at first.",
+        "How images get into the folders: symlink, copy, hardlink, move, manifest (placed.jsonl says where each "
+        "belongs) or none. By default as they are placed now; at first symlink, for images in object storage manifest.",
         metavar="MODE",
     )
     vocabulary: str | None = option(

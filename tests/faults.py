@@ -12,6 +12,7 @@ import errno
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,9 +23,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["CALLS", "KILLED", "FaultServer", "Outcome", "refuse_writes", "some_calls"]
+__all__ = [
+    "CALLS",
+    "FILLER",
+    "KILLED",
+    "FaultServer",
+    "Outcome",
+    "fill",
+    "refuse_writes",
+    "some_calls",
+]
 
 KILLED: Final = 137
+FILLER: Final = "filler"
 CALLS: Final = {
     *("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.utime"),
     *("os.chmod", "os.listdir", "os.scandir", "shutil.rmtree", "shutil.copyfile"),
@@ -72,6 +83,11 @@ class Outcome:
     calls: int
     stderr: str
     seconds: float
+
+
+def fill(disk: Path, *, left: int) -> None:
+    """Fill a disk with one file but for `left` KB."""
+    (disk / FILLER).write_bytes(bytes(max(0, shutil.disk_usage(disk).free - (left << 10))))
 
 
 def some_calls(count: int) -> range:

@@ -54,7 +54,9 @@ def _listing(bucket: Bucket, query: dict[str, list[str]]) -> str:
     names = {}
     for key in sorted(bucket.objects):
         if key.startswith(prefix):
-            inner, slash, _ = key[len(prefix) :].partition("/")
+            inner, slash, _ = (
+                key[len(prefix) :].partition("/") if "delimiter" in query else (key[len(prefix) :], "", "")
+            )
             names[prefix + inner + slash] = bool(slash)
     entries = [name for name in names if name > start]
     shown = entries[: min(bucket.page, int(query.get("max-keys", ["1000"])[0]))]
@@ -121,6 +123,9 @@ def _handler(bucket: Bucket) -> type[BaseHTTPRequestHandler]:
                 parts = bucket.parts.pop(key)
                 bucket.objects[key] = b"".join(parts[number] for number in sorted(parts))
                 text = f"<CompleteMultipartUploadResult><Key>{key}</Key></CompleteMultipartUploadResult>"
+            elif source := self.headers.get("x-amz-copy-source"):
+                bucket.objects[key] = bucket.objects[unquote(source).lstrip("/").partition("/")[2]]
+                text = "<CopyObjectResult><ETag>1</ETag></CopyObjectResult>"
             else:
                 bucket.objects[key] = body
             self._send(200, text.encode(), {"ETag": '"1"', "Content-Type": "application/xml"})

@@ -101,7 +101,9 @@ def show_files(summary: ClusterSummary) -> None:
             + (f", and places files ({placed}) in {folder}." if placed else ".")
         )
         return
-    if placed and summary.place == "move":
+    if placed and summary.place == "manifest":
+        echo(f"{summary.workspace}/placed.jsonl says where each image belongs; imgcluster export copies them there.")
+    elif placed and summary.place == "move":
         echo(f"The originals are now in {folder}: do not delete it. To move them back: {undo}")
     elif placed:
         echo(f"Placed files ({placed}) in {folder}. To undo: {undo}")

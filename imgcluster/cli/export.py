@@ -28,7 +28,7 @@ def export_command(
             "--output",
             metavar="OUT",
             envvar="IMGCLUSTER_EXPORT",
-            help="The new file or folder; nothing is overwritten.",
+            help="The new file or folder, or s3://… and gs://… for copies; nothing is overwritten.",
         ),
     ],
     format: Annotated[  # noqa: A002 - the name of the option

@@ -59,4 +59,5 @@ def _show(summary: OutliersSummary) -> None:
         )
     if summary.found > len(summary.outliers):
         echo(f"Showed {len(summary.outliers):,} of {summary.found:,}; -n shows more.")
-    echo(f"No image was left out or changed. All images: {summary.table}")
+    written = f"All images: {summary.table}" if summary.table else "The workspace is read-only, so there is no table."
+    echo(f"No image was left out or changed. {written}")

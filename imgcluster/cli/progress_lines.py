@@ -22,6 +22,7 @@ STAGES: Final = {
     "find": ("Searching", "files"),
     "download": ("Downloading", "MB"),
     "embed": ("Embedding", "files"),
+    "copy": ("Copying", "images"),
     "fetch": ("Downloading", "shards"),
     "join": ("Joining", "shards"),
     "load": ("Loading embeddings", ""),

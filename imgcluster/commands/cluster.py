@@ -169,7 +169,7 @@ def cluster(
 
         on_progress(Progress("measure", 0))
         earlier = read_earlier(workspace, embeddings)
-        mode = choose_mode(request.mode, journal)
+        mode = choose_mode(request.mode, journal, embeddings.locations)
         numbered = number_clusters(
             fit.clustering.at(request.options.level),
             fit.stability[fit.clustering.at(request.options.level).chosen],

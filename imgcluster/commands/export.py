@@ -11,11 +11,13 @@ from typing import Any
 
 from imgcluster.commands.embed import refuse_own_output
 from imgcluster.commands.export_formats import FORMATS, Exported
+from imgcluster.commands.export_store import copy_into_store, require_placed
 from imgcluster.commands.page import current_paths, with_normalized_lengths
 from imgcluster.commands.projection import projection_of
 from imgcluster.commands.replace_results import read_placement
 from imgcluster.errors import UsageError
 from imgcluster.fileio.atomic import temporary_path
+from imgcluster.fileio.object_store import store_url
 from imgcluster.fileio.path_text import relative_path, to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
@@ -57,7 +59,9 @@ def export(
     """Write paths, vectors, clusters, names and confidence for another program.
 
     Args:
-        output: The file or folder to write, which must not exist; ``npy`` also writes a CSV file beside it.
+        output: The file or folder to write, which must not exist; ``npy`` also writes a CSV file beside it. With
+            ``s3://bucket/path`` or ``gs://bucket/path`` the images are copied there as ``imagefolder`` does, without
+            its table.
         format: ``parquet``, ``npy``, ``csv``, ``fiftyone``, ``embedding-atlas`` or ``imagefolder``; by default that of
             the ending of `output`.
         workspace: The workspace folder. Its images need not be clustered.
@@ -66,7 +70,10 @@ def export(
     Raises:
         UsageError: The format is unknown, or `output` exists or is in the workspace.
         WorkspaceError: Nothing is embedded, or another process uses the workspace.
+        SourceError: The store cannot be read or written; repeating the call continues.
     """
+    if url := store_url(output):
+        return _export_into_store(url, format, Workspace(workspace), on_progress)
     target = Path(os.path.abspath(output))
     name = _choose_format(target, format)
     workspace = Workspace(workspace)
@@ -109,6 +116,30 @@ def export(
         images=len(files),
         missing=sum(not file.is_file() for file in files),
         clusters=0 if results is None else len(results.table),
+    )
+
+
+def _export_into_store(
+    url: str,
+    name: str | None,
+    workspace: Workspace,
+    on_progress: OnProgress,
+) -> ExportSummary:
+    if name not in (None, "imagefolder"):
+        raise UsageError(f"--format {name} cannot be written to {url}, only imagefolder; choose a folder or a file")
+    workspace.require_initialized()
+    with workspace.locked() as manifest:
+        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
+        journal = require_placed(read_placement(workspace, embeddings.files))
+        missing = copy_into_store(journal, url, on_progress)
+        clusters = len(read_results(workspace, manifest).table)
+    return ExportSummary(
+        workspace=to_text(workspace.path),
+        format="imagefolder",
+        output=url,
+        images=len(embeddings.locations),
+        missing=missing,
+        clusters=clusters,
     )
 
 

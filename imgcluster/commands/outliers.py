@@ -58,8 +58,8 @@ class OutliersSummary:
             embedded them.
         found: Images with at least one of the reasons.
         outliers: The first of them.
-        table: The table with all images.
-        report: The page; empty without a clustering of these images.
+        table: The table with all images; empty if the workspace can only be read.
+        report: The page; empty without a clustering of these images, too.
         seconds: Wall-clock time.
     """
 
@@ -106,7 +106,7 @@ def outliers(
         raise UsageError(f"--limit {limit} is not allowed; it is at least 1")
     workspace = Workspace(workspace)
     workspace.require_initialized()
-    with workspace.locked() as manifest:
+    with workspace.locked(read_only=True) as manifest:
         images = read_images(workspace, manifest, on_progress)
         embeddings = images.embeddings
         results = current_results(workspace, embeddings)
@@ -116,8 +116,9 @@ def outliers(
         neighbor_scores, cluster_scores = _scores(normalized.vectors, embeddings.content_order, clusters)
         flags, common = _flags(images, neighbor_scores, cluster_scores, clusters)
         rows = tuple(_rows(images, flags, neighbor_scores, cluster_scores, clusters))
-        write_table(workspace.outliers_table, OUTLIERS, (row.fields for row in rows))
-        if results is not None:
+        if workspace.is_writable:
+            write_table(workspace.outliers_table, OUTLIERS, (row.fields for row in rows))
+        if workspace.is_writable and results is not None:
             rewrite_page(workspace, results, on_progress, embeddings=normalized)
     found = [row for row in rows if set(row.reasons) & set(chosen or REASONS)]
     if len(chosen) == 1 and chosen[0] in QUALITY_PROBLEMS:
@@ -131,8 +132,8 @@ def outliers(
         not_measured=int(np.isnan(embeddings.statistics[:, 2]).sum()),
         found=len(found),
         outliers=tuple(found[:limit]),
-        table=to_text(workspace.outliers_table),
-        report="" if results is None else to_text(workspace.report),
+        table=to_text(workspace.outliers_table) if workspace.is_writable else "",
+        report="" if results is None or not workspace.is_writable else to_text(workspace.report),
         seconds=watch.seconds,
     )
 

@@ -19,6 +19,7 @@ from imgcluster.commands.steps import changing_results, is_repeated
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import write_table
+from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import to_text
 from imgcluster.placement import FolderName, Journal, PlacementResult, PlaceMode, folder_name
 from imgcluster.progress import OnProgress
@@ -230,8 +231,17 @@ def _about_files(placed: PlacementResult, mode: str, manifest: dict[str, Any]) -
         if manifest["encoder"]["name"] == IMPORTED:
             yield f"{len(placed.missing)} images have no file, so the folders lack them; first: {placed.missing[0]}."
             return
+        remote = [location for location in placed.missing if url_of(location)]
+        if remote:
+            yield (
+                f"{len(remote)} images are in object storage or on web servers, not files, so the folders lack them; "
+                "--place manifest says where each belongs."
+            )
+        if len(remote) == len(placed.missing):
+            return
+        missing = [location for location in placed.missing if not url_of(location)]
         yield (
-            f"The files of {len(placed.missing)} images no longer exist, so the folders lack them; the first is "
-            f"{placed.missing[0]}. Run imgcluster embed again on their folder or, where that was renamed or removed, "
+            f"The files of {len(missing)} images no longer exist, so the folders lack them; the first is "
+            f"{missing[0]}. Run imgcluster embed again on their folder or, where that was renamed or removed, "
             "start over with --fresh."
         )

@@ -37,7 +37,7 @@ class Pool:
 
 
 class Board:
-    """An actor that the workers report to. It runs on the node of the command, and is lost only together with it."""
+    """An actor that the workers report to, on the node of the command; if it is lost, it starts anew."""
 
     def __init__(self) -> None:
         self._files: dict[int, int] = {}
@@ -107,7 +107,8 @@ class RayCluster:
     def __init__(self, ray: Any) -> None:
         self._ray = ray
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node_id(), soft=True)
-        self.board = ray.remote(Board).options(num_cpus=0, scheduling_strategy=here).remote()
+        options = {"num_cpus": 0, "scheduling_strategy": here, "max_restarts": -1, "max_task_retries": -1}
+        self.board = ray.remote(Board).options(**options).remote()
 
     def pool(self, options: RayOptions, device: str) -> Pool:
         """Return the workers that fit on the nodes.

@@ -135,7 +135,7 @@ def sort(
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
         placed_before = read_placement(workspace, embeddings.files)
         journal, note = return_interrupted_move(workspace, placed_before, dry_run=dry_run)
-        mode = choose_mode(check_mode(place), journal)
+        mode = choose_mode(check_mode(place), journal, embeddings.locations)
         if not embeddings.locations:
             raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
         earlier = read_earlier(workspace, embeddings)

@@ -12,6 +12,7 @@ import numpy as np
 from imgcluster.commands.last_clustering import folder_names, placed_names
 from imgcluster.commands.replace_results import with_companions
 from imgcluster.commands.stored_values import Finding, Stored, problem
+from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import from_text, relative_path, to_text
 from imgcluster.placement import NOISE_FOLDER, UNSORTED_FOLDER
 from imgcluster.placement.plan import existing_names
@@ -83,6 +84,8 @@ def check_files(stored: Stored) -> Iterator[Finding]:
     missing, changed = [], []
     rows = zip(stored.embeddings.locations, stored.facts.sizes.tolist(), stored.facts.times.tolist(), strict=True)
     for location, size, time in rows:
+        if url_of(location):
+            continue
         try:
             facts = os.stat(from_text(stored.moved.get(location, location)))
         except OSError:
@@ -224,7 +227,8 @@ def _check_entries(stored: Stored) -> Iterator[Finding]:
     journal = stored.placement
     assert journal is not None
     lost, absent, other = [], [], []
-    for entry in (*journal.entries, *(() if stored.aside is None else stored.aside.entries)):
+    placed = () if journal.mode == "manifest" else journal.entries
+    for entry in (*placed, *(() if stored.aside is None else stored.aside.entries)):
         source, target = from_text(entry.source), from_text(entry.target)
         moved = journal.mode == "move" or entry not in journal.entries
         if not os.path.lexists(target):

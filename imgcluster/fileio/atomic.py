@@ -40,7 +40,8 @@ NOT_WRITABLE: Final = (errno.EROFS, errno.EACCES, errno.EPERM)
 _COUNTER: Final = itertools.count()
 # The computer, the process and a number; earlier versions had no computer in the name.
 _TEMPORARY: Final = re.compile(r"\.imgcluster-(?:(?P<computer>[0-9a-f]{8})-)?(?P<process>[0-9]+)-[0-9]+\.tmp")
-_written: set[Path] = set()
+# The names of this process, whatever path leads to their folder.
+_names: set[str] = set()
 _looked_at: set[Path] = set()
 _LONGEST_RECORD: Final = 1 << 16
 
@@ -71,7 +72,7 @@ def temporary_path(folder: Path, record: Path | None = None) -> Iterator[Path]:
     """
     # Not derived from the name of the final file, which may already be as long as the file system allows.
     temporary = folder / f".imgcluster-{_computer()}-{os.getpid()}-{next(_COUNTER)}.tmp"
-    _written.add(temporary)
+    _names.add(temporary.name)
     if folder not in _looked_at:
         _looked_at.add(folder)
         remove_stale_files(folder)
@@ -81,7 +82,7 @@ def temporary_path(folder: Path, record: Path | None = None) -> Iterator[Path]:
         yield temporary
     finally:
         _remove_all(temporary)
-        _written.discard(temporary)
+        _names.discard(temporary.name)
         if record is not None:
             remove(record)
 
@@ -134,7 +135,7 @@ def remove_stale_files(folder: Path) -> None:
     with suppress(OSError):
         for name in os.listdir(folder):
             found = _TEMPORARY.fullmatch(name)
-            if not found or found["computer"] != _computer() or folder / name in _written:
+            if not found or found["computer"] != _computer() or name in _names:
                 continue
             if not _is_running(int(found["process"])):
                 _remove_all(folder / name)
@@ -146,9 +147,10 @@ def _computer() -> str:
     import hashlib
     import platform
 
-    machine = Path("/etc/machine-id")
-    known = machine.read_bytes() if machine.is_file() else b""
-    return hashlib.blake2b(platform.node().encode() + known, digest_size=4).hexdigest()
+    facts = platform.node().encode(errors="surrogateescape")
+    with suppress(OSError):
+        facts += Path("/etc/machine-id").read_bytes()
+    return hashlib.blake2b(facts, digest_size=4).hexdigest()
 
 
 def _is_running(process: int) -> bool:

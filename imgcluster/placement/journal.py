@@ -7,10 +7,11 @@ import os
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final, Literal, cast, get_args
 
 from imgcluster.errors import PlacementError, UsageError
 from imgcluster.fileio.atomic import atomic_path, is_link
+from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import from_text, join, relative_to, to_text
 from imgcluster.fileio.schema import parse_json, quoted
 
@@ -28,7 +29,8 @@ __all__ = [
     "write_journal",
 ]
 
-PlaceMode = Literal["symlink", "copy", "hardlink", "move", "none"]
+PlaceMode = Literal["symlink", "copy", "hardlink", "move", "manifest", "none"]
+"""How files are placed; with ``manifest`` the journal says where each belongs, and no file is written."""
 PLACE_MODES: Final[tuple[str, ...]] = get_args(PlaceMode)
 
 _HEAD: Final = {"mode": frozenset(PLACE_MODES), "folder": str}
@@ -69,9 +71,14 @@ def check_mode(mode: str | None) -> PlaceMode | None:
     return mode  # type: ignore[return-value]
 
 
-def choose_mode(requested: PlaceMode | None, journal: Journal | None) -> PlaceMode:
-    """Return the requested mode; without one that of the present placement, or ``symlink``."""
-    return requested or ("symlink" if journal is None else journal.mode)
+def choose_mode(requested: PlaceMode | None, journal: Journal | None, locations: Iterable[str]) -> PlaceMode:
+    """Return the requested mode; without one that of the present placement.
+
+    The first placement is by ``symlink``, or by ``manifest`` if none of the images at `locations` is a file.
+    """
+    if requested or journal is not None:
+        return requested or cast(Journal, journal).mode
+    return "manifest" if all(map(url_of, locations)) else "symlink"
 
 
 def read_journal(

@@ -74,6 +74,8 @@ def place(journal: Journal, path: Path, *, step: Callable[[int], None] = lambda 
     if journal.mode == "none":
         return PlacementResult({}, ())
     write_journal(journal, path)
+    if journal.mode == "manifest":
+        return PlacementResult({journal.mode: len(journal.entries)}, (), journal)
     counts: dict[str, int] = {}
     missing, unlinked = place_entries(journal.entries, journal.mode, path, counts, step=step)
     if missing:

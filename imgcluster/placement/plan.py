@@ -99,12 +99,17 @@ def plan_placement(
         if parent == folders[row] or (numbers[row] < 0 and parent in (NOISE_FOLDER, UNSORTED_FOLDER)):
             targets[row] = at[location]
     moving = {at[location] for row, location in enumerate(locations) if location in at and row not in targets}
+    # Those of a manifest are not in the folder.
+    staying: dict[str, set[str]] = {}
+    for path in targets.values():
+        staying.setdefault(from_text(path).parent.name, set()).add(name_key(from_text(path).name))
     taken: dict[str, dict[str, int]] = {}
     for row in sorted(set(range(len(locations))) - targets.keys(), key=lambda row: _number_order(row, locations, at)):
         target = folder / folders[row]
         if target.name not in taken:
             leaving = {from_text(path).name for path in moving if from_text(path).parent == target}
-            taken[target.name] = dict.fromkeys(existing_names(target) - {name_key(name) for name in leaving}, 1)
+            present = existing_names(target) - {name_key(name) for name in leaving}
+            taken[target.name] = dict.fromkeys(present | staying.get(target.name, set()), 1)
         name = free_name(from_text(locations[row]).name, taken[target.name])
         targets[row] = to_text(target / name)
     entries = tuple(Entry(location, targets[row]) for row, location in enumerate(locations))

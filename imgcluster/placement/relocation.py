@@ -6,6 +6,7 @@ While files move, the journal contains every path that a file may be at, so that
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import logging
 import os
@@ -17,7 +18,7 @@ from imgcluster.errors import PlacementError
 from imgcluster.fileio.atomic import make_folder
 from imgcluster.fileio.path_text import from_text, to_text
 from imgcluster.placement.journal import Entry, Journal, one_per_source, write_journal
-from imgcluster.placement.place import PlacementResult, mode_of, place_entries
+from imgcluster.placement.place import PlacementResult, mode_of, place, place_entries
 from imgcluster.placement.plan import FolderName, folder_name, name_key, plan_placement
 from imgcluster.placement.undo import is_linked_original, remove_entries
 
@@ -56,7 +57,8 @@ def relocate(
     Raises:
         PlacementError: A file could not be moved.
     """
-    placed = {entry.source for entry in journal.entries if os.path.lexists(from_text(entry.target))}
+    everywhere = journal.mode == "manifest"
+    placed = {entry.source for entry in journal.entries if everywhere or os.path.lexists(from_text(entry.target))}
     kept = [row for row, location in enumerate(locations) if location in placed]
     target = plan_placement(
         [locations[row] for row in kept],
@@ -93,6 +95,10 @@ def change_placement(
     Raises:
         PlacementError: A file could not be moved or placed.
     """
+    if target.mode == "manifest":
+        before = {entry.source: entry.target for entry in current.entries}
+        moved = sum(before.get(entry.source, entry.target) != entry.target for entry in target.entries)
+        return dataclasses.replace(place(target, path), moved=moved)
     folder = from_text(current.folder)
     entries = one_per_source(current.entries)
     placed = {entry.source: from_text(entry.target) for entry in entries if os.path.lexists(from_text(entry.target))}

@@ -65,6 +65,10 @@ class Workspace:
     Args:
         path: The folder.
 
+    Attributes:
+        path: The folder, absolute.
+        is_writable: False after `locked` found that it can only be read.
+
     Raises:
         UsageError: The path is in object storage.
         WorkspaceError: The path exists and is not a workspace or an empty folder.
@@ -77,6 +81,7 @@ class Workspace:
                 f"merge {url} -w DIR makes a folder of it, for all other commands"
             )
         self.path = Path(os.path.abspath(path))
+        self.is_writable = True
         if not self.path.exists() and not self.path.is_symlink():
             return
         self._refuse_links()
@@ -357,6 +362,7 @@ class Workspace:
                     f"{self.path} cannot be written ({error.strerror}), so only commands that change nothing work "
                     "there, such as history, similar, verify, and report --output FILE"
                 ) from None
+            self.is_writable = False
         except NotImplementedError:  # some network file systems have no locks
             _LOG.warning("the file system of %s has no locks: do not run imgcluster twice at once there", self.path)
         try:

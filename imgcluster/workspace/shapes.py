@@ -12,7 +12,7 @@ __all__ = ["MANIFEST", "METRICS", "SHARD", "SOURCE", "STEP", "UNDOING"]
 _COUNT: Final = range(2**31)
 _SEED: Final = range(2**32)
 _METRIC: Final = frozenset({"cosine", "euclidean"})
-_PLACE: Final = frozenset({"symlink", "copy", "hardlink", "move", "none"})
+_PLACE: Final = frozenset({"symlink", "copy", "hardlink", "move", "manifest", "none"})
 _PLAIN: Final = (None, bool, int, float, str, [(int, float, str)])
 
 _OPTIONS: Final[dict[str, Any]] = {

@@ -88,6 +88,32 @@ def test_faults_cost_at_most_one_row_each(bucket: Bucket, tmp_path: Path, embed:
     assert (embed("s3://bucket/in").new, len(reasons(tmp_path / "out"))) == (4, 0)
 
 
+def test_an_object_that_changes_while_it_is_read(bucket: Bucket, pictures: Path, tmp_path: Path, embed: Embed) -> None:
+    longer, same = "in/red/00.png", "in/red/01.png"
+    other = bucket.objects["in/blue/00.png"]
+    bucket.objects[same] = bucket.objects[same].ljust(400, b"\0")
+
+    def change(method: str, key: str, count: int) -> int:
+        if key in (longer, same) and count == 0 and key not in bucket.times:
+            bucket.objects[key] = other.ljust(400 if key == same else 500, b"\0")
+            bucket.times[key] = "2026-02-03T04:05:06"
+        return 0
+
+    bucket.fail = change
+    first = embed("s3://bucket/in")
+    assert (first.embedded, first.skipped) == (23, 1)
+    assert "changed" in reasons(tmp_path / "out")["red/00.png"]
+    # One that keeps its size has another time: it is read again, and is what was stored.
+    again = embed("s3://bucket/in")
+    assert (again.embedded, again.skipped, again.changed) == (24, 0, 0)
+    assert bucket.requests["GET", same] == 2
+    workspace = Workspace(tmp_path / "out")
+    stored = load(workspace.embeddings, workspace.manifest["encoder"]["identity"])
+    vectors = dict(zip(stored.locations, stored.vectors, strict=True))
+    expected = vectors["s3://bucket/in/blue/00.png"]
+    assert all((vectors[f"s3://bucket/{key}"] == expected).all() for key in (longer, same))
+
+
 def test_nothing_is_lost_when_credentials_expire(bucket: Bucket, tmp_path: Path, embed: Embed) -> None:
     embed("s3://bucket/in/red")
     bucket.fail = lambda method, key, count: 403 if key.startswith("in/green") and method == "GET" else 0

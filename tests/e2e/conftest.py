@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,3 +27,15 @@ def command(tiny_encoder: Path) -> Command:
         return CliRunner().invoke(app, texts)
 
     return invoke
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 16 MB, where this process may mount one."""
+    disk, mount = tmp_path / "disk", shutil.which("mount")
+    disk.mkdir()
+    command = [mount or "", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)]
+    if mount is None or os.name == "nt" or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("no disk can be mounted")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)

@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from faults import FaultServer, Outcome, some_calls
+from faults import FILLER, FaultServer, Outcome, fill, some_calls
 from PIL import Image
 
 import imgcluster
@@ -101,10 +101,18 @@ class Case:
             shutil.rmtree(folder)
             shutil.copytree(self._kept / folder.name, folder, symlinks=True)
 
-    def disturb(self, **fault: Any) -> None:
-        """Run the command with a fault, then undisturbed, and check that nothing is lost."""
+    def disturb(self, *, full: tuple[Path, int] | None = None, **fault: Any) -> None:
+        """Run the command with a fault, then undisturbed, and check that nothing is lost.
+
+        A fault can also be that a disk is `full` but for some KB.
+        """
         self.restore()
+        if full is not None:
+            fill(full[0], left=full[1])
         outcome = self.run(**fault)
+        if full is not None:
+            (full[0] / FILLER).unlink()
+            assert outcome.code in (0, 3) or str(full[0]) in outcome.stderr, (full, outcome.stderr)
         assert "Traceback" not in outcome.stderr, (fault, outcome.stderr)
         assert self._originals() >= self.originals, (fault, outcome.stderr)
         problems = self._problems()
@@ -261,3 +269,11 @@ def test_short_writes(server: FaultServer, tmp_path: Path, name: str) -> None:
     case = Case(server, name, tmp_path)
     for most_bytes in (0, 1, 100, 300, 1000, 3000, 6000, 10_000, 30_000, 100_000):
         case.disturb(fault="EFBIG", most_bytes=most_bytes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_full_disks(server: FaultServer, small_disk: Path, name: str) -> None:
+    case = Case(server, name, small_disk)
+    for left in (0, 4, 8, 16, 32, 64, 128, 256):
+        case.disturb(full=(small_disk, left))

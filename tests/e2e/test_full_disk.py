@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from faults import refuse_writes
+from faults import FILLER, fill, refuse_writes
 from typer.testing import CliRunner
 
 import imgcluster
@@ -23,28 +19,15 @@ def run(*words: object) -> tuple[int, str]:
     return done.exit_code, done.stderr
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 512 KB, where this process may mount one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = shutil.which("mount")
-    command = [mount or "", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)]
-    if mount is None or os.name == "nt" or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("no disk can be mounted")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
-
-
 def test_a_full_disk(pictures: Path, tiny_encoder: Path, small_disk: Path) -> None:
-    (small_disk / "large").write_bytes(bytes(420 << 10))
+    fill(small_disk, left=100)
     command = ["run", pictures, "-w", small_disk / "out", "--encoder", tiny_encoder, "--device", "cpu", "--k", "3"]
     code, line = run(*command)
     assert code == 1
     assert line.count("\n") == 1
     assert f"full at {small_disk}, so {small_disk / 'out'}" in line
     assert ".tmp" not in line
-    (small_disk / "large").unlink()
+    (small_disk / FILLER).unlink()
     assert run(*command)[0] == 0
 
 

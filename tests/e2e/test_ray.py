@@ -97,15 +97,23 @@ def test_an_error_of_a_worker_ends_the_command(cluster: Any, folder: Path) -> No
 def workers(cluster: Any) -> list[int]:
     """Return the processes of the pool."""
     raylets = {process.process.pid for node in cluster.list_all_nodes() for process in node.all_processes["raylet"]}
-    found = []
+    return [pid for pid, command in children(raylets) if b"_Worker" in command]
+
+
+def children(parents: set[int]) -> Iterator[tuple[int, bytes]]:
+    """Yield each process that one of `parents` started, with its command line."""
     for path in Path("/proc").glob("[0-9]*"):
         try:
-            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent in raylets and b"_Worker" in (path / "cmdline").read_bytes():
-                found.append(int(path.name))
+            if int((path / "stat").read_text().rpartition(")")[2].split()[1]) in parents:
+                yield int(path.name), (path / "cmdline").read_bytes()
         except OSError:  # it has ended
             continue
-    return found
+
+
+def has_board(node: Any) -> bool:
+    """Return whether the command is connected to the cluster through this node: without it, it cannot go on."""
+    raylets = {process.process.pid for process in node.all_processes["raylet"]}
+    return any(b"ray::Board" in command for _, command in children(raylets))
 
 
 def holder(cluster: Any, file: Path) -> int | None:
@@ -150,7 +158,7 @@ def test_killed_workers_and_a_killed_node(cluster: Any, folder: Path) -> None:
     def node() -> bool:
         if complete() < 4:
             return False
-        cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
+        cluster.remove_node(next(node for node in cluster.worker_nodes if not has_board(node)), allow_graceful=False)
         killed.append(0)
         return True
 

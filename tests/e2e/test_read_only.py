@@ -57,6 +57,7 @@ def files(out: Path) -> dict[Path, bytes]:
         "export --output FOLDER/exported.csv",
         "evaluate FOLDER/out --method kmeans --k 2 --labels folders",
         "embed --status",
+        "outliers --only blurred -q",
         "cluster --k 2 --dry-run",
         "assign --dry-run",
         "apply FOLDER/plan.json --dry-run",
@@ -68,7 +69,7 @@ def test_what_changes_nothing_works(folder: Path, text: str) -> None:
     assert run(folder, text) == (0, "")
 
 
-@pytest.mark.parametrize("text", ["report", "cluster --k 2", "outliers", "undo", "evaluate --labels folders"])
+@pytest.mark.parametrize("text", ["report", "cluster --k 2", "duplicates", "undo", "evaluate --labels folders"])
 def test_what_changes_something_says_so(folder: Path, text: str) -> None:
     code, line = run(folder, text)
     assert code == 1

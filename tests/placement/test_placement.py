@@ -141,7 +141,7 @@ class TestPlan:
         assert NOISE_FOLDER == "noise"
 
     def test_modes(self) -> None:
-        assert PLACE_MODES == ("symlink", "copy", "hardlink", "move", "none")
+        assert PLACE_MODES == ("symlink", "copy", "hardlink", "move", "manifest", "none")
         assert all(check_mode(mode) == mode for mode in PLACE_MODES)
         with pytest.raises(UsageError, match="'teleport'.* symlink, copy, hardlink"):
             check_mode("teleport")
