@@ -1,13 +1,14 @@
 """Suggested names of clusters on each of the photo-sets, on the 900 photographs, and on all of them together.
 
 The rule was fixed on `TUNED`. With a folder as first argument, a contact sheet of each named cluster is written there,
-and the words to a file of their own, so that a reader can judge the names without having seen them. Further arguments
-name the sets to use.
+and the words to a file beside it, so that a reader can judge the names without having seen them. Further arguments name
+the sets to use.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import sys
 import tempfile
 from pathlib import Path
@@ -57,9 +58,15 @@ def _write_sheet(target: Path, workspace: str, number: int, note: tuple[str, str
         with Image.open(images.files[row]) as image:
             image.thumbnail((SIDE, SIDE))
             sheet.paste(image.convert("RGB"), (position % COLUMNS * SIDE, position // COLUMNS * SIDE))
-    name = f"{len(list(target.glob('*.png'))) + 1:03}.png"
-    sheet.save(target / name)
-    with (target / "words.txt").open("a", encoding="utf-8") as words:
+    with io.BytesIO() as file:
+        sheet.save(file, "png")
+        content = file.getvalue()
+    earlier = list(target.glob("*.png"))
+    if content in (path.read_bytes() for path in earlier):  # the same cluster with another k
+        return
+    name = f"{len(earlier) + 1:03}.png"
+    (target / name).write_bytes(content)
+    with target.with_name(f"{target.name}-words.txt").open("a", encoding="utf-8") as words:
         csv.writer(words, delimiter="\t").writerow((name, *note))
 
 

@@ -9,10 +9,14 @@ import numpy as np
 from imgcluster.clustering.suggested_names import distinct_names
 from imgcluster.types import ClassScores, ClassWords, Labels
 
-__all__ = ["CONTRAST", "SUPPORT", "UNKNOWN", "suggest_class_names"]
+__all__ = ["CERTAINTY", "CONTRAST", "SUPPORT", "UNKNOWN", "suggest_class_names"]
 
-SUPPORT: Final = 0.75
+SUPPORT: Final = 0.7
 """The least support of a cluster for its name."""
+
+CERTAINTY: Final = 0.5
+"""An image whose most probable classes have less probability than this in all supports all words less: of a kind that
+it does not know, an encoder recognizes many similar classes with low probabilities."""
 
 UNKNOWN: Final = 2
 """To each cluster so many images are added that support no word: few images can support a word by chance."""
@@ -26,11 +30,10 @@ _ROWS: Final = 4096
 def suggest_class_names(scores: ClassScores, labels: Labels, classes: ClassWords) -> dict[int, int]:
     """Return the index of a word for each cluster that has one; no word is used twice.
 
-    An image supports a word by the sum of the squared probabilities of the word's classes, divided by that of all
-    classes: squares undo that training with smoothed labels makes probabilities too even. A cluster supports a word by
-    the mean of its images and of `UNKNOWN` others, which support none. Of the words that it supports enough, and more
-    than any other cluster does, it gets the one with the largest product of specificity and difference between the
-    support inside and outside of the cluster.
+    An image supports a word by the probability of the word's classes, divided by that of its most probable classes, or
+    by `CERTAINTY` if that is larger. A cluster supports a word by the mean of its images and of `UNKNOWN` others, which
+    support none. Of the words that it supports enough, and more than any other cluster does, it gets the one with the
+    largest product of specificity and difference between the support inside and outside of the cluster.
 
     Args:
         scores: The classes of n images; images without scores support no word.
@@ -48,9 +51,9 @@ def suggest_class_names(scores: ClassScores, labels: Labels, classes: ClassWords
         probabilities = scores.probabilities[part].astype(np.float64)
         # The file of a stranger can hold any values.
         valid = (found >= 0) & (found < sums.shape[1]) & (probabilities >= 0) & (probabilities <= 1)
-        squares = np.where(valid, probabilities, 0) ** 2
-        totals = squares.sum(axis=1, keepdims=True)
-        np.add.at(sums, (labels[part][:, None], np.where(valid, found, 0)), squares / np.where(totals > 0, totals, 1))
+        probabilities = np.where(valid, probabilities, 0)
+        shares = probabilities / np.maximum(probabilities.sum(axis=1, keepdims=True), CERTAINTY)
+        np.add.at(sums, (labels[part][:, None], np.where(valid, found, 0)), shares)
     support = sums @ classes.covers.T
     sizes = np.bincount(labels[labels >= 0], minlength=count)[:, None]
     # Rounded, so that the order of the images does not decide.

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgcluster.clustering.class_names import CONTRAST, SUPPORT, UNKNOWN, suggest_class_names
+from imgcluster.clustering.class_names import CERTAINTY, CONTRAST, SUPPORT, UNKNOWN, suggest_class_names
 from imgcluster.types import ClassScores, ClassWords
 
 PUG, COLLIE, TABBY, CUP = range(4)
@@ -46,7 +46,7 @@ def test_a_category_where_classes_are_mixed() -> None:
 
 
 def test_no_name_without_support() -> None:
-    assert (SUPPORT, UNKNOWN) == (0.75, 2)
+    assert (SUPPORT, UNKNOWN) == (0.7, 2)
     assert names(certain(*[PUG] * 9, CUP), [0] * 10) == {0: "pug"}
     assert names(certain(*[PUG] * 8, CUP, CUP), [0] * 10) == {}
     # A general word needs as much support.
@@ -78,16 +78,19 @@ def test_no_word_is_used_twice() -> None:
 
 
 def test_a_small_cluster_has_no_name() -> None:
-    assert names(certain(*[PUG] * 6), [0] * 6) == {0: "pug"}
-    assert names(certain(*[PUG] * 5), [0] * 5) == {}
+    assert names(certain(*[PUG] * 5), [0] * 5) == {0: "pug"}
+    assert names(certain(*[PUG] * 4), [0] * 4) == {}
 
 
-def test_uncertain_images_support_what_is_more_probable_than_all_else() -> None:
+def test_uncertain_images_support_what_covers_their_classes() -> None:
     classes = np.tile(np.array([[PUG, COLLIE, TABBY]], dtype=np.int16), (20, 1))
-    sure = np.tile(np.array([[0.4, 0.1, 0.1]], dtype=np.float32), (20, 1))
+    sure = np.tile(np.array([[0.5, 0.05, 0.05]], dtype=np.float32), (20, 1))
     assert names(ClassScores(classes, sure), [0] * 20) == {0: "pug"}
     unsure = np.tile(np.array([[0.3, 0.3, 0.3]], dtype=np.float32), (20, 1))
     assert names(ClassScores(classes, unsure), [0] * 20) == {0: "animal"}
+    # Nothing is recognized: many other classes are as probable.
+    assert CERTAINTY == 0.5
+    assert names(ClassScores(classes, sure / 2), [0] * 20) == {}
 
 
 def test_images_without_scores_support_nothing() -> None:
