@@ -230,7 +230,7 @@ class WorkspaceUpdate:
         self.base = base_of(request, self._before)
         self._begun = False
         self.index = Index(workspace.embeddings, model.identity, fresh=self._fresh)
-        self.writer = ShardWriter(workspace.embeddings, model.identity)
+        self.writer = ShardWriter(workspace.embeddings, model.identity, archive=archive_of(workspace))
 
     def begin(self) -> None:
         """Save the present state for `undo`, once.

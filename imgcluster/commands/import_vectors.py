@@ -223,7 +223,7 @@ def _replace_shards(
 ) -> None:
     """Write all vectors to new shards, then remove the earlier ones."""
     outdated = all_shards(workspace.embeddings)
-    writer = ShardWriter(workspace.embeddings, identity)
+    writer = ShardWriter(workspace.embeddings, identity, archive=archive_of(workspace))
     with quiet_decoders():
         rows: list[Row] = []
         for done, row in enumerate(_rows(locations, values, base, moved), start=1):

@@ -104,7 +104,7 @@ class _Join:
         self._base = str(self._before.get("base", bases[0] if len(bases) == 1 else common_base(bases)))
         identity = identity_of(self._first)
         self._index = Index(workspace.embeddings, identity, fresh=self._fresh)
-        self._writer = ShardWriter(workspace.embeddings, identity)
+        self._writer = ShardWriter(workspace.embeddings, identity, archive=archive_of(workspace))
         self._skipped = self._read_skipped()
         self._new = self._changed = self._removed = self._renamed = 0
 

@@ -276,18 +276,21 @@ class ShardWriter:
     Args:
         folder: The folder of the shards.
         identity: The encoder's identity, which is stored in each shard.
+        archive: The folder of replaced shards, whose names are not used again.
         rows_per_shard: The number of rows of a full shard.
     """
 
-    def __init__(self, folder: Path, identity: str, *, rows_per_shard: int = ROWS_PER_SHARD) -> None:
+    def __init__(
+        self, folder: Path, identity: str, *, archive: Path | None = None, rows_per_shard: int = ROWS_PER_SHARD
+    ) -> None:
         self._folder = folder
         remove_temporary_files(folder)
         self._identity = identity
         self._capacity = rows_per_shard
         self._rows: list[Row] = []
         self._written = time.monotonic()
-        present = all_shards(folder)
-        self._next = _number(present[-1]) + 1 if present else 0
+        folders = (folder,) if archive is None else (folder, archive)
+        self._next = 1 + max((_number(shard) for one in folders for shard in all_shards(one)), default=-1)
 
     def add(self, rows: Sequence[Row]) -> None:
         """Add rows; write a shard if one is full, or if the last one is a minute old."""
@@ -320,7 +323,8 @@ class ShardWriter:
 def remove_shards(shards: Sequence[Path], archive: Path | None = None) -> None:
     """Remove shards that were replaced, or move them to the folder `archive`."""
     for shard in shards:
-        if archive is None:
+        # An archived shard of the same name is older, and belongs to the saved state.
+        if archive is None or os.path.lexists(archive / shard.name):
             remove(shard)
         elif os.path.lexists(shard):
             archive.mkdir(exist_ok=True)

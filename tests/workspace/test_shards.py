@@ -60,6 +60,24 @@ def write(folder: Path, rows: list[Row], *, identity: str = ENCODER, rows_per_sh
     writer.flush()
 
 
+def test_archived_shards_are_not_replaced_and_their_names_not_used_again(tmp_path: Path) -> None:
+    """After a kill of `embed --fresh` the archive may have all shards."""
+    folder, archive = tmp_path / "embeddings", tmp_path / "archive"
+    folder.mkdir()
+    write(folder, [make_row("a.jpg", content=1)])
+    (old,) = all_shards(folder)
+    content = old.read_bytes()
+    remove_shards([old], archive)
+    writer = ShardWriter(folder, ENCODER, archive=archive)
+    writer.add([make_row("a.jpg", content=2)])
+    writer.flush()
+    assert [shard.name for shard in all_shards(folder)] == ["shard-000001.parquet"]
+    # An earlier version used the name again.
+    all_shards(folder)[0].rename(folder / old.name)
+    remove_shards(all_shards(folder), archive)
+    assert (all_shards(folder), (archive / old.name).read_bytes()) == ([], content)
+
+
 class TestRoundTrip:
     @pytest.mark.parametrize("rows_per_shard", [1, 3, 100])
     def test_everything_is_read_back_sorted_by_path(self, tmp_path: Path, rows_per_shard: int) -> None:
