@@ -32,7 +32,7 @@ from imgcluster.images.quality import contrast, sharpness
 from imgcluster.images.raw import read_raw, read_raw_header
 from imgcluster.images.reasons import DATA, HEADER, NeedsMemory, UnreadableImage, reason_of
 from imgcluster.images.resize import prepare
-from imgcluster.images.thumbnail import THUMBNAIL_SIDE, make_thumbnail, square
+from imgcluster.images.thumbnail import THUMBNAIL_SIDE, can_be_thumbnail, make_thumbnail, square
 from imgcluster.optional import import_optional
 from imgcluster.types import NO_EXIF, Exif, InputSpec, Pixels
 
@@ -88,7 +88,7 @@ class Decoded:
         contrast: See `quality.contrast`.
         sharpness: See `quality.sharpness`.
         exif: Capture time, camera and orientation.
-        thumbnail: See `thumbnail.make_thumbnail`; empty if it was not requested.
+        thumbnail: See `thumbnail`; empty if it was not requested.
     """
 
     pixels: Pixels
@@ -149,7 +149,7 @@ def decode(
     with _explained(kind):
         if kind == RAW:
             picture, header = read_raw(data, max(spec.width, spec.height, spec.resize_edge), allow)
-            decoded = _decoded(picture, spec, memory, len(data), thumbnail=thumbnail)
+            decoded = _decoded(picture, spec, memory, data, thumbnail=thumbnail)
             return replace(decoded, width=header.width, height=header.height, exif=header.exif)
         data, profile = without_large_texts(data)
         with _explained(kind, HEADER):
@@ -157,7 +157,7 @@ def decode(
         with image:
             if profile:
                 image.info["icc_profile"] = profile
-            return _decoded(image, spec, memory, len(data), thumbnail=thumbnail)
+            return _decoded(image, spec, memory, data, thumbnail=thumbnail)
 
 
 def decode_file(path: Path, spec: InputSpec) -> Decoded:
@@ -186,21 +186,25 @@ def _decoded(
     image: Image.Image,
     spec: InputSpec,
     memory: int | None = None,
-    file_bytes: int = 0,
+    data: bytes = b"",
     *,
     thumbnail: bool = False,
 ) -> Decoded:
     size = image.size
     _draft(image, spec)
     if memory is not None:
-        need = file_bytes + decoding_bytes(image, size)
+        need = len(data) + decoding_bytes(image, size)
         if need > memory:
             raise NeedsMemory(need)
     exif = exif_of(image)
     picture, width, height = _upright(image, size)
     profile = image.info.get("icc_profile")
     pixels = _pixels(picture, spec, profile)
-    small = make_thumbnail(_to_srgb(square(picture), profile)) if thumbnail else b""
+    small = b""
+    if thumbnail:
+        # Only a picture that needed no conversion is still the image that was opened.
+        own = picture is image and can_be_thumbnail(image, data)
+        small = data if own else make_thumbnail(_to_srgb(square(picture), profile))
     return Decoded(pixels, width, height, *_statistics(picture), exif, small)
 
 

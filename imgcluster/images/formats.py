@@ -60,6 +60,8 @@ _RAW_EXTENSIONS: Final = {
 }  # fmt: skip
 _RAW_MAGIC: Final = (b"IIRO", b"IIRS", b"MMOR", b"IIU\x00", b"FUJIFILMCCD-RAW")
 
+_RAW_ENDINGS: Final = tuple(sorted(_RAW_EXTENSIONS))
+
 _JPEG_EXTENSIONS: Final = {".jpg", ".jpeg", ".jpe", ".jfif"}
 
 _IMAGE_EXTENSIONS: Final = _RAW_EXTENSIONS | _JPEG_EXTENSIONS | {
@@ -92,7 +94,8 @@ def has_image_extension(name: str) -> bool:
 
 def is_raw_name(name: str) -> bool:
     """Return whether the name has the extension of a camera raw file."""
-    return os.path.splitext(name)[1].lower() in _RAW_EXTENSIONS
+    # Every file is looked at, and the end of its name is found faster than its extension.
+    return name.lower().endswith(_RAW_ENDINGS) and os.path.splitext(name)[1] != ""
 
 
 def is_jpeg_name(name: str) -> bool:

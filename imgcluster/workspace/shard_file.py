@@ -72,7 +72,7 @@ class Row:
         sharpness: As in `decode.Decoded`; NaN if it has no edges or an older version did not measure it.
         source: The folder that the user named.
         exif: Capture time, camera and orientation; older versions did not read them.
-        thumbnail: A JPEG of the image's square; empty if an older version embedded it.
+        thumbnail: A JPEG or PNG of the image's square; empty if an older version embedded it.
         companion: The name of the picture's second file, in the same folder: a camera raw file and a JPEG are one
             picture; "" if there is none.
         scores: The k most probable classes, arrays of shape ``(k,)``; None for an encoder or an older version without.

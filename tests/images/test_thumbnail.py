@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 
 from imgcluster.images.decode import decode
 from imgcluster.images.thumbnail import THUMBNAIL_SIDE, make_thumbnail, read_thumbnail
@@ -62,3 +62,32 @@ def test_damaged_bytes(data: bytes) -> None:
     assert read_thumbnail(data, 16) is None
     # A larger picture than `make_thumbnail` makes is not decoded.
     assert read_thumbnail(saved(Image.new("RGB", (500, 500)), format="JPEG"), 16) is None
+
+
+def test_a_small_square_file_is_its_own_thumbnail() -> None:
+    digit = Image.fromarray(np.arange(28 * 28, dtype=np.uint16).astype(np.uint8).reshape(28, 28))
+    data = saved(digit, format="PNG")
+    assert decode(data, SPEC, thumbnail=True).thumbnail == data
+    tile = read_thumbnail(data, 28)
+    assert tile is not None
+    assert np.array_equal(tile[:, :, 0], np.asarray(digit))
+
+
+@pytest.mark.parametrize("options", ["turned", "transparent", "wide", "large", "profile", "16 bit", "GIF"])
+def test_any_other_file_is_not(options: str) -> None:
+    picture = Image.new("L", (28, 28), 200)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = {
+        "turned": saved(picture, format="PNG", exif=exif),
+        "transparent": saved(picture, format="PNG", transparency=200),
+        "wide": saved(picture.resize((28, 20)), format="PNG"),
+        "large": saved(picture, format="PNG") + bytes(5000),
+        "profile": saved(picture, format="PNG", icc_profile=profile),
+        "16 bit": saved(Image.new("I;16", (28, 28), 60_000), format="PNG"),
+        "GIF": saved(picture, format="GIF"),
+    }[options]
+    thumbnail = decode(data, SPEC, thumbnail=True).thumbnail
+    assert thumbnail != data
+    assert read_thumbnail(thumbnail, 28) is not None
