@@ -119,6 +119,8 @@ def test_nothing_is_lost_when_credentials_expire(bucket: Bucket, tmp_path: Path,
     bucket.fail = lambda method, key, count: 403 if key.startswith("in/green") and method == "GET" else 0
     with pytest.raises(SourceError, match="ExpiredToken|EXPIRED|credentials"):
         embed("s3://bucket/in")
+        # It once did not raise: this tells why.
+        pytest.fail(str(reasons(tmp_path / "out")))
     bucket.fail = lambda *_: 403
     with pytest.raises(SourceError):
         embed("s3://bucket/in")
