@@ -82,42 +82,22 @@ def embed_command(
     if status:
         screen.show(shards_status(workspace), _show_shards)
         return
+    common: dict[str, Any] = {"workspace": workspace, "files": listed(files_from), "options": options}
     with screen.progress() as on_progress:
         if finish:
             summary = finish_shards(workspace, on_progress=on_progress)
         elif store_url(workspace) and shard:
             from imgcluster.commands.embed_store import embed_into_store
 
-            summary = embed_into_store(
-                paths or (),
-                workspace=workspace,
-                files=listed(files_from),
-                options=options,
-                shard=shard,
-                on_progress=on_progress,
-            )
+            summary = embed_into_store(paths or (), **common, shard=shard, on_progress=on_progress)
         elif ray.address:
             from imgcluster.commands.embed_ray import embed_on_ray
 
             # Ray prints there what happens to its nodes.
             with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
-                summary = embed_on_ray(
-                    paths or (),
-                    workspace=workspace,
-                    files=listed(files_from),
-                    options=options,
-                    cluster=ray,
-                    on_progress=on_progress,
-                )
+                summary = embed_on_ray(paths or (), **common, cluster=ray, on_progress=on_progress)
         else:
-            summary = embed(
-                paths or (),
-                workspace=workspace,
-                files=listed(files_from),
-                options=options,
-                shard=shard,
-                on_progress=on_progress,
-            )
+            summary = embed(paths or (), **common, shard=shard, on_progress=on_progress)
     screen.show(summary, show_embed)
     if strict and summary.skipped:
         raise typer.Exit(SKIPPED)
