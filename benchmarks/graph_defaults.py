@@ -44,22 +44,22 @@ def main() -> None:
         ("length 1, centered, length 1", lambda values: normalize_features(values, "cosine")),
         ("roots, centered, length 1", lambda values: l2_normalize(roots(values) - roots(values).mean(axis=0))),
     ):
-        show(name, [(title, change(part), told) for title, part, told in subsets(vectors, labels)])
-    sets = [(title, normalize_features(part, "cosine"), told) for title, part, told in subsets(vectors, labels)]
+        show(name, [(title, change(part), kinds) for title, part, kinds in subsets(vectors, labels)])
+    sets = [(title, normalize_features(part, "cosine"), kinds) for title, part, kinds in subsets(vectors, labels)]
     sets.append(digits())
     print("\nneighbors in the graph of the diffusion map, in sets of each size")
     for name, group in by_size(*features(9000)).items():
         for size in (5, 10, 15, 20, 30, 60, None):
             if size is None or size < len(group[0][1]) // 3:
-                mapped = [(title, mapped_by(part, size), told) for title, part, told in group]
+                mapped = [(title, mapped_by(part, size), kinds) for title, part, kinds in group]
                 show(f"{name}: {size or 'root / 2, 5 to 30'}", mapped, reduced=True)
     print("\ndiffusion map: components and exponent of the weights, also on sets of photographs")
     photographed = [*sets, *photo_sets()]
     for components in (20, 30, 40, 50):
         for exponent in (0.5, 1.0, 1.5, 2.0, 3.0):
             mapped = [
-                (title, diffusion.diffusion_map(neighbors.diffusion_graph(part), components, exponent=exponent), told)
-                for title, part, told in photographed
+                (title, diffusion.diffusion_map(neighbors.diffusion_graph(part), components, exponent=exponent), kinds)
+                for title, part, kinds in photographed
             ]
             show(f"{components}, {exponent}", mapped, reduced=True)
     print("\nprincipal components before the neighbor search")
@@ -68,7 +68,7 @@ def main() -> None:
     counted = [*sets, *some_classes(vectors, labels)]
     print("\nneighbors in the cluster-count graph: mean NMI with the estimated numbers")
     for name, part_of_root, most in (("root / 2, 5 to 15", 2, 15), ("root, 5 to 20", 1, 20), ("root, 5 to 30", 1, 30)):
-        nmi = [score(counted_on(part, part_of_root, most), told.tolist()).nmi for _, part, told in counted]
+        nmi = [score(counted_on(part, part_of_root, most), kinds.tolist()).nmi for _, part, kinds in counted]
         print(f"  {name:20} {np.mean(nmi):.3f}", flush=True)
     print("\ndivisions into cells: sets where three seeds estimate different numbers of clusters")
     usual = num_clusters._DIVISIONS
@@ -78,12 +78,12 @@ def main() -> None:
         print(f"  {divisions:2}: {len(unsure)} of {len(counted)}: {', '.join(unsure) or 'none'}")
     num_clusters._DIVISIONS = usual
     print("\nestimated numbers of clusters (three seeds), and the persistence of the three clearest")
-    for title, part, told in counted:
+    for title, part, kinds in counted:
         found = count(part)
         factors = found[0].factors
         clearest = sorted(factors, key=lambda k: -factors[k])[:3]
         lasting = ", ".join(f"{k}: {factors[k]:.2f}" for k in clearest)
-        print(f"  {title:20} {len(set(told.tolist())):2} classes, found {[each.k for each in found]}; {lasting}")
+        print(f"  {title:20} {len(set(kinds.tolist())):2} classes, found {[each.k for each in found]}; {lasting}")
 
 
 def count(vectors: npt.NDArray[np.float32]) -> list[num_clusters.ClusterCount]:

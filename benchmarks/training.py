@@ -29,10 +29,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("recipes", nargs="*")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    asked = parser.parse_args()
-    torch.set_num_threads(asked.threads)
-    print(f"{machine()}, torch {torch.__version__}, {asked.threads} threads, median of {ROUNDS} rounds")
-    for name in asked.recipes or recipe_names():
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    print(f"{machine()}, torch {torch.__version__}, {arguments.threads} threads, median of {ROUNDS} rounds")
+    for name in arguments.recipes or recipe_names():
         recipe = load_recipe(name)
         shape = SHAPES.get(recipe.data.dataset, (64, 64, 3))
         speeds: dict[str, list[float]] = {order: [] for order in ORDERS}

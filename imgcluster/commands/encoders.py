@@ -89,19 +89,19 @@ def encoder_info(name: str, *, check: bool = False) -> EncoderEntry:
         UsageError: No encoder has this name, the file does not exist, or there are no two precisions to compare.
         EncoderError: It cannot be used, or is not installed.
     """
-    wanted = hub_name(name)
-    if wanted is not None and wanted.row is not None and pinned(name) is None and not check:
-        return _row_entry(wanted.row)
+    requested = hub_name(name)
+    if requested is not None and requested.row is not None and pinned(name) is None and not check:
+        return _row_entry(requested.row)
     encoder = Encoder(name, device="cpu", compare=False, install=False)
     shadowed = any(encoder.path.samefile(path) for path in shadowed_encoders().values())
-    entry = entry_of(encoder, name if wanted or not is_file_name(name) else encoder.path.stem, shadowed=shadowed)
+    entry = entry_of(encoder, name if requested or not is_file_name(name) else encoder.path.stem, shadowed=shadowed)
     return replace(entry, cosines=_cosines(name, encoder)) if check else entry
 
 
 def entry_of(encoder: Encoder, name: str, *, shadowed: bool = False) -> EncoderEntry:
     """Return the entry of an encoder that was opened."""
-    wanted = hub_name(name)
-    record = pinned(wanted.name) if wanted else None
+    requested = hub_name(name)
+    record = pinned(requested.name) if requested else None
     return EncoderEntry(
         name=name,
         file=to_text(encoder.path),
@@ -190,10 +190,10 @@ def _cosines(name: str, encoder: Encoder) -> dict[str, float]:
         for precision in encoder.precisions
     }
     highest = vectors[encoder.precisions[0]]
-    wanted = hub_name(name)
-    if wanted is not None and "fp32" in vectors:
+    requested = hub_name(name)
+    if requested is not None and "fp32" in vectors:
         with installation_lock():
-            record = pinned(wanted.name)
+            record = pinned(requested.name)
             assert record is not None
-            pin(wanted.name, replace(record, reference=write_reference(highest)))
+            pin(requested.name, replace(record, reference=write_reference(highest)))
     return {precision: round(float(cosines(found, highest).min()), 6) for precision, found in vectors.items()}

@@ -78,15 +78,15 @@ def fit_pool(nodes: Sequence[tuple[int, float]], options: RayOptions, device: st
     usable = [(cpus, int(count / gpus) if gpus else cpus) for cpus, count in nodes]
     usable = [(cpus, most) for cpus, most in usable if cpus and most]
     share = min((cpus // (most if gpus else 1) for cpus, most in usable), default=1)
-    wanted = options.cpus_per_worker or max(1, share)
-    size = sum(min(cpus // wanted, most) for cpus, most in usable)
+    needed = options.cpus_per_worker or max(1, share)
+    size = sum(min(cpus // needed, most) for cpus, most in usable)
     if not size:
         have = ", ".join(f"{cpus} CPUs and {count:g} GPUs" for cpus, count in nodes)
         raise RayClusterError(
-            f"no node of the Ray cluster has {wanted} CPUs and {gpus:g} GPUs for a worker; the nodes have {have}: give "
+            f"no node of the Ray cluster has {needed} CPUs and {gpus:g} GPUs for a worker; the nodes have {have}: give "
             "less with --cpus-per-worker and --gpus-per-worker"
         )
-    return Pool(size, wanted, gpus)
+    return Pool(size, needed, gpus)
 
 
 @contextmanager

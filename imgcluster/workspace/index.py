@@ -164,7 +164,7 @@ class Index:
         return None
 
     def _shard_rows(self, number: int) -> pa.Table:
-        # Renamed folders are asked for in nearly the order in which they are stored.
+        # Renamed folders are looked up in nearly the order in which they are stored.
         if self._open is None or self._open[0] != number:
             self._open = number, read_rows(self._shards[number])
         return self._open[1]
