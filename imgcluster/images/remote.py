@@ -28,7 +28,8 @@ _SECRET: Final = re.compile(
 )
 _HEADS: Final = 16
 _PART: Final = 1 << 20
-_DENIED: Final = re.compile(r"ACCESS_DENIED|HTTP status 40[013]")
+# The last is the error where the answer is longer than the object asked for, and cannot be read.
+_DENIED: Final = re.compile(r"ACCESS_DENIED|HTTP status 40[013]|INTERNAL_FAILURE")
 _SECONDS_OF_LISTING: Final = 60.0
 
 
