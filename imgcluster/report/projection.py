@@ -97,9 +97,10 @@ def place_others(vectors: Vectors | VectorRows, placed: _Indices, points: Vector
     if not others.any():
         return completed
     basis = vectors[placed[evenly_spaced(len(placed), min(len(placed), _TSNE_UP_TO))]]
-    reduced = in_memory(vectors)
     if min(basis.shape) > _DIRECTIONS:
         reduced = principal_components(basis, vectors, _DIRECTIONS, seed)
+    else:
+        reduced = in_memory(vectors)
     search = NeighborSearch(reduced[placed], len(vectors))
     for rows, block in blocks(reduced):
         outside = others[rows]

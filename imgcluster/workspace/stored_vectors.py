@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,10 @@ from imgcluster.types import Vectors
 __all__ = ["StoredVectors"]
 
 _Indices = npt.NDArray[np.int64]
+_Array = TypeVar("_Array", npt.NDArray[np.int64], npt.NDArray[np.float32])
 
-_BLOCK_BYTES: Final = 64 << 20
+# A usual shard or a few small ones: the allocator requests more than 32 MB from the system anew each time.
+_BLOCK_BYTES: Final = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +52,25 @@ class StoredVectors:
             chosen = np.flatnonzero((target >= 0) & (positions[target] >= 0))
             if len(chosen):
                 found[positions[target[chosen]]] = self.read(shard)[chosen]
-        return self._changed(found)[inverse]
+        found = self._changed(found)
+        return found if np.array_equal(distinct, rows) else found[inverse]
 
     def blocks(self) -> Iterator[tuple[_Indices, Vectors]]:
-        """Yield all vectors in blocks of about 64 MB, each with the positions of its rows."""
+        """Yield all vectors in blocks of shards, 8 MB or one shard, each with the positions of its rows."""
         most = max(1, _BLOCK_BYTES // (4 * self.shape[1]))
         rows: list[_Indices] = []
         vectors: list[Vectors] = []
         for shard, target in zip(self.shards, self.targets, strict=True):
-            rows.append(target[target >= 0])
-            vectors.append(self.read(shard)[target >= 0])
+            current = target >= 0
+            read = self.read(shard)
+            # Nearly always all rows, which need no copy then.
+            rows.append(target[current])
+            vectors.append(read if current.all() else read[current])
             if sum(map(len, rows)) >= most:
-                yield np.concatenate(rows), self._changed(np.concatenate(vectors))
+                yield _joined(rows), self._changed(_joined(vectors))
                 rows, vectors = [], []
         if rows:
-            yield np.concatenate(rows), self._changed(np.concatenate(vectors))
+            yield _joined(rows), self._changed(_joined(vectors))
 
     def reordered(self, order: _Indices) -> StoredVectors:
         """Return the same vectors in another order: position i has what position ``order[i]`` had."""
@@ -81,3 +87,7 @@ class StoredVectors:
         for function in self.functions:
             block = function(block)
         return block
+
+
+def _joined(parts: Sequence[_Array]) -> _Array:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
