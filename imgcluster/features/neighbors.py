@@ -175,12 +175,14 @@ def weighted_graph(distances: _Floats, indices: _Indices) -> csr_matrix:
     """
     from scipy.sparse import csr_matrix
 
-    count = len(distances)
+    count, neighbors = indices.shape
     excess = distances - distances[:, :1]
-    weights = np.exp(-excess / _bandwidths(excess)[:, None])
-    rows = np.repeat(np.arange(count), indices.shape[1])
-    directed = csr_matrix((weights.ravel(), (rows, indices.ravel())), shape=(count, count))
-    return csr_matrix(directed + directed.T - directed.multiply(directed.T))
+    excess /= -_bandwidths(excess)[:, None]
+    starts = np.arange(0, count * neighbors + 1, neighbors)
+    directed = csr_matrix((np.exp(excess, out=excess).ravel(), indices.ravel(), starts), shape=(count, count))
+    directed.sort_indices()
+    reverse = directed.T.tocsr()
+    return csr_matrix(directed + reverse - directed.multiply(reverse))
 
 
 def neighbor_graph(vectors: Vectors, neighbors: int | None = None) -> csr_matrix:
@@ -284,8 +286,10 @@ def _bandwidths(excess: _Floats) -> _Floats:
     target = np.log2(max(excess.shape[1], 2))
     low, high = np.zeros(len(excess)), np.full(len(excess), np.inf)
     width = np.maximum(excess.mean(axis=1), np.finfo(np.float64).tiny)
+    weights = np.empty_like(excess)
     for _ in range(_BANDWIDTH_ROUNDS):
-        too_wide = np.exp(-excess / width[:, None]).sum(axis=1) > target
+        np.divide(excess, -width[:, None], out=weights)
+        too_wide = np.exp(weights, out=weights).sum(axis=1) > target
         high, low = np.where(too_wide, width, high), np.where(too_wide, low, width)
         width = np.where(np.isinf(high), width * 2, (low + high) / 2)
     # As in UMAP: where all neighbors are at the same distance, the width would become 0.

@@ -156,10 +156,11 @@ def _graph(vectors: Vectors | VectorRows, seed: int) -> Reduced:
     # One search for both graphs; the cluster-count graph of a large set is one of samples, which are searched there.
     neighbors = diffusion_neighbors(len(sampled))
     distances, indices = nearest_neighbors(sampled, graph_neighbors(len(sampled)))
-    graph = weighted_graph(distances[:, :neighbors], indices[:, :neighbors])
-    mapped = diffusion_map(connect_components(graph, sampled))
-    note = f"diffusion map ({mapped.shape[1]} components) of the {neighbors}-nearest-neighbor graph"
     count_graph = cluster_count_graph(sampled, (distances, indices))
+    graph = connect_components(weighted_graph(distances[:, :neighbors], indices[:, :neighbors]), sampled)
+    del distances, indices
+    mapped = diffusion_map(graph)
+    note = f"diffusion map ({mapped.shape[1]} components) of the {neighbors}-nearest-neighbor graph"
     graph_of_rows = dataclasses.replace(count_graph, rows=rows[count_graph.rows])
     if len(rows) == len(first):
         return Reduced(mapped[copies], note, graph_of_rows)

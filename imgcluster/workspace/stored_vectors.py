@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -44,25 +45,27 @@ class StoredVectors:
         return self.shape[0]
 
     def __getitem__(self, rows: _Indices) -> Vectors:
-        distinct, inverse = np.unique(rows, return_inverse=True)
         positions = np.full(len(self), -1, dtype=np.int64)
-        positions[distinct] = np.arange(len(distinct))
-        found = np.empty((len(distinct), self.shape[1]), dtype=np.float32)
-        for shard, target in zip(self.shards, self.targets, strict=True):
-            chosen = np.flatnonzero((target >= 0) & (positions[target] >= 0))
-            if len(chosen):
-                found[positions[target[chosen]]] = self.read(shard)[chosen]
-        found = self._changed(found)
-        return found if np.array_equal(distinct, rows) else found[inverse]
+        positions[rows] = np.arange(len(rows))
+        result = np.empty((len(rows), self.shape[1]), dtype=np.float32)
+        chosen = [np.flatnonzero((target >= 0) & (positions[target] >= 0)) for target in self.targets]
+        used = [number for number, part in enumerate(chosen) if len(part)]
+        for number, vectors in zip(used, self._read_ahead([self.shards[number] for number in used]), strict=True):
+            part = chosen[number]
+            result[positions[self.targets[number][part]]] = self._changed(vectors[part])
+        # A row that is chosen several times was read for the last of them.
+        read = positions[rows]
+        repeated = np.flatnonzero(read != np.arange(len(rows)))
+        result[repeated] = result[read[repeated]]
+        return result
 
     def blocks(self) -> Iterator[tuple[_Indices, Vectors]]:
         """Yield all vectors in blocks of shards, 8 MB or one shard, each with the positions of its rows."""
         most = max(1, _BLOCK_BYTES // (4 * self.shape[1]))
         rows: list[_Indices] = []
         vectors: list[Vectors] = []
-        for shard, target in zip(self.shards, self.targets, strict=True):
+        for target, read in zip(self.targets, self._read_ahead(self.shards), strict=True):
             current = target >= 0
-            read = self.read(shard)
             # Nearly always all rows, which need no copy then.
             rows.append(target[current])
             vectors.append(read if current.all() else read[current])
@@ -82,6 +85,15 @@ class StoredVectors:
     def transformed(self, function: Callable[[Vectors], Vectors]) -> StoredVectors:
         """Return the vectors with a function applied to each block."""
         return dataclasses.replace(self, functions=(*self.functions, function))
+
+    def _read_ahead(self, shards: Sequence[Path]) -> Iterator[Vectors]:
+        """Yield all vectors of each shard; the next one is read meanwhile."""
+        with ThreadPoolExecutor(1) as pool:
+            following = [pool.submit(self.read, shard) for shard in shards[:1]]
+            for number in range(len(shards)):
+                vectors = following.pop().result()
+                following += [pool.submit(self.read, shard) for shard in shards[number + 1 : number + 2]]
+                yield vectors
 
     def _changed(self, block: Vectors) -> Vectors:
         for function in self.functions:
