@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.features.cells import Cells
+from imgcluster.features.cells import SHARE, Cells
 from imgcluster.features.centroids import centroids, evenly_spaced
 from imgcluster.features.threads import one_thread
 from imgcluster.types import Labels, Vectors
@@ -112,12 +112,14 @@ class NeighborSearch:
     Args:
         vectors: ``float32 (n, d)``, the vectors to search.
         targets: The number of all targets.
+        share: The share of the vectors that each target is compared with, where the search is not exact.
     """
 
-    def __init__(self, vectors: Vectors, targets: int) -> None:
+    def __init__(self, vectors: Vectors, targets: int, share: float = SHARE) -> None:
         from sklearn.neighbors import NearestNeighbors
 
         self._vectors = vectors
+        self._share = share
         low = vectors.shape[1] <= _TREE_DIMENSIONS
         exact = low or len(vectors) <= _EXACT_AMONG or len(vectors) * targets * vectors.shape[1] <= _EXACT_BUDGET
         self._cells = None if exact else Cells(vectors)
@@ -143,7 +145,7 @@ class NeighborSearch:
             (slice(start, start + _CHUNK_ROWS), None) for start in range(0, len(targets), _CHUNK_ROWS)
         ]
         if self._cells is not None:
-            parts = list(self._cells.pairs(targets, count))
+            parts = list(self._cells.pairs(targets, count, self._share))
         with one_thread(), ThreadPoolExecutor(2) as pool:
             list(pool.map(search, parts))
         return distances, indices

@@ -61,6 +61,8 @@ SMALLEST_GRAPH: Final = 16
 # The graph is built from at most this many images; the others are interpolated between their neighbors among them.
 _GRAPH_SAMPLE: Final = 100_000
 _INTERPOLATED_FROM: Final = 5
+# Any near images will do for an interpolation.
+_INTERPOLATION_SHARE: Final = 0.02
 _INTERPOLATED_AT_ONCE: Final = 1 << 18
 # Where comparing all pairs takes more multiplications than this, they are compared in 100 principal components, which
 # hardly changes the clusters (benchmarks/graph_defaults.py).
@@ -164,7 +166,7 @@ def _graph(vectors: Vectors | VectorRows, seed: int) -> Reduced:
     graph_of_rows = dataclasses.replace(count_graph, rows=rows[count_graph.rows])
     if len(rows) == len(first):
         return Reduced(mapped[copies], note, graph_of_rows)
-    search = NeighborSearch(sampled, len(projected))
+    search = NeighborSearch(sampled, len(projected), _INTERPOLATION_SHARE)
     result = np.empty((len(projected), mapped.shape[1]), dtype=np.float32)
     for start in range(0, len(projected), _INTERPOLATED_AT_ONCE):
         part = slice(start, start + _INTERPOLATED_AT_ONCE)
