@@ -21,6 +21,7 @@ _Array = TypeVar("_Array", npt.NDArray[np.int64], npt.NDArray[np.float32])
 
 # A usual shard or a few small ones: the allocator requests more than 32 MB from the system anew each time.
 _BLOCK_BYTES: Final = 8 << 20
+_PART_BYTES: Final = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,17 @@ class StoredVectors:
                 rows, vectors = [], []
         if rows:
             yield _joined(rows), self._changed(_joined(vectors))
+
+    def parts(self) -> list[StoredVectors]:
+        """Return the vectors in parts of about 64 MB, each of shards of its own."""
+        result, begin, size = [], 0, 0
+        for end, target in enumerate(self.targets, start=1):
+            size += 4 * self.shape[1] * len(target)
+            if size >= _PART_BYTES or end == len(self.targets):
+                part = slice(begin, end)
+                result.append(dataclasses.replace(self, shards=self.shards[part], targets=self.targets[part]))
+                begin, size = end, 0
+        return result
 
     def reordered(self, order: _Indices) -> StoredVectors:
         """Return the same vectors in another order: position i has what position ``order[i]`` had."""
