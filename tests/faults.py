@@ -1,8 +1,8 @@
 """Commands that are killed, or whose file-system calls fail, at a chosen call; nothing here is a test.
 
 `FaultServer` starts this module as a program that imports what commands need, and forks for each command, because a
-fresh process takes seconds. It has one thread: threads of many forked processes wait for each other. Calls are seen by an audit hook, which Python calls before it opens, renames, creates,
-links, lists or removes something.
+fresh process takes seconds. It has one thread: threads of many forked processes wait for each other. Calls are seen by
+an audit hook, which Python calls before it opens, renames, creates, links, lists or removes something.
 """
 
 from __future__ import annotations
