@@ -21,9 +21,12 @@ from sklearn.cluster import KMeans
 
 import imgcluster
 from benchmarks.common import machine
+from imgcluster.clustering.density import hdbscan
 from imgcluster.clustering.kmeans import fit_kmeans_with_restarts
+from imgcluster.clustering.settings import Settings
 from imgcluster.features import neighbors
 from imgcluster.features.neighbors import nearest_neighbors
+from imgcluster.features.reduce import Reduced
 from imgcluster.types import Vectors
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shard_file import Row
@@ -39,7 +42,7 @@ import resource, sys, time, imgcluster
 start = time.perf_counter()
 imgcluster.cluster(workspace=sys.argv[1], k=int(sys.argv[2]), place="none")
 use = resource.getrusage(resource.RUSAGE_SELF)
-print(time.perf_counter() - start, use.ru_utime + use.ru_stime, use.ru_maxrss / 1e6)
+print(time.perf_counter() - start, use.ru_utime + use.ru_stime, use.ru_maxrss * 1024 / 1e9)
 """
 
 
@@ -52,6 +55,7 @@ def main() -> None:
     if not arguments.sizes:
         kmeans(arguments.rounds)
         search(arguments.rounds)
+        density(arguments.rounds)
     for size in arguments.sizes:
         count, dimensions = map(int, size.split("x"))
         with tempfile.TemporaryDirectory() as folder:
@@ -99,6 +103,26 @@ def search(rounds: int) -> None:
     compare("30 neighbors, 100,000 × 100", ways, rounds)
     hits = [len(np.intersect1d(*pair)) / 30 for pair in zip(found["exact"][::50], found["cells"][::50], strict=True)]
     print(f"recall {np.mean(hits):.4f}")
+
+
+def density(rounds: int) -> None:
+    """HDBSCAN of 70,000 × 10, beside `fast_hdbscan` where it is installed."""
+    try:
+        from fast_hdbscan import HDBSCAN
+    except ImportError:
+        print("fast_hdbscan is not installed, so HDBSCAN is not compared")
+        return
+    reduced = Reduced(np.concatenate(list(groups(70_000, 10))), "")
+    result = hdbscan(reduced, Settings())
+    smallest, samples = result.parameters["min_cluster_size"], result.parameters["min_samples"]
+    # Compiled before it is measured.
+    HDBSCAN(min_cluster_size=smallest, min_samples=samples).fit(reduced.vectors[:2000])
+
+    def peer() -> None:
+        HDBSCAN(min_cluster_size=smallest, min_samples=samples).fit(reduced.vectors)
+
+    ways = {"fast_hdbscan": peer, "ours": lambda: hdbscan(reduced, Settings()) and None}
+    compare("HDBSCAN, 70,000 × 10", ways, rounds)
 
 
 def compare(title: str, ways: dict[str, Callable[[], None]], rounds: int) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from imgcluster.commands.apply import ApplySummary, apply
     from imgcluster.commands.assign import AssignSummary, assign
     from imgcluster.commands.cluster import ClusterSummary, cluster
+    from imgcluster.commands.cluster_ray import cluster_on_ray
     from imgcluster.commands.compare import Comparison, compare
     from imgcluster.commands.compare_encoders import EncoderComparison, compare_encoders
     from imgcluster.commands.doctor import DoctorSummary, doctor
@@ -91,6 +92,7 @@ _HOME: Final = {
     "cluster": "commands.cluster",
     "Comparison": "commands.compare",
     "compare": "commands.compare",
+    "cluster_on_ray": "commands.cluster_ray",
     "EncoderComparison": "commands.compare_encoders",
     "compare_encoders": "commands.compare_encoders",
     "DoctorSummary": "commands.doctor",
@@ -198,6 +200,7 @@ __all__ = [
     "apply",
     "assign",
     "cluster",
+    "cluster_on_ray",
     "compare",
     "compare_encoders",
     "doctor",

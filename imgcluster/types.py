@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, get_args
 
@@ -31,6 +31,7 @@ __all__ = [
     "InputSpec",
     "Labels",
     "Layer",
+    "MapParts",
     "Measures",
     "Metric",
     "Pixels",
@@ -81,12 +82,18 @@ class VectorRows(Protocol):
     def blocks(self) -> Iterator[tuple[npt.NDArray[np.int64], Vectors]]:
         """Yield all vectors in blocks, each with the numbers of its rows."""
 
+    def parts(self) -> Sequence[VectorRows]:
+        """Return the vectors in parts, whose blocks have the numbers that their rows have among all vectors."""
+
     def reordered(self, order: npt.NDArray[np.int64]) -> VectorRows:
         """Return the vectors in another order."""
 
     def transformed(self, function: Callable[[Vectors], Vectors]) -> VectorRows:
         """Return the vectors with a function applied that treats each row on its own."""
 
+
+MapParts = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
+"""Applies a function to parts of the work and yields the results in their order, as `map` does; perhaps elsewhere."""
 
 Labels = npt.NDArray[np.int64]
 Confidence = npt.NDArray[np.float32]

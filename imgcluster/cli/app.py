@@ -46,7 +46,7 @@ app = typer.Typer(
 encoders_app = typer.Typer(help="The encoders that are there.", no_args_is_help=True)
 
 app.command("embed", cls=embed.EmbedCommand)(embed.embed_command)
-app.command("cluster", cls=CommandWithMethods)(cluster.cluster_command)
+app.command("cluster", cls=cluster.ClusterCommand)(cluster.cluster_command)
 app.command("assign")(assign.assign_command)
 app.command("run", cls=CommandWithMethods)(run.run_command)
 app.command("import")(import_vectors.import_command)

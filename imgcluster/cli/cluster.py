@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
-from imgcluster.cli.command import DiscardDecisions, DryRun, Workspace, command
+import typer
+
+from imgcluster.cli.command import CommandWithMethods, DiscardDecisions, DryRun, Workspace, command
 from imgcluster.cli.console import echo, new_table, print_table, show_clusters
+from imgcluster.cli.embed import EmbedCommand
 from imgcluster.cli.screen import Screen
-from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions
+from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, RayOptions
 from imgcluster.wording import counted
 
 if TYPE_CHECKING:
     from imgcluster.commands.cluster import ClusterSummary
     from imgcluster.types import Candidate
 
-__all__ = ["cluster_command", "show_cluster", "show_files"]
+__all__ = ["ClusterCommand", "cluster_command", "show_cluster", "show_files"]
+
+
+class ClusterCommand(EmbedCommand, CommandWithMethods):
+    """`cluster`: its option ``--ray`` may have no value, and its help lists the methods."""
 
 
 @command(options=ClusterOptions)
@@ -26,19 +35,36 @@ def cluster_command(
     options: ClusterOptions,
     discard_decisions: DiscardDecisions = False,
     dry_run: DryRun = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="[ADDRESS]",
+            help="Compute in parallel over the shards on a Ray cluster: HOST:PORT, auto for the "
+            "one of this machine (the default), or local to start one.",
+        ),
+    ] = None,
     workspace: Workspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Cluster the embeddings, and write folders, CSV tables and an HTML page."""
     from imgcluster.commands.cluster import cluster
 
     with screen.progress() as on_progress:
-        summary = cluster(
-            workspace=workspace,
-            options=options,
-            discard_decisions=discard_decisions,
-            dry_run=dry_run,
-            on_progress=on_progress,
-        )
+        arguments: dict[str, Any] = {
+            "workspace": workspace,
+            "options": options,
+            "discard_decisions": discard_decisions,
+            "dry_run": dry_run,
+            "on_progress": on_progress,
+        }
+        if ray:
+            from imgcluster.commands.cluster_ray import cluster_on_ray
+
+            # Ray prints there what happens to its nodes.
+            with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+                summary = cluster_on_ray(**arguments, ray=RayOptions(address=ray))
+        else:
+            summary = cluster(**arguments)
     screen.show(summary, lambda done: show_cluster(done, verbose=screen.verbose))
 
 

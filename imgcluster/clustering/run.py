@@ -16,7 +16,7 @@ from imgcluster.features.blocks import in_memory, reordered
 from imgcluster.features.duplicate_vectors import content_order
 from imgcluster.features.normalize import normalize_rows
 from imgcluster.features.reduce import Reduced, reduce
-from imgcluster.types import Clustering, ClusteringResult, Layer, Metric, VectorRows, Vectors
+from imgcluster.types import Clustering, ClusteringResult, Layer, MapParts, Metric, VectorRows, Vectors
 
 __all__ = ["Remember", "cluster_embeddings"]
 
@@ -36,6 +36,7 @@ def cluster_embeddings(
     assign: bool,
     order: npt.NDArray[np.int64] | None = None,
     remember: Remember | None = None,
+    map_parts: MapParts = map,
 ) -> ClusteringResult:
     """Cluster ``float32 (n, d)`` embeddings.
 
@@ -51,6 +52,7 @@ def cluster_embeddings(
         assign: Whether noise is assigned to the clusters of its neighbors.
         order: ``int64 (n,)``, the rows in the order of their content; by default that of the embeddings themselves.
         remember: Stores the reduction, for other methods and settings.
+        map_parts: As for `reduce`.
 
     Raises:
         ClusteringError: The images cannot be clustered with these settings.
@@ -61,7 +63,8 @@ def cluster_embeddings(
         return ClusteringResult(degenerate, "none", tuple((1.0,) for _ in degenerate.layers))
 
     def compute() -> Reduced:
-        return reduce(normalize_rows(reordered(embeddings, order), metric), reduction, seed=settings.seed)
+        normalized = normalize_rows(reordered(embeddings, order), metric)
+        return reduce(normalized, reduction, seed=settings.seed, map_parts=map_parts)
 
     reduced = compute() if remember is None else remember(compute)
     clustering = cluster_vectors(reduced, method, settings)

@@ -30,7 +30,7 @@ from imgcluster.features.reduce import choose_reduction
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, with_changes
 from imgcluster.placement import PlaceMode, check_mode, choose_mode
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.types import Candidate, ClusteringResult, check_level, check_metric
+from imgcluster.types import Candidate, ClusteringResult, MapParts, check_level, check_metric
 from imgcluster.workspace.caches import read_clustering, write_clustering
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
@@ -119,6 +119,7 @@ def cluster(
     discard_decisions: bool = False,
     dry_run: bool = False,
     on_progress: OnProgress = ignore_progress,
+    map_parts: MapParts = map,
     **changes: Any,
 ) -> ClusterSummary:
     """Cluster the workspace's embeddings and write all results.
@@ -134,6 +135,7 @@ def cluster(
         discard_decisions: Whether corrections that cannot be kept are removed.
         dry_run: Only report what would be written.
         on_progress: Called with each step.
+        map_parts: As for `fit_clusters`.
         **changes: Single fields of `ClusterOptions`, as in ``cluster(k=10)``.
 
     Raises:
@@ -164,7 +166,7 @@ def cluster(
         cached = read_clustering(workspace.layers, key)
         facts = (embeddings.fingerprint, encoder_metric(manifest), request.reduction, str(request.settings.seed))
         remember = partial(stored_reduction, workspace.reduction, " ".join(facts), dry_run=dry_run)
-        fit = cached or fit_clusters(embeddings, manifest, request, remember=remember)
+        fit = cached or fit_clusters(embeddings, manifest, request, remember=remember, map_parts=map_parts)
         watch.lap("cluster")
 
         on_progress(Progress("measure", 0))
@@ -188,11 +190,16 @@ def cluster(
 
 
 def fit_clusters(
-    embeddings: Embeddings, manifest: dict[str, Any], request: ClusterRequest, *, remember: Remember | None = None
+    embeddings: Embeddings,
+    manifest: dict[str, Any],
+    request: ClusterRequest,
+    *,
+    remember: Remember | None = None,
+    map_parts: MapParts = map,
 ) -> ClusteringResult:
     """Return the clustering of a request, before clusters are numbered and decisions applied.
 
-    `remember` is that of `cluster_embeddings`.
+    `remember` and `map_parts` are those of `cluster_embeddings`.
     """
     return cluster_embeddings(
         embeddings.vectors,
@@ -203,6 +210,7 @@ def fit_clusters(
         assign=request.options.assign_noise,
         order=embeddings.content_order,
         remember=remember,
+        map_parts=map_parts,
     )
 
 

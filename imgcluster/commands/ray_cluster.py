@@ -9,13 +9,13 @@ import signal
 import socket
 import threading
 import warnings
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from imgcluster.errors import RayClusterError, one_line
+from imgcluster.errors import ImgclusterError, RayClusterError, one_line
 from imgcluster.optional import import_optional
 from imgcluster.options import RayOptions
 
@@ -24,6 +24,8 @@ __all__ = ["Board", "Pool", "RayCluster", "begin", "connected", "fit_pool", "nod
 _LOCAL_OBJECT_STORE: Final = 200 << 20
 _BOARD_SECONDS: Final = 10.0
 _CONNECT_SECONDS: Final = 10.0
+_PARTS_PER_CPU: Final = 2
+_RETRIES: Final = 10
 _EXCEPTION: Final = re.compile(r"[\w.]+(Error|Exception): ")
 
 
@@ -155,6 +157,37 @@ class RayCluster:
             return None
         return int(files), int(repeated)
 
+    def map_parts(self, function: Callable[[Any], Any], parts: Iterable[Any]) -> Iterator[Any]:
+        """Apply a function to each part in a task of its own, and yield the results in order (`types.MapParts`).
+
+        Ray repeats the tasks of lost nodes.
+
+        Raises:
+            RayClusterError: Tasks fail.
+            ImgclusterError: As raised by the function.
+        """
+        ray = self._ray
+        task = ray.remote(_apply).options(max_retries=_RETRIES)
+        shared = ray.put(function)
+        most = _PARTS_PER_CPU * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        running: deque[Any] = deque()
+        try:
+            for part in parts:
+                # No more than are computed soon: parts and results take memory.
+                if len(running) >= most:
+                    yield ray.get(running.popleft())
+                running.append(task.remote(shared, part))
+            while running:
+                yield ray.get(running.popleft())
+        except ray.exceptions.RayError as error:
+            cause = getattr(error, "cause", None)
+            if isinstance(cause, ImgclusterError):
+                raise cause from None
+            raise RayClusterError(
+                f"tasks of the Ray cluster failed ({_cause(error)}): check that all nodes have the same imgcluster, "
+                "Ray and Python, and see the workspace under the same path"
+            ) from error
+
     def map_shards(self, worker: type, arguments: Sequence[Any], pool: Pool, count: int) -> Iterator[dict[str, Any]]:
         """Give the numbers of all shards to workers, and yield the row that each returns, in any order.
 
@@ -188,6 +221,10 @@ class RayCluster:
                 f"workers of the Ray cluster failed ({_cause(error)}): check that all nodes have the same imgcluster, "
                 "Ray and Python; complete shards are kept, repeat the command to continue"
             ) from error
+
+
+def _apply(function: Callable[[Any], Any], part: Any) -> Any:
+    return function(part)
 
 
 def _cause(error: BaseException) -> str:

@@ -12,13 +12,14 @@ from imgcluster.features.centroids import evenly_spaced, nearest_centroid
 from imgcluster.features.threads import one_thread
 from imgcluster.types import Labels, Vectors
 
-__all__ = ["Cells"]
+__all__ = ["SHARE", "Cells"]
 
 _Indices = npt.NDArray[np.int64]
 
 # With these, 98 % of the 30 nearest neighbors are found among features of CIFAR-10, and more in fewer dimensions.
 _CELLS: Final = 512
-_SHARE: Final = 0.1
+SHARE: Final = 0.1
+"""The share of all vectors that each query is compared with."""
 _SAMPLE_PER_CELL: Final = 30
 _ROUNDS: Final = 8
 
@@ -38,16 +39,17 @@ class Cells:
             self._nearest = np.argsort(lengths - 2 * self._centers @ self._centers.T, axis=1, kind="stable")
         self._sizes = np.array([len(rows) for rows in self._members])
 
-    def pairs(self, queries: Vectors, count: int) -> Iterator[tuple[_Indices, _Indices]]:
+    def pairs(self, queries: Vectors, count: int, share: float = SHARE) -> Iterator[tuple[_Indices, _Indices]]:
         """Yield the rows of queries that lie in one cell, and the rows of the vectors to compare them with.
 
-        These are the members of the cells nearest to that cell, a tenth of all vectors or more.
+        These are the members of the cells nearest to that cell.
 
         Args:
             queries: ``float32 (m, d)``.
             count: The least number of vectors to compare with.
+            share: The least share of all vectors to compare with.
         """
-        least = max(_SHARE * int(self._sizes.sum()), count)
+        least = max(share * int(self._sizes.sum()), count)
         with one_thread():
             cells = nearest_centroid(queries, self._centers)
         for nearest, rows in zip(self._nearest, _by_cell(cells), strict=True):

@@ -38,14 +38,15 @@ def diffusion_map(graph: csr_matrix, components: int = COMPONENTS, *, exponent: 
         ``float32 (n, d)``, where d is `components` plus the number of connected components minus 1, or less where
         there are fewer positive eigenvalues.
     """
-    from scipy.sparse import diags
+    from scipy.sparse import csr_matrix
 
     count = graph.shape[0]
     labels = component_labels(graph)
     parts = int(labels.max()) + 1
     degrees = np.asarray(graph.sum(axis=1)).ravel()
-    scale = diags(1 / np.sqrt(degrees))
-    walk = (scale @ graph @ scale).tocsr()
+    scale = 1 / np.sqrt(degrees)
+    scaled = graph.data * np.repeat(scale, np.diff(graph.indptr)) * scale[graph.indices]
+    walk = csr_matrix((scaled, graph.indices, graph.indptr), shape=graph.shape)
     # The eigenvectors of eigenvalue 1 are known: one for each connected component.
     trivial = np.zeros((count, parts))
     trivial[np.arange(count), labels] = np.sqrt(degrees)

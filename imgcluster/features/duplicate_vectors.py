@@ -46,19 +46,27 @@ def count_distinct(vectors: Vectors | VectorRows, limit: int) -> int:
 
 def find_duplicates(vectors: npt.NDArray[Any] | VectorRows) -> tuple[_Indices, _Indices]:
     """Return the first row of each distinct vector, ascending, and for every row the number of its distinct vector."""
-    numbers: dict[bytes, int] = {}
-    copies = np.array([numbers.setdefault(digest, len(numbers)) for digest in vector_digests(vectors)], np.int64)
-    return np.unique(copies, return_index=True)[1], copies
+    keys = _digests(vectors).view("<u8")
+    # Stable, so the first row of each group is its smallest.
+    order = np.lexsort((keys[:, 0], keys[:, 1]))
+    starts = np.append(True, (keys[order[1:]] != keys[order[:-1]]).any(axis=1))[: len(order)]
+    first_of_groups = order[starts]
+    copies = np.empty(len(order), np.int64)
+    copies[order] = first_of_groups[np.cumsum(starts) - 1]
+    first = np.sort(first_of_groups)
+    return first, np.searchsorted(first, copies)
 
 
 def vector_digests(vectors: npt.NDArray[Any] | VectorRows) -> Iterator[bytes]:
     """Yield a digest of each vector: 16 bytes, faster than sorting rows, and small enough to keep all in memory."""
-    if isinstance(vectors, np.ndarray):
-        return map(_digest, vectors)
+    return map(_digest, vectors) if isinstance(vectors, np.ndarray) else (row.tobytes() for row in _digests(vectors))
+
+
+def _digests(vectors: npt.NDArray[Any] | VectorRows) -> npt.NDArray[np.uint8]:
     digests = np.empty((len(vectors), _DIGEST_BYTES), dtype=np.uint8)
-    for rows, block in vectors.blocks():
+    for rows, block in blocks(vectors):
         digests[rows] = np.frombuffer(b"".join(map(_digest, block)), np.uint8).reshape(-1, _DIGEST_BYTES)
-    return (digest.tobytes() for digest in digests)
+    return digests
 
 
 def _digest(vector: npt.NDArray[Any]) -> bytes:

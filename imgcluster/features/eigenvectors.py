@@ -73,7 +73,7 @@ def _iterate(walk: csr_matrix, trivial: _Floats, count: int, exponent: float) ->
     block: _Block = np.random.default_rng(0).standard_normal((walk.shape[0], size), dtype=np.float32)
     values, floor = np.zeros(size), 0.0
     with ThreadPoolExecutor(2) as pool:
-        operator = _Operator(walk[order][:, order].astype(np.float32), trivial[order].astype(np.float32), pool)
+        operator = _Operator(walk.astype(np.float32)[order][:, order], trivial[order].astype(np.float32), pool)
         for _ in range(_PASSES):
             block = np.linalg.qr(operator.filter(block, floor))[0]
             image = operator.apply(block)

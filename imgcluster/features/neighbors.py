@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.features.cells import Cells
+from imgcluster.features.cells import SHARE, Cells
 from imgcluster.features.centroids import centroids, evenly_spaced
 from imgcluster.features.threads import one_thread
 from imgcluster.types import Labels, Vectors
@@ -112,12 +112,14 @@ class NeighborSearch:
     Args:
         vectors: ``float32 (n, d)``, the vectors to search.
         targets: The number of all targets.
+        share: The share of the vectors that each target is compared with, where the search is not exact.
     """
 
-    def __init__(self, vectors: Vectors, targets: int) -> None:
+    def __init__(self, vectors: Vectors, targets: int, share: float = SHARE) -> None:
         from sklearn.neighbors import NearestNeighbors
 
         self._vectors = vectors
+        self._share = share
         low = vectors.shape[1] <= _TREE_DIMENSIONS
         exact = low or len(vectors) <= _EXACT_AMONG or len(vectors) * targets * vectors.shape[1] <= _EXACT_BUDGET
         self._cells = None if exact else Cells(vectors)
@@ -143,7 +145,7 @@ class NeighborSearch:
             (slice(start, start + _CHUNK_ROWS), None) for start in range(0, len(targets), _CHUNK_ROWS)
         ]
         if self._cells is not None:
-            parts = list(self._cells.pairs(targets, count))
+            parts = list(self._cells.pairs(targets, count, self._share))
         with one_thread(), ThreadPoolExecutor(2) as pool:
             list(pool.map(search, parts))
         return distances, indices
@@ -175,12 +177,14 @@ def weighted_graph(distances: _Floats, indices: _Indices) -> csr_matrix:
     """
     from scipy.sparse import csr_matrix
 
-    count = len(distances)
+    count, neighbors = indices.shape
     excess = distances - distances[:, :1]
-    weights = np.exp(-excess / _bandwidths(excess)[:, None])
-    rows = np.repeat(np.arange(count), indices.shape[1])
-    directed = csr_matrix((weights.ravel(), (rows, indices.ravel())), shape=(count, count))
-    return csr_matrix(directed + directed.T - directed.multiply(directed.T))
+    excess /= -_bandwidths(excess)[:, None]
+    starts = np.arange(0, count * neighbors + 1, neighbors)
+    directed = csr_matrix((np.exp(excess, out=excess).ravel(), indices.ravel(), starts), shape=(count, count))
+    directed.sort_indices()
+    reverse = directed.T.tocsr()
+    return csr_matrix(directed + reverse - directed.multiply(reverse))
 
 
 def neighbor_graph(vectors: Vectors, neighbors: int | None = None) -> csr_matrix:
@@ -284,8 +288,10 @@ def _bandwidths(excess: _Floats) -> _Floats:
     target = np.log2(max(excess.shape[1], 2))
     low, high = np.zeros(len(excess)), np.full(len(excess), np.inf)
     width = np.maximum(excess.mean(axis=1), np.finfo(np.float64).tiny)
+    weights = np.empty_like(excess)
     for _ in range(_BANDWIDTH_ROUNDS):
-        too_wide = np.exp(-excess / width[:, None]).sum(axis=1) > target
+        np.divide(excess, -width[:, None], out=weights)
+        too_wide = np.exp(weights, out=weights).sum(axis=1) > target
         high, low = np.where(too_wide, width, high), np.where(too_wide, low, width)
         width = np.where(np.isinf(high), width * 2, (low + high) / 2)
     # As in UMAP: where all neighbors are at the same distance, the width would become 0.

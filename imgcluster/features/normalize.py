@@ -23,7 +23,7 @@ def l2_normalize(vectors: Vectors, *, in_place: bool = False) -> Vectors:
     # In blocks: of millions of vectors a second copy does not fit into memory beside the result.
     for rows, block in blocks(vectors):
         lengths = np.linalg.norm(block, axis=1, keepdims=True)
-        result[rows] = block / np.where(lengths > 0, lengths, 1)
+        np.divide(block, np.where(lengths > 0, lengths, 1), out=result[rows])
     return result
 
 
@@ -34,6 +34,8 @@ def normalize_lengths(vectors: Vectors, metric: Metric, *, in_place: bool = Fals
     """
     if metric != "cosine":
         return vectors
+    # What is read of files may be memory that cannot be written to.
+    in_place = in_place and isinstance(vectors, np.ndarray)
     return cast(Vectors, transformed(vectors, partial(l2_normalize, in_place=in_place)))
 
 
@@ -72,7 +74,8 @@ def _scaled_and_centered(
     lengths = np.linalg.norm(centered, axis=1, keepdims=True)
     # Vectors that equal the mean up to rounding errors become 0; these are not to be scaled to length 1.
     nonzero = lengths > _ROUNDING * np.linalg.norm(scaled, axis=1, keepdims=True)
-    return np.asarray(centered / np.where(nonzero, lengths, np.inf), dtype=np.float32)
+    centered /= np.where(nonzero, lengths, np.inf)
+    return np.asarray(centered, dtype=np.float32)
 
 
 def normalize_features(vectors: Vectors, metric: Metric, *, in_place: bool = False) -> Vectors:

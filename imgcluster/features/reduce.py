@@ -6,7 +6,8 @@ import dataclasses
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,7 @@ from imgcluster.features.neighbors import (
 from imgcluster.features.normalize import l2_normalize
 from imgcluster.features.threads import one_thread
 from imgcluster.optional import UnavailablePackage, import_optional
-from imgcluster.types import VectorRows, Vectors
+from imgcluster.types import MapParts, VectorRows, Vectors
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -61,6 +62,8 @@ SMALLEST_GRAPH: Final = 16
 # The graph is built from at most this many images; the others are interpolated between their neighbors among them.
 _GRAPH_SAMPLE: Final = 100_000
 _INTERPOLATED_FROM: Final = 5
+# Any near images will do for an interpolation.
+_INTERPOLATION_SHARE: Final = 0.02
 _INTERPOLATED_AT_ONCE: Final = 1 << 18
 # Where comparing all pairs takes more multiplications than this, they are compared in 100 principal components, which
 # hardly changes the clusters (benchmarks/graph_defaults.py).
@@ -106,7 +109,7 @@ def choose_reduction(reduction: str, default: str) -> str:
     return default if reduction == "auto" else reduction
 
 
-def reduce(vectors: Vectors | VectorRows, method: str, *, seed: int) -> Reduced:
+def reduce(vectors: Vectors | VectorRows, method: str, *, seed: int, map_parts: MapParts = map) -> Reduced:
     """Reduce ``float32 (n, d)`` vectors.
 
     Vectors should come in content order (`duplicate_vectors.content_order`), since samples are taken by position.
@@ -118,6 +121,7 @@ def reduce(vectors: Vectors | VectorRows, method: str, *, seed: int) -> Reduced:
             ``umap`` (McInnes et al. 2018, https://arxiv.org/abs/1802.03426) keeps neighbors together in ten dimensions
             and needs the extra of that name.
         seed: For samples, PCA and UMAP.
+        map_parts: What is computed of every vector on its own is computed by this, part after part.
 
     Raises:
         ClusteringError: There are too few vectors for UMAP.
@@ -126,7 +130,7 @@ def reduce(vectors: Vectors | VectorRows, method: str, *, seed: int) -> Reduced:
     if method == "none" or count < 2:
         return Reduced(in_memory(vectors), "none")
     if method == "graph":
-        return _graph(vectors, seed)
+        return _graph(vectors, seed, map_parts)
     target = min(_DIMENSIONS, dimensions, count - 1)
     if target >= dimensions:
         return Reduced(in_memory(vectors), "none")
@@ -136,11 +140,11 @@ def reduce(vectors: Vectors | VectorRows, method: str, *, seed: int) -> Reduced:
     first, copies = find_duplicates(vectors)
     if len(first) == 1:
         return Reduced(in_memory(vectors), "none")
-    projected = _of_all(vectors, principal_axes(vectors, target, seed), target)
+    projected = _of_all(vectors, principal_axes(vectors, target, seed), target, map_parts)
     return Reduced(projected[first[copies]], f"PCA to {target} dimensions")
 
 
-def _graph(vectors: Vectors | VectorRows, seed: int) -> Reduced:
+def _graph(vectors: Vectors | VectorRows, seed: int, map_parts: MapParts) -> Reduced:
     # Duplicates would be each other's only neighbors.
     first, copies = find_duplicates(vectors)
     if len(first) < SMALLEST_GRAPH:
@@ -149,36 +153,52 @@ def _graph(vectors: Vectors | VectorRows, seed: int) -> Reduced:
     if len(first) > _GRAPH_SAMPLE:
         rows = first[np.sort(np.random.default_rng(seed).choice(len(first), _GRAPH_SAMPLE, replace=False))]
     if _search_is_slow((len(first), vectors.shape[1]), len(rows)):
-        projected = _of_all(vectors, principal_axes(vectors, _PAIR_DIMENSIONS, seed, rows), _PAIR_DIMENSIONS)
+        axes = principal_axes(vectors, _PAIR_DIMENSIONS, seed, rows)
+        projected = _of_all(vectors, axes, _PAIR_DIMENSIONS, map_parts)
     else:
         projected = in_memory(vectors)
     sampled = projected[rows] if len(rows) < len(projected) else projected
     # One search for both graphs; the cluster-count graph of a large set is one of samples, which are searched there.
     neighbors = diffusion_neighbors(len(sampled))
     distances, indices = nearest_neighbors(sampled, graph_neighbors(len(sampled)))
-    graph = weighted_graph(distances[:, :neighbors], indices[:, :neighbors])
-    mapped = diffusion_map(connect_components(graph, sampled))
-    note = f"diffusion map ({mapped.shape[1]} components) of the {neighbors}-nearest-neighbor graph"
     count_graph = cluster_count_graph(sampled, (distances, indices))
+    graph = connect_components(weighted_graph(distances[:, :neighbors], indices[:, :neighbors]), sampled)
+    del distances, indices
+    mapped = diffusion_map(graph)
+    note = f"diffusion map ({mapped.shape[1]} components) of the {neighbors}-nearest-neighbor graph"
     graph_of_rows = dataclasses.replace(count_graph, rows=rows[count_graph.rows])
     if len(rows) == len(first):
         return Reduced(mapped[copies], note, graph_of_rows)
-    search = NeighborSearch(sampled, len(projected))
+    search = NeighborSearch(sampled, len(projected), _INTERPOLATION_SHARE)
     result = np.empty((len(projected), mapped.shape[1]), dtype=np.float32)
-    for start in range(0, len(projected), _INTERPOLATED_AT_ONCE):
-        part = slice(start, start + _INTERPOLATED_AT_ONCE)
-        result[part] = l2_normalize((_weights(search, projected[part], len(sampled)) @ mapped).astype(np.float32))
+    parts = [slice(start, start + _INTERPOLATED_AT_ONCE) for start in range(0, len(projected), _INTERPOLATED_AT_ONCE)]
+    found = map_parts(partial(_interpolated, search, mapped), (projected[part] for part in parts))
+    for part, vectors_of_part in zip(parts, found, strict=True):
+        result[part] = vectors_of_part
     if len(first) < len(result):
         result = result[first[copies]]
     return Reduced(result, f"{note} of {len(rows):,} images", graph_of_rows, len(rows))
 
 
-def _of_all(vectors: Vectors | VectorRows, function: _Projection, dimensions: int) -> Vectors:
+def _of_all(
+    vectors: Vectors | VectorRows, function: _Projection, dimensions: int, map_parts: MapParts = map
+) -> Vectors:
     """Return a function of all vectors, computed in blocks."""
     result = np.empty((len(vectors), dimensions), dtype=np.float32)
-    for rows, block in blocks(vectors):
-        result[rows] = function(block)
+    parts = [vectors] if isinstance(vectors, np.ndarray) else vectors.parts()
+    for found in map_parts(partial(_of_part, function), parts):
+        for rows, block in found:
+            result[rows] = block
     return result
+
+
+def _of_part(function: _Projection, part: Vectors | VectorRows) -> list[tuple[Any, Vectors]]:
+    return [(rows, function(block)) for rows, block in blocks(part)]
+
+
+def _interpolated(search: NeighborSearch, mapped: Vectors, vectors: Vectors) -> Vectors:
+    """Return the positions of other vectors on the diffusion map of those that are searched."""
+    return l2_normalize((_weights(search, vectors, len(mapped)) @ mapped).astype(np.float32))
 
 
 def interpolation(sample: Vectors, vectors: Vectors) -> csr_matrix:

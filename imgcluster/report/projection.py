@@ -65,20 +65,30 @@ def project(vectors: Vectors | VectorRows, order: _Indices | None = None, *, see
         seed: For samples and principal components.
     """
     count = len(vectors)
-    if count < 3 or vectors.shape[1] < 1 or not all(np.isfinite(block).all() for _, block in blocks(vectors)):
+    # Those in files come from `cluster`, which has seen to it that they are finite.
+    finite = not isinstance(vectors, np.ndarray) or all(np.isfinite(block).all() for _, block in blocks(vectors))
+    if count < 3 or vectors.shape[1] < 1 or not finite:
         return Projection(_on_a_line(count), "in a row")
     if count_distinct(vectors, _TSNE_FROM) < _TSNE_FROM:
         return Projection(_framed(_two_components(in_memory(vectors), seed)), "PCA")
     order = np.arange(count) if order is None else order
     sample = order[evenly_spaced(count, min(count, _TSNE_UP_TO))]
-    points = _framed(_tsne(vectors[sample], seed), fill=True)
+    basis = vectors[sample]
+    points = _framed(_tsne(basis, seed), fill=True)
     method = "t-SNE"
     if len(sample) < count:
         method += f" of {len(sample):,} images, the others beside their nearest neighbors"
-    return Projection(place_others(vectors, sample, points, seed=seed), method)
+    return Projection(place_others(vectors, sample, points, seed=seed, basis=basis), method)
 
 
-def place_others(vectors: Vectors | VectorRows, placed: _Indices, points: Vectors, *, seed: int = 0) -> Vectors:
+def place_others(
+    vectors: Vectors | VectorRows,
+    placed: _Indices,
+    points: Vectors,
+    *,
+    seed: int = 0,
+    basis: Vectors | None = None,
+) -> Vectors:
     """Complete a projection: each other vector gets the median position of its five nearest that are placed.
 
     The mean of neighbors in two groups would lie between the groups.
@@ -88,6 +98,7 @@ def place_others(vectors: Vectors | VectorRows, placed: _Indices, points: Vector
         placed: ``int64 (m,)``, the rows that have positions, at least one.
         points: ``float32 (m, 2)``, their positions.
         seed: For principal components.
+        basis: Vectors to compute them from; by default at most 5,000 that are placed.
 
     Returns:
         Positions of all vectors, ``float32 (n, 2)``.
@@ -98,10 +109,12 @@ def place_others(vectors: Vectors | VectorRows, placed: _Indices, points: Vector
     others[placed] = False
     if not others.any():
         return completed
-    basis = vectors[placed[evenly_spaced(len(placed), min(len(placed), _TSNE_UP_TO))]]
-    reduced = in_memory(vectors)
+    if basis is None:
+        basis = vectors[placed[evenly_spaced(len(placed), min(len(placed), _TSNE_UP_TO))]]
     if min(basis.shape) > _DIRECTIONS:
         reduced = principal_components(basis, vectors, _DIRECTIONS, seed)
+    else:
+        reduced = in_memory(vectors)
     search = NeighborSearch(reduced[placed], len(vectors))
     for rows, block in blocks(reduced):
         outside = others[rows]

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import imgcluster
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import load
 from samples import paint
@@ -190,3 +192,27 @@ def test_killed_workers_and_a_killed_node(cluster: Any, folder: Path) -> None:
     assert (summary["embedded"], summary["new"], summary["skipped"]) == (600, 600, 1)
     assert any("begun again" in note for note in summary["notes"])
     assert_like_one_process(folder, out)
+
+
+def test_clusters_are_those_of_one_process(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Vectors in shards, most of them interpolated in tasks."""
+    monkeypatch.setattr("imgcluster.workspace.shards._STREAMED_FROM", 1 << 20)
+    monkeypatch.setattr("imgcluster.workspace.stored_vectors._PART_BYTES", 1 << 20)
+    monkeypatch.setattr("imgcluster.features.reduce._GRAPH_SAMPLE", 1000)
+    monkeypatch.setattr("imgcluster.features.reduce._INTERPOLATED_AT_ONCE", 1 << 11)
+    monkeypatch.setattr("imgcluster.features.reduce._PAIR_BUDGET", 1e6)
+    generator = np.random.default_rng(0)
+    centers = generator.standard_normal((6, 160))
+    vectors = centers[generator.integers(6, size=6000)] + 0.5 * generator.standard_normal((6000, 160))
+    np.save(tmp_path / "vectors.npy", vectors.astype(np.float32))
+    (tmp_path / "paths.txt").write_text("".join(f"{number:04d}.jpg\n" for number in range(6000)), encoding="utf-8")
+    for name in ("single", "many"):
+        files = (tmp_path / "vectors.npy", tmp_path / "paths.txt")
+        imgcluster.import_vectors(*files, workspace=tmp_path / name, root="/images")
+    single = imgcluster.cluster(workspace=tmp_path / "single", k=6, place="none")
+    assert single.parameters["sample"] == 1000
+    address = imgcluster.RayOptions(address=cluster.address)
+    many = imgcluster.cluster_on_ray(workspace=tmp_path / "many", k=6, place="none", ray=address)
+    assert many.clusters == single.clusters
+    for name in ("assignments.csv", "clusters.csv"):
+        assert (tmp_path / "many" / name).read_bytes() == (tmp_path / "single" / name).read_bytes()

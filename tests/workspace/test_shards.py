@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import math
@@ -363,6 +364,22 @@ class TestDamage:
                 except Exception as error:
                     unexpected.append(f"byte {position} of {len(good)}: {type(error).__name__}: {error}")
         assert unexpected == []
+
+    def test_a_wrong_bit_in_what_is_stored_is_reported(self, tmp_path: Path) -> None:
+        write(tmp_path, [make_row(f"é{number}.jpg", content=number) for number in range(5)])
+        (shard,) = all_shards(tmp_path)
+        good = shard.read_bytes()
+        # A Parquet file ends with its description, the length of that in four bytes, and four more bytes.
+        pages = len(good) - 8 - int.from_bytes(good[-8:-4], "little")
+        unnoticed = []
+        for position in range(4, pages, 2):
+            data = bytearray(good)
+            data[position] ^= 1 << position // 2 % 8
+            shard.write_bytes(data)
+            with contextlib.suppress(WorkspaceError):
+                read_rows(shard)
+                unnoticed.append(position)
+        assert unnoticed == []
 
 
 class TestClassScores:

@@ -1,0 +1,30 @@
+"""`cluster --ray`: what is computed of every vector on its own is computed by the nodes of a Ray cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imgcluster.commands.cluster import ClusterSummary, cluster
+from imgcluster.commands.ray_cluster import connected
+from imgcluster.options import RayOptions
+
+__all__ = ["cluster_on_ray"]
+
+
+def cluster_on_ray(*, ray: RayOptions | None = None, **arguments: Any) -> ClusterSummary:
+    """Cluster the workspace's embeddings as `cluster` does, on a Ray cluster; the result is the same, byte for byte.
+
+    The model is fitted on a sample on this machine. The tasks on the nodes read the shards in parts, and place all
+    other vectors beside the sample. Vectors of less than 256 MB are not divided, and stay on this machine.
+
+    Args:
+        ray: The cluster; only its address counts.
+        **arguments: Those of `cluster`.
+
+    Raises:
+        UnavailablePackage: Ray is not installed.
+        RayClusterError: There is no such cluster, or its tasks fail.
+        ImgclusterError: As for `cluster`.
+    """
+    with connected(ray or RayOptions()) as connection:
+        return cluster(**arguments, map_parts=connection.map_parts)
