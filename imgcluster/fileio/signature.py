@@ -59,18 +59,32 @@ def _read_key() -> bytes | None:
 
 
 def _make_key() -> bytes | None:
-    """Store a new key that only the user can read; None if it cannot be stored."""
-    path = _key_file()
+    """Store a new key that only the user can read, without replacing a file; None if it cannot be stored."""
+    path, key = _key_file(), secrets.token_bytes(_KEY_BYTES)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary_path(path.parent) as temporary:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_bytes(_KEY_BYTES))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
+            _write_new(temporary, key)
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                raise
+            except OSError:  # some file systems have no hard links
+                _write_new(path, key)
     except OSError as error:
-        _LOG.debug("no key could be stored in %s: %s", path, error)
+        _LOG.debug("no key was stored in %s: %s", path, error)
     # Another process may have stored its own.
     return _read_key()
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    """Write a file that only the user can read.
+
+    Raises:
+        FileExistsError: It exists.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

@@ -90,8 +90,8 @@ def choose_mode(requested: PlaceMode | None, journal: Journal | None, locations:
     """
     if requested is None and journal is not None and journal.mode == "move" and not journal.signed:
         raise UsageError(
-            "the images of this workspace were moved by another user, on another computer, or with another "
-            "IMGCLUSTER_KEY; say with --place whether further ones are moved, such as --place move"
+            "the images of this workspace were moved by another user or computer, or your key of that time is lost; "
+            "say with --place whether further ones are moved, such as --place move"
         )
     if requested or journal is not None:
         return requested or cast(Journal, journal).mode
@@ -186,9 +186,10 @@ def check_signed(journal: Journal, path: Path, sources: Iterable[str]) -> None:
     if folders:
         shown = ", ".join(folders[:_SHOWN]) + (", …" if len(folders) > _SHOWN else "")
         raise PlacementError(
-            f"{path} says that images were moved from {counted(len(folders), 'folder')} ({shown}), but was written by "
-            "another user, on another computer, or with another IMGCLUSTER_KEY; nothing was changed. If these are the "
-            f"folders of your images, move them back with imgcluster undo --trust -w {shlex.quote(str(path.parent))}"
+            f"{path} says that images were moved from {counted(len(folders), 'folder')} ({shown}), but is not "
+            "signed with your key: another user or computer moved them, or the key is lost. Nothing was changed. If "
+            "these are folders of your images, move them back with "
+            f"imgcluster undo --trust -w {shlex.quote(str(path.parent))}"
         )
 
 

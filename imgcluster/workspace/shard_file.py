@@ -260,6 +260,8 @@ def read_columns(shard: Path, columns: list[str] | None) -> pa.Table:
         table = pq.read_table(
             shard, columns=columns, partitioning=None, use_threads=False, page_checksum_verification=True
         )
+        if len(table) != (rows := pq.read_metadata(shard).num_rows):
+            raise ValueError(f"its columns have {len(table)} of {rows} rows")
         # Without validation, Arrow accepts text that is not UTF-8.
         table.validate(full=True)
         if columns is not None and table.column_names != columns:

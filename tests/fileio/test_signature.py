@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -36,11 +37,42 @@ def test_only_the_user_reads_the_key(key: Path) -> None:
     assert list(key.parent.iterdir()) == [key]
 
 
-def test_a_damaged_key_is_replaced(key: Path) -> None:
+def test_a_file_that_is_no_key_is_not_replaced(key: Path) -> None:
     key.parent.mkdir()
-    key.write_bytes(b"cut")
+    key.write_bytes(b"a picture")
     assert not is_signature("0" * 64, [])
+    assert sign(["text"]) == ""
+    assert key.read_bytes() == b"a picture"
+    assert list(key.parent.iterdir()) == [key]
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_processes_that_make_a_key_at_once_share_it(
+    key: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    link = os.link
+
+    def link_later(source: object, target: object) -> None:
+        if not key.exists():
+            # Another process is faster.
+            key.write_bytes(bytes(32))
+        if not has_links:
+            raise OSError(errno.EPERM, "no hard links")
+        link(source, target)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "link", link_later)
     assert is_signature(sign(["text"]), ["text"])
+    assert key.read_bytes() == bytes(32)
+    assert list(key.parent.iterdir()) == [key]
+
+
+def test_a_key_is_made_where_there_are_no_hard_links(key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_link(source: object, target: object) -> None:
+        raise OSError(errno.EPERM, "no hard links")
+
+    monkeypatch.setattr(os, "link", no_link)
+    assert is_signature(sign(["text"]), ["text"])
+    assert list(key.parent.iterdir()) == [key]
 
 
 def test_nothing_is_signed_where_no_key_can_be_stored(key: Path) -> None:
