@@ -23,6 +23,12 @@ def _no_ignored_signals() -> None:
             signal.signal(number, handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_key(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the user's key out of the tests; programs that they start have this one, too."""
+    os.environ["IMGCLUSTER_KEY"] = str(tmp_path_factory.getbasetemp() / "journal.key")
+
+
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the encoders and settings of whoever runs the tests out of them."""

@@ -1,8 +1,8 @@
 """Commands that are killed, or whose file-system calls fail, at a chosen call; nothing here is a test.
 
 `FaultServer` starts this module as a program that imports what commands need, and forks for each command, because a
-fresh process takes seconds. Calls are seen by an audit hook, which Python calls before it opens, renames, creates,
-links, lists or removes something.
+fresh process takes seconds. It has one thread: threads of many forked processes wait for each other. Calls are seen by
+an audit hook, which Python calls before it opens, renames, creates, links, lists or removes something.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import importlib
 import json
 import os
 import random
@@ -104,6 +105,7 @@ class FaultServer:
         self._folder = tempfile.TemporaryDirectory(prefix="faults-")
         library = Path(self._folder.name) / "faults.so"
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+        environment |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         self.sees_writes = _build(library)
         if self.sees_writes:
             environment["LD_PRELOAD"] = str(library)
@@ -180,6 +182,7 @@ def _serve() -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process, signal.SIGKILL)
         _, status = os.waitpid(process, 0)
+        _import_later_modules(scratch / "modules")
         calls = scratch / "calls"
         answer = {
             "code": os.waitstatus_to_exitcode(status),
@@ -222,7 +225,17 @@ def _run_child(request: dict[str, Any], scratch: Path, command: Any) -> None:
         if request["most_bytes"] is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         (scratch / "calls").write_text(str(count()))
+        (scratch / "modules").write_text("\n".join(sys.modules))
         os._exit(code)
+
+
+def _import_later_modules(modules: Path) -> None:
+    """Import what an earlier command imported, so that the next one need not."""
+    if modules.exists():
+        for name in set(modules.read_text().split("\n")) - set(sys.modules):
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+        modules.unlink()
 
 
 def _build(library: Path) -> bool:

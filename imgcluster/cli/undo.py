@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,12 +20,20 @@ __all__ = ["undo_command"]
 
 
 @command()
-def undo_command(screen: Screen, dry_run: DryRun = False, workspace: Workspace = Path(DEFAULT_WORKSPACE)) -> None:
+def undo_command(
+    screen: Screen,
+    trust: Annotated[
+        bool,
+        typer.Option("--trust", help="Move files also if another user, computer or key wrote where they came from."),
+    ] = False,
+    dry_run: DryRun = False,
+    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+) -> None:
     """Undo the last step or, if there is none, the placement: moved images return, links and copies are removed."""
     from imgcluster.commands.undo import acknowledge, undo_unacknowledged
 
     with screen.progress() as on_progress:
-        summary = undo_unacknowledged(workspace=workspace, dry_run=dry_run, on_progress=on_progress)
+        summary = undo_unacknowledged(workspace=workspace, trust=trust, dry_run=dry_run, on_progress=on_progress)
     screen.show(summary, _show)
     acknowledge(summary)
     if summary.place == "move" and summary.left:

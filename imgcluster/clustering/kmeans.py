@@ -152,12 +152,14 @@ def _seeds(seed: int, count: int) -> list[int]:
 
 def _fits(vectors: Vectors, k: int, seeds: Sequence[int]) -> list[Any]:
     """Return the fitted model for each seed, by ascending inertia."""
+    from sklearn import config_context
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
     def fit(seed: int) -> Any:
-        # OpenMP's limit applies to the thread that sets it, BLAS's to all: hence here and below.
-        with one_thread("openmp"):
+        # OpenMP's limit applies to the thread that sets it, BLAS's to all: hence here and below. Among few images,
+        # checking the parameters takes as long as the fit.
+        with one_thread("openmp"), config_context(skip_parameter_validation=True):
             return KMeans(k, n_init=1, random_state=seed).fit(vectors)
 
     with one_thread(), warnings.catch_warnings():

@@ -31,7 +31,7 @@ from imgcluster.features.neighborhood import find_neighborhood
 from imgcluster.features.normalize import row_normalization
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
-from imgcluster.placement import PlaceMode, check_mode
+from imgcluster.placement import PlaceMode, check_mode, choose_mode
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Clustering, Labels, Layer, Metric, Vectors
 from imgcluster.workspace.folder import Workspace
@@ -125,7 +125,7 @@ def assign(
         watch.lap("cluster")
 
         on_progress(Progress("measure", 0))
-        mode: PlaceMode = requested or ("none" if journal is None else journal.mode)
+        mode = "none" if requested is None and journal is None else choose_mode(requested, journal, ())
         found = _evaluate(workspace, manifest, embeddings, last, earlier, grown, mode)
         watch.lap("measure")
         placed = found.preview() if dry_run else publish(workspace, found, journal, watch, on_progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from imgcluster.commands.cluster import ClusterSummary, cluster
-from imgcluster.commands.ray_cluster import connected
+from imgcluster.commands.ray_nodes import connected
 from imgcluster.options import RayOptions
 
 __all__ = ["cluster_on_ray"]

@@ -20,7 +20,7 @@ from imgcluster import errors
 from imgcluster.commands.embed import embed_shard, prepare_request, prepare_search
 from imgcluster.commands.embed_update import EmbedRequest, EmbedSummary, NodeFigures
 from imgcluster.commands.merge import finish_shards
-from imgcluster.commands.ray_cluster import Pool, RayCluster, begin, connected, node_id
+from imgcluster.commands.ray_nodes import Pool, RayCluster, begin, connected, node_id
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.encoders.registry import list_encoders
 from imgcluster.errors import ImgclusterError, NoImagesError, RayClusterError, WorkspaceInUseError, one_line

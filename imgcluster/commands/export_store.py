@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from imgcluster.errors import SourceError, UsageError, WorkspaceError
-from imgcluster.fileio.object_store import Unavailable, attempts, open_store, store_url
+from imgcluster.fileio.object_store import Unavailable, attempts, list_folder, open_store, store_url
 from imgcluster.fileio.path_text import from_text, relative_to
 from imgcluster.images.load import in_order
 from imgcluster.placement import Journal
@@ -62,13 +62,7 @@ class _Target:
         """Return the size of each object in the folder."""
         from pyarrow import fs
 
-        selector = fs.FileSelector(self.path, recursive=True, allow_not_found=True)
-        try:
-            found = attempts(lambda: self.system.get_file_info(selector), _SECONDS)
-        except Unavailable as reason:
-            raise SourceError(
-                f"{self.url} cannot be listed ({reason}); check its name, the credentials and the network"
-            ) from None
+        found = list_folder(self.system, self.url, recursive=True, may_be_missing=True)
         return {entry.path: int(entry.size or 0) for entry in found if entry.type == fs.FileType.File}
 
     def copy(self, entry: Entry, present: dict[str, int]) -> bool:

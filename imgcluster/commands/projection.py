@@ -18,7 +18,7 @@ from imgcluster.workspace.shards import Embeddings
 __all__ = ["begin_projection", "projection_of"]
 
 # Changes with the algorithm, so that positions of an earlier version are not mixed with new ones.
-_VERSION: Final = "t-SNE, 2"
+_VERSION: Final = "t-SNE, 3"
 # New images are placed in the existing map until they are more than this share of all.
 _LARGEST_NEW_SHARE: Final = 1 / 3
 # On Windows only a wait with a limit can be interrupted.

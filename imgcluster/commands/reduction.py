@@ -16,7 +16,7 @@ from imgcluster.workspace.caches import read_arrays, write_arrays
 __all__ = ["stored_reduction"]
 
 # Changes with the computation.
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 
 def stored_reduction(path: Path, key: str, compute: Callable[[], Reduced], *, dry_run: bool) -> Reduced:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import os
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -96,7 +97,8 @@ def read_placement(
         return None
     present = locations(workspace.embeddings) if embedded is None else embedded
     name = (folder or workspace.clusters).name
-    return read_journal(path, _EmbeddedImages(workspace, present), workspace=workspace.path, folder=name)
+    journal = read_journal(path, _EmbeddedImages(workspace, present), workspace=workspace.path, folder=name)
+    return dataclasses.replace(journal, signed=True) if journal is not None and workspace.is_trusted else journal
 
 
 def read_set_aside(

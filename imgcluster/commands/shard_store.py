@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from imgcluster.errors import SourceError, WorkspaceError
-from imgcluster.fileio.object_store import Unavailable, attempts, open_store
+from imgcluster.fileio.object_store import Unavailable, attempts, list_folder, open_store
 from imgcluster.fileio.schema import parse_json
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shapes import SHARD
@@ -49,8 +49,7 @@ class ShardStore:
         """
         from pyarrow import fs
 
-        selector = fs.FileSelector(f"{self._path}/shards", allow_not_found=True)
-        found = self._try("listed", lambda: self._system.get_file_info(selector), _SECONDS)
+        found = list_folder(self._system, f"{self.url}/shards", may_be_missing=True)
         names = (_OBJECT.fullmatch(entry.base_name) for entry in found if entry.type == fs.FileType.File)
         return sorted(WorkShard(int(match[1]), int(match[2])) for match in names if match)
 

@@ -45,6 +45,7 @@ class UndoSummary:
 def undo(
     *,
     workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
+    trust: bool = False,
     dry_run: bool = False,
     on_progress: OnProgress = ignore_progress,
 ) -> UndoSummary:
@@ -55,23 +56,30 @@ def undo(
 
     Args:
         workspace: The workspace folder.
+        trust: Files may move to and from all folders that the workspace names; needed if they were moved by another
+            user, on another computer, or with another ``IMGCLUSTER_KEY``.
         dry_run: Only report what would be done.
         on_progress: Called with each step.
 
     Raises:
         WorkspaceError: There is nothing to undo, or another process uses the workspace.
-        PlacementError: The journal is damaged.
+        PlacementError: The journal is damaged, or files were moved by someone else and `trust` is not set.
     """
-    summary = undo_unacknowledged(workspace=workspace, dry_run=dry_run, on_progress=on_progress)
+    summary = undo_unacknowledged(workspace=workspace, trust=trust, dry_run=dry_run, on_progress=on_progress)
     acknowledge(summary)
     return summary
 
 
 def undo_unacknowledged(
-    *, workspace: str | os.PathLike[str], dry_run: bool = False, on_progress: OnProgress = ignore_progress
+    *,
+    workspace: str | os.PathLike[str],
+    trust: bool = False,
+    dry_run: bool = False,
+    on_progress: OnProgress = ignore_progress,
 ) -> UndoSummary:
     """Undo as `undo` does; until the summary is passed to `acknowledge`, repeating it undoes nothing else."""
     workspace = Workspace(workspace)
+    workspace.is_trusted = trust
     if not workspace.is_initialized:
         raise WorkspaceError(f"workspace {workspace.path} does not exist; name another with -w DIR")
     with workspace.locked(read_only=dry_run):

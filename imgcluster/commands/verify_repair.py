@@ -112,7 +112,9 @@ def repair_journal(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
         return
     if workspace.journal.exists():
         yield keep_damaged(workspace, workspace.journal)
-    write_journal(Journal(mode, to_text(workspace.clusters), entries), workspace.journal)  # type: ignore[arg-type]
+    # Tables and shards, from which it follows, may be from a stranger.
+    journal = Journal(mode, to_text(workspace.clusters), entries, signed=False)  # type: ignore[arg-type]
+    write_journal(journal, workspace.journal)
     yield f"The journal of {len(entries):,} of {len(files):,} placed files was written again."
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from imgcluster.errors import SourceError, one_line
 
-__all__ = ["BUCKETS", "Unavailable", "attempts", "open_store", "store_url", "url_of"]
+__all__ = ["BUCKETS", "Unavailable", "attempts", "list_folder", "open_store", "store_url", "url_of"]
 
 BUCKETS: Final = ("s3", "gs")
 """The schemes of object storage."""
@@ -22,6 +22,7 @@ BUCKETS: Final = ("s3", "gs")
 _URL: Final = re.compile(r"(s3|gs|https?):[\\/]{1,2}(.+)", re.DOTALL)
 _ATTEMPTS: Final = 5
 _FIRST_WAIT: Final = 0.1
+_SECONDS_OF_LISTING: Final = 60.0
 # Names of errors of S3: the credentials are of no use for any other object either.
 _REFUSED: Final = ("EXPIRED_TOKEN", "ExpiredToken", "INVALID_ACCESS_KEY", "INVALID_CLIENT_TOKEN", "SIGNATURE_DOES_NOT")
 
@@ -69,6 +70,31 @@ def open_store(scheme: str, bucket: str) -> Any:
             ) from None
     once = fs.AwsStandardS3RetryStrategy(max_attempts=1)
     return fs.S3FileSystem(region=region, endpoint_override=endpoint, retry_strategy=once)
+
+
+def list_folder(system: Any, url: str, *, recursive: bool = False, may_be_missing: bool = False) -> list[Any]:
+    """Return what is in a folder of a store: a ``pyarrow.fs.FileInfo`` for each object and folder.
+
+    Args:
+        system: That of `open_store`.
+        url: The folder's.
+        recursive: Whether folders in folders are listed.
+        may_be_missing: Whether a folder that does not exist is an empty one.
+
+    Raises:
+        SourceError: It cannot be listed.
+    """
+    from pyarrow import fs
+
+    path = url.partition("://")[2].rstrip("/")
+    selector = fs.FileSelector(path, recursive=recursive, allow_not_found=may_be_missing)
+    try:
+        return list(attempts(lambda: system.get_file_info(selector), _SECONDS_OF_LISTING))
+    except Unavailable as reason:
+        raise SourceError(
+            f"{url} cannot be listed ({reason}); check its name, the credentials and the network, then repeat the "
+            "command"
+        ) from None
 
 
 def attempts(function: Callable[[], _Result], seconds: float) -> _Result:

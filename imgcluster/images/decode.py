@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
-from PIL import AvifImagePlugin, Image, ImageCms, features
+from PIL import AvifImagePlugin, Image, features
 
 from imgcluster.errors import one_line
+from imgcluster.images.convert import flatten, to_srgb
 from imgcluster.images.exif import ORIENTATION, Header, exif_of
 from imgcluster.images.formats import HEAD_BYTES, PILLOW_FORMATS, RAW, sniff
 from imgcluster.images.jxl import is_jxl, jxl_size
@@ -67,9 +67,6 @@ _UPRIGHT: Final = {
 
 # Bytes per pixel of a JPEG XL: the decoder's result, its copy, and the image, at four channels each.
 _JXL_BYTES: Final = 12
-
-# Images of more than 8 bits are converted in strips of so many pixels.
-_STRIP_PIXELS: Final = 1 << 18
 
 # Brightness, color and contrast are sampled on this grid.
 _GRID: Final = (32, 32)
@@ -204,7 +201,7 @@ def _decoded(
     if thumbnail:
         # Only a picture that needed no conversion is still the image that was opened.
         own = picture is image and can_be_thumbnail(image, data)
-        small = data if own else make_thumbnail(_to_srgb(square(picture), profile))
+        small = data if own else make_thumbnail(to_srgb(square(picture), profile))
     return Decoded(pixels, width, height, *_statistics(picture), exif, small)
 
 
@@ -288,14 +285,14 @@ def _upright(image: Image.Image, size: tuple[int, int]) -> tuple[Image.Image, in
     width, height = size
     image.load()
     orientation = _orientation(image)
-    picture = _flatten(image)
+    picture = flatten(image)
     if orientation in _UPRIGHT:
         picture = picture.transpose(_UPRIGHT[orientation])
     return (picture, height, width) if orientation >= 5 else (picture, width, height)
 
 
 def _pixels(picture: Image.Image, spec: InputSpec, profile: bytes | None) -> Pixels:
-    picture = _to_srgb(prepare(picture, spec), profile)
+    picture = to_srgb(prepare(picture, spec), profile)
     if picture.mode != spec.mode:
         picture = picture.convert(spec.mode)
     return np.asarray(picture, dtype=np.uint8).reshape(spec.height, spec.width, spec.channels)
@@ -329,87 +326,3 @@ def _orientation(image: Image.Image) -> int:
         _LOG.debug("EXIF ignored: %s", error)
         return 1
     return value if value in _UPRIGHT else 1
-
-
-def _flatten(image: Image.Image) -> Image.Image:
-    """Return the image in mode ``L``, ``RGB`` or ``CMYK``: 8 bits, no palette, no transparency."""
-    mode = image.mode
-    if mode in ("L", "RGB", "CMYK") and "transparency" not in image.info:
-        return image
-    if mode.startswith("I") or mode == "F":
-        return _to_eight_bits(image)
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, "white")
-        return Image.alpha_composite(white, layer).convert("RGB")
-    return image.convert("L" if mode == "1" else "RGB")
-
-
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit values from their full range, 32-bit and floating-point values from the range in the image."""
-    mode = image.mode
-    if mode.startswith("I;16"):
-        low, high = 0.0, 65535.0
-    else:
-        low, high = _range(image)
-    if mode == "I" and low >= 0 and 255 < high <= 65535:
-        low, high = 0.0, 65535.0
-    elif mode == "F" and low >= 0.0 and high <= 1.0:
-        low, high = 0.0, 1.0
-    elif low >= 0 and high <= 255:
-        low, high = 0.0, 255.0
-    # A constant image outside the usual ranges has an empty range.
-    scale = 255.0 / ((high - low) or 1.0)
-    pixels = np.empty((image.height, image.width), dtype=np.uint8)
-    for top, numbers in _strips(image):
-        pixels[top : top + len(numbers)] = np.rint((numbers - low) * scale)
-    return Image.fromarray(pixels)
-
-
-def _range(image: Image.Image) -> tuple[float, float]:
-    """Return the smallest and the largest value of an image."""
-    ranges = [(float(numbers.min()), float(numbers.max())) for _, numbers in _strips(image)]
-    return min(low for low, _ in ranges), max(high for _, high in ranges)
-
-
-def _strips(image: Image.Image) -> Iterator[tuple[int, npt.NDArray[np.float64]]]:
-    """Yield the rows of an image with one channel in strips, so that not all are floating-point numbers at once.
-
-    Each comes with the position of its first row; values that are not finite are 0.
-    """
-    rows = max(1, _STRIP_PIXELS // image.width)
-    for top in range(0, image.height, rows):
-        strip = np.asarray(image.crop((0, top, image.width, min(top + rows, image.height))))
-        yield top, np.nan_to_num(strip.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-
-
-def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    if profile is None:
-        return picture
-    transform = _srgb_transform(profile, picture.mode)
-    if transform is None:
-        return picture
-    try:
-        return ImageCms.applyTransform(picture, transform) or picture
-    except (ImageCms.PyCMSError, ValueError) as error:
-        _LOG.debug("color profile ignored: %s", error)
-        return picture
-
-
-@functools.lru_cache(maxsize=64)
-def _srgb_transform(profile: bytes, mode: str) -> Any | None:
-    """Return the transform from this ICC `profile` to sRGB for images in `mode`; None if none is needed."""
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "srgb" in ImageCms.getProfileDescription(source).casefold():
-            return None
-        return ImageCms.buildTransform(source, _srgb_profile(), mode, "RGB")
-    # A damaged profile, or one for another mode, is ignored: that is better than skipping the file.
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
-        _LOG.debug("color profile ignored: %s", error)
-        return None
-
-
-@functools.cache
-def _srgb_profile() -> Any:
-    return ImageCms.createProfile("sRGB")

@@ -30,7 +30,7 @@ class FoundFile:
     """A regular file.
 
     Attributes:
-        root: Absolute folder, as text (see `pathtext`).
+        root: Absolute folder, as text (see `fileio.path_text`).
         path: Path below `root`, as text.
         size: In bytes.
         mtime_ns: Time of the last change, in nanoseconds.

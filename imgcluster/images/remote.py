@@ -14,8 +14,8 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, Final
 
-from imgcluster.errors import SourceError, UsageError
-from imgcluster.fileio.object_store import BUCKETS, Unavailable, attempts, open_store
+from imgcluster.errors import UsageError
+from imgcluster.fileio.object_store import BUCKETS, Unavailable, attempts, list_folder, open_store
 from imgcluster.fileio.path_text import join
 from imgcluster.images.find import FoundFile, UnreadablePath
 from imgcluster.images.load import in_order
@@ -30,7 +30,7 @@ _HEADS: Final = 16
 _PART: Final = 1 << 20
 # The last is the error where the answer is longer than the object asked for, and cannot be read.
 _DENIED: Final = re.compile(r"ACCESS_DENIED|HTTP status 40[013]|INTERNAL_FAILURE")
-_SECONDS_OF_LISTING: Final = 60.0
+_SECONDS_OF_HEAD: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class RemoteImages:
     def _find_file(self, url: str) -> FoundFile | UnreadablePath:
         root, _, path = url.rpartition("/")
         try:
-            return FoundFile(root, path, *attempts(lambda: self._head(url), _SECONDS_OF_LISTING))
+            return FoundFile(root, path, *attempts(lambda: self._head(url), _SECONDS_OF_HEAD))
         except Unavailable as reason:
             return UnreadablePath(root, path, str(reason))
 
@@ -150,15 +150,7 @@ class RemoteImages:
                 stack += reversed(inner)
 
     def _list(self, url: str) -> list[tuple[str, Any]]:
-        from pyarrow import fs
-
-        system, key = self._system(url)
-        try:
-            found = attempts(lambda: system.get_file_info(fs.FileSelector(key)), _SECONDS_OF_LISTING)
-        except Unavailable as reason:
-            raise SourceError(
-                f"{url} cannot be listed ({reason}); check its name, the credentials and the network"
-            ) from None
+        found = list_folder(self._system(url)[0], url)
         return sorted((entry.base_name, entry) for entry in found if entry.base_name)
 
     def _system(self, url: str) -> tuple[Any, str]:
@@ -170,7 +162,7 @@ class RemoteImages:
     def _head(self, url: str) -> tuple[int, int]:
         """Return the size of a file on a web server, and a number that changes with its ETag or date; 0 if unknown."""
         request = urllib.request.Request(self._private[url], method="HEAD")
-        with urllib.request.urlopen(request, timeout=_SECONDS_OF_LISTING) as answer:
+        with urllib.request.urlopen(request, timeout=_SECONDS_OF_HEAD) as answer:
             headers = answer.headers
             size = int(headers.get("Content-Length") or 0)
             if tag := headers.get("ETag"):

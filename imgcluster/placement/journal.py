@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Container, Iterable
+import shlex
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, cast, get_args
@@ -14,6 +15,8 @@ from imgcluster.fileio.atomic import atomic_path, is_link
 from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import from_text, join, relative_to, to_text
 from imgcluster.fileio.schema import parse_json, quoted
+from imgcluster.fileio.signature import is_signature, sign
+from imgcluster.wording import counted
 
 __all__ = [
     "CLUSTERS_FOLDER",
@@ -23,6 +26,7 @@ __all__ = [
     "Journal",
     "PlaceMode",
     "check_mode",
+    "check_signed",
     "choose_mode",
     "one_per_source",
     "read_journal",
@@ -33,8 +37,9 @@ PlaceMode = Literal["symlink", "copy", "hardlink", "move", "manifest", "none"]
 """How files are placed; with ``manifest`` the journal says where each belongs, and no file is written."""
 PLACE_MODES: Final[tuple[str, ...]] = get_args(PlaceMode)
 
-_HEAD: Final = {"mode": frozenset(PLACE_MODES), "folder": str}
+_HEAD: Final = {"mode": frozenset(PLACE_MODES), "folder": str, "signature?": str}
 _ENTRY: Final = {"source": str, "target": str}
+_SHOWN: Final = 3
 
 UNFINISHED: Final = "unfinished.txt"
 """The file of a workspace with the path of the temporary file that is being written in another folder."""
@@ -53,11 +58,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """A placement; `folder` contains the folders of all clusters."""
+    """A placement; `folder` contains the folders of all clusters.
+
+    It is `signed` if this user made it, or allows that files move from and to the folders of its sources.
+    """
 
     mode: PlaceMode
     folder: str
     entries: tuple[Entry, ...]
+    signed: bool = True
 
 
 def check_mode(mode: str | None) -> PlaceMode | None:
@@ -75,7 +84,15 @@ def choose_mode(requested: PlaceMode | None, journal: Journal | None, locations:
     """Return the requested mode; without one that of the present placement.
 
     The first placement is by ``symlink``, or by ``manifest`` if none of the images at `locations` is a file.
+
+    Raises:
+        UsageError: Files would be moved because of a journal that is not signed.
     """
+    if requested is None and journal is not None and journal.mode == "move" and not journal.signed:
+        raise UsageError(
+            "the images of this workspace were moved by another user, on another computer, or with another "
+            "IMGCLUSTER_KEY; say with --place whether further ones are moved, such as --place move"
+        )
     if requested or journal is not None:
         return requested or cast(Journal, journal).mode
     return "manifest" if all(map(url_of, locations)) else "symlink"
@@ -110,7 +127,8 @@ def read_journal(
         for parent in sorted({workspace / folder, *(from_text(entry.target).parent for entry in checked)}):
             if is_link(parent):
                 raise ValueError(f"{parent} is a link, which is not followed")
-        return Journal(head["mode"], to_text(workspace / folder), checked)
+        signed = head["mode"] != "move" or is_signature(head.get("signature", ""), _signed_texts(head["mode"], entries))
+        return Journal(head["mode"], to_text(workspace / folder), checked, signed)
     except FileNotFoundError:
         return None
     except ValueError as error:
@@ -153,12 +171,40 @@ def one_per_source(entries: Iterable[Entry]) -> list[Entry]:
     return list(current.values())
 
 
+def check_signed(journal: Journal, path: Path, sources: Iterable[str]) -> None:
+    """Check that files may move from or to the paths `sources`, since a journal of a stranger can name any path.
+
+    Args:
+        journal: The journal, at `path`.
+        path: Its file, in the workspace folder.
+        sources: The original paths of the files that would move.
+
+    Raises:
+        PlacementError: The journal is not signed, and there are such files.
+    """
+    folders = sorted({source.rpartition("/")[0] for source in sources}) if not journal.signed else []
+    if folders:
+        shown = ", ".join(folders[:_SHOWN]) + (", …" if len(folders) > _SHOWN else "")
+        raise PlacementError(
+            f"{path} says that images were moved from {counted(len(folders), 'folder')} ({shown}), but was written by "
+            "another user, on another computer, or with another IMGCLUSTER_KEY; nothing was changed. If these are the "
+            f"folders of your images, move them back with imgcluster undo --trust -w {shlex.quote(str(path.parent))}"
+        )
+
+
 def write_journal(journal: Journal, path: Path) -> None:
     """Replace the journal at `path`."""
     workspace = to_text(os.path.abspath(path.parent))
+    entries = [{"source": entry.source, "target": relative_to(entry.target, workspace)} for entry in journal.entries]
+    head = {"mode": journal.mode, "folder": relative_to(journal.folder, workspace)}
+    if journal.mode == "move" and journal.signed:
+        head["signature"] = sign(_signed_texts(journal.mode, entries))
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-        head = {"mode": journal.mode, "folder": relative_to(journal.folder, workspace)}
-        file.write(json.dumps(head, ensure_ascii=False) + "\n")
-        for entry in journal.entries:
-            line = {"source": entry.source, "target": relative_to(entry.target, workspace)}
+        for line in (head, *entries):
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _signed_texts(mode: str, entries: Iterable[dict[str, str]]) -> Iterator[str]:
+    yield mode
+    for entry in entries:
+        yield from (entry["source"], entry["target"])

@@ -8,18 +8,19 @@ import os
 import shlex
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from imgcluster.errors import PlacementError
 from imgcluster.fileio.atomic import atomic_path, make_folder
 from imgcluster.fileio.path_text import from_text
-from imgcluster.placement.journal import Entry, Journal, write_journal
+from imgcluster.placement.journal import Entry, Journal, PlaceMode, check_signed, write_journal
 
 __all__ = [
     "PlacementResult",
     "copy_new",
+    "departing",
     "mode_of",
     "move",
     "place",
@@ -69,10 +70,11 @@ def place(journal: Journal, path: Path, *, step: Callable[[int], None] = lambda 
         step: Called with the number of files done.
 
     Raises:
-        PlacementError: An existing file could not be placed.
+        PlacementError: An existing file could not be placed, or would be moved although the journal is not signed.
     """
     if journal.mode == "none":
         return PlacementResult({}, ())
+    check_signed(journal, path, departing(journal.entries, journal.mode))
     write_journal(journal, path)
     if journal.mode == "manifest":
         return PlacementResult({journal.mode: len(journal.entries)}, (), journal)
@@ -81,9 +83,14 @@ def place(journal: Journal, path: Path, *, step: Callable[[int], None] = lambda 
     if missing:
         absent = set(missing)
         placed = tuple(entry for entry in journal.entries if entry.source not in absent)
-        journal = Journal(journal.mode, journal.folder, placed)
+        journal = replace(journal, entries=placed)
         write_journal(journal, path)
     return PlacementResult(counts, missing, journal, unlinked=unlinked)
+
+
+def departing(entries: Sequence[Entry], mode: PlaceMode) -> list[str]:
+    """Return the original paths from which placing these entries moves files."""
+    return [entry.source for entry in entries if mode == "move" and os.path.lexists(from_text(entry.source))]
 
 
 def place_entries(

@@ -17,10 +17,10 @@ from pathlib import Path
 from imgcluster.errors import PlacementError
 from imgcluster.fileio.atomic import make_folder
 from imgcluster.fileio.path_text import from_text, to_text
-from imgcluster.placement.journal import Entry, Journal, one_per_source, write_journal
-from imgcluster.placement.place import PlacementResult, mode_of, place, place_entries
+from imgcluster.placement.journal import Entry, Journal, check_signed, one_per_source, write_journal
+from imgcluster.placement.place import PlacementResult, departing, mode_of, place, place_entries
 from imgcluster.placement.plan import FolderName, folder_name, name_key, plan_placement
-from imgcluster.placement.undo import is_linked_original, remove_entries
+from imgcluster.placement.undo import is_linked_original, remove_entries, returning
 
 __all__ = ["change_placement", "relocate"]
 
@@ -93,7 +93,7 @@ def change_placement(
         step: Called with the number of files done and in total.
 
     Raises:
-        PlacementError: A file could not be moved or placed.
+        PlacementError: A file could not be moved or placed, or would be moved although its journal is not signed.
     """
     if target.mode == "manifest":
         before = {entry.source: entry.target for entry in current.entries}
@@ -118,9 +118,12 @@ def change_placement(
         done += number
         step(done, total)
 
+    check_signed(current, path, returning(leaving, current.mode))
+    check_signed(target, path, departing(coming, target.mode))
+    signed = current.signed and target.signed
     if leaving or moves or coming:
         possible = [Entry(source, to_text(at)) for source, at in [*placed.items(), *waiting.items(), *moves.items()]]
-        write_journal(Journal(current.mode, current.folder, (*leaving, *possible, *coming)), path)
+        write_journal(Journal(current.mode, current.folder, (*leaving, *possible, *coming), signed), path)
     remaining = remove_entries(leaving, current.mode, folder, aside=aside, workspace=path.parent, step=count)
     for source, new in waiting.items():
         _rename(placed[source], new, path)
@@ -134,7 +137,7 @@ def change_placement(
     absent = set(missing)
     kept = [entry for entry in target.entries if entry.source not in absent]
     kept = [Entry(entry.source, to_text(placed[entry.source])) if entry.source in linked else entry for entry in kept]
-    journal = Journal(target.mode, target.folder, (*kept, *remaining))
+    journal = Journal(target.mode, target.folder, (*kept, *remaining), signed)
     if journal != current or moves:
         write_journal(journal, path)
     _remove_empty_folders({from_text(entry.target).parent for entry in current.entries} | {folder / _WAITING_FOLDER})

@@ -7,17 +7,25 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from imgcluster.fileio.atomic import make_folder
 from imgcluster.fileio.path_text import from_text
-from imgcluster.placement.journal import UNFINISHED, Entry, Journal, PlaceMode, one_per_source, write_journal
+from imgcluster.placement.journal import (
+    UNFINISHED,
+    Entry,
+    Journal,
+    PlaceMode,
+    check_signed,
+    one_per_source,
+    write_journal,
+)
 from imgcluster.placement.place import move
 from imgcluster.placement.plan import existing_names, free_name
 
-__all__ = ["UndoResult", "is_linked_original", "remove_entries", "undo_placement"]
+__all__ = ["UndoResult", "is_linked_original", "remove_entries", "returning", "undo_placement"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -64,7 +72,11 @@ def undo_placement(
         aside: A folder inside the workspace for files that remain, except those that a link at the original path
             points to.
         step: Called with the number of files processed.
+
+    Raises:
+        PlacementError: Files would move back because of a journal that is not signed.
     """
+    check_signed(journal, path, returning(journal.entries, journal.mode))
     remaining, done = _undo_all(journal.entries, journal.mode, from_text(journal.folder), dry_run=dry_run, step=step)
     left: Journal | None = journal
     if not dry_run:
@@ -72,7 +84,7 @@ def undo_placement(
             _set_aside([entry for entry, why in remaining if why.movable], aside, path.parent)
         _remove_empty_folders(from_text(journal.folder), journal.entries)
         if remaining and aside is None:
-            left = Journal(journal.mode, journal.folder, tuple(entry for entry, _ in remaining))
+            left = replace(journal, entries=tuple(entry for entry, _ in remaining))
             write_journal(left, path)
         else:
             left = None
@@ -112,6 +124,17 @@ def remove_entries(
     for entry, why in present:
         _LOG.warning("%s was not removed: %s", entry.target, why.reason)
     return tuple(entry for entry, _ in present)
+
+
+def returning(entries: Iterable[Entry], mode: PlaceMode) -> list[str]:
+    """Return the original paths to which undoing these entries moves files back."""
+    if mode != "move":
+        return []
+    return [
+        entry.source
+        for entry in one_per_source(entries)
+        if os.path.lexists(from_text(entry.target)) and not os.path.lexists(from_text(entry.source))
+    ]
 
 
 def _undo_all(

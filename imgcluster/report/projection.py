@@ -26,6 +26,8 @@ _TSNE_FROM: Final = 16
 _TSNE_UP_TO: Final = 5000
 _PERPLEXITY: Final = 30.0
 _ITERATIONS: Final = 500
+# With scikit-learn's 0.5 it takes a fifth longer, and neighborhoods are as true (benchmarks/map.py).
+_ANGLE: Final = 0.7
 _INITIAL_SPREAD: Final = 1e-4
 # How far the vectors themselves count beside their diffusion map. Chosen on five sets of photographs: more, and the
 # clusters overlap; less, and images that are alike within a cluster are no longer close together.
@@ -140,6 +142,7 @@ def _tsne(vectors: Vectors, seed: int) -> Vectors:
             perplexity=min(_PERPLEXITY, (len(vectors) - 1) / 3),
             init=start.astype(np.float32),
             max_iter=_ITERATIONS,
+            angle=_ANGLE,
             random_state=seed,
             n_jobs=1,
         )

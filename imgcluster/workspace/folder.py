@@ -55,6 +55,7 @@ class Workspace(WorkspaceFiles):
     Attributes:
         path: The folder, absolute.
         is_writable: False after `locked` found that it can only be read.
+        is_trusted: Whether the user says that the journals are theirs, although they are not signed.
 
     Raises:
         UsageError: The path is in object storage.
@@ -69,6 +70,7 @@ class Workspace(WorkspaceFiles):
             )
         super().__init__(Path(os.path.abspath(path)))
         self.is_writable = True
+        self.is_trusted = False
         if not self.path.exists() and not self.path.is_symlink():
             return
         self._refuse_links()

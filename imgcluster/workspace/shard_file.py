@@ -185,6 +185,7 @@ def write_rows(path: Path, identity: str, rows: Sequence[Row]) -> None:
             | dict.fromkeys(("thumbnail", *(f"{name}.list.element" for name in lists)), "none"),
             use_dictionary=["root", "source", "camera"],
             write_statistics=False,
+            write_page_checksum=True,
         )
 
 
@@ -255,7 +256,10 @@ def read_columns(shard: Path, columns: list[str] | None) -> pa.Table:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(shard, columns=columns, partitioning=None, use_threads=False)
+        # Shards of earlier versions have no checksums, and are read without.
+        table = pq.read_table(
+            shard, columns=columns, partitioning=None, use_threads=False, page_checksum_verification=True
+        )
         # Without validation, Arrow accepts text that is not UTF-8.
         table.validate(full=True)
         if columns is not None and table.column_names != columns:

@@ -142,11 +142,11 @@ class TestDegenerate:
     @pytest.mark.parametrize("reduction", ["none", "graph", "pca"])
     @pytest.mark.parametrize("method", FAST_METHODS)
     def test_every_number_of_images_up_to_thirty(self, method: str, reduction: str) -> None:
-        for count in (2, 3, 4, 5, 6, 8, 12, 15, 16, 17, 30):
+        for count in (2, 3, 5, 8, 15, 16, 30):
             reduced = reduce(scattered(count, seed=count), reduction, seed=0)
             assert_well_formed(cluster_vectors(reduced, method, Settings()), count)
             if method == "kmeans":
-                for k in {1, 2, count}:
+                for k in {2, count}:
                     answer = cluster_vectors(reduced, method, Settings(k=k))
                     assert_well_formed(answer, count)
                     assert answer.count == k

@@ -69,7 +69,7 @@ def folder(tmp_path: Path, pictures: Path, tiny_encoder: Path) -> Path:
     return base
 
 
-@pytest.mark.parametrize("last", [8, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("last", [3, pytest.param(None, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("first", [True, False])
 def test_cluster(folder: Path, tiny_encoder: Path, first: bool, last: int | None) -> None:
     """Also of a first clustering, which has no step, and of one with decisions."""
@@ -120,7 +120,7 @@ def undo(folder: Path) -> None:
     imgcluster.undo(workspace=folder / "out")
 
 
-@pytest.mark.parametrize("last", [12, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("last", [4, pytest.param(None, marks=pytest.mark.slow)])
 def test_undo_of_a_step(folder: Path, last: int | None) -> None:
     for k in (2, 4):
         imgcluster.cluster(workspace=folder / "out", k=k)
@@ -128,7 +128,7 @@ def test_undo_of_a_step(folder: Path, last: int | None) -> None:
     assert steps(folder) == ["1 cluster"]
 
 
-@pytest.mark.parametrize("last", [12, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("last", [4, pytest.param(None, marks=pytest.mark.slow)])
 def test_undo_of_a_move(folder: Path, last: int | None) -> None:
     imgcluster.undo(workspace=folder / "out")
     imgcluster.cluster(workspace=folder / "out", k=2, place="move")
@@ -137,7 +137,7 @@ def test_undo_of_a_move(folder: Path, last: int | None) -> None:
     repeat_after_kills(folder, undo, last=last)
 
 
-@pytest.mark.parametrize("last", [12, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("last", [4, pytest.param(None, marks=pytest.mark.slow)])
 def test_undo_of_the_placement(folder: Path, tiny_encoder: Path, last: int | None) -> None:
     shutil.rmtree(folder / "out")
     source = folder / "pictures"
@@ -148,7 +148,7 @@ def test_undo_of_the_placement(folder: Path, tiny_encoder: Path, last: int | Non
         undo(folder)
 
 
-@pytest.mark.parametrize("last", [8, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("last", [3, pytest.param(None, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("values", [{"merges": [{"from": 2, "into": 0}]}, {"names": {"0": "Sea"}}])
 def test_apply(folder: Path, values: dict[str, object], last: int | None) -> None:
     identity = pages.read(folder / "out/report.html").document["identity"]

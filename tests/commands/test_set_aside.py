@@ -132,13 +132,14 @@ def test_duplicates_that_the_user_deletes_leave_the_workspace(folder: Path, out:
     assert imgcluster.duplicates(workspace=out).exact == 0
 
 
-def test_a_kill_at_any_moment_loses_nothing(folder: Path, out: Path) -> None:
+@pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_kill_at_any_moment_loses_nothing(folder: Path, out: Path, step: int) -> None:
     before, file = contents(folder), plan(out, *COPIES)
     with pytest.MonkeyPatch.context() as patch:
         calls = killing_at(patch, None)
         imgcluster.apply(file, workspace=out)
     imgcluster.undo(workspace=out)
-    for number in range(len(calls)):
+    for number in range(0, len(calls), step):
         with pytest.MonkeyPatch.context() as patch:
             killing_at(patch, number)
             with pytest.raises(KeyboardInterrupt):

@@ -124,7 +124,8 @@ def test_damage_is_found_and_repaired(work: Path, place: str, check: str, damage
     # What was moved can still be moved back.
     while imgcluster.history(workspace=out).steps:
         imgcluster.undo(workspace=out)
-    imgcluster.undo(workspace=out)
+    # A journal that was written again follows from files that a stranger may have written.
+    imgcluster.undo(workspace=out, trust=check == "placement")
     assert len(list((work / place / "pictures").rglob("*.png"))) == 18
     assert not list((out / "clusters").rglob("*.png"))
 

@@ -225,3 +225,95 @@ def test_planted_links_are_refused_by_name(command: Command, pictures: Path, tmp
         assert done.exit_code == 1
         assert name in done.output
     assert snapshot(tmp_path) | {outside: outside.read_bytes() if outside.is_file() else ""} == before
+
+
+def forged(command: Command, tmp_path: Path, pictures: Path, *, steps: int = 0) -> Path:
+    """A stranger's workspace whose shards and journals agree that pictures were in a folder of the user, `home`.
+
+    The stranger embedded and moved them in a folder of this name, with a key of their own.
+    """
+    home, out = tmp_path / "home", tmp_path / "out"
+    pictures.rename(home)
+    with pytest.MonkeyPatch.context() as stranger:
+        stranger.setenv("IMGCLUSTER_KEY", str(tmp_path / "stranger.key"))
+        assert command("run", home, "--k", "3", "--place", "move", "-w", out).exit_code == 0
+        for k in range(steps):
+            assert command("cluster", "--k", str(2 + k), "-w", out).exit_code == 0
+    shutil.rmtree(home)
+    home.mkdir()
+    (home / "mine.png").write_bytes(b"mine")
+    return out
+
+
+@pytest.mark.parametrize(
+    ("words", "steps"),
+    [
+        *((["undo"], 0), (["cluster", "--place", "none"], 0), (["cluster", "--place", "copy"], 1)),
+        *((["cluster", "--k", "2"], 0), (["assign"], 0), (["run", "home"], 0), (["verify", "--repair"], 1)),
+    ],
+)
+def test_a_forged_workspace_creates_no_file_in_folders_of_the_user(
+    command: Command, pictures: Path, tmp_path: Path, words: list[str], steps: int
+) -> None:
+    out = forged(command, tmp_path, pictures, steps=steps)
+    home, placed = tmp_path / "home", snapshot(out / "clusters")
+    first, *further = (str(home) if word == "home" else word for word in words)
+    done = command(first, *further, "-w", out)
+    assert done.exit_code in (0, 1, 2, 4)
+    if done.exit_code and first != "run":
+        assert str(home) in done.output or "--place" in done.output
+    # A second command, with what the first one has written.
+    command("undo", "-w", out)
+    assert [path.name for path in home.rglob("*")] == ["mine.png"]
+    assert sorted(snapshot(out / "clusters").values()) == sorted(placed.values())
+
+
+def test_no_command_moves_what_a_forged_workspace_names(command: Command, pictures: Path, tmp_path: Path) -> None:
+    out = forged(command, tmp_path, pictures, steps=1)
+    home = tmp_path / "home"
+    # The files that the journals name are not in the workspace, but where the user has them.
+    for picture in list((out / "clusters").rglob("*.png")):
+        picture.unlink()
+    for line in (out / "placed.jsonl").read_text(encoding="utf-8").splitlines()[1:]:
+        original = Path(json.loads(line)["source"])
+        original.parent.mkdir(exist_ok=True)
+        original.write_bytes(b"mine")
+    before = snapshot(home)
+    for words in (["undo"], ["cluster", "--k", "3"], ["assign"], ["undo"], ["report"], ["undo"]):
+        command(*words, "-w", out)
+    assert snapshot(home) == before
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_who_trusts_a_workspace_gets_all_originals_back(
+    command: Command, pictures: Path, tmp_path: Path, steps: int
+) -> None:
+    before = snapshot(pictures)
+    out = forged(command, tmp_path, pictures, steps=steps)
+    for _ in range(steps + 1):
+        assert command("undo", "--trust", "-w", out).exit_code == 0
+    returned = {path.relative_to(tmp_path / "home"): data for path, data in snapshot(tmp_path / "home").items()}
+    expected = {path.relative_to(pictures): data for path, data in before.items()}
+    assert returned == expected | {Path("mine.png"): b"mine"}
+
+
+def test_originals_return_where_no_key_can_be_stored(
+    command: Command, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("IMGCLUSTER_KEY", str(tmp_path / "file/key"))
+    before = snapshot(pictures)
+    assert command("run", pictures, "--k", "3", "--place", "move", "-w", tmp_path / "out").exit_code == 0
+    done = command("undo", "-w", tmp_path / "out")
+    assert done.exit_code == 1
+    assert "undo --trust" in done.output
+    assert command("undo", "--trust", "-w", tmp_path / "out").exit_code == 0
+    assert snapshot(pictures) == before
+
+
+def test_a_signed_workspace_can_be_renamed(command: Command, pictures: Path, tmp_path: Path) -> None:
+    before = snapshot(pictures)
+    assert command("run", pictures, "--k", "3", "--place", "move", "-w", tmp_path / "out").exit_code == 0
+    (tmp_path / "out").rename(tmp_path / "renamed")
+    assert command("undo", "-w", tmp_path / "renamed").exit_code == 0
+    assert snapshot(pictures) == before

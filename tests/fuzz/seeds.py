@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 from damaged_images import samples
 
 from imgcluster.workspace.decisions import DecidedImage, Decisions, write_decisions
@@ -24,6 +25,9 @@ def seeds() -> dict[str, list[bytes]]:
     writer = ShardWriter(folder, "encoder")
     writer.add([Row(f"{n}.png", "/p", n, n, bytes([n]) * 16, 8, 8, np.full(4, n, np.float32)) for n in range(3)])
     writer.flush()
+    (shard,) = folder.glob("*.parquet")
+    # A stranger can write right checksums, which a fuzzer does not find.
+    pq.write_table(pq.read_table(shard), folder / "without checksums", compression="none")
     known = NOTHING_KNOWN.after(np.array([0, 0, -1]), [bytes(16)] * 3, ["/a", "/b", "/c"], keep=())
     write_known_clusters(folder / "known", known)
     decided = {(bytes(16), "/a"): DecidedImage(0, "pinned")}
@@ -40,14 +44,15 @@ def seeds() -> dict[str, list[bytes]]:
         "pinned": ["e"],
         "set_aside": ["f"],
     }
-    entries = [{"mode": "move", "folder": "clusters"}, {"source": "/p/a.png", "target": "clusters/cluster_000/a.png"}]
+    head = {"mode": "move", "folder": "clusters", "signature": "0" * 64}
+    entries = [head, {"source": "/p/a.png", "target": "clusters/cluster_000/a.png"}]
     recipes = Path(__file__).parents[2] / "training/recipes"
     metadata = "\0".join(part for pair in TINY.to_metadata().items() for part in pair)
     return {
         "decode": images,
         "sniff": [content[:64] for content in images],
         "manifest": [b'{"format": 1, "encoder": {"identity": "x"}, "counts": {"found": 1}, "base": "/p"}'],
-        "shards": [next(folder.glob("*.parquet")).read_bytes()],
+        "shards": [shard.read_bytes(), (folder / "without checksums").read_bytes()],
         "known_clusters": [(folder / "known").read_bytes()],
         "journal": ["".join(json.dumps(entry) + "\n" for entry in entries).encode()],
         "plan": [json.dumps(plan).encode()],

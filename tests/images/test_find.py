@@ -17,7 +17,7 @@ from imgcluster.errors import UsageError
 from imgcluster.fileio.path_text import from_text, to_text
 from imgcluster.images.find import Finder, FoundFile, Scope, UnreadablePath, read_list
 
-QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=150)
+QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=80)
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="Windows has neither FIFOs nor file names of bytes")
 
@@ -673,7 +673,7 @@ FOLDERS = st.recursive(
 
 @posix_only
 class TestAnyTree:
-    @settings(QUICK, max_examples=250)
+    @settings(QUICK, max_examples=100)
     @given(FOLDERS, st.lists(st.integers(0, 20), min_size=1, max_size=3), st.booleans())
     def test_every_wanted_file_is_found_once(self, content: dict[str, object], picks: list[int], exclude: bool) -> None:
         with tempfile.TemporaryDirectory() as name:

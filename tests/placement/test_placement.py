@@ -324,6 +324,7 @@ class TestPlaceAndUndo:
             refusing(monkeypatch, "rename", errno.EXDEV)
         with tempfile.TemporaryDirectory() as folder, as_an_ordinary_user(Path(folder)):
             (Path(folder) / "base").mkdir()
+            monkeypatch.setenv("IMGCLUSTER_KEY", os.path.join(folder, "journal.key"))
             scene = Scene(Path(folder) / "base")
             (path,) = scene.add("a.jpg")
             path.chmod(0o444)

@@ -73,7 +73,7 @@ def middle(tab: Any, selector: str) -> tuple[float, float]:
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
-def wait_until(tab: Any, holds: Callable[[], bool]) -> None:
+def wait_until(tab: Any, holds: Callable[[], object]) -> None:
     """Wait for what the next frame draws; Playwright's own function needs `eval`, which the page's policy forbids."""
     for _ in range(200):
         if holds():
@@ -82,8 +82,12 @@ def wait_until(tab: Any, holds: Callable[[], bool]) -> None:
     pytest.fail("the map did not change")
 
 
+def is_zoomed(tab: Any, whole: float, factor: float) -> bool:
+    return abs(tab.evaluate(SPREAD) / whole - factor) < 0.03
+
+
 def wait_for_zoom(tab: Any, whole: float, factor: float) -> None:
-    wait_until(tab, lambda: abs(tab.evaluate(SPREAD) / whole - factor) < 0.03)
+    wait_until(tab, lambda: is_zoomed(tab, whole, factor))
 
 
 class TestOverview:
@@ -274,8 +278,9 @@ class TestMap:
             fingers = [] if distance is None else [{"x": x + side * distance, "y": y} for side in (-1, 1)]
             touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
         wait_for_zoom(tab, whole, 2)
-        tab.get_by_role("button", name="Show the whole map").tap()
-        wait_for_zoom(tab, whole, 1)
+        # On a busy machine Chromium takes the first tap for a part of the gesture before it.
+        show_all = tab.get_by_role("button", name="Show the whole map")
+        wait_until(tab, lambda: is_zoomed(tab, whole, 1) or show_all.tap())
         view = tab.locator("#map-view").bounding_box()
         reach = min(view["width"], view["height"]) / 2 - 26
         tab.touchscreen.tap(x + 0.4 * reach, y - 0.4 * reach)

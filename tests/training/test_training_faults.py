@@ -54,8 +54,9 @@ def results(out: Path) -> dict[str, bytes]:
     return found
 
 
-@pytest.mark.parametrize("fault", ["kill", "EIO", "ENOSPC", "EACCES"])
-def test_every_call(server: FaultServer, folders: tuple[Path, Path], tmp_path: Path, fault: str) -> None:
+@pytest.mark.parametrize("turn", range(4))
+def test_every_call(server: FaultServer, folders: tuple[Path, Path], tmp_path: Path, turn: int) -> None:
+    """Every turn tries every call, with another fault."""
     images, out = folders
     images.mkdir()
     generator = np.random.default_rng(0)
@@ -73,6 +74,7 @@ def test_every_call(server: FaultServer, folders: tuple[Path, Path], tmp_path: P
     expected = results(out)
     for at in some_calls(whole.calls):
         shutil.rmtree(out)
+        fault = ("kill", "EIO", "ENOSPC", "EACCES")[(at + turn) % 4]
         disturbed = train(fault=fault, at=at)
         assert "Traceback" not in disturbed.stderr, (at, disturbed.stderr)
         if disturbed.code:
