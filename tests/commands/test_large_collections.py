@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,7 +11,9 @@ import pytest
 
 import imgcluster
 from imgcluster.features import reduce
+from imgcluster.report import projection
 from imgcluster.workspace import result_tables, shards
+from imgcluster.workspace.stored_vectors import StoredVectors
 from vectors import loose_groups
 
 
@@ -40,6 +43,39 @@ def test_vectors_in_files_give_the_same_clusters(vectors: Path, metric: str, mon
     cluster("files", metric, method="hdbscan", reduce="pca")
     cluster("memory", metric, method="hdbscan", reduce="pca")
     assert Path("files/assignments.csv").read_bytes() == Path("memory/assignments.csv").read_bytes()
+
+
+def test_vectors_in_files_are_selected_and_divided(tmp_path: Path) -> None:
+    vectors = np.arange(24, dtype=np.float32).reshape(12, 2)
+    # The second shard has an outdated row.
+    files = {Path("a"): vectors[[3, 0, 5]], Path("b"): vectors[[1, 9, 2]], Path("c"): vectors[[11, 4, 6, 7, 8, 10]]}
+    targets = [np.array(rows) for rows in ([3, 0, 5], [1, -1, 2], [9, 4, 6, 7, 8, 10])]
+    stored = StoredVectors(list(files), targets, (11, 2), lambda path: files[path])
+    everything = stored[np.arange(11)]
+    assert everything[:, 0].tolist() == [0, 2, 4, 6, 8, 10, 12, 14, 16, 22, 20]
+    rows = np.array([7, 2, 7, 9, 0, 2])
+    assert np.array_equal(stored[rows], everything[rows])
+    found = np.empty_like(everything)
+    for part in stored.parts():
+        for positions, block in part.blocks():
+            found[positions] = block
+    assert np.array_equal(found, everything)
+
+
+def test_the_map_reads_vectors_in_files_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projection, "_TSNE_UP_TO", 60)
+    monkeypatch.setattr(projection, "_DIRECTIONS", 10)
+    points, _ = loose_groups(4, 60, dimensions=24, spread=0.7, seed=1)
+    stored = StoredVectors([Path("a")], [np.arange(240)], (240, 24), lambda _: points)
+    select, selected = StoredVectors.__getitem__, []
+
+    def count(self: StoredVectors, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        selected.append(len(rows))
+        return select(self, rows)
+
+    monkeypatch.setattr(StoredVectors, "__getitem__", count)
+    assert np.array_equal(projection.project(stored).points, projection.project(points).points)
+    assert max(selected) == 60
 
 
 def test_other_options_reuse_the_graph(vectors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
