@@ -25,7 +25,8 @@ from imgcluster import Encoder, embed
 from imgcluster.encoders.lanes import LANES_PER_DEVICE, Lane
 from imgcluster.encoders.runner import Runner
 from imgcluster.images.decode import quiet_decoders
-from imgcluster.images.find import Finder, FoundFile
+from imgcluster.images.find import Finder
+from imgcluster.images.found import FoundFile
 from imgcluster.images.readers import ReaderSettings, Request, read_files
 from imgcluster.machine import memory_bytes, processors
 

@@ -31,7 +31,7 @@ from PIL import Image
 from benchmarks.common import data_folder, machine
 from imgcluster import Encoder
 from imgcluster.images.decode import quiet_decoders
-from imgcluster.images.find import FoundFile
+from imgcluster.images.found import FoundFile
 from imgcluster.images.load import read_image
 from imgcluster.machine import processors
 from imgcluster.types import InputSpec, Pixels

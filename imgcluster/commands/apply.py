@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,21 +13,21 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.clustering.split import split_vectors
-from imgcluster.commands.confusion import Confusion, read_confusion, write_confusion
+from imgcluster.commands.confusion import write_confusion
 from imgcluster.commands.last_clustering import folder_names, placed_names
 from imgcluster.commands.numbering import Earlier, read_earlier, write_earlier
 from imgcluster.commands.page import with_normalized_lengths
+from imgcluster.commands.plan_tables import PlanTables, cluster_numbers
 from imgcluster.commands.set_aside import duplicates_of_plan, set_aside
 from imgcluster.commands.steps import changing_results, recover, relocate_placed, rewrite_page
 from imgcluster.errors import PlanError, UsageError, WorkspaceError
-from imgcluster.evaluation.internal import measure
 from imgcluster.fileio.atomic import remove
-from imgcluster.fileio.csv_tables import read_table, write_table
+from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, ignore_progress
-from imgcluster.types import Measures
 from imgcluster.wording import counted
+from imgcluster.workspace.decisions import Decisions
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.plan_file import Plan, read_plan
 from imgcluster.workspace.plans import PlanResult, apply_plan, decisions_after, split_clusters
@@ -35,13 +35,12 @@ from imgcluster.workspace.result_tables import rounded
 from imgcluster.workspace.results import (
     Results,
     encoder_identity,
-    encoder_metric,
     read_results,
     read_tables,
 )
 from imgcluster.workspace.shards import Embeddings, load
 from imgcluster.workspace.states import last_state
-from imgcluster.workspace.table_columns import ASSIGNMENTS, CLUSTERS, ClusterRow, row_of
+from imgcluster.workspace.table_columns import ClusterRow, row_of
 
 __all__ = ["ApplySummary", "apply"]
 
@@ -136,18 +135,17 @@ def apply(
             )
         earlier = read_earlier(workspace, embeddings)
         after = _result(parsed, before, embeddings, earlier.next_number - 1, name=to_text(file))
-        tables = _Tables(workspace, manifest, before, after, embeddings)
+        tables = PlanTables(workspace, manifest, before, after, embeddings)
         aside = duplicates_of_plan(parsed, workspace, before, after.clusters, name=to_text(file))
         moved = 0
         if not dry_run:
-            moved = _publish(
-                workspace, before, earlier, after, tables, embeddings, parsed, operation, aside, on_progress
-            )
+            change = _Change(workspace, parsed, operation, embeddings, before, after, earlier, tables, aside)
+            moved = _publish(change, on_progress)
     decisions = np.array([after.decisions.get(path, "") for path in before.paths])
     return ApplySummary(
         workspace=to_text(workspace.path),
         plan=to_text(file),
-        named=sum(after.names.get(number, "") != before.names.get(number, "") for number in _numbers(after)),
+        named=sum(after.names.get(number, "") != before.names.get(number, "") for number in cluster_numbers(after)),
         merged=len(after.merged),
         created=len(after.created),
         split=len(after.parts),
@@ -212,41 +210,75 @@ def _result(plan: Plan, before: Results, embeddings: Embeddings, highest: int, *
     return split_clusters(after, plan, before.paths, split, highest=highest, name=name)
 
 
-def _publish(
-    workspace: Workspace,
-    before: Results,
-    earlier: Earlier,
-    after: PlanResult,
-    tables: _Tables,
-    embeddings: Embeddings,
-    plan: Plan,
-    operation: str,
-    aside: Mapping[str, int],
-    on_progress: OnProgress,
-) -> int:
-    """Write the results of a plan, and return the number of placed files that moved."""
-    labels = after.clusters.tolist()
-    metrics = dict(before.metrics)
-    if tables.measures is not None:
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A plan with the results before and after it.
+
+    Attributes:
+        workspace: The workspace.
+        plan: The plan.
+        operation: The digest of the plan's file.
+        embeddings: Those of the images, normalized.
+        before: The results before the plan.
+        after: The clustering after it.
+        earlier: What was known and decided before.
+        tables: The tables after the plan.
+        aside: The duplicates that leave the folders of clusters, by location, as `duplicates_of_plan` returns them.
+    """
+
+    workspace: Workspace
+    plan: Plan
+    operation: str
+    embeddings: Embeddings
+    before: Results
+    after: PlanResult
+    earlier: Earlier
+    tables: PlanTables
+    aside: Mapping[str, int]
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The content of ``metrics.json`` after the plan."""
+        metrics, measures = dict(self.before.metrics), self.tables.measures
+        if measures is None:
+            return metrics
         for name in ("scores", "quality"):
             metrics.pop(name, None)
-        metrics |= {
-            "clusters": len(tables.clusters),
-            "noise": int((after.clusters < 0).sum()),
-            "layers": _layers_after(metrics, len(tables.clusters)),
-            "silhouette": rounded(tables.measures.silhouette),
-            "silhouette_sample": tables.measures.silhouette_sample,
+        return metrics | {
+            "clusters": len(self.tables.clusters),
+            "noise": int((self.after.clusters < 0).sum()),
+            "layers": _layers_after(metrics, len(self.tables.clusters)),
+            "silhouette": rounded(measures.silhouette),
+            "silhouette_sample": measures.silhouette_sample,
         }
-    images = dict(zip(before.paths, zip(embeddings.digests, embeddings.locations, strict=True), strict=True))
-    decided = {before.paths[row]: key for row, key in earlier.decided.items()}
-    decisions = decisions_after(earlier.decisions, before.names, after, images, decided)
-    pairs = zip(embeddings.locations, embeddings.companions, strict=False)
-    files = {**aside, **{second: aside[first] for first, second in pairs if second and first in aside}}
-    with changing_results(workspace, "apply", _describe(plan), metrics, operation=operation):
+
+    @property
+    def decisions(self) -> Decisions:
+        """All decisions after the plan."""
+        paths, stored = self.before.paths, self.embeddings
+        images = dict(zip(paths, zip(stored.digests, stored.locations, strict=True), strict=True))
+        decided = {paths[row]: key for row, key in self.earlier.decided.items()}
+        return decisions_after(self.earlier.decisions, self.before.names, self.after, images, decided)
+
+    @property
+    def files_aside(self) -> dict[str, int]:
+        """The files of `aside`, with the second file of images that have one."""
+        pairs = zip(self.embeddings.locations, self.embeddings.companions, strict=False)
+        return {
+            **self.aside,
+            **{second: self.aside[first] for first, second in pairs if second and first in self.aside},
+        }
+
+
+def _publish(change: _Change, on_progress: OnProgress) -> int:
+    """Write the results of a plan, and return the number of placed files that moved."""
+    workspace, before, tables, embeddings = change.workspace, change.before, change.tables, change.embeddings
+    metrics, files, labels = change.metrics, change.files_aside, change.after.clusters
+    with changing_results(workspace, "apply", _describe(change.plan), metrics, operation=change.operation):
         names = placed_names(metrics["options"], map(row_of, tables.clusters))
         # Links and copies of what is set aside leave first: afterwards they would look like the last ones.
         moved = relocate_placed(
-            workspace, before, labels, names, embeddings.companions, "place", on_progress, without=files
+            workspace, before, labels.tolist(), names, embeddings.companions, "place", on_progress, without=files
         )
         if files:
             set_aside(workspace, files, names, folder_names(before.metrics), on_progress)
@@ -256,12 +288,12 @@ def _publish(
             tables.cluster_columns,
             ([row[name] for name in tables.cluster_columns] for row in tables.clusters),
         )
-        write_earlier(workspace, earlier, embeddings, after.clusters, decisions)
+        write_earlier(workspace, change.earlier, embeddings, labels, change.decisions)
         if tables.measures is not None:
             for path in (workspace.confusion_table, workspace.confusion_picture):
                 remove(path)
         elif tables.confusion is not None:
-            write_confusion(workspace, tables.confusion, after.names)
+            write_confusion(workspace, tables.confusion, change.after.names)
         rewrite_page(workspace, read_tables(workspace, metrics), on_progress, embeddings=embeddings)
     return moved
 
@@ -287,103 +319,3 @@ def _layers_after(metrics: dict[str, Any], count: int) -> list[int]:
     if layers:
         layers[metrics["layer"]] = count
     return layers
-
-
-class _Tables:
-    """The tables after a plan, with all their present columns.
-
-    Attributes:
-        measures: The measures of the clustering after the plan; None if only names change.
-        confusion: The confusion matrix of `evaluate`, if it exists and only names change; else None.
-        clusters: The rows of ``clusters.csv``, as texts.
-        cluster_columns: The columns of ``clusters.csv``.
-        assignment_columns: The columns of ``assignments.csv``.
-    """
-
-    def __init__(
-        self,
-        workspace: Workspace,
-        manifest: dict[str, Any],
-        before: Results,
-        after: PlanResult,
-        embeddings: Embeddings,
-    ) -> None:
-        self._before, self._after = before, after
-        self._rows = list(read_table(workspace.assignments, ASSIGNMENTS))
-        for row in self._rows if after.decisions else ():
-            row["decision"] = after.decisions.get(row["path"], row.get("decision", ""))
-        self.assignment_columns = list(self._rows[0])
-        present = before.table[0] if before.table else ()
-        # The name is the last column.
-        self.cluster_columns = [name for name in dict.fromkeys([*present, *CLUSTERS]) if name != "name"] + ["name"]
-        self._confidence = before.confidence.copy()
-        self.measures: Measures | None = None
-        self.confusion: Confusion | None = None
-        if (after.clusters != before.clusters).any():
-            # The user is certain of the images that were corrected; noise has no confidence.
-            certain = np.array([path in after.decisions for path in before.paths], dtype=bool)
-            self._confidence[certain] = 1.0
-            self._confidence[after.clusters < 0] = 0.0
-            metric = encoder_metric(manifest)
-            self.measures = measure(embeddings.vectors, self._compact_labels(), metric, order=embeddings.content_order)
-        else:
-            self.confusion = read_confusion(workspace)
-        self.clusters = list(self._cluster_rows())
-
-    def assignments(self) -> Iterator[Sequence[Any]]:
-        """Yield the rows of ``assignments.csv``."""
-        if self.measures is None:
-            yield from (list(row.values()) for row in self._rows)
-            return
-        present = set(_numbers(self._after))
-        medoids = {facts.medoid for facts in self.measures.clusters}
-        distances = self.measures.distances.tolist()
-        for index, (row, cluster) in enumerate(zip(self._rows, self._after.clusters.tolist(), strict=True)):
-            distance = distances[index]
-            changed = {
-                "cluster": cluster,
-                "confidence": f"{self._confidence[index]:.4f}",
-                "distance": None if np.isnan(distance) else f"{distance:.4f}",
-                "is_medoid": index in medoids,
-                # The chosen layer is the clustering; the other layers do not change.
-                f"layer_{self._before.metrics.get('layer')}": cluster,
-            }
-            if row.get("runner_up"):
-                other = self._after.merged.get(int(row["runner_up"]), int(row["runner_up"]))
-                changed["runner_up"] = other if other in present and other != cluster else None
-            yield [changed.get(name, row[name]) for name in self.assignment_columns]
-
-    def _compact_labels(self) -> npt.NDArray[np.int64]:
-        """Return the labels renumbered without gaps, in the same order."""
-        labels = np.full(len(self._after.clusters), -1, dtype=np.int64)
-        for compact, number in enumerate(_numbers(self._after)):
-            labels[self._after.clusters == number] = compact
-        return labels
-
-    def _cluster_rows(self) -> Iterator[dict[str, str]]:
-        before = self._before.rows
-        numbers = _numbers(self._after)
-        measures = {} if self.measures is None else dict(zip(numbers, self.measures.clusters, strict=True))
-        for number in numbers:
-            row = dict.fromkeys(self.cluster_columns, "") | before.get(number, {"cluster": str(number)})
-            row["name"] = self._after.names.get(number, "")
-            members = self._after.clusters == number
-            if number in measures or not row.get("mean_confidence"):
-                row["mean_confidence"] = f"{self._confidence[members].mean():.4f}"
-            if number in measures:
-                facts = measures[number]
-                row |= {
-                    "size": str(facts.size),
-                    "share": f"{facts.share:.4f}",
-                    "medoid": self._before.paths[facts.medoid],
-                    "mean_distance": f"{facts.mean_distance:.4f}",
-                    "silhouette": "" if facts.silhouette is None else f"{facts.silhouette:.4f}",
-                }
-                if (members != (self._before.clusters == number)).any():
-                    row |= {"stability": "", "suggested_name": ""}
-            yield row
-
-
-def _numbers(result: PlanResult) -> list[int]:
-    """Return the numbers of the clusters that are not empty."""
-    return [int(number) for number in np.unique(result.clusters) if number >= 0]

@@ -17,7 +17,8 @@ from imgcluster.encoders.registry import list_encoders, precision_files
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import from_text, join, relative_path, to_text
-from imgcluster.images.find import Finder, FoundFile
+from imgcluster.images.find import Finder
+from imgcluster.images.found import FoundFile
 from imgcluster.images.load import default_workers
 from imgcluster.images.remote import RemoteImages
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, with_changes

@@ -19,8 +19,9 @@ from imgcluster.encoders.classes import top_classes
 from imgcluster.errors import ImgclusterError
 from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import join, relative_path
-from imgcluster.images.find import Finder, FoundFile, Scope, UnreadablePath
+from imgcluster.images.find import Finder, Scope
 from imgcluster.images.formats import is_raw_name
+from imgcluster.images.found import FoundFile, UnreadablePath
 from imgcluster.images.load import Content, Loaded, Skipped, Unchanged
 from imgcluster.images.optional_decoders import OptionalDecoder
 from imgcluster.images.pairs import RawFiles

@@ -16,7 +16,8 @@ from imgcluster.errors import NoImagesError
 from imgcluster.fileio.csv_tables import read_table, write_table
 from imgcluster.fileio.path_text import absolute_path, common_base, join, relative_path, to_text
 from imgcluster.images.decode import quiet_decoders
-from imgcluster.images.find import Finder, FoundFile, Scope, UnreadablePath
+from imgcluster.images.find import Finder, Scope
+from imgcluster.images.found import FoundFile, UnreadablePath
 from imgcluster.images.optional_decoders import OptionalDecoder
 from imgcluster.images.readers import ReaderSettings
 from imgcluster.options import EmbedOptions

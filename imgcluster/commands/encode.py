@@ -16,7 +16,7 @@ from imgcluster.encoders import encoder as session
 from imgcluster.errors import NoImagesError, UsageError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.images.decode import UnreadableImage, decode_picture, quiet_decoders
-from imgcluster.images.find import FoundFile
+from imgcluster.images.found import FoundFile
 from imgcluster.images.load import Loaded, Skipped, default_workers, in_order, read_image
 from imgcluster.types import InputSpec, Pixels
 

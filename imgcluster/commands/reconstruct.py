@@ -19,7 +19,8 @@ from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.path_text import common_base, from_text, relative_to, to_text
 from imgcluster.images.arrays import merge_chrominance, to_pixels, write_png
 from imgcluster.images.decode import quiet_decoders
-from imgcluster.images.find import Finder, FoundFile, UnreadablePath
+from imgcluster.images.find import Finder
+from imgcluster.images.found import FoundFile, UnreadablePath
 from imgcluster.images.load import Loaded, NotAnImage, Skipped, default_workers, in_order, read_image
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import InputSpec, Pixels, Values

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from imgcluster.copies.signatures import COLOR_SIDE, SIDE, SIGNATURE_SPEC, Signatures, signature
 from imgcluster.fileio.path_text import to_text
 from imgcluster.images.decode import quiet_decoders
-from imgcluster.images.find import FoundFile
+from imgcluster.images.found import FoundFile
 from imgcluster.images.load import Loaded, default_workers, in_order, read_image
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.folder import Workspace

@@ -14,63 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from imgcluster.errors import UsageError
-from imgcluster.fileio.path_text import from_text, join, to_text
+from imgcluster.fileio.path_text import join, to_text
 from imgcluster.images.formats import has_image_extension
+from imgcluster.images.found import FoundFile, UnreadablePath
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-__all__ = ["Finder", "FoundFile", "Remote", "Scope", "UnreadablePath", "read_list"]
+__all__ = ["Finder", "Remote", "Scope", "read_list"]
 
 _SYSTEM_FOLDERS: Final = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"})
-
-
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """A regular file.
-
-    Attributes:
-        root: Absolute folder, as text (see `fileio.path_text`).
-        path: Path below `root`, as text.
-        size: In bytes.
-        mtime_ns: Time of the last change, in nanoseconds.
-        moved_to: Absolute path, as text, of the file if ``--place move`` moved it; else "".
-        location: The absolute path as text; identifies the file in a workspace.
-    """
-
-    root: str
-    path: str
-    size: int
-    mtime_ns: int
-    moved_to: str = ""
-    location: str = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "location", join(self.root, self.path))
-
-    @property
-    def file(self) -> Path:
-        """Where the file is now."""
-        return from_text(self.moved_to or self.location)
-
-
-@dataclass(frozen=True, slots=True)
-class UnreadablePath:
-    """A requested folder or file that cannot be read, and the `reason`.
-
-    With `is_folder`, images inside it were not searched for. Without `is_image` it does not have the name of an image.
-    """
-
-    root: str
-    path: str
-    reason: str
-    is_folder: bool = False
-    is_image: bool = True
-
-    @property
-    def location(self) -> str:
-        """The absolute path as text."""
-        return join(self.root, self.path) if self.path else self.root
 
 
 @dataclass(frozen=True, slots=True)

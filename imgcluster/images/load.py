@@ -12,8 +12,8 @@ from typing import Final, TypeVar
 
 from imgcluster.errors import UsageError
 from imgcluster.images.decode import Decoded, NeedsMemory, UnreadableImage, decode
-from imgcluster.images.find import FoundFile
 from imgcluster.images.formats import HEAD_BYTES, sniff
+from imgcluster.images.found import FoundFile
 from imgcluster.images.optional_decoders import OptionalDecoder, missing_decoder
 from imgcluster.machine import processors
 from imgcluster.types import InputSpec

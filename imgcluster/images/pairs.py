@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from imgcluster.images.find import FoundFile
 from imgcluster.images.formats import is_jpeg_name, is_raw_name
+from imgcluster.images.found import FoundFile
 
 __all__ = ["RawFiles"]
 

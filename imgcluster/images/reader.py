@@ -20,7 +20,7 @@ import time
 from typing import IO, Any, Final
 
 from imgcluster.images.decode import Decoded, quiet_decoders, use_one_thread
-from imgcluster.images.find import FoundFile
+from imgcluster.images.found import FoundFile
 from imgcluster.images.load import Content, Large, Loaded, NotAnImage, Skipped, Unchanged, read_image
 from imgcluster.images.optional_decoders import OPTIONAL_DECODERS
 from imgcluster.images.shared import Layout, SharedMemory, attach

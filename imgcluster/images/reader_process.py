@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from imgcluster.images.find import FoundFile
+from imgcluster.images.found import FoundFile
 from imgcluster.images.load import Content
 from imgcluster.images.reader import request_text
 from imgcluster.images.shared import SharedMemory

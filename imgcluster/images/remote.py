@@ -17,7 +17,7 @@ from typing import Any, Final
 from imgcluster.errors import UsageError
 from imgcluster.fileio.object_store import BUCKETS, Unavailable, attempts, list_folder, open_store
 from imgcluster.fileio.path_text import join
-from imgcluster.images.find import FoundFile, UnreadablePath
+from imgcluster.images.found import FoundFile, UnreadablePath
 from imgcluster.images.load import in_order
 
 __all__ = ["RemoteImages"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import imgcluster
-from imgcluster.images.find import FoundFile
+from imgcluster.images.found import FoundFile
 from samples import paint
 
 

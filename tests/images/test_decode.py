@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, features
+from PIL import Image, ImageCms, features
 
 import pictures
 from imgcluster.images import decode as images
@@ -373,7 +373,7 @@ class TestColourProfiles:
 
     def test_srgb_itself_changes_nothing(self) -> None:
         picture = noise(16, 16)
-        profile = images.ImageCms.ImageCmsProfile(images.ImageCms.createProfile("sRGB")).tobytes()
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
         np.testing.assert_array_equal(
             decode(encoded(picture, "PNG", icc_profile=profile), SMALL).pixels, np.asarray(picture)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from imgcluster.images import optional_decoders
 from imgcluster.images.decode import UnreadableImage, decode, read_header
-from imgcluster.images.find import FoundFile
+from imgcluster.images.found import FoundFile
 from imgcluster.images.jxl import is_jxl, jxl_size
 from imgcluster.images.load import Skipped, read_image
 from imgcluster.types import InputSpec

@@ -19,7 +19,8 @@ import pictures
 from imgcluster.errors import UsageError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.images.decode import quiet_decoders
-from imgcluster.images.find import Finder, FoundFile
+from imgcluster.images.find import Finder
+from imgcluster.images.found import FoundFile
 from imgcluster.images.load import Loaded, NotAnImage, Skipped, Unchanged, default_workers, in_order, read_image
 from imgcluster.types import InputSpec
 from pictures import encoded, flat, noise

@@ -23,8 +23,8 @@ from imgcluster.images.decode import (
     read_header,
 )
 from imgcluster.images.exif import exif_of_tiff
-from imgcluster.images.find import FoundFile
 from imgcluster.images.formats import RAW
+from imgcluster.images.found import FoundFile
 from imgcluster.images.load import Skipped, read_image
 from imgcluster.types import InputSpec
 from pictures import encoded, flat, quarters, turned

@@ -18,7 +18,8 @@ from PIL import Image
 from imgcluster.fileio.path_text import to_text
 from imgcluster.images import reader_process
 from imgcluster.images.decode import quiet_decoders
-from imgcluster.images.find import Finder, FoundFile
+from imgcluster.images.find import Finder
+from imgcluster.images.found import FoundFile
 from imgcluster.images.load import Content, Loaded, NotAnImage, Skipped, Unchanged, read_image
 from imgcluster.images.readers import ReaderSettings, Request, read_files
 from imgcluster.types import InputSpec
@@ -195,7 +196,8 @@ def test_no_process_outlives_an_interruption(folder: Path) -> None:
 def test_readers_end_with_a_killed_parent(folder: Path) -> None:
     os.mkfifo(folder / "005-stuck.png")
     program = (
-        "import sys\nfrom imgcluster.images.find import *\nfrom imgcluster.images.readers import *\n"
+        "import sys\nfrom imgcluster.images.find import *\nfrom imgcluster.images.found import *\n"
+        "from imgcluster.images.readers import *\n"
         "from imgcluster.types import InputSpec\n"
         "files = [f for f in Finder(paths=[sys.argv[1]]).find() if isinstance(f, FoundFile)]\n"
         "files.insert(5, FoundFile(sys.argv[1], '005-stuck.png', 9, 0))\n"
@@ -253,7 +255,8 @@ def test_a_program_without_a_guard_can_read(folder: Path) -> None:
     (folder / "numpy.py").write_text("raise SystemExit('imported from the current folder')")
     program = folder.parent / f"{folder.name}-program.py"
     program.write_text(
-        "import sys\nfrom imgcluster.images.find import *\nfrom imgcluster.images.readers import *\n"
+        "import sys\nfrom imgcluster.images.find import *\nfrom imgcluster.images.found import *\n"
+        "from imgcluster.images.readers import *\n"
         "from imgcluster.types import InputSpec\n"
         "files = [f for f in Finder(paths=[sys.argv[1]]).find()]\n"
         "n = sum(len(some) for some in read_files(map(Request, files), InputSpec(width=4, height=4, channels=3), "

@@ -14,7 +14,8 @@ import numpy as np
 
 from imgcluster.errors import NoImagesError, UsageError
 from imgcluster.images.decode import quiet_decoders
-from imgcluster.images.find import Finder, FoundFile
+from imgcluster.images.find import Finder
+from imgcluster.images.found import FoundFile
 from imgcluster.images.load import Loaded, NotAnImage, default_workers, in_order, read_image
 from imgcluster.types import InputSpec, Pixels
 from imgcluster_training.data.datasets import ImageSet
