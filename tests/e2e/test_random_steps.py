@@ -277,8 +277,8 @@ class Collection(RuleBasedStateMachine):
     def compare(self, before: dict[str, Any], *, but: tuple[str, ...] = ()) -> None:
         now = self.snapshot()
         if self.deleted or self.renamed:
-            # What the user deleted or renamed cannot be placed again.
-            but = (*but, "placed.jsonl", "report.html", "clusters")
+            # What the user deleted or renamed cannot be placed again, or set aside.
+            but = (*but, "placed.jsonl", "set_aside.jsonl", "report.html", "clusters")
         differing = [name for name in {*before, *now} if before.get(name) != now.get(name) and name not in but]
         assert not differing
 
