@@ -177,7 +177,7 @@ def check_signed(journal: Journal, path: Path, sources: Iterable[str]) -> None:
     Args:
         journal: The journal, at `path`.
         path: Its file, in the workspace folder.
-        sources: The original paths of the files that would move.
+        sources: The original paths of the files that would move; looked at only if the journal is not signed.
 
     Raises:
         PlacementError: The journal is not signed, and there are such files.

@@ -7,7 +7,7 @@ import logging
 import os
 import shlex
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -88,9 +88,9 @@ def place(journal: Journal, path: Path, *, step: Callable[[int], None] = lambda 
     return PlacementResult(counts, missing, journal, unlinked=unlinked)
 
 
-def departing(entries: Sequence[Entry], mode: PlaceMode) -> list[str]:
-    """Return the original paths from which placing these entries moves files."""
-    return [entry.source for entry in entries if mode == "move" and os.path.lexists(from_text(entry.source))]
+def departing(entries: Sequence[Entry], mode: PlaceMode) -> Iterator[str]:
+    """Yield the original paths from which placing these entries moves files."""
+    return (entry.source for entry in entries if mode == "move" and os.path.lexists(from_text(entry.source)))
 
 
 def place_entries(

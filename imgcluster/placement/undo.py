@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -126,15 +126,11 @@ def remove_entries(
     return tuple(entry for entry, _ in present)
 
 
-def returning(entries: Iterable[Entry], mode: PlaceMode) -> list[str]:
-    """Return the original paths to which undoing these entries moves files back."""
-    if mode != "move":
-        return []
-    return [
-        entry.source
-        for entry in one_per_source(entries)
-        if os.path.lexists(from_text(entry.target)) and not os.path.lexists(from_text(entry.source))
-    ]
+def returning(entries: Iterable[Entry], mode: PlaceMode) -> Iterator[str]:
+    """Yield the original paths to which undoing these entries moves files back."""
+    for entry in one_per_source(entries) if mode == "move" else ():
+        if os.path.lexists(from_text(entry.target)) and not os.path.lexists(from_text(entry.source)):
+            yield entry.source
 
 
 def _undo_all(
