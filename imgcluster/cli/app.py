@@ -34,6 +34,7 @@ from imgcluster.cli import (
     verify,
 )
 from imgcluster.cli.command import CommandWithMethods
+from imgcluster.cli.ray_option import CommandWithRay
 
 __all__ = ["app", "main"]
 
@@ -45,7 +46,7 @@ app = typer.Typer(
 )
 encoders_app = typer.Typer(help="The encoders that are there.", no_args_is_help=True)
 
-app.command("embed", cls=embed.EmbedCommand)(embed.embed_command)
+app.command("embed", cls=CommandWithRay)(embed.embed_command)
 app.command("cluster", cls=cluster.ClusterCommand)(cluster.cluster_command)
 app.command("assign")(assign.assign_command)
 app.command("run", cls=CommandWithMethods)(run.run_command)

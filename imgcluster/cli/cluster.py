@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +11,7 @@ import typer
 
 from imgcluster.cli.command import CommandWithMethods, DiscardDecisions, DryRun, Workspace, command
 from imgcluster.cli.console import echo, new_table, print_table, show_clusters
-from imgcluster.cli.embed import EmbedCommand
+from imgcluster.cli.ray_option import CommandWithRay, hidden_output
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, RayOptions
 from imgcluster.wording import counted
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["ClusterCommand", "cluster_command", "show_cluster", "show_files"]
 
 
-class ClusterCommand(EmbedCommand, CommandWithMethods):
+class ClusterCommand(CommandWithRay, CommandWithMethods):
     """`cluster`: its option ``--ray`` may have no value, and its help lists the methods."""
 
 
@@ -60,8 +58,7 @@ def cluster_command(
         if ray:
             from imgcluster.commands.cluster_ray import cluster_on_ray
 
-            # Ray prints there what happens to its nodes.
-            with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+            with hidden_output():
                 summary = cluster_on_ray(**arguments, ray=RayOptions(address=ray))
         else:
             summary = cluster(**arguments)

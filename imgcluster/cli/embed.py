@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import re
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from typer.core import TyperCommand
 
 from imgcluster.cli.command import FilesFrom, Paths, Strict, Workspace, command, listed
 from imgcluster.cli.console import echo
+from imgcluster.cli.ray_option import hidden_output
 from imgcluster.cli.screen import SKIPPED, Screen
 from imgcluster.errors import UsageError
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, RayOptions
@@ -22,30 +19,9 @@ if TYPE_CHECKING:
     from imgcluster.commands.embed import EmbedSummary
     from imgcluster.commands.merge import ShardsSummary
 
-__all__ = ["EmbedCommand", "embed_command", "show_embed", "with_address"]
+__all__ = ["embed_command", "show_embed"]
 
 _SHARDS: Final = "Several processes"
-
-
-_ADDRESS: Final = re.compile(r"auto|local|ray://.+|[^/]+:[0-9]+")
-
-
-class EmbedCommand(TyperCommand):
-    """`embed`, whose option ``--ray`` may have no value: what follows it is one only if it looks like an address."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, with_address(args))
-
-
-def with_address(arguments: list[str]) -> list[str]:
-    """Return arguments of the command line in which each ``--ray`` has a value."""
-    complete: list[str] = []
-    for position, argument in enumerate(arguments):
-        complete.append(argument)
-        is_option = argument == "--ray" and "--" not in arguments[:position]
-        if is_option and not any(map(_ADDRESS.fullmatch, arguments[position + 1 : position + 2])):
-            complete.append("auto")
-    return complete
 
 
 @command(options=EmbedOptions, ray=RayOptions)
@@ -93,8 +69,7 @@ def embed_command(
         elif ray.address:
             from imgcluster.commands.embed_ray import embed_on_ray
 
-            # Ray prints there what happens to its nodes.
-            with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+            with hidden_output():
                 summary = embed_on_ray(paths or (), **common, cluster=ray, on_progress=on_progress)
         else:
             summary = embed(paths or (), **common, shard=shard, on_progress=on_progress)

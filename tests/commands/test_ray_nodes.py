@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from imgcluster import RayClusterError, RayOptions, UsageError
 from imgcluster.cli.app import app
-from imgcluster.cli.embed import with_address
+from imgcluster.cli.ray_option import with_address
 from imgcluster.commands.ray_nodes import Pool, fit_pool
 
 
