@@ -24,7 +24,7 @@ __all__ = ["ClusterCommand", "cluster_command", "show_cluster", "show_files"]
 
 
 class ClusterCommand(CommandWithRay, CommandWithMethods):
-    """`cluster`: its option ``--ray`` may have no value, and its help lists the methods."""
+    """`cluster` and `run`: their option ``--ray`` may have no value, and their help lists the methods."""
 
 
 @command(options=ClusterOptions)
