@@ -20,6 +20,7 @@ from imgcluster_training.models.autoencoder import (  # noqa: E402
     model_for,
 )
 from imgcluster_training.recipe.parser import load_recipe, parse_recipe, with_changes  # noqa: E402
+from imgcluster_training.recipe.schema import ModelSettings  # noqa: E402
 from tiny import TINY  # noqa: E402
 
 GRAY, COLOR, LARGE = (28, 28, 1), (32, 32, 3), (224, 224, 1)
@@ -91,6 +92,25 @@ def test_same_padding_is_tensorflows(size, kernel, stride):
     expected = F.conv2d(F.pad(image, (before, after, before, after)), conv.weight, conv.bias, stride=stride)
     assert conv(image).shape[2:] == (math.ceil(size / stride),) * 2
     torch.testing.assert_close(conv(image), expected)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "side"), [(3, 1, 26), (3, 2, 13), (4, 2, 13), (5, 3, 8), (28, 1, 1)])
+def test_valid_padding_adds_no_pixels(kernel, stride, side):
+    block = {"type": "conv", "filters": 2, "kernel": kernel, "stride": stride, "padding": "valid"}
+    settings = ModelSettings(latent=2 * side * side, code="flatten", encoder=[block])
+    model = build_model(settings, input_shape=(1, 28, 28), output_shape=(1, 28, 28), seed=0)
+    conv = model.encoder.blocks[0]
+    image = torch.randn(1, 1, 28, 28)
+    expected = F.conv2d(image, conv.weight, conv.bias, stride=stride)
+    assert expected.shape[2:] == (side, side)
+    torch.testing.assert_close(model.encoder(image), expected.flatten(1))
+
+
+def test_a_valid_convolution_larger_than_its_input_is_refused():
+    block = {"type": "conv", "filters": 2, "kernel": 29, "padding": "valid"}
+    settings = ModelSettings(latent=2, code="flatten", encoder=[block])
+    with pytest.raises(UsageError, match=r"encoder\[0\].*1×28×28.*29"):
+        build_model(settings, input_shape=(1, 28, 28), output_shape=(1, 28, 28), seed=0)
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (4, 2), (5, 1), (2, 2), (5, 3), (4, 1)])

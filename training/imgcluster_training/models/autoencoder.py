@@ -297,8 +297,12 @@ def _layers(
         filters = output_shape[0] if block.filters == "image" else block.filters
         convolution: nn.Module
         if isinstance(block, Conv):
-            convolution = SameConv(channels, filters, block.kernel, block.stride)
-            sides = (-(-height // block.stride), -(-width // block.stride))
+            lost = block.kernel - 1 if block.padding == "valid" else 0
+            if min(height, width) <= lost:
+                raise UsageError(f"{where}: a feature map of {_text(shape)} is too small for kernel {block.kernel}")
+            kind = nn.Conv2d if block.padding == "valid" else SameConv
+            convolution = kind(channels, filters, block.kernel, block.stride)
+            sides = (-(-(height - lost) // block.stride), -(-(width - lost) // block.stride))
         else:
             convolution = SameConvTranspose(channels, filters, block.kernel, block.stride)
             sides = (height * block.stride, width * block.stride)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from pydantic import PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from imgcluster_training.recipe.section import Section, Tables
 
@@ -26,6 +26,7 @@ __all__ = [
     "Interpolation",
     "MaxPool",
     "Norm",
+    "Padding",
     "Reshape",
     "Residual",
     "UpSample",
@@ -33,19 +34,24 @@ __all__ = [
 
 Activation = Literal["none", "relu", "leaky-relu", "silu", "sigmoid"]
 Norm = Literal["none", "after-activation", "before-activation"]
+Padding = Literal["same", "valid"]
 Interpolation = Literal["nearest", "bilinear"]
 
 
 class Conv(Section):
-    """A convolution with "same" padding: the output's sides are the input's divided by `stride`, rounded up.
+    """A convolution.
 
-    `filters` is the number of output channels; ``"image"`` stands for the number of channels of the output image.
+    `filters` is the number of output channels; ``"image"`` stands for the number of channels of the output image. With
+    "same" padding the output's sides are the input's divided by `stride`, rounded up; with "valid" padding no pixels
+    are added, so they are smaller by `kernel` − 1 before the division.
     """
 
     type: Literal["conv"] = "conv"
     filters: PositiveInt | Literal["image"]
     kernel: PositiveInt = 3
     stride: PositiveInt = 1
+    # Not dumped where it is the default: a checkpoint of an earlier version has no such key, and is continued.
+    padding: Padding = Field("same", exclude_if=lambda padding: padding == "same")
     activation: Activation = "none"
     norm: Norm = "none"
 
