@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from imgcluster.cli.command import FilesFrom, Paths, Strict, Workspace, command, listed
-from imgcluster.cli.console import echo
+from imgcluster.cli.console import echo, files_of
 from imgcluster.cli.ray_option import hidden_output, with_cluster
 from imgcluster.cli.screen import SKIPPED, Screen
 from imgcluster.errors import UsageError
@@ -108,9 +108,9 @@ def show_embed(summary: EmbedSummary) -> None:
     if len(summary.roots) > 1:
         echo(f"The images come from {len(summary.roots)} folders; --fresh keeps only the folders named now.")
     if summary.skipped:
-        echo(
-            f"Skipped {counted(summary.skipped, 'image')} that could not be read; see {summary.workspace}/skipped.csv."
-        )
+        # The table of a shard comes into the workspace when the shards are joined.
+        see = "" if summary.shard else f"; see {files_of(summary.workspace)}/skipped.csv"
+        echo(f"Skipped {counted(summary.skipped, 'image')} that could not be read{see}.")
     if summary.ignored:
         files = counted(summary.ignored, "file that is not an image", "files that are not images")
         echo(f"Ignored {files}.")

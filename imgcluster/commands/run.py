@@ -20,6 +20,7 @@ from imgcluster.commands.embed_ray import embed_on_ray
 from imgcluster.commands.join_started import join_if_started
 from imgcluster.commands.naming import NO_VOCABULARY
 from imgcluster.commands.replace_results import moved_files, read_placement, return_interrupted_move
+from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.commands.text import require_text
 from imgcluster.errors import ImgclusterError, UsageError, WorkspaceError
 from imgcluster.fileio.path_text import to_text
@@ -39,6 +40,7 @@ class RunSummary:
     cluster: ClusterSummary
 
 
+@in_object_storage_too
 def run(
     paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     *,
@@ -86,12 +88,13 @@ def run(
     )
     if ray and dry_run:
         raise UsageError("--dry-run is not allowed with --ray: the nodes do not see its copy; leave one of them out")
-    resolve(clustering)
+    real = Workspace(workspace)
+    resolve(clustering, real.url)
     if clustering.vocabulary not in (None, NO_VOCABULARY):
         require_text(os.fspath(embedding.encoder))
     paths = [paths] if isinstance(paths, str | os.PathLike) else paths
     if ray is None:  # which continues shards that are incomplete
-        join_if_started(Workspace(workspace), dry_run=dry_run, on_progress=on_progress)
+        join_if_started(real, dry_run=dry_run, on_progress=on_progress)
     with _rehearsal(workspace, paths) if dry_run else nullcontext((workspace, None, None)) as (folder, placed, moved):
         if placed is not None and clustering.place is None:
             clustering = dataclasses.replace(clustering, place=placed.mode)
@@ -102,11 +105,12 @@ def run(
             place = clustering.place
             clustered: ClusterSummary = assign(**common, place=place, dry_run=dry_run)
         else:
+            if dry_run and real.url and clustering.place is None:
+                clustering = dataclasses.replace(clustering, place="manifest")
             common |= {"options": clustering, "discard_decisions": discard_decisions, "dry_run": dry_run}
             clustered = cluster_on_ray(**common, ray=ray) if ray else cluster(**common)
-    shown = to_text(os.path.abspath(workspace))
-    embedded = dataclasses.replace(embedded, workspace=shown)
-    clustered = dataclasses.replace(clustered, workspace=shown)
+    embedded = dataclasses.replace(embedded, workspace=real.name)
+    clustered = dataclasses.replace(clustered, workspace=real.name)
     return RunSummary(embed=embedded, cluster=clustered)
 
 
