@@ -85,7 +85,7 @@ def check_mode(mode: str | None, url: str | None = None) -> PlaceMode | None:
     if url and mode not in (None, *_WITHOUT_FILES):
         raise UsageError(
             f"--place {mode} is not possible in {url}; choose --place {' or '.join(_WITHOUT_FILES)}. After manifest, "
-            "imgcluster export -o FOLDER --format imagefolder makes copies"
+            f"imgcluster export -w {url} -o s3://… makes copies"
         )
     return mode  # type: ignore[return-value]
 
