@@ -174,7 +174,10 @@ class _LocalCopy:
             # Somebody removed the copy.
             before = None
         if before is not None:
-            if stored in (before, _read(self._sent)):
+            if stored == before:
+                return
+            if stored == _read(self._sent):
+                # The command that wrote it did not hear that it was written.
                 self._remember(stored)
                 return
             if _results(self._files()) != _results(self._store.parse(before)):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +15,9 @@ import imgcluster
 import pages
 from imgcluster import ImgclusterError, UsageError, WorkspaceError
 from imgcluster.cli.app import app
+from imgcluster.commands.stored_workspace import local_workspace
 from imgcluster.errors import SourceError, WorkspaceInUseError
+from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.workspace.local_copy import local_copy
 
 STORE = "s3://bucket/ws"
@@ -32,11 +34,19 @@ def embed(tiny_encoder: Path) -> Callable[..., imgcluster.EmbedSummary]:
     return run
 
 
+_MADE: dict[str, bytes] = {}
+
+
 @pytest.fixture
 def made(bucket: Bucket, embed: Callable[..., imgcluster.EmbedSummary]) -> Bucket:
-    """A bucket with a clustering of its pictures."""
-    embed()
-    imgcluster.cluster(workspace=STORE, k=3)
+    """A bucket with a clustering of its pictures, which is computed once."""
+    if not _MADE:
+        embed()
+        imgcluster.cluster(workspace=STORE, k=3)
+        _MADE.update(state(bucket))
+    bucket.objects |= _MADE
+    bucket.times[LIST] = "2026-01-02T03:30:00"
+    imgcluster.history(workspace=STORE)
     return bucket
 
 
@@ -85,16 +95,12 @@ def test_all_commands_give_the_files_of_a_local_workspace(
             imgcluster.assign(workspace=out)
         elif number == 4:
             imgcluster.duplicates(workspace=out)
-            imgcluster.outliers(workspace=out)
-        elif number == 5:
             imgcluster.evaluate(workspace=out)
-        elif number == 6:
+        else:
             imgcluster.undo(workspace=out)
-        elif number == 7:
-            imgcluster.report_page(workspace=out, figures=True)
 
     local = tmp_path / "local"
-    for number in range(8):
+    for number in range(6):
         for out in (local, STORE):
             step(number, out)
         files = stored(bucket)
@@ -132,43 +138,62 @@ def test_only_what_changed_is_transferred(made: Bucket) -> None:
     assert not [key for method, key in made.requests if method == "GET" and key.startswith(OBJECTS)]
 
 
-def test_an_upload_can_be_interrupted_anywhere(made: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At each request that writes: readers see the old state, and repeating the command completes it."""
-    before = stored(made)
-    home = tmp_path / "copies"
-    shutil.copytree(home, tmp_path / "saved")
-    objects = dict(made.objects)
-    number = 0
-    while True:
-        made.objects.clear()
-        made.objects.update(objects)
-        shutil.rmtree(home)
-        shutil.copytree(tmp_path / "saved", home)
-        writes = 0
+def change(name: str, on_progress: OnProgress = ignore_progress) -> None:
+    """Change files of the workspace as a command does: a large one, a small one, and one that is removed."""
+    with local_workspace(STORE, on_progress) as folder:
+        Path(folder, "report.html").write_text(name * 1000, encoding="utf-8")
+        Path(folder, "decisions.json").write_text(name, encoding="utf-8")
+        Path(folder, "placed.jsonl").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.slow)])
+def test_an_upload_can_be_interrupted_at_every_request(
+    made: Bucket, step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readers see the old state or the new one, and repeating the command completes it."""
+    for number in itertools.count(0, step):
+        before = stored(made)
+        requests = 0
 
         def fail(method: str, key: str, count: int, last: int = number) -> int:
-            nonlocal writes
-            writes += method in ("PUT", "POST")
-            return 403 if writes > last else 0
+            nonlocal requests
+            requests += 1
+            return 403 if requests > last else 0
 
         made.fail = fail
+        text = f"decided {number}"
         try:
-            rename(STORE, tmp_path)
+            change(text)
         except SourceError:
             assert stored(made) == before
-            made.fail = lambda *_: 0
-            other_computer(monkeypatch, tmp_path, f"reader-{number}")
-            assert imgcluster.history(workspace=STORE).steps == ()
-            other_computer(monkeypatch, tmp_path, "copies")
-            rename(STORE, tmp_path)
-            assert b"Sea" in stored(made)["decisions.json"]
-        else:
+        made.fail = lambda *_: 0
+        is_done = requests <= number
+        other_computer(monkeypatch, tmp_path, f"reader-{number}")
+        with local_workspace(STORE, ignore_progress) as folder:
+            seen = {path: Path(folder, path).read_bytes() for path in stored(made)}
+        assert seen == stored(made)
+        other_computer(monkeypatch, tmp_path, "copies")
+        change(text)
+        assert stored(made)["decisions.json"] == text.encode()
+        if is_done:
             break
-        finally:
-            made.fail = lambda *_: 0
-        number += 3 if number > 6 else 1
-    assert number > 10
-    assert b"Sea" in stored(made)["decisions.json"]
+    assert number > 12
+    assert not list(local_copy(STORE).parent.glob("not-uploaded-*"))
+
+
+def test_an_interrupted_command_is_completed_by_the_next(made: Bucket) -> None:
+    before = state(made)
+
+    def interrupt(step: imgcluster.Progress) -> None:
+        if step.stage == "report":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        imgcluster.cluster(workspace=STORE, k=2, on_progress=interrupt)
+    assert state(made) == before
+    imgcluster.cluster(workspace=STORE, k=2)
+    assert len(imgcluster.load(STORE).clusters) == 2
+    assert not imgcluster.verify(workspace=STORE).findings
 
 
 def test_an_answer_that_is_lost_is_no_conflict(made: Bucket, tmp_path: Path) -> None:
@@ -298,8 +323,8 @@ def test_objects_of_others_are_never_touched(bucket: Bucket, embed: Callable[...
     embed()
     bucket.objects |= {"ws/notes.txt": b"mine", OBJECTS + "notes.txt": b"mine", "ws/figures/x.png": b"mine"}
     strange = {key: data for key, data in bucket.objects.items() if data == b"mine"}
-    for k in (2, 3, 4):
-        imgcluster.cluster(workspace=STORE, k=k)
+    for number in range(3):
+        change(f"{number}")
     assert {key: data for key, data in bucket.objects.items() if data == b"mine"} == strange
 
 
@@ -309,16 +334,16 @@ def test_objects_that_no_reader_needs_are_removed(
     leftover = OBJECTS + "0" * 64
     made.objects[leftover] = b"of an interrupted upload"
     before = {OBJECTS + file["sha256"] for file in json.loads(made.objects[LIST])["files"].values()}
-    imgcluster.cluster(workspace=STORE, k=2)
+    change("1")
     assert leftover not in made.objects
     # A reader that has begun still finds all files.
     assert before <= made.objects.keys()
     running = OBJECTS + "1" * 64
-    for k in (3, 4, 5):
+    for number in range(2, 5):
         made.objects[running] = b"of a command that runs"
         made.ticks += 10
         made.times[running] = "2026-02-01T00:00:00"
-        imgcluster.cluster(workspace=STORE, k=k)
+        change(f"{number}")
         assert running in made.objects
     assert not before <= made.objects.keys()
 
