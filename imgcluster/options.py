@@ -228,11 +228,11 @@ class EmbedOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RayOptions:
-    """The Ray cluster that embeds images, and what each of its workers gets."""
+    """The Ray cluster that embeds and clusters images, and what each of its workers gets."""
 
     address: str | None = option(
         None,
-        "Embed on a Ray cluster: HOST:PORT, auto for the one of this machine (the default), or local to start one.",
+        "Work on a Ray cluster: HOST:PORT, auto for the one of this machine (the default), or local to start one.",
         flags=("--ray",),
         metavar="[ADDRESS]",
         group=_SHARDS,

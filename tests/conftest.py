@@ -33,6 +33,7 @@ def _own_key(tmp_path_factory: pytest.TempPathFactory) -> None:
 def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the encoders and settings of whoever runs the tests out of them."""
     monkeypatch.setenv("IMGCLUSTER_ENCODERS", str(tmp_path_factory.getbasetemp() / "no-encoders"))
+    monkeypatch.setenv("IMGCLUSTER_COPIES", str(tmp_path_factory.getbasetemp() / "no-copies"))
     monkeypatch.delenv("IMGCLUSTER_WORKSPACE", raising=False)
     # No test reaches the real hub.
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")

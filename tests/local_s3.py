@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from typing import BinaryIO
@@ -29,6 +31,7 @@ class Bucket:
         seconds: How long the server waits before it answers a key.
         requests: Method and key of all requests.
         parts: The parts of uploads that are not complete, by their key.
+        ticks: The seconds that have passed: one for each object that was written.
     """
 
     objects: dict[str, bytes] = field(default_factory=dict)
@@ -40,6 +43,7 @@ class Bucket:
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
     endpoint: str = ""
     parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    ticks: int = 0
 
     def time(self, key: str) -> str:
         return self.times.get(key, "2026-01-02T03:04:05")
@@ -103,6 +107,9 @@ def _handler(bucket: Bucket) -> type[BaseHTTPRequestHandler]:
         def do_PUT(self) -> None:
             self._answer(self._body())
 
+        def do_DELETE(self) -> None:
+            self._answer()
+
         def do_POST(self) -> None:
             self._answer(self._body())
 
@@ -128,6 +135,10 @@ def _handler(bucket: Bucket) -> type[BaseHTTPRequestHandler]:
                 text = "<CopyObjectResult><ETag>1</ETag></CopyObjectResult>"
             else:
                 bucket.objects[key] = body
+            if key in bucket.objects and "uploads" not in query and "partNumber" not in query:
+                bucket.ticks += 1
+                now = datetime(2026, 1, 2, 4, tzinfo=timezone.utc) + timedelta(seconds=bucket.ticks)
+                bucket.times[key] = f"{now:%Y-%m-%dT%H:%M:%S}"
             self._send(200, text.encode(), {"ETag": '"1"', "Content-Type": "application/xml"})
 
         def _answer(self, body: bytes = b"") -> None:
@@ -148,11 +159,16 @@ def _handler(bucket: Bucket) -> type[BaseHTTPRequestHandler]:
                 self._send(status, text.encode(), {"Content-Type": "application/xml"})
             elif stores:
                 self._store(key, query, body)
+            elif method == "DELETE":
+                del bucket.objects[key]
+                self._send(204, b"", {})
             elif not key:
                 self._send(200, _listing(bucket, query).encode(), {"Content-Type": "application/xml"})
             else:
                 data = bucket.objects[key]
                 headers = {"ETag": f'"{hashlib.md5(data).hexdigest()}"'}
+                changed = datetime.fromisoformat(bucket.time(key)).replace(tzinfo=timezone.utc)
+                headers["Last-Modified"] = format_datetime(changed, usegmt=True)
                 self._send(200, data, headers, cut=key in bucket.truncate)
 
         def _send(self, status: int, data: bytes, headers: dict[str, str], *, cut: bool = False) -> None:

@@ -26,8 +26,8 @@ PAGES = [
     *(TOP / name for name in ("CONTRIBUTING.md", "SECURITY.md", "benchmarks/README.md", "training/README.md")),
 ]
 # Variables that belong to no option.
-OTHER_VARIABLES = {"IMGCLUSTER_ENCODERS", "IMGCLUSTER_DATA", "IMGCLUSTER_KEY", "IMGCLUSTER_TEST_DATA"}
-OTHER_VARIABLES |= {"IMGCLUSTER_TEST_EVERY"}
+OTHER_VARIABLES = {"IMGCLUSTER_ENCODERS", "IMGCLUSTER_DATA", "IMGCLUSTER_KEY", "IMGCLUSTER_COPIES"}
+OTHER_VARIABLES |= {"IMGCLUSTER_TEST_DATA", "IMGCLUSTER_TEST_EVERY"}
 BUILT_IN = {"--help", "--version", "--install-completion", "--show-completion"}
 
 

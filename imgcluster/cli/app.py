@@ -33,7 +33,6 @@ from imgcluster.cli import (
     undo,
     verify,
 )
-from imgcluster.cli.command import CommandWithMethods
 from imgcluster.cli.ray_option import CommandWithRay
 
 __all__ = ["app", "main"]
@@ -49,7 +48,7 @@ encoders_app = typer.Typer(help="The encoders that are there.", no_args_is_help=
 app.command("embed", cls=CommandWithRay)(embed.embed_command)
 app.command("cluster", cls=cluster.ClusterCommand)(cluster.cluster_command)
 app.command("assign")(assign.assign_command)
-app.command("run", cls=CommandWithMethods)(run.run_command)
+app.command("run", cls=cluster.ClusterCommand)(run.run_command)
 app.command("import")(import_vectors.import_command)
 app.command("merge")(merge.merge_command)
 app.command("export")(export.export_command)

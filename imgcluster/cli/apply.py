@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import DryRun, Workspace, command
-from imgcluster.cli.console import echo, show_clusters
+from imgcluster.cli.console import echo, files_of, show_clusters
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.wording import counted
@@ -56,6 +56,6 @@ def _show(summary: ApplySummary) -> None:
         echo("Nothing was written.")
         return
     if summary.moved:
-        echo(f"Moved {counted(summary.moved, 'placed file')} in {summary.workspace}/clusters.")
+        echo(f"Moved {counted(summary.moved, 'placed file')} in {files_of(summary.workspace)}/clusters.")
     echo(f"To undo the plan: imgcluster undo -w {shlex.quote(summary.workspace)}")
     echo(f"Page: {summary.report}")

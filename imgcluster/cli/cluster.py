@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imgcluster.cli.command import CommandWithMethods, DiscardDecisions, DryRun, Workspace, command
-from imgcluster.cli.console import echo, new_table, print_table, show_clusters
+from imgcluster.cli.console import echo, files_of, new_table, print_table, show_clusters
 from imgcluster.cli.ray_option import CommandWithRay, hidden_output
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, RayOptions
@@ -24,7 +24,7 @@ __all__ = ["ClusterCommand", "cluster_command", "show_cluster", "show_files"]
 
 
 class ClusterCommand(CommandWithRay, CommandWithMethods):
-    """`cluster`: its option ``--ray`` may have no value, and its help lists the methods."""
+    """`cluster` and `run`: their option ``--ray`` may have no value, and their help lists the methods."""
 
 
 @command(options=ClusterOptions)
@@ -117,18 +117,18 @@ def _show_candidates(candidates: Sequence[Candidate], *, verbose: bool) -> None:
 def show_files(summary: ClusterSummary) -> None:
     """Print where the results are."""
     placed = ", ".join(f"{count:,} by {mode}" for mode, count in summary.placed.items())
-    folder, undo = f"{summary.workspace}/clusters", f"imgcluster undo -w {shlex.quote(summary.workspace)}"
+    files, undo = files_of(summary.workspace), f"imgcluster undo -w {shlex.quote(summary.workspace)}"
     if summary.dry_run:
         echo(
             "Nothing was written. Without --dry-run, this command writes assignments.csv, clusters.csv, metrics.json "
             f"and report.html into {summary.workspace}"
-            + (f", and places files ({placed}) in {folder}." if placed else ".")
+            + (f", and places files ({placed}) in {files}/clusters." if placed else ".")
         )
         return
     if placed and summary.place == "manifest":
-        echo(f"{summary.workspace}/placed.jsonl says where each image belongs; imgcluster export copies them there.")
+        echo(f"{files}/placed.jsonl says where each image belongs; imgcluster export copies them there.")
     elif placed and summary.place == "move":
-        echo(f"The originals are now in {folder}: do not delete it. To move them back: {undo}")
+        echo(f"The originals are now in {files}/clusters: do not delete it. To move them back: {undo}")
     elif placed:
-        echo(f"Placed files ({placed}) in {folder}. To undo: {undo}")
+        echo(f"Placed files ({placed}) in {files}/clusters. To undo: {undo}")
     echo(f"Page: {summary.report}")

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from imgcluster.fileio.path_text import printable
+from imgcluster.fileio.path_text import printable, to_text
 
 if TYPE_CHECKING:
     from imgcluster.commands.cluster import ClusterRow
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ROWS",
     "echo",
+    "files_of",
     "new_table",
     "plain",
     "print_table",
@@ -59,6 +60,13 @@ def plain(text: str) -> Text:
     return Text(printable(text))
 
 
+def files_of(workspace: str) -> str:
+    """Return the folder with the files of a workspace of a summary; of one in object storage that of its local copy."""
+    from imgcluster.workspace.local_copy import folder_of
+
+    return to_text(folder_of(workspace))
+
+
 def show_clusters(rows: Sequence[ClusterRow], workspace: str) -> None:
     """Print the clusters as a table."""
     if not rows:
@@ -89,4 +97,4 @@ def show_clusters(rows: Sequence[ClusterRow], workspace: str) -> None:
         )
     print_table(table)
     if len(rows) > ROWS:
-        echo(f"… and {len(rows) - ROWS} more in {workspace}/clusters.csv.")
+        echo(f"… and {len(rows) - ROWS} more in {files_of(workspace)}/clusters.csv.")

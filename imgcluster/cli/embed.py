@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from imgcluster.cli.command import FilesFrom, Paths, Strict, Workspace, command, listed
-from imgcluster.cli.console import echo
-from imgcluster.cli.ray_option import hidden_output
+from imgcluster.cli.console import echo, files_of
+from imgcluster.cli.ray_option import hidden_output, with_cluster
 from imgcluster.cli.screen import SKIPPED, Screen
 from imgcluster.errors import UsageError
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, RayOptions
@@ -53,8 +53,7 @@ def embed_command(
     given = [name for name, value in exclusive.items() if value]
     if len(given) > 1 or ((status or finish) and (paths or files_from)):
         raise UsageError(f"{given[-1]} is not allowed with {given[0] if len(given) > 1 else 'PATH'}; give one of them")
-    if not ray.address and (ray.cpus_per_worker or ray.gpus_per_worker is not None):
-        raise UsageError("--cpus-per-worker and --gpus-per-worker are only for --ray; add it, or leave them out")
+    cluster = with_cluster(ray)
     if status:
         screen.show(shards_status(workspace), _show_shards)
         return
@@ -66,11 +65,11 @@ def embed_command(
             from imgcluster.commands.embed_store import embed_into_store
 
             summary = embed_into_store(paths or (), **common, shard=shard, on_progress=on_progress)
-        elif ray.address:
+        elif cluster:
             from imgcluster.commands.embed_ray import embed_on_ray
 
             with hidden_output():
-                summary = embed_on_ray(paths or (), **common, cluster=ray, on_progress=on_progress)
+                summary = embed_on_ray(paths or (), **common, cluster=cluster, on_progress=on_progress)
         else:
             summary = embed(paths or (), **common, shard=shard, on_progress=on_progress)
     screen.show(summary, show_embed)
@@ -109,9 +108,9 @@ def show_embed(summary: EmbedSummary) -> None:
     if len(summary.roots) > 1:
         echo(f"The images come from {len(summary.roots)} folders; --fresh keeps only the folders named now.")
     if summary.skipped:
-        echo(
-            f"Skipped {counted(summary.skipped, 'image')} that could not be read; see {summary.workspace}/skipped.csv."
-        )
+        # The table of a shard comes into the workspace when the shards are joined.
+        see = "" if summary.shard else f"; see {files_of(summary.workspace)}/skipped.csv"
+        echo(f"Skipped {counted(summary.skipped, 'image')} that could not be read{see}.")
     if summary.ignored:
         files = counted(summary.ignored, "file that is not an image", "files that are not images")
         echo(f"Ignored {files}.")

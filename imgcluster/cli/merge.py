@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from imgcluster.cli.command import Workspace, command
-from imgcluster.cli.console import echo
+from imgcluster.cli.console import echo, files_of
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.wording import counted
@@ -37,6 +37,6 @@ def merge_command(
             f"{counted(done.embedded, 'image')} ({done.new:,} new, {done.changed:,} changed)."
         )
         if done.skipped:
-            echo(f"{counted(done.skipped, 'image')} could not be read; see {done.workspace}/skipped.csv.")
+            echo(f"{counted(done.skipped, 'image')} could not be read; see {files_of(done.workspace)}/skipped.csv.")
 
     screen.show(summary, show)

@@ -24,6 +24,8 @@ STAGES: Final = {
     "embed": ("Embedding", "files"),
     "copy": ("Copying", "images"),
     "fetch": ("Downloading", "shards"),
+    "download-workspace": ("Downloading the workspace", "files"),
+    "upload-workspace": ("Uploading the workspace", "files"),
     "join": ("Joining", "shards"),
     "load": ("Loading embeddings", ""),
     "cluster": ("Clustering", ""),

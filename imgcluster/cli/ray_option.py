@@ -10,7 +10,10 @@ from typing import Any, Final
 
 from typer.core import TyperCommand
 
-__all__ = ["CommandWithRay", "hidden_output", "with_address"]
+from imgcluster.errors import UsageError
+from imgcluster.options import RayOptions
+
+__all__ = ["CommandWithRay", "hidden_output", "with_address", "with_cluster"]
 
 _ADDRESS: Final = re.compile(r"auto|local|ray://.+|[^/]+:[0-9]+")
 
@@ -31,6 +34,19 @@ def with_address(arguments: list[str]) -> list[str]:
         if is_option and not any(map(_ADDRESS.fullmatch, arguments[position + 1 : position + 2])):
             complete.append("auto")
     return complete
+
+
+def with_cluster(options: RayOptions) -> RayOptions | None:
+    """Return the options of a Ray cluster; None without ``--ray``.
+
+    Raises:
+        UsageError: There are options of its workers only.
+    """
+    if options.address:
+        return options
+    if options.cpus_per_worker or options.gpus_per_worker is not None:
+        raise UsageError("--cpus-per-worker and --gpus-per-worker are only for --ray; add it, or leave them out")
+    return None
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -11,17 +12,19 @@ from imgcluster.cli.assign import show_assign
 from imgcluster.cli.cluster import show_cluster
 from imgcluster.cli.command import DiscardDecisions, DryRun, FilesFrom, Paths, Strict, Workspace, command, listed
 from imgcluster.cli.embed import show_embed
+from imgcluster.cli.ray_option import hidden_output, with_cluster
 from imgcluster.cli.screen import SKIPPED, Screen
-from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions
+from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions, RayOptions
 
 __all__ = ["run_command"]
 
 
-@command(embedding=EmbedOptions, clustering=ClusterOptions)
+@command(embedding=EmbedOptions, clustering=ClusterOptions, ray=RayOptions)
 def run_command(
     screen: Screen,
     embedding: EmbedOptions,
     clustering: ClusterOptions,
+    ray: RayOptions,
     paths: Paths = None,
     files_from: FilesFrom = None,
     strict: Strict = False,
@@ -36,7 +39,8 @@ def run_command(
     from imgcluster.commands.assign import AssignSummary
     from imgcluster.commands.run import RunSummary, run
 
-    with screen.progress() as on_progress:
+    cluster = with_cluster(ray)
+    with screen.progress() as on_progress, hidden_output() if cluster else nullcontext():
         summary = run(
             paths or (),
             workspace=workspace,
@@ -46,6 +50,7 @@ def run_command(
             recluster=recluster,
             discard_decisions=discard_decisions,
             dry_run=dry_run,
+            ray=cluster,
             on_progress=on_progress,
         )
 

@@ -20,6 +20,7 @@ from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.plan_tables import PlanTables, cluster_numbers
 from imgcluster.commands.set_aside import duplicates_of_plan, set_aside
 from imgcluster.commands.steps import changing_results, recover, relocate_placed, rewrite_page
+from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.errors import PlanError, UsageError, WorkspaceError
 from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import write_table
@@ -89,6 +90,7 @@ class ApplySummary:
     repeated: bool = False
 
 
+@in_object_storage_too
 def apply(
     plan: str | os.PathLike[str],
     *,
@@ -143,7 +145,7 @@ def apply(
             moved = _publish(change, on_progress)
     decisions = np.array([after.decisions.get(path, "") for path in before.paths])
     return ApplySummary(
-        workspace=to_text(workspace.path),
+        workspace=workspace.name,
         plan=to_text(file),
         named=sum(after.names.get(number, "") != before.names.get(number, "") for number in cluster_numbers(after)),
         merged=len(after.merged),
@@ -165,7 +167,7 @@ def _repeated(workspace: Workspace, file: Path, present: Results, *, dry_run: bo
     """Return the summary of a plan that the last step has applied."""
     counts = ("named", "merged", "created", "split", "misplaced", "unsorted", "pinned", "set_aside", "moved")
     return ApplySummary(
-        workspace=to_text(workspace.path),
+        workspace=workspace.name,
         plan=to_text(file),
         **dict.fromkeys(counts, 0),
         clusters=tuple(map(row_of, present.table)),

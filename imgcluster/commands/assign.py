@@ -25,6 +25,7 @@ from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish, s
 from imgcluster.commands.replace_results import read_placement
 from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
+from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.errors import WorkspaceError
 from imgcluster.evaluation.internal import measure
 from imgcluster.features.neighborhood import find_neighborhood
@@ -71,6 +72,7 @@ class AssignSummary(ClusterSummary):
     removed: int
 
 
+@in_object_storage_too
 def assign(
     *,
     workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
@@ -97,8 +99,8 @@ def assign(
         PlacementError: A file could not be placed.
     """
     watch = Stopwatch()
-    requested = check_mode(place)
     workspace = Workspace(workspace)
+    requested = check_mode(place, workspace.url)
     workspace.require_initialized()
     join_if_started(workspace, dry_run=dry_run, on_progress=on_progress)
     with workspace.locked(read_only=dry_run) as manifest:
@@ -300,7 +302,7 @@ def _summary(workspace: Workspace, last: Results, watch: Stopwatch, *, dry_run: 
     metrics = {"quality": ""} | last.metrics | {"layers": tuple(last.metrics["layers"])}
     return AssignSummary(
         **{field.name: metrics[field.name] for field in dataclasses.fields(ClusteringMetrics)},
-        workspace=to_text(workspace.path),
+        workspace=workspace.name,
         clusters=tuple(map(row_of, last.table)),
         candidates=(),
         seed=int(metrics["options"].get("seed", 0)),

@@ -25,6 +25,7 @@ from imgcluster.commands.reduction import stored_reduction
 from imgcluster.commands.replace_results import read_placement, return_interrupted_move
 from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
+from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.errors import WorkspaceError
 from imgcluster.evaluation.internal import measure
 from imgcluster.features.reduce import choose_reduction
@@ -98,8 +99,8 @@ class ClusterRequest:
         return {name: value for name, value in values.items() if name not in _NOT_OF_THE_FIT}
 
 
-def resolve(options: ClusterOptions) -> ClusterRequest:
-    """Check options before anything is computed.
+def resolve(options: ClusterOptions, url: str | None = None) -> ClusterRequest:
+    """Check options before anything is computed; `url` is the address of a workspace in object storage.
 
     Raises:
         UsageError: An option is not understood, or options contradict each other.
@@ -111,9 +112,10 @@ def resolve(options: ClusterOptions) -> ClusterRequest:
     check_metric(options.metric)
     vocabulary_of(options.vocabulary)
     reduction = choose_reduction(options.reduce, METHODS[method].reduction)
-    return ClusterRequest(options, method, reduction, settings, check_mode(options.place))
+    return ClusterRequest(options, method, reduction, settings, check_mode(options.place, url))
 
 
+@in_object_storage_too
 def cluster(
     *,
     workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
@@ -148,8 +150,8 @@ def cluster(
         PlacementError: A file could not be placed.
     """
     watch = Stopwatch()
-    request = resolve(with_changes(options or ClusterOptions(), changes))
     workspace = Workspace(workspace)
+    request = resolve(with_changes(options or ClusterOptions(), changes), workspace.url)
     workspace.require_initialized()
     join_if_started(workspace, dry_run=dry_run, on_progress=on_progress)
     with workspace.locked(read_only=dry_run) as manifest:
@@ -177,7 +179,7 @@ def cluster(
 
             on_progress(Progress("measure", 0))
             earlier = read_earlier(workspace, embeddings)
-            mode = choose_mode(request.mode, journal, embeddings.locations)
+            mode = choose_mode(request.mode, journal, embeddings.locations, workspace.url)
             numbered = number_clusters(
                 fit.clustering.at(request.options.level),
                 fit.stability[fit.clustering.at(request.options.level).chosen],

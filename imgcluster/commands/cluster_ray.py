@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from imgcluster.commands.cluster import ClusterSummary, cluster
-from imgcluster.commands.ray_nodes import connected
-from imgcluster.options import RayOptions
+from imgcluster.commands.ray_nodes import connected, shared_workspace
+from imgcluster.options import DEFAULT_WORKSPACE, RayOptions
 
 __all__ = ["cluster_on_ray"]
 
@@ -23,8 +23,10 @@ def cluster_on_ray(*, ray: RayOptions | None = None, **arguments: Any) -> Cluste
 
     Raises:
         UnavailablePackage: Ray is not installed.
+        UsageError: The workspace is in object storage.
         RayClusterError: There is no such cluster, or its tasks fail.
         ImgclusterError: As for `cluster`.
     """
+    shared_workspace(arguments.get("workspace", DEFAULT_WORKSPACE))
     with connected(ray or RayOptions()) as connection:
         return cluster(**arguments, map_parts=connection.map_parts)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from imgcluster.clustering import METHODS, Settings, choose_method
 from imgcluster.clustering.run import cluster_embeddings
 from imgcluster.commands.evaluate import FOLDERS, score_labeled
+from imgcluster.commands.stored_workspace import local_workspace
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.evaluation.external import Interval
 from imgcluster.fileio.path_text import to_text
@@ -87,14 +88,15 @@ def compare(
         raise UsageError(f"--k {k} is for none of these methods; add --method {allowed}, or omit --k")
     rows = []
     for path in workspaces:
-        workspace = Workspace(path)
-        workspace.require_initialized()
-        with workspace.locked(read_only=True) as manifest:
-            encoder = manifest.get("encoder", {}).get("name", "")
-            found = _clusterings(workspace, manifest, methods, k, assign_noise, seed, on_progress)
-            for method, locations, base, clusters in found:
-                _, fields = score_labeled(clusters, locations, base, labels)
-                rows.append(ComparisonRow(workspace=to_text(workspace.path), encoder=encoder, method=method, **fields))
+        with local_workspace(path, on_progress) as folder:
+            workspace = Workspace(folder)
+            workspace.require_initialized()
+            with workspace.locked(read_only=True) as manifest:
+                encoder = manifest.get("encoder", {}).get("name", "")
+                found = _clusterings(workspace, manifest, methods, k, assign_noise, seed, on_progress)
+                for method, locations, base, clusters in found:
+                    _, fields = score_labeled(clusters, locations, base, labels)
+                    rows.append(ComparisonRow(workspace=workspace.name, encoder=encoder, method=method, **fields))
     return Comparison(labels=to_text(labels), rows=tuple(rows))
 
 

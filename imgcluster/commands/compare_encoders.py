@@ -198,7 +198,7 @@ def _measure(
     files = (model.path, *(model.path.parent / name for name in read_graph(model.path).external_files))
     row = EncoderRow(
         encoder=to_text(embedding.encoder),
-        workspace=to_text(workspace.path),
+        workspace=workspace.name,
         device=model.device,
         precision=model.info.precision,
         images_per_second=images_per_second(model, random_images(model.info.input_spec)),

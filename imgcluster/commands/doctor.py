@@ -34,7 +34,7 @@ _PURPOSES: Final = {
     "umap": "--reduce umap",
     "evoc": "--method evoc",
     "hub": "encoders of the Hugging Face hub, and text",
-    "ray": "embed --ray",
+    "ray": "embed --ray, cluster --ray, run --ray",
     "train": "train-encoder",
 }
 

@@ -13,6 +13,7 @@ from imgcluster.commands.contents import Contents, read_contents
 from imgcluster.commands.steps import rewrite_page
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.commands.stored_images import current_results
+from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.copies.groups import Group, group_around_best, propose_pairs
 from imgcluster.copies.near_copies import NEAR_COPY, agreement
 from imgcluster.copies.signatures import orientation_invariants
@@ -74,6 +75,7 @@ class DuplicatesSummary:
     seconds: float
 
 
+@in_object_storage_too
 def duplicates(
     *,
     workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
@@ -125,7 +127,7 @@ def duplicates(
             report = to_text(workspace.report)
     copies = [row for row in rows if row.kind != "best"]
     return DuplicatesSummary(
-        workspace=to_text(workspace.path),
+        workspace=workspace.name,
         images=len(embeddings.locations),
         groups=len(rows) - len(copies),
         exact=sum(row.kind == "exact" for row in copies),
@@ -164,6 +166,8 @@ def _near_copies(
 
 def _candidates(gray: npt.NDArray[np.uint8], vectors: Vectors) -> npt.NDArray[np.int64]:
     """Return the pairs of images that may be copies, ``int64 (p, 2)``."""
+    if len(gray) < 2:
+        return np.empty((0, 2), np.int64)
     # Many equal pictures, such as one with different metadata, would have no other neighbors.
     distinct, copies = find_duplicates(gray.reshape(len(gray), -1))
     equal = np.stack([distinct[copies], np.arange(len(gray))], axis=1)

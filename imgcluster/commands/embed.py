@@ -12,10 +12,11 @@ from imgcluster.commands.embed_update import EmbedRequest, EmbedSummary, Workspa
 from imgcluster.commands.replace_results import moved_files, read_placement, return_interrupted_move
 from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
+from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.encoders import Encoder
 from imgcluster.encoders.registry import list_encoders, precision_files
 from imgcluster.errors import UsageError, WorkspaceError
-from imgcluster.fileio.object_store import url_of
+from imgcluster.fileio.object_store import store_url, url_of
 from imgcluster.fileio.path_text import from_text, join, relative_path, to_text
 from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile
@@ -31,6 +32,7 @@ from imgcluster.workspace.work_shards import WorkShard, work_shards
 __all__ = ["EmbedSummary", "embed", "embed_shard", "prepare_request", "prepare_search", "refuse_own_output"]
 
 
+@in_object_storage_too
 def embed(
     paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     *,
@@ -74,6 +76,8 @@ def embed(
     part = None if shard is None else WorkShard.parse(shard)
     request = prepare_request(paths, Workspace(workspace), files, chosen, on_progress)
     watch.lap("encoder")
+    if part is not None and request.workspace.url:
+        raise UsageError(f"shards are written to {request.workspace.url} by embed_into_store")
     if part is not None:
         return embed_shard(request, part, moved, watch, on_progress)
     workspace, model = request.workspace, request.model
@@ -221,6 +225,10 @@ def refuse_own_output(paths: Sequence[str], workspace: Workspace) -> None:
     """
     own, real_own = to_text(workspace.path), to_text(os.path.realpath(workspace.path))
     for path in paths:
+        if url := store_url(path):
+            if workspace.url and join(url, "").startswith(join(workspace.url, "")):
+                raise UsageError(f"{path} is inside the workspace {workspace.url}; choose another with -w")
+            continue
         if url_of(path):
             continue
         real = to_text(os.path.realpath(from_text(path)))

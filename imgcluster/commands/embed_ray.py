@@ -20,7 +20,7 @@ from imgcluster import errors
 from imgcluster.commands.embed import embed_shard, prepare_request, prepare_search
 from imgcluster.commands.embed_update import EmbedRequest, EmbedSummary, NodeFigures
 from imgcluster.commands.merge import finish_shards
-from imgcluster.commands.ray_nodes import Pool, RayCluster, begin, connected, node_id
+from imgcluster.commands.ray_nodes import Pool, RayCluster, begin, connected, node_id, shared_workspace
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.encoders.registry import list_encoders
 from imgcluster.errors import ImgclusterError, NoImagesError, RayClusterError, WorkspaceInUseError, one_line
@@ -73,7 +73,7 @@ def embed_on_ray(
     """
     watch = Stopwatch()
     chosen, cluster = with_changes(options or EmbedOptions(), changes), cluster or RayOptions()
-    shared = Workspace(workspace)
+    shared = shared_workspace(workspace)
     paths = [paths] if isinstance(paths, str | os.PathLike) else paths
     job = _Job(_absolute(paths), _absolute(files), os.fspath(shared.path), _with_absolute_encoder(chosen))
     finder, _ = prepare_search(job.paths, shared, job.files, chosen)

@@ -315,7 +315,7 @@ def summarize(
     """Return the summary of a finished `embed`; its fields are those of `EmbedSummary`."""
     seconds, computed = watch.seconds, run.new + run.changed
     return EmbedSummary(
-        workspace=to_text(request.workspace.path),
+        workspace=request.workspace.name,
         encoder=request.model.info.name,
         device=request.model.device,
         found=embedded + skipped,

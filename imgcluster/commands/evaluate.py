@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.commands.confusion import Confusion, write_confusion
+from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.evaluation.external import Interval, Scores, intervals, score
 from imgcluster.fileio.atomic import write_json
@@ -68,6 +69,7 @@ class EvaluateSummary:
     confusion_picture: str
 
 
+@in_object_storage_too
 def evaluate(
     *, labels: str | os.PathLike[str] = FOLDERS, workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE
 ) -> EvaluateSummary:
@@ -89,7 +91,7 @@ def evaluate(
         scores, fields = score_labeled(results.clusters, results.locations, results.base, labels)
         write_confusion(workspace, Confusion(scores.label_names, scores.clusters, scores.confusion), results.names)
         summary = EvaluateSummary(
-            workspace=to_text(workspace.path),
+            workspace=workspace.name,
             labels=to_text(labels),
             unlabelled=len(results.locations) - fields["images"],
             classes=len(scores.label_names),

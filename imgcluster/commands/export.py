@@ -15,6 +15,7 @@ from imgcluster.commands.export_store import copy_into_store, require_placed
 from imgcluster.commands.page import current_paths, with_normalized_lengths
 from imgcluster.commands.projection import projection_of
 from imgcluster.commands.replace_results import read_placement
+from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.errors import UsageError
 from imgcluster.fileio.atomic import temporary_path
 from imgcluster.fileio.object_store import store_url
@@ -49,6 +50,7 @@ class ExportSummary:
     clusters: int
 
 
+@in_object_storage_too
 def export(
     output: str | os.PathLike[str],
     *,
@@ -110,7 +112,7 @@ def export(
                 draft.mkdir()
             FORMATS[name].write(exported, draft)
     return ExportSummary(
-        workspace=to_text(workspace.path),
+        workspace=workspace.name,
         format=name,
         output=to_text(target),
         images=len(files),
@@ -134,7 +136,7 @@ def _export_into_store(
         missing = copy_into_store(journal, url, on_progress)
         clusters = len(read_results(workspace, manifest).table)
     return ExportSummary(
-        workspace=to_text(workspace.path),
+        workspace=workspace.name,
         format="imagefolder",
         output=url,
         images=len(embeddings.locations),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from imgcluster.errors import SourceError, UsageError, WorkspaceError
-from imgcluster.fileio.object_store import Unavailable, attempts, list_folder, open_store, store_url
+from imgcluster.fileio.object_store import Unavailable, attempts, list_folder, open_store, store_url, upload
 from imgcluster.fileio.path_text import from_text, relative_to
 from imgcluster.images.load import in_order
 from imgcluster.placement import Journal
@@ -101,8 +100,7 @@ class _Target:
         if url is not None:
             self.system.copy_file(url.partition("://")[2], target)
             return
-        with file.open("rb") as source, self.system.open_output_stream(target) as stream:
-            shutil.copyfileobj(source, stream, 1 << 20)
+        upload(self.system, file, target)
 
 
 def require_placed(journal: Journal | None) -> Journal:

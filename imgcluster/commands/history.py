@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.errors import WorkspaceError
-from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.states import is_pending, shards_differ, states
@@ -40,6 +40,7 @@ class HistorySummary:
     steps: tuple[PastStep, ...]
 
 
+@in_object_storage_too
 def history(*, workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> HistorySummary:
     """Return the steps since the first clustering, which `undo` takes back one by one, the last one first.
 
@@ -60,7 +61,7 @@ def history(*, workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> History
             for state in reversed(states(workspace))
             if not is_pending(workspace, state) or shards_differ(workspace, state)
         ]
-    return HistorySummary(workspace=to_text(workspace.path), steps=tuple(steps))
+    return HistorySummary(workspace=workspace.name, steps=tuple(steps))
 
 
 def _time(seconds: float) -> str:

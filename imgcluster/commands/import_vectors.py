@@ -17,6 +17,7 @@ from imgcluster._version import versions
 from imgcluster.commands.replace_results import moved_files, read_placement, return_interrupted_move
 from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
+from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.commands.vector_files import read_vectors
 from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.errors import NoImagesError, UsageError, WorkspaceError
@@ -67,6 +68,7 @@ class ImportSummary:
     seconds: float
 
 
+@in_object_storage_too
 def import_vectors(
     vectors: str | os.PathLike[str],
     paths: str | os.PathLike[str] | None = None,
@@ -120,7 +122,7 @@ def import_vectors(
         unchanged = bool(kept) and _is_stored(workspace, manifest, encoder, locations, values)
         base = str(kept.get("base", _base(locations, start)))
         summary = ImportSummary(
-            workspace=to_text(workspace.path),
+            workspace=workspace.name,
             vectors=to_text(source),
             images=len(locations),
             embedding_size=values.shape[1],

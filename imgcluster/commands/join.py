@@ -14,7 +14,7 @@ from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.errors import NoImagesError, WorkspaceError
 from imgcluster.fileio.csv_tables import read_table
-from imgcluster.fileio.path_text import absolute_path, common_base, to_text
+from imgcluster.fileio.path_text import absolute_path, common_base
 from imgcluster.fileio.schema import check
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.folder import Workspace
@@ -171,7 +171,7 @@ class _Join:
 
         old = () if self._shards else self._before.get("roots", ())
         summary = EmbedSummary(
-            workspace=to_text(workspace.path),
+            workspace=workspace.name,
             encoder=self._first["encoder"]["name"],
             device=", ".join(dict.fromkeys(manifest.get("embed", {}).get("device", "") for manifest in manifests)),
             found=current.images + len(self._skipped),

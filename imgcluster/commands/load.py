@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.fileio.path_text import relative_path
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.types import Vectors
@@ -50,6 +51,7 @@ class Collection:
     companions: list[str]
 
 
+@in_object_storage_too
 def load(workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> Collection:
     """Return the images, vectors and clusters of a workspace.
 

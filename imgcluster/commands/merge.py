@@ -6,15 +6,16 @@ import json
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from imgcluster.commands.embed_update import EmbedSummary
 from imgcluster.commands.join import identity_of, is_complete, join
 from imgcluster.commands.shard_store import ShardStore
+from imgcluster.commands.stored_workspace import local_workspace
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.fileio.object_store import store_url
-from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace
@@ -63,7 +64,7 @@ def shards_status(workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> Shar
     every = sorted({WorkShard(number, part.count) for part in started for number in range(part.count)})
     found = tuple(_status(workspace, part, started) for part in every)
     complete = all(shard.state == "complete" for shard in found)
-    return ShardsSummary(workspace=to_text(workspace.path), complete=complete, shards=found)
+    return ShardsSummary(workspace=workspace.name, complete=complete, shards=found)
 
 
 def _status(workspace: Workspace, part: WorkShard, started: set[WorkShard]) -> ShardStatus:
@@ -95,12 +96,22 @@ def finish_shards(
         WorkspaceError: A shard is missing, incomplete or damaged, or does not belong to the others.
         NoImagesError: No shard found an image; the workspace is unchanged.
     """
+    if url := store_url(workspace):
+        return _finish_stored(url, on_progress)
     workspace = Workspace(workspace)
     workspace.require_initialized()
     parts = work_shards(workspace)
     if not parts:
         raise WorkspaceError(f"{workspace.path} has no shards to join: run imgcluster embed PATH --shard I/N first")
     return join(workspace, [part.workspace(workspace) for part in parts], "embed", on_progress)
+
+
+def _finish_stored(url: str, on_progress: OnProgress) -> EmbedSummary:
+    store = ShardStore(url)
+    parts = store.parts()
+    summary = merge([url], workspace=url, on_progress=on_progress)
+    store.remove(parts)
+    return summary
 
 
 def merge(
@@ -116,7 +127,7 @@ def merge(
     are not changed.
 
     Args:
-        workspaces: The workspaces to add; those in object storage are copied to the folder for temporary files first.
+        workspaces: The workspaces to add; shards in object storage are copied to the folder for temporary files.
         workspace: The workspace that they are added to; it is created if it is missing.
         on_progress: Called with each step.
 
@@ -126,20 +137,21 @@ def merge(
         SourceError: A workspace in object storage cannot be read.
         NoImagesError: They contain no image; the workspace is unchanged.
     """
-    target = Workspace(workspace)
     if not workspaces:
         raise UsageError("no workspaces to merge: give the folder of at least one")
     names = [store_url(path) or os.path.abspath(path) for path in workspaces]
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:
         raise UsageError(f"{repeated[0]} is given twice; name each workspace once")
-    with tempfile.TemporaryDirectory(prefix="imgcluster-") as folder:
+    with ExitStack() as opened:
+        folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="imgcluster-"))
+        target = Workspace(opened.enter_context(local_workspace(workspace, on_progress)))
         sources: list[Workspace] = []
         for number, path in enumerate(workspaces):
-            if url := store_url(path):
+            if (url := store_url(path)) and (url == target.url or ShardStore(url).parts()):
                 sources += _fetch_all(url, Workspace(Path(folder, str(number))), on_progress)
                 continue
-            source = Workspace(path)
+            source = Workspace(opened.enter_context(local_workspace(path, on_progress)))
             source.require_initialized()
             parts = [part.workspace(source) for part in work_shards(source)]
             if not parts and source.path == target.path:

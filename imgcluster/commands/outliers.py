@@ -15,6 +15,7 @@ from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.steps import rewrite_page
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.commands.stored_images import StoredImages, current_results, read_images
+from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.errors import UsageError
 from imgcluster.features.outlyingness import cluster_outlyingness, neighbor_outlyingness
 from imgcluster.fileio.csv_tables import write_table
@@ -76,6 +77,7 @@ class OutliersSummary:
     seconds: float
 
 
+@in_object_storage_too
 def outliers(
     *,
     only: Sequence[str] = (),
@@ -124,7 +126,7 @@ def outliers(
     if len(chosen) == 1 and chosen[0] in QUALITY_PROBLEMS:
         found.sort(key=lambda row: _severity(row, chosen[0]), reverse=True)
     return OutliersSummary(
-        workspace=to_text(workspace.path),
+        workspace=workspace.name,
         images=len(rows),
         only=chosen,
         reasons={reason: int(flags[reason].sum()) for reason in REASONS},

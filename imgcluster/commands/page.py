@@ -102,7 +102,7 @@ def write_page(
         facts=_facts(results, manifest, projection),
         clusters=cluster_rows(results.clusters, results.medoids, results.rows, shown, nearest),
         images=image_rows(
-            file.parent,
+            None if workspace.url and output is None else file.parent,
             results.paths,
             results.locations,
             files,

@@ -195,7 +195,7 @@ def summary_fields(
     """Return the fields of `ClusterSummary` for a clustering that was published, or would be."""
     return {
         **found.facts.fields,
-        "workspace": to_text(workspace.path),
+        "workspace": workspace.name,
         "clusters": found.tables.rows,
         "candidates": found.tables.clustering.candidates,
         "seed": int(found.options["seed"]),

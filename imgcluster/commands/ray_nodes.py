@@ -15,11 +15,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from imgcluster.errors import ImgclusterError, RayClusterError, one_line
+from imgcluster.errors import ImgclusterError, RayClusterError, UsageError, one_line
+from imgcluster.fileio.object_store import store_url
 from imgcluster.optional import import_optional
 from imgcluster.options import RayOptions
+from imgcluster.workspace.folder import Workspace
 
-__all__ = ["Board", "Pool", "RayCluster", "begin", "connected", "fit_pool", "node_id"]
+__all__ = ["Board", "Pool", "RayCluster", "begin", "connected", "fit_pool", "node_id", "shared_workspace"]
 
 _LOCAL_OBJECT_STORE: Final = 200 << 20
 _BOARD_SECONDS: Final = 10.0
@@ -89,6 +91,19 @@ def fit_pool(nodes: Sequence[tuple[int, float]], options: RayOptions, device: st
             "less with --cpus-per-worker and --gpus-per-worker"
         )
     return Pool(size, needed, gpus)
+
+
+def shared_workspace(path: str | os.PathLike[str]) -> Workspace:
+    """Return a workspace that nodes can share.
+
+    Raises:
+        UsageError: It is in object storage: its local copy is on this computer alone.
+    """
+    if url := store_url(path) or Workspace(path).url:
+        raise UsageError(
+            f"--ray is not possible with the workspace {url}; choose a folder that all nodes share with -w DIR"
+        )
+    return Workspace(path)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 from imgcluster.commands.embed import refuse_own_output
 from imgcluster.commands.page import with_normalized_lengths, write_page
 from imgcluster.commands.replace_results import read_placement
+from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.errors import UsageError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
@@ -29,6 +30,7 @@ class ReportSummary:
     figures: str | None
 
 
+@in_object_storage_too
 def report_page(
     *,
     workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,

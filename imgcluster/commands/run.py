@@ -14,14 +14,17 @@ from typing import Any
 
 from imgcluster.commands.assign import assign
 from imgcluster.commands.cluster import ClusterSummary, cluster, resolve
+from imgcluster.commands.cluster_ray import cluster_on_ray
 from imgcluster.commands.embed import EmbedSummary, embed, refuse_own_output
+from imgcluster.commands.embed_ray import embed_on_ray
 from imgcluster.commands.join_started import join_if_started
 from imgcluster.commands.naming import NO_VOCABULARY
 from imgcluster.commands.replace_results import moved_files, read_placement, return_interrupted_move
+from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.commands.text import require_text
-from imgcluster.errors import ImgclusterError, WorkspaceError
+from imgcluster.errors import ImgclusterError, UsageError, WorkspaceError
 from imgcluster.fileio.path_text import to_text
-from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions, with_changes
+from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions, RayOptions, with_changes
 from imgcluster.placement import Journal
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.workspace.folder import Workspace
@@ -37,6 +40,7 @@ class RunSummary:
     cluster: ClusterSummary
 
 
+@in_object_storage_too
 def run(
     paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     *,
@@ -47,6 +51,7 @@ def run(
     recluster: bool = False,
     discard_decisions: bool = False,
     dry_run: bool = False,
+    ray: RayOptions | None = None,
     on_progress: OnProgress = ignore_progress,
     **changes: Any,
 ) -> RunSummary:
@@ -65,11 +70,13 @@ def run(
         recluster: Cluster again, whatever the workspace has.
         discard_decisions: As for `cluster`.
         dry_run: Only report what would be written.
+        ray: Embed as `embed_on_ray` does, and cluster as `cluster_on_ray`; the result is the same, byte for byte.
         on_progress: Called with each step.
         **changes: Single fields of either, as in ``run("photos", device="cpu", k=10)``.
 
     Raises:
         ImgclusterError: Whatever `embed` and `cluster` raise.
+        UsageError: Both `dry_run` and `ray` are given.
         WorkspaceError: Moving images was interrupted, and this is a dry run, which leaves them where they are.
     """
     names = {field.name for field in dataclasses.fields(ClusterOptions)}
@@ -79,29 +86,31 @@ def run(
     embedding = with_changes(
         embedding or EmbedOptions(), {name: value for name, value in changes.items() if name not in names}
     )
-    resolve(clustering)
+    if ray and dry_run:
+        raise UsageError("--dry-run is not allowed with --ray: the nodes do not see its copy; leave one of them out")
+    real = Workspace(workspace)
+    resolve(clustering, real.url)
     if clustering.vocabulary not in (None, NO_VOCABULARY):
         require_text(os.fspath(embedding.encoder))
     paths = [paths] if isinstance(paths, str | os.PathLike) else paths
-    join_if_started(Workspace(workspace), dry_run=dry_run, on_progress=on_progress)
+    if ray is None:  # which continues shards that are incomplete
+        join_if_started(real, dry_run=dry_run, on_progress=on_progress)
     with _rehearsal(workspace, paths) if dry_run else nullcontext((workspace, None, None)) as (folder, placed, moved):
         if placed is not None and clustering.place is None:
             clustering = dataclasses.replace(clustering, place=placed.mode)
-        embedded = embed(paths, workspace=folder, files=files, options=embedding, moved=moved, on_progress=on_progress)
+        common: dict[str, Any] = {"workspace": folder, "on_progress": on_progress}
+        what: dict[str, Any] = {"paths": paths, "files": files, "options": embedding}
+        embedded = embed_on_ray(**what, **common, cluster=ray) if ray else embed(**what, **common, moved=moved)
         if not recluster and _continues(Workspace(folder), clustering):
             place = clustering.place
-            clustered: ClusterSummary = assign(workspace=folder, place=place, dry_run=dry_run, on_progress=on_progress)
+            clustered: ClusterSummary = assign(**common, place=place, dry_run=dry_run)
         else:
-            clustered = cluster(
-                workspace=folder,
-                options=clustering,
-                discard_decisions=discard_decisions,
-                dry_run=dry_run,
-                on_progress=on_progress,
-            )
-    shown = to_text(os.path.abspath(workspace))
-    embedded = dataclasses.replace(embedded, workspace=shown)
-    clustered = dataclasses.replace(clustered, workspace=shown)
+            if dry_run and real.url and clustering.place is None:
+                clustering = dataclasses.replace(clustering, place="manifest")
+            common |= {"options": clustering, "discard_decisions": discard_decisions, "dry_run": dry_run}
+            clustered = cluster_on_ray(**common, ray=ray) if ray else cluster(**common)
+    embedded = dataclasses.replace(embedded, workspace=real.name)
+    clustered = dataclasses.replace(clustered, workspace=real.name)
     return RunSummary(embed=embedded, cluster=clustered)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.stored_images import read_images
+from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.commands.text import info_of, open_text, require_text
 from imgcluster.errors import UsageError
 from imgcluster.fileio.path_text import to_text
@@ -63,6 +64,7 @@ class SearchSummary:
     results: tuple[FoundImage, ...]
 
 
+@in_object_storage_too
 def search(
     query: str,
     *,
@@ -107,7 +109,7 @@ def search(
     # Equal scores in the order of the paths.
     order = [index for index in np.argsort(-scores[:, 0], kind="stable").tolist() if kept[index]]
     return SearchSummary(
-        workspace=to_text(workspace.path),
+        workspace=workspace.name,
         encoder=info.name,
         query=query,
         without=without,

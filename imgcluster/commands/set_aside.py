@@ -49,8 +49,14 @@ def duplicates_of_plan(
         name: The plan's name in messages.
 
     Raises:
-        PlanError: Their originals are in the folders of clusters, or no image of a group of duplicates would stay.
+        PlanError: The workspace is in object storage, their originals are in the folders of clusters, or no image of a
+            group of duplicates would stay.
     """
+    if plan.set_aside and workspace.url:
+        raise PlanError(
+            f"{name} sets images aside, whose originals would move to a folder of the workspace, and {workspace.url} "
+            "has none; leave them out of the plan"
+        )
     journal = read_placement(workspace)
     if plan.set_aside and journal is not None and journal.mode == "move":
         raise PlanError(

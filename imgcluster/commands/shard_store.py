@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 import shutil
 import zipfile
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
 
-from imgcluster.errors import SourceError, WorkspaceError
-from imgcluster.fileio.object_store import Unavailable, attempts, list_folder, open_store
+from imgcluster.errors import WorkspaceError
+from imgcluster.fileio.object_store import call_store, list_folder, open_store, upload
 from imgcluster.fileio.schema import parse_json
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shapes import SHARD
@@ -67,7 +69,7 @@ class ShardStore:
                 return archive.read(_MANIFEST).decode()
 
         try:
-            text: str = self._try("read", read, _SECONDS)
+            text: str = call_store(self.url, "read", read, _SECONDS)
             parse_json(text, SHARD)
         except (zipfile.BadZipFile, KeyError, ValueError) as error:
             raise self._damaged(part, error) from None
@@ -89,7 +91,7 @@ class ShardStore:
         shared.initialize()
         own.initialize()
         own.embeddings.mkdir(exist_ok=True)
-        self._try("read", read, _SECONDS_OF_TRANSFER)
+        call_store(self.url, "read", read, _SECONDS_OF_TRANSFER)
         try:
             with zipfile.ZipFile(copy) as archive:
                 _check_sizes(archive, copy.stat().st_size)
@@ -115,24 +117,20 @@ class ShardStore:
             for file in shard_files(own):
                 archive.write(file, file.relative_to(own.path).as_posix())
 
-        def write() -> None:
-            with copy.open("rb") as source, self._system.open_output_stream(self._key(part)) as target:
-                shutil.copyfileobj(source, target, _PART)
-
-        self._try("written", write, _SECONDS_OF_TRANSFER)
+        call_store(self.url, "written", lambda: upload(self._system, copy, self._key(part)), _SECONDS_OF_TRANSFER)
         copy.unlink()
+
+    def remove(self, parts: Iterable[WorkShard]) -> None:
+        """Remove shards, which are joined.
+
+        Raises:
+            SourceError: They cannot be removed.
+        """
+        for part in parts:
+            call_store(self.url, "cleared", partial(self._system.delete_file, self._key(part)), _SECONDS)
 
     def _key(self, part: WorkShard) -> str:
         return f"{self._path}/shards/{part.number}-of-{part.count}.zip"
-
-    def _try(self, what: str, function: Any, seconds: float) -> Any:
-        try:
-            return attempts(function, seconds)
-        except Unavailable as reason:
-            raise SourceError(
-                f"{self.url} cannot be {what} ({reason}); check its name, the credentials and the network, then repeat "
-                "the command"
-            ) from None
 
     def _damaged(self, part: WorkShard, error: Exception) -> WorkspaceError:
         return WorkspaceError(

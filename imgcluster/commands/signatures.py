@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.copies.signatures import COLOR_SIDE, SIDE, SIGNATURE_SPEC, Signatures, signature
+from imgcluster.fileio.digests import update_from_file
 from imgcluster.fileio.path_text import to_text
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.found import FoundFile
@@ -77,9 +78,7 @@ def content_digests(files: Sequence[Path], on_progress: OnProgress) -> list[byte
 def _digest(file: Path) -> bytes:
     digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     try:
-        with file.open("rb") as stream:
-            while chunk := stream.read(1 << 20):
-                digest.update(chunk)
+        update_from_file(digest.update, file)
     except OSError:
         digest = hashlib.blake2b(b"no file: " + os.fsencode(file), digest_size=DIGEST_BYTES)
     return digest.digest()

@@ -14,6 +14,7 @@ from imgcluster.commands.encode import Encoder
 from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.search import FoundImage
 from imgcluster.commands.stored_images import StoredImages, read_images
+from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.commands.thumbnails import read_tiles
 from imgcluster.encoders.named_encoders import NAMED_ENCODERS
 from imgcluster.encoders.registry import list_encoders
@@ -72,6 +73,7 @@ class SimilarSummary:
     page: str
 
 
+@in_object_storage_too
 def similar(
     images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
@@ -126,7 +128,7 @@ def similar(
     if page is not None:
         _write_page(Path(page), stored, queries)
     return SimilarSummary(
-        workspace=to_text(workspace.path),
+        workspace=workspace.name,
         encoder=str(manifest["encoder"]["name"]),
         metric=metric,
         images=len(stored.paths),

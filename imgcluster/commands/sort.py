@@ -17,6 +17,7 @@ from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish
 from imgcluster.commands.replace_results import read_placement, return_interrupted_move
 from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
+from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.commands.text import info_of, open_text, require_text
 from imgcluster.encoders.text_encoder import TextEncoder
 from imgcluster.encoders.vocabulary import bundled_vocabulary
@@ -86,6 +87,7 @@ class SortSummary:
     warnings: tuple[str, ...]
 
 
+@in_object_storage_too
 def sort(
     into: str | os.PathLike[str],
     *,
@@ -121,11 +123,11 @@ def sort(
         PlacementError: A file could not be placed.
     """
     watch = Stopwatch()
-    check_mode(place)
+    workspace = Workspace(workspace)
+    requested = check_mode(place, workspace.url)
     if not 0 <= threshold <= 1:
         raise UsageError(f"--threshold {threshold} is not allowed; it is a share of words, in [0, 1]")
     groups = _read_groups(Path(into))
-    workspace = Workspace(workspace)
     workspace.require_initialized()
     with workspace.locked(read_only=dry_run) as manifest:
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
@@ -135,7 +137,7 @@ def sort(
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
         placed_before = read_placement(workspace, embeddings.files)
         journal, note = return_interrupted_move(workspace, placed_before, dry_run=dry_run)
-        mode = choose_mode(check_mode(place), journal, embeddings.locations)
+        mode = choose_mode(requested, journal, embeddings.locations, workspace.url)
         if not embeddings.locations:
             raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
         earlier = read_earlier(workspace, embeddings)
@@ -152,7 +154,7 @@ def sort(
         watch.lap("measure")
         placed = found.preview() if dry_run else publish(workspace, found, journal, watch, on_progress)
     return SortSummary(
-        workspace=to_text(workspace.path),
+        workspace=workspace.name,
         into=to_text(into),
         groups=_sorted_groups(text, groups, layer),
         images=len(layer.labels),

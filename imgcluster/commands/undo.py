@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from imgcluster.commands.replace_results import read_placement, read_set_aside
 from imgcluster.commands.steps import rewrite_page, undo_state, undoable_state
+from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import remove, write_json
-from imgcluster.fileio.path_text import from_text, to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.placement import Journal, UndoResult, undo_placement
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace, read_json
+from imgcluster.workspace.local_copy import folder_of
 from imgcluster.workspace.results import read_tables
 from imgcluster.workspace.shapes import UNDOING
 
@@ -70,6 +71,7 @@ def undo(
     return summary
 
 
+@in_object_storage_too
 def undo_unacknowledged(
     *,
     workspace: str | os.PathLike[str],
@@ -102,7 +104,7 @@ def undo_unacknowledged(
 def acknowledge(summary: UndoSummary) -> None:
     """Record that the user has seen what was undone, so that the next `undo` undoes more."""
     if not summary.dry_run:
-        remove(Workspace(from_text(summary.workspace)).undoing)
+        remove(Workspace(folder_of(summary.workspace)).undoing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ def _summary(
     workspace: Workspace, begun: _Begun, done: int, left: tuple[tuple[str, str], ...], *, dry_run: bool
 ) -> UndoSummary:
     return UndoSummary(
-        workspace=to_text(workspace.path),
+        workspace=workspace.name,
         what=begun.what,
         place=begun.place,
         taken_back=done,

@@ -17,10 +17,11 @@ from imgcluster.commands.numbering import number_clusters
 from imgcluster.commands.signatures import content_digests
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.commands.stored_values import Finding, Stored, read_stored
+from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.commands.verify_checks import CHECKS, check_contents, check_repeated
 from imgcluster.commands.verify_repair import REPAIRS
 from imgcluster.errors import UsageError, WorkspaceError
-from imgcluster.fileio.path_text import from_text, to_text
+from imgcluster.fileio.path_text import from_text
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import FORMAT, Workspace
@@ -58,6 +59,7 @@ class VerifySummary:
     seconds: float
 
 
+@in_object_storage_too
 def verify(
     *,
     workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
@@ -87,7 +89,7 @@ def verify(
         stored, found, changed = _check(workspace, manifest, quick=quick, rerun=rerun, on_progress=on_progress)
     images = 0 if stored.embeddings is None else len(stored.embeddings.locations)
     return VerifySummary(
-        workspace=to_text(workspace.path),
+        workspace=workspace.name,
         format=int(manifest.get("format", FORMAT)),
         images=images,
         read=0 if quick else images,

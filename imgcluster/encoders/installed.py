@@ -19,6 +19,7 @@ from imgcluster.encoders.onnx_graph import is_inside
 from imgcluster.encoders.registry import user_folder
 from imgcluster.errors import EncoderError
 from imgcluster.fileio.atomic import write_json
+from imgcluster.fileio.digests import update_from_file
 from imgcluster.types import PRECISIONS
 
 __all__ = [
@@ -160,11 +161,8 @@ def verified(encoder: InstalledEncoder, file: str) -> Path:
 
 def pinned_file(path: Path) -> PinnedFile:
     """Return the size and SHA-256 of a file."""
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-            size += len(block)
+    digest = hashlib.sha256()
+    size = update_from_file(digest.update, path)
     return PinnedFile(size, digest.hexdigest())
 
 

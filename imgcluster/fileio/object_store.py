@@ -4,25 +4,43 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import threading
 import time
 import urllib.error
 import urllib.parse
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from imgcluster.errors import SourceError, one_line
 
-__all__ = ["BUCKETS", "Unavailable", "attempts", "list_folder", "open_store", "store_url", "url_of"]
+__all__ = [
+    "BUCKETS",
+    "WORKSPACE_LIST",
+    "Unavailable",
+    "attempts",
+    "call_store",
+    "list_folder",
+    "open_store",
+    "store_endpoint",
+    "store_url",
+    "upload",
+    "url_of",
+]
 
 BUCKETS: Final = ("s3", "gs")
 """The schemes of object storage."""
+
+WORKSPACE_LIST: Final = "imgcluster-workspace.json"
+"""The object that makes a folder in object storage a workspace."""
 
 # A command line or a list may have made one slash of two.
 _URL: Final = re.compile(r"(s3|gs|https?):[\\/]{1,2}(.+)", re.DOTALL)
 _ATTEMPTS: Final = 5
 _FIRST_WAIT: Final = 0.1
 _SECONDS_OF_LISTING: Final = 60.0
+_PART: Final = 1 << 20
 # Names of errors of S3: the credentials are of no use for any other object either.
 _REFUSED: Final = ("EXPIRED_TOKEN", "ExpiredToken", "INVALID_ACCESS_KEY", "INVALID_CLIENT_TOKEN", "SIGNATURE_DOES_NOT")
 
@@ -45,6 +63,12 @@ def store_url(path: str | os.PathLike[str]) -> str | None:
     return url.rstrip("/") if url and url.partition("://")[0] in BUCKETS else None
 
 
+def store_endpoint(url: str) -> str:
+    """Return the address of the store that a URL of `store_url` refers to; "" for the provider's own."""
+    names = ("STORAGE_EMULATOR_HOST",) if url.startswith("gs:") else ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+    return next(filter(None, map(os.environ.get, names)), "")
+
+
 def open_store(scheme: str, bucket: str) -> Any:
     """Return the file system of a store, with the credentials of the standard variables and files.
 
@@ -53,13 +77,12 @@ def open_store(scheme: str, bucket: str) -> Any:
     """
     from pyarrow import fs
 
+    endpoint = store_endpoint(f"{scheme}://{bucket}")
     if scheme == "gs":
-        emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")
-        if not emulator:
+        if not endpoint:
             return fs.GcsFileSystem()
-        host = urllib.parse.urlsplit(emulator if "://" in emulator else f"http://{emulator}")
+        host = urllib.parse.urlsplit(endpoint if "://" in endpoint else f"http://{endpoint}")
         return fs.GcsFileSystem(anonymous=True, scheme=host.scheme, endpoint_override=host.netloc)
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if not endpoint and not region:
         try:
@@ -69,7 +92,17 @@ def open_store(scheme: str, bucket: str) -> Any:
                 f"the region of bucket {bucket} is not known ({one_line(error)}); set AWS_REGION"
             ) from None
     once = fs.AwsStandardS3RetryStrategy(max_attempts=1)
-    return fs.S3FileSystem(region=region, endpoint_override=endpoint, retry_strategy=once)
+    return fs.S3FileSystem(region=region, endpoint_override=endpoint or None, retry_strategy=once)
+
+
+def upload(system: Any, file: Path, key: str) -> None:
+    """Write the content of a file into an object, which is there whole or not at all.
+
+    Raises:
+        OSError: It cannot be written, or the file not be read.
+    """
+    with file.open("rb") as source, system.open_output_stream(key, compression=None) as target:
+        shutil.copyfileobj(source, target, _PART)
 
 
 def list_folder(system: Any, url: str, *, recursive: bool = False, may_be_missing: bool = False) -> list[Any]:
@@ -88,11 +121,20 @@ def list_folder(system: Any, url: str, *, recursive: bool = False, may_be_missin
 
     path = url.partition("://")[2].rstrip("/")
     selector = fs.FileSelector(path, recursive=recursive, allow_not_found=may_be_missing)
+    return list(call_store(url, "listed", lambda: system.get_file_info(selector), _SECONDS_OF_LISTING))
+
+
+def call_store(url: str, what: str, function: Callable[[], _Result], seconds: float) -> _Result:
+    """Return what `attempts` does.
+
+    Raises:
+        SourceError: What is at `url` cannot be `what`, such as "read".
+    """
     try:
-        return list(attempts(lambda: system.get_file_info(selector), _SECONDS_OF_LISTING))
+        return attempts(function, seconds)
     except Unavailable as reason:
         raise SourceError(
-            f"{url} cannot be listed ({reason}); check its name, the credentials and the network, then repeat the "
+            f"{url} cannot be {what} ({reason}); check its name, the credentials and the network, then repeat the "
             "command"
         ) from None
 

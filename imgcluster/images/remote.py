@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from imgcluster.errors import UsageError
-from imgcluster.fileio.object_store import BUCKETS, Unavailable, attempts, list_folder, open_store
+from imgcluster.fileio.object_store import BUCKETS, WORKSPACE_LIST, Unavailable, attempts, list_folder, open_store
 from imgcluster.fileio.path_text import join
 from imgcluster.images.found import FoundFile, UnreadablePath
 from imgcluster.images.load import in_order
@@ -137,7 +137,9 @@ class RemoteImages:
         while stack:
             folder = stack.pop()
             inner = []
-            for name, entry in self._list(join(root, folder) if folder else root):
+            found = self._list(join(root, folder) if folder else root)
+            # As of folders, a workspace below the named folder is left out.
+            for name, entry in found if not folder or all(name != WORKSPACE_LIST for name, _ in found) else ():
                 below = f"{folder}/{name}" if folder else name
                 is_folder = entry.type == fs.FileType.Directory
                 if not includes(name, below, is_folder=is_folder):

@@ -40,6 +40,7 @@ PLACE_MODES: Final[tuple[str, ...]] = get_args(PlaceMode)
 _HEAD: Final = {"mode": frozenset(PLACE_MODES), "folder": str, "signature?": str}
 _ENTRY: Final = {"source": str, "target": str}
 _SHOWN: Final = 3
+_WITHOUT_FILES: Final = ("manifest", "none")
 
 UNFINISHED: Final = "unfinished.txt"
 """The file of a workspace with the path of the temporary file that is being written in another folder."""
@@ -69,21 +70,33 @@ class Journal:
     signed: bool = True
 
 
-def check_mode(mode: str | None) -> PlaceMode | None:
+def check_mode(mode: str | None, url: str | None = None) -> PlaceMode | None:
     """Return `mode` if it is a placement mode, or None.
 
+    Args:
+        mode: The mode.
+        url: The address of the workspace, if it is in object storage, where no files can be placed.
+
     Raises:
-        UsageError: It is neither.
+        UsageError: It is neither, or not possible there.
     """
     if mode is not None and mode not in PLACE_MODES:
         raise UsageError(f"placement mode {mode!r} is unknown; choose one of {', '.join(PLACE_MODES)}")
+    if url and mode not in (None, *_WITHOUT_FILES):
+        raise UsageError(
+            f"--place {mode} is not possible in {url}; choose --place {' or '.join(_WITHOUT_FILES)}. After manifest, "
+            f"imgcluster export -w {url} -o s3://… makes copies"
+        )
     return mode  # type: ignore[return-value]
 
 
-def choose_mode(requested: PlaceMode | None, journal: Journal | None, locations: Iterable[str]) -> PlaceMode:
+def choose_mode(
+    requested: PlaceMode | None, journal: Journal | None, locations: Iterable[str], url: str | None = None
+) -> PlaceMode:
     """Return the requested mode; without one that of the present placement.
 
-    The first placement is by ``symlink``, or by ``manifest`` if none of the images at `locations` is a file.
+    The first placement is by ``symlink``, or by ``manifest`` if none of the images at `locations` is a file, or if the
+    workspace is in object storage, at `url`.
 
     Raises:
         UsageError: Files would be moved because of a journal that is not signed.
@@ -95,7 +108,7 @@ def choose_mode(requested: PlaceMode | None, journal: Journal | None, locations:
         )
     if requested or journal is not None:
         return requested or cast(Journal, journal).mode
-    return "manifest" if all(map(url_of, locations)) else "symlink"
+    return "manifest" if url or all(map(url_of, locations)) else "symlink"
 
 
 def read_journal(

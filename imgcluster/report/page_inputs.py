@@ -12,6 +12,7 @@ from urllib.parse import quote
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import from_text
 from imgcluster.report.page_text import Cluster, Images
 from imgcluster.report.sprites import MAX_BYTES, tile_side
@@ -76,7 +77,7 @@ def cluster_rows(
 
 
 def image_rows(
-    page_folder: Path,
+    page_folder: Path | None,
     paths: Sequence[str],
     locations: Sequence[str],
     current: Sequence[str],
@@ -90,10 +91,10 @@ def image_rows(
     decisions: Mapping[int, str],
     exif: Sequence[Exif],
 ) -> Images:
-    """Return the images of the page with links relative to `page_folder`.
+    """Return the images of the page, with links to the originals.
 
     Args:
-        page_folder: The folder that the page is written to.
+        page_folder: The folder that the page is written to, for relative links; None for absolute ones.
         paths: Paths relative to the common folder of all images, as text.
         locations: Absolute paths when the images were embedded, as text.
         current: Where the files are now, as text; another place after ``--place move``.
@@ -116,10 +117,11 @@ def image_rows(
     links: dict[int, str] = {}
     for index, location in enumerate(locations):
         if not folder_links[folder[index]]:
-            folder_links[folder[index]] = _link(from_text(location.rpartition("/")[0] + "/"), page_folder)
-        # The page joins a folder's link and a name; moved files and names that are not UTF-8 need a link of their own.
-        if current[index] != location or "\\" in names[index]:
-            links[index] = _link(from_text(current[index]), page_folder)
+            folder_links[folder[index]] = _link(location.rpartition("/")[0] + "/", page_folder)
+        # The page joins a folder's link and an encoded name, which is not so for moved files, names that are not UTF-8
+        # and the addresses of web servers.
+        if current[index] != location or "\\" in names[index] or location.startswith("http"):
+            links[index] = _link(current[index], page_folder)
     return Images(
         names=names,
         folders=list(zip(folders, folder_links, strict=True)),
@@ -205,10 +207,15 @@ def _float(row: dict[str, str], column: str) -> float | None:
     return float(row[column]) if row.get(column) else None
 
 
-def _link(path: Path, folder: Path) -> str:
-    """Return a relative link from a page in `folder` to a file."""
+def _link(location: str, folder: Path | None) -> str:
+    """Return a link from a page in `folder`, or from anywhere, to a file, a folder or an address."""
+    if url := url_of(location):
+        return url if url.startswith("http") else quote(url.rstrip("/"), safe=":/")
+    path = from_text(location)
     try:
-        relative = os.path.relpath(path, folder)
+        relative = os.path.relpath(path, folder) if folder else ""
     except ValueError:  # another drive of Windows
+        relative = ""
+    if not relative:
         return path.as_uri()
     return quote(os.fsencode(relative.replace(os.sep, "/")))

@@ -22,8 +22,10 @@ from imgcluster.fileio.atomic import (
     write_text,
 )
 from imgcluster.fileio.object_store import store_url
+from imgcluster.fileio.path_text import to_text
 from imgcluster.fileio.schema import parse_json
 from imgcluster.workspace.file_names import OWN_NAMES, WorkspaceFiles
+from imgcluster.workspace.local_copy import url_of_copy
 from imgcluster.workspace.shapes import MANIFEST, METRICS
 
 __all__ = ["FORMAT", "METRICS_REMEDY", "Workspace", "is_workspace", "read_json", "read_metrics"]
@@ -54,6 +56,7 @@ class Workspace(WorkspaceFiles):
 
     Attributes:
         path: The folder, absolute.
+        url: The address in object storage, if the folder is the local copy of a workspace there.
         is_writable: False after `locked` found that it can only be read.
         is_trusted: Whether the user says that the journals are theirs, although they are not signed.
 
@@ -64,11 +67,9 @@ class Workspace(WorkspaceFiles):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         if url := store_url(path):
-            raise UsageError(
-                f"workspace {url} is in object storage, where only embed --shard and embed --status work; imgcluster "
-                f"merge {url} -w DIR makes a folder of it, for all other commands"
-            )
+            raise UsageError(f"workspace {url} is in object storage, and this needs a folder; choose one with -w DIR")
         super().__init__(Path(os.path.abspath(path)))
+        self.url = url_of_copy(self.path)
         self.is_writable = True
         self.is_trusted = False
         if not self.path.exists() and not self.path.is_symlink():
@@ -105,6 +106,11 @@ class Workspace(WorkspaceFiles):
                     f"{path} is a link, and links inside a workspace are not followed; replace it with its target, or "
                     "choose another workspace with -w DIR"
                 )
+
+    @property
+    def name(self) -> str:
+        """What the user calls it: its path, as text, or its address."""
+        return self.url or to_text(self.path)
 
     @property
     def is_initialized(self) -> bool:
@@ -218,7 +224,7 @@ class Workspace(WorkspaceFiles):
 
     def command(self, words: str) -> str:
         """Return an imgcluster command for this workspace that works in any folder."""
-        return f"imgcluster {words} -w {shlex.quote(str(self.path))}"
+        return f"imgcluster {words} -w {shlex.quote(self.url or str(self.path))}"
 
     def require_initialized(self) -> None:
         """Raise `WorkspaceError` if nothing was ever embedded here; `locked` would create a missing folder."""

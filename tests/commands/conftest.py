@@ -10,7 +10,7 @@ from local_s3 import Bucket, serve
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch, pictures: Path) -> Iterator[Bucket]:
+def bucket(monkeypatch: pytest.MonkeyPatch, pictures: Path, tmp_path: Path) -> Iterator[Bucket]:
     """A bucket with the pictures below ``in``."""
     with serve() as bucket:
         monkeypatch.setenv("AWS_ENDPOINT_URL", bucket.endpoint)
@@ -19,6 +19,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch, pictures: Path) -> Iterator[Bucket]:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the-secret")
         for name in ("AWS_ENDPOINT_URL_S3", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
             monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("IMGCLUSTER_COPIES", str(tmp_path / "copies"))
         for path in pictures.rglob("*.png"):
             bucket.objects[f"in/{path.relative_to(pictures).as_posix()}"] = path.read_bytes()
         yield bucket

@@ -64,12 +64,17 @@ def test_ray_excludes_what_other_processes_do(pictures: Path, tmp_path: Path) ->
     for arguments in (["--ray", "--shard", "0/2"], ["--ray", "--finish"], ["--cpus-per-worker", "2"]):
         done = CliRunner().invoke(app, [*embed, *arguments])
         assert (done.exit_code, "--ray" in done.stderr) == (2, True)
+    run = ["run", *embed[1:]]
+    for arguments in (["--ray", "--dry-run"], ["--gpus-per-worker", "1"]):
+        done = CliRunner().invoke(app, [*run, *arguments])
+        assert (done.exit_code, "--ray" in done.stderr) == (2, True)
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="the extra `ray` is installed")
-def test_without_ray_the_extra_is_named(pictures: Path, tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["embed", str(pictures), "--ray", "-w", str(tmp_path / "out")])
+@pytest.mark.parametrize("command", ["embed", "run"])
+def test_without_ray_the_extra_is_named(command: str, pictures: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, [command, str(pictures), "--ray", "-w", str(tmp_path / "out")])
     assert done.exit_code == 1
     assert "pip install 'imgcluster[ray]'" in done.stderr
     assert len(done.stderr.splitlines()) == 1

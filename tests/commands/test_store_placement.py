@@ -33,6 +33,7 @@ def test_images_in_a_store_are_placed_by_a_manifest(out: Path) -> None:
     assert (summary.place, summary.placed, summary.missing) == ("manifest", {"manifest": 24}, 0)
     assert not any("no longer exist" in warning for warning in summary.warnings)
     assert not (out / "clusters").exists()
+    assert pages.read(out / "report.html").links[0] == "s3://bucket/in/blue/00.png"
     placed = manifest(out)
     # Eight of each name, in three folders without a name twice.
     assert (len(placed), len(set(placed.values()))) == (24, 24)

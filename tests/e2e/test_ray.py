@@ -87,6 +87,26 @@ def test_three_nodes(cluster: Any, folder: Path) -> None:
     assert_like_one_process(folder, out)
 
 
+def test_run_embeds_and_clusters(cluster: Any, folder: Path) -> None:
+    """Also after a run whose workers were lost: the shards are there, and not all of them are complete."""
+    out, single = folder / "out", folder / "single"
+    options = ["--encoder", "photos-fast", "--device", "cpu", "-k", "3", "--place", "none", "--json"]
+    begun = run("embed", folder / "in", "--encoder", "photos-fast", "--device", "cpu", "-w", out, "--shard", "0/5")
+    assert begun.returncode == 0, begun.stderr
+    done = run("run", folder / "in", *options, "-w", out, "--ray", cluster.address, "--cpus-per-worker", "1")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["embed"]["embedded"], summary["cluster"]["images"]) == (600, 600)
+    assert sum(node["shards"] for node in summary["embed"]["nodes"]) == 5
+    alone = run("run", folder / "in", *options, "-w", single)
+    assert alone.returncode == 0, alone.stderr
+    for name in ("assignments.csv", "clusters.csv", "skipped.csv"):
+        assert (out / name).read_bytes() == (single / name).read_bytes()
+    again = json.loads(run("run", folder / "in", *options, "-w", out, "--ray", cluster.address).stdout)
+    assert (again["embed"]["new"], again["embed"]["unchanged"]) == (0, 600)
+    assert again["cluster"]["clusters"] == summary["cluster"]["clusters"]
+
+
 def test_an_error_of_a_worker_ends_the_command(cluster: Any, folder: Path) -> None:
     done = run("embed", folder / "in", "--device", "cuda", "-w", folder / "out", "--ray", cluster.address)
     assert done.returncode == 5
