@@ -93,7 +93,7 @@ def main() -> None:
     images = load_dataset("cifar10", data_dir=data_folder())
     split = split_images(images, published)
     device = torch.device("cpu")
-    run = RunSettings(device)
+    run = RunSettings(device=device)
     for name in [asked.only] if asked.only else VARIANTS:
         recipe = variant(published, *VARIANTS[name])
         begun = time.process_time()

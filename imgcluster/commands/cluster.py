@@ -19,6 +19,7 @@ from imgcluster.commands.join_started import join_if_started
 from imgcluster.commands.naming import suggested_names, vocabulary_of
 from imgcluster.commands.numbering import Earlier, Numbered, number_clusters, read_earlier
 from imgcluster.commands.page import with_normalized_lengths
+from imgcluster.commands.projection import begin_projection
 from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish, summary_fields
 from imgcluster.commands.reduction import stored_reduction
 from imgcluster.commands.replace_results import read_placement, return_interrupted_move
@@ -28,6 +29,7 @@ from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.errors import WorkspaceError
 from imgcluster.evaluation.internal import measure
 from imgcluster.features.reduce import choose_reduction
+from imgcluster.features.threads import one_thread
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, with_changes
 from imgcluster.placement import PlaceMode, check_mode, choose_mode
 from imgcluster.progress import OnProgress, Progress, ignore_progress
@@ -163,31 +165,35 @@ def cluster(
         manifest = with_options(manifest, dataclasses.asdict(request.options))
         watch.lap("load")
 
-        on_progress(Progress("cluster", 0))
-        key = {"imgcluster": __version__, "fingerprint": embeddings.fingerprint, "options": request.fit_options}
-        cached = read_clustering(workspace.layers, key)
-        facts = (embeddings.fingerprint, encoder_metric(manifest), request.reduction, str(request.settings.seed))
-        remember = partial(stored_reduction, workspace.reduction, " ".join(facts), dry_run=dry_run)
-        fit = cached or fit_clusters(embeddings, manifest, request, remember=remember, map_parts=map_parts)
-        watch.lap("cluster")
+        # The map needs no clusters, so it is computed beside them. The limit of BLAS is that of the process: it has to
+        # be the same for both, however long each takes.
+        with one_thread("blas"):
+            sample = None if dry_run else begin_projection(workspace, embeddings, manifest, request.settings.seed)
+            on_progress(Progress("cluster", 0))
+            key = {"imgcluster": __version__, "fingerprint": embeddings.fingerprint, "options": request.fit_options}
+            cached = read_clustering(workspace.layers, key)
+            facts = (embeddings.fingerprint, encoder_metric(manifest), request.reduction, str(request.settings.seed))
+            remember = partial(stored_reduction, workspace.reduction, " ".join(facts), dry_run=dry_run)
+            fit = cached or fit_clusters(embeddings, manifest, request, remember=remember, map_parts=map_parts)
+            watch.lap("cluster")
 
-        on_progress(Progress("measure", 0))
-        earlier = read_earlier(workspace, embeddings)
-        mode = choose_mode(request.mode, journal, embeddings.locations, workspace.url)
-        numbered = number_clusters(
-            fit.clustering.at(request.options.level),
-            fit.stability[fit.clustering.at(request.options.level).chosen],
-            earlier,
-            embeddings.locations,
-            discard=discard_decisions,
-        )
-        found = _evaluate(workspace, embeddings, manifest, request, mode, fit, earlier, numbered, note, on_progress)
-        watch.lap("measure")
+            on_progress(Progress("measure", 0))
+            earlier = read_earlier(workspace, embeddings)
+            mode = choose_mode(request.mode, journal, embeddings.locations, workspace.url)
+            numbered = number_clusters(
+                fit.clustering.at(request.options.level),
+                fit.stability[fit.clustering.at(request.options.level).chosen],
+                earlier,
+                embeddings.locations,
+                discard=discard_decisions,
+            )
+            found = _evaluate(workspace, embeddings, manifest, request, mode, fit, earlier, numbered, note, on_progress)
+            watch.lap("measure")
 
-        placed = found.preview() if dry_run else publish(workspace, found, journal, watch, on_progress)
-        if not dry_run and cached is None:
-            # After the results: the earlier cache belongs to the state that `undo` restores.
-            write_clustering(workspace.layers, key, fit)
+            placed = found.preview() if dry_run else publish(workspace, found, journal, watch, on_progress, sample)
+            if not dry_run and cached is None:
+                # After the results: the earlier cache belongs to the state that `undo` restores.
+                write_clustering(workspace.layers, key, fit)
     return ClusterSummary(**summary_fields(workspace, found, placed, watch, dry_run=dry_run), reassigned=numbered.moved)
 
 

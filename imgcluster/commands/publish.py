@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import to_text
 from imgcluster.placement import FolderName, Journal, PlacementResult, PlaceMode, folder_name
 from imgcluster.progress import OnProgress
+from imgcluster.report.projection import ProjectedSample
 from imgcluster.types import Candidate
 from imgcluster.workspace.decisions import Decisions, as_json
 from imgcluster.workspace.folder import Workspace
@@ -121,9 +122,17 @@ class Evaluated:
 
 
 def publish(
-    workspace: Workspace, found: Evaluated, journal: Journal | None, watch: Stopwatch, on_progress: OnProgress
+    workspace: Workspace,
+    found: Evaluated,
+    journal: Journal | None,
+    watch: Stopwatch,
+    on_progress: OnProgress,
+    projected_sample: Callable[[], ProjectedSample] | None = None,
 ) -> PlacementResult:
-    """Replace the results in the workspace, all or none, and the files placed by `journal`."""
+    """Replace the results in the workspace, all or none, and the files placed by `journal`.
+
+    The map is computed from `projected_sample` if it was begun before (`begin_projection`).
+    """
     tables = found.tables
     options = dict(found.options)
     before, result = workspace.read_metrics(), found.result
@@ -164,7 +173,15 @@ def publish(
         watch.lap("place")
         metrics["warnings"] = list(found.warnings(placed))
         results = tables.results(metrics)
-        write_page(workspace, results, tables.embeddings, found.manifest, placed.journal, on_progress=on_progress)
+        write_page(
+            workspace,
+            results,
+            tables.embeddings,
+            found.manifest,
+            placed.journal,
+            projected_sample=projected_sample,
+            on_progress=on_progress,
+        )
         watch.lap("report")
         record = {"options": options, "clusters": len(tables.rows), **found.facts.fields}
         record |= {"placed": placed.counts, "seconds": watch.stages}

@@ -64,6 +64,7 @@ def leading_eigenvectors(walk: csr_matrix, trivial: _Floats, count: int, exponen
 
 
 def _iterate(walk: csr_matrix, trivial: _Floats, count: int, exponent: float) -> tuple[_Floats, _Floats]:
+    from scipy.linalg import qr
     from scipy.sparse.csgraph import reverse_cuthill_mckee
 
     # Products are several times as fast where neighbors are close together in memory.
@@ -75,13 +76,16 @@ def _iterate(walk: csr_matrix, trivial: _Floats, count: int, exponent: float) ->
     with ThreadPoolExecutor(2) as pool:
         operator = _Operator(walk.astype(np.float32)[order][:, order], trivial[order].astype(np.float32), pool)
         for _ in range(_PASSES):
-            block = np.linalg.qr(operator.filter(block, floor))[0]
+            # In double precision; in place, which NumPy's is not.
+            block = operator.filter(block, floor).astype(np.float64, order="F")
+            block = qr(block, mode="economic", overwrite_a=True, check_finite=False)[0].astype(np.float32, order="C")
             image = operator.apply(block)
             ascending, rotation = np.linalg.eigh((block.T @ image).astype(np.float64))
             values, turn = ascending[::-1], rotation[:, ::-1].astype(np.float32)
             block, image = block @ turn, image @ turn
             floor = float(values[-1])
-            residuals = np.linalg.norm(image - block * values.astype(np.float32), axis=0)
+            image -= block * values.astype(np.float32)
+            residuals = np.sqrt(np.einsum("ij,ij->j", image, image))
             if (residuals[:count] * eigenvector_weights(values[:count], exponent)).max() < _TOLERANCE:
                 break
     vectors = np.empty((len(block), count))

@@ -162,8 +162,12 @@ def _graph(vectors: Vectors | VectorRows, seed: int, map_parts: MapParts) -> Red
     neighbors = diffusion_neighbors(len(sampled))
     distances, indices = nearest_neighbors(sampled, graph_neighbors(len(sampled)))
     count_graph = cluster_count_graph(sampled, (distances, indices))
-    graph = connect_components(weighted_graph(distances[:, :neighbors], indices[:, :neighbors]), sampled)
+    graph = weighted_graph(distances[:, :neighbors], indices[:, :neighbors])
     del distances, indices
+    graph = connect_components(graph, sampled)
+    if len(rows) == len(first):
+        # Not needed any more, while the eigenvectors take the most memory.
+        del projected, sampled
     mapped = diffusion_map(graph)
     note = f"diffusion map ({mapped.shape[1]} components) of the {neighbors}-nearest-neighbor graph"
     graph_of_rows = dataclasses.replace(count_graph, rows=rows[count_graph.rows])

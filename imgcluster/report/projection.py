@@ -16,7 +16,15 @@ from imgcluster.features.reduce import principal_components, reduce
 from imgcluster.features.threads import one_thread
 from imgcluster.types import VectorRows, Vectors
 
-__all__ = ["Projection", "place_others", "project"]
+__all__ = [
+    "ProjectedSample",
+    "Projection",
+    "complete_projection",
+    "place_others",
+    "project",
+    "project_sample",
+    "rows_of_sample",
+]
 
 _Indices = npt.NDArray[np.int64]
 
@@ -36,6 +44,8 @@ _PLACED_BY: Final = 5
 # The search among many images looks at the directions of largest variance only.
 _DIRECTIONS: Final = 50
 
+_IN_A_ROW: Final = "in a row"
+
 
 @dataclass(frozen=True, slots=True)
 class Projection:
@@ -50,13 +60,28 @@ class Projection:
     method: str
 
 
+@dataclass(frozen=True, slots=True)
+class ProjectedSample:
+    """The projection of some images.
+
+    Attributes:
+        rows: ``int64 (m,)``, their rows among all.
+        vectors: ``float32 (m, d)``.
+        points: ``float32 (m, 2)`` in [−1, 1].
+        method: How they were computed, in words.
+    """
+
+    rows: _Indices
+    vectors: Vectors
+    points: Vectors
+    method: str
+
+
 def project(vectors: Vectors | VectorRows, order: _Indices | None = None, *, seed: int = 0) -> Projection:
     """Project vectors to two dimensions with t-SNE (van der Maaten & Hinton 2008) of their diffusion map.
 
-    The diffusion map (`features.reduce`) is the space in which images are clustered by default; its leading components
-    are where t-SNE starts. The principal components of the vectors are joined to it with a smaller weight. Of more than
-    5,000 images a sample of that many is projected, and the others are placed at the median position of their five
-    nearest neighbors in it. Fewer than 16 distinct vectors are shown in the two directions of largest variance.
+    Of more than 5,000 images a sample of that many is projected, and the others are placed at the median position of
+    their five nearest neighbors in it.
 
     Args:
         vectors: ``float32 (n, d)``, of length 1 for the cosine.
@@ -64,21 +89,39 @@ def project(vectors: Vectors | VectorRows, order: _Indices | None = None, *, see
             the sample is taken; by default the order of the rows.
         seed: For samples and principal components.
     """
-    count = len(vectors)
-    # Those in files come from `cluster`, which has seen to it that they are finite.
-    finite = not isinstance(vectors, np.ndarray) or all(np.isfinite(block).all() for _, block in blocks(vectors))
-    if count < 3 or vectors.shape[1] < 1 or not finite:
-        return Projection(_on_a_line(count), "in a row")
-    if count_distinct(vectors, _TSNE_FROM) < _TSNE_FROM:
-        return Projection(_framed(_two_components(in_memory(vectors), seed)), "PCA")
-    order = np.arange(count) if order is None else order
-    sample = order[evenly_spaced(count, min(count, _TSNE_UP_TO))]
-    basis = vectors[sample]
-    points = _framed(_tsne(basis, seed), fill=True)
-    method = "t-SNE"
-    if len(sample) < count:
-        method += f" of {len(sample):,} images, the others beside their nearest neighbors"
-    return Projection(place_others(vectors, sample, points, seed=seed, basis=basis), method)
+    rows = rows_of_sample(np.arange(len(vectors)) if order is None else order)
+    return complete_projection(vectors, project_sample(rows, vectors[rows], seed=seed), seed=seed)
+
+
+def rows_of_sample(order: _Indices) -> _Indices:
+    """Return the rows that are projected by themselves, from `order`, the rows in the order of their content."""
+    return order[evenly_spaced(len(order), min(len(order), _TSNE_UP_TO))]
+
+
+def project_sample(rows: _Indices, vectors: Vectors, *, seed: int) -> ProjectedSample:
+    """Project a sample, ``float32 (m, d)``, which is in these rows of all vectors, ``int64 (m,)``.
+
+    The diffusion map (`features.reduce`) is the space in which images are clustered by default; its leading components
+    are where t-SNE starts. The principal components of the vectors are joined to it with a smaller weight. Fewer than
+    16 distinct vectors are shown in the two directions of largest variance.
+    """
+    if len(vectors) < 3 or vectors.shape[1] < 1 or not np.isfinite(vectors).all():
+        return ProjectedSample(rows, vectors, _on_a_line(len(vectors)), _IN_A_ROW)
+    # Sums depend on how many threads add them up; one thread makes the same map on every machine.
+    with one_thread():
+        if count_distinct(vectors, _TSNE_FROM) < _TSNE_FROM:
+            return ProjectedSample(rows, vectors, _framed(_two_components(vectors, seed)), "PCA")
+        return ProjectedSample(rows, vectors, _framed(_tsne(vectors, seed), fill=True), "t-SNE")
+
+
+def complete_projection(vectors: Vectors | VectorRows, sample: ProjectedSample, *, seed: int) -> Projection:
+    """Return the projection of all vectors."""
+    if sample.method == _IN_A_ROW:
+        return Projection(_on_a_line(len(vectors)), _IN_A_ROW)
+    method = sample.method
+    if len(sample.rows) < len(vectors):
+        method += f" of {len(sample.rows):,} images, the others beside their nearest neighbors"
+    return Projection(place_others(vectors, sample.rows, sample.points, seed=seed, basis=sample.vectors), method)
 
 
 def place_others(
@@ -136,17 +179,15 @@ def _tsne(vectors: Vectors, seed: int) -> Vectors:
     directions = principal_components(vectors, vectors, min(_DIRECTIONS, *vectors.shape), seed)
     length = np.sqrt(np.square(directions).sum(axis=1).mean())
     joined = np.hstack([reduced, directions * (_VECTOR_WEIGHT / length if length else 0)])
-    # Sums depend on how many threads add them up; one thread makes the same map on every machine.
-    with one_thread():
-        model = TSNE(
-            perplexity=min(_PERPLEXITY, (len(vectors) - 1) / 3),
-            init=start.astype(np.float32),
-            max_iter=_ITERATIONS,
-            angle=_ANGLE,
-            random_state=seed,
-            n_jobs=1,
-        )
-        return np.asarray(model.fit_transform(joined), dtype=np.float32)
+    model = TSNE(
+        perplexity=min(_PERPLEXITY, (len(vectors) - 1) / 3),
+        init=start.astype(np.float32),
+        max_iter=_ITERATIONS,
+        angle=_ANGLE,
+        random_state=seed,
+        n_jobs=1,
+    )
+    return np.asarray(model.fit_transform(joined), dtype=np.float32)
 
 
 def _two_components(vectors: Vectors, seed: int) -> Vectors:

@@ -58,3 +58,14 @@ def test_other_file_names_give_the_same_map(tmp_path: Path, tiny_encoder: Path) 
                 path.rename(path.with_name(f"{99 - int(path.stem)}.png"))
             folder.rename(folder.with_name(folder.name[::-1]))
     assert found[0] == found[1]
+
+
+def test_the_map_made_beside_the_clusters_is_that_of_a_later_report(tmp_path: Path, tiny_encoder: Path) -> None:
+    out = tmp_path / "out"
+    paint(tmp_path / "images", per_folder=8)
+    imgcluster.embed(tmp_path / "images", workspace=out, encoder=tiny_encoder, device="cpu")
+    imgcluster.cluster(workspace=out, k=3)
+    before = [(out / name).read_bytes() for name in ("layout.parquet", "report.html")]
+    (out / "layout.parquet").unlink()
+    imgcluster.report_page(workspace=out)
+    assert [(out / name).read_bytes() for name in ("layout.parquet", "report.html")] == before
