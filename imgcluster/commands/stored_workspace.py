@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
 from imgcluster.commands.shard_store import ShardStore
-from imgcluster.errors import ImgclusterError, WorkspaceError, WorkspaceInUseError
+from imgcluster.errors import ImgclusterError, SourceError, WorkspaceError, WorkspaceInUseError
 from imgcluster.fileio.atomic import atomic_path, is_temporary, remove, write_text
 from imgcluster.fileio.digests import update_from_file
 from imgcluster.fileio.object_store import store_url
@@ -50,12 +50,12 @@ def in_object_storage_too(function: Callable[_Arguments, _Result]) -> Callable[_
         url = store_url(given.arguments.get("workspace", ""))
         if url is None:
             return function(*args, **kwargs)
-        if ShardStore(url).parts():
-            raise WorkspaceError(
-                f"{url} has shards that are not joined: first run imgcluster embed --finish -w {url}, or delete "
-                f"{url}/shards"
-            )
         with local_workspace(url, given.arguments.get("on_progress", ignore_progress)) as folder:
+            if ShardStore(url).parts():
+                raise WorkspaceError(
+                    f"{url} has shards that are not joined: first run imgcluster embed --finish -w {url}, or delete "
+                    f"{url}/shards"
+                )
             given.arguments["workspace"] = folder
             return function(*given.args, **given.kwargs)
 
@@ -83,7 +83,13 @@ def local_workspace(workspace: str | os.PathLike[str], on_progress: OnProgress) 
         try:
             copy.update(on_progress)
             yield copy.folder
-            copy.upload(on_progress)
+            try:
+                copy.upload(on_progress)
+            except SourceError as error:
+                raise SourceError(
+                    f"{error}. What was changed is kept in {copy.folder}/ and uploaded by the next command; to give it "
+                    "up, delete that folder"
+                ) from error
         except ImgclusterError as error:
             # Files of the copy keep their path: they can be looked at there.
             text = re.sub(re.escape(str(copy.folder)) + r"(?![/\\])", url, str(error))

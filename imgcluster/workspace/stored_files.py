@@ -110,9 +110,16 @@ class StoredFiles:
 
         Raises:
             WorkspaceError: It has.
+            SourceError: There is no such bucket.
         """
-        found = {entry.base_name for entry in list_folder(self._system, self._url, may_be_missing=True)}
-        if found - {"", _OBJECTS, _NAMES.shards.name}:
+        from pyarrow import fs
+
+        bucket = self._path.partition("/")[0]
+        found = call_store(self._url, "read", lambda: self._system.get_file_info(bucket), _SECONDS)
+        if found.type == fs.FileType.NotFound:
+            raise SourceError(f"{self._url} cannot be read: there is no bucket {bucket}; check its name")
+        names = {entry.base_name for entry in list_folder(self._system, self._url, may_be_missing=True)}
+        if names - {"", _OBJECTS, _NAMES.shards.name}:
             raise WorkspaceError(
                 f"{self._url} is not a workspace and contains other objects; choose an empty or new folder with -w DIR"
             )

@@ -380,10 +380,12 @@ def test_a_workspace_below_the_images_is_not_searched(
     assert (found.embedded, found.ignored) == (24, 0)
 
 
-def test_an_address_without_a_workspace(bucket: Bucket, tmp_path: Path) -> None:
+def test_an_address_without_a_workspace(bucket: Bucket, tmp_path: Path, tiny_encoder: Path) -> None:
     for call in (imgcluster.cluster, imgcluster.history, imgcluster.load, imgcluster.verify):
         with pytest.raises(WorkspaceError, match=f"{STORE} does not exist"):
             call(workspace=STORE)
+    with pytest.raises(SourceError, match="no bucket other"):
+        imgcluster.embed("s3://bucket/in", workspace="s3://other/ws", encoder=tiny_encoder)
     assert not state(bucket)
     assert not list((tmp_path / "copies").glob("*"))
 
