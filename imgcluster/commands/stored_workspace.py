@@ -174,7 +174,7 @@ class _LocalCopy:
         """
         before = _read(self._list) or ""
         base, files = self._store.parse(before), self._files()
-        if _results(files) == _results(base):
+        if _results(files) == _results(base) or _is_interrupted(files):
             return
         if base and _NAMES.marker.name not in files:
             raise WorkspaceError(f"{self.folder} was removed meanwhile, so nothing was uploaded; repeat the command")
@@ -267,6 +267,12 @@ def _read(path: Path) -> str | None:
 def _is_there(present: tuple[int, int] | None, file: StoredFile, used: set[str], time: int) -> bool:
     """Return whether an object need not be written: it has the size, and no command that runs now may remove it."""
     return present is not None and present[0] == file.size and (file.sha256 in used or present[1] >= time)
+
+
+def _is_interrupted(files: Mapping[str, StoredFile]) -> bool:
+    """Return whether an earlier command was interrupted while it changed results, and this one only read them."""
+    begun = _NAMES.assignments.name in files or _NAMES.journal.name in files
+    return begun and _NAMES.metrics.name not in files
 
 
 def _results(files: Mapping[str, StoredFile]) -> dict[str, StoredFile]:

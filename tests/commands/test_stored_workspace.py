@@ -190,6 +190,7 @@ def test_an_interrupted_command_is_completed_by_the_next(made: Bucket) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         imgcluster.cluster(workspace=STORE, k=2, on_progress=interrupt)
+    imgcluster.history(workspace=STORE)
     assert state(made) == before
     imgcluster.cluster(workspace=STORE, k=2)
     assert len(imgcluster.load(STORE).clusters) == 2
