@@ -197,6 +197,21 @@ def test_an_interrupted_command_is_completed_by_the_next(made: Bucket) -> None:
     assert not imgcluster.verify(workspace=STORE).findings
 
 
+def test_undo_that_was_not_uploaded_is_not_repeated(made: Bucket) -> None:
+    for k in (2, 4):
+        imgcluster.cluster(workspace=STORE, k=k)
+    before = state(made)
+    made.fail = lambda method, key, count: 403 if method in ("PUT", "POST") else 0
+    with pytest.raises(SourceError, match="next command"):
+        imgcluster.undo(workspace=STORE)
+    assert state(made) == before
+    made.fail = lambda *_: 0
+    assert imgcluster.undo(workspace=STORE).what == "cluster"
+    assert len(imgcluster.history(workspace=STORE).steps) == 1
+    assert imgcluster.undo(workspace=STORE).what == "cluster"
+    assert not imgcluster.history(workspace=STORE).steps
+
+
 def test_an_answer_that_is_lost_is_no_conflict(made: Bucket, tmp_path: Path) -> None:
     """The list is written, but the command does not hear of it."""
 
