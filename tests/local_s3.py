@@ -143,7 +143,10 @@ def _handler(bucket: Bucket) -> type[BaseHTTPRequestHandler]:
 
         def _answer(self, body: bytes = b"") -> None:
             url = urlsplit(self.path)
-            key = unquote(url.path).partition("/bucket")[2].lstrip("/")
+            name, _, key = unquote(url.path).lstrip("/").partition("/")
+            if name != "bucket":
+                self._send(404, b"<Error><Code>NoSuchBucket</Code></Error>", {"Content-Type": "application/xml"})
+                return
             query = parse_qs(url.query, keep_blank_values=True)
             name = key or f"listing of {query.get('prefix', [''])[0]}"
             method = self.command or ""

@@ -190,10 +190,26 @@ def test_an_interrupted_command_is_completed_by_the_next(made: Bucket) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         imgcluster.cluster(workspace=STORE, k=2, on_progress=interrupt)
+    imgcluster.history(workspace=STORE)
     assert state(made) == before
     imgcluster.cluster(workspace=STORE, k=2)
     assert len(imgcluster.load(STORE).clusters) == 2
     assert not imgcluster.verify(workspace=STORE).findings
+
+
+def test_undo_that_was_not_uploaded_is_not_repeated(made: Bucket) -> None:
+    for k in (2, 4):
+        imgcluster.cluster(workspace=STORE, k=k)
+    before = state(made)
+    made.fail = lambda method, key, count: 403 if method in ("PUT", "POST") else 0
+    with pytest.raises(SourceError, match="next command"):
+        imgcluster.undo(workspace=STORE)
+    assert state(made) == before
+    made.fail = lambda *_: 0
+    assert imgcluster.undo(workspace=STORE).what == "cluster"
+    assert len(imgcluster.history(workspace=STORE).steps) == 1
+    assert imgcluster.undo(workspace=STORE).what == "cluster"
+    assert not imgcluster.history(workspace=STORE).steps
 
 
 def test_an_answer_that_is_lost_is_no_conflict(made: Bucket, tmp_path: Path) -> None:
@@ -304,10 +320,9 @@ def test_lists_of_strangers_are_checked(made: Bucket, tmp_path: Path, monkeypatc
         with pytest.raises(WorkspaceError, match="damaged"):
             imgcluster.load(STORE)
     for wrong in (b"", b"{", b"[]", json.dumps(content | {"format": 2}).encode()):
-        if wrong:
-            made.objects[LIST] = wrong
-            with pytest.raises(WorkspaceError, match="damaged|newer"):
-                imgcluster.load(STORE)
+        made.objects[LIST] = wrong
+        with pytest.raises(WorkspaceError, match="damaged|newer"):
+            imgcluster.load(STORE)
     made.objects[LIST] = json.dumps(content | {"files": {"manifest.json": file | {"sha256": "../x"}}}).encode()
     with pytest.raises(WorkspaceError, match="damaged"):
         imgcluster.load(STORE)
@@ -381,10 +396,12 @@ def test_a_workspace_below_the_images_is_not_searched(
     assert (found.embedded, found.ignored) == (24, 0)
 
 
-def test_an_address_without_a_workspace(bucket: Bucket, tmp_path: Path) -> None:
+def test_an_address_without_a_workspace(bucket: Bucket, tmp_path: Path, tiny_encoder: Path) -> None:
     for call in (imgcluster.cluster, imgcluster.history, imgcluster.load, imgcluster.verify):
         with pytest.raises(WorkspaceError, match=f"{STORE} does not exist"):
             call(workspace=STORE)
+    with pytest.raises(SourceError, match="no bucket other"):
+        imgcluster.embed("s3://bucket/in", workspace="s3://other/ws", encoder=tiny_encoder)
     assert not state(bucket)
     assert not list((tmp_path / "copies").glob("*"))
 
