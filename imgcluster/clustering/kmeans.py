@@ -20,8 +20,9 @@ __all__ = ["fit_kmeans", "fit_kmeans_on_sample", "fit_kmeans_with_restarts"]
 
 # Above this a copy of the vectors for each thread costs more than a second core gains.
 _PARALLEL_BYTES: Final = 1 << 29
-# Below this many values times clusters a fit is mostly Python, which gains nothing from a second thread.
-_PARALLEL_WORK: Final = 100_000
+# Below this many values times clusters a fit is mostly Python: threads wait for each other, and two take up to twice
+# the time of one.
+_PARALLEL_WORK: Final = 5_000_000
 
 # About two seconds of starts on two cores, and at least four. On photographs every start ends in another local
 # optimum; the best of 200 is nearly the same for every seed, among few images the best of 64.
