@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.fileio.atomic import NOT_WRITABLE, atomic_path
+from imgcluster.fileio.parquet import read_parquet
 from imgcluster.types import Candidate, Clustering, ClusteringResult, Layer
 
 __all__ = [
@@ -88,10 +89,8 @@ def write_clustering(path: Path, key: dict[str, Any], result: ClusteringResult) 
 
 def read_clustering(path: Path, key: dict[str, Any]) -> ClusteringResult | None:
     """Return the cached clustering for `key`; None if it is missing, damaged or was written for another key."""
-    import pyarrow.parquet as pq
-
     try:
-        table = pq.read_table(path, partitioning=None, use_threads=False)
+        table = read_parquet(path)
         facts = json.loads(table.schema.metadata[_CLUSTERING_KEY])
         if facts["key"] != json.loads(json.dumps(key)):
             return None
@@ -113,12 +112,10 @@ def read_clustering(path: Path, key: dict[str, Any]) -> ClusteringResult | None:
 
 def read_projection(path: Path, key: str) -> CachedProjection | None:
     """Return the cached projection; None if there is none for `key`."""
-    import pyarrow.parquet as pq
-
     if not path.is_file():
         return None
     try:
-        table = pq.read_table(path, partitioning=None, use_threads=False)
+        table = read_parquet(path)
         table.validate(full=True)
         metadata = table.schema.metadata or {}
         if metadata.get(_PROJECTION_KEY) != key.encode():
@@ -146,12 +143,10 @@ def write_projection(path: Path, key: str, projection: CachedProjection) -> None
 
 def read_neighbors(path: Path, key: str, count: int) -> npt.NDArray[np.int32] | None:
     """Return the cached neighbors of `count` images, ``int32 (count, k)``; None if there are none for `key`."""
-    import pyarrow.parquet as pq
-
     if not path.is_file():
         return None
     try:
-        table = pq.read_table(path, partitioning=None, use_threads=False)
+        table = read_parquet(path)
         table.validate(full=True)
         if (table.schema.metadata or {}).get(_NEIGHBORS_KEY) != key.encode():
             return None

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path
+from imgcluster.fileio.parquet import read_parquet
 
 __all__ = ["NOTHING_KNOWN", "KnownClusters", "find_rows", "read_known_clusters", "write_known_clusters"]
 
@@ -111,12 +112,11 @@ def read_known_clusters(path: Path) -> KnownClusters:
         WorkspaceError: It is damaged.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     if not path.exists():
         return NOTHING_KNOWN
     try:
-        table = pq.read_table(path, partitioning=None, use_threads=False)
+        table = read_parquet(path)
         table.validate(full=True)
         clusters = table.column("cluster").cast(pa.int64()).to_numpy()
         highest = int(table.schema.metadata[_HIGHEST_KEY])

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path
+from imgcluster.fileio.parquet import add_footer_checksum, open_parquet, read_parquet
 from imgcluster.fileio.path_text import absolute_path, join
 from imgcluster.types import NO_EXIF, TOP_CLASSES, ClassScores, Exif
 
@@ -187,6 +188,7 @@ def write_rows(path: Path, identity: str, rows: Sequence[Row]) -> None:
             write_statistics=False,
             write_page_checksum=True,
         )
+        add_footer_checksum(temporary)
 
 
 def _list_array(values: npt.NDArray[Any]) -> Any:
@@ -253,19 +255,11 @@ def read_columns(shard: Path, columns: list[str] | None) -> pa.Table:
         WorkspaceError: The shard is damaged.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        # Shards of earlier versions have no checksums, and are read without.
-        table = pq.read_table(
-            shard, columns=columns, partitioning=None, use_threads=False, page_checksum_verification=True
-        )
-        if len(table) != (rows := pq.read_metadata(shard).num_rows):
-            raise ValueError(f"its columns have {len(table)} of {rows} rows")
+        table = read_parquet(shard, columns)
         # Without validation, Arrow accepts text that is not UTF-8.
         table.validate(full=True)
-        if columns is not None and table.column_names != columns:
-            raise KeyError(f"its columns are {table.column_names}")
         wrong = [field for field in table.schema if field.name in _TEXTS and not pa.types.is_string(field.type)]
         if wrong:
             raise TypeError(f"its column {wrong[0].name} is of type {wrong[0].type}")
@@ -305,10 +299,9 @@ def count_rows(shard: Path) -> int:
     Raises:
         WorkspaceError: The shard is damaged.
     """
-    import pyarrow.parquet as pq
-
     try:
-        return int(pq.read_metadata(shard).num_rows)
+        with open_parquet(shard) as file:
+            return int(file.metadata.num_rows)
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -330,10 +323,9 @@ def read_schema(shard: Path) -> pa.Schema:
     Raises:
         WorkspaceError: The shard is damaged.
     """
-    import pyarrow.parquet as pq
-
     try:
-        return pq.read_schema(shard)
+        with open_parquet(shard) as file:
+            return file.schema_arrow
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.fileio.atomic import atomic_path
+from imgcluster.fileio.parquet import read_parquet
 from imgcluster.workspace.shard_file import DIGEST_BYTES
 
 __all__ = ["StoredSignature", "read_signatures", "write_signatures"]
@@ -24,12 +25,10 @@ def read_signatures(path: Path, shapes: tuple[tuple[int, ...], tuple[int, ...]])
         path: The file.
         shapes: Those of the gray values and of the colors.
     """
-    import pyarrow.parquet as pq
-
     if not path.is_file():
         return {}
     try:
-        table = pq.read_table(path, partitioning=None, use_threads=False)
+        table = read_parquet(path)
         digests, *parts = (table.column(name).to_pylist() for name in ("digest", "gray", "color"))
         arrays = [
             [np.frombuffer(value, np.uint8).reshape(shape) for value in part]

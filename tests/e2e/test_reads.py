@@ -15,26 +15,30 @@ import imgcluster
 
 TOP = Path(imgcluster.__file__).parents[1]
 
-# Python reports the files it opens; pyarrow opens shards itself, and is asked which columns it reads.
+# Python reports the files it opens, of shards to check their footers; pyarrow is asked which columns it reads.
 PROGRAM = """
 import json, sys
 
 reads = []
 
 def record(event, arguments):
-    if event == "open" and arguments[1] in ("r", "rb"):
+    if event == "open" and arguments[1] in ("r", "rb") and not str(arguments[0]).endswith(".parquet"):
         reads.append([str(arguments[0]), None])
 
 sys.addaudithook(record)
 
 import pyarrow.parquet
-read_table = pyarrow.parquet.read_table
 
-def recorded(path, columns=None, **options):
-    reads.append([str(path), columns])
-    return read_table(path, columns=columns, **options)
+class Recorded(pyarrow.parquet.ParquetFile):
+    def __init__(self, path, **options):
+        super().__init__(path, **options)
+        self.path = path
 
-pyarrow.parquet.read_table = recorded
+    def read(self, columns=None, **options):
+        reads.append([str(self.path), columns])
+        return super().read(columns=columns, **options)
+
+pyarrow.parquet.ParquetFile = Recorded
 from imgcluster.cli.app import main
 
 sys.argv[0] = "imgcluster"
