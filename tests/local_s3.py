@@ -97,6 +97,7 @@ def _dechunk(stream: BinaryIO) -> bytes:
 def _handler(bucket: Bucket) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_HEAD(self) -> None:
             self._answer()
