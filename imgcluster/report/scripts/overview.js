@@ -41,7 +41,8 @@ function showSizes() {
 function showSkipped() {
   const count = data.skipped.reduce((sum, [, files]) => sum + files, 0);
   const link = element("a", { href: "#skipped" }, `${formatCount(count, "file")} skipped`);
-  byId("sentences").append(element("p", { class: "finding" }, link, " because they could not be read."));
+  const why = ` because ${count === 1 ? "it" : "they"} could not be read.`;
+  byId("sentences").append(element("p", { class: "finding" }, link, why));
   byId("skipped").hidden = false;
   const row = ([reason, files]) =>
     element("tr", {}, element("td", {}, reason), element("td", {}, formatInteger(files)));
