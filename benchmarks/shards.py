@@ -42,7 +42,7 @@ class SleepingEncoder:
     device = "cpu"
     path = Path("sleeping.onnx")
     notes = rejected_devices = ()
-    images_ahead = 32
+    batch_size = images_ahead = 32
     seconds = SECONDS_PER_IMAGE
 
     def __init__(self, *_: Any, **__: Any) -> None:
