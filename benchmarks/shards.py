@@ -42,7 +42,7 @@ class SleepingEncoder:
     device = "cpu"
     path = Path("sleeping.onnx")
     notes = rejected_devices = ()
-    batch_size = images_ahead = 32
+    batch_size = 32
     seconds = SECONDS_PER_IMAGE
 
     def __init__(self, *_: Any, **__: Any) -> None:
@@ -50,6 +50,9 @@ class SleepingEncoder:
 
     def start(self, images: Pixels, *, classes: bool = False) -> Started:
         return Started([self._thread.submit(self._encode, images.reshape(len(images), -1)[:, :384])])
+
+    def images_ahead(self, batch_size: int) -> int:
+        return batch_size
 
     def _encode(self, pixels: Pixels) -> list[np.ndarray[Any, np.dtype[np.float32]]]:
         time.sleep(self.seconds * len(pixels))
