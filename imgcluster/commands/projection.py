@@ -84,7 +84,7 @@ def finish_projection(
         on_progress: Called if there is anything to compute.
     """
     digests = tuple(embeddings.digests)
-    stored = _stored(workspace, embeddings, manifest, seed)
+    stored = None if sample else _stored(workspace, embeddings, manifest, seed)
     if stored is not None and stored.digests == digests:
         known = Projection(stored.points, stored.method)
         return lambda: known

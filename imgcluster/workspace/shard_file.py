@@ -280,12 +280,13 @@ def read_columns(shard: Path, columns: list[str] | None) -> pa.Table:
 
 def read_files(shard: Path) -> list[tuple[str, bytes, str, str]]:
     """Return each row's absolute path, digest, folder that the user named, and second file ("" if there is none)."""
+    stored = read_schema(shard).names
     # Older shards have the named folder as `root`.
-    source = "source" if "source" in read_schema(shard).names else "root"
-    table = read_columns(shard, list(dict.fromkeys(["root", "path", "digest", source])))
+    source = "source" if "source" in stored else "root"
+    paired = [_COMPANION] if _COMPANION in stored else []
+    table = read_columns(shard, list(dict.fromkeys(["root", "path", "digest", source, *paired])))
     columns = (table.column(name).to_pylist() for name in ("root", "path", "digest", source))
-    paired = _COMPANION in read_schema(shard).names
-    names = _companions_of(read_columns(shard, [_COMPANION])) if paired else [""] * len(table)
+    names = _companions_of(table) if paired else [""] * len(table)
     files = []
     for root, path, digest, named, name in zip(*columns, names, strict=True):
         location = absolute_path(root, path)
