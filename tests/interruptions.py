@@ -1,15 +1,26 @@
-"""Interruptions at a chosen point of a command; nothing here is a test."""
+"""Interruptions at a chosen point of a command, and the processes that one leaves; nothing here is a test."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
 from imgcluster.progress import Progress
+
+
+def children(process: int | str = "self") -> list[int]:
+    """Return the processes that any thread of a process has started."""
+    numbers: list[int] = []
+    for thread in Path(f"/proc/{process}/task").iterdir():
+        # A thread may end while the others are looked at.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            numbers += map(int, (thread / "children").read_text(encoding="ascii").split())
+    return numbers
 
 
 def interrupt_at(stage: str, done: int = 0) -> Callable[[Progress], None]:

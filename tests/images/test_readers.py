@@ -23,6 +23,7 @@ from imgcluster.images.found import FoundFile
 from imgcluster.images.load import Content, Loaded, NotAnImage, Skipped, Unchanged, read_image
 from imgcluster.images.readers import ReaderSettings, Request, read_files
 from imgcluster.types import InputSpec
+from interruptions import children
 from pictures import encoded, flat, noise
 
 SPEC = InputSpec(width=16, height=16, channels=3)
@@ -145,15 +146,6 @@ def test_a_file_that_takes_too_long_is_skipped(folder: Path) -> None:
     assert sum(isinstance(content, Loaded) for _, content in results) == 101
 
 
-def children() -> list[int]:
-    """Return the processes that this one has started."""
-    return [
-        int(number)
-        for task in Path("/proc/self/task").iterdir()
-        for number in (task / "children").read_text(encoding="ascii").split()
-    ]
-
-
 @pytest.mark.skipif(not LINUX, reason="needs /proc")
 def test_a_crash_costs_one_file(folder: Path) -> None:
     files = found(folder)
@@ -207,7 +199,7 @@ def test_readers_end_with_a_killed_parent(folder: Path) -> None:
     path = os.pathsep.join(sys.path)
     parent = subprocess.Popen([sys.executable, "-c", program, str(folder)], env={**os.environ, "PYTHONPATH": path})
     with (folder / "005-stuck.png").open("wb"):
-        reader = int(Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text(encoding="ascii").split()[0])
+        reader = children(parent.pid)[0]
         parent.kill()
         parent.wait()
         deadline = time.monotonic() + 20
