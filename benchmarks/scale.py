@@ -24,6 +24,7 @@ from benchmarks.common import machine
 from imgcluster.clustering.density import hdbscan
 from imgcluster.clustering.kmeans import fit_kmeans_with_restarts
 from imgcluster.clustering.settings import Settings
+from imgcluster.clustering.spanning_tree import minimum_spanning_tree
 from imgcluster.features import neighbors
 from imgcluster.features.neighbors import nearest_neighbors
 from imgcluster.features.reduce import Reduced
@@ -56,6 +57,7 @@ def main() -> None:
         kmeans(arguments.rounds)
         search(arguments.rounds)
         density(arguments.rounds)
+        trees()
     for size in arguments.sizes:
         count, dimensions = map(int, size.split("x"))
         with tempfile.TemporaryDirectory() as folder:
@@ -123,6 +125,18 @@ def density(rounds: int) -> None:
 
     ways = {"fast_hdbscan": peer, "ours": lambda: hdbscan(reduced, Settings()) and None}
     compare("HDBSCAN, 70,000 × 10", ways, rounds)
+
+
+def trees() -> None:
+    """The spanning tree of 3,000 groups of 20 near-duplicates, beside that of the package `hdbscan`."""
+    from hdbscan import HDBSCAN
+
+    generator = np.random.default_rng(0)
+    vectors = generator.normal(size=(3000, 1, 10)) + 1e-3 * generator.normal(size=(3000, 20, 10))
+    vectors = vectors.reshape(-1, 10).astype(np.float32)
+    model = HDBSCAN(min_samples=1, core_dist_n_jobs=1, gen_min_span_tree=True).fit(vectors.astype(np.float64))
+    lengths = minimum_spanning_tree(vectors, 1)[:, 2], model.minimum_spanning_tree_.to_numpy()[:, 2]
+    print(f"spanning tree of near-duplicates: {lengths[0].sum() / lengths[1].sum():.3f} of the peer's length")
 
 
 def compare(title: str, ways: dict[str, Callable[[], None]], rounds: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from imgcluster.clustering.settings import Settings
+from imgcluster.clustering.spanning_tree import minimum_spanning_tree
 from imgcluster.clustering.types import MethodResult
 from imgcluster.errors import ClusteringError
 from imgcluster.features.centroids import silhouettes
@@ -62,14 +63,15 @@ def _select_clusters(
     vectors: Vectors, smallest: int, samples: int, epsilon: float
 ) -> dict[str, tuple[Labels, Confidence]]:
     """Return labels and membership probabilities for both ways to select clusters from one tree."""
-    import hdbscan as library
-    from hdbscan.hdbscan_ import _tree_to_labels
-
+    edges = minimum_spanning_tree(vectors, samples)
     with warnings.catch_warnings():
         # hdbscan triggers deprecation warnings of its dependencies.
         warnings.simplefilter("ignore")
-        model = library.HDBSCAN(min_cluster_size=smallest, min_samples=samples, core_dist_n_jobs=1)
-        tree = model.fit(vectors.astype(np.float64)).single_linkage_tree_.to_numpy()
+        # The package's own spanning tree takes longer, and among near-duplicates is far from the shortest
+        # (benchmarks/scale.py).
+        from hdbscan.hdbscan_ import _tree_to_labels, label
+
+        tree = label(edges)
         found = {
             selection: _tree_to_labels(
                 None,

@@ -31,7 +31,8 @@ from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import NO_EXIF, Metric, Vectors, check_metric
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import IMPORTED
-from imgcluster.workspace.shard_file import DIGEST_BYTES, Row
+from imgcluster.workspace.shard_columns import DIGEST_BYTES
+from imgcluster.workspace.shard_file import Row
 from imgcluster.workspace.shards import ShardWriter, all_shards, contents, load, remove_shards
 from imgcluster.workspace.states import archive_of, begin_state
 from imgcluster.workspace.table_columns import SKIPPED

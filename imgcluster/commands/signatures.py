@@ -18,7 +18,7 @@ from imgcluster.images.found import FoundFile
 from imgcluster.images.load import Loaded, default_workers, in_order, read_image
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.shard_file import DIGEST_BYTES
+from imgcluster.workspace.shard_columns import DIGEST_BYTES
 from imgcluster.workspace.signature_cache import StoredSignature, read_signatures, write_signatures
 
 __all__ = ["content_digests", "load_signatures"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgcluster.clustering import Settings, kmeans
+from imgcluster.clustering import Settings, density, kmeans
 from imgcluster.clustering.run import cluster_embeddings
 from imgcluster.errors import ClusteringError
 from imgcluster.features import neighbors
@@ -223,11 +223,11 @@ class TestComponents:
 
 
 def test_hdbscan_is_fitted_once_and_once_for_each_draw(monkeypatch: pytest.MonkeyPatch) -> None:
-    from hdbscan import HDBSCAN
-
     fits = []
-    fit = HDBSCAN.fit
-    monkeypatch.setattr(HDBSCAN, "fit", lambda model, points: fits.append(len(points)) or fit(model, points))
+    build = density.minimum_spanning_tree
+    monkeypatch.setattr(
+        density, "minimum_spanning_tree", lambda vectors, count: fits.append(len(vectors)) or build(vectors, count)
+    )
     places = np.array([[0, 0], [30, 0], [0, 30], [1.2, 0]])[np.arange(320) % 4]
     points = (places + 0.25 * np.random.default_rng(0).normal(size=(320, 2))).astype(np.float32)
     kept = divided(points, metric="euclidean", method="hdbscan", reduction="none", told=Settings(min_cluster_size=25))

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from imgcluster.errors import WorkspaceError
 from imgcluster.types import TOP_CLASSES, ClassScores
 from imgcluster.workspace.index import Index
-from imgcluster.workspace.shard_file import DIGEST_BYTES, Row, read_keys, read_rows, rows_of
+from imgcluster.workspace.shard_columns import DIGEST_BYTES
+from imgcluster.workspace.shard_file import Row, read_keys, read_rows, rows_of
 from imgcluster.workspace.shards import ShardWriter, all_shards, contents, list_shards, load, remove_shards
 
 ENCODER = "photos 1 0123456789abcdef"
