@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from imgcluster.fileio.path_text import absolute_path
 from imgcluster.workspace import shards as shard_files
-from imgcluster.workspace.shard_file import DIGEST_BYTES, Row, read_keys, read_pairs, read_rows, rows_of
+from imgcluster.workspace.shard_columns import DIGEST_BYTES
+from imgcluster.workspace.shard_file import Row, read_keys, read_pairs, read_rows, rows_of
 from imgcluster.workspace.shards import ShardWriter
 
 if TYPE_CHECKING:

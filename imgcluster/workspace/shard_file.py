@@ -17,15 +17,20 @@ from imgcluster.fileio.atomic import atomic_path
 from imgcluster.fileio.parquet import add_footer_checksum, open_parquet, read_parquet
 from imgcluster.fileio.path_text import absolute_path, join
 from imgcluster.types import NO_EXIF, TOP_CLASSES, ClassScores, Exif
+from imgcluster.workspace.shard_columns import (
+    COMPANION,
+    EXIF,
+    OPTIONAL,
+    SCORES,
+    STATISTICS,
+    check_column,
+    column_types,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = [
-    "DIGEST_BYTES",
-    "EXIF",
-    "SCORES",
-    "STATISTICS",
     "Row",
     "count_rows",
     "exif_of",
@@ -44,14 +49,7 @@ __all__ = [
     "write_rows",
 ]
 
-DIGEST_BYTES: Final = 16
-
 _IDENTITY_KEY: Final = b"imgcluster.encoder"
-STATISTICS: Final = ("brightness", "colour", "contrast", "sharpness")
-EXIF: Final = ("captured", "camera", "orientation")
-SCORES: Final = ("classes", "probabilities")
-_COMPANION: Final = "companion"
-_TEXTS: Final = ("path", "root", "source", "captured", "camera", _COMPANION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +111,7 @@ def read_pairs(shard: Path) -> dict[int, tuple[str, str]]:
     Raises:
         WorkspaceError: The shard is damaged.
     """
-    if _COMPANION not in read_schema(shard).names:
+    if COMPANION not in read_schema(shard).names:
         return {}
     return {row: (first, second) for row, (first, _, _, second) in enumerate(read_files(shard)) if second}
 
@@ -142,28 +140,27 @@ def write_rows(path: Path, identity: str, rows: Sequence[Row]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    fields: dict[str, tuple[Any, Any]] = {
-        "path": (pa.string(), [row.path for row in rows]),
-        "root": (pa.string(), [row.root for row in rows]),
-        "size": (pa.int64(), [row.size for row in rows]),
-        "mtime_ns": (pa.int64(), [row.mtime_ns for row in rows]),
-        "digest": (pa.binary(DIGEST_BYTES), [row.digest for row in rows]),
-        "width": (pa.int32(), [row.width for row in rows]),
-        "height": (pa.int32(), [row.height for row in rows]),
-        "brightness": (pa.float32(), [row.brightness for row in rows]),
-        "colour": (pa.float32(), [row.color for row in rows]),
-        "contrast": (pa.float32(), [row.contrast for row in rows]),
-        "sharpness": (pa.float32(), [row.sharpness for row in rows]),
-        "source": (pa.string(), [row.source or row.root for row in rows]),
+    values: dict[str, list[Any]] = {
+        "path": [row.path for row in rows],
+        "root": [row.root for row in rows],
+        "size": [row.size for row in rows],
+        "mtime_ns": [row.mtime_ns for row in rows],
+        "digest": [row.digest for row in rows],
+        "width": [row.width for row in rows],
+        "height": [row.height for row in rows],
+        "brightness": [row.brightness for row in rows],
+        "colour": [row.color for row in rows],
+        "contrast": [row.contrast for row in rows],
+        "sharpness": [row.sharpness for row in rows],
+        "source": [row.source or row.root for row in rows],
+        "captured": [row.exif.captured or None for row in rows],
+        "camera": [row.exif.camera or None for row in rows],
+        "orientation": [row.exif.orientation or None for row in rows],
+        "thumbnail": [row.thumbnail or None for row in rows],
+        COMPANION: [row.companion or None for row in rows],
     }
-    known: dict[str, tuple[Any, Any]] = {
-        "captured": (pa.string(), [row.exif.captured or None for row in rows]),
-        "camera": (pa.string(), [row.exif.camera or None for row in rows]),
-        "orientation": (pa.int8(), [row.exif.orientation or None for row in rows]),
-        "thumbnail": (pa.binary(), [row.thumbnail or None for row in rows]),
-        _COMPANION: (pa.string(), [row.companion or None for row in rows]),
-    }
-    arrays = [pa.array(values, type=kind) for kind, values in (fields | known).values()]
+    types = column_types()
+    arrays = [pa.array(column, type=types[name]) for name, column in values.items()]
     lists: dict[str, npt.NDArray[Any]] = {}
     if any(row.scores for row in rows):
         scores = [row.scores or no_scores() for row in rows]
@@ -171,10 +168,9 @@ def write_rows(path: Path, identity: str, rows: Sequence[Row]) -> None:
         lists["probabilities"] = np.stack([entry.probabilities for entry in scores])
     lists["embedding"] = np.stack([row.embedding for row in rows]).astype(np.float32, copy=False)
     vectors = [_list_array(values) for values in lists.values()]
+    fields = zip((*values, *lists), (*arrays, *vectors), strict=True)
     schema = pa.schema(
-        [pa.field(name, kind, nullable=False) for name, (kind, _) in fields.items()]
-        + [pa.field(name, kind) for name, (kind, _) in known.items()]
-        + [pa.field(name, entry.type, nullable=False) for name, entry in zip(lists, vectors, strict=True)],
+        [pa.field(name, array.type, nullable=name in OPTIONAL) for name, array in fields],
         metadata={_IDENTITY_KEY: identity.encode()},
     )
     with atomic_path(path) as temporary:
@@ -182,7 +178,7 @@ def write_rows(path: Path, identity: str, rows: Sequence[Row]) -> None:
         pq.write_table(
             pa.Table.from_arrays(arrays + vectors, schema=schema),
             temporary,
-            compression=dict.fromkeys(fields | known, "zstd")
+            compression=dict.fromkeys(values, "zstd")
             | dict.fromkeys(("thumbnail", *(f"{name}.list.element" for name in lists)), "none"),
             use_dictionary=["root", "source", "camera"],
             write_statistics=False,
@@ -211,7 +207,7 @@ def rows_of(table: pa.Table) -> list[Row]:
     if set(SCORES) <= set(table.column_names):
         stored = scores_of(table)
         scores = [ClassScores(*entry) for entry in zip(stored.classes, stored.probabilities, strict=True)]
-    companions = _companions_of(table) if _COMPANION in table.column_names else [""] * len(table)
+    companions = _companions_of(table) if COMPANION in table.column_names else [""] * len(table)
     further = (sources, exif_of(table), thumbnails_of(table), companions, scores)
     return [Row(*values) for values in zip(*columns, vectors, *statistics, *further, strict=True)]
 
@@ -244,7 +240,7 @@ def exif_of(table: pa.Table) -> list[Exif]:
 
 def _companions_of(table: pa.Table) -> list[str]:
     """Return the names in the column; one that leads to another folder counts as none."""
-    names = (name or "" for name in table.column(_COMPANION).to_pylist())
+    names = (name or "" for name in table.column(COMPANION).to_pylist())
     return ["" if {"/", os.sep} & set(name) or name in (".", "..") else name for name in names]
 
 
@@ -254,22 +250,12 @@ def read_columns(shard: Path, columns: list[str] | None) -> pa.Table:
     Raises:
         WorkspaceError: The shard is damaged.
     """
-    import pyarrow as pa
-
     try:
         table = read_parquet(shard, columns)
         # Without validation, Arrow accepts text that is not UTF-8.
         table.validate(full=True)
-        wrong = [field for field in table.schema if field.name in _TEXTS and not pa.types.is_string(field.type)]
-        if wrong:
-            raise TypeError(f"its column {wrong[0].name} is of type {wrong[0].type}")
-        if "embedding" in table.column_names and not pa.types.is_fixed_size_list(table.schema.field("embedding").type):
-            raise TypeError(f"its embeddings are of type {table.schema.field('embedding').type}")
-        for name, kind in zip(SCORES, (pa.int16(), pa.float32()), strict=True):
-            if name in table.column_names:
-                column = table.column(name).combine_chunks()
-                if column.type != pa.list_(kind, TOP_CLASSES) or column.null_count or column.flatten().null_count:
-                    raise TypeError(f"its column {name} is of type {column.type}, or incomplete")
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            check_column(name, column)
         return table
     # Arrow raises arbitrary exceptions for damaged files; only errors of the operating system have an errno.
     except Exception as error:
@@ -283,7 +269,7 @@ def read_files(shard: Path) -> list[tuple[str, bytes, str, str]]:
     stored = read_schema(shard).names
     # Older shards have the named folder as `root`.
     source = "source" if "source" in stored else "root"
-    paired = [_COMPANION] if _COMPANION in stored else []
+    paired = [COMPANION] if COMPANION in stored else []
     table = read_columns(shard, list(dict.fromkeys(["root", "path", "digest", source, *paired])))
     columns = (table.column(name).to_pylist() for name in ("root", "path", "digest", source))
     names = _companions_of(table) if paired else [""] * len(table)

@@ -22,10 +22,8 @@ import numpy.typing as npt
 from imgcluster.fileio.atomic import link_or_copy, remove, remove_temporary_files
 from imgcluster.fileio.path_text import absolute_path
 from imgcluster.types import NO_EXIF, ClassScores, Exif
+from imgcluster.workspace.shard_columns import EXIF, SCORES, STATISTICS
 from imgcluster.workspace.shard_file import (
-    EXIF,
-    SCORES,
-    STATISTICS,
     Row,
     exif_of,
     identity_of,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from imgcluster.fileio.atomic import atomic_path
 from imgcluster.fileio.parquet import read_parquet
-from imgcluster.workspace.shard_file import DIGEST_BYTES
+from imgcluster.workspace.shard_columns import DIGEST_BYTES
 
 __all__ = ["StoredSignature", "read_signatures", "write_signatures"]
 
