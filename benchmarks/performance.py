@@ -10,7 +10,7 @@ meets all of it alike; ratios are medians over the rounds.
 from __future__ import annotations
 
 import argparse
-import io
+import dataclasses
 import itertools
 import os
 import shutil
@@ -20,7 +20,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,13 +27,9 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
+from benchmarks.bounds import decode_and_measure, decode_plainly, decoding, inference, pixels_of, run_network
 from benchmarks.common import data_folder, machine
-from imgcluster import Encoder
-from imgcluster.images.decode import quiet_decoders
-from imgcluster.images.found import FoundFile
-from imgcluster.images.load import read_image
 from imgcluster.machine import processors
-from imgcluster.types import InputSpec, Pixels
 from imgcluster_training.data.archives import read_idx
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
@@ -42,30 +37,27 @@ START, END = "<!-- measured -->", "<!-- end -->"
 
 # A process of its own, whose time and memory are its own.
 EMBED = "import sys; from imgcluster.cli.app import main; sys.argv[0] = 'imgcluster'; main()"
-DECODE = """
-import sys, time
-from pathlib import Path
-from benchmarks import performance
-decode = getattr(performance, sys.argv[2])
-spec, files = performance.spec_of(sys.argv[1]), sys.stdin.read().splitlines()
-decode(files[0], spec)
-print("ready", flush=True)
-start = time.perf_counter()
-for file in files:
-    decode(file, spec)
-print(time.perf_counter() - start)
-"""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured."""
+    """How much is measured.
+
+    Attributes:
+        photographs: The number of photographs.
+        tiny: The number of MNIST's digits.
+        unchanged: The number of files that did not change.
+        memory: Two numbers of images, whose peak memory is compared.
+        rounds: How often everything is measured.
+        fastdup: The Python of an environment with fastdup; without it fastdup is not compared.
+    """
 
     photographs: int
     tiny: int
     unchanged: int
     memory: tuple[int, int]
     rounds: int
+    fastdup: str = ""
 
 
 FULL = Sizes(photographs=3000, tiny=70_000, unchanged=100_000, memory=(2000, 200_000), rounds=3)
@@ -76,8 +68,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="seconds instead of minutes; nothing is written")
     parser.add_argument("--only", nargs="*", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--fastdup", default="", metavar="PYTHON", help="of an environment with fastdup, to compare")
     arguments = parser.parse_args()
-    sizes = QUICK if arguments.quick else FULL
+    sizes = dataclasses.replace(QUICK if arguments.quick else FULL, fastdup=arguments.fastdup)
     print(machine())
     rows: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -109,12 +102,18 @@ def photographs(folder: Path, sizes: Sizes) -> list[str]:
         compared = {"embed": lambda name=encoder: embed(folder / "photographs", folder / "out", name)}
         if encoder == "photos":
             compared["script"] = lambda: script(files, "photos")
+            if sizes.fastdup:
+                compared["fastdup"] = lambda: fastdup(folder / "photographs", sizes.fastdup)
         rates, measured = in_turns(encoder, files, compared, sizes)
         goal = "0.93 of the bound" if encoder == "photos" else "300 images/s"
         rows.append(f"| {len(files):,} photographs, encoder `{encoder}` | {measured} | {goal} |")
-        if "script" in rates:
-            times = rates["embed"] / rates["script"]
-            rows.append(f"| the same, beside a torch `DataLoader` and ONNX Runtime | {times:.2f} times as fast | 1.3 |")
+        for peer, title, wanted in (
+            ("script", "a torch `DataLoader` and ONNX Runtime", 1.3),
+            ("fastdup", "fastdup", 1.5),
+        ):
+            if peer in rates:
+                times = rates["embed"] / rates[peer]
+                rows.append(f"| the same, beside {title} | {times:.2f} times as fast | {wanted} |")
     return rows
 
 
@@ -243,84 +242,11 @@ def children(parent: int) -> list[str]:
         return []
 
 
-def decoding(encoder: str, files: Sequence[Path], function: str) -> float:
-    """Return the seconds that all cores need to decode all files, with a process for each."""
-    count = processors()
-    running = []
-    for number in range(count):
-        process = subprocess.Popen(
-            [sys.executable, "-c", DECODE, encoder, function], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdin is not None
-        process.stdin.write("\n".join(map(str, files[number::count])))
-        process.stdin.close()
-        running.append(process)
-    for process in running:
-        assert process.stdout is not None
-        process.stdout.readline()
-    return max(float(process.stdout.read()) for process in running if process.stdout)
-
-
-def spec_of(encoder: str) -> InputSpec:
-    return Encoder(encoder, device="cpu").info.input_spec
-
-
-def decode_plainly(path: str | Path, spec: InputSpec) -> Pixels:
-    """Read, decode and resize an image as a short script would, with what it can know of the network."""
-    with Image.open(io.BytesIO(Path(path).read_bytes())) as image:
-        image.draft(None, (2 * spec.width, 2 * spec.height))
-        picture = image.convert(spec.mode)
-    box = spec.source_box(*picture.size)
-    if picture.size != (spec.width, spec.height):
-        picture = picture.resize((spec.width, spec.height), Image.Resampling[spec.filter.upper()], box=box)
-    return np.asarray(picture, dtype=np.uint8).reshape(spec.height, spec.width, spec.channels)
-
-
-def decode_and_measure(path: str | Path, spec: InputSpec) -> None:
-    """Read an image as `embed` does."""
-    size = os.stat(path).st_size
-    with quiet_decoders():
-        read_image(FoundFile(os.path.dirname(path), os.path.basename(path), size, 0), spec)
-
-
-def inference(encoder: str, files: Sequence[Path]) -> float:
-    """Return the seconds per image of the network on all cores: of batches, or of an image on each core."""
-    images = pixels_of(encoder, files)
-    return min(run_network(encoder, images, threads, batch)[0] for threads, batch in ((0, 32), (1, 1), (1, 64)))
-
-
-def pixels_of(encoder: str, files: Sequence[Path]) -> Pixels:
-    spec = spec_of(encoder)
-    return np.stack([decode_plainly(file, spec) for file in itertools.islice(itertools.cycle(files), 256)])
-
-
-def run_network(encoder: str, images: Pixels, threads: int, batch: int) -> tuple[float, float]:
-    """Return seconds and processor time per image; a session of one `threads` runs on each core, one of 0 on all."""
-    model = Encoder(encoder, device="cpu")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    # Threads that wait for work would count as processor time.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(os.fspath(model.path), options, providers=["CPUExecutionProvider"])
-    name, output = session.get_inputs()[0].name, model.info.output or session.get_outputs()[0].name
-    parts = [images[start : start + batch] for start in range(0, len(images), batch)]
-
-    def run(part: Pixels) -> None:
-        session.run([output], {name: part})
-
-    with ThreadPoolExecutor(processors() if threads else 1) as pool:
-        list(pool.map(run, parts[:4]))
-        start, used = time.perf_counter(), time.process_time()
-        list(pool.map(run, parts))
-        seconds = time.perf_counter() - start, time.process_time() - used
-    return seconds[0] / len(images), seconds[1] / len(images)
-
-
 SCRIPT = """
 import sys
 from torch.utils.data import DataLoader, Dataset
 import numpy as np, onnxruntime, torch
-from benchmarks.performance import decode_plainly, spec_of
+from benchmarks.bounds import decode_plainly, spec_of
 class Files(Dataset):
     def __init__(self, files, spec): self.files, self.spec = files, spec
     def __len__(self): return len(self.files)
@@ -340,6 +266,20 @@ def script(files: Sequence[Path], encoder: str) -> float:
         command = [sys.executable, "-c", SCRIPT, encoder, str(processors()), str(Path(folder) / "vectors.npy")]
         start = time.perf_counter()
         subprocess.run(command, input="\n".join(map(str, files)), text=True, check=True, stderr=subprocess.DEVNULL)
+        return time.perf_counter() - start
+
+
+FASTDUP = """
+import sys, fastdup
+fastdup.create(input_dir=sys.argv[1], work_dir=sys.argv[2]).run(overwrite=True, print_summary=False, verbose=False)
+"""
+
+
+def fastdup(pictures: Path, python: str) -> float:
+    """Return the seconds of fastdup with its defaults: vectors, and the pairs of similar images."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        subprocess.run([python, "-c", FASTDUP, str(pictures), folder], check=True, capture_output=True)
         return time.perf_counter() - start
 
 

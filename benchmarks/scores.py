@@ -4,7 +4,7 @@ All images of a set, training and test together, as the literature does; labels 
 are clustered in the order of the set and in random orders, which must give the same clusters, and in five random
 samples of 80 % with another seed each. Prints a table of the scores of all images and, in brackets, their mean and
 range over the samples, and writes all of them beside this script (`scores.json`).
-`python -m benchmarks.scores [SET …] [--samples N] [--orders N]`
+`python -m benchmarks.scores [SET …] [--rows kmeans hdbscan] [--samples N] [--orders N]`
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from imgcluster_training.data.datasets import load_dataset
 SAMPLES = 5
 ORDERS = 2
 SHARE = 0.8
+METHODS = ("kmeans", "hdbscan")
 RESULTS = Path(__file__).with_suffix(".json")
 
 
@@ -61,6 +62,7 @@ CASES = (
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("sets", nargs="*", help="mnist, fashion-mnist, cifar10, photos; all without any")
+    parser.add_argument("--rows", nargs="*", choices=METHODS, default=METHODS, help="by default all")
     parser.add_argument("--samples", type=int, default=SAMPLES)
     parser.add_argument("--orders", type=int, default=ORDERS)
     options = parser.parse_args()
@@ -81,6 +83,8 @@ def main() -> None:
             (f"`--k {case.classes}`", "kmeans", case.classes),
             ("`--method hdbscan`", "hdbscan", None),
         ):
+            if method not in options.rows:
+                continue
             rows = [scored(space, method, k) for space in spaces]
             different = {(row["clusters"], row["accuracy"], row["nmi"]) for row in rows if row["images"] != "sample"}
             assert len(different) == 1, f"the order of the images matters: {different}"
