@@ -17,8 +17,9 @@ __all__ = ["minimum_spanning_tree"]
 _Floats = npt.NDArray[np.float64]
 _Indices = npt.NDArray[np.int64]
 
-# With fewer neighbors more components must be searched one by one; more take longer to find.
-_NEIGHBORS: Final = 16
+# The least and the most neighbors that are listed. With fewer, more components must be searched one by one; more take
+# longer to find, and memory.
+_NEIGHBORS: Final = (16, 64)
 # Among so many neighbors of a small component some are outside of it. A larger one is compared with all others.
 _SMALL: Final = 256
 _ROWS_AT_ONCE: Final = 4096
@@ -66,13 +67,17 @@ class _Neighbors:
         self._points = points
         self._tree = cKDTree(points)
         samples = min(min_samples, len(points) - 1)
-        count = min(max(_NEIGHBORS, 2 * samples) + 1, len(points))
+        count = min(int(np.clip(2 * samples, *_NEIGHBORS)) + 1, len(points))
         # One of them is the point itself.
         distances, self._indices = self._tree.query(points, count, workers=-1)
-        self._core = distances[:, samples].copy()
+        if samples < count:
+            self._core = distances[:, samples].copy()
+        else:
+            self._core = self._tree.query(points, [samples + 1], workers=-1)[0][:, 0]
         self._reach = self._reachability(distances, np.arange(len(points)), self._indices)
         # What is outside of a vector's component, and not among these neighbors, is at least as far.
-        self._radius = distances[:, -1].copy() if count < len(points) else np.full(count, np.inf)
+        complete = count == len(points)
+        self._radius = np.full(count, np.inf) if complete else np.maximum(distances[:, -1], self._core)
         self._leaders = np.empty(0, np.int64)
         self._apart = np.empty(0)
 
