@@ -30,7 +30,16 @@ from imgcluster_training.models.autoencoder import model_for
 from imgcluster_training.recipe.parser import load_recipe
 from imgcluster_training.recipe.schema import Recipe
 
-RECIPES = ("a-mnist", "a-cifar10", "b-cifar10-colorize", "c-fashion-cae", "c-fashion-vae", "d-mnist-16", "mnist")
+RECIPES = (
+    "a-mnist",
+    "a-cifar10",
+    "b-cifar10-colorize",
+    "c-fashion-cae",
+    "c-fashion-vae",
+    "d-mnist-16",
+    "mnist",
+    "e-strokes-denoise",
+)
 COUNTS = {"mnist": 60_000, "fashion-mnist": 60_000, "cifar10": 50_000}
 SLICE_SECONDS = 2.0
 

@@ -186,7 +186,8 @@ def _serve() -> None:
         calls = scratch / "calls"
         answer = {
             "code": os.waitstatus_to_exitcode(status),
-            "calls": int(calls.read_text()) if calls.exists() else 0,
+            # A kill can leave the file empty.
+            "calls": int(calls.read_text() or 0) if calls.exists() else 0,
             "stderr": (scratch / "stderr").read_text(errors="replace"),
             "seconds": time.monotonic() - started,
         }

@@ -6,6 +6,7 @@ import warnings
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from imgcluster.clustering.settings import Settings
 from imgcluster.clustering.spanning_tree import minimum_spanning_tree
@@ -16,7 +17,7 @@ from imgcluster.features.reduce import Reduced
 from imgcluster.optional import import_optional
 from imgcluster.types import Confidence, Labels, Vectors
 
-__all__ = ["evoc", "hdbscan"]
+__all__ = ["evoc", "hdbscan", "single_linkage_tree"]
 
 # Chosen on features of CIFAR-10 (benchmarks/hdbscan_defaults.py).
 _CLEARLY_WORSE: Final = 0.9
@@ -63,15 +64,12 @@ def _select_clusters(
     vectors: Vectors, smallest: int, samples: int, epsilon: float
 ) -> dict[str, tuple[Labels, Confidence]]:
     """Return labels and membership probabilities for both ways to select clusters from one tree."""
-    edges = minimum_spanning_tree(vectors, samples)
+    tree = single_linkage_tree(vectors, samples)
     with warnings.catch_warnings():
         # hdbscan triggers deprecation warnings of its dependencies.
         warnings.simplefilter("ignore")
-        # The package's own spanning tree takes longer, and among near-duplicates is far from the shortest
-        # (benchmarks/scale.py).
-        from hdbscan.hdbscan_ import _tree_to_labels, label
+        from hdbscan.hdbscan_ import _tree_to_labels
 
-        tree = label(edges)
         found = {
             selection: _tree_to_labels(
                 None,
@@ -86,6 +84,19 @@ def _select_clusters(
         selection: (labels.astype(np.int64), np.clip(probabilities, 0, 1).astype(np.float32))
         for selection, (labels, probabilities) in found.items()
     }
+
+
+def single_linkage_tree(vectors: Vectors, min_samples: int) -> npt.NDArray[np.float64]:
+    """Return HDBSCAN's hierarchy of ``float32 (n, d)`` vectors, ``float64 (n − 1, 4)``, as SciPy's ``linkage`` does.
+
+    The package `hdbscan` would compute it, too, but its spanning tree takes longer, and among near-duplicates it is far
+    from the shortest (benchmarks/scale.py).
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from hdbscan.hdbscan_ import label
+
+    return np.asarray(label(minimum_spanning_tree(vectors, min_samples)), dtype=np.float64)
 
 
 def evoc(reduced: Reduced, settings: Settings) -> MethodResult:

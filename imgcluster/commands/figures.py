@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from imgcluster.clustering import METHODS
+from imgcluster.clustering.density import single_linkage_tree
 from imgcluster.commands.confusion import draw_confusion, read_confusion
 from imgcluster.commands.page import current_paths, with_normalized_lengths
 from imgcluster.commands.projection import projection_of
@@ -114,11 +115,13 @@ def _pictures(files: list[Path], indices: list[int]) -> dict[int, Pixels]:
 
 
 def _tree(results: Results, embeddings: Embeddings, metric: Metric) -> tuple[dict[str, object], dict[int, int]] | None:
-    if results.metrics["method"] != "hdbscan":
+    order = embeddings.content_order
+    if results.metrics["method"] != "hdbscan" or len(order) < 2:
         return None
     how = choose_reduction(str(results.metrics["options"]["reduce"]), METHODS["hdbscan"].reduction)
-    order = embeddings.content_order
     reduced = reduce(
         normalize_features(embeddings.vectors[order], metric), how, seed=int(results.metrics["options"]["seed"])
     ).vectors
-    return condensed_tree(reduced, results.metrics.get("parameters", {}), results.clusters[order])
+    parameters = results.metrics.get("parameters", {})
+    hierarchy = single_linkage_tree(reduced, int(parameters.get("min_samples") or 1))
+    return condensed_tree(hierarchy, parameters, results.clusters[order])

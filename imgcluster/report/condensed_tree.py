@@ -1,4 +1,4 @@
-"""HDBSCAN's condensed tree of a clustering that was made before, computed again from the same vectors."""
+"""HDBSCAN's condensed tree of a clustering that was made before."""
 
 from __future__ import annotations
 
@@ -10,40 +10,46 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.types import Vectors
-
 __all__ = ["condensed_tree"]
 
 
 def condensed_tree(
-    vectors: Vectors, parameters: Mapping[str, Any], labels: npt.NDArray[np.int64]
+    hierarchy: npt.NDArray[np.float64], parameters: Mapping[str, Any], labels: npt.NDArray[np.int64]
 ) -> tuple[dict[str, Any], dict[int, int]] | None:
     """Return what hdbscan's ``get_plot_data`` gives of the tree, and the clusters that its nodes became.
 
     None where there is no tree: too few vectors, or all of them the same.
 
     Args:
-        vectors: ``float32 (n, d)``, as they were clustered.
+        hierarchy: ``float64 (n − 1, 4)``, the single linkage tree of the clustered vectors.
         parameters: What the method settled on, as ``metrics.json`` has it.
         labels: ``int64 (n,)``, the clusters that came of it; −1 is noise. A node is called after the cluster of most
             of its members, so that plans and `--assign-noise` may have changed some.
     """
     import hdbscan
+    from hdbscan.hdbscan_ import _tree_to_labels
 
     smallest = int(parameters.get("min_cluster_size") or 0)
-    if smallest < 2 or len(vectors) <= smallest:
+    if smallest < 2 or len(labels) <= smallest:
         return None
     with warnings.catch_warnings():
         # hdbscan's own code trips over deprecations of what it is built on.
         warnings.simplefilter("ignore")
+        epsilon = float(parameters.get("epsilon") or 0)
+        found, _, _, condensed, _ = _tree_to_labels(
+            None,
+            hierarchy,
+            min_cluster_size=smallest,
+            cluster_selection_method=str(parameters.get("selection", "eom")),
+            cluster_selection_epsilon=epsilon,
+        )
+        # Only a model makes an object that can be drawn of this.
         model = hdbscan.HDBSCAN(
             min_cluster_size=smallest,
-            min_samples=int(parameters.get("min_samples") or 1),
-            cluster_selection_epsilon=float(parameters.get("epsilon") or 0),
+            cluster_selection_epsilon=epsilon,
             cluster_selection_method=str(parameters.get("selection", "eom")),
-            core_dist_n_jobs=1,
-        ).fit(vectors.astype(np.float64))
-        found = np.asarray(model.labels_)
+        )
+        model.labels_, model._condensed_tree = found, condensed
         if found.max(initial=-1) < 0:
             return None
         tree = model.condensed_tree_

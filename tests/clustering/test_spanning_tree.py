@@ -46,7 +46,7 @@ def check(vectors: Vectors, min_samples: int) -> None:
     size=st.integers(2, 40),
     dimensions=st.integers(1, 4),
     spread=st.sampled_from([0.0, 1e-3, 0.1, 1.0]),
-    samples=st.sampled_from([1, 2, 5, 30]),
+    samples=st.sampled_from([1, 2, 5, 30, 100]),
     seed=st.integers(0, 1000),
 )
 def test_the_edges_are_hardly_longer_than_in_the_shortest_tree(

@@ -12,6 +12,7 @@ from matplotlib.colors import to_hex
 from matplotlib.offsetbox import AnnotationBbox
 from PIL import Image
 
+from imgcluster.clustering.density import single_linkage_tree
 from imgcluster.report.condensed_tree import condensed_tree
 from imgcluster.report.palette import cluster_color
 from imgcluster.report.plots import map_figure, montage_figure, save, silhouette_figure, sizes_figure, tree_figure
@@ -50,7 +51,9 @@ def sizes() -> Any:
 
 def a_tree() -> Any:
     labels = np.repeat([2, 0, 1], 40)
-    tree = condensed_tree(vectors(), {"min_cluster_size": 5, "min_samples": 1, "selection": "eom"}, labels)
+    tree = condensed_tree(
+        single_linkage_tree(vectors(), 1), {"min_cluster_size": 5, "min_samples": 1, "selection": "eom"}, labels
+    )
     assert tree is not None
     return tree_figure(*tree, TITLES)
 
@@ -115,7 +118,7 @@ class TestTree:
         labels = np.repeat([2, 0, 1], 40)
         labels[:10] = -1
         labels[40:45] = 1
-        tree = condensed_tree(vectors(), {"min_cluster_size": 5, "selection": "eom"}, labels)
+        tree = condensed_tree(single_linkage_tree(vectors(), 1), {"min_cluster_size": 5, "selection": "eom"}, labels)
         assert tree is not None
         assert sorted(tree[1].values()) == [0, 1, 2]
 
@@ -129,5 +132,6 @@ class TestTree:
         ],
     )
     def test_where_there_is_no_tree(self, points: np.ndarray, parameters: dict[str, Any]) -> None:
-        tree = condensed_tree(points.astype(np.float32), parameters, np.zeros(len(points), np.int64))
+        hierarchy = single_linkage_tree(points.astype(np.float32), 1)
+        tree = condensed_tree(hierarchy, parameters, np.zeros(len(points), np.int64))
         assert tree is None or np.isfinite(tree[0]["bar_tops"]).all()
