@@ -30,7 +30,8 @@ from imgcluster.errors import WorkspaceError
 from imgcluster.evaluation.internal import measure
 from imgcluster.features.reduce import choose_reduction
 from imgcluster.features.threads import one_thread
-from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, with_changes
+from imgcluster.option_fields import with_changes
+from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions
 from imgcluster.placement import Journal, PlaceMode, check_mode, choose_mode
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Candidate, ClusteringResult, MapParts, Measures, check_level, check_metric

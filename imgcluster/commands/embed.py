@@ -22,7 +22,8 @@ from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile
 from imgcluster.images.load import default_workers
 from imgcluster.images.remote import RemoteImages
-from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, with_changes
+from imgcluster.option_fields import with_changes
+from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Precision
 from imgcluster.workspace.folder import Workspace, is_workspace

@@ -27,7 +27,8 @@ from imgcluster.errors import ImgclusterError, NoImagesError, RayClusterError, W
 from imgcluster.fileio.object_store import url_of
 from imgcluster.images.find import Finder
 from imgcluster.machine import LIMIT, memory_bytes, processors
-from imgcluster.options import DEFAULT_WORKSPACE, LEAST_MEMORY, EmbedOptions, RayOptions, with_changes
+from imgcluster.option_fields import with_changes
+from imgcluster.options import DEFAULT_WORKSPACE, LEAST_MEMORY, EmbedOptions, RayOptions
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.work_shards import WorkShard, discard_joined, work_shards

@@ -25,7 +25,8 @@ from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.commands.text import require_text
 from imgcluster.errors import ImgclusterError, UsageError, WorkspaceError
 from imgcluster.fileio.path_text import to_text
-from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions, RayOptions, with_changes
+from imgcluster.option_fields import with_changes
+from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions, RayOptions
 from imgcluster.placement import Journal
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.workspace.folder import Workspace
