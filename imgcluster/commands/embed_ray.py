@@ -18,7 +18,8 @@ from typing import Any, Final
 
 from imgcluster import errors
 from imgcluster.commands.embed import embed_shard, prepare_request, prepare_search
-from imgcluster.commands.embed_update import EmbedRequest, EmbedSummary, NodeFigures
+from imgcluster.commands.embed_request import EmbedRequest
+from imgcluster.commands.embed_summary import EmbedSummary, NodeFigures
 from imgcluster.commands.merge import finish_shards
 from imgcluster.commands.ray_nodes import Pool, RayCluster, begin, connected, node_id, shared_workspace
 from imgcluster.commands.stopwatch import Stopwatch

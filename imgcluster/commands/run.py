@@ -16,8 +16,9 @@ from typing import Any
 from imgcluster.commands.assign import assign
 from imgcluster.commands.cluster import ClusterSummary, cluster, resolve
 from imgcluster.commands.cluster_ray import cluster_on_ray
-from imgcluster.commands.embed import EmbedSummary, embed, refuse_own_output
+from imgcluster.commands.embed import embed, refuse_own_output
 from imgcluster.commands.embed_ray import embed_on_ray
+from imgcluster.commands.embed_summary import EmbedSummary
 from imgcluster.commands.join_started import join_if_started
 from imgcluster.commands.naming import NO_VOCABULARY
 from imgcluster.commands.replace_results import moved_files, read_placement, return_interrupted_move
