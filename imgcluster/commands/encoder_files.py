@@ -10,7 +10,7 @@ from pathlib import Path
 from imgcluster.commands.encoders import EncoderEntry, entry_of
 from imgcluster.commands.text import open_text, require_text
 from imgcluster.encoders.encoder import Encoder
-from imgcluster.encoders.hub_source import hub_name
+from imgcluster.encoders.hub_name import hub_name
 from imgcluster.encoders.installed import (
     InstalledEncoder,
     folder_of,

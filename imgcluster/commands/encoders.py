@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from imgcluster.encoders.encoder import Encoder
-from imgcluster.encoders.hub_source import hub_name
+from imgcluster.encoders.hub_name import hub_name
 from imgcluster.encoders.installed import folder_of, installation_lock, installed_encoders, pin, pinned
 from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.encoders.named_encoders import NAMED_ENCODERS, NamedEncoder

@@ -9,7 +9,8 @@ from typing import Any, Final, cast
 import numpy as np
 
 from imgcluster.encoders.encoder import Encoder
-from imgcluster.encoders.hub_source import hub_name, text_source, text_tower_of
+from imgcluster.encoders.hub_name import hub_name
+from imgcluster.encoders.hub_source import text_source, text_tower_of
 from imgcluster.encoders.installed import installation_lock, pin, pinned
 from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.encoders.named_encoders import NAMED_ENCODERS

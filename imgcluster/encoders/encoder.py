@@ -18,7 +18,8 @@ from imgcluster.encoders.classes import IMAGENET_CLASSES
 from imgcluster.encoders.cuda import device_memory
 from imgcluster.encoders.device_names import Device, split_devices
 from imgcluster.encoders.devices import BATCH_SECONDS, Disagreement, new_run_options, open_session, run_limited
-from imgcluster.encoders.hub_source import hub_name, hub_source
+from imgcluster.encoders.hub_name import hub_name
+from imgcluster.encoders.hub_source import hub_source
 from imgcluster.encoders.input_settings import default_notes, image_size, normalization, resizing
 from imgcluster.encoders.lanes import LANES_PER_DEVICE, MEMORY_NAMES, Run, open_lanes
 from imgcluster.encoders.metadata import EncoderInfo

@@ -18,7 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Final
 
-from imgcluster.encoders.hub_source import PREPROCESSING_FILE, TOKENIZER_FILE, hub_name, weights_of
+from imgcluster.encoders.hub_files import PREPROCESSING_FILE, TOKENIZER_FILE, weights_of
+from imgcluster.encoders.hub_name import hub_name
 from imgcluster.encoders.installed import (
     InstalledEncoder,
     PinnedFile,

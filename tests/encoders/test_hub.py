@@ -20,7 +20,7 @@ import imgcluster
 import tiny_models
 from imgcluster import EncoderError, EncoderOptions, UsageError
 from imgcluster.cli.app import app
-from imgcluster.encoders.hub_source import hub_name
+from imgcluster.encoders.hub_name import hub_name
 from imgcluster.encoders.named_encoders import NAMED_ENCODERS
 from local_hub import LocalHub, Repo, serve
 
