@@ -11,14 +11,8 @@ torch = pytest.importorskip("torch")
 import torch.nn.functional as F  # noqa: E402, N812
 
 from imgcluster.errors import UsageError  # noqa: E402
-from imgcluster_training.models.autoencoder import (  # noqa: E402
-    ResidualUnit,
-    SameConv,
-    SameConvTranspose,
-    build_model,
-    count_parameters,
-    model_for,
-)
+from imgcluster_training.models.autoencoder import build_model, count_parameters, model_for  # noqa: E402
+from imgcluster_training.models.layers import ResidualUnit, SameConv, SameConvTranspose  # noqa: E402
 from imgcluster_training.recipe.parser import load_recipe, parse_recipe, with_changes  # noqa: E402
 from imgcluster_training.recipe.schema import ModelSettings  # noqa: E402
 from tiny import TINY  # noqa: E402

@@ -1,6 +1,6 @@
 """The blocks of a recipe's encoder and decoder: their names and options.
 
-`models.autoencoder` turns them into layers. Names and meanings follow Keras, in which the reference systems are
+`models.layers` turns them into layers. Names and meanings follow Keras, in which the reference systems are
 written: "same" padding, and activation before normalization unless a block says otherwise.
 """
 
