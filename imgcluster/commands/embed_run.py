@@ -19,13 +19,14 @@ from imgcluster.encoders.classes import top_classes
 from imgcluster.errors import ImgclusterError
 from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import join, relative_path
-from imgcluster.images.find import Finder, Scope
+from imgcluster.images.find import Finder
 from imgcluster.images.formats import is_raw_name
 from imgcluster.images.found import FoundFile, UnreadablePath
 from imgcluster.images.load import Content, Loaded, Skipped, Unchanged
 from imgcluster.images.optional_decoders import OptionalDecoder
 from imgcluster.images.pairs import RawFiles
 from imgcluster.images.readers import ReaderSettings, Request, read_files
+from imgcluster.images.scope import Scope
 from imgcluster.images.staging import Stage
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.types import ClassScores, Pixels

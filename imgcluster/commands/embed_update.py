@@ -16,9 +16,10 @@ from imgcluster.errors import NoImagesError
 from imgcluster.fileio.csv_tables import read_table, write_table
 from imgcluster.fileio.path_text import absolute_path, common_base, join, relative_path
 from imgcluster.images.decode import quiet_decoders
-from imgcluster.images.find import Finder, Scope
+from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile, UnreadablePath
 from imgcluster.images.readers import ReaderSettings
+from imgcluster.images.scope import Scope
 from imgcluster.progress import OnProgress
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.index import Index

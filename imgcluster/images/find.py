@@ -17,11 +17,12 @@ from imgcluster.errors import UsageError
 from imgcluster.fileio.path_text import join, to_text
 from imgcluster.images.formats import has_image_extension
 from imgcluster.images.found import FoundFile, UnreadablePath
+from imgcluster.images.scope import Scope
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-__all__ = ["Finder", "Remote", "Scope", "read_list"]
+__all__ = ["Finder", "Remote", "read_list"]
 
 _SYSTEM_FOLDERS: Final = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"})
 
@@ -307,28 +308,6 @@ def _consume(entries: list[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
 
 def _below(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """The folders and files that were searched; a stored image inside it that was not found has vanished."""
-
-    folders: frozenset[str]
-    files: frozenset[str]
-    unread: frozenset[str] = frozenset()
-
-    def without(self, unread: Iterable[str]) -> Scope:
-        """Return the scope without folders that could not be read."""
-        return Scope(self.folders, self.files, self.unread | frozenset(unread))
-
-    def __contains__(self, location: object) -> bool:
-        if not isinstance(location, str):
-            return False
-        if location in self.files:
-            return True
-        return any(location.startswith(join(folder, "")) for folder in self.folders) and not any(
-            location.startswith(join(folder, "")) for folder in self.unread
-        )
 
 
 def read_list(lines: Iterable[bytes]) -> list[Path]:

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from imgcluster.errors import UsageError
 from imgcluster.fileio.path_text import from_text, to_text
-from imgcluster.images.find import Finder, Scope, read_list
+from imgcluster.images.find import Finder, read_list
 from imgcluster.images.found import FoundFile, UnreadablePath
+from imgcluster.images.scope import Scope
 
 QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=80)
 
