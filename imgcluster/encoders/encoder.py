@@ -20,27 +20,11 @@ from imgcluster.encoders.device_names import Device, split_devices
 from imgcluster.encoders.devices import BATCH_SECONDS, Disagreement, new_run_options, open_session, run_limited
 from imgcluster.encoders.hub_name import hub_name
 from imgcluster.encoders.hub_source import hub_source
-from imgcluster.encoders.input_settings import default_notes, image_size, normalization, resizing
+from imgcluster.encoders.image_model import read_model
 from imgcluster.encoders.lanes import LANES_PER_DEVICE, MEMORY_NAMES, Run, open_lanes
 from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.encoders.onnx_graph import check_graph, read_graph
-from imgcluster.encoders.onnx_io import (
-    check_names,
-    choose_output,
-    describe_output,
-    pool,
-    read_input,
-    transformers_output,
-)
-from imgcluster.encoders.precision import (
-    AGREEMENT,
-    REFERENCE_KEY,
-    SAME_RESULT,
-    cosines,
-    order_of,
-    read_reference,
-    reference_images,
-)
+from imgcluster.encoders.precision import AGREEMENT, SAME_RESULT, cosines, order_of, read_reference
 from imgcluster.encoders.registry import bundled_encoders, shadowed_encoders
 from imgcluster.encoders.runner import Runner, batch_size_for
 from imgcluster.encoders.source import EncoderSource, local_source, with_defaults
@@ -48,7 +32,7 @@ from imgcluster.encoders.started import Started
 from imgcluster.errors import EncoderError, UsageError
 from imgcluster.options import EncoderOptions, check_precision
 from imgcluster.progress import OnProgress, ignore_progress
-from imgcluster.types import Pixels, Pooling, Precision, ResizeRule, Vectors
+from imgcluster.types import Pixels, Precision, Vectors
 
 __all__ = ["CLASS_SCORES", "Encoder", "describe"]
 
@@ -61,8 +45,6 @@ _WITH_CLASSES: Final = ("photos", "photos-fast")
 # image on one core needs a third less processor time than a batch of 32 on all cores, because what a layer writes
 # stays in the core's cache and no thread waits for another (benchmarks/performance.py).
 _PIXELS_PER_RUN: Final = 1 << 16
-# Fields of the metadata that must agree with the graph.
-_GRAPH_FIELDS: Final = ("width", "height", "channels", "embedding_size")
 
 
 class Encoder:
@@ -114,14 +96,15 @@ class Encoder:
         self._source = find_source(encoder, options or EncoderOptions(), install=install, on_progress=on_progress)
         self.precisions = self._source.precisions
         self._compares = compare
-        self.options = with_defaults(options or EncoderOptions(), self._source.defaults)
-        self._pool = cast("Pooling | None", self.options.pool)
+        self._given = with_defaults(options or EncoderOptions(), self._source.defaults)
         self._batch_seconds = batch_seconds
-        # `_files` sets the path and precision that are tried, and the trial batch `_inspect` everything else.
+        # `_files` sets the path and precision that are tried, and `_inspect` the model and its description.
         self._run_options = new_run_options()
         first, *others = split_devices(device)
         opened = open_session(lambda name: self._files(name, precision), first, self._inspect, cpu_threads=1)
         self._session = opened.session
+        self.options, self.outputs, self.notes = self._model.options, self._model.outputs, self._model.notes
+        self.describes_itself = self._model.metadata is not None
         self.device = device if others else opened.device
         self._runner = self._open_runner([opened.device, *others])
         self.rejected_devices = opened.rejected_devices
@@ -150,7 +133,7 @@ class Encoder:
 
         With `classes` the scores of ImageNet's classes are a second result, if the encoder has them.
         """
-        outputs = {self._output: self.info.embedding_size}
+        outputs = {self._model.output: self.info.embedding_size}
         count = self._count_classes() if classes and self.info.name in _WITH_CLASSES else None
         if count == IMAGENET_CLASSES:
             outputs[CLASS_SCORES] = count
@@ -194,13 +177,13 @@ class Encoder:
 
     @property
     def _images_per_run(self) -> int:
-        return self._signature.batch or max(1, _PIXELS_PER_RUN // (self.info.width * self.info.height))
+        return self._model.signature.batch or max(1, _PIXELS_PER_RUN // (self.info.width * self.info.height))
 
     def _open_runner(self, devices: list[str]) -> Runner:
         """Open the graph on further devices, and return what runs it on all."""
 
         def trial(run: Run) -> Vectors:
-            return self._run(run, self._trial, [self._output])[0]
+            return self._model.run(run, self._model.trial, [self._model.output])[0]
 
         def check(session: Any) -> None:
             trial(partial(run_limited, session, options=self._run_options, seconds=self._batch_seconds))
@@ -212,9 +195,9 @@ class Encoder:
         return Runner(
             self.info.name,
             lanes,
-            self._run,
+            self._model.run,
             images_per_run=self._images_per_run if self.device == "cpu" else None,
-            fixed_batch=self._signature.batch,
+            fixed_batch=self._model.signature.batch,
         )
 
     def _start(self, images: Pixels, outputs: Mapping[str, int]) -> Started:
@@ -249,60 +232,13 @@ class Encoder:
             yield self.path
 
     def _inspect(self, session: Any) -> None:
-        """Read the graph, run a trial batch, and set `info`, `outputs` and `notes`."""
-        options, path, source = self.options, self.path, self._source
-        metadata = session.get_modelmeta().custom_metadata_map
-        stored = EncoderInfo.from_metadata(metadata)
-        self.describes_itself = stored is not None
-        # The shape of a small image can be ambiguous; exported encoders are always NHWC.
-        signature = read_input(session.get_inputs(), layout="NHWC" if stored else None)
-        outputs = session.get_outputs()
-        if source.row is not None:
-            check_names(source.row, signature, outputs)
-        if self._depends_on_batch and signature.batch is None:
-            signature = replace(signature, batch=1)
-        self._signature = signature
-        requested = options.output or (stored.output if stored else None)
-        if source.from_hub:
-            requested = requested or transformers_output(outputs, self._pool)
-        self._output = choose_output(outputs, self._pool, requested)
-        shapes = {entry.name: entry.shape for entry in outputs}
-        if source.from_hub and self._pool is None and len(shapes[self._output] or ()) == 3:
-            self._pool = "cls"
-            self.options = options = replace(options, pool="cls")
-        self._scale, self._mean, self._std = normalization(signature, options)
-        self.outputs = tuple(describe_output(output) for output in outputs)
-        self.notes = () if stored or source.row else tuple(default_notes(signature, outputs, self._output, options))
-        width, height = image_size(signature, stored, options, source.name if source.row else "")
-        self._trial = reference_images(width, height, signature.channels)
+        """Read the graph and run a trial batch, and set what is known of the encoder then."""
+        model = self._model = read_model(session, self._source, self._given, one_by_one=self._depends_on_batch)
         run = partial(run_limited, session, options=self._run_options, seconds=self._batch_seconds)
-        (vectors,) = self._run(run, self._trial, [self._output])
-        self._compare(vectors, metadata.get(REFERENCE_KEY, ""))
-        info = EncoderInfo(
-            name=source.name,
-            embedding_size=vectors.shape[1],
-            width=width,
-            height=height,
-            channels=signature.channels,
-            resize=cast(ResizeRule, options.resize or "crop"),
-            filter=options.resample or "bicubic",
-            resize_edge=options.resize_edge or 0,
-            output=self._output if len(outputs) > 1 else "",
-            **{"version": "", "metric": "cosine", **source.facts},
-        )
-        if source.row is not None and info.embedding_size != source.row.embedding_size:
-            raise EncoderError(
-                f"encoder {source.name} has {source.row.embedding_size} values; {path} returns {info.embedding_size}"
-            )
-        if stored:
-            said, found = (
-                ", ".join(f"{name} {getattr(source, name)}" for name in _GRAPH_FIELDS) for source in (stored, info)
-            )
-            if said != found:
-                raise EncoderError(f"the metadata of {path} has {said}; its graph has {found}; export it again")
-            stored = replace(stored, output=info.output)
-            info = replace(stored, **resizing(options))
-        several = len(source.precisions) > 1 or self._precision != "fp32"
+        (vectors,) = model.run(run, model.trial, [model.output])
+        self._compare(vectors, model.reference)
+        info = model.describe(self._source, self.path, vectors.shape[1])
+        several = len(self._source.precisions) > 1 or self._precision != "fp32"
         self.info = replace(info, precision=self._precision if several else "")
 
     def _compare(self, vectors: Vectors, own: str) -> None:
@@ -333,22 +269,6 @@ class Encoder:
             )
             raise EncoderError(message) if self._is_last else Disagreement(message)
 
-    def _run(self, run: Run, images: Pixels, outputs: list[str]) -> list[Vectors]:
-        parts = [self._run_once(run, part, outputs) for part in _parts(images, self._signature.batch)]
-        return [np.concatenate(values)[: len(images)] for values in zip(*parts, strict=True)]
-
-    def _run_once(self, run: Run, images: Pixels, outputs: list[str]) -> list[Vectors]:
-        batch = self._signature.arrange(images, scale=self._scale, mean=self._mean, std=self._std)
-        # Only these outputs are computed.
-        results = run(outputs, {self._signature.name: batch})
-        found = [pool(values, self._signature.layout, self._pool) for values in results]
-        for values in found:
-            if len(values) != len(images):
-                raise EncoderError(
-                    f"the model returns {len(values)} vectors for {len(images)} images; one each is needed"
-                )
-        return found
-
 
 def describe(path: Path) -> EncoderInfo:
     """Return the description of an encoder: its metadata or, for other models, what the graph shows.
@@ -372,19 +292,6 @@ def find_source(
     if name is None:
         return local_source(encoder)
     return hub_source(name, options, install=install, on_progress=on_progress)
-
-
-def _parts(images: Pixels, batch: int | None) -> Iterator[Pixels]:
-    """Split images into batches of a fixed size, the last one padded with black images; one batch if any size fits."""
-    if batch is None:
-        yield images
-        return
-    for start in range(0, len(images), batch):
-        part = images[start : start + batch]
-        if len(part) < batch:
-            filler = np.zeros((batch - len(part), *part.shape[1:]), dtype=np.uint8)
-            part = np.concatenate([part, filler])
-        yield part
 
 
 def _identity(path: Path, options: EncoderOptions, output: str) -> str:
