@@ -79,6 +79,7 @@ def read_placement(
     *,
     path: Path | None = None,
     folder: Path | None = None,
+    trust: bool = False,
 ) -> Journal | None:
     """Return the journal of the last placement; None if nothing is placed.
 
@@ -87,6 +88,7 @@ def read_placement(
         embedded: The locations of its images, if they have been read before.
         path: The journal's file, if it is that of a saved state.
         folder: The folder of its files, if it is not that of the clusters.
+        trust: Whether the user says that the journal is theirs, although it may not be signed.
 
     Raises:
         PlacementError: The journal is damaged.
@@ -98,11 +100,11 @@ def read_placement(
     present = locations(workspace.embeddings) if embedded is None else embedded
     name = (folder or workspace.clusters).name
     journal = read_journal(path, _EmbeddedImages(workspace, present), workspace=workspace.path, folder=name)
-    return dataclasses.replace(journal, signed=True) if journal is not None and workspace.is_trusted else journal
+    return dataclasses.replace(journal, signed=True) if journal is not None and trust else journal
 
 
 def read_set_aside(
-    workspace: Workspace, embedded: Container[str] | None = None, *, path: Path | None = None
+    workspace: Workspace, embedded: Container[str] | None = None, *, path: Path | None = None, trust: bool = False
 ) -> Journal | None:
     """Return the journal of the images that are set aside, or that at `path`; None if there are none.
 
@@ -110,11 +112,13 @@ def read_set_aside(
         workspace: The workspace.
         embedded: The locations of its images, if they have been read before.
         path: The journal's file, if it is that of a saved state.
+        trust: As for `read_placement`.
 
     Raises:
         PlacementError: The journal is damaged.
     """
-    return read_placement(workspace, embedded, path=path or workspace.set_aside_journal, folder=workspace.duplicates)
+    path = path or workspace.set_aside_journal
+    return read_placement(workspace, embedded, path=path, folder=workspace.duplicates, trust=trust)
 
 
 def return_interrupted_move(
@@ -199,15 +203,17 @@ def with_companions(
     return [file for file, _ in files], [cluster for _, cluster in files]
 
 
-def restore_placement(workspace: Workspace, saved: Path, on_progress: OnProgress) -> PlacementResult:
+def restore_placement(workspace: Workspace, saved: Path, on_progress: OnProgress, *, trust: bool) -> PlacementResult:
     """Restore the placement of the journal at `saved`; without one no files are placed.
+
+    `trust` is as for `read_placement`.
 
     Raises:
         PlacementError: A file could not be placed, or a journal is damaged.
     """
     embedded = frozenset(locations(workspace.embeddings))
-    current = read_placement(workspace, embedded)
-    target = read_placement(workspace, embedded, path=saved)
+    current = read_placement(workspace, embedded, trust=trust)
+    target = read_placement(workspace, embedded, path=saved, trust=trust)
     if current is not None and (target is None or target.mode != current.mode):
         _remove_placement(workspace, current)
         current = None

@@ -6,9 +6,10 @@ import dataclasses
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,13 +80,7 @@ def run(
         UsageError: Both `dry_run` and `ray` are given.
         WorkspaceError: Moving images was interrupted, and this is a dry run, which leaves them where they are.
     """
-    names = {field.name for field in dataclasses.fields(ClusterOptions)}
-    clustering = with_changes(
-        clustering or ClusterOptions(), {name: value for name, value in changes.items() if name in names}
-    )
-    embedding = with_changes(
-        embedding or EmbedOptions(), {name: value for name, value in changes.items() if name not in names}
-    )
+    embedding, clustering = _with_changes(embedding or EmbedOptions(), clustering or ClusterOptions(), changes)
     if ray and dry_run:
         raise UsageError("--dry-run is not allowed with --ray: the nodes do not see its copy; leave one of them out")
     real = Workspace(workspace)
@@ -98,20 +93,38 @@ def run(
     with _rehearsal(workspace, paths) if dry_run else nullcontext((workspace, None, None)) as (folder, placed, moved):
         if placed is not None and clustering.place is None:
             clustering = dataclasses.replace(clustering, place=placed.mode)
-        common: dict[str, Any] = {"workspace": folder, "on_progress": on_progress}
-        what: dict[str, Any] = {"paths": paths, "files": files, "options": embedding}
-        embedded = embed_on_ray(**what, **common, cluster=ray) if ray else embed(**what, **common, moved=moved)
+        embedded = (
+            embed_on_ray(paths, workspace=folder, files=files, options=embedding, cluster=ray, on_progress=on_progress)
+            if ray
+            else embed(paths, workspace=folder, files=files, options=embedding, moved=moved, on_progress=on_progress)
+        )
+        clustered: ClusterSummary
         if not recluster and _continues(Workspace(folder), clustering):
-            place = clustering.place
-            clustered: ClusterSummary = assign(**common, place=place, dry_run=dry_run)
+            clustered = assign(workspace=folder, place=clustering.place, dry_run=dry_run, on_progress=on_progress)
         else:
             if dry_run and real.url and clustering.place is None:
                 clustering = dataclasses.replace(clustering, place="manifest")
-            common |= {"options": clustering, "discard_decisions": discard_decisions, "dry_run": dry_run}
-            clustered = cluster_on_ray(**common, ray=ray) if ray else cluster(**common)
+            compute = partial(cluster_on_ray, ray=ray) if ray else cluster
+            clustered = compute(
+                workspace=folder,
+                options=clustering,
+                discard_decisions=discard_decisions,
+                dry_run=dry_run,
+                on_progress=on_progress,
+            )
     embedded = dataclasses.replace(embedded, workspace=real.name)
     clustered = dataclasses.replace(clustered, workspace=real.name)
     return RunSummary(embed=embedded, cluster=clustered)
+
+
+def _with_changes(
+    embedding: EmbedOptions, clustering: ClusterOptions, changes: Mapping[str, Any]
+) -> tuple[EmbedOptions, ClusterOptions]:
+    """Return both options, each with those of the `changes` that are its fields."""
+    names = {field.name for field in dataclasses.fields(ClusterOptions)}
+    clustering = with_changes(clustering, {name: value for name, value in changes.items() if name in names})
+    embedding = with_changes(embedding, {name: value for name, value in changes.items() if name not in names})
+    return embedding, clustering
 
 
 def _continues(workspace: Workspace, options: ClusterOptions) -> bool:

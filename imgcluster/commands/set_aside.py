@@ -119,14 +119,17 @@ def set_aside(
     return sum(placed.counts.values()) - len(before)
 
 
-def restore_set_aside(workspace: Workspace, saved: Path, on_progress: OnProgress) -> None:
+def restore_set_aside(workspace: Workspace, saved: Path, on_progress: OnProgress, *, trust: bool) -> None:
     """Restore what was set aside by the journal at `saved`; without one, all originals return.
+
+    `trust` is as for `read_placement`.
 
     Raises:
         PlacementError: A file could not be moved, or a journal is damaged.
     """
     embedded = frozenset(locations(workspace.embeddings))
-    current, target = read_set_aside(workspace, embedded), read_set_aside(workspace, embedded, path=saved)
+    current = read_set_aside(workspace, embedded, trust=trust)
+    target = read_set_aside(workspace, embedded, path=saved, trust=trust)
     if target is not None:
         _change(workspace, current, target, on_progress)
     elif current is not None:

@@ -113,7 +113,7 @@ def recover(
             f"undo it now: {workspace.command('undo')}"
         )
     set_complete(state, False)
-    _restore(workspace, state, on_progress, embedded=False)
+    _restore(workspace, state, on_progress, embedded=False, trust=False)
     return workspace.manifest
 
 
@@ -127,9 +127,14 @@ def undoable_state(workspace: Workspace, *, dry_run: bool = False) -> State | No
     return None
 
 
-def undo_state(workspace: Workspace, state: State, *, on_progress: OnProgress = ignore_progress) -> int:
-    """Restore a saved state, remove it, and return the number of placed files that moved."""
-    moved = _restore(workspace, state, on_progress, embedded=True)
+def undo_state(
+    workspace: Workspace, state: State, *, trust: bool = False, on_progress: OnProgress = ignore_progress
+) -> int:
+    """Restore a saved state, remove it, and return the number of placed files that moved.
+
+    `trust` is as for `read_placement`.
+    """
+    moved = _restore(workspace, state, on_progress, embedded=True, trust=trust)
     drop_state(workspace, state)
     return moved
 
@@ -179,13 +184,13 @@ def rewrite_page(
     write_page(workspace, results, embeddings, manifest, read_placement(workspace), on_progress=on_progress)
 
 
-def _restore(workspace: Workspace, state: State, on_progress: OnProgress, *, embedded: bool) -> int:
+def _restore(workspace: Workspace, state: State, on_progress: OnProgress, *, embedded: bool, trust: bool) -> int:
     """Restore the results of a state and, with `embedded`, its embeddings; return the number of files that moved."""
     saved = state.folder / workspace.journal.name
     metrics = restore_files(workspace, state, embedded=embedded)
-    restore_set_aside(workspace, state.folder / workspace.set_aside_journal.name, on_progress)
+    restore_set_aside(workspace, state.folder / workspace.set_aside_journal.name, on_progress, trust=trust)
     # First the files: both journals are checked against the images that the shards hold before and after.
-    placed = restore_placement(workspace, saved, on_progress)
+    placed = restore_placement(workspace, saved, on_progress, trust=trust)
     if embedded:
         restore_shards(workspace, state)
     page = state.folder / workspace.report.name

@@ -6,7 +6,6 @@ The local copy remembers the list of files that it began with, which must still 
 from __future__ import annotations
 
 import functools
-import hashlib
 import inspect
 import os
 import re
@@ -19,12 +18,12 @@ from typing import Final, ParamSpec, TypeVar
 from imgcluster.commands.shard_store import ShardStore
 from imgcluster.errors import ImgclusterError, SourceError, WorkspaceError, WorkspaceInUseError
 from imgcluster.fileio.atomic import atomic_path, is_temporary, remove, write_text
-from imgcluster.fileio.digests import update_from_file
 from imgcluster.fileio.object_store import store_url
 from imgcluster.images.load import in_order
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.file_names import WorkspaceFiles
 from imgcluster.workspace.local_copy import ADDRESS, local_copy
+from imgcluster.workspace.local_digests import hash_files
 from imgcluster.workspace.stored_files import StoredFile, StoredFiles, is_stored, list_of
 
 __all__ = ["in_object_storage_too", "local_workspace"]
@@ -110,6 +109,7 @@ class _LocalCopy:
         self._home = self.folder.parent
         self._list = self._home / "list.json"
         self._sent = self._home / "sent.json"
+        self._digests = self._home / "digests.json"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -132,7 +132,7 @@ class _LocalCopy:
             lock.release()
             if not self.folder.exists():
                 # Nothing is left of an address that does not exist.
-                for file in (self._list, self._sent, self._home / ADDRESS, self._home / "lock"):
+                for file in (self._list, self._sent, self._digests, self._home / ADDRESS, self._home / "lock"):
                     remove(file)
                 with suppress(OSError):
                     self._home.rmdir()
@@ -205,16 +205,13 @@ class _LocalCopy:
 
     def _files(self) -> dict[str, StoredFile]:
         """Return the files that belong into the store, by their path in the workspace."""
-        found = {}
+        paths = []
         for folder, _, names in os.walk(self.folder):
             for name in names:
-                file = Path(folder, name)
-                path = file.relative_to(self.folder).as_posix()
+                path = Path(folder, name).relative_to(self.folder).as_posix()
                 if is_stored(path) and not is_temporary(name):
-                    digest = hashlib.sha256()
-                    size = update_from_file(digest.update, file)
-                    found[path] = StoredFile(digest.hexdigest(), size)
-        return found
+                    paths.append(path)
+        return hash_files(self.folder, paths, self._digests)
 
     def _download(self, files: Mapping[str, StoredFile], on_progress: OnProgress) -> None:
         present = self._files()

@@ -81,11 +81,10 @@ def undo_unacknowledged(
 ) -> UndoSummary:
     """Undo as `undo` does; until the summary is passed to `acknowledge`, repeating it undoes nothing else."""
     workspace = Workspace(workspace)
-    workspace.is_trusted = trust
     if not workspace.is_initialized:
         raise WorkspaceError(f"workspace {workspace.path} does not exist; name another with -w DIR")
     with workspace.locked(read_only=dry_run):
-        journal = read_placement(workspace)
+        journal = read_placement(workspace, trust=trust)
         state = undoable_state(workspace, dry_run=dry_run)
         begun = _Begun.read(workspace)
         if begun is not None and begun.step and (state is None or state.number != begun.step):
@@ -96,9 +95,11 @@ def undo_unacknowledged(
             moved = 0
             if not dry_run:
                 write_json(workspace.undoing, dataclasses.asdict(begun))
-                moved = undo_state(workspace, state, on_progress=on_progress)
+                moved = undo_state(workspace, state, trust=trust, on_progress=on_progress)
             return _summary(workspace, begun, moved, (), dry_run=dry_run)
-        return _undo_placement(workspace, journal, begun, on_progress, dry_run=dry_run)
+        # Duplicates whose step is too old to be recorded.
+        aside = read_set_aside(workspace, trust=trust)
+        return _undo_placement(workspace, journal, aside, begun, on_progress, dry_run=dry_run)
 
 
 def acknowledge(summary: UndoSummary) -> None:
@@ -123,10 +124,14 @@ class _Begun:
 
 
 def _undo_placement(
-    workspace: Workspace, journal: Journal | None, begun: _Begun | None, on_progress: OnProgress, *, dry_run: bool
+    workspace: Workspace,
+    journal: Journal | None,
+    aside: Journal | None,
+    begun: _Begun | None,
+    on_progress: OnProgress,
+    *,
+    dry_run: bool,
 ) -> UndoSummary:
-    # Duplicates whose step is too old to be recorded.
-    aside = read_set_aside(workspace)
     file = workspace.journal if aside is None else workspace.set_aside_journal
     journal = aside or journal
     undone = UndoResult(0, ())

@@ -58,7 +58,6 @@ class Workspace(WorkspaceFiles):
         path: The folder, absolute.
         url: The address in object storage, if the folder is the local copy of a workspace there.
         is_writable: False after `locked` found that it can only be read.
-        is_trusted: Whether the user says that the journals are theirs, although they are not signed.
 
     Raises:
         UsageError: The path is in object storage.
@@ -71,7 +70,6 @@ class Workspace(WorkspaceFiles):
         super().__init__(Path(os.path.abspath(path)))
         self.url = url_of_copy(self.path)
         self.is_writable = True
-        self.is_trusted = False
         if not self.path.exists() and not self.path.is_symlink():
             return
         self._refuse_links()

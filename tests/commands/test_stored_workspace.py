@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -270,6 +272,18 @@ def test_changes_that_were_not_uploaded_are_kept(made: Bucket, tmp_path: Path, m
     assert state(made) == after
     assert imgcluster.load(local_copy(STORE).parent / "not-uploaded-1").clusters[0]["name"] == "Sea"
     assert len(imgcluster.load(STORE).clusters) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell when a file was changed")
+def test_a_change_that_keeps_size_and_time_is_uploaded(made: Bucket) -> None:
+    for _ in range(2):  # by then the digests of all files are remembered
+        imgcluster.history(workspace=STORE)
+    file = local_copy(STORE) / "assignments.csv"
+    before, time = file.read_bytes(), file.stat().st_mtime_ns
+    file.write_bytes(before.swapcase())
+    os.utime(file, ns=(time, time))
+    imgcluster.history(workspace=STORE)
+    assert stored(made)["assignments.csv"] == before.swapcase() != before
 
 
 def test_one_process_of_a_computer_at_a_time(made: Bucket) -> None:
