@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from imgcluster.commands.compare_encoders import EncoderComparison, compare_encoders
     from imgcluster.commands.doctor import DoctorSummary, doctor
     from imgcluster.commands.duplicates import DuplicatesSummary, duplicates
-    from imgcluster.commands.embed import EmbedSummary, embed
+    from imgcluster.commands.embed import embed
     from imgcluster.commands.embed_ray import embed_on_ray
     from imgcluster.commands.embed_store import embed_into_store
-    from imgcluster.commands.embed_update import NodeFigures
+    from imgcluster.commands.embed_summary import EmbedSummary, NodeFigures
     from imgcluster.commands.encode import Encoder
     from imgcluster.commands.encoder_files import (
         EncoderFiles,
@@ -100,9 +100,9 @@ _HOME: Final = {
     "DuplicateRow": "workspace.table_columns",
     "DuplicatesSummary": "commands.duplicates",
     "duplicates": "commands.duplicates",
-    "EmbedSummary": "commands.embed",
+    "EmbedSummary": "commands.embed_summary",
     "embed": "commands.embed",
-    "NodeFigures": "commands.embed_update",
+    "NodeFigures": "commands.embed_summary",
     "embed_on_ray": "commands.embed_ray",
     "embed_into_store": "commands.embed_store",
     "EncoderEntry": "commands.encoders",

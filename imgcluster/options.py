@@ -6,21 +6,18 @@ key of the cached clustering hold their values.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import operator
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import Final, Literal
 
 from imgcluster.errors import UsageError
 from imgcluster.machine import memory_bytes
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+from imgcluster.option_fields import make_integers, option
 
 __all__ = [
     "DEFAULT_ENCODER",
@@ -32,8 +29,6 @@ __all__ = [
     "RayOptions",
     "TrainingOptions",
     "check_precision",
-    "option",
-    "with_changes",
 ]
 
 DEFAULT_WORKSPACE: Final = "imgcluster-out"
@@ -47,31 +42,6 @@ _MODEL: Final = "Other ONNX models"
 _SHARDS: Final = "Several processes"
 
 _SIZE: Final = re.compile(r"(?P<number>[0-9]{1,15}(\.[0-9]{1,9})?) ?(?P<unit>[KMGTkmgt]?)(i?[Bb])?")
-
-_Options = TypeVar("_Options", bound="DataclassInstance")
-
-
-def option(
-    default: Any,
-    meaning: str,
-    *,
-    flags: tuple[str, ...] = (),
-    metavar: str = "",
-    group: str = "",
-    minimum: int | None = None,
-) -> Any:
-    """Return a dataclass field that carries what the command line needs to know of an option.
-
-    Args:
-        default: The default.
-        meaning: What it does, as ``--help`` prints it, which replaces ``{methods}`` by the names of clustering methods.
-        flags: Its names on the command line, where they are not ``--field-name``.
-        metavar: What ``--help`` prints in the place of the value.
-        group: The heading that ``--help`` lists it under.
-        minimum: The smallest number allowed.
-    """
-    facts = {"meaning": meaning, "flags": flags, "metavar": metavar, "group": group, "minimum": minimum}
-    return field(default=default, metadata=facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +175,7 @@ class EmbedOptions:
     encoder_options: EncoderOptions = EncoderOptions()
 
     def __post_init__(self) -> None:
-        _make_integers(self, "batch_size", "workers")
+        make_integers(self, "batch_size", "workers")
         check_precision(self.precision)
         if isinstance(self.exclude, str):
             object.__setattr__(self, "exclude", (self.exclude,))
@@ -252,7 +222,7 @@ class RayOptions:
     )
 
     def __post_init__(self) -> None:
-        _make_integers(self, "cpus_per_worker")
+        make_integers(self, "cpus_per_worker")
         if self.cpus_per_worker is not None and self.cpus_per_worker < 1:
             raise UsageError(f"--cpus-per-worker {self.cpus_per_worker} is not allowed; it is at least 1")
         if self.gpus_per_worker is not None and not 0 <= self.gpus_per_worker < math.inf:
@@ -319,7 +289,7 @@ class ClusterOptions:
     seed: int = option(0, "The same seed gives the same result.")
 
     def __post_init__(self) -> None:
-        _make_integers(self, "k", "min_cluster_size", "min_samples", "n_init", "seed")
+        make_integers(self, "k", "min_cluster_size", "min_samples", "n_init", "seed")
         if self.cluster_selection_epsilon is not None:
             object.__setattr__(self, "cluster_selection_epsilon", float(self.cluster_selection_epsilon))
         if self.vocabulary is not None:
@@ -351,7 +321,7 @@ class TrainingOptions:
     device: str = option("auto", "auto, cpu, cuda or mps.", metavar="DEVICE")
 
     def __post_init__(self) -> None:
-        _make_integers(self, "refine", "folds", "epochs", "steps_per_epoch", "limit", "image_size", "seed")
+        make_integers(self, "refine", "folds", "epochs", "steps_per_epoch", "limit", "image_size", "seed")
 
 
 def check_precision(precision: str) -> None:
@@ -366,19 +336,6 @@ def check_precision(precision: str) -> None:
         raise UsageError(f"--precision {precision} is unknown; choose auto, {', '.join(PRECISIONS)}")
 
 
-def with_changes(options: _Options, changes: dict[str, Any]) -> _Options:
-    """Return `options` with some fields replaced.
-
-    Raises:
-        UsageError: There is no such field.
-    """
-    names = [entry.name for entry in dataclasses.fields(options)]
-    for name in changes:
-        if name not in names:
-            raise UsageError(f"there is no option {name!r}; allowed are: {', '.join(names)}")
-    return dataclasses.replace(options, **changes)
-
-
 def _bytes(size: str) -> int:
     """Return the number of bytes that a text such as ``4G`` or ``500M`` names.
 
@@ -390,15 +347,3 @@ def _bytes(size: str) -> int:
     if number < LEAST_MEMORY:
         raise UsageError(f"--memory {size} is not allowed; give at least 16M, such as 500M or 4G")
     return number
-
-
-def _make_integers(options: DataclassInstance, *names: str) -> None:
-    """Turn numbers of other libraries (NumPy's, say) into plain ones, which JSON can hold."""
-    for name in names:
-        value = getattr(options, name)
-        if value is None or isinstance(value, str):
-            continue
-        try:
-            object.__setattr__(options, name, operator.index(value))
-        except TypeError:
-            raise UsageError(f"{name} {value!r} is not allowed; it is a whole number") from None

@@ -18,6 +18,7 @@ LIGHT = (
     "imgcluster.cli",
     "imgcluster.errors",
     "imgcluster.fileio.path_text",
+    "imgcluster.option_fields",
     "imgcluster.options",
     "imgcluster.progress",
     "imgcluster.wording",
@@ -78,7 +79,18 @@ STAGES = (
     "report",
     "workspace",
 )
-BASE = ("fileio", "types", "errors", "progress", "options", "optional", "machine", "wording", "_version")
+BASE = (
+    "fileio",
+    "types",
+    "errors",
+    "progress",
+    "options",
+    "option_fields",
+    "optional",
+    "machine",
+    "wording",
+    "_version",
+)
 # Later stages of an image's way that build on normalized features.
 ALLOWED = {("clustering", "features"), ("report", "features"), ("evaluation", "features")}
 

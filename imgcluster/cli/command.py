@@ -17,7 +17,7 @@ from typer.models import OptionInfo
 
 from imgcluster.cli.screen import Screen, boundary
 from imgcluster.errors import UsageError
-from imgcluster.options import option
+from imgcluster.option_fields import option
 
 __all__ = [
     "AnyWorkspace",

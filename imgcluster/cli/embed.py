@@ -16,7 +16,7 @@ from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, RayOptions
 from imgcluster.wording import counted
 
 if TYPE_CHECKING:
-    from imgcluster.commands.embed import EmbedSummary
+    from imgcluster.commands.embed_summary import EmbedSummary
     from imgcluster.commands.merge import ShardsSummary
 
 __all__ = ["embed_command", "show_embed"]

@@ -25,7 +25,7 @@ def merge_command(
     workspace: Workspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Add the images of other workspaces, or the shards of other machines, to a workspace."""
-    from imgcluster.commands.embed import EmbedSummary
+    from imgcluster.commands.embed_summary import EmbedSummary
     from imgcluster.commands.merge import merge
 
     with screen.progress() as on_progress:

@@ -17,7 +17,7 @@ from imgcluster.clustering.settings import METHOD_OPTIONS
 from imgcluster.commands.cluster_warnings import about_changes, about_encoder, about_groups, about_statistics, quality
 from imgcluster.commands.join_started import join_if_started
 from imgcluster.commands.naming import suggested_names, vocabulary_of
-from imgcluster.commands.numbering import Earlier, Numbered, number_clusters, read_earlier
+from imgcluster.commands.numbering import Numbered, number_clusters, read_earlier
 from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.projection import begin_projection
 from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish, summary_fields
@@ -30,10 +30,11 @@ from imgcluster.errors import WorkspaceError
 from imgcluster.evaluation.internal import measure
 from imgcluster.features.reduce import choose_reduction
 from imgcluster.features.threads import one_thread
-from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, with_changes
-from imgcluster.placement import PlaceMode, check_mode, choose_mode
+from imgcluster.option_fields import with_changes
+from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions
+from imgcluster.placement import Journal, PlaceMode, check_mode, choose_mode
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.types import Candidate, ClusteringResult, MapParts, check_level, check_metric
+from imgcluster.types import Candidate, ClusteringResult, MapParts, Measures, check_level, check_metric
 from imgcluster.workspace.caches import read_clustering, write_clustering
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
@@ -155,46 +156,29 @@ def cluster(
     workspace.require_initialized()
     join_if_started(workspace, dry_run=dry_run, on_progress=on_progress)
     with workspace.locked(read_only=dry_run) as manifest:
-        manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
-        on_progress(Progress("load", 0))
-        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest), streamed=True)
-        journal = read_placement(workspace, embeddings.files)
-        journal, note = return_interrupted_move(workspace, journal, dry_run=dry_run)
-        if not embeddings.locations:
-            raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
-        manifest = with_options(manifest, dataclasses.asdict(request.options))
+        stored = _load(workspace, manifest, request, on_progress, dry_run=dry_run)
         watch.lap("load")
-
         # The map needs no clusters, so it is computed beside them. The limit of BLAS is that of the process: it has to
         # be the same for both, however long each takes.
         with one_thread("blas"):
-            sample = None if dry_run else begin_projection(workspace, embeddings, manifest, request.settings.seed)
+            seed = request.settings.seed
+            sample = None if dry_run else begin_projection(workspace, stored.embeddings, stored.manifest, seed)
             on_progress(Progress("cluster", 0))
-            key = {"imgcluster": __version__, "fingerprint": embeddings.fingerprint, "options": request.fit_options}
+            key = _cache_key(stored, request)
             cached = read_clustering(workspace.layers, key)
-            facts = (embeddings.fingerprint, encoder_metric(manifest), request.reduction, str(request.settings.seed))
-            remember = partial(stored_reduction, workspace.reduction, " ".join(facts), dry_run=dry_run)
-            fit = cached or fit_clusters(embeddings, manifest, request, remember=remember, map_parts=map_parts)
+            fit = cached or _fit(workspace, stored, request, map_parts, dry_run=dry_run)
             watch.lap("cluster")
-
             on_progress(Progress("measure", 0))
-            earlier = read_earlier(workspace, embeddings)
-            mode = choose_mode(request.mode, journal, embeddings.locations, workspace.url)
-            numbered = number_clusters(
-                fit.clustering.at(request.options.level),
-                fit.stability[fit.clustering.at(request.options.level).chosen],
-                earlier,
-                embeddings.locations,
-                discard=discard_decisions,
-            )
-            found = _evaluate(workspace, embeddings, manifest, request, mode, fit, earlier, numbered, note, on_progress)
+            found = _evaluate(workspace, stored, request, fit, on_progress, discard_decisions=discard_decisions)
             watch.lap("measure")
-
-            placed = found.preview() if dry_run else publish(workspace, found, journal, watch, on_progress, sample)
-            if not dry_run and cached is None:
-                # After the results: the earlier cache belongs to the state that `undo` restores.
-                write_clustering(workspace.layers, key, fit)
-    return ClusterSummary(**summary_fields(workspace, found, placed, watch, dry_run=dry_run), reassigned=numbered.moved)
+            if dry_run:
+                placed = found.preview()
+            else:
+                placed = publish(workspace, found, stored.journal, watch, on_progress, sample)
+                if cached is None:
+                    # After the results: the earlier cache belongs to the state that `undo` restores.
+                    write_clustering(workspace.layers, key, fit)
+    return ClusterSummary(**summary_fields(workspace, found, placed, watch, dry_run=dry_run))
 
 
 def fit_clusters(
@@ -222,24 +206,115 @@ def fit_clusters(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What a clustering starts from.
+
+    Attributes:
+        manifest: That of the workspace, with the options of the request.
+        embeddings: All images.
+        journal: That of the placed files.
+        note: What a dry run did not do; "" if nothing.
+    """
+
+    manifest: dict[str, Any]
+    embeddings: Embeddings
+    journal: Journal | None
+    note: str
+
+
+def _load(
+    workspace: Workspace, manifest: dict[str, Any], request: ClusterRequest, on_progress: OnProgress, *, dry_run: bool
+) -> _Stored:
+    """Undo what was interrupted, and read the embeddings and the journal.
+
+    Raises:
+        WorkspaceError: Nothing is embedded, or what was interrupted cannot be undone.
+    """
+    manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
+    on_progress(Progress("load", 0))
+    embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest), streamed=True)
+    journal = read_placement(workspace, embeddings.files)
+    journal, note = return_interrupted_move(workspace, journal, dry_run=dry_run)
+    if not embeddings.locations:
+        raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
+    return _Stored(with_options(manifest, dataclasses.asdict(request.options)), embeddings, journal, note)
+
+
+def _cache_key(stored: _Stored, request: ClusterRequest) -> dict[str, Any]:
+    fingerprint = stored.embeddings.fingerprint
+    return {"imgcluster": __version__, "fingerprint": fingerprint, "options": request.fit_options}
+
+
+def _fit(
+    workspace: Workspace, stored: _Stored, request: ClusterRequest, map_parts: MapParts, *, dry_run: bool
+) -> ClusteringResult:
+    """Return `fit_clusters`, with the reduction of the workspace if it has the one that is needed."""
+    metric, seed = encoder_metric(stored.manifest), request.settings.seed
+    facts = f"{stored.embeddings.fingerprint} {metric} {request.reduction} {seed}"
+    remember = partial(stored_reduction, workspace.reduction, facts, dry_run=dry_run)
+    return fit_clusters(stored.embeddings, stored.manifest, request, remember=remember, map_parts=map_parts)
+
+
 def _evaluate(
     workspace: Workspace,
-    embeddings: Embeddings,
-    manifest: dict[str, Any],
+    stored: _Stored,
     request: ClusterRequest,
-    mode: PlaceMode,
     fit: ClusteringResult,
-    earlier: Earlier,
-    numbered: Numbered,
-    note: str,
     on_progress: OnProgress,
+    *,
+    discard_decisions: bool,
 ) -> Evaluated:
-    """Measure the requested layer of a fit; the vectors of `embeddings` are normalized in place."""
-    clustering, stability = numbered.clustering, numbered.stability
+    """Number and measure the clusters of the requested layer; the stored vectors are normalized in place."""
+    manifest, embeddings = stored.manifest, stored.embeddings
+    earlier = read_earlier(workspace, embeddings)
+    mode = choose_mode(request.mode, stored.journal, embeddings.locations, workspace.url)
+    layer = fit.clustering.at(request.options.level)
+    stability = fit.stability[layer.chosen]
+    numbered = number_clusters(layer, stability, earlier, embeddings.locations, discard=discard_decisions)
+    labels = numbered.clustering.labels
     embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
-    measures = measure(embeddings.vectors, clustering.labels, encoder_metric(manifest), order=embeddings.content_order)
+    measures = measure(embeddings.vectors, labels, encoder_metric(manifest), order=embeddings.content_order)
+    suggested, missing = suggested_names(
+        manifest, embeddings.vectors, embeddings.scores, labels, request.options.vocabulary, on_progress
+    )
+    tables = ClusteringTables(
+        workspace,
+        manifest,
+        embeddings,
+        numbered.clustering,
+        measures,
+        numbered.stability,
+        numbers=numbered.numbers.tolist(),
+        names=numbered.decisions.names,
+        suggested_names=suggested,
+        decisions=earlier.kinds(numbered.decisions),
+    )
+    about_clusters = _about_clusters(fit, request, numbered, embeddings, manifest)
+    return Evaluated(
+        options=dataclasses.asdict(request.options) | {"place": mode},
+        mode=mode,
+        manifest=manifest,
+        tables=tables,
+        facts=_metrics(request, fit, numbered, measures),
+        silhouette_sample=measures.silhouette_sample,
+        notes=(*filter(None, [stored.note, missing]), *about_clusters),
+        command="cluster",
+        summary=f"{len(tables.rows)} clusters",
+        earlier=earlier,
+        decisions=numbered.decisions,
+        changes=numbered.changes,
+        about_changes=about_changes(numbered.changes, numbered.moved),
+        reassigned=numbered.moved,
+    )
+
+
+def _metrics(
+    request: ClusterRequest, fit: ClusteringResult, numbered: Numbered, measures: Measures
+) -> ClusteringMetrics:
+    clustering = numbered.clustering
     images, noise = len(clustering.labels), int((clustering.labels < 0).sum())
-    facts = ClusteringMetrics(
+    return ClusteringMetrics(
         method=request.method,
         reduction=fit.note,
         parameters=clustering.parameters,
@@ -248,42 +323,7 @@ def _evaluate(
         layer=clustering.chosen,
         noise=noise,
         silhouette=rounded(measures.silhouette),
-        quality=quality(dict(zip(numbered.numbers.tolist(), stability, strict=True)), images, noise),
-    )
-    suggested, missing = suggested_names(
-        manifest,
-        embeddings.vectors,
-        embeddings.scores,
-        clustering.labels,
-        request.options.vocabulary,
-        on_progress,
-    )
-    tables = ClusteringTables(
-        workspace,
-        manifest,
-        embeddings,
-        clustering,
-        measures,
-        stability,
-        numbers=numbered.numbers.tolist(),
-        names=numbered.decisions.names,
-        suggested_names=suggested,
-        decisions=earlier.kinds(numbered.decisions),
-    )
-    return Evaluated(
-        options=dataclasses.asdict(request.options) | {"place": mode},
-        mode=mode,
-        manifest=manifest,
-        tables=tables,
-        facts=facts,
-        silhouette_sample=measures.silhouette_sample,
-        notes=(*filter(None, [note, missing]), *_about_clusters(fit, request, numbered, embeddings, manifest)),
-        command="cluster",
-        summary=f"{len(tables.rows)} clusters",
-        earlier=earlier,
-        decisions=numbered.decisions,
-        changes=numbered.changes,
-        about_changes=about_changes(numbered.changes, numbered.moved),
+        quality=quality(dict(zip(numbered.numbers.tolist(), numbered.stability, strict=True)), images, noise),
     )
 
 

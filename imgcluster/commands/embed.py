@@ -7,8 +7,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from imgcluster.commands.embed_request import EmbedRequest
 from imgcluster.commands.embed_shard import ShardUpdate
-from imgcluster.commands.embed_update import EmbedRequest, EmbedSummary, WorkspaceUpdate, run_update
+from imgcluster.commands.embed_summary import EmbedSummary
+from imgcluster.commands.embed_update import WorkspaceUpdate, run_update
 from imgcluster.commands.replace_results import moved_files, read_placement, return_interrupted_move
 from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
@@ -22,14 +24,15 @@ from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile
 from imgcluster.images.load import default_workers
 from imgcluster.images.remote import RemoteImages
-from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, with_changes
+from imgcluster.option_fields import with_changes
+from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Precision
 from imgcluster.workspace.folder import Workspace, is_workspace
 from imgcluster.workspace.states import interrupted_state
 from imgcluster.workspace.work_shards import WorkShard, work_shards
 
-__all__ = ["EmbedSummary", "embed", "embed_shard", "prepare_request", "prepare_search", "refuse_own_output"]
+__all__ = ["embed", "embed_shard", "prepare_request", "prepare_search", "refuse_own_output"]
 
 
 @in_object_storage_too

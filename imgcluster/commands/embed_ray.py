@@ -18,7 +18,8 @@ from typing import Any, Final
 
 from imgcluster import errors
 from imgcluster.commands.embed import embed_shard, prepare_request, prepare_search
-from imgcluster.commands.embed_update import EmbedRequest, EmbedSummary, NodeFigures
+from imgcluster.commands.embed_request import EmbedRequest
+from imgcluster.commands.embed_summary import EmbedSummary, NodeFigures
 from imgcluster.commands.merge import finish_shards
 from imgcluster.commands.ray_nodes import Pool, RayCluster, begin, connected, node_id, shared_workspace
 from imgcluster.commands.stopwatch import Stopwatch
@@ -27,7 +28,8 @@ from imgcluster.errors import ImgclusterError, NoImagesError, RayClusterError, W
 from imgcluster.fileio.object_store import url_of
 from imgcluster.images.find import Finder
 from imgcluster.machine import LIMIT, memory_bytes, processors
-from imgcluster.options import DEFAULT_WORKSPACE, LEAST_MEMORY, EmbedOptions, RayOptions, with_changes
+from imgcluster.option_fields import with_changes
+from imgcluster.options import DEFAULT_WORKSPACE, LEAST_MEMORY, EmbedOptions, RayOptions
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.work_shards import WorkShard, discard_joined, work_shards

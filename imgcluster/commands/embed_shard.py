@@ -8,17 +8,10 @@ from collections.abc import Container
 from typing import Any
 
 from imgcluster._version import versions
+from imgcluster.commands.embed_request import EmbedRequest
 from imgcluster.commands.embed_run import EmbedRun
-from imgcluster.commands.embed_update import (
-    EmbedRequest,
-    EmbedSummary,
-    all_skipped,
-    base_of,
-    embedded_record,
-    readable_scope,
-    summarize,
-    write_skipped,
-)
+from imgcluster.commands.embed_summary import EmbedSummary, embedded_record, summarize
+from imgcluster.commands.embed_update import all_skipped, base_of, readable_scope, write_skipped
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.path_text import relative_path

@@ -1,26 +1,24 @@
-"""The request of `embed`, and what it changes in a workspace: archived results, removed images, tables, manifest."""
+"""What `embed` changes in a workspace: archived results, removed images, tables and the manifest."""
 
 from __future__ import annotations
 
 import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from imgcluster._version import versions
+from imgcluster.commands.embed_request import EmbedRequest
 from imgcluster.commands.embed_run import EmbedRun
+from imgcluster.commands.embed_summary import EmbedSummary, embedded_record, summarize
 from imgcluster.commands.stopwatch import Stopwatch
-from imgcluster.encoders import Encoder
 from imgcluster.errors import NoImagesError
 from imgcluster.fileio.csv_tables import read_table, write_table
-from imgcluster.fileio.path_text import absolute_path, common_base, join, relative_path, to_text
+from imgcluster.fileio.path_text import absolute_path, common_base, join, relative_path
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder, Scope
 from imgcluster.images.found import FoundFile, UnreadablePath
-from imgcluster.images.optional_decoders import OptionalDecoder
 from imgcluster.images.readers import ReaderSettings
-from imgcluster.options import EmbedOptions
 from imgcluster.progress import OnProgress
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.index import Index
@@ -28,135 +26,7 @@ from imgcluster.workspace.shards import ShardWriter, all_shards, contents, remov
 from imgcluster.workspace.states import archive_of, begin_state
 from imgcluster.workspace.table_columns import SKIPPED
 
-__all__ = ["EmbedRequest", "EmbedSummary", "NodeFigures", "WorkspaceUpdate", "run_update"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeFigures:
-    """What one node of a Ray cluster did.
-
-    Attributes:
-        node: Its identifier in the cluster.
-        host: Its name.
-        device: The device that ran.
-        workers: The workers that completed shards there.
-        shards: The shards that they completed.
-        images: The images that were embedded there by those that completed their shards.
-        skipped: The images that could not be read.
-        seconds: The time that all workers took for these shards together.
-        images_per_second: The images per second of all its workers together.
-    """
-
-    node: str
-    host: str
-    device: str
-    workers: int
-    shards: int
-    images: int
-    skipped: int
-    seconds: float
-    images_per_second: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EmbedSummary:
-    """What `embed` did, and what the workspace contains now; the counts are numbers of images.
-
-    Attributes:
-        workspace: The workspace folder.
-        encoder: The encoder's name.
-        device: The device that ran.
-        found: All images of the workspace: `embedded` plus `skipped`.
-        embedded: With a vector.
-        skipped: Not readable; ``skipped.csv`` has the reasons.
-        new: Embedded for the first time.
-        changed: Embedded again because their content changed.
-        unchanged: Not changed since they were embedded.
-        vanished: Removed because their file no longer exists in `paths` or is excluded now.
-        renamed: Stored under another path than before, without being embedded again.
-        ignored: Files that are not images.
-        paired: Embedded images with two files, a JPEG and a camera raw file, in the searched folders.
-        roots: The folders that contain the workspace's images.
-        seconds: Wall-clock time.
-        images_per_second: Newly embedded images per second; 0 if there were none.
-        passed_over: Preferred devices that are not available, each with the reason.
-        notes: Sentences about choices made by default that the user should know.
-        shard: The shard that was embedded, as I/N; then all counts are those of its images. "" for all images.
-        nodes: The nodes of the Ray cluster that embedded images; none without ``--ray``.
-    """
-
-    workspace: str
-    encoder: str
-    device: str
-    found: int
-    embedded: int
-    skipped: int
-    new: int
-    changed: int
-    unchanged: int
-    vanished: int
-    renamed: int
-    ignored: int
-    roots: tuple[str, ...]
-    seconds: float
-    images_per_second: float
-    passed_over: tuple[tuple[str, str], ...] = ()
-    notes: tuple[str, ...] = ()
-    paired: int = 0
-    shard: str = ""
-    nodes: tuple[NodeFigures, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EmbedRequest:
-    """What `embed` is to do.
-
-    Attributes:
-        workspace: The workspace.
-        finder: The search for files.
-        model: The encoder.
-        options: The options.
-        paths: The requested paths, as absolute texts.
-        listed: The number of further files.
-        files_digest: The digest of their list; "" for an empty list.
-        workers: The number of images that are read at the same time.
-    """
-
-    workspace: Workspace
-    finder: Finder
-    model: Encoder
-    options: EmbedOptions
-    paths: list[str]
-    listed: int
-    files_digest: str
-    workers: int
-
-    @property
-    def batch_size(self) -> int:
-        """The number of images that are encoded at once."""
-        return self.model.batch_size if self.options.batch_size is None else self.options.batch_size
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """What the manifest records of the options."""
-        options = self.options
-        encoder_options = asdict(options.encoder_options)
-        return {
-            "paths": self.paths,
-            "device_asked": options.device,
-            "precision_asked": options.precision,
-            "batch_size": self.batch_size,
-            "workers": self.workers,
-            "exclude": list(options.exclude),
-            "recursive": options.recursive,
-            "listed": self.listed,
-            "options": {key: value for key, value in encoder_options.items() if value is not None},
-        }
-
-    @property
-    def encoder_record(self) -> dict[str, Any]:
-        """What the manifest records of the encoder."""
-        return {"identity": self.model.identity, "file": to_text(self.model.path), **asdict(self.model.info)}
+__all__ = ["WorkspaceUpdate", "all_skipped", "base_of", "readable_scope", "run_update", "write_skipped"]
 
 
 class Update(Protocol):
@@ -300,43 +170,6 @@ class WorkspaceUpdate:
         return summary
 
 
-def summarize(
-    request: EmbedRequest,
-    run: EmbedRun,
-    watch: Stopwatch,
-    *,
-    embedded: int,
-    skipped: int,
-    vanished: int,
-    renamed: int,
-    roots: set[str],
-    shard: str = "",
-) -> EmbedSummary:
-    """Return the summary of a finished `embed`; its fields are those of `EmbedSummary`."""
-    seconds, computed = watch.seconds, run.new + run.changed
-    return EmbedSummary(
-        workspace=request.workspace.name,
-        encoder=request.model.info.name,
-        device=request.model.device,
-        found=embedded + skipped,
-        embedded=embedded,
-        skipped=skipped,
-        new=run.new - renamed,
-        changed=run.changed,
-        unchanged=run.unchanged,
-        vanished=vanished,
-        renamed=renamed,
-        ignored=run.ignored,
-        paired=run.paired,
-        roots=tuple(sorted(roots)),
-        seconds=seconds,
-        images_per_second=round(computed / seconds, 1) if computed else 0.0,
-        passed_over=request.model.rejected_devices,
-        notes=_notes(request.model, run),
-        shard=shard,
-    )
-
-
 def base_of(request: EmbedRequest, before: dict[str, Any]) -> str:
     """Return the folder that stored paths are relative to; it stays that of the first embed when folders are added."""
     return str(before["base"]) if "base" in before else common_base(request.finder.roots())
@@ -370,26 +203,6 @@ def write_skipped(workspace: Workspace, skipped: Mapping[str, str], base: str) -
     """Write the table of the skipped images, given as the reason of each absolute path."""
     rows = ((relative_path(location, base), reason) for location, reason in sorted(skipped.items()))
     write_table(workspace.skipped, SKIPPED, rows)
-
-
-def embedded_record(summary: EmbedSummary, options: dict[str, Any]) -> dict[str, Any]:
-    """Return what the manifest records of a finished `embed`."""
-    recorded = ("device", "new", "changed", "unchanged", "vanished", "renamed", "ignored", "paired")
-    return {
-        "state": "embedded",
-        "roots": list(summary.roots),
-        "counts": {"found": summary.found, "embedded": summary.embedded, "skipped": summary.skipped},
-        "embed": options | {name: getattr(summary, name) for name in recorded},
-    }
-
-
-def _notes(model: Encoder, run: EmbedRun) -> tuple[str, ...]:
-    """Return the sentences about the encoder, and about decoders that are missing."""
-    return (*model.notes, *(_decoder_note(*item) for item in run.missing.items()))
-
-
-def _decoder_note(missing: OptionalDecoder, count: int) -> str:
-    return f"{missing.files} ({count:,} skipped) need an additional decoder: {missing.remedy}"
 
 
 def _no_images(run: EmbedRun, requested: Sequence[str]) -> NoImagesError:

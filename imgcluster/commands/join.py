@@ -8,7 +8,8 @@ from contextlib import ExitStack
 from typing import Any
 
 from imgcluster._version import versions
-from imgcluster.commands.embed_update import EmbedSummary, embedded_record, write_skipped
+from imgcluster.commands.embed_summary import EmbedSummary, embedded_record
+from imgcluster.commands.embed_update import write_skipped
 from imgcluster.commands.replace_results import moved_files, read_placement, return_interrupted_move
 from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgcluster.commands.embed_update import EmbedSummary
+from imgcluster.commands.embed_summary import EmbedSummary
 from imgcluster.commands.join import identity_of, is_complete, join
 from imgcluster.commands.shard_store import ShardStore
 from imgcluster.commands.stored_workspace import local_workspace

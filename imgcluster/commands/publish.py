@@ -84,6 +84,7 @@ class Evaluated:
         decisions: What the user decided.
         changes: What became of the clusters before it; empty where there were none.
         about_changes: The same in words; "" if nothing changed.
+        reassigned: The number of images of the last clustering that are in another cluster now.
         folder_name: The name of a cluster's folder.
         growth: What is recorded of a clustering that has grown.
     """
@@ -101,6 +102,7 @@ class Evaluated:
     decisions: Decisions
     changes: tuple[ClusterChange, ...] = ()
     about_changes: str = ""
+    reassigned: int = 0
     folder_name: FolderName = folder_name
     growth: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -207,6 +209,7 @@ def summary_fields(
         "seconds": watch.seconds,
         "warnings": found.warnings(placed),
         "changes": found.changes,
+        "reassigned": found.reassigned,
     }
 
 

@@ -16,8 +16,9 @@ from typing import Any
 from imgcluster.commands.assign import assign
 from imgcluster.commands.cluster import ClusterSummary, cluster, resolve
 from imgcluster.commands.cluster_ray import cluster_on_ray
-from imgcluster.commands.embed import EmbedSummary, embed, refuse_own_output
+from imgcluster.commands.embed import embed, refuse_own_output
 from imgcluster.commands.embed_ray import embed_on_ray
+from imgcluster.commands.embed_summary import EmbedSummary
 from imgcluster.commands.join_started import join_if_started
 from imgcluster.commands.naming import NO_VOCABULARY
 from imgcluster.commands.replace_results import moved_files, read_placement, return_interrupted_move
@@ -25,7 +26,8 @@ from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.commands.text import require_text
 from imgcluster.errors import ImgclusterError, UsageError, WorkspaceError
 from imgcluster.fileio.path_text import to_text
-from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions, RayOptions, with_changes
+from imgcluster.option_fields import with_changes
+from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions, RayOptions
 from imgcluster.placement import Journal
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.workspace.folder import Workspace

@@ -25,7 +25,7 @@ from imgcluster.workspace.states import State, states
 from imgcluster.workspace.table_columns import SKIPPED
 from imgcluster.workspace.work_shards import work_shards
 
-__all__ = ["Finding", "Stored", "problem", "read_stored"]
+__all__ = ["Finding", "Stored", "note", "problem", "read_stored"]
 
 _Value = TypeVar("_Value")
 
@@ -55,6 +55,11 @@ class Finding:
 def problem(check: str, message: str, paths: Sequence[str] = (), *, remedy: str = "", repair: str = "") -> Finding:
     """Return a finding of the level ``problem``."""
     return Finding(check=check, level="problem", message=message, paths=tuple(paths), remedy=remedy, repair=repair)
+
+
+def note(check: str, message: str, paths: Sequence[str] = (), *, remedy: str = "") -> Finding:
+    """Return a finding of the level ``note``, which has no repair."""
+    return Finding(check=check, level="note", message=message, paths=tuple(paths), remedy=remedy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

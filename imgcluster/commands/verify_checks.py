@@ -9,13 +9,10 @@ from typing import Final
 
 import numpy as np
 
-from imgcluster.commands.last_clustering import folder_names, placed_names
-from imgcluster.commands.replace_results import with_companions
-from imgcluster.commands.stored_values import Finding, Stored, problem
+from imgcluster.commands.stored_values import Finding, Stored, note, problem
+from imgcluster.commands.verify_placement import check_placement
 from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import from_text, relative_path, to_text
-from imgcluster.placement import NOISE_FOLDER, UNSORTED_FOLDER
-from imgcluster.placement.plan import existing_names
 from imgcluster.workspace.plans import identity_of
 from imgcluster.workspace.results import IMPORTED, SORT
 from imgcluster.workspace.states import archive_folder, interrupted_state
@@ -49,7 +46,7 @@ def check_counts(stored: Stored) -> Iterator[Finding]:
     if stored.embeddings is None:
         return
     if stored.manifest.get("state") != "embedded":
-        yield _note("counts", "the last embed was interrupted, so images may be missing", remedy=_EMBED_AGAIN)
+        yield note("counts", "the last embed was interrupted, so images may be missing", remedy=_EMBED_AGAIN)
         return
     if "counts" not in stored.manifest:
         # Vectors of another program have no counts.
@@ -96,9 +93,9 @@ def check_files(stored: Stored) -> Iterator[Finding]:
         if (facts.st_size, facts.st_mtime_ns) != (size, time):
             changed.append(location)
     if missing:
-        yield _note("files", "the files of these images are gone", missing, remedy=_EMBED_AGAIN)
+        yield note("files", "the files of these images are gone", missing, remedy=_EMBED_AGAIN)
     if changed:
-        yield _note(
+        yield note(
             "files", "these files have another size or time than when they were embedded", changed, remedy=_EMBED_AGAIN
         )
 
@@ -136,7 +133,7 @@ def check_tables(stored: Stored) -> Iterator[Finding]:
     if results is None or stored.embeddings is None:
         return
     if not stored.is_current:
-        yield _note(
+        yield note(
             "tables",
             "the embeddings have changed since the last clustering",
             remedy="run imgcluster assign, or imgcluster cluster",
@@ -182,71 +179,6 @@ def _check_clusters(stored: Stored, sizes: dict[int, int]) -> Iterator[Finding]:
             f"clusters.csv does not agree with assignments.csv about clusters {', '.join(wrong)}",
             repair="clustering",
         )
-
-
-def check_placement(stored: Stored) -> Iterator[Finding]:
-    """Each placed file is in the folder of its cluster, and is a link to its original, a copy of it, or itself."""
-    journal, results = stored.placement, stored.results
-    folder = stored.workspace.clusters
-    if journal is None:
-        if stored.unreadable or not any(map(existing_names, folder.iterdir() if folder.is_dir() else ())):
-            return
-        yield problem(
-            "placement", "files are placed, but their journal is missing", [to_text(folder)], repair="journal"
-        )
-        return
-    yield from _check_entries(stored)
-    if results is None or not stored.is_current or stored.embeddings is None:
-        return
-    folder_name = folder_names(stored.metrics)
-    names = placed_names(stored.metrics.get("options", {}), map(row_of, results.table))
-    files, clusters = with_companions(
-        results.locations,
-        results.clusters.tolist(),
-        stored.embeddings.companions,
-        without={} if stored.aside is None else {entry.source for entry in stored.aside.entries},
-    )
-    folders = {entry.source: from_text(entry.target).parent.name for entry in journal.entries}
-    expected = {
-        file: folder_name(cluster, names.get(cluster, "")) for file, cluster in zip(files, clusters, strict=True)
-    }
-    aliases = {NOISE_FOLDER, UNSORTED_FOLDER}
-    elsewhere = [
-        file
-        for file, name in expected.items()
-        if file in folders and folders[file] != name and not (name in aliases and folders[file] in aliases)
-    ]
-    if elsewhere:
-        yield problem("placement", "these images are in the folder of another cluster", elsewhere, repair="placement")
-    unplaced = [file for file in expected if file not in folders and os.path.exists(from_text(file))]
-    if unplaced:
-        yield problem("placement", "these images are in no folder of a cluster", unplaced, repair="placement")
-
-
-def _check_entries(stored: Stored) -> Iterator[Finding]:
-    journal = stored.placement
-    assert journal is not None
-    lost, absent, other = [], [], []
-    placed = () if journal.mode == "manifest" else journal.entries
-    for entry in (*placed, *(() if stored.aside is None else stored.aside.entries)):
-        source, target = from_text(entry.source), from_text(entry.target)
-        moved = journal.mode == "move" or entry not in journal.entries
-        if not os.path.lexists(target):
-            if moved and not os.path.lexists(source):
-                # After an embed without it, it is one that the user removed.
-                if stored.embeddings is None or entry.source in stored.embeddings.files:
-                    lost.append(entry.source)
-            elif os.path.exists(source):
-                absent.append(entry.target)
-        elif not moved and not _is_of(source, target):
-            other.append(entry.target)
-    if lost:
-        remedy = "restore them from a backup, or run embed to remove them"
-        yield problem("placement", "these moved images are at neither path", lost, remedy=remedy)
-    if absent:
-        yield problem("placement", "these placed files are missing", absent, repair="placement")
-    if other:
-        yield _note("placement", "these placed files are no longer links to, or copies of, their originals", other)
 
 
 def check_decisions(stored: Stored) -> Iterator[Finding]:
@@ -337,16 +269,12 @@ def check_repeated(stored: Stored, reassigned: Sequence[str], version: str) -> I
     if made_by == version:
         yield problem("rerun", message, reassigned, remedy="run imgcluster cluster to take it")
     else:
-        yield _note("rerun", f"{message}; version {made_by} made the present one, {version} repeated it", reassigned)
+        yield note("rerun", f"{message}; version {made_by} made the present one, {version} repeated it", reassigned)
 
 
 CHECKS: Final[tuple[Callable[[Stored], Iterator[Finding]], ...]] = (
     *(check_shards, check_counts, check_files, check_tables, check_placement, check_decisions, check_steps, check_page),
 )
-
-
-def _note(check: str, message: str, paths: Sequence[str] = (), *, remedy: str = "") -> Finding:
-    return Finding(check=check, level="note", message=message, paths=tuple(paths), remedy=remedy)
 
 
 def _texts(paths: Sequence[os.PathLike[str]]) -> list[str]:
@@ -359,13 +287,3 @@ def _listed(counts: Mapping[str, int | None]) -> str:
 
 def _is_imported(stored: Stored) -> bool:
     return bool(stored.manifest.get("encoder", {}).get("name") == IMPORTED)
-
-
-def _is_of(source: os.PathLike[str], target: os.PathLike[str]) -> bool:
-    """Return whether a placed file is a link to its original or as large as it; without an original it is."""
-    if os.path.islink(target):
-        return os.path.realpath(target) == os.path.realpath(source)
-    try:
-        return os.path.getsize(source) == os.path.getsize(target)
-    except OSError:
-        return True

@@ -1,0 +1,64 @@
+"""Options as fields of dataclasses, which carry what the command line needs to know of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from imgcluster.errors import UsageError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = ["make_integers", "option", "with_changes"]
+
+_Options = TypeVar("_Options", bound="DataclassInstance")
+
+
+def option(
+    default: Any,
+    meaning: str,
+    *,
+    flags: tuple[str, ...] = (),
+    metavar: str = "",
+    group: str = "",
+    minimum: int | None = None,
+) -> Any:
+    """Return a dataclass field that carries what the command line needs to know of an option.
+
+    Args:
+        default: The default.
+        meaning: What it does, as ``--help`` prints it, which replaces ``{methods}`` by the names of clustering methods.
+        flags: Its names on the command line, where they are not ``--field-name``.
+        metavar: What ``--help`` prints in the place of the value.
+        group: The heading that ``--help`` lists it under.
+        minimum: The smallest number allowed.
+    """
+    facts = {"meaning": meaning, "flags": flags, "metavar": metavar, "group": group, "minimum": minimum}
+    return dataclasses.field(default=default, metadata=facts)
+
+
+def with_changes(options: _Options, changes: dict[str, Any]) -> _Options:
+    """Return `options` with some fields replaced.
+
+    Raises:
+        UsageError: There is no such field.
+    """
+    names = [entry.name for entry in dataclasses.fields(options)]
+    for name in changes:
+        if name not in names:
+            raise UsageError(f"there is no option {name!r}; allowed are: {', '.join(names)}")
+    return dataclasses.replace(options, **changes)
+
+
+def make_integers(options: DataclassInstance, *names: str) -> None:
+    """Turn numbers of other libraries (NumPy's, say) into plain ones, which JSON can hold."""
+    for name in names:
+        value = getattr(options, name)
+        if value is None or isinstance(value, str):
+            continue
+        try:
+            object.__setattr__(options, name, operator.index(value))
+        except TypeError:
+            raise UsageError(f"{name} {value!r} is not allowed; it is a whole number") from None
