@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.text import Text
 
 from imgcluster import progress
-from imgcluster.cli.progress_lines import STAGES, training_texts
+from imgcluster.cli.progress_lines import STAGES, per_second, training_texts
 
 if TYPE_CHECKING:
     from imgcluster_training.progress import TrainingProgress
@@ -57,7 +57,7 @@ def bar() -> Iterator[progress.OnProgress]:
             task = tasks[step.stage]
             speed = bars.tasks[task].speed
             count = f"{step.done:,}" + (f" of {step.total:,}" if step.total else "") if step.done else ""
-            rate = f" {noun}  {speed:,.0f}/s" if speed and step.total else ""
+            rate = f" {noun}  {per_second(speed)}" if speed and step.total else ""
             bars.update(task, completed=step.done, total=step.total, count=count + rate)
 
         yield on_progress

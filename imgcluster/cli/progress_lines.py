@@ -14,7 +14,7 @@ from imgcluster.progress import Progress
 if TYPE_CHECKING:
     from imgcluster_training.progress import TrainingProgress
 
-__all__ = ["STAGES", "ProgressLines", "TrainingLines", "training_texts"]
+__all__ = ["STAGES", "ProgressLines", "TrainingLines", "per_second", "training_texts"]
 
 SECONDS: Final = 30.0
 
@@ -48,6 +48,11 @@ STAGES: Final = {
 """The title of each stage and the noun of its counts."""
 
 
+def per_second(rate: float) -> str:
+    """Return a rate in words; of slow stages with a decimal."""
+    return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
+
+
 class ProgressLines:
     """Prints the current stage at most every 30 seconds.
 
@@ -73,7 +78,7 @@ class ProgressLines:
         if step.done:
             total = f" of {step.total:,}" if step.total else ""
             rate = (step.done - self._counted) / (now - self._printed)
-            text += f": {step.done:,}{total} {noun}, {rate:,.0f}/s"
+            text += f": {step.done:,}{total} {noun}, {per_second(rate)}"
         sys.stderr.write(f"imgcluster: {text}\n")
         sys.stderr.flush()
         self._printed, self._counted = now, step.done

@@ -218,11 +218,20 @@ def tree_figure(plot: Mapping[str, Any], chosen: Mapping[int, int], titles: Mapp
                 va="top",
                 fontsize=7,
             )
+    label = "λ = 1 / distance"
+    densities = [bounds[node][3] for node in chosen if bounds[node][3] > 0]
+    if densities:
+        # A few near-duplicates may be a hundred times as dense as all others.
+        linear = float(np.median(densities))
+        axes.set_yscale("symlog", linthresh=linear)
+        axes.yaxis.set_major_formatter("{x:g}")
+        label += f" (logarithmic above {linear:.3g})"
     axes.margins(y=0.12)
+    axes.set_ylim(bottom=0)
     axes.invert_yaxis()
     axes.set_xticks([])
     axes.spines[["top", "right", "bottom"]].set_visible(False)
-    axes.set_ylabel("λ = 1 / distance")
+    axes.set_ylabel(label)
     return figure
 
 

@@ -40,8 +40,16 @@ def test_the_rate_is_that_of_the_current_stage(capsys: pytest.CaptureFixture[str
     lines = ProgressLines(clock)
     lines(Progress("find", 100_000))
     clock.now = 31.0
-    lines(Progress("embed", 62, 1000))
-    assert re.findall(r"[\d,]*\d", capsys.readouterr().err) == ["62", "1,000", "2"]
+    lines(Progress("embed", 620, 1000))
+    assert re.findall(r"[\d,]*\d", capsys.readouterr().err) == ["620", "1,000", "20"]
+
+
+def test_a_slow_stage_has_a_rate(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    lines = ProgressLines(clock)
+    clock.now = 30.0
+    lines(Progress("figures", 12, 22))
+    assert re.findall(r"[\d.]*\d", capsys.readouterr().err) == ["12", "22", "0.4"]
 
 
 def test_a_short_command_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
