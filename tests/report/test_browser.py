@@ -46,10 +46,10 @@ def made(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def opened(made: Path, show: Callable[..., Any]) -> Any:
+@pytest.fixture(scope="module")
+def opened(made: Path, show_long: Callable[..., Any]) -> Any:
     """The page, opened once for all tests that leave it as it was."""
-    return show(made / "out/report.html")
+    return show_long(made / "out/report.html")
 
 
 @pytest.fixture

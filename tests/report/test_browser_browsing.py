@@ -49,9 +49,9 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def opened(path: Path, show: Callable[..., Any]) -> Any:
+def opened(path: Path, show_long: Callable[..., Any]) -> Any:
     """The page, opened once for all tests that need no other."""
-    return show(path)
+    return show_long(path)
 
 
 @pytest.fixture

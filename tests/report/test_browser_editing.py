@@ -36,11 +36,11 @@ def show_example(show_example: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory, show: Callable[..., Any]) -> Any:
+def opened(tmp_path_factory: pytest.TempPathFactory, show_long: Callable[..., Any]) -> Any:
     """The example page, opened once for all tests that need no other."""
     path = tmp_path_factory.mktemp("editing") / "page.html"
     path.write_text(render(example_page(LABELS, points=POINTS)), encoding="utf-8")
-    return show(path)
+    return show_long(path)
 
 
 @pytest.fixture
@@ -209,14 +209,14 @@ class TestSelecting:
 
 
 @pytest.fixture(scope="module")
-def photographs(tmp_path_factory: pytest.TempPathFactory, show: Callable[..., Any]) -> Any:
+def photographs(tmp_path_factory: pytest.TempPathFactory, show_long: Callable[..., Any]) -> Any:
     """A page of three photographs with a time, the earliest in the middle, and one image without."""
     times = ["2021-05-12T12:21:21", "2019-12-31T23:59:59+09:00", "", "2021-05-12T12:21:20"]
     page = example_page([0] * 4)
     exif = [Exif(captured=time, camera="Acme One" if time else "") for time in times]
     path = tmp_path_factory.mktemp("photographs") / "page.html"
     path.write_text(render(replace(page, images=replace(page.images, exif=exif))), encoding="utf-8")
-    return show(path)
+    return show_long(path)
 
 
 def test_photographs_are_sorted_by_date_and_show_it(photographs: Any) -> None:

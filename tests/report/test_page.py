@@ -92,6 +92,11 @@ class TestPolicy:
             assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", text)
             assert not re.search(r"\bfetch\(|XMLHttpRequest|WebSocket|https?://", text)
 
+    def test_scripts_do_not_wait_for_the_graphics_card(self) -> None:
+        """Chromium would say so on the console, where the browser tests leave that message out."""
+        for name in SCRIPTS:
+            assert "readPixels" not in (files("imgcluster.report") / "scripts" / name).read_text(encoding="utf-8")
+
     def test_it_says_that_it_is_utf_8(self) -> None:
         html = render(page_of("日本"))
         assert '<meta charset="utf-8">' in html[:120]
