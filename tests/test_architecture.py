@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 TOP = Path(__file__).parents[1]
@@ -43,8 +44,14 @@ def imported(body: list[ast.stmt], *, at_once: bool) -> Iterator[str]:
             yield from imported(inside, at_once=at_once)  # type: ignore[arg-type]
 
 
+@cache
+def parsed(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
+
+
+@cache
 def imports(module: str, *, at_once: bool = False) -> set[str]:
-    return set(imported(ast.parse(MODULES[module].read_text(encoding="utf-8")).body, at_once=at_once))
+    return set(imported(parsed(module).body, at_once=at_once))
 
 
 def within(name: str, *packages: str) -> bool:
@@ -159,8 +166,8 @@ def test_there_are_no_import_cycles() -> None:
 def test_functions_are_short() -> None:
     """A function of more than 80 lines says in its docstring why it is not divided."""
     long = []
-    for module, path in MODULES.items():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for module in MODULES:
+        for node in ast.walk(parsed(module)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or 0) - node.lineno + 1
                 if lines > 80 and "one function because" not in (ast.get_docstring(node) or ""):

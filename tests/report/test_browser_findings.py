@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
+from example_pages import example_page
 from imgcluster.report.findings import Copy, Findings, Unusual
-from page_actions import saved_plan
+from imgcluster.report.page import render
+from page_actions import reset, saved_plan
 
 LABELS = [0, 0, 0, 1, 1, 1, 1, 1]
 
@@ -26,6 +28,22 @@ FOUND = Findings(
 )
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, show_long: Callable[..., Any]) -> Any:
+    """The page with all that was found, opened once for all tests that change nothing on it."""
+    path = tmp_path_factory.mktemp("findings") / "page.html"
+    path.write_text(render(example_page(LABELS, findings=FOUND)), encoding="utf-8")
+    return show_long(path)
+
+
+@pytest.fixture
+def opened(shared: Any) -> Iterator[Any]:
+    """The opened page without the dialogs and choices of the previous test."""
+    yield shared
+    shared.tab.select_option("#outlier-reason", index=0)
+    reset(shared)
+
+
 def errors(opened: Any) -> list[str]:
     """Return the messages on the console, except those about the original files, which do not exist."""
     return [message for message in opened.console if "ERR_FILE_NOT_FOUND" not in message]
@@ -36,8 +54,7 @@ def shown(tab: Any, where: str) -> list[int]:
     return [int(tile.get_attribute("data-image")) for tile in tab.locator(f"{where} .tile").all()]
 
 
-def test_copies_are_beside_the_best_image(show_example: Callable[..., Any]) -> None:
-    opened = show_example(LABELS, findings=FOUND)
+def test_copies_are_beside_the_best_image(opened: Any) -> None:
     assert shown(opened.tab, "#duplicates") == [0, 3, 0, 4, 5, 6]
     assert shown(opened.tab, "#bursts") == [1, 2]
     facts = opened.tab.locator("#duplicates .pair").nth(1).inner_text()
@@ -63,8 +80,7 @@ def test_many_pairs_are_shown_step_by_step(show_example: Callable[..., Any]) -> 
     opened.expect(opened.tab.locator("#duplicates > button")).to_be_hidden()
 
 
-def test_unusual_images_and_their_reasons(show_example: Callable[..., Any]) -> None:
-    opened = show_example(LABELS, findings=FOUND)
+def test_unusual_images_and_their_reasons(opened: Any) -> None:
     assert shown(opened.tab, "#outliers") == [7, 2, 0]
     assert "blurred" in opened.tab.locator("#outliers .tile .badge").first.inner_text()
     opened.tab.select_option("#outlier-reason", "blurred")
@@ -74,8 +90,7 @@ def test_unusual_images_and_their_reasons(show_example: Callable[..., Any]) -> N
     assert shown(opened.tab, "#outliers") == [0]
 
 
-def test_similar_images_lead_to_other_images(show_example: Callable[..., Any]) -> None:
-    opened = show_example(LABELS, findings=FOUND)
+def test_similar_images_lead_to_other_images(opened: Any) -> None:
     opened.tab.click("#clusters .tile >> nth=0")
     assert shown(opened.tab, "#image-dialog") == [1, 2]
     opened.tab.click("#image-dialog .tile >> nth=1")
