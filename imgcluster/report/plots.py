@@ -316,11 +316,13 @@ def save(figure: Figure, path: Path, *, dpi: int = 120) -> None:
 
     kind = "svg" if path.suffix == ".svg" else "png"
     metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+    # Written again below, so compressing it well would be in vain.
+    quick = {"pil_kwargs": {"compress_level": 1}} if kind == "png" else {}
     with atomic_path(path) as draft, warnings.catch_warnings(), rc_context({"svg.hashsalt": "imgcluster"}):
         # Characters that matplotlib's font lacks are drawn as boxes; the table beside the picture has them.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         # On white, whatever a user's own settings of matplotlib say.
-        figure.savefig(draft, format=kind, dpi=dpi, metadata=metadata, transparent=False, facecolor="white")
+        figure.savefig(draft, format=kind, dpi=dpi, metadata=metadata, transparent=False, facecolor="white", **quick)
         if kind == "png":
             _slim(draft)
 
