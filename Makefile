@@ -58,9 +58,9 @@ $(TEST_ENV)/done: $(SETUP)
 	$(TEST_ENV)/$(BIN)/python $(PIP) -e '.[dev,train,heif,raw,jxl]' -c constraints.txt
 	$(TEST_ENV)/$(BIN)/python -c 'open("$@", "w").close()'
 
-# QUICK=1 takes seconds and writes nothing.
+# QUICK=1 takes seconds and writes nothing. FASTDUP=PYTHON of an environment with fastdup compares with it, too.
 bench: $(TEST_ENV)/done
-	PYTHONPATH=training $(TEST_ENV)/$(BIN)/python -m benchmarks.performance $(if $(QUICK),--quick)
+	PYTHONPATH=training $(TEST_ENV)/$(BIN)/python -m benchmarks.performance $(if $(QUICK),--quick) $(if $(FASTDUP),--fastdup $(FASTDUP))
 
 # An hour; 5,000,000 vectors need 3 GB on the disk.
 bench-scale: $(TEST_ENV)/done
