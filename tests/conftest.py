@@ -19,6 +19,11 @@ DATA = Path(os.environ.get("IMGCLUSTER_TEST_DATA") or Path(__file__).parents[1] 
 gc.disable()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest test: in the end all other processes would wait for it."""
+    items.sort(key=lambda item: item.path.name != "test_wheel.py")
+
+
 def pytest_collection_finish() -> None:
     """Leave what the tests share out of every later search for garbage."""
     gc.freeze()
