@@ -24,7 +24,7 @@ _NEIGHBORS: Final = (16, 64)
 _SMALL: Final = 256
 _ROWS_AT_ONCE: Final = 4096
 # An edge may be 1 % longer than the shortest one. Then it is enough to search one of a group of near-duplicates.
-_TOLERANCE: Final = 0.99
+_TOLERANCE: Final = 1.01
 
 
 def minimum_spanning_tree(vectors: Vectors, min_samples: int) -> _Floats:
@@ -132,7 +132,7 @@ class _Neighbors:
         # To the same vector, two members are equally far but for their own distance; so are their core distances.
         self._radius[members] = np.maximum(self._radius[members], self._radius[leaders] - self._apart[members])
         bounds = edges[labels[members], 2]
-        needed = self._radius[members] < _TOLERANCE * bounds
+        needed = _TOLERANCE * self._radius[members] < bounds
         members = members[needed][np.argsort(bounds[needed], kind="stable")]
         for start in range(0, len(members), _ROWS_AT_ONCE):
             rows, width = members[start : start + _ROWS_AT_ONCE], count

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
@@ -49,6 +49,7 @@ def check(vectors: Vectors, min_samples: int) -> None:
     samples=st.sampled_from([1, 2, 5, 30, 100]),
     seed=st.integers(0, 1000),
 )
+@example(groups=8, size=35, dimensions=1, spread=1e-3, samples=1, seed=328)
 def test_the_edges_are_hardly_longer_than_in_the_shortest_tree(
     groups: int, size: int, dimensions: int, spread: float, samples: int, seed: int
 ) -> None:
