@@ -20,7 +20,8 @@ _Indices = npt.NDArray[np.int64]
 # The least and the most neighbors that are listed. With fewer, more components must be searched one by one; more take
 # longer to find, and memory.
 _NEIGHBORS: Final = (16, 64)
-# Among so many neighbors of a small component some are outside of it. A larger one is compared with all others.
+# Neighbors outside of a component of at most this size are found among its neighbors in all vectors, those of a larger
+# one in a tree of all others.
 _SMALL: Final = 256
 _ROWS_AT_ONCE: Final = 4096
 # An edge may be 1 % longer than the shortest one. Then it is enough to search one of a group of near-duplicates.
@@ -28,7 +29,7 @@ _TOLERANCE: Final = 1.01
 
 
 def minimum_spanning_tree(vectors: Vectors, min_samples: int) -> _Floats:
-    """Return the edges of a minimum spanning tree, almost.
+    """Return the edges of a spanning tree that is at most 1 % longer than the minimum one.
 
     The mutual reachability distance of two vectors is the largest of their distance and their core distances, which are
     those to the `min_samples`-th nearest other vector (Campello, Moulavi & Sander 2013). Borůvka's algorithm (1926)
@@ -40,8 +41,8 @@ def minimum_spanning_tree(vectors: Vectors, min_samples: int) -> _Floats:
         min_samples: At least 1; n − 1 if it is more than that.
 
     Returns:
-        ``float64 (n − 1, 3)``: two indices and their distance, by ascending distance. An edge is at most 1 % longer
-        than in the smallest tree.
+        ``float64 (n − 1, 3)``: two indices and their distance, by ascending distance. Each is at most 1 % longer
+        than the one of the same rank in the minimum tree.
     """
     from scipy.spatial import cKDTree
 
