@@ -7,16 +7,14 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from imgcluster._version import __version__
-from imgcluster.clustering import METHODS, Settings, choose_method
 from imgcluster.clustering.changes import ClusterChange
-from imgcluster.clustering.run import Remember, cluster_embeddings
-from imgcluster.clustering.settings import METHOD_OPTIONS
+from imgcluster.commands.cluster_request import ClusterRequest, fit_clusters, resolve
 from imgcluster.commands.cluster_warnings import about_changes, about_encoder, about_groups, about_statistics, quality
 from imgcluster.commands.join_started import join_if_started
-from imgcluster.commands.naming import suggested_names, vocabulary_of
+from imgcluster.commands.naming import suggested_names
 from imgcluster.commands.numbering import Numbered, number_clusters, read_earlier
 from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.projection import begin_projection
@@ -28,13 +26,12 @@ from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.errors import WorkspaceError
 from imgcluster.evaluation.internal import measure
-from imgcluster.features.reduce import choose_reduction
 from imgcluster.features.threads import one_thread
 from imgcluster.option_fields import with_changes
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions
-from imgcluster.placement import Journal, PlaceMode, check_mode, choose_mode
+from imgcluster.placement import Journal, PlaceMode, choose_mode
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.types import Candidate, ClusteringResult, MapParts, Measures, check_level, check_metric
+from imgcluster.types import Candidate, ClusteringResult, MapParts, Measures
 from imgcluster.workspace.caches import read_clustering, write_clustering
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
@@ -42,10 +39,7 @@ from imgcluster.workspace.results import encoder_identity, encoder_metric, with_
 from imgcluster.workspace.shards import Embeddings, load
 from imgcluster.workspace.table_columns import ClusterRow
 
-__all__ = ["ClusterRequest", "ClusterRow", "ClusterSummary", "ClusteringMetrics", "cluster", "fit_clusters", "resolve"]
-
-
-_NOT_OF_THE_FIT: Final = ("level", "place", "vocabulary", "name_clusters")
+__all__ = ["ClusterRow", "ClusterSummary", "ClusteringMetrics", "cluster"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,39 +75,6 @@ class ClusterSummary(ClusteringMetrics):
     warnings: tuple[str, ...]
     changes: tuple[ClusterChange, ...] = ()
     reassigned: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterRequest:
-    """The options of a clustering, checked, with the method and the reduction that ``auto`` stands for."""
-
-    options: ClusterOptions
-    method: str
-    reduction: str
-    settings: Settings
-    mode: PlaceMode | None
-
-    @property
-    def fit_options(self) -> dict[str, Any]:
-        """The options that the fit depends on: all but the layer, the placement and the names."""
-        values = dataclasses.asdict(self.options)
-        return {name: value for name, value in values.items() if name not in _NOT_OF_THE_FIT}
-
-
-def resolve(options: ClusterOptions, url: str | None = None) -> ClusterRequest:
-    """Check options before anything is computed; `url` is the address of a workspace in object storage.
-
-    Raises:
-        UsageError: An option is not understood, or options contradict each other.
-    """
-    given = {name: getattr(options, name) for name in METHOD_OPTIONS}
-    settings = Settings.of(options.k, seed=options.seed, **given)
-    method = choose_method(options.method, options.k, **given)
-    check_level(options.level)
-    check_metric(options.metric)
-    vocabulary_of(options.vocabulary)
-    reduction = choose_reduction(options.reduce, METHODS[method].reduction)
-    return ClusterRequest(options, method, reduction, settings, check_mode(options.place, url))
 
 
 @in_object_storage_too
@@ -179,31 +140,6 @@ def cluster(
                     # After the results: the earlier cache belongs to the state that `undo` restores.
                     write_clustering(workspace.layers, key, fit)
     return ClusterSummary(**summary_fields(workspace, found, placed, watch, dry_run=dry_run))
-
-
-def fit_clusters(
-    embeddings: Embeddings,
-    manifest: dict[str, Any],
-    request: ClusterRequest,
-    *,
-    remember: Remember | None = None,
-    map_parts: MapParts = map,
-) -> ClusteringResult:
-    """Return the clustering of a request, before clusters are numbered and decisions applied.
-
-    `remember` and `map_parts` are those of `cluster_embeddings`.
-    """
-    return cluster_embeddings(
-        embeddings.vectors,
-        encoder_metric(manifest),
-        method=request.method,
-        reduction=request.reduction,
-        settings=request.settings,
-        assign=request.options.assign_noise,
-        order=embeddings.content_order,
-        remember=remember,
-        map_parts=map_parts,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from imgcluster.commands.assign import assign
-from imgcluster.commands.cluster import ClusterSummary, cluster, resolve
+from imgcluster.commands.cluster import ClusterSummary, cluster
 from imgcluster.commands.cluster_ray import cluster_on_ray
+from imgcluster.commands.cluster_request import resolve
 from imgcluster.commands.embed import embed, refuse_own_output
 from imgcluster.commands.embed_ray import embed_on_ray
 from imgcluster.commands.embed_summary import EmbedSummary

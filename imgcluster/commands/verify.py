@@ -12,7 +12,8 @@ import numpy as np
 
 from imgcluster._version import __version__
 from imgcluster.clustering import METHODS
-from imgcluster.commands.cluster import cluster, fit_clusters, resolve
+from imgcluster.commands.cluster import cluster
+from imgcluster.commands.cluster_request import fit_clusters, resolve
 from imgcluster.commands.numbering import number_clusters
 from imgcluster.commands.signatures import content_digests
 from imgcluster.commands.stopwatch import Stopwatch
