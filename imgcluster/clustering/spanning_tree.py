@@ -47,8 +47,9 @@ def minimum_spanning_tree(vectors: Vectors, min_samples: int) -> _Floats:
     from scipy.spatial import cKDTree
 
     # Near vectors then lie near each other in memory: 200,000 take a third of the time.
-    order = cKDTree(vectors.astype(np.float64)).indices
-    neighbors = _Neighbors(vectors[order].astype(np.float64), min_samples)
+    points = vectors.astype(np.float64)
+    order = cKDTree(points).indices
+    neighbors = _Neighbors(points[order], min_samples)
     labels = np.arange(len(vectors))
     found = []
     while (count := int(labels.max()) + 1) > 1:
