@@ -30,8 +30,21 @@ def choose_device(name: str) -> torch.device:
 
 
 def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
-    """Return the context for calling a model on `device`: bfloat16 on GPUs that support it, else float32."""
+    """Return the context for calling a model that is trained: bfloat16 where the device computes in it, else float32.
+
+    The loss belongs outside of it, and the model's outputs must be converted to float32 before.
+    """
     # bfloat16 has the range of float32, so that no loss scaling is needed.
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
-        return torch.autocast("cuda", dtype=torch.bfloat16)
+    if _computes_bfloat16(device):
+        return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
+
+
+def _computes_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
+        return False
+    # Other processors would only imitate it.
+    instructions = torch.cpu.get_capabilities()
+    return any(instructions.get(name, False) for name in ("avx512_bf16", "amx_bf16"))

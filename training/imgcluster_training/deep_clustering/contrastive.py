@@ -46,5 +46,5 @@ class ContrastiveStage(StageTask):
     def loss(self, batch: Indices, epoch: int) -> Tensor:
         pixels = self.context.pixels(batch)
         views = [self.context.views(pixels, self.settings.augmentation) for _ in range(2)]
-        first, second = self.projection(self.encoder(torch.cat(views))).chunk(2)
+        first, second = self.projection(self.context.encode(torch.cat(views))).chunk(2)
         return nt_xent(first, second, self.settings.temperature)

@@ -16,6 +16,7 @@ from imgcluster_training.deep_clustering.initial_clusters import (
     require_distinct,
 )
 from imgcluster_training.deep_clustering.stage import StageContext, StageTask
+from imgcluster_training.devices import mixed_precision
 from imgcluster_training.fit.losses import LOSSES
 from imgcluster_training.recipe.stages import Dec, Idec
 
@@ -99,8 +100,10 @@ class DecStage(StageTask):
         inputs = self.context.views(pixels, ())
         targets = self.targets[torch.from_numpy(batch).to(self.targets.device)]
         if isinstance(self.settings, Dec):
-            return divergence(cluster_probabilities(self.encoder(inputs), self.centers), targets)
-        outputs = self.context.model(inputs)
+            return divergence(cluster_probabilities(self.context.encode(inputs), self.centers), targets)
+        with mixed_precision(self.context.device):
+            outputs = self.context.model(inputs)
+        outputs = outputs.float()
         recipe = self.context.recipe
         reconstruction = LOSSES[recipe.training.loss](outputs, to_target(pixels, recipe.data))
         clustering = divergence(cluster_probabilities(outputs.code, self.centers), targets)

@@ -107,7 +107,7 @@ class NeighborsStage(StageTask):
 
     def _augmented_logits(self, chosen: Indices) -> Tensor:
         views = self.context.views(self.context.pixels(chosen), self.settings.augmentation)
-        return self._logits(self.encoder(views))
+        return self._logits(self.context.encode(views))
 
     def _logits(self, codes: Tensor) -> Tensor:
         return _SCALE * F.normalize(codes, dim=1) @ F.normalize(self.directions, dim=1).T

@@ -12,6 +12,7 @@ from torch import Tensor
 from imgcluster_training.data.augmentation import apply_transforms
 from imgcluster_training.data.batches import shuffled_indices, to_input, to_tensor
 from imgcluster_training.data.images import Images, Indices
+from imgcluster_training.devices import mixed_precision
 from imgcluster_training.fit.task import Task
 from imgcluster_training.models.autoencoder import Autoencoder
 from imgcluster_training.models.encode import encode
@@ -53,6 +54,12 @@ class StageContext:
         """Return `pixels` as inputs of the model, after `transforms`."""
         changed = apply_transforms(pixels, transforms)
         return to_input(changed, self.recipe.data).contiguous(memory_format=torch.channels_last)
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Return the codes of a batch of inputs for training, ``float32 (n, latent)``."""
+        with mixed_precision(self.device):
+            codes: Tensor = self.model.encoder(inputs)
+        return codes.float()
 
     def codes(self) -> Tensor:
         """Return the codes of all images, ``float32 (n, latent)``."""

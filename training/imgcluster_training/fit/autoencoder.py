@@ -14,6 +14,7 @@ from torch import Tensor
 from imgcluster_training.data.batches import Batches, ordered_batches
 from imgcluster_training.data.images import images_digest
 from imgcluster_training.data.splits import Split
+from imgcluster_training.devices import mixed_precision
 from imgcluster_training.errors import TrainingError
 from imgcluster_training.fit.loop import RunSettings, TrainingLoop
 from imgcluster_training.fit.losses import LOSSES
@@ -101,7 +102,9 @@ class AutoencoderTask(Task):
 
     def loss(self, batch: tuple[Tensor, Tensor], epoch: int) -> Tensor:
         inputs, target = batch
-        return self.objective(self.forward_model(inputs), target)
+        with mixed_precision(self.device):
+            outputs = self.forward_model(inputs)
+        return self.objective(outputs.float(), target)
 
     @torch.no_grad()
     def finish_update(self) -> None:

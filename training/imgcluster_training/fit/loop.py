@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 
-from imgcluster_training.devices import mixed_precision
 from imgcluster_training.errors import TrainingError
 from imgcluster_training.fit.checkpoints import load_checkpoint, save_checkpoint
 from imgcluster_training.fit.schedules import learning_rate
@@ -116,8 +115,7 @@ class TrainingLoop:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(task.schedule, task.learning_rate, step, task.epochs * task.steps)
         self.optimizer.zero_grad(set_to_none=True)
-        with mixed_precision(self.run.device):
-            loss = task.loss(batch, epoch)
+        loss = task.loss(batch, epoch)
         value = loss.item()
         if not math.isfinite(value):
             raise TrainingError(task.divergence_error(f"the loss became {value} in epoch {epoch + 1}"))

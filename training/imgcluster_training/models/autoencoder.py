@@ -39,6 +39,11 @@ class Outputs:
     mean: Tensor | None = None
     log_variance: Tensor | None = None
 
+    def float(self) -> Outputs:
+        """Return the same in float32, after a computation in mixed precision."""
+        mean, log_variance = (None if part is None else part.float() for part in (self.mean, self.log_variance))
+        return Outputs(self.reconstruction.float(), self.code.float(), mean, log_variance)
+
 
 @dataclass(frozen=True, slots=True)
 class ParameterCounts:

@@ -34,8 +34,6 @@ _NORM_EPSILON: Final = 1e-3
 _NORM_MOMENTUM: Final = 0.01  # the weight of the new value; Keras's 0.99 is that of the old one
 _LEAKY_SLOPE: Final = 0.2
 
-_ACTIVATIONS: Final[dict[str, type[nn.Module]]] = {"relu": nn.ReLU, "silu": nn.SiLU, "sigmoid": nn.Sigmoid}
-
 Shape = tuple[int, ...]
 """``(channels, height, width)`` of a feature map, or ``(values,)`` of a vector."""
 
@@ -58,9 +56,12 @@ class SameConvTranspose(nn.ConvTranspose2d):
         kernel, stride = self.kernel_size[0], self.stride[0]
         before = (kernel - stride) // 2
         after = kernel - stride - before
-        whole = F.conv_transpose2d(images, self.weight, self.bias, stride=self.stride, padding=before)
-        # torch cuts `before` pixels on both sides; TensorFlow cuts an odd pixel more at the end.
-        return whole if after == before else whole[:, :, : before - after, : before - after]
+        # The bias comes afterwards: on a CPU, torch needs up to 20 times as long with it (benchmarks/layers.py).
+        whole = F.conv_transpose2d(images, self.weight, stride=self.stride, padding=before)
+        if after > before:
+            # torch cuts `before` pixels on both sides; TensorFlow cuts an odd pixel more at the end.
+            whole = whole[:, :, : before - after, : before - after]
+        return whole if self.bias is None else whole + self.bias.to(whole.dtype)[:, None, None]
 
 
 class ResidualUnit(nn.Module):
@@ -85,11 +86,21 @@ class ResidualUnit(nn.Module):
         return F.relu(self.branch(images) + self.shortcut(images))
 
 
+class Sigmoid(nn.Module):
+    """The sigmoid in float32 also where a model computes in bfloat16, in which 0.998 and more would be 1."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values.float().sigmoid()
+
+
 class Mean(nn.Module):
     """The mean of every channel, ``float32 (n, channels)``."""
 
     def forward(self, images: Tensor) -> Tensor:
         return images.mean(dim=(2, 3))
+
+
+_ACTIVATIONS: Final[dict[str, type[nn.Module]]] = {"relu": nn.ReLU, "silu": nn.SiLU, "sigmoid": Sigmoid}
 
 
 def initialize(module: nn.Module) -> None:
