@@ -1,7 +1,8 @@
 """How fast `train-encoder` trains beside the same model in plain PyTorch with all data in memory, and where time goes.
 
 The plain loop has the images as one float tensor, channels first, draws each batch by an index, and computes nothing
-else. Both train in one process, in turns; times are processor time, ratios the median over the rounds.
+else, in float32; where `train-encoder` computes in bfloat16, it is also timed in float32. All train in one process, in
+turns; times are processor time, ratios the median over the rounds.
 `python -m benchmarks.epochs [RECIPE …] [--threads N] [--rounds N] [--profile]`
 """
 
@@ -11,7 +12,9 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -23,6 +26,7 @@ from imgcluster_training.data.augmentation import apply_transforms
 from imgcluster_training.data.batches import to_input, to_target
 from imgcluster_training.data.images import ArrayImages, Images
 from imgcluster_training.data.splits import Split
+from imgcluster_training.fit import autoencoder
 from imgcluster_training.fit.autoencoder import AutoencoderTask
 from imgcluster_training.fit.loop import RunSettings, TrainingLoop
 from imgcluster_training.fit.losses import LOSSES
@@ -70,17 +74,29 @@ def images_of(recipe: Recipe) -> Images:
 
 
 def compare(recipe: Recipe, images: Images, rounds: int) -> None:
-    ours, plain = loop_of(recipe, images), plain_steps(recipe, images)
-    steps = max(5, round(SLICE_SECONDS / timed(plain, 3) * 3))
-    timed(ours, 3)
-    seconds: dict[str, list[float]] = {"ours": [], "plain": []}
+    loops = {
+        "ours": loop_of(recipe, images),
+        "ours in float32": in_float32(loop_of(recipe, images)),
+        "plain": plain_steps(recipe, images),
+    }
+    warm = [timed(loop, 3) for loop in loops.values()]
+    steps = max(5, round(SLICE_SECONDS / warm[-1] * 3))
+    seconds: dict[str, list[float]] = {name: [] for name in loops}
     for _ in range(rounds):
-        seconds["ours"].append(timed(ours, steps))
-        seconds["plain"].append(timed(plain, steps))
+        for name, loop in loops.items():
+            seconds[name].append(timed(loop, steps))
     ratio = statistics.median(np.divide(seconds["plain"], seconds["ours"]))
     per_epoch = len(images) / recipe.training.batch_size / steps
     text = ", ".join(f"{name} {statistics.median(values) * per_epoch:.1f} s" for name, values in seconds.items())
     print(f"{recipe.name:20} an epoch of {len(images):,} images: {text}; {ratio:.2f} times as fast", flush=True)
+
+
+def in_float32(steps: Iterator[None]) -> Iterator[None]:
+    """Carry out the same updates without mixed precision."""
+    while True:
+        with patch.object(autoencoder, "mixed_precision", lambda device: nullcontext()):
+            next(steps)
+        yield
 
 
 def timed(steps: Iterator[None], count: int) -> float:

@@ -59,6 +59,30 @@ def test_training_lowers_the_loss_and_is_repeatable(tiny_images, tiny_recipe):
     assert not same_weights(first, other)
 
 
+@pytest.mark.parametrize("loss", ["mse", "bce"])
+def test_mixed_precision_computes_losses_and_weights_in_float32(tiny_images, tiny_recipe, monkeypatch, loss):
+    def train_on(has_bfloat16):
+        # Processors without these instructions imitate them.
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": has_bfloat16}, raising=False)
+        return train(tiny_images, with_changes(tiny_recipe, training={"loss": loss}))
+
+    single, expected, _ = train_on(False)
+    mixed, result, _ = train_on(True)
+    assert not same_weights(single, mixed)
+    assert {value.dtype for value in mixed.parameters()} == {torch.float32}
+    assert result.history[-1].validation_loss == pytest.approx(expected.history[-1].validation_loss, rel=0.05)
+
+
+def test_a_saturated_output_has_a_finite_loss_in_bfloat16(tiny_images, tiny_recipe):
+    model = model_for(tiny_recipe, tiny_images.train.shape, seed=0)
+    with torch.no_grad():
+        model.decoder.blocks[-2].bias.fill_(20.0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        outputs = model(torch.rand(2, 1, 8, 8))
+    assert outputs.reconstruction.dtype == torch.float32
+    assert LOSSES["bce"](outputs.float(), torch.zeros(2, 1, 8, 8)).isfinite()
+
+
 @pytest.mark.parametrize("epoch", [1, 2, 3])
 @pytest.mark.parametrize("step", [1, 4, 6])
 def test_an_interrupted_training_resumes_to_the_same_weights(tiny_images, noisy_recipe, tmp_path, epoch, step):

@@ -117,6 +117,16 @@ def test_the_transposed_convolution_is_the_adjoint_of_the_convolution(kernel, st
     torch.testing.assert_close((conv(large) * small).sum(), (large * back(small)).sum())
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_transposed_convolution_adds_its_bias(stride):
+    layer = SameConvTranspose(3, 2, 3, stride)
+    bias = torch.nn.init.uniform_(layer.bias).clone()
+    images = torch.randn(1, 3, 6, 6)
+    without = layer(images) - bias[:, None, None]
+    torch.nn.init.zeros_(layer.bias)
+    torch.testing.assert_close(without, layer(images))
+
+
 def test_initialization_is_glorot_uniform_and_zero_and_seeded():
     first, same, other = make("a-mnist", GRAY), make("a-mnist", GRAY), make("a-mnist", GRAY, seed=1)
     conv = first.encoder.blocks[0]
