@@ -253,7 +253,7 @@ def _metrics(
     return ClusteringMetrics(
         method=request.method,
         reduction=fit.note,
-        parameters=clustering.parameters,
+        parameters=clustering.parameters | clustering.notes.by_json_name(),
         images=images,
         layers=tuple(layer.count for layer in clustering.layers),
         layer=clustering.chosen,
