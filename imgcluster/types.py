@@ -16,6 +16,7 @@ __all__ = [
     "FILTERS",
     "METRICS",
     "NO_EXIF",
+    "PLACE_MODES",
     "POOLINGS",
     "PRECISIONS",
     "RESIZE_RULES",
@@ -28,6 +29,7 @@ __all__ = [
     "ClusteringResult",
     "Confidence",
     "Exif",
+    "FitNotes",
     "InputSpec",
     "Labels",
     "Layer",
@@ -35,6 +37,7 @@ __all__ = [
     "Measures",
     "Metric",
     "Pixels",
+    "PlaceMode",
     "Pooling",
     "Precision",
     "ResizeRule",
@@ -56,6 +59,10 @@ POOLINGS: Final[tuple[str, ...]] = get_args(Pooling)
 
 Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: Final[tuple[str, ...]] = get_args(Precision)
+
+PlaceMode = Literal["symlink", "copy", "hardlink", "move", "manifest", "none"]
+"""How files are placed; with ``manifest`` the journal says where each belongs, and no file is written."""
+PLACE_MODES: Final[tuple[str, ...]] = get_args(PlaceMode)
 
 FILTERS: Final = ("nearest", "bilinear", "bicubic", "lanczos")
 
