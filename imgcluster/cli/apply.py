@@ -36,20 +36,13 @@ def apply_command(
 
 
 def _show(summary: ApplySummary) -> None:
+    from imgcluster.commands.apply import PLAN_CHANGES
+
     if summary.repeated:
         echo("The plan is applied already; nothing was changed.")
         return
-    parts = (
-        (summary.named, "cluster", "renamed"),
-        (summary.merged, "cluster", "merged"),
-        (summary.split, "cluster", "split"),
-        (summary.created, "cluster", "created"),
-        (summary.misplaced, "image", "corrected"),
-        (summary.unsorted, "image", "removed from clusters"),
-        (summary.pinned, "image", "pinned"),
-        (summary.set_aside, "duplicate", "set aside"),
-    )
-    changes = ", ".join(f"{counted(count, noun)} {verb}" for count, noun, verb in parts if count)
+    counts = ((getattr(summary, change.count), change) for change in PLAN_CHANGES)
+    changes = ", ".join(f"{counted(count, change.noun)} {change.verb}" for count, change in counts if count)
     echo(f"{'The plan would change' if summary.dry_run else 'Applied the plan'}: {changes or 'nothing to change'}.")
     show_clusters(summary.clusters, summary.workspace)
     if summary.dry_run:

@@ -23,7 +23,7 @@ from imgcluster.fileio.path_text import relative_path, to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import Results, encoder_identity, read_results
+from imgcluster.workspace.results import Results, base_folder, encoder_identity, read_results
 from imgcluster.workspace.shards import Embeddings, load
 
 __all__ = ["ExportSummary", "export"]
@@ -91,7 +91,7 @@ def export(
         files = current_paths(workspace, embeddings.locations, journal)
         seed = 0 if results is None else int(results.metrics["options"].get("seed", 0))
         exported = Exported(
-            columns=_columns(str(manifest.get("base", "")), embeddings, results, files),
+            columns=_columns(base_folder(manifest, embeddings), embeddings, results, files),
             vectors=embeddings.vectors,
             files=files,
             companions=[

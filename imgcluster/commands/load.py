@@ -13,7 +13,7 @@ from imgcluster.fileio.path_text import relative_path
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.types import Vectors
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import encoder_identity, read_results
+from imgcluster.workspace.results import base_folder, encoder_identity, read_results
 from imgcluster.workspace.shards import load as load_embeddings
 
 __all__ = ["Collection", "load"]
@@ -62,7 +62,7 @@ def load(workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> Collection:
     workspace.require_initialized()
     manifest = workspace.manifest
     embeddings = load_embeddings(workspace.embeddings, encoder_identity(workspace, manifest))
-    base = str(manifest.get("base", ""))
+    base = base_folder(manifest, embeddings)
     results = read_results(workspace, manifest) if workspace.metrics.exists() else None
     return Collection(
         base=base,

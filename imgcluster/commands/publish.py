@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from imgcluster.clustering.changes import ClusterChange
 from imgcluster.commands.last_clustering import placed_names
 from imgcluster.commands.numbering import Earlier, write_earlier
 from imgcluster.commands.page import write_page
+from imgcluster.commands.projection import StartedProjection
 from imgcluster.commands.replace_results import update_placement
 from imgcluster.commands.steps import changing_results, is_repeated
 from imgcluster.commands.stopwatch import Stopwatch
@@ -23,7 +24,6 @@ from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import to_text
 from imgcluster.placement import FolderName, Journal, PlacementResult, PlaceMode, folder_name
 from imgcluster.progress import OnProgress
-from imgcluster.report.projection import ProjectedSample
 from imgcluster.types import Candidate
 from imgcluster.workspace.decisions import Decisions, as_json
 from imgcluster.workspace.folder import Workspace
@@ -129,11 +129,11 @@ def publish(
     journal: Journal | None,
     watch: Stopwatch,
     on_progress: OnProgress,
-    projected_sample: Callable[[], ProjectedSample] | None = None,
+    started_projection: StartedProjection | None = None,
 ) -> PlacementResult:
     """Replace the results in the workspace, all or none, and the files placed by `journal`.
 
-    The map is computed from `projected_sample` if it was begun before (`begin_projection`).
+    The map is computed from `started_projection` if it was begun before (`begin_projection`).
     """
     tables = found.tables
     options = dict(found.options)
@@ -181,7 +181,7 @@ def publish(
             tables.embeddings,
             found.manifest,
             placed.journal,
-            projected_sample=projected_sample,
+            started_projection=started_projection,
             on_progress=on_progress,
         )
         watch.lap("report")

@@ -17,13 +17,13 @@ from imgcluster.placement.journal import (
     UNFINISHED,
     Entry,
     Journal,
-    PlaceMode,
     check_signed,
     one_per_source,
     write_journal,
 )
 from imgcluster.placement.place import move
 from imgcluster.placement.plan import existing_names, free_name
+from imgcluster.types import PlaceMode
 
 __all__ = ["UndoResult", "is_linked_original", "remove_entries", "returning", "undo_placement"]
 
