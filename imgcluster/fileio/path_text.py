@@ -44,7 +44,7 @@ def join(root: str, path: str) -> str:
 
 
 def common_base(roots: list[str]) -> str:
-    """Return the deepest folder that contains all `roots` (absolute); "" for roots on several Windows drives.
+    """Return the deepest folder that contains all `roots` (absolute); "" if they are on several drives or servers.
 
     Paths relative to "" are absolute.
     """
@@ -58,7 +58,9 @@ def common_base(roots: list[str]) -> str:
         shared.append(step[0])
     if shared == [""]:
         return "/"
-    return "/".join(shared)
+    base = "/".join(shared).rstrip("/")
+    # "s3:" of two buckets, and "" of two servers of Windows, are not folders.
+    return "" if _URL.fullmatch(f"{base}//") else base
 
 
 def relative_to(path: str, base: str) -> str:

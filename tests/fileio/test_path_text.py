@@ -117,6 +117,13 @@ class TestCommonBase:
             (["/"], "/"),
             (["C:/a", "D:/a"], ""),
             (["C:/a/b", "C:/a/c"], "C:/a"),
+            (["s3://a", "s3://b"], ""),
+            (["https://h", "https://k/x"], ""),
+            (["https://h", "http://h"], ""),
+            (["s3://a/x", "/a/x"], ""),
+            (["s3://a/x", "s3://a/y/z"], "s3://a"),
+            (["https://h/a//b", "https://h/a//c"], "https://h/a"),
+            (["//server/share", "//other/share"], ""),
         ],
     )
     def test_known(self, roots: list[str], base: str) -> None:
