@@ -130,7 +130,7 @@ def assign(
         mode = "none" if requested is None and journal is None else choose_mode(requested, journal, ())
         found = _evaluate(workspace, manifest, embeddings, last, earlier, grown, mode)
         watch.lap("measure")
-        placed = found.preview() if dry_run else publish(workspace, found, journal, watch, on_progress)
+        placed = publish(workspace, found, journal, watch, on_progress, dry_run=dry_run)
     return AssignSummary(
         **summary_fields(workspace, found, placed, watch, dry_run=dry_run),
         assigned=int((grown.layer.labels[grown.new] >= 0).sum()),

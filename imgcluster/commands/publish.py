@@ -15,7 +15,7 @@ from imgcluster.commands.last_clustering import placed_names
 from imgcluster.commands.numbering import Earlier, write_earlier
 from imgcluster.commands.page import write_page
 from imgcluster.commands.projection import StartedProjection
-from imgcluster.commands.replace_results import update_placement
+from imgcluster.commands.replace_results import check_return, update_placement
 from imgcluster.commands.steps import changing_results, is_repeated
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.fileio.atomic import remove
@@ -130,11 +130,17 @@ def publish(
     watch: Stopwatch,
     on_progress: OnProgress,
     started_projection: StartedProjection | None = None,
+    *,
+    dry_run: bool = False,
 ) -> PlacementResult:
     """Replace the results in the workspace, all or none, and the files placed by `journal`.
 
-    The map is computed from `started_projection` if it was begun before (`begin_projection`).
+    The map is computed from `started_projection` if it was begun before (`begin_projection`). On a dry run only the
+    check that moved originals can return is made.
     """
+    check_return(workspace, journal, found.mode)
+    if dry_run:
+        return found.preview()
     tables = found.tables
     options = dict(found.options)
     before, result = workspace.read_metrics(), found.result
