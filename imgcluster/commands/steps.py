@@ -50,7 +50,8 @@ def changing_results(
     """Save the present state for `undo`, then change the results in the block.
 
     ``metrics.json`` is removed first, and written from `metrics` if the block ends without an error. In between the
-    step counts as interrupted, and `recover` undoes it. A step that `is_repeated` is not recorded.
+    step counts as interrupted, and `recover` undoes it, or completes it if only that file is missing. A step that
+    `is_repeated` is not recorded.
 
     Args:
         workspace: The workspace.
@@ -67,7 +68,7 @@ def changing_results(
         remove(path)
     yield
     if state is not None and not repeats:
-        set_complete(state, True)
+        set_complete(state, metrics)
     write_json(workspace.metrics, metrics)
     if state is not None and repeats:
         drop_state(workspace, state)
@@ -88,7 +89,8 @@ def recover(
 ) -> dict[str, Any]:
     """Undo a step that was interrupted while it changed results, if there is one; embeddings stay as they are.
 
-    A later `undo` does not complete one before this command any more.
+    If only ``metrics.json`` is missing, because the step was interrupted at its end or the file was deleted, it is
+    written again. A later `undo` does not complete one before this command any more.
 
     Args:
         workspace: The workspace, locked.
@@ -109,10 +111,12 @@ def recover(
         return manifest
     if dry_run:
         raise WorkspaceError(
-            f"{_what(state)} was interrupted in {workspace.path}; without --dry-run this command first undoes it. To "
-            f"undo it now: {workspace.command('undo')}"
+            f"{_what(state)} was interrupted in {workspace.path}; without --dry-run this command first undoes or "
+            f"completes it. To undo it now: {workspace.command('undo')}"
         )
-    set_complete(state, False)
+    if state.metrics is not None:
+        write_json(workspace.metrics, state.metrics)
+        return manifest
     _restore(workspace, state, on_progress, embedded=False, trust=False)
     return workspace.manifest
 
