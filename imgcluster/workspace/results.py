@@ -28,6 +28,7 @@ __all__ = [
     "encoder_metric",
     "read_results",
     "read_tables",
+    "results_or_none",
     "with_options",
 ]
 
@@ -124,6 +125,13 @@ def read_results(workspace: Workspace, manifest: dict[str, Any]) -> Results:
             "or, to keep the clusters, imgcluster assign"
         )
     return read_tables(workspace, metrics)
+
+
+def results_or_none(workspace: Workspace, manifest: dict[str, Any]) -> Results | None:
+    """Return what `read_results` does; None if nothing was ever clustered."""
+    if not workspace.metrics.exists() and interrupted_state(workspace) is None:
+        return None
+    return read_results(workspace, manifest)
 
 
 def read_tables(workspace: Workspace, metrics: dict[str, Any], *, folder: Path | None = None) -> Results:
