@@ -227,6 +227,19 @@ def test_addresses_keep_their_slashes(bucket: Bucket, tmp_path: Path, tiny_encod
         assert list(reasons(tmp_path / "out")) == [listed[2]]
 
 
+def test_what_other_programs_get_are_addresses(bucket: Bucket, tmp_path: Path, embed: Embed) -> None:
+    embed("s3://bucket/in")
+    address, out = "s3://bucket/in/red/00.png", tmp_path / "out"
+    found = imgcluster.similar(address, workspace=out, limit=30).queries[0]
+    assert (found.image, found.stored, len(found.results)) == ("red/00.png", True, 23)
+    assert all(image.file == f"s3://bucket/in/{image.path}" for image in found.results)
+    imgcluster.export(tmp_path / "images.csv", workspace=out)
+    imgcluster.export(tmp_path / "fiftyone", workspace=out, format="fiftyone")
+    with (tmp_path / "images.csv").open(encoding="utf-8", newline="") as file:
+        assert address in [row["file"] for row in csv.DictReader(file)]
+    assert address in json.loads((tmp_path / "fiftyone/data.json").read_text(encoding="utf-8")).values()
+
+
 def test_what_does_not_exist(bucket: Bucket, tmp_path: Path, embed: Embed) -> None:
     with pytest.raises(SourceError, match="s3://bucket/missing"):
         embed("s3://bucket/missing")
