@@ -15,7 +15,7 @@ from imgcluster.commands.last_clustering import placed_names
 from imgcluster.commands.numbering import Earlier, write_earlier
 from imgcluster.commands.page import write_page
 from imgcluster.commands.projection import StartedProjection
-from imgcluster.commands.replace_results import update_placement
+from imgcluster.commands.replace_results import check_return, update_placement
 from imgcluster.commands.steps import changing_results, is_repeated
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.fileio.atomic import remove
@@ -118,8 +118,9 @@ class Evaluated:
         digest.update(self.tables.clusters.tobytes())
         return digest.hexdigest()
 
-    def preview(self) -> PlacementResult:
-        """Return what would be placed."""
+    def preview(self, workspace: Workspace, journal: Journal | None) -> PlacementResult:
+        """Return what would be placed; the errors are those of `check_return`."""
+        check_return(workspace, journal, self.mode)
         return PlacementResult({} if self.mode == "none" else {self.mode: len(self.tables.embeddings.files)}, ())
 
 
@@ -135,6 +136,7 @@ def publish(
 
     The map is computed from `started_projection` if it was begun before (`begin_projection`).
     """
+    check_return(workspace, journal, found.mode)
     tables = found.tables
     options = dict(found.options)
     before, result = workspace.read_metrics(), found.result
