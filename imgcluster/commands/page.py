@@ -120,7 +120,7 @@ def write_page(
         ),
         thumbnails=sheets,
         skipped=_skipped(workspace),
-        command=workspace.command("apply imgcluster-plan.json"),
+        workspace_option=workspace.option,
         findings=findings,
         made_by=f"Made with imgcluster {__version__}. This page loads nothing from the network.",
     )
