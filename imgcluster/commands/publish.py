@@ -31,7 +31,7 @@ from imgcluster.workspace.result_tables import ClusteringTables
 from imgcluster.workspace.results import IMPORTED
 from imgcluster.workspace.table_columns import CANDIDATES, CHANGES
 
-__all__ = ["ClusteringMetrics", "Evaluated", "publish", "write_changes"]
+__all__ = ["ClusteringMetrics", "Evaluated", "about_files", "publish", "write_changes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,7 @@ class Evaluated:
 
     def warnings(self, placed: PlacementResult) -> tuple[str, ...]:
         """Return all warnings, those on placed files included."""
-        return (*self.notes, *_about_files(placed, self.mode, self.manifest))
+        return (*self.notes, *about_files(placed, self.mode, self.manifest))
 
     @property
     def result(self) -> str:
@@ -246,7 +246,8 @@ def _write_candidates(workspace: Workspace, candidates: Sequence[Candidate]) -> 
     save(candidates_figure(candidates), workspace.candidates_picture)
 
 
-def _about_files(placed: PlacementResult, mode: str, manifest: dict[str, Any]) -> Iterator[str]:
+def about_files(placed: PlacementResult, mode: str, manifest: dict[str, Any]) -> Iterator[str]:
+    """Yield what the user should know about placed files, in whole sentences."""
     if manifest.get("state") != "embedded":
         yield "The last embed was interrupted, so images are missing here; run the same embed command to complete it."
     others = sorted(set(placed.counts) - {mode})

@@ -26,6 +26,7 @@ from imgcluster.placement import (
     read_journal,
     undo_placement,
 )
+from imgcluster.placement.journal import one_per_source
 from imgcluster.placement.plan import existing_names, free_name
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.wording import counted
@@ -155,7 +156,7 @@ def return_interrupted_move(
 def current_files(*journals: Journal | None) -> dict[str, str]:
     """Return where the files are that were moved, by their original paths; both are absolute paths as texts."""
     moved = [journal for journal in journals if journal is not None and journal.mode == "move"]
-    return {entry.source: entry.target for journal in moved for entry in journal.entries}
+    return {entry.source: entry.target for journal in moved for entry in one_per_source(journal.entries)}
 
 
 def moved_files(workspace: Workspace, journal: Journal | None) -> dict[str, str]:

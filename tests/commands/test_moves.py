@@ -69,6 +69,18 @@ def test_an_interrupted_move_is_undone_by_the_same_command(pictures: Path, tmp_p
     assert len(list(pictures.rglob("*.png"))) == 24
 
 
+def test_an_interrupted_step_is_reported_and_its_files_are_found(moved: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        imgcluster.cluster(workspace=moved, k=6, on_progress=interrupt_at("place", 1))
+    for command in (imgcluster.load, lambda out: imgcluster.export(tmp_path / "out.csv", workspace=out)):
+        with pytest.raises(WorkspaceError, match="interrupted"):
+            command(moved)
+    assert not (tmp_path / "out.csv").exists()
+    journal = (moved / "placed.jsonl").read_text(encoding="utf-8")
+    assert len(journal.splitlines()) > 25
+    assert imgcluster.duplicates(workspace=moved).not_compared == 0
+
+
 @pytest.mark.parametrize("links", [True, False])
 def test_a_dry_run_of_everything_changes_nothing(
     pictures: Path, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch, links: bool
