@@ -60,6 +60,8 @@ class ClusterSummary(ClusteringMetrics):
         warnings: What the user should know, in whole sentences.
         changes: What became of each cluster of the last clustering; empty for the first one.
         reassigned: The number of images of the last clustering that are in another cluster now.
+        returned: Originals that were moved before and return, or would return, to their original paths.
+        returned_to: The folders of these paths.
     """
 
     workspace: str
@@ -75,6 +77,8 @@ class ClusterSummary(ClusteringMetrics):
     warnings: tuple[str, ...]
     changes: tuple[ClusterChange, ...] = ()
     reassigned: int = 0
+    returned: int = 0
+    returned_to: tuple[str, ...] = ()
 
 
 @in_object_storage_too

@@ -13,9 +13,10 @@ from imgcluster._version import __version__
 from imgcluster.clustering.changes import ClusterChange
 from imgcluster.commands.last_clustering import placed_names
 from imgcluster.commands.numbering import Earlier, write_earlier
+from imgcluster.commands.originals import folders_of, returning_originals
 from imgcluster.commands.page import write_page
 from imgcluster.commands.projection import StartedProjection
-from imgcluster.commands.replace_results import check_return, update_placement
+from imgcluster.commands.replace_results import update_placement
 from imgcluster.commands.steps import changing_results, is_repeated
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.fileio.atomic import remove
@@ -138,9 +139,9 @@ def publish(
     The map is computed from `started_projection` if it was begun before (`begin_projection`). On a dry run only the
     check that moved originals can return is made.
     """
-    check_return(workspace, journal, found.mode)
+    returned = returning_originals(journal, workspace.journal, found.mode, frozenset(found.tables.embeddings.files))
     if dry_run:
-        return found.preview()
+        return dataclasses.replace(found.preview(), returned=returned)
     tables = found.tables
     options = dict(found.options)
     before, result = workspace.read_metrics(), found.result
@@ -194,7 +195,17 @@ def publish(
         record = {"options": options, "clusters": len(tables.rows), **found.facts.fields}
         record |= {"placed": placed.counts, "seconds": watch.stages}
         workspace.write_manifest(found.manifest | {"cluster": record})
-    return placed
+    return dataclasses.replace(placed, returned=returned)
+
+
+def placed_fields(placed: PlacementResult) -> dict[str, Any]:
+    """Return the fields of summaries about placed files."""
+    return {
+        "placed": placed.counts,
+        "missing": len(placed.missing),
+        "returned": len(placed.returned),
+        "returned_to": folders_of(placed.returned),
+    }
 
 
 def summary_fields(
@@ -208,8 +219,7 @@ def summary_fields(
         "candidates": found.tables.clustering.candidates,
         "seed": int(found.options["seed"]),
         "place": found.mode,
-        "placed": placed.counts,
-        "missing": len(placed.missing),
+        **placed_fields(placed),
         "report": "" if dry_run else to_text(workspace.report),
         "dry_run": dry_run,
         "seconds": watch.seconds,
