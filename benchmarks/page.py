@@ -33,7 +33,8 @@ from imgcluster.progress import Progress
 from imgcluster.types import InputSpec
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shard_file import Row
-from imgcluster.workspace.shards import ShardWriter, contents
+from imgcluster.workspace.shard_writer import ShardWriter
+from imgcluster.workspace.shards import contents
 
 _IDENTITY = "benchmark"
 # Swings the map, or zooms it in and out, once per frame, and returns the frames per second.

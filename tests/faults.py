@@ -167,7 +167,7 @@ def _serve() -> None:
         __import__("imgcluster_training.train")
         torch.set_num_threads(1)
 
-    from imgcluster.workspace.shards import ShardWriter
+    from imgcluster.workspace.shard_writer import ShardWriter
 
     scratch = Path(tempfile.mkdtemp(prefix="faults-"))
     # Few pictures make several shards.

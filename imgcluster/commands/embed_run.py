@@ -32,7 +32,7 @@ from imgcluster.progress import OnProgress, Progress
 from imgcluster.types import ClassScores, Pixels
 from imgcluster.workspace.index import Index, StoredImage
 from imgcluster.workspace.shard_file import Row
-from imgcluster.workspace.shards import ShardWriter
+from imgcluster.workspace.shard_writer import ShardWriter
 
 __all__ = ["EmbedRun"]
 

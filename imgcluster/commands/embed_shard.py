@@ -18,7 +18,8 @@ from imgcluster.fileio.path_text import relative_path
 from imgcluster.fileio.schema import check
 from imgcluster.workspace.index import Index
 from imgcluster.workspace.shapes import SHARD
-from imgcluster.workspace.shards import ShardWriter, all_shards, contents, list_shards, remove_shards
+from imgcluster.workspace.shard_writer import ShardWriter, remove_shards
+from imgcluster.workspace.shards import all_shards, contents, list_shards
 from imgcluster.workspace.work_shards import REMOVED, WorkShard, state_of_embeddings
 
 __all__ = ["ShardUpdate"]

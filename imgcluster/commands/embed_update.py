@@ -23,7 +23,8 @@ from imgcluster.images.scope import Scope
 from imgcluster.progress import OnProgress
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.index import Index
-from imgcluster.workspace.shards import ShardWriter, all_shards, contents, remove_shards
+from imgcluster.workspace.shard_writer import ShardWriter, remove_shards
+from imgcluster.workspace.shards import all_shards, contents
 from imgcluster.workspace.states import archive_of, begin_state
 from imgcluster.workspace.table_columns import SKIPPED
 

@@ -22,7 +22,8 @@ from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.index import Index
 from imgcluster.workspace.shapes import SHARD, SOURCE
 from imgcluster.workspace.shard_file import count_rows, read_keys
-from imgcluster.workspace.shards import ShardWriter, contents, list_shards
+from imgcluster.workspace.shard_writer import ShardWriter
+from imgcluster.workspace.shards import contents, list_shards
 from imgcluster.workspace.states import archive_of, begin_state
 from imgcluster.workspace.table_columns import SKIPPED
 from imgcluster.workspace.work_shards import REMOVED, WorkShard, discard_joined, state_of_embeddings

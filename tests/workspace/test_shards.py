@@ -23,7 +23,8 @@ from imgcluster.types import TOP_CLASSES, ClassScores
 from imgcluster.workspace.index import Index
 from imgcluster.workspace.shard_columns import DIGEST_BYTES
 from imgcluster.workspace.shard_file import Row, read_keys, read_rows, rows_of
-from imgcluster.workspace.shards import ShardWriter, all_shards, contents, list_shards, load, remove_shards
+from imgcluster.workspace.shard_writer import ShardWriter, remove_shards
+from imgcluster.workspace.shards import all_shards, contents, list_shards, load
 
 ENCODER = "photos 1 0123456789abcdef"
 
