@@ -19,7 +19,7 @@ from imgcluster.encoders import Encoder
 from imgcluster.encoders.registry import list_encoders, precision_files
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.fileio.object_store import store_url, url_of
-from imgcluster.fileio.path_text import from_text, join, relative_path, to_text
+from imgcluster.fileio.path_text import from_text, join, relative_to, to_text
 from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile
 from imgcluster.images.load import default_workers
@@ -206,7 +206,7 @@ def _moved_files(moved: Mapping[str, str], manifest: dict[str, Any]) -> list[Fou
             continue
         inside = [root for root in manifest.get("roots", ()) if location.startswith(join(root, ""))]
         root = max(inside, key=len, default=location.rpartition("/")[0] or "/")
-        found.append(FoundFile(root, relative_path(location, root), facts.st_size, facts.st_mtime_ns, target))
+        found.append(FoundFile(root, relative_to(location, root), facts.st_size, facts.st_mtime_ns, target))
     return found
 
 

@@ -146,7 +146,7 @@ def _facts(results: Results, manifest: dict[str, Any], projection: Projection) -
             options=_given_options(metrics["options"]),
             projection=projection.method,
         ),
-        ("Images from", results.base),
+        ("Images from", results.base or "several drives or servers"),
     )
 
 

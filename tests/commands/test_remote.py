@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from local_s3 import Bucket
+from local_s3 import Bucket, serve
 
 import imgcluster
 from imgcluster import EmbedSummary, UsageError
@@ -154,6 +154,41 @@ def test_web_addresses_and_their_parameters(bucket: Bucket, tmp_path: Path, embe
     assert bucket.requests["GET", "in/red/00.png"] == 0
     bucket.objects["in/red/00.png"] = bucket.objects["in/green/00.png"]
     assert embed(files=listed).changed == 1
+
+
+def locations(out: Path) -> list[str]:
+    workspace = Workspace(out)
+    return list(load(workspace.embeddings, workspace.manifest["encoder"]["identity"]).locations)
+
+
+def test_two_buckets_in_one_workspace(bucket: Bucket, tmp_path: Path, embed: Embed) -> None:
+    bucket.others["other"] = Bucket({f"in/{key}": value for key, value in bucket.objects.items()})
+    folders = ("s3://bucket/in", "s3://other/in")
+    assert embed(*folders, shard="0/1").embedded == 48
+    assert imgcluster.finish_shards(tmp_path / "out").embedded == 48
+    first = locations(tmp_path / "out")
+    assert all(location.startswith(folders) for location in first)
+    again = embed(*folders)
+    assert (again.unchanged, again.new, again.embedded) == (48, 0, 48)
+    del bucket.others["other"].objects["in/in/red/00.png"]
+    assert embed(*folders).embedded == 47
+    imgcluster.cluster(workspace=tmp_path / "out", k=3)
+    placed = imgcluster.load(tmp_path / "out")
+    assert sorted(placed.paths) == [place for place in first if place != "s3://other/in/in/red/00.png"]
+
+
+def test_two_web_servers_and_a_folder_in_one_workspace(
+    bucket: Bucket, pictures: Path, tmp_path: Path, embed: Embed
+) -> None:
+    with serve() as other:
+        other.objects = {"in/red/00.png": bucket.objects["in/green/00.png"]}
+        listed = [f"{server.endpoint}/bucket/in/red/00.png" for server in (bucket, other)]
+        listed.append(f"{other.endpoint}/bucket/in/red/none.png")
+        assert embed(files=listed).embedded == 2
+        assert locations(tmp_path / "out") == sorted(listed[:2])
+        assert list(reasons(tmp_path / "out")) == listed[2:]
+        again = embed(pictures, files=listed)
+        assert (again.unchanged, again.embedded, again.skipped) == (2, 26, 1)
 
 
 def test_what_does_not_exist(bucket: Bucket, tmp_path: Path, embed: Embed) -> None:
