@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgcluster.cli.command import CommandWithMethods, DiscardDecisions, DryRun, Workspace, command
+from imgcluster.cli.command import CommandWithMethods, DiscardDecisions, DryRun, WorkspaceOption, command
 from imgcluster.cli.console import echo, files_of, new_table, print_table, show_clusters
 from imgcluster.cli.ray_option import CommandWithRay, hidden_output
 from imgcluster.cli.screen import Screen
@@ -42,7 +42,7 @@ def cluster_command(
             "one of this machine (the default), or local to start one.",
         ),
     ] = None,
-    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Cluster the embeddings, and write folders, CSV tables and an HTML page."""
     from imgcluster.commands.cluster import cluster

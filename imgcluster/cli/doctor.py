@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli.command import AnyWorkspace, command, from_field
+from imgcluster.cli.command import UnusedWorkspace, command, from_field
 from imgcluster.cli.console import echo, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_ENCODER, DEFAULT_WORKSPACE, EmbedOptions
@@ -29,7 +29,7 @@ def doctor_command(
         str | None,
         typer.Option("--device", metavar="DEVICE", help="Check this device only; exit code 5 if it does not run."),
     ] = None,
-    workspace: AnyWorkspace = Path(DEFAULT_WORKSPACE),
+    workspace: UnusedWorkspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Check which devices work, how fast they are, and what is missing."""
     from imgcluster.commands.doctor import doctor

@@ -39,7 +39,7 @@ from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.plans import identity_of
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
 from imgcluster.workspace.results import Results, encoder_identity, encoder_metric, with_options
-from imgcluster.workspace.shards import Embeddings, contents, load
+from imgcluster.workspace.shards import Embeddings, load, summarize_shards
 from imgcluster.workspace.table_columns import row_of
 
 __all__ = ["AssignSummary", "assign"]
@@ -107,7 +107,7 @@ def assign(
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         last = read_last_clustering(workspace)
         identity = encoder_identity(workspace, manifest)
-        current = last.metrics.get("fingerprint") == contents(workspace.embeddings, identity).fingerprint
+        current = last.metrics.get("fingerprint") == summarize_shards(workspace.embeddings, identity).fingerprint
         if current and not (new_clusters and (last.clusters < 0).any()):
             return _summary(workspace, last, watch, dry_run=dry_run)
         on_progress(Progress("load", 0))

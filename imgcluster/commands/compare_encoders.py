@@ -19,7 +19,7 @@ from imgcluster.commands.doctor import images_per_second, random_images
 from imgcluster.commands.embed import embed
 from imgcluster.commands.evaluate import score_labeled
 from imgcluster.commands.naming import NO_VOCABULARY
-from imgcluster.encoders.encoder import Encoder
+from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.encoders.onnx_graph import read_graph
 from imgcluster.encoders.registry import is_file_name
 from imgcluster.errors import UsageError
@@ -189,7 +189,7 @@ def _measure(
     scores: dict[str, Any] = {}
     if labels is not None:
         _, scores = score_labeled(results.clusters, results.locations, results.base, labels)
-    model = Encoder(
+    model = PixelEncoder(
         embedding.encoder,
         device=str(manifest["embed"]["device"]),
         options=embedding.encoder_options,

@@ -15,7 +15,7 @@ from imgcluster.commands.replace_results import moved_files, read_placement, ret
 from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.commands.stored_workspace import in_object_storage_too
-from imgcluster.encoders import Encoder
+from imgcluster.encoders import PixelEncoder
 from imgcluster.encoders.registry import list_encoders, precision_files
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.fileio.object_store import store_url, url_of
@@ -112,7 +112,7 @@ def prepare_request(
         DeviceError: The requested device is not available.
     """
     finder, requested = prepare_search(paths, workspace, files, options)
-    model = Encoder(
+    model = PixelEncoder(
         options.encoder,
         device=options.device,
         options=options.encoder_options,
@@ -256,7 +256,7 @@ def _precision(options: EmbedOptions, manifest: dict[str, Any]) -> str:
     return precision if path is None or precision in precision_files(path) else "auto"
 
 
-def _refuse_other_encoder(workspace: Workspace, manifest: dict[str, Any], model: Encoder, fresh: bool) -> None:
+def _refuse_other_encoder(workspace: Workspace, manifest: dict[str, Any], model: PixelEncoder, fresh: bool) -> None:
     present = manifest.get("encoder", {})
     if fresh or not present or present.get("identity") == model.identity:
         return

@@ -35,7 +35,7 @@ from imgcluster.workspace.results import IMPORTED
 from imgcluster.workspace.shard_columns import DIGEST_BYTES
 from imgcluster.workspace.shard_file import Row
 from imgcluster.workspace.shard_writer import ShardWriter, remove_shards
-from imgcluster.workspace.shards import all_shards, contents, load
+from imgcluster.workspace.shards import all_shards, load, summarize_shards
 from imgcluster.workspace.states import archive_of, begin_state
 from imgcluster.workspace.table_columns import SKIPPED
 
@@ -149,7 +149,7 @@ def import_vectors(
 
 
 def _contents_record(workspace: Workspace, encoder: dict[str, Any], summary: ImportSummary) -> dict[str, Any]:
-    current = contents(workspace.embeddings, encoder["identity"])
+    current = summarize_shards(workspace.embeddings, encoder["identity"])
     return {
         "state": "embedded",
         "fingerprint": current.fingerprint,

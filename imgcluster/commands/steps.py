@@ -17,7 +17,7 @@ from imgcluster.placement import relocate
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import Results, encoder_identity, read_tables
-from imgcluster.workspace.shards import Embeddings, contents, load
+from imgcluster.workspace.shards import Embeddings, load, summarize_shards
 from imgcluster.workspace.states import (
     State,
     begin_state,
@@ -204,7 +204,7 @@ def _restore(workspace: Workspace, state: State, on_progress: OnProgress, *, emb
 
 
 def _fingerprint(workspace: Workspace) -> str:
-    return contents(workspace.embeddings, encoder_identity(workspace, workspace.manifest)).fingerprint
+    return summarize_shards(workspace.embeddings, encoder_identity(workspace, workspace.manifest)).fingerprint
 
 
 def _what(state: State) -> str:

@@ -18,10 +18,10 @@ import numpy.typing as npt
 from imgcluster.copies.alignment import Alignment, find_alignment, refine, resample, turn
 from imgcluster.copies.signatures import Signatures, pooled
 
-__all__ = ["NEAR_COPY", "agreement"]
+__all__ = ["NEAR_COPY", "structural_agreement"]
 
 NEAR_COPY: Final = 0.85
-"""Images whose `agreement` is at least this are near-copies."""
+"""Images whose `structural_agreement` is at least this are near-copies."""
 
 _Floats = npt.NDArray[np.float32]
 _Pairs = npt.NDArray[np.int64]
@@ -57,7 +57,9 @@ _SAME_HUE: Final = 0.5
 _ANOTHER_HUE: Final = 0.1
 
 
-def agreement(signatures: Signatures, pairs: _Pairs, *, step: Callable[[int], None] = lambda done: None) -> _Floats:
+def structural_agreement(
+    signatures: Signatures, pairs: _Pairs, *, step: Callable[[int], None] = lambda done: None
+) -> _Floats:
     """Return how much of the structure of two images agrees.
 
     Args:

@@ -35,14 +35,14 @@ from imgcluster.workspace.shard_file import (
 from imgcluster.workspace.stored_vectors import StoredVectors
 
 __all__ = [
-    "Contents",
     "Embeddings",
+    "EmbeddingsSummary",
     "all_shards",
-    "contents",
     "list_shards",
     "load",
     "locations",
     "shard_number",
+    "summarize_shards",
     "thumbnails",
 ]
 
@@ -88,7 +88,7 @@ class Embeddings:
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class EmbeddingsSummary:
     """The number of images, and `roots` and `fingerprint` as in `Embeddings`."""
 
     images: int
@@ -129,7 +129,7 @@ def locations(folder: Path) -> set[str]:
     return found
 
 
-def contents(folder: Path, identity: str) -> Contents:
+def summarize_shards(folder: Path, identity: str) -> EmbeddingsSummary:
     """Summarize what `load` would return without reading the vectors; needs about 40 bytes per image.
 
     Raises:
@@ -160,7 +160,7 @@ def contents(folder: Path, identity: str) -> Contents:
     total = sum(int(part) << (32 * position) for position, part in enumerate(parts))
     present = set(np.concatenate(source_numbers)[newest].tolist())
     roots = tuple(sorted(root for root, number in numbers.items() if number in present))
-    return Contents(len(newest), roots, _fingerprint(total, identity))
+    return EmbeddingsSummary(len(newest), roots, _fingerprint(total, identity))
 
 
 def load(folder: Path, identity: str, *, streamed: bool = False) -> Embeddings:
