@@ -124,14 +124,14 @@ def show_encoders(entries: Sequence[EncoderEntry]) -> None:
                 f"{entry.info.embedding_size:,}",
                 f"{entry.info.width}×{entry.info.height}×{entry.info.channels}",
                 _size(entry.size),
-                plain(_shorten(entry.info.licence)),
+                plain(_shorten(entry.info.license)),
                 plain(_shorten(_accuracy(entry.info.score))),
                 plain(_shorten(entry.info.trained_on)),
             )
     print_table(table)
     absent = [entry for entry in entries if not entry.installed]
     if absent:
-        names = ", ".join(f"{entry.name} ({_size(entry.size)}, {entry.info.licence})" for entry in absent if entry.info)
+        names = ", ".join(f"{entry.name} ({_size(entry.size)}, {entry.info.license})" for entry in absent if entry.info)
         echo(f"On the Hugging Face hub, downloaded when they are used: {names}.")
     for entry in entries:
         if entry.shadowed:
@@ -177,7 +177,7 @@ def show_encoder(entry: EncoderEntry) -> None:
         "output": info.output + (f", of {', '.join(entry.outputs)}" if len(entry.outputs) > 1 else ""),
         "trained on": info.trained_on,
         "score": info.score,
-        "license": info.licence,
+        "license": info.license,
         "source": info.source,
         "decoder": info.decoder,
         "refined": info.refined,
@@ -224,7 +224,7 @@ def _options(entry: EncoderEntry) -> dict[str, str]:
 
 def _show_pulled(entry: EncoderEntry) -> None:
     assert entry.info is not None
-    echo(f"Installed {entry.name} ({_size(entry.size)}, license {entry.info.licence or 'not stated'}): {entry.file}")
+    echo(f"Installed {entry.name} ({_size(entry.size)}, license {entry.info.license or 'not stated'}): {entry.file}")
 
 
 def _show_files(verb: str, result: EncoderFiles) -> None:

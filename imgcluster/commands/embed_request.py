@@ -63,4 +63,4 @@ class EmbedRequest:
     @property
     def encoder_record(self) -> dict[str, Any]:
         """What the manifest records of the encoder."""
-        return {"identity": self.model.identity, "file": to_text(self.model.path), **asdict(self.model.info)}
+        return {"identity": self.model.identity, "file": to_text(self.model.path), **self.model.info.by_stored_name()}

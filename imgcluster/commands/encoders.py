@@ -161,7 +161,7 @@ def _row_entry(row: NamedEncoder) -> EncoderEntry:
         filter=row.options.resample or "bicubic",
         resize_edge=row.options.resize_edge or 0,
         trained_on=row.trained_on,
-        licence=row.license,
+        license=row.license,
         source=f"{row.repository} on the Hugging Face hub",
         output=row.options.output or "",
     )

@@ -192,7 +192,7 @@ def _encoder_record(source: Path, size: int, metric: Metric) -> dict[str, Any]:
         channels=3,
         source=to_text(source.name),
     )
-    return {"identity": f"{IMPORTED}-{size}-{metric}", "file": "", **dataclasses.asdict(info)}
+    return {"identity": f"{IMPORTED}-{size}-{metric}", "file": "", **info.by_stored_name()}
 
 
 def _refuse_other_vectors(

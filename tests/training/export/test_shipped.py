@@ -35,7 +35,7 @@ def test_each_is_complete_and_describes_itself(name):
     assert decoder.shape[:2] == (encoder.info.height, encoder.info.width)
     assert decoder.info.name == encoder.info.name == name
     assert decoder.info.prior == ("normal" if name.endswith("-vae") else "none")
-    for field in ("trained_on", "score", "licence", "source"):
+    for field in ("trained_on", "score", "license", "source"):
         assert getattr(encoder.info, field)
     card = (bundled_folder() / f"{name}.md").read_text(encoding="utf-8")
     assert card.startswith(f"# {name}\n")
