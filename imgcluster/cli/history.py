@@ -19,7 +19,7 @@ __all__ = ["history_command"]
 
 @command()
 def history_command(screen: Screen, workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE)) -> None:
-    """List the steps that undo takes back, the last one first."""
+    """List the steps that can be undone, the last one first."""
     from imgcluster.commands.history import history
 
     screen.show(history(workspace=workspace), _show)

@@ -118,9 +118,9 @@ def _tree(results: Results, embeddings: Embeddings, metric: Metric) -> tuple[dic
     order = embeddings.content_order
     if results.metrics["method"] != "hdbscan" or len(order) < 2:
         return None
-    how = choose_reduction(str(results.metrics["options"]["reduce"]), METHODS["hdbscan"].reduction)
+    reduction = choose_reduction(str(results.metrics["options"]["reduce"]), METHODS["hdbscan"].reduction)
     reduced = reduce(
-        normalize_features(embeddings.vectors[order], metric), how, seed=int(results.metrics["options"]["seed"])
+        normalize_features(embeddings.vectors[order], metric), reduction, seed=int(results.metrics["options"]["seed"])
     ).vectors
     parameters = results.metrics.get("parameters", {})
     hierarchy = single_linkage_tree(reduced, int(parameters.get("min_samples") or 1))

@@ -1,4 +1,4 @@
-"""Steps that change results, so that each is complete or undone, and `undo` takes them back in reverse order."""
+"""Steps that change results, each of which is complete or undone; `undo` undoes them in reverse order."""
 
 from __future__ import annotations
 
