@@ -20,7 +20,7 @@ from imgcluster.fileio.atomic import make_folder
 from imgcluster.fileio.path_text import from_text, to_text
 from imgcluster.placement.journal import Entry, Journal, check_signed, one_per_source, write_journal
 from imgcluster.placement.place import PlacementResult, mode_of, place, place_entries, sources_to_move
-from imgcluster.placement.plan import FolderName, folder_name, name_key, plan_placement
+from imgcluster.placement.plan import FolderName, existing_names, folder_name, free_name, name_key, plan_placement
 from imgcluster.placement.undo import is_linked_original, remove_entries, sources_to_restore
 
 __all__ = ["change_placement", "relocate"]
@@ -114,13 +114,25 @@ def change_placement(
     check_signed(current, path, sources_to_restore(removed, current.mode))
     check_signed(target, path, sources_to_move(added, target.mode))
     signed = current.signed and target.signed
-    if total:
-        paths = [*changes.placed.items(), *waiting.items(), *moves.items()]
-        possible = [Entry(source, to_text(at)) for source, at in paths]
-        write_journal(Journal(current.mode, current.folder, (*removed, *possible, *added), signed), path)
     remaining = remove_entries(removed, current.mode, folder, aside=aside, workspace=path.parent, step=count)
-    _move(changes, waiting, path, count)
-    counts = _counts(target, changes.placed)
+    placed = dict(changes.placed)
+
+    # Before each of these only paths that are free are recorded: after an interruption each path is that of one file.
+    def record(entries: Iterable[Entry]) -> None:
+        present = (Entry(source, to_text(at)) for source, at in placed.items())
+        write_journal(Journal(current.mode, current.folder, (*remaining, *present, *entries), signed), path)
+
+    for paths in (waiting, moves):
+        if paths:
+            record(Entry(source, to_text(new)) for source, new in paths.items())
+        for source, new in paths.items():
+            _rename(placed[source], new, path)
+            placed[source] = new
+            if paths is moves:
+                count()
+    if added:
+        record(added)
+    counts = _counts(target, placed)
     missing, unlinked = place_entries(added, target.mode, path, counts, step=count)
     absent = set(missing)
     present = tuple(changes.linked.get(entry.source, entry) for entry in target.entries if entry.source not in absent)
@@ -136,7 +148,7 @@ class _Changes:
     """What is different between two placements.
 
     Attributes:
-        placed: The placed files of the first that exist, by original path.
+        placed: The placed files of images of both, by original path.
         removed: The entries of the first that the second has not.
         moves: The path in the second of each file that is at another one, by original path.
         linked: The entries of files that stay where they are, because their original path is a link to them.
@@ -160,7 +172,7 @@ def _compare(current: Journal, target: Journal, folder: Path) -> _Changes:
         _LOG.warning("%s was not moved: its original path is a link to it", placed[source])
         del moves[source]
     return _Changes(
-        placed=placed,
+        placed={source: at for source, at in placed.items() if source in planned},
         removed=[entry for entry in entries if entry.source not in planned and entry.source in placed],
         moves=moves,
         linked={source: Entry(source, to_text(placed[source])) for source in linked},
@@ -168,23 +180,14 @@ def _compare(current: Journal, target: Journal, folder: Path) -> _Changes:
     )
 
 
-def _move(changes: _Changes, waiting: Mapping[str, Path], journal: Path, count: Callable[[], None]) -> None:
-    """Rename placed files, those that are in the way of others by way of a temporary path."""
-    for source, temporary in waiting.items():
-        _rename(changes.placed[source], temporary, journal)
-    # Those that wait come last: before them the files that take their places have left.
-    for source in sorted(changes.moves, key=lambda source: source in waiting):
-        _rename(waiting.get(source, changes.placed[source]), changes.moves[source], journal)
-        count()
-
-
 def _waiting_paths(placed: Mapping[str, Path], moves: Mapping[str, Path], folder: Path) -> dict[str, Path]:
     """Return a temporary path for each moving file that is at the target of another one."""
     targets = {_path_key(new): source for source, new in moves.items()}
     blocking = [source for source in moves if targets.get(_path_key(placed[source]), source) != source]
-    return {
-        source: folder / _WAITING_FOLDER / f"{number}{placed[source].suffix}" for number, source in enumerate(blocking)
-    }
+    folder = folder / _WAITING_FOLDER
+    # After an interruption there are some.
+    taken = dict.fromkeys(existing_names(folder), 1)
+    return {source: folder / free_name(f"0{placed[source].suffix}", taken) for source in blocking}
 
 
 def _path_key(path: Path) -> tuple[Path, str]:
