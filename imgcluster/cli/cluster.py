@@ -67,8 +67,8 @@ def cluster_command(
 def show_cluster(summary: ClusterSummary, *, verbose: bool) -> None:
     """Print the clusters, their stability, and the paths of the results."""
     noise = f"; {counted(summary.noise, 'image')} in no cluster (noise)" if summary.noise else ""
-    found = f"{counted(len(summary.clusters), 'cluster')} in {counted(summary.images, 'image')}{noise}"
-    echo(f"Found {found} ({summary.seconds:.1f} s).")
+    size = f"{counted(len(summary.clusters), 'cluster')} in {counted(summary.images, 'image')}{noise}"
+    echo(f"Found {size} ({summary.seconds:.1f} s).")
     show_clusters(summary.clusters, summary.workspace)
     echo(summary.quality)
     levels = ", ".join(_other_levels(summary.layers, summary.layer))

@@ -44,7 +44,7 @@ def show_doctor(summary: DoctorSummary) -> None:
     echo(
         f"imgcluster {summary.imgcluster}, Python {summary.python}, {summary.platform}, {summary.processors} processors"
     )
-    echo(", ".join(f"{name} {found}" for name, found in summary.packages.items()))
+    echo(", ".join(f"{name} {version}" for name, version in summary.packages.items()))
     table = new_table("device", "runs", "images/s", "difference from CPU", "", right=("images/s",))
     for check in summary.devices:
         table.add_row(

@@ -129,14 +129,14 @@ def assign(
 
         on_progress(Progress("measure", 0))
         mode = "none" if requested is None and journal is None else choose_mode(requested, journal, ())
-        found = _evaluate(workspace, manifest, embeddings, last, earlier, grown, mode)
+        evaluated = _evaluate(workspace, manifest, embeddings, last, earlier, grown, mode)
         watch.lap("measure")
         if dry_run:
-            placed = found.preview(workspace, journal)
+            placed = evaluated.preview(workspace, journal)
         else:
-            placed = publish(workspace, found, journal, watch, on_progress)
+            placed = publish(workspace, evaluated, journal, watch, on_progress)
     return AssignSummary(
-        **summary_fields(workspace, found, placed, watch, dry_run=dry_run),
+        **summary_fields(workspace, evaluated, placed, watch, dry_run=dry_run),
         assigned=int((grown.layer.labels[grown.new] >= 0).sum()),
         unsorted=int((grown.layer.labels[grown.new] < 0).sum()),
         similar_unsorted=grown.similar,

@@ -130,16 +130,16 @@ def cluster(
             fit = cached or _fit(workspace, stored, request, map_parts, dry_run=dry_run)
             watch.lap("cluster")
             on_progress(Progress("measure", 0))
-            found = _evaluate(workspace, stored, request, fit, on_progress, discard_decisions=discard_decisions)
+            evaluated = _evaluate(workspace, stored, request, fit, on_progress, discard_decisions=discard_decisions)
             watch.lap("measure")
             if dry_run:
-                placed = found.preview(workspace, stored.journal)
+                placed = evaluated.preview(workspace, stored.journal)
             else:
-                placed = publish(workspace, found, stored.journal, watch, on_progress, projection)
+                placed = publish(workspace, evaluated, stored.journal, watch, on_progress, projection)
                 if cached is None:
                     # After the results: the earlier cache belongs to the state that `undo` restores.
                     write_clustering(workspace.layers, key, fit)
-    return ClusterSummary(**summary_fields(workspace, found, placed, watch, dry_run=dry_run))
+    return ClusterSummary(**summary_fields(workspace, evaluated, placed, watch, dry_run=dry_run))
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,14 +146,14 @@ def compare_encoders(
             f"{to_text(folder)} is a workspace; a comparison makes one per encoder: choose another folder with -w DIR"
         )
     clustering = dataclasses.replace(clustering or ClusterOptions(), place="none", vocabulary=NO_VOCABULARY)
-    rows, found = [], []
+    rows, clusterings = [], []
     for name in names:
         row, clusters = _measure(
             paths, name, Path(folder) / _folder_of(name), embedding or EmbedOptions(), clustering, labels, on_progress
         )
         rows.append(row)
-        found.append(clusters)
-    agreements = [_agreement(clusters, [other for other in found if other is not clusters]) for clusters in found]
+        clusterings.append(clusters)
+    agreements = [_agreement(one, [other for other in clusterings if other is not one]) for one in clusterings]
     rows = [dataclasses.replace(row, agreement=value) for row, value in zip(rows, agreements, strict=True)]
     best, reason = recommend(rows)
     return EncoderComparison(

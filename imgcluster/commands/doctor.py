@@ -110,7 +110,7 @@ def doctor(*, encoder: str | os.PathLike[str] = DEFAULT_ENCODER, device: str | N
         encoder=reference.info.name,
         best=best,
         devices=tuple(_check(encoder, name, images) for name in names),
-        packages={name: found for name in _PACKAGES if (found := _version(name))},
+        packages={name: version for name in _PACKAGES if (version := _version(name))},
         formats=_formats(),
         missing=tuple(
             (purpose, f"pip install 'imgcluster[{extra}]'")

@@ -196,4 +196,4 @@ def _cosines(name: str, encoder: PixelEncoder) -> dict[str, float]:
             record = pinned(requested.name)
             assert record is not None
             pin(requested.name, replace(record, reference=write_reference(highest)))
-    return {precision: round(float(cosines(found, highest).min()), 6) for precision, found in vectors.items()}
+    return {precision: round(float(cosines(embeddings, highest).min()), 6) for precision, embeddings in vectors.items()}

@@ -110,8 +110,8 @@ def _with_gaps(pixels: Pixels) -> Pixels:
 
 
 def _pictures(files: list[Path], indices: list[int]) -> dict[int, Pixels]:
-    found = read_tiles([files[index] for index in indices], _SIDE)
-    return {index: pixels for index, pixels in zip(indices, found, strict=True) if pixels is not None}
+    tiles = read_tiles([files[index] for index in indices], _SIDE)
+    return {index: pixels for index, pixels in zip(indices, tiles, strict=True) if pixels is not None}
 
 
 def _tree(results: Results, embeddings: Embeddings, metric: Metric) -> tuple[dict[str, object], dict[int, int]] | None:

@@ -122,9 +122,9 @@ def import_vectors(
         moved = moved_files(workspace, journal)
         encoder = _encoder_record(source, values.shape[1], "euclidean" if metric == "euclidean" else "cosine")
         _refuse_other_vectors(workspace, manifest, encoder, fresh=fresh)
-        kept = {} if fresh else manifest
-        unchanged = bool(kept) and _is_stored(workspace, manifest, encoder, locations, values)
-        base = str(kept.get("base", _base(locations, start)))
+        record = {} if fresh else manifest
+        unchanged = bool(record) and _is_stored(workspace, manifest, encoder, locations, values)
+        base = str(record.get("base", _base(locations, start)))
         summary = ImportSummary(
             workspace=workspace.name,
             vectors=to_text(source),
@@ -138,14 +138,14 @@ def import_vectors(
         )
         if not unchanged:
             begin_state(workspace, "import", f"{len(locations):,} vectors")
-            kept |= {**versions(), "state": "embedding", "encoder": encoder, "base": base}
-            workspace.write_manifest(kept)
+            record |= {**versions(), "state": "embedding", "encoder": encoder, "base": base}
+            workspace.write_manifest(record)
             if fresh:
                 remove(workspace.layers)
                 remove(workspace.layout)
             _replace_shards(workspace, locations, values, base, encoder["identity"], moved, on_progress)
             summary = dataclasses.replace(summary, seconds=watch.seconds)
-            workspace.write_manifest(kept | _contents_record(workspace, encoder, summary))
+            workspace.write_manifest(record | _contents_record(workspace, encoder, summary))
     return summary
 
 
@@ -168,13 +168,13 @@ def _locations(source: Path, names: Sequence[str], start: str) -> list[str]:
     """
     if not all(names):
         raise UsageError(f"a path of {source} is empty; give each image a path of its own")
-    found = [
+    locations = [
         name if url_of(name) else to_text(os.path.normpath(from_text(absolute_path(start, name)))) for name in names
     ]
-    name, count = Counter(found).most_common(1)[0]
+    name, count = Counter(locations).most_common(1)[0]
     if count > 1:
         raise UsageError(f"{name} appears {count} times among the paths of {source}; give each image a path of its own")
-    return found
+    return locations
 
 
 def _base(locations: Sequence[str], start: str) -> str:

@@ -150,12 +150,12 @@ def sort(
         layer = _assign(text, embeddings.vectors, groups, threshold, on_progress)
         watch.lap("cluster")
         options = {"into": to_text(into), "threshold": threshold, "place": mode, "seed": _SEED}
-        found = _evaluate(workspace, manifest, embeddings, earlier, groups, layer, mode, options, note)
+        evaluated = _evaluate(workspace, manifest, embeddings, earlier, groups, layer, mode, options, note)
         watch.lap("measure")
         if dry_run:
-            placed = found.preview(workspace, journal)
+            placed = evaluated.preview(workspace, journal)
         else:
-            placed = publish(workspace, found, journal, watch, on_progress)
+            placed = publish(workspace, evaluated, journal, watch, on_progress)
     return SortSummary(
         workspace=workspace.name,
         into=to_text(into),
@@ -169,7 +169,7 @@ def sort(
         report="" if dry_run else to_text(workspace.report),
         dry_run=dry_run,
         seconds=watch.seconds,
-        warnings=found.warnings(placed),
+        warnings=evaluated.warnings(placed),
     )
 
 

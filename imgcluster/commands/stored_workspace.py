@@ -243,14 +243,14 @@ class _LocalCopy:
     def _set_aside(self) -> WorkspaceInUseError:
         """Move the copy to another folder, and return the error that names it."""
         number = 1
-        while (kept := self._home / f"not-uploaded-{number}").exists():
+        while (copy := self._home / f"not-uploaded-{number}").exists():
             number += 1
-        os.rename(self.folder, kept)
+        os.rename(self.folder, copy)
         remove(self._list)
         remove(self._sent)
         return WorkspaceInUseError(
             f"{self._url} was changed by another command, so nothing was uploaded. What the command here changed is in "
-            f"the workspace {kept}; repeat the command to do it again with the present state"
+            f"the workspace {copy}; repeat the command to do it again with the present state"
         )
 
 

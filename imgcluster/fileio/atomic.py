@@ -134,10 +134,10 @@ def remove_stale_files(folder: Path) -> None:
     """Remove the temporary files and folders of processes of this computer that have ended, as far as possible."""
     with suppress(OSError):
         for name in os.listdir(folder):
-            found = _TEMPORARY.fullmatch(name)
-            if not found or found["computer"] != _computer() or name in _names:
+            match = _TEMPORARY.fullmatch(name)
+            if not match or match["computer"] != _computer() or name in _names:
                 continue
-            if not _is_running(int(found["process"])):
+            if not _is_running(int(match["process"])):
                 _remove_all(folder / name)
 
 

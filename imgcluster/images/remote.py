@@ -137,9 +137,9 @@ class RemoteImages:
         while stack:
             folder = stack.pop()
             inner = []
-            found = self._list(join(root, folder) if folder else root)
+            entries = self._list(join(root, folder) if folder else root)
             # As of folders, a workspace below the named folder is left out.
-            for name, entry in found if not folder or all(name != WORKSPACE_LIST for name, _ in found) else ():
+            for name, entry in entries if not folder or all(name != WORKSPACE_LIST for name, _ in entries) else ():
                 below = f"{folder}/{name}" if folder else name
                 is_folder = entry.type == fs.FileType.Directory
                 if not includes(name, below, is_folder=is_folder):
@@ -152,8 +152,8 @@ class RemoteImages:
                 stack += reversed(inner)
 
     def _list(self, url: str) -> list[tuple[str, Any]]:
-        found = list_folder(self._system(url)[0], url)
-        return sorted((entry.base_name, entry) for entry in found if entry.base_name)
+        entries = list_folder(self._system(url)[0], url)
+        return sorted((entry.base_name, entry) for entry in entries if entry.base_name)
 
     def _system(self, url: str) -> tuple[Any, str]:
         scheme, _, key = url.partition("://")

@@ -60,10 +60,10 @@ def relocate(
     """
     everywhere = journal.mode == "manifest"
     placed = {entry.source for entry in journal.entries if everywhere or os.path.lexists(from_text(entry.target))}
-    kept = [row for row, location in enumerate(locations) if location in placed]
+    present = [row for row, location in enumerate(locations) if location in placed]
     target = plan_placement(
-        [locations[row] for row in kept],
-        [clusters[row] for row in kept],
+        [locations[row] for row in present],
+        [clusters[row] for row in present],
         from_text(journal.folder),
         journal.mode,
         names,

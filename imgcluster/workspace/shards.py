@@ -122,11 +122,11 @@ def locations(folder: Path) -> set[str]:
     Raises:
         WorkspaceError: A shard is damaged.
     """
-    found: set[str] = set()
+    paths: set[str] = set()
     for shard in all_shards(folder):
         for location, _, _, companion in read_files(shard):
-            found.update((location, companion) if companion else (location,))
-    return found
+            paths.update((location, companion) if companion else (location,))
+    return paths
 
 
 def summarize_shards(folder: Path, identity: str) -> EmbeddingsSummary:
@@ -290,7 +290,7 @@ def thumbnails(folder: Path, identity: str, requested: Collection[str]) -> dict[
     Raises:
         WorkspaceError: A shard is damaged.
     """
-    found: dict[str, bytes] = {}
+    images: dict[str, bytes] = {}
     for shard in list_shards(folder, identity):
         if "thumbnail" not in read_schema(shard).names:
             continue
@@ -299,8 +299,8 @@ def thumbnails(folder: Path, identity: str, requested: Collection[str]) -> dict[
         rows = [(row, location) for row, location in enumerate(paths) if location in requested]
         if rows:
             chosen = read_columns(shard, ["thumbnail"]).take([row for row, _ in rows])
-            found |= zip((location for _, location in rows), thumbnails_of(chosen), strict=True)
-    return found
+            images |= zip((location for _, location in rows), thumbnails_of(chosen), strict=True)
+    return images
 
 
 def _row_hash(location: str, digest: bytes, companion: str) -> int:
