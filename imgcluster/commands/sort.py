@@ -133,13 +133,10 @@ def sort(
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         info = info_of(manifest)
         require_text(info.name)
-        on_progress(Progress("load", 0))
-        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
+        embeddings = _load(workspace, manifest, on_progress)
         placed_before = read_placement(workspace, embeddings.files)
         journal, note = return_interrupted_move(workspace, placed_before, dry_run=dry_run)
         mode = choose_mode(requested, journal, embeddings.locations, workspace.url)
-        if not embeddings.locations:
-            raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
         earlier = read_earlier(workspace, embeddings)
         _require_no_decisions(earlier.decisions, discard=discard_decisions)
         manifest = with_options(manifest, {})
@@ -171,6 +168,19 @@ def sort(
         seconds=watch.seconds,
         warnings=evaluated.warnings(placed),
     )
+
+
+def _load(workspace: Workspace, manifest: dict[str, Any], on_progress: OnProgress) -> Embeddings:
+    """Return the embeddings.
+
+    Raises:
+        WorkspaceError: There are none.
+    """
+    on_progress(Progress("load", 0))
+    embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
+    if not embeddings.locations:
+        raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
+    return embeddings
 
 
 def _require_no_decisions(decisions: Decisions, *, discard: bool) -> None:
