@@ -10,7 +10,6 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, Final
 
@@ -26,6 +25,8 @@ __all__ = ["RemoteImages"]
 _SECRET: Final = re.compile(
     r"x-(amz|goog)-.*|.*(signature|token|secret|password|credential|key).*|sig|se|expires", re.I
 )
+_ADDRESS: Final = re.compile(r"(\w+://)([^/?#]*)([^?#]*)\??([^#]*).*", re.DOTALL)
+_NO_NAME: Final = "the folder cannot be read: its name is empty; rename its objects"
 _HEADS: Final = 16
 _PART: Final = 1 << 20
 # The last is the error where the answer is longer than the object asked for, and cannot be read.
@@ -48,7 +49,7 @@ class RemoteImages:
 
     def __post_init__(self) -> None:
         for url in self.urls:
-            if "@" in urllib.parse.urlsplit(url).netloc:
+            if "@" in _parts(url)[1]:
                 raise UsageError(
                     f"{_public(url)} was given with a password in it; use the standard variables, such as "
                     "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -140,6 +141,9 @@ class RemoteImages:
             found = self._list(join(root, folder) if folder else root)
             # As of folders, a workspace below the named folder is left out.
             for name, entry in found if not folder or all(name != WORKSPACE_LIST for name, _ in found) else ():
+                if not name:
+                    yield UnreadablePath(root, f"{folder}//" if folder else "/", _NO_NAME, is_folder=True)
+                    continue
                 below = f"{folder}/{name}" if folder else name
                 is_folder = entry.type == fs.FileType.Directory
                 if not includes(name, below, is_folder=is_folder):
@@ -152,8 +156,12 @@ class RemoteImages:
                 stack += reversed(inner)
 
     def _list(self, url: str) -> list[tuple[str, Any]]:
-        found = list_folder(self._system(url)[0], url)
-        return sorted((entry.base_name, entry) for entry in found if entry.base_name)
+        """Return what is in a folder, by name; the name of a folder that begins with a slash is ""."""
+        system, key = self._system(url)
+        found = list_folder(system, url)
+        named = [(entry.base_name if entry.path.rstrip("/") != key else "", entry) for entry in found]
+        # A file and a folder can have the same name.
+        return sorted(named, key=lambda pair: (pair[0], pair[1].type.value))
 
     def _system(self, url: str) -> tuple[Any, str]:
         scheme, _, key = url.partition("://")
@@ -166,11 +174,9 @@ class RemoteImages:
         request = urllib.request.Request(self._private[url], method="HEAD")
         with urllib.request.urlopen(request, timeout=_SECONDS_OF_HEAD) as answer:
             headers = answer.headers
-            size = int(headers.get("Content-Length") or 0)
-            if tag := headers.get("ETag"):
-                return size, int.from_bytes(hashlib.blake2b(tag.encode(), digest_size=8).digest(), "big") >> 1
-            date = headers.get("Last-Modified")
-            return size, int(parsedate_to_datetime(date).timestamp()) * 10**9 if date else 0
+            length, tag = headers.get("Content-Length", ""), headers.get("ETag") or headers.get("Last-Modified")
+            number = hashlib.blake2b(tag.encode("utf-8", "surrogateescape"), digest_size=8).digest() if tag else b""
+            return int(length) if length.isdecimal() else 0, int.from_bytes(number, "big") >> 1
 
     def _content(self, url: str, deadline: float) -> bytes:
         if url.startswith("http"):
@@ -192,14 +198,21 @@ def _split(url: str) -> tuple[str, str]:
     return root, url[len(root) + 1 :]
 
 
+def _parts(url: str) -> tuple[str, str, str, str]:
+    """Return scheme, host, path and query of a URL, valid or not."""
+    match = _ADDRESS.fullmatch(url)
+    assert match is not None
+    return match[1], match[2], match[3], match[4]
+
+
 def _public(url: str) -> str:
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme in BUCKETS:
+    scheme, given, path, query = _parts(url)
+    host = given.rpartition("@")[2]
+    if _is_folder(url):
         # A key may contain any character.
-        bucket, slash, key = url.partition("://")[2].partition("/")
-        return f"{parts.scheme}://{bucket.rpartition('@')[2]}{slash}{key}".rstrip("/")
-    query = [pair for pair in parts.query.split("&") if pair and not _SECRET.fullmatch(pair.partition("=")[0])]
-    return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "&".join(query), ""))
+        return f"{scheme}{host}{url.removeprefix(scheme + given)}".rstrip("/")
+    kept = [pair for pair in query.split("&") if pair and not _SECRET.fullmatch(pair.partition("=")[0])]
+    return f"{scheme}{host}{path}" + ("?" + "&".join(kept) if kept else "")
 
 
 def _read_parts(read: Callable[[int], bytes], deadline: float) -> bytes:

@@ -240,6 +240,20 @@ def test_what_other_programs_get_are_addresses(bucket: Bucket, tmp_path: Path, e
     assert address in json.loads((tmp_path / "fiftyone/data.json").read_text(encoding="utf-8")).values()
 
 
+def test_keys_that_no_file_system_has(bucket: Bucket, tmp_path: Path, embed: Embed) -> None:
+    image = bucket.objects["in/red/00.png"]
+    bucket.objects |= {"in//a.png": image, "in/red//b.png": image, "in/red/c//d.png": image, "in/red/": b""}
+    # Files with the name of a folder.
+    bucket.objects |= {"in/green": image, "in/blue/00.png/e.png": image}
+    summary = embed("s3://bucket/in")
+    assert (summary.embedded, summary.skipped) == (26, 3)
+    assert list(reasons(tmp_path / "out")) == ["s3://bucket/in//", "red//", "red/c//"]
+    del bucket.objects["in/red/00.png"]
+    assert embed("s3://bucket/in").embedded == 25
+    with pytest.raises(SourceError, match="s3://bucket/in//red"):
+        embed("s3://bucket/in//red")
+
+
 def test_what_does_not_exist(bucket: Bucket, tmp_path: Path, embed: Embed) -> None:
     with pytest.raises(SourceError, match="s3://bucket/missing"):
         embed("s3://bucket/missing")
