@@ -23,7 +23,7 @@ from imgcluster.fileio.path_text import from_text, relative_path, to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import Results, encoder_identity, read_results
+from imgcluster.workspace.results import Results, base_folder, encoder_identity, read_results, results_or_none
 from imgcluster.workspace.shards import Embeddings, load
 
 __all__ = ["ExportSummary", "export"]
@@ -71,7 +71,7 @@ def export(
 
     Raises:
         UsageError: The format is unknown, or `output` exists or is in the workspace.
-        WorkspaceError: Nothing is embedded, or another process uses the workspace.
+        WorkspaceError: Nothing is embedded, the last step was interrupted, or another process uses the workspace.
         SourceError: The store cannot be read or written; repeating the call continues.
     """
     if url := store_url(output):
@@ -86,13 +86,13 @@ def export(
     with workspace.locked(read_only=True) as manifest:
         on_progress(Progress("load", 0))
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
-        results = read_results(workspace, manifest) if workspace.metrics.exists() else None
+        results = results_or_none(workspace, manifest)
         journal = read_placement(workspace, embeddings.files)
         addresses = current_locations(workspace, embeddings.locations, journal)
         files = list(map(from_text, addresses))
         seed = 0 if results is None else int(results.metrics["options"].get("seed", 0))
         exported = Exported(
-            columns=_columns(str(manifest.get("base", "")), embeddings, results, addresses),
+            columns=_columns(base_folder(manifest, embeddings), embeddings, results, addresses),
             vectors=embeddings.vectors,
             files=files,
             companions=[

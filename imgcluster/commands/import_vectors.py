@@ -23,10 +23,11 @@ from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.errors import NoImagesError, UsageError, WorkspaceError
 from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import write_table
+from imgcluster.fileio.in_threads import in_order
 from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import absolute_path, common_base, from_text, join, relative_path, to_text
 from imgcluster.images.decode import Header, quiet_decoders, read_header
-from imgcluster.images.load import default_workers, in_order
+from imgcluster.images.load import default_workers
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import NO_EXIF, Metric, Vectors, check_metric

@@ -9,10 +9,10 @@ from typing import Any
 from imgcluster.commands.page import current_locations
 from imgcluster.commands.replace_results import current_files, read_placement, read_set_aside
 from imgcluster.errors import WorkspaceError
-from imgcluster.fileio.path_text import common_base, from_text, relative_path
+from imgcluster.fileio.path_text import from_text, relative_path
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import Results, encoder_identity, read_tables
+from imgcluster.workspace.results import Results, base_folder, encoder_identity, read_tables
 from imgcluster.workspace.shards import Embeddings, load
 
 __all__ = ["StoredImages", "current_results", "read_images"]
@@ -50,7 +50,7 @@ def read_images(workspace: Workspace, manifest: dict[str, Any], on_progress: OnP
     embeddings = load(workspace.embeddings, identity)
     if not embeddings.locations:
         raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
-    base = str(manifest["base"]) if "base" in manifest else common_base(list(embeddings.roots))
+    base = base_folder(manifest, embeddings)
     addresses = current_locations(workspace, embeddings.locations, read_placement(workspace, embeddings.files))
     return StoredImages(
         embeddings=embeddings,

@@ -14,10 +14,10 @@ from functools import cached_property
 from typing import Any, Final
 
 from imgcluster.errors import UsageError
+from imgcluster.fileio.in_threads import in_order
 from imgcluster.fileio.object_store import BUCKETS, WORKSPACE_LIST, Unavailable, attempts, list_folder, open_store
 from imgcluster.fileio.path_text import join
 from imgcluster.images.found import FoundFile, UnreadablePath
-from imgcluster.images.load import in_order
 
 __all__ = ["RemoteImages"]
 
