@@ -6,7 +6,6 @@ import hashlib
 import re
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,15 +16,11 @@ from imgcluster.errors import UsageError
 from imgcluster.fileio.in_threads import in_order
 from imgcluster.fileio.object_store import BUCKETS, WORKSPACE_LIST, Unavailable, attempts, list_folder, open_store
 from imgcluster.fileio.path_text import join
+from imgcluster.images.address import Address
 from imgcluster.images.found import FoundFile, UnreadablePath
 
 __all__ = ["RemoteImages"]
 
-# Parameters of a URL that grant access; they are used, and stored nowhere.
-_SECRET: Final = re.compile(
-    r"x-(amz|goog)-.*|.*(signature|token|secret|password|credential|key).*|sig|se|expires", re.I
-)
-_ADDRESS: Final = re.compile(r"(\w+://)([^/?#]*)([^?#]*)\??([^#]*).*", re.DOTALL)
 _NO_NAME: Final = "the folder cannot be read: its name is empty; rename its objects"
 _HEADS: Final = 16
 _PART: Final = 1 << 20
@@ -42,27 +37,35 @@ class RemoteImages:
         urls: As the user gave them, with parameters that grant access.
 
     Raises:
-        UsageError: A URL contains a password.
+        UsageError: A URL contains a password, or two differ in nothing that is stored.
     """
 
     urls: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        for url in self.urls:
-            if "@" in _parts(url)[1]:
+        found: dict[str, tuple[str, ...]] = {}
+        for address in map(Address.parse, self.urls):
+            if address.has_password:
                 raise UsageError(
-                    f"{_public(url)} was given with a password in it; use the standard variables, such as "
+                    f"{address.public} was given with a password in it; use the standard variables, such as "
                     "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
                 )
+            other = found.setdefault(address.public, address.secrets)
+            if other != address.secrets:
+                names = sorted({pair.partition("=")[0] for pair in {*other} ^ {*address.secrets}})
+                raise UsageError(
+                    f"{address.public} was given twice, with different values of {', '.join(names)}, which are not "
+                    "stored because they can grant access; give one of them, or download both images"
+                )
 
-    @cached_property
+    @property
     def public(self) -> tuple[str, ...]:
         """The URLs without anything that grants access."""
-        return tuple(map(_public, self.urls))
+        return tuple(self._private)
 
     @cached_property
     def _private(self) -> dict[str, str]:
-        return dict(zip(self.public, self.urls, strict=True))
+        return {Address.parse(url).public: url for url in self.urls}
 
     @cached_property
     def _systems(self) -> dict[str, Any]:
@@ -196,23 +199,6 @@ def _split(url: str) -> tuple[str, str]:
     """Return the folder of a file on a web server, which does not end with a slash, and the rest."""
     root = url.partition("?")[0].rpartition("/")[0].rstrip("/")
     return root, url[len(root) + 1 :]
-
-
-def _parts(url: str) -> tuple[str, str, str, str]:
-    """Return scheme, host, path and query of a URL, valid or not."""
-    match = _ADDRESS.fullmatch(url)
-    assert match is not None
-    return match[1], match[2], match[3], match[4]
-
-
-def _public(url: str) -> str:
-    scheme, given, path, query = _parts(url)
-    host = given.rpartition("@")[2]
-    if _is_folder(url):
-        # A key may contain any character.
-        return f"{scheme}{host}{url.removeprefix(scheme + given)}".rstrip("/")
-    kept = [pair for pair in query.split("&") if pair and not _SECRET.fullmatch(pair.partition("=")[0])]
-    return f"{scheme}{host}{path}" + ("?" + "&".join(kept) if kept else "")
 
 
 def _read_parts(read: Callable[[int], bytes], deadline: float) -> bytes:
