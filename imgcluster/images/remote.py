@@ -68,7 +68,7 @@ class RemoteImages:
         return {Address.parse(url).public: url for url in self.urls}
 
     @cached_property
-    def _systems(self) -> dict[str, Any]:
+    def _systems(self) -> dict[tuple[str, str], Any]:
         return {}
 
     @property
@@ -168,9 +168,11 @@ class RemoteImages:
 
     def _system(self, url: str) -> tuple[Any, str]:
         scheme, _, key = url.partition("://")
-        if scheme not in self._systems:
-            self._systems[scheme] = open_store(scheme, key.split("/")[0])
-        return self._systems[scheme], key.rstrip("/")
+        bucket = key.partition("/")[0]
+        # Each bucket has its region.
+        if (scheme, bucket) not in self._systems:
+            self._systems[scheme, bucket] = open_store(scheme, bucket)
+        return self._systems[scheme, bucket], key.rstrip("/")
 
     def _head(self, url: str) -> tuple[int, int]:
         """Return the size of a file on a web server, and a number that changes with its ETag or date; 0 if unknown."""

@@ -6,9 +6,11 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from typing import Any
 
 import pytest
 from local_s3 import Bucket, serve
+from pyarrow import fs
 from typer.testing import CliRunner
 
 import imgcluster
@@ -179,6 +181,24 @@ def test_two_buckets_in_one_workspace(bucket: Bucket, tmp_path: Path, embed: Emb
     imgcluster.cluster(workspace=tmp_path / "out", k=3)
     placed = imgcluster.load(tmp_path / "out")
     assert sorted(placed.paths) == [place for place in first if place != "s3://other/in/in/red/00.png"]
+
+
+def test_each_bucket_is_opened_in_its_region(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, embed: Embed) -> None:
+    bucket.others["other"] = Bucket({"red/00.png": bucket.objects["in/red/00.png"]})
+    regions = {"bucket": "us-east-1", "other": "eu-west-1"}
+    opened, real = [], fs.S3FileSystem
+
+    def open_system(*, region: str, endpoint_override: str | None, **options: Any) -> fs.S3FileSystem:
+        opened.append(region)
+        return real(region=region, endpoint_override=bucket.endpoint, **options)
+
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.setattr(fs, "resolve_s3_region", regions.__getitem__)
+    monkeypatch.setattr(fs, "S3FileSystem", open_system)
+    assert embed("s3://bucket/in", "s3://other").embedded == 25
+    assert opened == ["us-east-1", "eu-west-1"]
 
 
 def test_two_web_servers_and_a_folder_in_one_workspace(
