@@ -142,7 +142,7 @@ class EmbedRun:
         while group := list(itertools.islice(files, _FILES_PER_LOOKUP)):
             unchanged = 0
             for file, stored in zip(group, self._index.find_all([file.location for file in group]), strict=True):
-                if stored is not None and (file.size, file.mtime_ns) == (stored.size, stored.mtime_ns):
+                if stored is not None and _is_unchanged(file, stored):
                     self._index.mark_unchanged(stored, file.mtime_ns, self._companion(file, stored))
                     unchanged += 1
                     self._uncounted += file.location in self._companions
@@ -329,3 +329,9 @@ class EmbedRun:
     def _new_pixels(self) -> Pixels:
         spec = self._model.info.input_spec
         return np.empty((self._batch_size, spec.height, spec.width, spec.channels), dtype=np.uint8)
+
+
+def _is_unchanged(file: FoundFile, stored: StoredImage) -> bool:
+    """Return whether size and time say so; a web server that tells neither ETag nor date says nothing (time 0)."""
+    same = (file.size, file.mtime_ns) == (stored.size, stored.mtime_ns)
+    return same and (file.mtime_ns != 0 or url_of(file.root) is None)
