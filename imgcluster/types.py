@@ -18,6 +18,7 @@ __all__ = [
     "FILTERS",
     "METRICS",
     "NO_EXIF",
+    "PLACE_MODES",
     "POOLINGS",
     "PRECISIONS",
     "RESIZE_RULES",
@@ -30,6 +31,7 @@ __all__ = [
     "ClusteringResult",
     "Confidence",
     "Exif",
+    "FitNotes",
     "InputSpec",
     "Labels",
     "Layer",
@@ -37,6 +39,7 @@ __all__ = [
     "Measures",
     "Metric",
     "Pixels",
+    "PlaceMode",
     "Pooling",
     "Precision",
     "ResizeRule",
@@ -58,6 +61,10 @@ POOLINGS: Final[tuple[str, ...]] = get_args(Pooling)
 
 Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: Final[tuple[str, ...]] = get_args(Precision)
+
+PlaceMode = Literal["symlink", "copy", "hardlink", "move", "manifest", "none"]
+"""How files are placed; with ``manifest`` the journal says where each belongs, and no file is written."""
+PLACE_MODES: Final[tuple[str, ...]] = get_args(PlaceMode)
 
 FILTERS: Final = ("nearest", "bilinear", "bicubic", "lanczos")
 
@@ -246,6 +253,36 @@ class Layer:
         return int(self.labels.max(initial=-1)) + 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitNotes:
+    """What a reader should know of how the clusters were found.
+
+    Attributes:
+        identical: All images have the same embedding, so they are one cluster.
+        too_few: There are too few images to estimate the number of clusters, so they are one.
+        better_k: A smaller number of clusters than the requested one that is clearly better, if there is one.
+        sample: The size of the random sample that the clusters were fitted on; 0 if they were fitted on all images.
+        assigned_noise: The number of images of no cluster that were assigned to that of their neighbors.
+    """
+
+    identical: bool = False
+    too_few: bool = False
+    better_k: int | None = None
+    sample: int = 0
+    assigned_noise: int = 0
+
+    def by_json_name(self) -> dict[str, Any]:
+        """Return those that apply, by their names in `metrics.json`."""
+        values = {
+            "identical": self.identical,
+            "too_few": self.too_few,
+            "shown": self.better_k,
+            "sample": self.sample,
+            "assigned_noise": self.assigned_noise,
+        }
+        return {name: value for name, value in values.items() if value}
+
+
 @dataclass(frozen=True, slots=True)
 class Clustering:
     """The layers of a clustering, the finest first.
@@ -255,12 +292,14 @@ class Clustering:
         chosen: The index of the layer that is the result.
         parameters: The values that the method used.
         candidates: The scored numbers of clusters, if requested.
+        notes: How the clusters were found.
     """
 
     layers: tuple[Layer, ...]
     chosen: int
     parameters: dict[str, Any]
     candidates: tuple[Candidate, ...] = ()
+    notes: FitNotes = FitNotes()
 
     @property
     def labels(self) -> Labels:

@@ -32,6 +32,7 @@ class Bucket:
         requests: Method and key of all requests.
         parts: The parts of uploads that are not complete, by their key.
         ticks: The seconds that have passed: one for each object that was written.
+        others: More buckets of the server, by name.
     """
 
     objects: dict[str, bytes] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class Bucket:
     endpoint: str = ""
     parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
     ticks: int = 0
+    others: dict[str, Bucket] = field(default_factory=dict)
 
     def time(self, key: str) -> str:
         return self.times.get(key, "2026-01-02T03:04:05")
@@ -94,7 +96,7 @@ def _dechunk(stream: BinaryIO) -> bytes:
     return b"".join(parts)
 
 
-def _handler(bucket: Bucket) -> type[BaseHTTPRequestHandler]:
+def _handler(first: Bucket) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
@@ -119,7 +121,7 @@ def _handler(bucket: Bucket) -> type[BaseHTTPRequestHandler]:
             data = _dechunk(self.rfile) if chunked else self.rfile.read(int(self.headers.get("Content-Length") or 0))
             return _dechunk(BytesIO(data)) if "aws-chunked" in self.headers.get("Content-Encoding", "") else data
 
-        def _store(self, key: str, query: dict[str, list[str]], body: bytes) -> None:
+        def _store(self, bucket: Bucket, key: str, query: dict[str, list[str]], body: bytes) -> None:
             """Take an object, or one step of an upload in parts."""
             text = ""
             if "uploads" in query:
@@ -145,7 +147,8 @@ def _handler(bucket: Bucket) -> type[BaseHTTPRequestHandler]:
         def _answer(self, body: bytes = b"") -> None:
             url = urlsplit(self.path)
             name, _, key = unquote(url.path).lstrip("/").partition("/")
-            if name != "bucket":
+            bucket = first if name == "bucket" else first.others.get(name)
+            if bucket is None:
                 self._send(404, b"<Error><Code>NoSuchBucket</Code></Error>", {"Content-Type": "application/xml"})
                 return
             query = parse_qs(url.query, keep_blank_values=True)
@@ -162,7 +165,7 @@ def _handler(bucket: Bucket) -> type[BaseHTTPRequestHandler]:
                 text = f"<Error><Code>{ERRORS[status]}</Code><Message>as told</Message></Error>"
                 self._send(status, text.encode(), {"Content-Type": "application/xml"})
             elif stores:
-                self._store(key, query, body)
+                self._store(bucket, key, query, body)
             elif method == "DELETE":
                 del bucket.objects[key]
                 self._send(204, b"", {})

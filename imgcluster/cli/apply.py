@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,7 @@ from imgcluster.cli.command import DryRun, Workspace, command
 from imgcluster.cli.console import echo, files_of, show_clusters
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
-from imgcluster.wording import counted
+from imgcluster.wording import counted, quoted_argument
 
 if TYPE_CHECKING:
     from imgcluster.commands.apply import ApplySummary
@@ -36,20 +35,13 @@ def apply_command(
 
 
 def _show(summary: ApplySummary) -> None:
+    from imgcluster.commands.apply import PLAN_CHANGES
+
     if summary.repeated:
         echo("The plan is applied already; nothing was changed.")
         return
-    parts = (
-        (summary.named, "cluster", "renamed"),
-        (summary.merged, "cluster", "merged"),
-        (summary.split, "cluster", "split"),
-        (summary.created, "cluster", "created"),
-        (summary.misplaced, "image", "corrected"),
-        (summary.unsorted, "image", "removed from clusters"),
-        (summary.pinned, "image", "pinned"),
-        (summary.set_aside, "duplicate", "set aside"),
-    )
-    changes = ", ".join(f"{counted(count, noun)} {verb}" for count, noun, verb in parts if count)
+    counts = ((getattr(summary, change.count), change) for change in PLAN_CHANGES)
+    changes = ", ".join(f"{counted(count, change.noun)} {change.verb}" for count, change in counts if count)
     echo(f"{'The plan would change' if summary.dry_run else 'Applied the plan'}: {changes or 'nothing to change'}.")
     show_clusters(summary.clusters, summary.workspace)
     if summary.dry_run:
@@ -57,5 +49,5 @@ def _show(summary: ApplySummary) -> None:
         return
     if summary.moved:
         echo(f"Moved {counted(summary.moved, 'placed file')} in {files_of(summary.workspace)}/clusters.")
-    echo(f"To undo the plan: imgcluster undo -w {shlex.quote(summary.workspace)}")
+    echo(f"To undo the plan: imgcluster undo -w {quoted_argument(summary.workspace)}")
     echo(f"Page: {summary.report}")

@@ -50,4 +50,4 @@ def show_search(summary: SearchSummary) -> None:
         print_table(table)
     left_out = f"; left out {counted(summary.left_out, 'image')} by --not" if summary.left_out else ""
     shown = f"{len(summary.results):,} of {counted(summary.images, 'image')}"
-    echo(f"Showed {shown}{left_out}. Paths are relative to {summary.base}")
+    echo(f"Showed {shown}{left_out}." + (f" Paths are relative to {summary.base}" if summary.base else ""))

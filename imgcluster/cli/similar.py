@@ -57,6 +57,7 @@ def _show(summary: SimilarSummary) -> None:
             table.add_row(str(image.rank), f"{image.score:.3f}", plain(image.path))
         if query.results:
             print_table(table)
-    echo(f"Compared with {counted(summary.images, 'image')}. Paths are relative to {summary.base}")
+    relative = f" Paths are relative to {summary.base}" if summary.base else ""
+    echo(f"Compared with {counted(summary.images, 'image')}.{relative}")
     if summary.page:
         echo(f"Page: {summary.page}")

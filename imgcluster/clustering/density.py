@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.clustering.hdbscan_internals import SELECTIONS, linkage, select_clusters
 from imgcluster.clustering.settings import Settings
 from imgcluster.clustering.spanning_tree import minimum_spanning_tree
 from imgcluster.clustering.types import MethodResult
@@ -47,7 +48,7 @@ def hdbscan(reduced: Reduced, settings: Settings) -> MethodResult:
         parameters["epsilon"] = epsilon
     if count < smallest:
         return MethodResult([(np.full(count, -1, np.int64), np.zeros(count, np.float32))], 0, parameters)
-    layers = _select_clusters(vectors, smallest, samples, epsilon)
+    layers = _leaf_and_eom(vectors, smallest, samples, epsilon)
     selection = settings.cluster_selection_method or _better_selection(vectors, layers)
     parameters["selection"] = selection
     if np.array_equal(layers["leaf"][0], layers["eom"][0]):
@@ -60,30 +61,13 @@ def _better_selection(vectors: Vectors, layers: dict[str, tuple[Labels, Confiden
     return "leaf" if quality["leaf"] >= _CLEARLY_WORSE * quality["eom"] else "eom"
 
 
-def _select_clusters(
+def _leaf_and_eom(
     vectors: Vectors, smallest: int, samples: int, epsilon: float
 ) -> dict[str, tuple[Labels, Confidence]]:
     """Return labels and membership probabilities for both ways to select clusters from one tree."""
     tree = single_linkage_tree(vectors, samples)
-    with warnings.catch_warnings():
-        # hdbscan triggers deprecation warnings of its dependencies.
-        warnings.simplefilter("ignore")
-        from hdbscan.hdbscan_ import _tree_to_labels
-
-        found = {
-            selection: _tree_to_labels(
-                None,
-                tree,
-                min_cluster_size=smallest,
-                cluster_selection_method=selection,
-                cluster_selection_epsilon=epsilon,
-            )[:2]
-            for selection in ("leaf", "eom")
-        }
-    return {
-        selection: (labels.astype(np.int64), np.clip(probabilities, 0, 1).astype(np.float32))
-        for selection, (labels, probabilities) in found.items()
-    }
+    selected = {name: select_clusters(tree, smallest, name, epsilon) for name in SELECTIONS}
+    return {name: (clusters.labels, clusters.probabilities) for name, clusters in selected.items()}
 
 
 def single_linkage_tree(vectors: Vectors, min_samples: int) -> npt.NDArray[np.float64]:
@@ -92,11 +76,7 @@ def single_linkage_tree(vectors: Vectors, min_samples: int) -> npt.NDArray[np.fl
     The package `hdbscan` would compute it, too, but its spanning tree takes longer, and among near-duplicates it is far
     from the shortest (benchmarks/scale.py).
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from hdbscan.hdbscan_ import label
-
-    return np.asarray(label(minimum_spanning_tree(vectors, min_samples)), dtype=np.float64)
+    return linkage(minimum_spanning_tree(vectors, min_samples))
 
 
 def evoc(reduced: Reduced, settings: Settings) -> MethodResult:

@@ -24,7 +24,7 @@ from imgcluster.features.blocks import blocks
 from imgcluster.features.duplicate_vectors import count_distinct
 from imgcluster.features.reduce import Reduced
 from imgcluster.optional import UnavailablePackage, import_optional
-from imgcluster.types import Candidate, Clustering, Layer, VectorRows, Vectors
+from imgcluster.types import Candidate, Clustering, FitNotes, Layer, VectorRows, Vectors
 from imgcluster.wording import counted
 
 __all__ = [
@@ -46,7 +46,7 @@ def kmeans(reduced: Reduced, settings: Settings) -> MethodResult:
     """k-means (Lloyd 1982) from k-means++ starts, of which the one with the smallest inertia is taken.
 
     Without a number of clusters it is estimated from the graph (`num_clusters.estimate_num_clusters`). Where a smaller
-    number than the requested one is clearly better, `parameters` name it (``shown``). Finer and coarser layers are made
+    number than the requested one is clearly better, the result names it. Finer and coarser layers are made
     by splitting and merging the clusters along the same graph. Confidence is 1 − (distance to the own centroid /
     distance to the next).
     """
@@ -63,11 +63,10 @@ def kmeans(reduced: Reduced, settings: Settings) -> MethodResult:
             candidates = score_candidates(reduced.vectors, estimate, seed=settings.seed)
     labels, inertia, starts = fit_kmeans_with_restarts(reduced.vectors, k, seed=settings.seed, starts=settings.n_init)
     layers = coarser_and_finer(reduced, labels, seed=settings.seed)
-    if settings.k is not None and layers.fewer is not None and len(labels) >= _MIN_TO_COMPARE:
-        parameters["shown"] = layers.fewer
+    enough = settings.k is not None and len(labels) >= _MIN_TO_COMPARE
     parameters = {"k": k, "starts": starts, "inertia": inertia, **parameters}
     results = [(layer, margins(reduced.vectors, layer)[0]) for layer in layers.labels]
-    return MethodResult(results, layers.given, parameters, candidates)
+    return MethodResult(results, layers.given, parameters, candidates, layers.fewer if enough else None)
 
 
 def _range_for(reduced: Reduced, settings: Settings) -> tuple[int, int]:
@@ -162,7 +161,7 @@ def cluster_degenerate(vectors: Vectors | VectorRows, settings: Settings) -> Clu
         raise ClusteringError(f"{counted(count, 'image')} cannot be clustered; embed more first")
     distinct = count_distinct(vectors, max(settings.k or 1, MIN_DISTINCT) + 1)
     if distinct == 1 and settings.k in (None, 1):
-        return _one_cluster(count, {"identical": True})
+        return _one_cluster(count, FitNotes(identical=True))
     if settings.k is not None and distinct < settings.k:
         what = f"there are only {count} images" if count < settings.k else f"only {distinct} of them are distinct"
         raise ClusteringError(
@@ -183,15 +182,17 @@ def cluster_vectors(reduced: Reduced, method: str, settings: Settings) -> Cluste
     needed = max(MIN_DISTINCT, settings.k_range[0] + 1)
     distinct = count_distinct(reduced.vectors, needed)
     if METHODS[method].takes_k and settings.k is None and distinct < needed:
-        return _one_cluster(len(reduced.vectors), {"too_few": True})
+        return _one_cluster(len(reduced.vectors), FitNotes(too_few=True))
     found = METHODS[method].function(reduced, settings)
     layers = []
     for labels, confidence in found.layers:
         _, runner_up = margins(reduced.vectors, labels)
         layers.append(number_by_size(Layer(labels, confidence, runner_up)))
-    return Clustering(tuple(layers), found.chosen, found.parameters, found.candidates)
+    return Clustering(
+        tuple(layers), found.chosen, found.parameters, found.candidates, FitNotes(better_k=found.better_k)
+    )
 
 
-def _one_cluster(count: int, parameters: dict[str, bool]) -> Clustering:
+def _one_cluster(count: int, notes: FitNotes) -> Clustering:
     layer = Layer(np.zeros(count, np.int64), np.ones(count, np.float32), np.full(count, -1, np.int64))
-    return Clustering((layer,), 0, dict(parameters))
+    return Clustering((layer,), 0, {}, notes=notes)

@@ -27,10 +27,8 @@ def assign_noise(vectors: Vectors, clustering: Clustering) -> Clustering:
     for layer in reversed(clustering.layers):
         layers.insert(0, _without_noise(vectors, layer, layers[0].labels if layers else None))
     assigned = int((clustering.labels < 0).sum() - (layers[clustering.chosen].labels < 0).sum())
-    if not assigned:
-        return dataclasses.replace(clustering, layers=tuple(layers))
-    parameters = {**clustering.parameters, "assigned_noise": assigned}
-    return dataclasses.replace(clustering, layers=tuple(layers), parameters=parameters)
+    notes = dataclasses.replace(clustering.notes, assigned_noise=assigned)
+    return dataclasses.replace(clustering, layers=tuple(layers), notes=notes)
 
 
 def _without_noise(vectors: Vectors, layer: Layer, coarser: Labels | None) -> Layer:

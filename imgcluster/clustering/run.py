@@ -69,7 +69,8 @@ def cluster_embeddings(
     reduced = compute() if remember is None else remember(compute)
     clustering = cluster_vectors(reduced, method, settings)
     if reduced.sample:
-        clustering = dataclasses.replace(clustering, parameters={**clustering.parameters, "sample": reduced.sample})
+        notes = dataclasses.replace(clustering.notes, sample=reduced.sample)
+        clustering = dataclasses.replace(clustering, notes=notes)
     # Before noise is assigned: images of no group have no stability.
     values = _stability(reduced, clustering, method, settings)
     if assign:
@@ -79,7 +80,7 @@ def cluster_embeddings(
 
 
 def _stability(reduced: Reduced, clustering: Clustering, method: str, settings: Settings) -> _Stability:
-    if clustering.parameters.get("identical"):
+    if clustering.notes.identical:
         return tuple((1.0,) for _ in clustering.layers)
     return tuple(
         tuple(None if value is None else round(value, 4) for value in values)

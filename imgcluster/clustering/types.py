@@ -19,9 +19,11 @@ class MethodResult:
         chosen: The number of the layer that is the result.
         parameters: The values that the method chose.
         candidates: The scored numbers of clusters, where that was requested.
+        better_k: As in `FitNotes`.
     """
 
     layers: list[tuple[Labels, Confidence]]
     chosen: int = 0
     parameters: dict[str, Any] = field(default_factory=dict)
     candidates: tuple[Candidate, ...] = ()
+    better_k: int | None = None

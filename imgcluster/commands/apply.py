@@ -17,11 +17,12 @@ from imgcluster.commands.confusion import write_confusion
 from imgcluster.commands.last_clustering import folder_names, placed_names
 from imgcluster.commands.numbering import Earlier, read_earlier, write_earlier
 from imgcluster.commands.page import with_normalized_lengths
+from imgcluster.commands.plan_location import find_plan
 from imgcluster.commands.plan_tables import PlanTables, cluster_numbers
 from imgcluster.commands.set_aside import duplicates_of_plan, set_aside
 from imgcluster.commands.steps import changing_results, recover, relocate_placed, rewrite_page
 from imgcluster.commands.stored_workspace import in_object_storage_too
-from imgcluster.errors import PlanError, UsageError, WorkspaceError
+from imgcluster.errors import PlanError, WorkspaceError
 from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.path_text import to_text
@@ -43,7 +44,7 @@ from imgcluster.workspace.shards import Embeddings, load
 from imgcluster.workspace.states import last_state
 from imgcluster.workspace.table_columns import ClusterRow, row_of
 
-__all__ = ["ApplySummary", "apply"]
+__all__ = ["PLAN_CHANGES", "ApplySummary", "PlanChange", "apply"]
 
 # Enough for a million corrected images with long paths.
 _LARGEST_PLAN: Final = 1 << 28
@@ -74,20 +75,51 @@ class ApplySummary:
 
     workspace: str
     plan: str
-    named: int
-    merged: int
-    created: int
-    split: int
-    misplaced: int
-    unsorted: int
-    pinned: int
-    set_aside: int
-    moved: int
+    named: int = 0
+    merged: int = 0
+    created: int = 0
+    split: int = 0
+    misplaced: int = 0
+    unsorted: int = 0
+    pinned: int = 0
+    set_aside: int = 0
+    moved: int = 0
     clusters: tuple[ClusterRow, ...]
     noise: int
     report: str
     dry_run: bool
     repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlanChange:
+    """A kind of change that a plan can make.
+
+    Attributes:
+        plan_field: The field of `Plan` with the changes that are requested.
+        count: The field of `ApplySummary` with what changed.
+        name: A request, as the history names it.
+        noun: What changes.
+        verb: What happened to it.
+    """
+
+    plan_field: str
+    count: str
+    name: str
+    noun: str
+    verb: str
+
+
+PLAN_CHANGES: Final = (
+    PlanChange("names", "named", "name", "cluster", "renamed"),
+    PlanChange("merges", "merged", "merge", "cluster", "merged"),
+    PlanChange("split", "split", "split", "cluster", "split"),
+    PlanChange("new_clusters", "created", "new cluster", "cluster", "created"),
+    PlanChange("misplaced", "misplaced", "correction", "image", "corrected"),
+    PlanChange("unsorted", "unsorted", "unsorted image", "image", "removed from clusters"),
+    PlanChange("pinned", "pinned", "pinned image", "image", "pinned"),
+    PlanChange("set_aside", "set_aside", "duplicate", "duplicate", "set aside"),
+)
 
 
 @in_object_storage_too
@@ -105,7 +137,7 @@ def apply(
     Applying the plan of the last step again changes nothing.
 
     Args:
-        plan: The plan's file; `imgcluster.workspace.plans` describes the format.
+        plan: The plan's file, also as ``~/Downloads/…``; `imgcluster.workspace.plans` describes the format.
         workspace: The workspace folder.
         dry_run: Only report what would be done.
         on_progress: Called with each step.
@@ -118,7 +150,7 @@ def apply(
             or, on a dry run, applying an earlier plan was interrupted.
         PlacementError: A placed file could not be moved.
     """
-    file = Path(plan)
+    file = find_plan(plan)
     text = _read(file)
     parsed, operation = read_plan(text, to_text(file)), hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     workspace = Workspace(workspace)
@@ -165,11 +197,9 @@ def apply(
 
 def _repeated(workspace: Workspace, file: Path, present: Results, *, dry_run: bool) -> ApplySummary:
     """Return the summary of a plan that the last step has applied."""
-    counts = ("named", "merged", "created", "split", "misplaced", "unsorted", "pinned", "set_aside", "moved")
     return ApplySummary(
         workspace=workspace.name,
         plan=to_text(file),
-        **dict.fromkeys(counts, 0),
         clusters=tuple(map(row_of, present.table)),
         noise=int((present.clusters < 0).sum()),
         report="" if dry_run else to_text(workspace.report),
@@ -180,8 +210,6 @@ def _repeated(workspace: Workspace, file: Path, present: Results, *, dry_run: bo
 
 def _read(file: Path) -> str:
     try:
-        if not file.is_file():
-            raise UsageError(f"plan {file} does not exist; save one on the page, report.html")
         if file.stat().st_size > _LARGEST_PLAN:
             raise PlanError(f"{file} has {file.stat().st_size:,} bytes; a plan has at most {_LARGEST_PLAN:,}")
         return file.read_text(encoding="utf-8-sig")
@@ -302,17 +330,8 @@ def _publish(change: _Change, on_progress: OnProgress) -> int:
 
 def _describe(plan: Plan) -> str:
     """Return the numbers of changes of each kind, in words."""
-    parts = (
-        (len(plan.names), "name"),
-        (len(plan.merges), "merge"),
-        (len(plan.split), "split"),
-        (len(plan.new_clusters), "new cluster"),
-        (len(plan.misplaced), "correction"),
-        (len(plan.unsorted), "unsorted image"),
-        (len(plan.pinned), "pinned image"),
-        (len(plan.set_aside), "duplicate"),
-    )
-    return ", ".join(counted(count, noun) for count, noun in parts if count)
+    counts = ((len(getattr(plan, change.plan_field)), change.name) for change in PLAN_CHANGES)
+    return ", ".join(counted(count, name) for count, name in counts if count)
 
 
 def _layers_after(metrics: dict[str, Any], count: int) -> list[int]:

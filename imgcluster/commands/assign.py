@@ -131,7 +131,10 @@ def assign(
         mode = "none" if requested is None and journal is None else choose_mode(requested, journal, ())
         found = _evaluate(workspace, manifest, embeddings, last, earlier, grown, mode)
         watch.lap("measure")
-        placed = found.preview() if dry_run else publish(workspace, found, journal, watch, on_progress)
+        if dry_run:
+            placed = found.preview(workspace, journal)
+        else:
+            placed = publish(workspace, found, journal, watch, on_progress)
     return AssignSummary(
         **summary_fields(workspace, found, placed, watch, dry_run=dry_run),
         assigned=int((grown.layer.labels[grown.new] >= 0).sum()),

@@ -12,10 +12,11 @@ from imgcluster.copies.bursts import resemble, successive_pairs
 from imgcluster.copies.groups import Group, connected_groups
 from imgcluster.features.normalize import l2_normalize, normalize_features
 from imgcluster.features.threads import one_thread
+from imgcluster.fileio.in_threads import in_order
 from imgcluster.fileio.path_text import to_text
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.found import FoundFile
-from imgcluster.images.load import Loaded, default_workers, in_order, read_image
+from imgcluster.images.load import Loaded, default_workers, read_image
 from imgcluster.images.quality import fine_detail
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.types import InputSpec, Metric

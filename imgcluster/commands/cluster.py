@@ -123,7 +123,7 @@ def cluster(
         # be the same for both, however long each takes.
         with one_thread("blas"):
             seed = request.settings.seed
-            sample = None if dry_run else begin_projection(workspace, stored.embeddings, stored.manifest, seed)
+            projection = None if dry_run else begin_projection(workspace, stored.embeddings, stored.manifest, seed)
             on_progress(Progress("cluster", 0))
             key = _cache_key(stored, request)
             cached = read_clustering(workspace.layers, key)
@@ -133,9 +133,9 @@ def cluster(
             found = _evaluate(workspace, stored, request, fit, on_progress, discard_decisions=discard_decisions)
             watch.lap("measure")
             if dry_run:
-                placed = found.preview()
+                placed = found.preview(workspace, stored.journal)
             else:
-                placed = publish(workspace, found, stored.journal, watch, on_progress, sample)
+                placed = publish(workspace, found, stored.journal, watch, on_progress, projection)
                 if cached is None:
                     # After the results: the earlier cache belongs to the state that `undo` restores.
                     write_clustering(workspace.layers, key, fit)
@@ -253,7 +253,7 @@ def _metrics(
     return ClusteringMetrics(
         method=request.method,
         reduction=fit.note,
-        parameters=clustering.parameters,
+        parameters=clustering.parameters | clustering.notes.by_json_name(),
         images=images,
         layers=tuple(layer.count for layer in clustering.layers),
         layer=clustering.chosen,

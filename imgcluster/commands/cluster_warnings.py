@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -81,14 +80,14 @@ def about_groups(
         requested: Whether its number of clusters was requested.
         min_cluster_size: The smallest cluster, where the method has one.
     """
-    labels, count = clustering.labels, len(clustering.labels)
+    labels, notes, count = clustering.labels, clustering.notes, len(clustering.labels)
     noise = int((labels < 0).sum())
-    if clustering.parameters.get("identical"):
+    if notes.identical:
         yield (
             f"All {count} images have the same embedding, so they are one cluster; if they look different, try another "
             "--encoder."
         )
-    elif clustering.parameters.get("too_few"):
+    elif notes.too_few:
         yield f"{count} images are too few to estimate the number of clusters, so they are one; use --k N for more."
     elif noise == count:
         yield (
@@ -101,19 +100,17 @@ def about_groups(
             f"{min_cluster_size}; --assign-noise assigns each to the cluster of its neighbors, and without --method "
             "every image gets a cluster."
         )
-    sample = clustering.parameters.get("sample")
-    if sample:
+    if notes.sample:
         yield (
-            f"The clusters were fitted on a random sample of {sample:,} of the {count:,} images; each other image was "
-            "placed among its nearest neighbors in the sample."
+            f"The clusters were fitted on a random sample of {notes.sample:,} of the {count:,} images; each other "
+            "image was placed among its nearest neighbors in the sample."
         )
     unstable = sum(value is not None and value < _UNSTABLE for value in stability)
-    better = clustering.parameters.get("shown", math.inf)
     k = clustering.parameters.get("k", 0)
-    if requested and k > better:
+    if requested and notes.better_k and k > notes.better_k:
         yield (
-            f"--k {k} is more than the number of clusters in these images: they form {better} well-separated groups, "
-            "some of which are split here; leave out --k to have the number estimated."
+            f"--k {k} is more than the number of clusters in these images: they form {notes.better_k} well-separated "
+            "groups, some of which are split here; leave out --k to have the number estimated."
         )
     elif requested and clustering.count > 2 and unstable > clustering.count / 3:
         yield (

@@ -20,7 +20,7 @@ from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import encoder_identity, encoder_metric, read_results, with_options
+from imgcluster.workspace.results import base_folder, encoder_identity, encoder_metric, read_results, with_options
 from imgcluster.workspace.shards import load
 
 __all__ = ["Comparison", "ComparisonRow", "compare"]
@@ -131,4 +131,4 @@ def _clusterings(
             assign=assign_noise,
             order=embeddings.content_order,
         )
-        yield method, embeddings.locations, str(manifest.get("base", "")), result.clustering.labels
+        yield method, embeddings.locations, base_folder(manifest, embeddings), result.clustering.labels

@@ -14,10 +14,11 @@ from PIL import Image
 
 from imgcluster.encoders import encoder as session
 from imgcluster.errors import NoImagesError, UsageError
+from imgcluster.fileio.in_threads import in_order
 from imgcluster.fileio.path_text import to_text
 from imgcluster.images.decode import UnreadableImage, decode_picture, quiet_decoders
 from imgcluster.images.found import FoundFile
-from imgcluster.images.load import Loaded, Skipped, default_workers, in_order, read_image
+from imgcluster.images.load import Loaded, Skipped, default_workers, read_image
 from imgcluster.types import InputSpec, Pixels
 
 __all__ = ["AnyImage", "Encoder"]

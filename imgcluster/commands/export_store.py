@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from imgcluster.errors import SourceError, UsageError, WorkspaceError
+from imgcluster.fileio.in_threads import in_order
 from imgcluster.fileio.object_store import Unavailable, attempts, list_folder, open_store, store_url, upload
 from imgcluster.fileio.path_text import from_text, relative_to
-from imgcluster.images.load import in_order
 from imgcluster.placement import Journal
 from imgcluster.placement.journal import Entry
 from imgcluster.progress import OnProgress, Progress

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from imgcluster.clustering import METHODS
+from imgcluster.clustering.condensed_tree import condensed_tree
 from imgcluster.clustering.density import single_linkage_tree
 from imgcluster.commands.confusion import draw_confusion, read_confusion
 from imgcluster.commands.page import current_paths, with_normalized_lengths
@@ -21,7 +22,6 @@ from imgcluster.fileio.atomic import remove
 from imgcluster.images.arrays import tile
 from imgcluster.placement import Journal, folder_name
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.report.condensed_tree import condensed_tree
 from imgcluster.report.exemplars import representatives
 from imgcluster.report.plots import map_figure, montage_figure, save, silhouette_figure, sizes_figure, tree_figure
 from imgcluster.report.projection import Projection

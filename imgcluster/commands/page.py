@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from imgcluster._version import __version__
 from imgcluster.clustering import METHODS
 from imgcluster.clustering.settings import METHOD_OPTIONS
 from imgcluster.commands.findings import groups_of_copies, read_findings
-from imgcluster.commands.projection import finish_projection
+from imgcluster.commands.projection import StartedProjection, finish_projection
 from imgcluster.commands.replace_results import moved_files
 from imgcluster.commands.thumbnails import read_tiles
 from imgcluster.errors import WorkspaceError
@@ -30,7 +30,7 @@ from imgcluster.report.exemplars import nearest_clusters, representatives
 from imgcluster.report.page import render
 from imgcluster.report.page_inputs import Tier, cluster_rows, image_rows, thumbnail_tiers
 from imgcluster.report.page_text import Page, Thumbnails, details, headline, sentences
-from imgcluster.report.projection import ProjectedSample, Projection
+from imgcluster.report.projection import Projection
 from imgcluster.report.sampling import sampled
 from imgcluster.report.sprites import Tile, make_sheets
 from imgcluster.workspace.folder import Workspace
@@ -57,7 +57,7 @@ def write_page(
     journal: Journal | None,
     *,
     output: Path | None = None,
-    projected_sample: Callable[[], ProjectedSample] | None = None,
+    started_projection: StartedProjection | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> None:
     """Write the page of `results` and `embeddings`, which must be of the same images in the same order.
@@ -69,7 +69,7 @@ def write_page(
         manifest: The manifest.
         journal: That of the placed files.
         output: The page's file; by default that of the workspace. With another one, nothing is written there.
-        projected_sample: What `begin_projection` returned, if it was begun before.
+        started_projection: What `begin_projection` returned, if it was begun before.
         on_progress: Called with each step.
 
     Raises:
@@ -93,7 +93,7 @@ def write_page(
     # The map is computed while thumbnails are read and compressed.
     seed = int(metrics["options"]["seed"])
     finish = finish_projection(
-        workspace, embeddings, manifest, seed, projected_sample, on_progress, read_only=read_only
+        workspace, embeddings, manifest, seed, started_projection, on_progress, read_only=read_only
     )
     sheets = _sheets(tiers, files, _stored(workspace, manifest, results.locations, tiers), on_progress)
     projection = finish()
@@ -120,7 +120,7 @@ def write_page(
         ),
         thumbnails=sheets,
         skipped=_skipped(workspace),
-        command=workspace.command("apply imgcluster-plan.json"),
+        workspace_option=workspace.option,
         findings=findings,
         made_by=f"Made with imgcluster {__version__}. This page loads nothing from the network.",
     )
@@ -149,7 +149,7 @@ def _facts(results: Results, manifest: dict[str, Any], projection: Projection) -
             options=_given_options(metrics["options"]),
             projection=projection.method,
         ),
-        ("Images from", results.base),
+        ("Images from", results.base or "several drives or servers"),
     )
 
 

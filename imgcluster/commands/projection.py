@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from dataclasses import dataclass
 from threading import Thread
 from typing import Any, Final, TypeVar
 
@@ -24,7 +25,7 @@ from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import encoder_identity, encoder_metric
 from imgcluster.workspace.shards import Embeddings
 
-__all__ = ["begin_projection", "finish_projection", "projection_of"]
+__all__ = ["StartedProjection", "begin_projection", "finish_projection", "projection_of"]
 
 _Result = TypeVar("_Result")
 
@@ -34,6 +35,19 @@ _VERSION: Final = "t-SNE, 3"
 _LARGEST_NEW_SHARE: Final = 1 / 3
 # On Windows only a wait with a limit can be interrupted.
 _WAIT_SECONDS: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class StartedProjection:
+    """What a projection is completed from.
+
+    Attributes:
+        stored: The projection in the workspace, if enough images have a position in it.
+        sample: Otherwise a function that waits for that of a sample.
+    """
+
+    stored: CachedProjection | None
+    sample: Callable[[], ProjectedSample] | None = None
 
 
 def projection_of(
@@ -49,17 +63,18 @@ def projection_of(
 
 def begin_projection(
     workspace: Workspace, embeddings: Embeddings, manifest: dict[str, Any], seed: int
-) -> Callable[[], ProjectedSample] | None:
-    """Start to project a sample of embeddings, as they are stored; the function returned waits for it.
+) -> StartedProjection:
+    """Start to project a sample of embeddings, as they are stored, unless the workspace has their positions.
 
-    This takes most of the time, and needs no clusters. None if the workspace has positions that need no new sample.
+    This takes most of the time, and needs no clusters.
     """
-    if _stored(workspace, embeddings, manifest, seed) is not None:
-        return None
+    stored = _stored(workspace, embeddings, manifest, seed)
+    if stored is not None:
+        return StartedProjection(stored)
     # A copy: the others may be overwritten meanwhile.
     rows = rows_of_sample(embeddings.content_order)
     vectors = normalize_lengths(embeddings.vectors[rows], encoder_metric(manifest), in_place=True)
-    return _in_background(lambda: project_sample(rows, vectors, seed=seed))
+    return StartedProjection(None, _in_background(lambda: project_sample(rows, vectors, seed=seed)))
 
 
 def finish_projection(
@@ -67,7 +82,7 @@ def finish_projection(
     embeddings: Embeddings,
     manifest: dict[str, Any],
     seed: int,
-    sample: Callable[[], ProjectedSample] | None = None,
+    started: StartedProjection | None = None,
     on_progress: OnProgress = ignore_progress,
     *,
     read_only: bool = False,
@@ -82,12 +97,13 @@ def finish_projection(
         embeddings: Those of `with_normalized_lengths`.
         manifest: That of the workspace.
         seed: For samples and principal components.
-        sample: What `begin_projection` returned for the same embeddings; None to begin now.
+        started: What `begin_projection` returned for the same embeddings; None to begin now.
         on_progress: Called if there is anything to compute.
         read_only: Whether nothing may be stored in the workspace.
     """
     digests = tuple(embeddings.digests)
-    stored = None if sample else _stored(workspace, embeddings, manifest, seed)
+    started = started or StartedProjection(_stored(workspace, embeddings, manifest, seed))
+    stored, sample = started.stored, started.sample
     if stored is not None and stored.digests == digests:
         known = Projection(stored.points, stored.method)
         return lambda: known

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,8 @@ from imgcluster.clustering.changes import ClusterChange
 from imgcluster.commands.last_clustering import placed_names
 from imgcluster.commands.numbering import Earlier, write_earlier
 from imgcluster.commands.page import write_page
-from imgcluster.commands.replace_results import update_placement
+from imgcluster.commands.projection import StartedProjection
+from imgcluster.commands.replace_results import check_return, update_placement
 from imgcluster.commands.steps import changing_results, is_repeated
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.fileio.atomic import remove
@@ -23,7 +24,6 @@ from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import to_text
 from imgcluster.placement import FolderName, Journal, PlacementResult, PlaceMode, folder_name
 from imgcluster.progress import OnProgress
-from imgcluster.report.projection import ProjectedSample
 from imgcluster.types import Candidate
 from imgcluster.workspace.decisions import Decisions, as_json
 from imgcluster.workspace.folder import Workspace
@@ -118,8 +118,9 @@ class Evaluated:
         digest.update(self.tables.clusters.tobytes())
         return digest.hexdigest()
 
-    def preview(self) -> PlacementResult:
-        """Return what would be placed."""
+    def preview(self, workspace: Workspace, journal: Journal | None) -> PlacementResult:
+        """Return what would be placed; the errors are those of `check_return`."""
+        check_return(workspace, journal, self.mode)
         return PlacementResult({} if self.mode == "none" else {self.mode: len(self.tables.embeddings.files)}, ())
 
 
@@ -129,12 +130,13 @@ def publish(
     journal: Journal | None,
     watch: Stopwatch,
     on_progress: OnProgress,
-    projected_sample: Callable[[], ProjectedSample] | None = None,
+    started_projection: StartedProjection | None = None,
 ) -> PlacementResult:
     """Replace the results in the workspace, all or none, and the files placed by `journal`.
 
-    The map is computed from `projected_sample` if it was begun before (`begin_projection`).
+    The map is computed from `started_projection` if it was begun before (`begin_projection`).
     """
+    check_return(workspace, journal, found.mode)
     tables = found.tables
     options = dict(found.options)
     before, result = workspace.read_metrics(), found.result
@@ -181,7 +183,7 @@ def publish(
             tables.embeddings,
             found.manifest,
             placed.journal,
-            projected_sample=projected_sample,
+            started_projection=started_projection,
             on_progress=on_progress,
         )
         watch.lap("report")

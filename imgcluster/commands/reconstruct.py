@@ -16,12 +16,13 @@ from imgcluster.encoders.decoder import Decoder
 from imgcluster.encoders.encoder import Encoder
 from imgcluster.errors import NoImagesError, UsageError
 from imgcluster.fileio.csv_tables import write_table
+from imgcluster.fileio.in_threads import in_order
 from imgcluster.fileio.path_text import common_base, from_text, relative_to, to_text
 from imgcluster.images.arrays import merge_chrominance, to_pixels, write_png
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile, UnreadablePath
-from imgcluster.images.load import Loaded, NotAnImage, Skipped, default_workers, in_order, read_image
+from imgcluster.images.load import Loaded, NotAnImage, Skipped, default_workers, read_image
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import InputSpec, Pixels, Values
 from imgcluster.workspace.table_columns import SKIPPED

@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from imgcluster.copies.signatures import COLOR_SIDE, SIDE, SIGNATURE_SPEC, Signatures, signature
 from imgcluster.fileio.digests import update_from_file
+from imgcluster.fileio.in_threads import in_order
 from imgcluster.fileio.path_text import to_text
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.found import FoundFile
-from imgcluster.images.load import Loaded, default_workers, in_order, read_image
+from imgcluster.images.load import Loaded, default_workers, read_image
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shard_columns import DIGEST_BYTES

@@ -18,8 +18,8 @@ from typing import Final, ParamSpec, TypeVar
 from imgcluster.commands.shard_store import ShardStore
 from imgcluster.errors import ImgclusterError, SourceError, WorkspaceError, WorkspaceInUseError
 from imgcluster.fileio.atomic import atomic_path, is_temporary, remove, write_text
+from imgcluster.fileio.in_threads import in_order
 from imgcluster.fileio.object_store import store_url
-from imgcluster.images.load import in_order
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.file_names import WorkspaceFiles
 from imgcluster.workspace.local_copy import ADDRESS, local_copy

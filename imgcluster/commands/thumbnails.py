@@ -6,8 +6,9 @@ import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from imgcluster.fileio.in_threads import in_order
 from imgcluster.images.decode import UnreadableImage, decode_file, quiet_decoders
-from imgcluster.images.load import default_workers, in_order
+from imgcluster.images.load import default_workers
 from imgcluster.images.thumbnail import THUMBNAIL_SIDE, read_thumbnail
 from imgcluster.types import InputSpec, Pixels
 

@@ -14,7 +14,7 @@ from imgcluster.commands.verify_placement import check_placement
 from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import from_text, relative_path, to_text
 from imgcluster.workspace.plans import identity_of
-from imgcluster.workspace.results import IMPORTED, SORT
+from imgcluster.workspace.results import IMPORTED, SORT, base_folder
 from imgcluster.workspace.states import archive_folder, interrupted_state
 from imgcluster.workspace.table_columns import row_of
 
@@ -67,7 +67,7 @@ def check_counts(stored: Stored) -> Iterator[Finding]:
     if stored.manifest.get("fingerprint") != stored.embeddings.fingerprint:
         yield problem("counts", "the manifest was written for other embeddings", repair="manifest")
     twice = [path for path, count in Counter(paths).items() if count > 1]
-    base = str(stored.manifest.get("base", ""))
+    base = base_folder(stored.manifest, stored.embeddings)
     images = {relative_path(location, base) for location in stored.embeddings.locations if location not in stored.moved}
     twice += sorted(images & set(paths))
     if twice:

@@ -44,7 +44,7 @@ def join(root: str, path: str) -> str:
 
 
 def common_base(roots: list[str]) -> str:
-    """Return the deepest folder that contains all `roots` (absolute); "" for roots on several Windows drives.
+    """Return the deepest folder that contains all `roots` (absolute); "" if they are on several drives or servers.
 
     Paths relative to "" are absolute.
     """
@@ -58,7 +58,9 @@ def common_base(roots: list[str]) -> str:
         shared.append(step[0])
     if shared == [""]:
         return "/"
-    return "/".join(shared)
+    base = "/".join(shared).rstrip("/")
+    # "s3:" of two buckets, and "" of two servers of Windows, are not folders.
+    return "" if _URL.fullmatch(f"{base}//") else base
 
 
 def relative_to(path: str, base: str) -> str:
@@ -76,8 +78,27 @@ def relative_to(path: str, base: str) -> str:
 def relative_path(location: str, base: str) -> str:
     """Return the absolute path `location` relative to `base`, with ``..`` if it is outside.
 
-    It stays absolute if `base` is "" or on another Windows drive. `absolute_path` is the inverse.
+    It stays absolute if `base` is "" or on another drive or server, and if the rest of it looks like an absolute path,
+    as in the folder ``C:`` on Linux. `absolute_path` is the inverse.
     """
+    path = _relative(location, base)
+    return path if absolute_path(base, path) == location else location
+
+
+def absolute_path(base: str, path: str) -> str:
+    """Return the absolute path of a `path` relative to `base`; an absolute `path` is returned unchanged.
+
+    Paths of Windows are absolute on every system, so that a workspace means the same everywhere.
+    """
+    if not base or path.startswith("/") or path[1:3] == ":/" or _URL.match(path):
+        return path
+    base = base.rstrip("/")
+    while path.startswith("../"):
+        path, base = path[3:], base.rpartition("/")[0]
+    return f"{base}/{path}"
+
+
+def _relative(location: str, base: str) -> str:
     if base and location.startswith(join(base, "")):
         return location[len(join(base, "")) :]
     parts, base_parts = location.split("/"), base.rstrip("/").split("/")
@@ -87,16 +108,6 @@ def relative_path(location: str, base: str) -> str:
     while shared < min(len(parts) - 1, len(base_parts)) and parts[shared] == base_parts[shared]:
         shared += 1
     return "/".join([".."] * (len(base_parts) - shared) + parts[shared:])
-
-
-def absolute_path(base: str, path: str) -> str:
-    """Return the absolute path of a `path` relative to `base`; an absolute `path` is returned unchanged."""
-    if not base or path.startswith("/") or path[1:3] == ":/" or _URL.match(path):
-        return path
-    base = base.rstrip("/")
-    while path.startswith("../"):
-        path, base = path[3:], base.rpartition("/")[0]
-    return f"{base}/{path}"
 
 
 def _escape(match: re.Match[str]) -> str:

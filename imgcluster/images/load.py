@@ -1,16 +1,12 @@
-"""Reading one file: format detection, digest, decoding; and calling a function for many items in threads."""
+"""Reading one file: format detection, digest, decoding."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final
 
-from imgcluster.errors import UsageError
 from imgcluster.images.decode import Decoded, NeedsMemory, UnreadableImage, decode
 from imgcluster.images.formats import HEAD_BYTES, sniff
 from imgcluster.images.found import FoundFile
@@ -26,7 +22,6 @@ __all__ = [
     "Skipped",
     "Unchanged",
     "default_workers",
-    "in_order",
     "read_image",
 ]
 
@@ -34,11 +29,6 @@ _MAX_FILE_BYTES: Final = 1 << 31
 _DIGEST_BYTES: Final = 16
 # Files that are smaller need one call of the system; of a large one that is not an image no more is read.
 _FIRST_BYTES: Final = 1 << 16
-# Read so far ahead that one large image does not leave the other threads idle.
-_AHEAD_PER_WORKER: Final = 8
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,33 +113,6 @@ def read_image(
         return Large(need.memory)
     except UnreadableImage as reason:
         return Skipped(str(reason), detail=reason.detail)
-
-
-def in_order(
-    function: Callable[[_Item], _Result], items: Iterable[_Item], workers: int, *, wait: bool = True
-) -> Iterator[tuple[_Item, _Result]]:
-    """Yield (item, function(item)) in the order of `items`, computed by `workers` threads a few items ahead.
-
-    After an interruption no thread is left, unless `wait` is False: then calls in progress end later.
-
-    Raises:
-        UsageError: `workers` is less than 1.
-    """
-    if workers < 1:
-        raise UsageError(f"{workers} workers are not possible; at least 1 is needed")
-    pending: deque[tuple[_Item, Future[_Result]]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="imgcluster")
-    try:
-        for item in items:
-            pending.append((item, pool.submit(function, item)))
-            if len(pending) >= workers * _AHEAD_PER_WORKER:
-                first, future = pending.popleft()
-                yield first, future.result()
-        while pending:
-            first, future = pending.popleft()
-            yield first, future.result()
-    finally:
-        pool.shutdown(wait=wait, cancel_futures=True)
 
 
 def default_workers() -> int:

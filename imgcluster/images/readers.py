@@ -12,7 +12,8 @@ import sys
 from collections.abc import Generator, Iterable, Iterator
 from typing import Final
 
-from imgcluster.images.load import Content, Large, in_order, read_image
+from imgcluster.fileio.in_threads import in_order
+from imgcluster.images.load import Content, Large, read_image
 from imgcluster.images.reader_pool import ReaderPool, ReaderSettings, Results, read_now
 from imgcluster.images.reader_process import Request
 from imgcluster.types import InputSpec

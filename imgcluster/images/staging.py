@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from imgcluster.fileio.atomic import remove
+from imgcluster.fileio.in_threads import in_order
 from imgcluster.fileio.object_store import Unavailable, url_of
 from imgcluster.fileio.path_text import to_text
 from imgcluster.images.find import Remote
 from imgcluster.images.found import FoundFile
-from imgcluster.images.load import Content, Skipped, in_order
+from imgcluster.images.load import Content, Skipped
 from imgcluster.images.readers import Request
 
 __all__ = ["Stage"]

@@ -7,9 +7,7 @@ independent file; nothing is ever overwritten.
 
 from imgcluster.placement.journal import (
     CLUSTERS_FOLDER,
-    PLACE_MODES,
     Journal,
-    PlaceMode,
     check_mode,
     choose_mode,
     read_journal,
@@ -25,6 +23,7 @@ from imgcluster.placement.plan import (
 )
 from imgcluster.placement.relocation import change_placement, relocate
 from imgcluster.placement.undo import UndoResult, undo_placement
+from imgcluster.types import PLACE_MODES, PlaceMode
 
 __all__ = [
     "CLUSTERS_FOLDER",

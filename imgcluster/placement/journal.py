@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, cast, get_args
+from typing import Final, cast
 
 from imgcluster.errors import PlacementError, UsageError
 from imgcluster.fileio.atomic import atomic_path, is_link
@@ -16,15 +16,14 @@ from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import from_text, join, relative_to, to_text
 from imgcluster.fileio.schema import parse_json, quoted
 from imgcluster.fileio.signature import is_signature, sign
+from imgcluster.types import PLACE_MODES, PlaceMode
 from imgcluster.wording import counted
 
 __all__ = [
     "CLUSTERS_FOLDER",
-    "PLACE_MODES",
     "UNFINISHED",
     "Entry",
     "Journal",
-    "PlaceMode",
     "check_mode",
     "check_signed",
     "choose_mode",
@@ -32,10 +31,6 @@ __all__ = [
     "read_journal",
     "write_journal",
 ]
-
-PlaceMode = Literal["symlink", "copy", "hardlink", "move", "manifest", "none"]
-"""How files are placed; with ``manifest`` the journal says where each belongs, and no file is written."""
-PLACE_MODES: Final[tuple[str, ...]] = get_args(PlaceMode)
 
 _HEAD: Final = {"mode": frozenset(PLACE_MODES), "folder": str, "signature?": str}
 _ENTRY: Final = {"source": str, "target": str}

@@ -15,7 +15,8 @@ from typing import Final
 from imgcluster.errors import PlacementError
 from imgcluster.fileio.atomic import atomic_path, make_folder
 from imgcluster.fileio.path_text import from_text
-from imgcluster.placement.journal import Entry, Journal, PlaceMode, check_signed, write_journal
+from imgcluster.placement.journal import Entry, Journal, check_signed, write_journal
+from imgcluster.types import PlaceMode
 
 __all__ = [
     "PlacementResult",

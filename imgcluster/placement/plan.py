@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import Final
 
 from imgcluster.fileio.path_text import from_text, to_text
-from imgcluster.placement.journal import Entry, Journal, PlaceMode, one_per_source
+from imgcluster.placement.journal import Entry, Journal, one_per_source
+from imgcluster.types import PlaceMode
 
 __all__ = [
     "NOISE_FOLDER",

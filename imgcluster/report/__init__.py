@@ -1,5 +1,5 @@
 """The page and the figures, made from plain values that the commands read from the workspace.
 
 The page: positions on its map (`projection`), typical images (`exemplars`), content (`content`, `page_inputs`),
-thumbnails (`sprites`), HTML (`page`) and scripts (``scripts/``). Figures: `plots`, `condensed_tree`.
+thumbnails (`sprites`), HTML (`page`) and scripts (``scripts/``). Figures: `plots`.
 """

@@ -159,11 +159,12 @@ def place_others(
     else:
         reduced = in_memory(vectors)
     search = NeighborSearch(reduced[placed], len(vectors))
+    indices = np.arange(len(vectors))
     for rows, block in blocks(reduced):
         outside = others[rows]
         if outside.any():
             _, nearest = search.find(block[outside], min(_PLACED_BY, len(placed)))
-            completed[rows][outside] = np.median(points[nearest], axis=1)
+            completed[indices[rows][outside]] = np.median(points[nearest], axis=1)
     return completed
 
 

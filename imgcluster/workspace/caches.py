@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from imgcluster.fileio.atomic import NOT_WRITABLE, atomic_path
 from imgcluster.fileio.parquet import read_parquet
-from imgcluster.types import Candidate, Clustering, ClusteringResult, Layer
+from imgcluster.types import Candidate, Clustering, ClusteringResult, FitNotes, Layer
 
 __all__ = [
     "CachedProjection",
@@ -79,6 +79,7 @@ def write_clustering(path: Path, key: dict[str, Any], result: ClusteringResult) 
         "chosen": result.clustering.chosen,
         "parameters": result.clustering.parameters,
         "candidates": [asdict(candidate) for candidate in result.clustering.candidates],
+        "notes": asdict(result.clustering.notes),
         "note": result.note,
         "stability": result.stability,
     }
@@ -103,7 +104,7 @@ def read_clustering(path: Path, key: dict[str, Any]) -> ClusteringResult | None:
             for number in range(table.num_columns // 3)
         )
         candidates = tuple(Candidate(**candidate) for candidate in facts["candidates"])
-        clustering = Clustering(layers, facts["chosen"], facts["parameters"], candidates)
+        clustering = Clustering(layers, facts["chosen"], facts["parameters"], candidates, FitNotes(**facts["notes"]))
         return ClusteringResult(clustering, facts["note"], tuple(map(tuple, facts["stability"])))
     # Any unusable file means that the clustering is computed again.
     except Exception:

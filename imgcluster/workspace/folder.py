@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +23,7 @@ from imgcluster.fileio.atomic import (
 from imgcluster.fileio.object_store import store_url
 from imgcluster.fileio.path_text import to_text
 from imgcluster.fileio.schema import parse_json
+from imgcluster.wording import quoted_argument
 from imgcluster.workspace.file_names import OWN_NAMES, WorkspaceFiles
 from imgcluster.workspace.local_copy import url_of_copy
 from imgcluster.workspace.shapes import MANIFEST, METRICS
@@ -225,7 +225,12 @@ class Workspace(WorkspaceFiles):
 
     def command(self, words: str) -> str:
         """Return an imgcluster command for this workspace that works in any folder."""
-        return f"imgcluster {words} -w {shlex.quote(self.url or str(self.path))}"
+        return f"imgcluster {words} {self.option}"
+
+    @property
+    def option(self) -> str:
+        """The option that names this workspace in any folder, as on the command line."""
+        return f"-w {quoted_argument(self.url or str(self.path))}"
 
     def require_initialized(self) -> None:
         """Raise `WorkspaceError` if nothing was ever embedded here; `locked` would create a missing folder."""

@@ -12,10 +12,10 @@ import numpy as np
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import field, read_table, write_as_parquet, write_table
-from imgcluster.fileio.path_text import common_base, relative_path
+from imgcluster.fileio.path_text import relative_path
 from imgcluster.types import Clustering, Measures
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import Results
+from imgcluster.workspace.results import Results, base_folder
 from imgcluster.workspace.shards import Embeddings
 from imgcluster.workspace.table_columns import ASSIGNMENTS, CLUSTERS, PHOTOGRAPH, ClusterRow
 
@@ -61,7 +61,7 @@ class ClusteringTables:
         self._has_companions = any(embeddings.companions)
         # After an interrupted `embed`, skipped.csv is that of an earlier run.
         self._complete = manifest.get("state") == "embedded"
-        self.base = str(manifest["base"]) if "base" in manifest else common_base(list(embeddings.roots))
+        self.base = base_folder(manifest, embeddings)
         self.paths = [relative_path(location, self.base) for location in embeddings.locations]
         self.names = {number: names[number] for number in numbers if names.get(number)}
         self.rows = tuple(

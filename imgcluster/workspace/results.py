@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.csv_tables import read_table
-from imgcluster.fileio.path_text import absolute_path
+from imgcluster.fileio.path_text import absolute_path, common_base
 from imgcluster.types import Metric
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.shards import contents
+from imgcluster.workspace.shards import Embeddings, contents
 from imgcluster.workspace.states import interrupted_state
 from imgcluster.workspace.table_columns import ASSIGNMENTS, parse_integer, parse_number, row_of
 
@@ -24,6 +24,7 @@ __all__ = [
     "IMPORTED",
     "SORT",
     "Results",
+    "base_folder",
     "encoder_identity",
     "encoder_metric",
     "read_results",
@@ -99,6 +100,11 @@ def encoder_metric(manifest: dict[str, Any]) -> Metric:
     chosen = manifest.get("cluster", {}).get("options", {}).get("metric")
     metric: Metric = chosen or manifest["encoder"].get("metric", "cosine")
     return metric
+
+
+def base_folder(manifest: dict[str, Any], embeddings: Embeddings) -> str:
+    """Return the folder that the paths of images are relative to."""
+    return str(manifest["base"]) if "base" in manifest else common_base(list(embeddings.roots))
 
 
 def with_options(manifest: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:

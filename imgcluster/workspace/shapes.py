@@ -5,14 +5,16 @@ They contain what imgcluster uses. Fields that were added later are optional.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, get_args
+
+from imgcluster.types import Metric, PlaceMode
 
 __all__ = ["MANIFEST", "METRICS", "SHARD", "SOURCE", "STEP", "UNDOING"]
 
 _COUNT: Final = range(2**31)
 _SEED: Final = range(2**32)
-_METRIC: Final = frozenset({"cosine", "euclidean"})
-_PLACE: Final = frozenset({"symlink", "copy", "hardlink", "move", "manifest", "none"})
+_METRIC: Final = frozenset(get_args(Metric))
+_PLACE: Final = frozenset(get_args(PlaceMode))
 _PLAIN: Final = (None, bool, int, float, str, [(int, float, str)])
 
 _OPTIONS: Final[dict[str, Any]] = {

@@ -16,7 +16,7 @@ from imgcluster.clustering.settings import METHOD_OPTIONS
 from imgcluster.errors import ClusteringError, UsageError
 from imgcluster.features.normalize import l2_normalize
 from imgcluster.features.reduce import Reduced, reduce
-from imgcluster.types import Clustering, Vectors
+from imgcluster.types import Clustering, FitNotes, Vectors
 from vectors import (
     FAST_METHODS,
     assert_well_formed,
@@ -125,7 +125,7 @@ class TestDegenerate:
         assert answer.count == 1
         assert np.all(answer.labels == 0)
         assert np.all(answer.confidence == 1)
-        assert answer.parameters == {"identical": True}
+        assert answer.notes.by_json_name() == {"identical": True}
 
     def test_identical_images_stay_identical_on_the_default_path(self) -> None:
         vectors, _ = loose_groups(1, 1, dimensions=1280, spread=0, seed=3)
@@ -183,7 +183,7 @@ class TestDegenerate:
     @pytest.mark.parametrize("different", [2, 3])
     def test_too_few_different_images_to_find_a_number_are_one_cluster(self, different: int) -> None:
         answer = cluster_vectors(plain(scattered(different)[np.arange(12) % different]), "kmeans", Settings())
-        assert (answer.count, answer.parameters) == (1, {"too_few": True})
+        assert (answer.count, answer.notes) == (1, FitNotes(too_few=True))
 
     @pytest.mark.parametrize("method", FAST_METHODS)
     @pytest.mark.parametrize("count", [2, 3, 4, 5])

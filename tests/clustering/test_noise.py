@@ -25,7 +25,7 @@ def test_noise_goes_to_the_cluster_of_its_neighbours() -> None:
     assert np.unique(answer.labels[70:]).tolist() == np.unique(answer.labels[:30]).tolist()
     # All 15 neighbours agree: one half, which is the most that assigned noise can have.
     assert answer.confidence[60:].tolist() == [0.5] * 20
-    assert answer.parameters["assigned_noise"] == 20
+    assert answer.notes.assigned_noise == 20
     assert answer.confidence[:30].tolist() == [1.0] * 30
 
 
@@ -37,7 +37,7 @@ def test_clusters_are_numbered_again_by_size() -> None:
     assert_well_formed(answer, 140)
     assert np.all(answer.labels[:60] == 1)
     assert np.all(answer.labels[60:] == 0)
-    assert answer.parameters == {"min_cluster_size": 4, "assigned_noise": 40}
+    assert answer.parameters | answer.notes.by_json_name() == {"min_cluster_size": 4, "assigned_noise": 40}
     assert np.array_equal(before.labels, labels), "the clustering that was given is not changed"
 
 
@@ -73,7 +73,7 @@ def test_every_layer_is_filled_and_the_chosen_one_is_counted() -> None:
     points = np.repeat(np.array([[0.0], [1.0], [1.5], [2.0]], np.float32), 20, axis=0)
     answer = assign_noise(points, Clustering((fine, coarse), 1, {}))
     assert all((layer.labels >= 0).all() for layer in answer.layers)
-    assert answer.parameters["assigned_noise"] == 20
+    assert answer.notes.assigned_noise == 20
     assert np.all(answer.layers[0].labels[20:] == answer.layers[0].labels[20])
 
 

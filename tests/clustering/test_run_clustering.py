@@ -12,7 +12,7 @@ from imgcluster.clustering.run import cluster_embeddings
 from imgcluster.errors import ClusteringError
 from imgcluster.features import neighbors
 from imgcluster.features import reduce as reduce_module
-from imgcluster.types import ClusteringResult, Metric
+from imgcluster.types import ClusteringResult, FitNotes, Metric
 from vectors import assert_well_formed, blobs, lies_within, same_partition, scattered
 
 
@@ -67,7 +67,7 @@ def test_equal_images_are_one_sure_cluster(metric: Metric) -> None:
 
 def test_vectors_of_one_direction_are_equal_under_the_cosine() -> None:
     kept = divided(scattered(1) * np.arange(1, 41, dtype=np.float32)[:, None])
-    assert (kept.clustering.count, kept.clustering.parameters) == (1, {"identical": True})
+    assert (kept.clustering.count, kept.clustering.notes) == (1, FitNotes(identical=True))
 
 
 def test_a_broken_encoder_is_said_before_anything_is_computed() -> None:
@@ -194,11 +194,11 @@ class TestComponents:
         vectors, truth = blobs([70] * 12, dimensions=12, spread=0.3)
         kept = divided(vectors, told=Settings(k=12))
         assert same_partition(kept.clustering.labels, truth)
-        assert "shown" not in kept.clustering.parameters
+        assert kept.clustering.notes.better_k is None
 
     def test_more_clusters_than_components_are_said_to_be_too_many(self) -> None:
         vectors, _ = blobs([70] * 12, dimensions=12, spread=0.3)
-        assert divided(vectors, told=Settings(k=20)).clustering.parameters["shown"] == 12
+        assert divided(vectors, told=Settings(k=20)).clustering.notes.by_json_name() == {"shown": 12}
 
     def test_fewer_clusters_than_components_keep_each_whole(self) -> None:
         vectors, truth = blobs([70] * 12, dimensions=12, spread=0.3)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from imgcluster.commands.cluster_warnings import about_encoder, about_groups, about_statistics, quality
-from imgcluster.types import NO_EXIF, Clustering
+from imgcluster.types import NO_EXIF, Clustering, FitNotes
 from imgcluster.workspace.shards import Embeddings
 from vectors import one_layer
 
@@ -75,13 +75,13 @@ class TestAboutGroups:
         assert groups(one_layer(LABELS), [0.9, 0.8, 0.9], requested=True) == []
 
     def test_equal_images(self) -> None:
-        same = dataclasses.replace(one_layer([0] * 5), parameters={"identical": True})
+        same = dataclasses.replace(one_layer([0] * 5), notes=FitNotes(identical=True))
         (warning,) = groups(same, [1.0])
         assert "5 images" in warning
         assert "--encoder" in warning
 
     def test_too_few_to_count(self) -> None:
-        few = dataclasses.replace(one_layer([0] * 3), parameters={"too_few": True})
+        few = dataclasses.replace(one_layer([0] * 3), notes=FitNotes(too_few=True))
         (warning,) = groups(few, [1.0])
         assert "3 images" in warning
         assert "--k N" in warning

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -107,3 +108,22 @@ def test_a_workspace_without_exif_continues(pictures: Path, tmp_path: Path, tiny
     after = imgcluster.load(out)
     assert after.cameras[after.paths.index("new.jpg")] == "X-T4"
     imgcluster.cluster(workspace=out, k=3)
+
+
+def test_paths_are_those_of_the_tables_where_the_manifest_names_no_base(
+    pictures: Path, tmp_path: Path, tiny_encoder: Path
+) -> None:
+    out = tmp_path / "out"
+    imgcluster.embed(pictures, workspace=out, encoder=tiny_encoder, device="cpu")
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    del manifest["base"]
+    (out / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    imgcluster.cluster(workspace=out, k=3)
+    imgcluster.export(tmp_path / "images.csv", workspace=out)
+    tables = []
+    for table in (out / "assignments.csv", tmp_path / "images.csv"):
+        with table.open(encoding="utf-8", newline="") as file:
+            tables.append([row["path"] for row in csv.DictReader(file)])
+    collection = imgcluster.load(out)
+    assert collection.base == str(pictures)
+    assert tables == [collection.paths, collection.paths]

@@ -295,6 +295,20 @@ def test_a_folder_and_a_link_to_it_are_one_folder(pictures: Path, tmp_path: Path
     assert (summary.embedded, summary.unchanged) == (24, 24)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a name of a Windows drive cannot be that of a folder there")
+def test_folders_named_like_drives(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    (pictures / "red").rename(pictures / "C:")
+    out = tmp_path / "out"
+    embed(pictures, out=out, encoder=tiny_encoder)
+    again = embed(pictures, out=out, encoder=tiny_encoder)
+    assert (again.embedded, again.unchanged) == (24, 24)
+    imgcluster.cluster(workspace=out, k=3, place="move")
+    assert not list((pictures / "C:").iterdir())
+    assert embed(pictures, out=out, encoder=tiny_encoder).unchanged == 24
+    imgcluster.undo(workspace=out)
+    assert len(list((pictures / "C:").iterdir())) == 8
+
+
 def test_a_list_of_files(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     files = [pictures / "red/00.png", pictures / "blue/01.png", pictures / "gone.png"]
     summary = embed(out=tmp_path / "out", encoder=tiny_encoder, files=files)

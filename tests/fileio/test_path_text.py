@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from imgcluster.fileio.path_text import common_base, from_text, join, relative_to, to_text
+from imgcluster.fileio.path_text import absolute_path, common_base, from_text, join, relative_path, relative_to, to_text
 
 QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=100)
 
@@ -117,6 +117,13 @@ class TestCommonBase:
             (["/"], "/"),
             (["C:/a", "D:/a"], ""),
             (["C:/a/b", "C:/a/c"], "C:/a"),
+            (["s3://a", "s3://b"], ""),
+            (["https://h", "https://k/x"], ""),
+            (["https://h", "http://h"], ""),
+            (["s3://a/x", "/a/x"], ""),
+            (["s3://a/x", "s3://a/y/z"], "s3://a"),
+            (["https://h/a//b", "https://h/a//c"], "https://h/a"),
+            (["//server/share", "//other/share"], ""),
         ],
     )
     def test_known(self, roots: list[str], base: str) -> None:
@@ -153,3 +160,34 @@ class TestRelativeTo:
     def test_a_path_outside_is_refused(self, path: str) -> None:
         with pytest.raises(ValueError, match=f"'{path}'.*'/a'"):
             relative_to(path, "/a")
+
+
+class TestRelativePath:
+    @pytest.mark.parametrize(
+        ("location", "base", "path"),
+        [
+            ("/a/b.png", "/a", "b.png"),
+            ("/b.png", "/a/c", "../../b.png"),
+            ("/a/C:/b.png", "/a", "/a/C:/b.png"),
+            ("/C:/b.png", "/a", "../C:/b.png"),
+            ("C:/b.png", "D:/a", "C:/b.png"),
+            ("s3://a/../b.png", "s3://a", "s3://a/../b.png"),
+            ("https://h//b.png", "https://h", "https://h//b.png"),
+            ("https://h/s3://b.png", "https://h", "https://h/s3://b.png"),
+            ("s3://b/x.png", "s3://a/in", "../../b/x.png"),
+            ("//server/a/b.png", "//server/c", "../a/b.png"),
+        ],
+    )
+    def test_known(self, location: str, base: str, path: str) -> None:
+        assert relative_path(location, base) == path
+
+    @QUICK
+    @given(
+        st.sampled_from(["/", "C:/", "//server/", "s3://bucket/", "https://host/"]),
+        st.sampled_from(["/", "C:/", "//server/", "s3://bucket/", "s3://other/", "https://host/"]),
+        st.lists(st.sampled_from(["a", "b", "C:", "s3:", "x.png"]), max_size=3),
+        st.lists(st.sampled_from(["a", "b", "C:", "s3:", "", ".."]), max_size=3),
+    )
+    def test_absolute_path_is_the_inverse(self, base_root: str, root: str, base: list[str], folders: list[str]) -> None:
+        folder, location = base_root + "/".join(base), root + "/".join([*folders, "x.png"])
+        assert absolute_path(folder, relative_path(location, folder)) == location

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import settings
 
 import pictures
-from imgcluster.errors import UsageError
+from imgcluster.fileio.in_threads import in_order
 from imgcluster.fileio.path_text import to_text
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile
-from imgcluster.images.load import Loaded, NotAnImage, Skipped, Unchanged, default_workers, in_order, read_image
+from imgcluster.images.load import Loaded, NotAnImage, Skipped, Unchanged, default_workers, read_image
 from imgcluster.types import InputSpec
 from pictures import encoded, flat, noise
 
@@ -141,74 +137,17 @@ class TestReadImage:
         assert isinstance(read_image(found, SPEC), Loaded)
 
 
-class TestInOrder:
-    @QUICK
-    @given(st.lists(st.integers(0, 9), max_size=40), st.integers(1, 8))
-    def test_any_number_of_workers_keeps_the_order(self, items: list[int], workers: int) -> None:
-        def slow_first(item: int) -> int:
-            time.sleep(item / 20_000)
-            return item * item
+def test_good_and_bad_files_side_by_side(tmp_path: Path) -> None:
+    good = [stored(tmp_path, f"{n:02}.png", encoded(flat((n, n, n)), "PNG")) for n in range(0, 30, 2)]
+    bad = [stored(tmp_path, f"{n:02}.png", encoded(noise(), "PNG")[: n * 9]) for n in range(1, 30, 2)]
+    files = sorted(good + bad, key=lambda file: file.path)
 
-        assert list(in_order(slow_first, items, workers)) == [(item, item * item) for item in items]
+    results = list(in_order(lambda file: read_image(file, SPEC), files, workers=3))
 
-    def test_several_are_worked_on_at_once(self) -> None:
-        meeting = threading.Barrier(3, timeout=30)
-
-        # Each call waits for two others: one thread alone would never get through.
-        assert len(list(in_order(lambda item: meeting.wait(), range(9), workers=3))) == 9
-
-    def test_an_endless_list_is_not_read_to_its_end(self) -> None:
-        taken = itertools.count()
-
-        results = in_order(lambda item: item, taken, workers=2)
-        first = list(itertools.islice(results, 5))
-        results.close()  # type: ignore[attr-defined]
-
-        assert first == [(item, item) for item in range(5)]
-        assert next(taken) < 100
-
-    @pytest.mark.parametrize("workers", [1, 4])
-    def test_an_error_of_one_item_arrives_in_its_turn(self, workers: int) -> None:
-        def fail_at_three(item: int) -> int:
-            if item == 3:
-                raise LookupError("item 3 went wrong")
-            return item
-
-        results = in_order(fail_at_three, range(50), workers)
-
-        assert list(itertools.islice(results, 3)) == [(0, 0), (1, 1), (2, 2)]
-        with pytest.raises(LookupError, match="item 3 went wrong"):
-            next(results)
-
-    def test_no_thread_outlives_it(self) -> None:
-        before = threading.active_count()
-
-        results = in_order(lambda item: item, range(100), workers=4)
-        next(results)
-        results.close()  # type: ignore[attr-defined]
-
-        # Threads end after what they are computing; nothing waits for them.
-        latest = time.monotonic() + 10
-        while threading.active_count() > before and time.monotonic() < latest:
-            time.sleep(0.01)
-        assert threading.active_count() == before
-
-    @pytest.mark.parametrize("workers", [0, -2])
-    def test_no_workers_are_refused(self, workers: int) -> None:
-        with pytest.raises(UsageError, match=f"{workers} workers are not possible; at least 1 is needed"):
-            list(in_order(str, [1], workers))
-
-    def test_good_and_bad_files_side_by_side(self, tmp_path: Path) -> None:
-        good = [stored(tmp_path, f"{n:02}.png", encoded(flat((n, n, n)), "PNG")) for n in range(0, 30, 2)]
-        bad = [stored(tmp_path, f"{n:02}.png", encoded(noise(), "PNG")[: n * 9]) for n in range(1, 30, 2)]
-        files = sorted(good + bad, key=lambda file: file.path)
-
-        results = list(in_order(lambda file: read_image(file, SPEC), files, workers=3))
-
-        assert [file for file, _ in results] == files
-        values = [result.image.pixels[0, 0, 0] for _, result in results if isinstance(result, Loaded)]
-        assert values == list(range(0, 30, 2))
-        assert [type(result) for _, result in results] == [Loaded, Skipped] * 15
+    assert [file for file, _ in results] == files
+    values = [result.image.pixels[0, 0, 0] for _, result in results if isinstance(result, Loaded)]
+    assert values == list(range(0, 30, 2))
+    assert [type(result) for _, result in results] == [Loaded, Skipped] * 15
 
 
 def test_there_is_at_least_one_worker_by_default() -> None:

@@ -12,8 +12,8 @@ from matplotlib.colors import to_hex
 from matplotlib.offsetbox import AnnotationBbox
 from PIL import Image
 
+from imgcluster.clustering.condensed_tree import condensed_tree
 from imgcluster.clustering.density import single_linkage_tree
-from imgcluster.report.condensed_tree import condensed_tree
 from imgcluster.report.palette import cluster_color
 from imgcluster.report.plots import map_figure, montage_figure, save, silhouette_figure, sizes_figure, tree_figure
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgcluster.types import Candidate, Clustering, ClusteringResult, Layer
+from imgcluster.types import Candidate, Clustering, ClusteringResult, FitNotes, Layer
 from imgcluster.workspace.caches import read_clustering, write_clustering
 
 KEY = {"imgcluster": "1", "fingerprint": "ab", "options": {"k": None, "seed": 0}}
@@ -26,7 +26,8 @@ def clustering_result() -> ClusteringResult:
     )
     candidates = (Candidate(2, 0.5, 0.25, 1.5, False), Candidate(3, 0.75, 1.0, 2.5, True))
     parameters = {"starts": 8, "k": 3, "k_range": [2, 30], "inertia": 1 / 3}
-    return ClusteringResult(Clustering(layers, 1, parameters, candidates), "some method", ((0.5, None, 1.0), (1.0,)))
+    clustering = Clustering(layers, 1, parameters, candidates, FitNotes(better_k=2, sample=1000))
+    return ClusteringResult(clustering, "some method", ((0.5, None, 1.0), (1.0,)))
 
 
 def test_everything_is_read_back(tmp_path: Path) -> None:
@@ -36,6 +37,7 @@ def test_everything_is_read_back(tmp_path: Path) -> None:
     assert after is not None
     assert (after.note, after.stability) == (before.note, before.stability)
     assert (after.clustering.chosen, after.clustering.candidates) == (1, before.clustering.candidates)
+    assert after.clustering.notes == before.clustering.notes
     # Their order is kept, too: metrics.json contains them.
     assert list(after.clustering.parameters.items()) == list(before.clustering.parameters.items())
     for old, new in zip(before.clustering.layers, after.clustering.layers, strict=True):

@@ -9,7 +9,7 @@ import torch
 
 from imgcluster.errors import DeviceError, UsageError
 
-__all__ = ["choose_device", "mixed_precision"]
+__all__ = ["choose_device", "computes_bfloat16", "mixed_precision"]
 
 
 def choose_device(name: str) -> torch.device:
@@ -35,16 +35,16 @@ def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
     The loss belongs outside of it, and the model's outputs must be converted to float32 before.
     """
     # bfloat16 has the range of float32, so that no loss scaling is needed.
-    if _computes_bfloat16(device):
+    if computes_bfloat16(device):
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
 
 
-def _computes_bfloat16(device: torch.device) -> bool:
+def computes_bfloat16(device: torch.device) -> bool:
+    """Return whether `device` computes in bfloat16, instead of imitating it."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
         return False
-    # Other processors would only imitate it.
     instructions = torch.cpu.get_capabilities()
     return any(instructions.get(name, False) for name in ("avx512_bf16", "amx_bf16"))

@@ -13,10 +13,11 @@ from typing import Final
 import numpy as np
 
 from imgcluster.errors import NoImagesError, UsageError
+from imgcluster.fileio.in_threads import in_order
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile
-from imgcluster.images.load import Loaded, NotAnImage, default_workers, in_order, read_image
+from imgcluster.images.load import Loaded, NotAnImage, default_workers, read_image
 from imgcluster.types import InputSpec, Pixels
 from imgcluster_training.data.datasets import ImageSet
 from imgcluster_training.data.images import ArrayImages, Indices, pixel_digest

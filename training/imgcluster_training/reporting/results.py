@@ -15,6 +15,7 @@ import torch
 from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.fileio.atomic import write_json, write_text
 from imgcluster_training.data.datasets import ImageSet
+from imgcluster_training.devices import computes_bfloat16
 from imgcluster_training.fit.checkpoints import state_digest
 from imgcluster_training.progress import EpochRecord
 from imgcluster_training.recipe.schema import Recipe
@@ -81,10 +82,12 @@ def describe_encoder(
 
 
 def describe_hardware(device: torch.device) -> str:
-    """Return the name of the hardware and the version of PyTorch."""
-    if device.type == "cuda":
-        return f"{torch.cuda.get_device_name(device)}, PyTorch {torch.__version__}"
-    return f"{torch.get_num_threads()} CPU threads ({platform.machine()}), PyTorch {torch.__version__}"
+    """Return the name of the hardware, the precision, and the version of PyTorch."""
+    threads = torch.get_num_threads()
+    cpu = f"{threads} CPU thread{'s' if threads > 1 else ''} ({platform.machine()})"
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu
+    precision = "bfloat16" if computes_bfloat16(device) else "float32"
+    return f"{name}, {precision}, PyTorch {torch.__version__}"
 
 
 def _write_history(history: Sequence[EpochRecord], path: Path) -> None:
