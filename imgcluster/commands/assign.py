@@ -22,7 +22,7 @@ from imgcluster.commands.last_clustering import folder_names, read_last_clusteri
 from imgcluster.commands.numbering import Earlier, read_earlier
 from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.publish import ClusteringMetrics, Evaluated, about_files, publish, summary_fields
-from imgcluster.commands.replace_results import read_placement
+from imgcluster.commands.replace_results import check_return, read_placement
 from imgcluster.commands.steps import place_otherwise, recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.commands.stored_workspace import in_object_storage_too
@@ -191,7 +191,7 @@ def _grow(last: Results, earlier: Earlier, embeddings: Embeddings, metric: Metri
     similar = similar_unsorted(neighborhood, offered)
     created: tuple[int, ...] = ()
     if new_clusters and len(similar) >= _SMALLEST_GROUP:
-        groups, values = _groups(normalize(embeddings.vectors[similar]))
+        groups, values = _groups(normalize(embeddings.vectors[similar]), int(last.metrics["options"]["seed"]))
         labels[similar] = len(stability) + groups.labels
         confidence[similar] = groups.confidence
         runner_up[similar] = np.where(groups.runner_up < 0, -1, len(stability) + groups.runner_up)
@@ -216,9 +216,9 @@ def _stability(last: Results, earlier: Earlier) -> tuple[float | None, ...]:
     return tuple(float(values[number] or "nan") if values.get(number) else None for number in numbers)
 
 
-def _groups(vectors: Vectors) -> tuple[Layer, tuple[float | None, ...]]:
+def _groups(vectors: Vectors, seed: int) -> tuple[Layer, tuple[float | None, ...]]:
     """Cluster images that are similar to each other."""
-    settings = Settings.of(None, min_cluster_size=None, seed=0)
+    settings = Settings.of(None, min_cluster_size=None, seed=seed)
     result = cluster_embeddings(
         vectors, "euclidean", method="kmeans", reduction="graph", settings=settings, assign=False
     )
@@ -315,6 +315,7 @@ def _unchanged(
     summary, journal = _summary(workspace, last, watch, dry_run=dry_run), read_placement(workspace)
     if requested is None or requested == ("none" if journal is None else journal.mode):
         return summary
+    check_return(workspace, journal, requested)
     placed = PlacementResult({} if requested == "none" else {requested: len(last.locations)}, ())
     if not dry_run:
         placed = place_otherwise(workspace, last, journal, requested, on_progress)

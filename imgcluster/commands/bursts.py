@@ -44,8 +44,7 @@ def find_bursts(
     embeddings = contents.stored.embeddings
     signatures, rows = contents.signatures(workspace, on_progress)
     images = contents.first[rows]
-    exif = [embeddings.exif[image] for image in images.tolist()]
-    pairs = successive_pairs([one.captured for one in exif], [one.camera for one in exif])
+    pairs = successive_pairs([embeddings.exif[image] for image in images.tolist()])
     vectors = normalize_features(embeddings.vectors[images], metric, in_place=True)
     vectors = l2_normalize(vectors - vectors.mean(axis=0), in_place=True)
     with one_thread():

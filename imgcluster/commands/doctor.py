@@ -16,6 +16,7 @@ from imgcluster._version import __version__
 from imgcluster.encoders import PixelEncoder
 from imgcluster.encoders.devices import available_devices
 from imgcluster.errors import DeviceError, ImgclusterError
+from imgcluster.machine import processors
 from imgcluster.optional import EXTRAS, UnavailablePackage, import_optional
 from imgcluster.options import DEFAULT_ENCODER
 from imgcluster.types import InputSpec, Pixels
@@ -66,7 +67,7 @@ class DoctorSummary:
         imgcluster: Version.
         python: Version.
         platform: Operating system and processor.
-        processors: Number of processors.
+        processors: Number of processors that imgcluster may use.
         encoder: Name of the encoder that was run.
         best: The device that ``--device auto`` chooses.
         devices: The check of each device.
@@ -106,7 +107,7 @@ def doctor(*, encoder: str | os.PathLike[str] = DEFAULT_ENCODER, device: str | N
         imgcluster=__version__,
         python=platform.python_version(),
         platform=platform.platform(),
-        processors=os.cpu_count() or 1,
+        processors=processors(),
         encoder=reference.info.name,
         best=best,
         devices=tuple(_check(encoder, name, images) for name in names),
