@@ -131,10 +131,7 @@ def assign(
         mode = "none" if requested is None and journal is None else choose_mode(requested, journal, ())
         evaluated = _evaluate(workspace, manifest, embeddings, last, earlier, grown, mode)
         watch.lap("measure")
-        if dry_run:
-            placed = evaluated.preview(workspace, journal)
-        else:
-            placed = publish(workspace, evaluated, journal, watch, on_progress)
+        placed = publish(workspace, evaluated, journal, watch, on_progress, dry_run=dry_run)
     return AssignSummary(
         **summary_fields(workspace, evaluated, placed, watch, dry_run=dry_run),
         assigned=int((grown.layer.labels[grown.new] >= 0).sum()),

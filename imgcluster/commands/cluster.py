@@ -132,13 +132,10 @@ def cluster(
             on_progress(Progress("measure", 0))
             evaluated = _evaluate(workspace, stored, request, fit, on_progress, discard_decisions=discard_decisions)
             watch.lap("measure")
-            if dry_run:
-                placed = evaluated.preview(workspace, stored.journal)
-            else:
-                placed = publish(workspace, evaluated, stored.journal, watch, on_progress, projection)
-                if cached is None:
-                    # After the results: the earlier cache belongs to the state that `undo` restores.
-                    write_clustering(workspace.layers, key, fit)
+            placed = publish(workspace, evaluated, stored.journal, watch, on_progress, projection, dry_run=dry_run)
+            if cached is None and not dry_run:
+                # After the results: the earlier cache belongs to the state that `undo` restores.
+                write_clustering(workspace.layers, key, fit)
     return ClusterSummary(**summary_fields(workspace, evaluated, placed, watch, dry_run=dry_run))
 
 

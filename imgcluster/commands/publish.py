@@ -118,9 +118,8 @@ class Evaluated:
         digest.update(self.tables.clusters.tobytes())
         return digest.hexdigest()
 
-    def preview(self, workspace: Workspace, journal: Journal | None) -> PlacementResult:
-        """Return what would be placed; the errors are those of `check_return`."""
-        check_return(workspace, journal, self.mode)
+    def preview(self) -> PlacementResult:
+        """Return what would be placed."""
         return PlacementResult({} if self.mode == "none" else {self.mode: len(self.tables.embeddings.files)}, ())
 
 
@@ -131,12 +130,17 @@ def publish(
     watch: Stopwatch,
     on_progress: OnProgress,
     started_projection: StartedProjection | None = None,
+    *,
+    dry_run: bool = False,
 ) -> PlacementResult:
     """Replace the results in the workspace, all or none, and the files placed by `journal`.
 
-    The map is computed from `started_projection` if it was begun before (`begin_projection`).
+    The map is computed from `started_projection` if it was begun before (`begin_projection`). On a dry run only the
+    check that moved originals can return is made.
     """
     check_return(workspace, journal, evaluated.mode)
+    if dry_run:
+        return evaluated.preview()
     tables = evaluated.tables
     options = dict(evaluated.options)
     before, result = workspace.read_metrics(), evaluated.result

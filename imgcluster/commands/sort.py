@@ -149,10 +149,7 @@ def sort(
         options = {"into": to_text(into), "threshold": threshold, "place": mode, "seed": _SEED}
         evaluated = _evaluate(workspace, manifest, embeddings, earlier, groups, layer, mode, options, note)
         watch.lap("measure")
-        if dry_run:
-            placed = evaluated.preview(workspace, journal)
-        else:
-            placed = publish(workspace, evaluated, journal, watch, on_progress)
+        placed = publish(workspace, evaluated, journal, watch, on_progress, dry_run=dry_run)
     return SortSummary(
         workspace=workspace.name,
         into=to_text(into),
