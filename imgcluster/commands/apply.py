@@ -64,7 +64,7 @@ class ApplySummary:
         misplaced: The number of images that were moved to other clusters one by one, new clusters included.
         unsorted: The number of images that belong to no cluster, by the plan.
         pinned: The number of images that stay in their clusters, by the plan.
-        set_aside: The number of duplicates whose originals moved, or would move, to the folder of duplicates.
+        set_aside: The number of images whose originals moved, or would move, to the folder of duplicates.
         moved: The number of placed files that moved; 0 on a dry run.
         clusters: The clusters, as in ``clusters.csv``.
         noise: The number of images in no cluster.
@@ -118,7 +118,7 @@ PLAN_CHANGES: Final = (
     PlanChange("misplaced", "misplaced", "correction", "image", "corrected"),
     PlanChange("unsorted", "unsorted", "unsorted image", "image", "removed from clusters"),
     PlanChange("pinned", "pinned", "pinned image", "image", "pinned"),
-    PlanChange("set_aside", "set_aside", "duplicate", "duplicate", "set aside"),
+    PlanChange("set_aside", "set_aside", "set-aside image", "image", "set aside"),
 )
 
 

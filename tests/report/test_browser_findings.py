@@ -11,7 +11,7 @@ import pytest
 from example_pages import example_page
 from imgcluster.report.findings import Copy, Findings, Unusual
 from imgcluster.report.page import render
-from page_actions import reset, saved_plan
+from page_actions import reset, saved_plan, tick
 
 LABELS = [0, 0, 0, 1, 1, 1, 1, 1]
 
@@ -90,6 +90,25 @@ def test_unusual_images_and_their_reasons(opened: Any) -> None:
     assert shown(opened.tab, "#outliers") == [0]
 
 
+def test_any_image_is_set_aside_from_its_dialog_or_with_the_selection(opened: Any) -> None:
+    tab = opened.tab
+    tab.click("#outliers .tile[data-image='7']")
+    tab.click("#image-aside")
+    opened.expect(tab.locator("#image-aside")).to_have_attribute("aria-pressed", "true")
+    tab.keyboard.press("Escape")
+    for image in (1, 2):
+        tick(tab.locator(f"#clusters .tile[data-image='{image}']"))
+    tab.keyboard.press("a")
+    # One of the burst stays.
+    opened.expect(tab.locator("#selection-text")).to_contain_text("1 image must stay")
+    tab.click("#clusters .tile[data-image='2']")
+    opened.expect(tab.locator("#image-aside")).to_be_disabled()
+    assert saved_plan(tab)["set_aside"] == ["07.png", "01.png"]
+    tab.click("#outliers .tile[data-image='7']")
+    tab.click("#image-aside")
+    assert saved_plan(tab)["set_aside"] == ["01.png"]
+
+
 def test_similar_images_lead_to_other_images(opened: Any) -> None:
     opened.tab.click("#clusters .tile >> nth=0")
     assert shown(opened.tab, "#image-dialog") == [1, 2]
@@ -146,3 +165,4 @@ def test_what_is_set_aside_already_is_not_in_the_plan(show_example: Callable[...
     opened = show_example(LABELS, findings=Findings(set_aside=(4,)))
     opened.tab.click("#clusters .tile[data-image='4']")
     assert "in the folder" in opened.tab.locator("#image-dialog dl").first.inner_text()
+    assert opened.tab.locator("#image-aside").count() == 0

@@ -44,10 +44,10 @@ const groupsOfImage = new Map();
 for (const group of [...copyGroups.duplicates, ...copyGroups.bursts])
   for (const { image } of group) groupsOfImage.set(image, [...(groupsOfImage.get(image) ?? []), group]);
 
-// Whether another image of each of its groups stays.
+// Whether an image is not set aside yet, and another image of each of its groups stays.
 function canBeSetAside(image) {
-  const others = (group) => group.filter((copy) => copy.image !== image);
-  return groupsOfImage.get(image).every((group) => others(group).some((copy) => !plan.aside.has(copy.image)));
+  const stays = (copy) => copy.image !== image && !plan.aside.has(copy.image);
+  return !setAside.has(image) && (groupsOfImage.get(image) ?? []).every((group) => group.some(stays));
 }
 
 function asideBox({ image }) {
@@ -89,7 +89,7 @@ function pairCard(best, copy, words) {
 
 function asideButton(text, list) {
   const button = element("button", { type: "button" }, text);
-  button.addEventListener("click", () => plan.setAside(list, true, canBeSetAside));
+  button.addEventListener("click", () => plan.setAside(list, true));
   return list.length ? button : null;
 }
 
