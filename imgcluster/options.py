@@ -138,9 +138,10 @@ class EncoderOptions:
 class EmbedOptions:
     """How images are found and embedded."""
 
-    encoder: str | os.PathLike[str] = option(
-        DEFAULT_ENCODER,
-        "The encoder; see imgcluster encoders list. hub:OWNER/REPO is downloaded.",
+    encoder: str | os.PathLike[str] | None = option(
+        None,
+        f"The encoder; by default that of the workspace, at first {DEFAULT_ENCODER}. See imgcluster encoders list; "
+        "hub:OWNER/REPO is downloaded.",
         metavar="NAME|FILE.onnx|hub:…",
     )
     device: str = option(

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli.command import AnyWorkspace, command, from_field
+from imgcluster.cli.command import AnyWorkspace, command
 from imgcluster.cli.console import echo, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
-from imgcluster.options import DEFAULT_ENCODER, DEFAULT_WORKSPACE, EmbedOptions
+from imgcluster.options import DEFAULT_ENCODER, DEFAULT_WORKSPACE
 
 if TYPE_CHECKING:
     from imgcluster.commands.doctor import DoctorSummary
@@ -24,7 +24,9 @@ __all__ = [
 @command()
 def doctor_command(
     screen: Screen,
-    encoder: from_field(EmbedOptions, "encoder") = DEFAULT_ENCODER,  # type: ignore[valid-type]
+    encoder: Annotated[
+        str, typer.Option("--encoder", metavar="NAME|FILE.onnx|hub:…", help="The encoder to run.")
+    ] = DEFAULT_ENCODER,
     device: Annotated[
         str | None,
         typer.Option("--device", metavar="DEVICE", help="Check this device only; exit code 5 if it does not run."),

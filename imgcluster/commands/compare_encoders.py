@@ -148,8 +148,9 @@ def compare_encoders(
     clustering = dataclasses.replace(clustering or ClusterOptions(), place="none", vocabulary=NO_VOCABULARY)
     rows, found = [], []
     for name in names:
-        options = dataclasses.replace(embedding or EmbedOptions(), encoder=name)
-        row, clusters = _measure(paths, Path(folder) / _folder_of(name), options, clustering, labels, on_progress)
+        row, clusters = _measure(
+            paths, name, Path(folder) / _folder_of(name), embedding or EmbedOptions(), clustering, labels, on_progress
+        )
         rows.append(row)
         found.append(clusters)
     agreements = [_agreement(clusters, [other for other in found if other is not clusters]) for clusters in found]
@@ -174,6 +175,7 @@ def _folder_of(encoder: str) -> str:
 
 def _measure(
     paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    encoder: str,
     folder: Path,
     embedding: EmbedOptions,
     clustering: ClusterOptions,
@@ -181,7 +183,7 @@ def _measure(
     on_progress: OnProgress,
 ) -> tuple[EncoderRow, _Clusters]:
     """Return the row of one encoder, without its agreement with others, and its clusters."""
-    embed(paths, workspace=folder, options=embedding, on_progress=on_progress)
+    embed(paths, workspace=folder, options=embedding, encoder=encoder, on_progress=on_progress)
     summary = cluster(workspace=folder, options=clustering, on_progress=on_progress)
     workspace = Workspace(folder)
     with workspace.locked(read_only=True) as manifest:
@@ -190,14 +192,14 @@ def _measure(
     if labels is not None:
         _, scores = score_labeled(results.clusters, results.locations, results.base, labels)
     model = Encoder(
-        embedding.encoder,
+        encoder,
         device=str(manifest["embed"]["device"]),
         options=embedding.encoder_options,
         precision=str(manifest["encoder"].get("precision") or "auto"),
     )
     files = (model.path, *(model.path.parent / name for name in read_graph(model.path).external_files))
     row = EncoderRow(
-        encoder=to_text(embedding.encoder),
+        encoder=to_text(encoder),
         workspace=workspace.name,
         device=model.device,
         precision=model.info.precision,

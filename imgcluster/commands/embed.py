@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from imgcluster.commands.embed_request import EmbedRequest
@@ -15,6 +16,7 @@ from imgcluster.commands.replace_results import moved_files, read_placement, ret
 from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.commands.stored_workspace import in_object_storage_too
+from imgcluster.commands.workspace_encoder import encoder_name, has_known_encoder, recorded_options
 from imgcluster.encoders import Encoder
 from imgcluster.encoders.registry import list_encoders, precision_files
 from imgcluster.errors import UsageError, WorkspaceError
@@ -25,7 +27,7 @@ from imgcluster.images.found import FoundFile
 from imgcluster.images.load import default_workers
 from imgcluster.images.remote import RemoteImages
 from imgcluster.option_fields import with_changes
-from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions
+from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, EncoderOptions
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Precision
 from imgcluster.workspace.folder import Workspace, is_workspace
@@ -112,13 +114,21 @@ def prepare_request(
         DeviceError: The requested device is not available.
     """
     finder, requested = prepare_search(paths, workspace, files, options)
+    present = _present_manifest(workspace)
+    encoder, encoder_options = encoder_name(options, workspace, present), options.encoder_options
+    continues = options.encoder is None and bool(present) and not options.fresh
+    if continues and encoder_options == EncoderOptions():
+        encoder_options = recorded_options(workspace, present)
     model = Encoder(
-        options.encoder,
+        encoder,
         device=options.device,
-        options=options.encoder_options,
-        precision=options.precision if options.fresh else _precision(options, _present_manifest(workspace)),
+        options=encoder_options,
+        precision=options.precision if options.fresh else _precision(encoder, options.precision, present),
+        # What a workspace names was not requested by the user.
+        install=not continues,
         on_progress=on_progress,
     )
+    options = replace(options, encoder_options=encoder_options)
     return EmbedRequest(
         workspace=workspace,
         finder=finder,
@@ -245,11 +255,11 @@ def _present_manifest(workspace: Workspace) -> dict[str, Any]:
     return next((manifest for manifest in manifests if manifest.get("encoder")), {})
 
 
-def _precision(options: EmbedOptions, manifest: dict[str, Any]) -> str:
+def _precision(encoder: str, requested: str, manifest: dict[str, Any]) -> str:
     """Return the requested precision; instead of ``auto`` that of the workspace, so that it can be continued."""
     present = manifest.get("encoder", {})
-    if options.precision != "auto" or present.get("name") != os.fspath(options.encoder):
-        return options.precision
+    if requested != "auto" or present.get("name") != encoder:
+        return requested
     precision = cast(Precision, present.get("precision") or "fp32")
     path = list_encoders().get(present["name"])
     # The version that made the workspace may have had other files; it is compared later.
@@ -260,8 +270,10 @@ def _refuse_other_encoder(workspace: Workspace, manifest: dict[str, Any], model:
     present = manifest.get("encoder", {})
     if fresh or not present or present.get("identity") == model.identity:
         return
-    variant = ""
-    if present.get("name") == model.info.name:
+    variant, remedy = "", ""
+    if present.get("name") != model.info.name and has_known_encoder(manifest):
+        remedy = f"continue with --encoder {present['name']}, "
+    elif present.get("name") == model.info.name:
         before, now = (name or "fp32" for name in (present.get("precision"), model.info.precision))
         old, new = present.get("version"), model.info.version
         if old != new:
@@ -270,5 +282,5 @@ def _refuse_other_encoder(workspace: Workspace, manifest: dict[str, Any], model:
             variant = " with other weights or options" + (f" (precision {before}, now {now})" if before != now else "")
     raise WorkspaceError(
         f"{workspace.path} was made with encoder {present.get('name')!r}, requested is {model.info.name!r}{variant}; "
-        "their vectors cannot be mixed: start over with --fresh, or choose another workspace with -w DIR"
+        f"their vectors cannot be mixed: {remedy}start over with --fresh, or choose another workspace with -w DIR"
     )

@@ -248,7 +248,7 @@ def _absolute(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
 
 
 def _with_absolute_encoder(options: EmbedOptions) -> EmbedOptions:
-    name = os.fspath(options.encoder)
+    name = os.fspath(options.encoder or "")
     if name in list_encoders() or not os.path.isfile(name):
         return options
     return dataclasses.replace(options, encoder=os.path.abspath(name))

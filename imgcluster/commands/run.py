@@ -25,6 +25,7 @@ from imgcluster.commands.naming import NO_VOCABULARY
 from imgcluster.commands.replace_results import moved_files, read_placement, return_interrupted_move
 from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.commands.text import require_text
+from imgcluster.commands.workspace_encoder import encoder_name
 from imgcluster.errors import ImgclusterError, UsageError, WorkspaceError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.option_fields import with_changes
@@ -89,7 +90,7 @@ def run(
     real = Workspace(workspace)
     resolve(clustering, real.url)
     if clustering.vocabulary not in (None, NO_VOCABULARY):
-        require_text(os.fspath(embedding.encoder))
+        require_text(encoder_name(embedding, real, real.manifest))
     paths = [paths] if isinstance(paths, str | os.PathLike) else paths
     if ray is None:  # which continues shards that are incomplete
         join_if_started(real, dry_run=dry_run, on_progress=on_progress)

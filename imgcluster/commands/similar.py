@@ -16,13 +16,13 @@ from imgcluster.commands.search import FoundImage
 from imgcluster.commands.stored_images import StoredImages, read_images
 from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.commands.thumbnails import read_tiles
-from imgcluster.encoders.named_encoders import NAMED_ENCODERS
-from imgcluster.encoders.registry import list_encoders
+from imgcluster.commands.workspace_encoder import has_known_encoder, recorded_options
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.features.normalize import normalize_lengths
 from imgcluster.fileio.atomic import write_text
+from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import to_text
-from imgcluster.options import DEFAULT_WORKSPACE, EncoderOptions
+from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.report.contact_sheet import Picture, is_replaceable, render_sheet
 from imgcluster.types import Vectors
@@ -145,11 +145,11 @@ def _find_rows(stored: StoredImages, requested: Sequence[str | os.PathLike[str]]
         UsageError: There is no such file.
     """
     by_location = {location: row for row, location in enumerate(stored.embeddings.locations)}
-    by_file = {to_text(file): row for row, file in enumerate(stored.files)}
+    by_file = {file: row for row, file in enumerate(stored.addresses)}
     by_path = {path: row for row, path in enumerate(stored.paths)}
     rows = []
     for image in requested:
-        absolute = to_text(os.path.abspath(image))
+        absolute = url_of(image) or to_text(os.path.abspath(image))
         row = by_location.get(absolute, by_file.get(absolute))
         if row is None and not os.path.isfile(image):
             row = by_path.get(to_text(image))
@@ -176,8 +176,7 @@ def _embed(
         raise UsageError(
             f"{to_text(images[0])} is not in the workspace, whose vectors were imported; name one of its own images"
         )
-    # A workspace from somebody else must not choose which file is read, so that of an own encoder is named again.
-    if encoder is None and name not in {*list_encoders(), *NAMED_ENCODERS}:
+    if encoder is None and not has_known_encoder(manifest):
         raise UsageError(
             f"{to_text(images[0])} is not in the workspace; to embed it, name the workspace's encoder {name!r} with "
             "--encoder"
@@ -187,7 +186,9 @@ def _embed(
         name if encoder is None else encoder,
         device=device,
         precision=str(record.get("precision") or "auto"),
-        options=_options(workspace, manifest),
+        options=recorded_options(workspace, manifest),
+        # What a workspace names was not requested by the user.
+        install=encoder is not None,
         on_progress=on_progress,
     )
     if model.identity != record.get("identity"):
@@ -197,18 +198,6 @@ def _embed(
             "with --encoder"
         )
     return model.encode(images)
-
-
-def _options(workspace: Workspace, manifest: dict[str, Any]) -> EncoderOptions:
-    """Return the options with which the workspace's images were embedded."""
-    recorded: dict[str, Any] = manifest.get("embed", {}).get("options", {})
-    values: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in recorded.items()}
-    try:
-        return EncoderOptions(**values)
-    except (TypeError, UsageError) as error:
-        raise WorkspaceError(
-            f"{workspace.manifest_file} does not describe the encoder's options ({error}): embed with --fresh"
-        ) from None
 
 
 def _similar(
@@ -231,7 +220,7 @@ def _similar(
                 rank=rank,
                 score=round(float(scores[other]), 4),
                 path=stored.paths[other],
-                file=to_text(stored.files[other]),
+                file=stored.addresses[other],
             )
             for rank, other in enumerate(order, start=1)
         ),

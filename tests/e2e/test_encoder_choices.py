@@ -13,6 +13,8 @@ from typer.testing import CliRunner, Result
 import imgcluster
 import tiny_models
 from imgcluster.cli.app import app
+from imgcluster.commands.workspace_encoder import encoder_name
+from imgcluster.workspace.folder import Workspace
 
 
 def invoke(*words: str | Path, **environment: str) -> Result:
@@ -41,6 +43,42 @@ def test_a_model_with_class_scores_and_an_embedding(pictures: Path, tmp_path: Pa
     assert re.search(
         r"^output +embedding, of logits \(n, 1000\), embedding", invoke("encoders", "info", model).stdout, re.M
     )
+
+
+def test_the_encoder_of_a_workspace_is_used_again(pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ["run", pictures, "--device", "cpu", "--place", "none", "-w", out]
+    (tmp_path / "own").mkdir()
+    own = tiny_models.several_outputs(tmp_path / "own/many.onnx", {"logits": ["n", 9], "embedding": ["n", 64]})
+    environment = {"IMGCLUSTER_ENCODERS": str(own.parent)}
+    assert invoke(*words, "--encoder", "many", "--output", "logits", **environment).exit_code == 0
+    again = invoke(*words, "--json", **environment)
+    assert again.exit_code == 0, again.output
+    assert json.loads(again.stdout)["embed"]["encoder"] == "many"
+    assert json.loads(again.stdout)["embed"]["unchanged"] == 24
+    assert recorded(out) == ("logits", 9)
+    for given in ({"IMGCLUSTER_ENCODER": "mnist"}, {}):
+        other = invoke(*words, *([] if given else ["--encoder", "mnist"]), **environment, **given)
+        assert other.exit_code == 1
+        assert all(way in other.stderr for way in ("--encoder many", "--fresh", "-w DIR"))
+    fresh = imgcluster.EmbedOptions(fresh=True)
+    assert encoder_name(fresh, Workspace(out), Workspace(out).manifest) == "photos"
+    missing = invoke(*words)
+    assert missing.exit_code == 1
+    assert all(way in missing.stderr for way in ("'many'", "--encoder FILE.onnx", "--fresh"))
+    assert recorded(out) == ("logits", 9)
+
+
+def test_a_workspace_from_a_stranger_chooses_no_file(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    out = tmp_path / "out"
+    assert invoke("embed", pictures, "--device", "cpu", "-w", out, "--encoder", tiny_encoder).exit_code == 0
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    for name, said in ((str(tiny_encoder), "--encoder FILE.onnx"), ("dinov2-small", "encoders pull dinov2-small")):
+        manifest["encoder"]["name"] = name
+        (out / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        refused = invoke("embed", pictures, "--device", "cpu", "-w", out)
+        assert refused.exit_code == 1
+        assert said in refused.stderr
 
 
 def recorded(workspace: Path) -> tuple[str, int]:
