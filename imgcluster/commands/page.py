@@ -16,7 +16,7 @@ from imgcluster.clustering import METHODS
 from imgcluster.clustering.settings import METHOD_OPTIONS
 from imgcluster.commands.findings import groups_of_copies, read_findings
 from imgcluster.commands.projection import StartedProjection, finish_projection
-from imgcluster.commands.replace_results import moved_files
+from imgcluster.commands.replace_results import are_set_aside, moved_files
 from imgcluster.commands.thumbnails import read_tiles
 from imgcluster.errors import WorkspaceError
 from imgcluster.features.normalize import normalize_lengths
@@ -86,6 +86,7 @@ def write_page(
         results.confidence,
         results.medoids,
         copies=groups_of_copies(embeddings, findings.duplicates),
+        set_aside=are_set_aside(workspace, results.locations),
     )
     nearest = nearest_clusters(embeddings.vectors, encoder_metric(manifest), results.clusters)
     files = current_locations(workspace, results.locations, journal)
