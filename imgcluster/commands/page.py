@@ -29,7 +29,7 @@ from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.report.exemplars import nearest_clusters, representatives
 from imgcluster.report.page import render
 from imgcluster.report.page_inputs import Tier, cluster_rows, image_rows, thumbnail_tiers
-from imgcluster.report.page_text import Page, Thumbnails, details, headline, sentences
+from imgcluster.report.page_text import Page, SkippedFiles, Thumbnails, details, headline, sentences
 from imgcluster.report.projection import Projection
 from imgcluster.report.sampling import sampled
 from imgcluster.report.sprites import Tile, make_sheets
@@ -45,6 +45,8 @@ __all__ = [
     "write_page",
 ]
 
+# SkippedFiles files that are listed for each reason.
+_MOST_SKIPPED: Final = 20
 # Shown under the page's details where they are not the defaults; where files are placed has no influence on clusters.
 _SHOWN_OPTIONS: Final = ("k", "level", *METHOD_OPTIONS, "assign_noise", "reduce", "metric", "method")
 
@@ -159,12 +161,18 @@ def _decisions(results: Results) -> dict[int, str]:
     return {row: results.decisions[path] for row, path in enumerate(results.paths) if path in results.decisions}
 
 
-def _skipped(workspace: Workspace) -> tuple[tuple[str, int], ...]:
-    """Return the reasons of skipped files with their numbers, the most frequent first."""
+def _skipped(workspace: Workspace) -> tuple[SkippedFiles, ...]:
+    """Return the skipped files by reason, the most frequent first, with the paths of the first ones."""
     if not workspace.skipped.exists():
         return ()
-    counts = Counter(row["reason"] for row in read_table(workspace.skipped, ("reason",)))
-    return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    counts: Counter[str] = Counter()
+    paths: dict[str, list[str]] = {}
+    for row in read_table(workspace.skipped, ("path", "reason")):
+        counts[row["reason"]] += 1
+        if counts[row["reason"]] <= _MOST_SKIPPED:
+            paths.setdefault(row["reason"], []).append(row["path"])
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(SkippedFiles(reason, count, tuple(paths[reason])) for reason, count in ordered)
 
 
 def _given_options(options: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from imgcluster.report.findings import Findings
 from imgcluster.types import Exif
 from imgcluster.wording import counted
 
-__all__ = ["Cluster", "Images", "Page", "Thumbnails", "details", "headline", "quality", "sentences"]
+__all__ = ["Cluster", "Images", "Page", "SkippedFiles", "Thumbnails", "details", "headline", "quality", "sentences"]
 
 # The bands of Kaufman & Rousseeuw (1990), one step lower: in many dimensions silhouettes are small.
 _SEPARATION: Final = (
@@ -105,6 +105,21 @@ class Thumbnails:
 
 
 @dataclass(frozen=True, slots=True)
+class SkippedFiles:
+    """Images that could not be read for one reason.
+
+    Attributes:
+        reason: Why.
+        count: Their number.
+        paths: The paths of the first ones.
+    """
+
+    reason: str
+    count: int
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """The whole page.
 
@@ -117,7 +132,7 @@ class Page:
         clusters: By number, noise last.
         images: All images.
         thumbnails: The largest first.
-        skipped: Reasons and numbers of the images that could not be read.
+        skipped: The images that could not be read, by reason, the most frequent first.
         workspace_option: The option that names the workspace, as on the command line.
         made_by: The last line.
         findings: Similar images, duplicates, bursts and outliers.
@@ -131,7 +146,7 @@ class Page:
     clusters: tuple[Cluster, ...]
     images: Images
     thumbnails: tuple[Thumbnails, ...]
-    skipped: tuple[tuple[str, int], ...]
+    skipped: tuple[SkippedFiles, ...]
     workspace_option: str
     made_by: str
     findings: Findings = field(default_factory=Findings)

@@ -100,6 +100,7 @@ class TestOpening:
     def test_what_was_skipped_and_why(self, page: Any) -> None:
         assert "1 file" in page.tab.locator("#sentences a[href='#skipped']").inner_text()
         assert "damaged" in page.tab.locator("#skipped tbody").inner_text()
+        assert page.tab.locator("#skipped .path").all_inner_texts() == ["red/broken.png"]
 
     def test_the_heading_says_what_was_found_and_scores_are_collapsed(self, page: Any) -> None:
         heading = page.tab.locator("h1").inner_text()
