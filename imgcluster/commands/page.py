@@ -105,7 +105,7 @@ def write_page(
         title=headline(metrics),
         sentences=sentences(metrics),
         warnings=tuple(metrics.get("warnings", ())),
-        facts=_facts(results, manifest, projection),
+        facts=_facts(workspace, results, manifest, projection),
         clusters=cluster_rows(results.clusters, results.medoids, results.rows, shown, nearest),
         images=image_rows(
             None if workspace.url and output is None else file.parent,
@@ -125,6 +125,7 @@ def write_page(
         skipped=_skipped(workspace),
         workspace_option=workspace.option,
         findings=findings,
+        folder=results.base.rstrip("/").rpartition("/")[2] or results.base,
         made_by=f"Made with imgcluster {__version__}. This page loads nothing from the network.",
     )
     on_progress(Progress("report", 0))
@@ -140,7 +141,9 @@ def with_normalized_lengths(embeddings: Embeddings, manifest: dict[str, Any], *,
     return dataclasses.replace(embeddings, vectors=normalize_lengths(embeddings.vectors, metric, in_place=in_place))
 
 
-def _facts(results: Results, manifest: dict[str, Any], projection: Projection) -> tuple[tuple[str, str], ...]:
+def _facts(
+    workspace: Workspace, results: Results, manifest: dict[str, Any], projection: Projection
+) -> tuple[tuple[str, str], ...]:
     """Return what the page says about how it was made."""
     metrics = results.metrics
     method = METHODS.get(metrics["method"])
@@ -153,6 +156,7 @@ def _facts(results: Results, manifest: dict[str, Any], projection: Projection) -
             projection=projection.method,
         ),
         ("Images from", results.base or "several drives or servers"),
+        ("Workspace", workspace.name),
     )
 
 

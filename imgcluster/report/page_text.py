@@ -125,7 +125,7 @@ class Page:
 
     Attributes:
         identity: Identity of the clustering, stored in plans that are saved on the page.
-        title: The heading: what was found.
+        title: What was found, in the heading.
         sentences: The overview in words.
         warnings: Problems to know before using the clusters.
         facts: Names and values for the collapsed details.
@@ -136,6 +136,7 @@ class Page:
         workspace_option: The option that names the workspace, as on the command line.
         made_by: The last line.
         findings: Similar images, duplicates, bursts and outliers.
+        folder: The name of the folder that contains all images, in the heading; "" without one.
     """
 
     identity: str
@@ -150,6 +151,7 @@ class Page:
     workspace_option: str
     made_by: str
     findings: Findings = field(default_factory=Findings)
+    folder: str = ""
 
 
 def headline(metrics: dict[str, Any]) -> str:

@@ -104,6 +104,8 @@ class TestOpening:
 
     def test_the_heading_says_what_was_found_and_scores_are_collapsed(self, page: Any) -> None:
         heading = page.tab.locator("h1").inner_text()
+        assert heading.startswith("pictures: ")
+        assert heading == page.tab.title()
         assert "4 clusters" in heading
         assert "60 images" in heading
         assert "silhouette" not in page.tab.locator("body").inner_text().lower()
