@@ -11,8 +11,8 @@ from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.path_text import from_text
 from imgcluster.placement import Journal, PlaceMode, UndoResult, undo_placement
 from imgcluster.placement.journal import one_per_source
-from imgcluster.placement.place import departing
-from imgcluster.placement.undo import returning
+from imgcluster.placement.place import sources_to_move
+from imgcluster.placement.undo import sources_to_restore
 from imgcluster.wording import counted
 
 __all__ = ["FileChanges", "file_changes", "folders_of", "return_originals", "returning_originals"]
@@ -52,7 +52,7 @@ def file_changes(current: Journal | None, target: Journal | None, path: Path) ->
     return FileChanges(
         sum(staying.get(entry.source) != entry.target and _exists(entry.target) for entry in entries),
         returning_originals(current, path, mode, after),
-        0 if target is None else sum(source not in moved for source in departing(target.entries, mode)),
+        0 if target is None else sum(source not in moved for source in sources_to_move(target.entries, mode)),
     )
 
 
@@ -75,7 +75,7 @@ def returning_originals(
         return ()
     if mode != "move":
         return return_originals(journal, path, dry_run=True).returned
-    return tuple(source for source in returning(journal.entries, journal.mode) if source not in images)
+    return tuple(source for source in sources_to_restore(journal.entries, journal.mode) if source not in images)
 
 
 def return_originals(journal: Journal, path: Path, *, dry_run: bool = False) -> UndoResult:

@@ -9,6 +9,9 @@ import os
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from imgcluster.commands.originals import return_originals
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import make_folder
@@ -35,6 +38,7 @@ from imgcluster.workspace.shards import locations
 from imgcluster.workspace.states import earlier_locations
 
 __all__ = [
+    "are_set_aside",
     "current_files",
     "moved_files",
     "read_placement",
@@ -161,6 +165,12 @@ def current_files(*journals: Journal | None) -> dict[str, str]:
 def moved_files(workspace: Workspace, journal: Journal | None) -> dict[str, str]:
     """Return `current_files` of the placed files, whose journal is given, and of those that are set aside."""
     return current_files(journal, read_set_aside(workspace))
+
+
+def are_set_aside(workspace: Workspace, locations: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Return whether each image, given by its location, is set aside: ``bool (n,)``."""
+    aside = current_files(read_set_aside(workspace))
+    return np.array([location in aside for location in locations], dtype=bool)
 
 
 def update_placement(

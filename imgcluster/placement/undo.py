@@ -25,7 +25,7 @@ from imgcluster.placement.place import move
 from imgcluster.placement.plan import existing_names, free_name
 from imgcluster.types import PlaceMode
 
-__all__ = ["UndoResult", "is_linked_original", "remove_entries", "returning", "undo_placement"]
+__all__ = ["UndoResult", "is_linked_original", "remove_entries", "sources_to_restore", "undo_placement"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ def undo_placement(
     Raises:
         PlacementError: Files would move back because of a journal that is not signed.
     """
-    check_signed(journal, path, returning(journal.entries, journal.mode))
+    check_signed(journal, path, sources_to_restore(journal.entries, journal.mode))
     remaining, done = _undo_all(journal.entries, journal.mode, from_text(journal.folder), dry_run=dry_run, step=step)
     left: Journal | None = journal
     if not dry_run:
@@ -133,7 +133,7 @@ def remove_entries(
     return tuple(entry for entry, _ in present)
 
 
-def returning(entries: Iterable[Entry], mode: PlaceMode) -> Iterator[str]:
+def sources_to_restore(entries: Iterable[Entry], mode: PlaceMode) -> Iterator[str]:
     """Yield the original paths to which undoing these entries moves files back."""
     for entry in one_per_source(entries) if mode == "move" else ():
         if os.path.lexists(from_text(entry.target)) and not os.path.lexists(from_text(entry.source)):
