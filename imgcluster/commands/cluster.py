@@ -53,7 +53,7 @@ class ClusterSummary(ClusteringMetrics):
         seed: The seed.
         place: The requested placement mode.
         placed: Numbers of placed files by the mode that was used.
-        missing: Images that could not be placed because their file is gone.
+        missing: Images whose file is gone, so that they could not be placed, or their link leads nowhere.
         report: The page; empty on a dry run.
         dry_run: Whether nothing was written.
         seconds: Wall-clock time.

@@ -1,4 +1,4 @@
-"""Moved originals: which of them return to their original paths, and whether they can, before anything changes."""
+"""Original files: those that were moved return all or none, and what to do where files are missing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.path_text import from_text
@@ -15,7 +16,20 @@ from imgcluster.placement.place import sources_to_move
 from imgcluster.placement.undo import sources_to_restore
 from imgcluster.wording import counted
 
-__all__ = ["FileChanges", "file_changes", "folders_of", "return_originals", "returning_originals"]
+__all__ = [
+    "FILES_GONE_REMEDY",
+    "FileChanges",
+    "file_changes",
+    "folders_of",
+    "return_originals",
+    "returning_originals",
+]
+
+
+FILES_GONE_REMEDY: Final = (
+    "run imgcluster embed again on their folder or, where that was renamed or removed, start over with --fresh on the "
+    "folders that exist"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ class SortSummary:
         threshold: The share of the bundled vocabulary that a group's description has to exceed.
         place: The requested placement mode.
         placed: Numbers of placed files by the mode that was used.
-        missing: Images that could not be placed because their file is gone.
+        missing: Images whose file is gone, so that they could not be placed, or their link leads nowhere.
         report: The page; empty on a dry run.
         dry_run: Whether nothing was written.
         seconds: Wall-clock time.

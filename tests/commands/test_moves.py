@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,18 @@ def test_one_folder_gives_no_labels(pictures: Path, tmp_path: Path, tiny_encoder
 def test_an_option_of_another_method_is_refused(moved: Path) -> None:
     with pytest.raises(ImgclusterError, match="--min-cluster-size.*hdbscan"):
         imgcluster.cluster(workspace=moved, k=2, min_cluster_size=5, dry_run=True)
+
+
+def test_links_to_a_folder_that_was_removed(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    out = tmp_path / "out"
+    imgcluster.run([pictures], workspace=out, encoder=tiny_encoder, device="cpu", k=3)
+    shutil.rmtree(pictures)
+    for _ in range(2):
+        done = imgcluster.cluster(workspace=out, k=3)
+        assert (done.placed, done.missing) == ({}, 24)
+        assert sum("--fresh" in warning and str(pictures) in warning for warning in done.warnings) == 1
+    (finding,) = imgcluster.verify(workspace=out, quick=True).findings
+    assert "--fresh" in finding.remedy
 
 
 def test_originals_return_only_if_all_of_them_can(moved: Path, pictures: Path) -> None:
