@@ -64,9 +64,9 @@ def run(
 ) -> RunSummary:
     """Embed, then cluster; in a workspace that has a clustering, embed, then assign new images to its clusters.
 
-    Clustering options other than the defaults and those of the last clustering also cluster again. The options of
-    `cluster` are checked first: an error should not appear after an hour of embedding. With `dry_run` both work on a
-    copy of the workspace, which is removed in the end, and nothing else is changed.
+    Clustering options other than the defaults and those of the last clustering also cluster again, and so does `fresh`.
+    The options of `cluster` are checked first: an error should not appear after an hour of embedding. With `dry_run`
+    both work on a copy of the workspace, which is removed in the end, and nothing else is changed.
 
     Args:
         paths: As for `embed`.
@@ -107,7 +107,7 @@ def run(
             else embed(paths, workspace=folder, files=files, options=embedding, moved=moved, on_progress=on_progress)
         )
         clustered: ClusterSummary
-        if not recluster and _continues(Workspace(folder), clustering):
+        if not (recluster or embedding.fresh) and _continues(Workspace(folder), clustering):
             clustered = assign(workspace=folder, place=clustering.place, dry_run=dry_run, on_progress=on_progress)
         else:
             if dry_run and real.url and clustering.place is None:
