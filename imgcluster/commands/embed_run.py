@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from imgcluster.encoders import Encoder, Started
+from imgcluster.encoders import PixelEncoder, Started
 from imgcluster.encoders.classes import top_classes
 from imgcluster.errors import ImgclusterError
 from imgcluster.fileio.object_store import url_of
@@ -32,7 +32,7 @@ from imgcluster.progress import OnProgress, Progress
 from imgcluster.types import ClassScores, Pixels
 from imgcluster.workspace.index import Index, StoredImage
 from imgcluster.workspace.shard_file import Row
-from imgcluster.workspace.shards import ShardWriter
+from imgcluster.workspace.shard_writer import ShardWriter
 
 __all__ = ["EmbedRun"]
 
@@ -74,7 +74,7 @@ class EmbedRun:
         self,
         index: Index,
         writer: ShardWriter,
-        model: Encoder,
+        model: PixelEncoder,
         *,
         batch_size: int,
         base: str,

@@ -143,9 +143,9 @@ class RemoteImages:
         while stack:
             folder = stack.pop()
             inner = []
-            found = self._list(join(root, folder) if folder else root)
+            entries = self._list(join(root, folder) if folder else root)
             # As of folders, a workspace below the named folder is left out.
-            for name, entry in found if not folder or all(name != WORKSPACE_LIST for name, _ in found) else ():
+            for name, entry in entries if not folder or all(name != WORKSPACE_LIST for name, _ in entries) else ():
                 if not name:
                     yield UnreadablePath(root, f"{folder}//" if folder else "/", _NO_NAME, is_folder=True)
                     continue
@@ -163,8 +163,8 @@ class RemoteImages:
     def _list(self, url: str) -> list[tuple[str, Any]]:
         """Return what is in a folder, by name; the name of a folder that begins with a slash is ""."""
         system, key = self._system(url)
-        found = list_folder(system, url)
-        named = [(entry.base_name if entry.path.rstrip("/") != key else "", entry) for entry in found]
+        entries = list_folder(system, url)
+        named = [(entry.base_name if entry.path.rstrip("/") != key else "", entry) for entry in entries]
         # A file and a folder can have the same name.
         return sorted(named, key=lambda pair: (pair[0], pair[1].type.value))
 
