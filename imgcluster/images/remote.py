@@ -207,8 +207,8 @@ def _is_folder(url: str) -> bool:
 
 
 def _split(url: str) -> tuple[str, str]:
-    """Return the folder of a file on a web server, which does not end with a slash, and the rest."""
-    root = url.partition("?")[0].rpartition("/")[0].rstrip("/")
+    """Return the folder of a file on a web server, without a slash at its end, and the rest, which is not empty."""
+    root = url.partition("?")[0].rstrip("/").rpartition("/")[0].rstrip("/")
     return root, url[len(root) + 1 :]
 
 

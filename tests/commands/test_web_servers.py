@@ -128,3 +128,17 @@ def test_addresses_that_may_only_be_read(
     assert (summary.embedded, summary.skipped) == (1, 1)
     assert "403" in reasons(tmp_path / "out")["b.png"]
     assert embed(*listed).unchanged == 1
+
+
+@pytest.mark.parametrize("path", ["/", "/a/", "/a//", "/?b=/c/"])
+def test_addresses_that_end_with_a_slash(
+    server: Server, pictures: Path, tmp_path: Path, embed: Embed, path: str
+) -> None:
+    red, blue = images(pictures, "red"), images(pictures, "blue")
+    listed = [server.put("/b.png", blue), server.put(path, red)]
+    server.answers[path] = b"HTTP/1.1 404 Not Found\r\n\r\n"
+    assert embed(*listed).skipped == 1
+    server.put(path, red)
+    again = embed(*listed)
+    assert (again.new, again.unchanged, again.skipped) == (1, 1, 0)
+    assert sorted(imgcluster.load(tmp_path / "out").files) == sorted(listed)
