@@ -19,6 +19,7 @@ from imgcluster.commands.cluster import ClusterSummary
 from imgcluster.commands.cluster_warnings import quality
 from imgcluster.commands.join_started import join_if_started
 from imgcluster.commands.last_clustering import folder_names, read_last_clustering
+from imgcluster.commands.measures import measure_clusters
 from imgcluster.commands.numbering import Earlier, read_earlier
 from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.publish import ClusteringMetrics, Evaluated, about_files, publish, summary_fields
@@ -27,7 +28,6 @@ from imgcluster.commands.steps import place_otherwise, recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.errors import WorkspaceError
-from imgcluster.evaluation.internal import measure
 from imgcluster.features.neighborhood import find_neighborhood
 from imgcluster.features.normalize import row_normalization
 from imgcluster.fileio.path_text import to_text
@@ -236,7 +236,7 @@ def _evaluate(
     embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
     layer, images = grown.layer, len(grown.layer.labels)
     noise = int((layer.labels < 0).sum())
-    measures = measure(embeddings.vectors, layer.labels, encoder_metric(manifest), order=embeddings.content_order)
+    measures = measure_clusters(workspace, manifest, embeddings, layer.labels)
     present = [facts.cluster for facts in measures.clusters]
     added = int(grown.new.sum())
     assigned = int(last.metrics.get("assigned", 0)) + added

@@ -14,6 +14,7 @@ from imgcluster.clustering.changes import ClusterChange
 from imgcluster.commands.cluster_request import ClusterRequest, fit_clusters, resolve
 from imgcluster.commands.cluster_warnings import about_changes, about_encoder, about_groups, about_statistics, quality
 from imgcluster.commands.join_started import join_if_started
+from imgcluster.commands.measures import measure_clusters
 from imgcluster.commands.naming import suggested_names
 from imgcluster.commands.numbering import Numbered, number_clusters, read_earlier
 from imgcluster.commands.page import with_normalized_lengths
@@ -25,7 +26,6 @@ from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.errors import WorkspaceError
-from imgcluster.evaluation.internal import measure
 from imgcluster.features.threads import one_thread
 from imgcluster.option_fields import with_changes
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions
@@ -209,7 +209,7 @@ def _evaluate(
     numbered = number_clusters(layer, stability, earlier, embeddings.locations, discard=discard_decisions)
     labels = numbered.clustering.labels
     embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
-    measures = measure(embeddings.vectors, labels, encoder_metric(manifest), order=embeddings.content_order)
+    measures = measure_clusters(workspace, manifest, embeddings, labels)
     suggested, missing = suggested_names(
         manifest, embeddings.vectors, embeddings.scores, labels, request.options.vocabulary, on_progress
     )

@@ -14,6 +14,7 @@ from imgcluster.clustering.density import single_linkage_tree
 from imgcluster.commands.confusion import draw_confusion, read_confusion
 from imgcluster.commands.page import current_paths, with_normalized_lengths
 from imgcluster.commands.projection import projection_of
+from imgcluster.commands.replace_results import are_set_aside
 from imgcluster.commands.thumbnails import read_tiles
 from imgcluster.features.centroids import silhouettes
 from imgcluster.features.normalize import normalize_features
@@ -56,7 +57,14 @@ def write_figures(
     """
     metric = encoder_metric(manifest)
     normalized = with_normalized_lengths(embeddings, manifest)
-    shown = representatives(normalized.vectors, results.clusters, results.confidence, results.medoids, count=_MONTAGE)
+    shown = representatives(
+        normalized.vectors,
+        results.clusters,
+        results.confidence,
+        results.medoids,
+        set_aside=are_set_aside(workspace, results.locations),
+        count=_MONTAGE,
+    )
     projection = projection_of(workspace, normalized, manifest, int(results.metrics["options"]["seed"]), on_progress)
     for path in workspace.figure_files:
         remove(path)

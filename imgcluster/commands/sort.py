@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from imgcluster.clustering.zero_shot import assign_to_groups
+from imgcluster.commands.measures import measure_clusters
 from imgcluster.commands.numbering import Earlier, describe, read_earlier
 from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish
@@ -22,7 +23,6 @@ from imgcluster.commands.text import info_of, open_text, require_text
 from imgcluster.encoders.text_encoder import TextEncoder
 from imgcluster.encoders.vocabulary import bundled_vocabulary
 from imgcluster.errors import UsageError, WorkspaceError
-from imgcluster.evaluation.internal import measure
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.placement import UNSORTED_FOLDER, PlaceMode, check_mode, choose_mode, group_folder_name
@@ -31,7 +31,7 @@ from imgcluster.types import Clustering, Layer, Vectors
 from imgcluster.workspace.decisions import Decisions
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
-from imgcluster.workspace.results import SORT, encoder_identity, encoder_metric, with_options
+from imgcluster.workspace.results import SORT, encoder_identity, with_options
 from imgcluster.workspace.shards import Embeddings, load
 
 __all__ = ["DEFAULT_THRESHOLD", "SortSummary", "SortedGroup", "sort"]
@@ -270,7 +270,7 @@ def _evaluate(
     numbers = np.full(len(groups) + 1, -1, dtype=np.int64)
     numbers[present] = np.arange(len(present))
     layer = Layer(numbers[layer.labels], layer.confidence, numbers[layer.runner_up])
-    measures = measure(embeddings.vectors, layer.labels, encoder_metric(manifest), order=embeddings.content_order)
+    measures = measure_clusters(workspace, manifest, embeddings, layer.labels)
     names = list(groups)
     facts = ClusteringMetrics(
         method=SORT,

@@ -25,6 +25,7 @@ def representatives(
     medoids: npt.NDArray[np.bool_],
     *,
     copies: npt.NDArray[np.int64] | None = None,
+    set_aside: npt.NDArray[np.bool_] | None = None,
     count: int = 12,
 ) -> dict[int, list[int]]:
     """Choose up to `count` diverse images of each cluster: its medoid, then members by farthest-first traversal.
@@ -38,11 +39,14 @@ def representatives(
         confidence: ``float64 (n,)``; NaN counts as 0.
         medoids: ``bool (n,)``.
         copies: A number for each image, ``int64 (n,)``, of which each cluster shows one image only.
+        set_aside: ``bool (n,)``, images that are not chosen, unless a cluster has no others; by default none.
         count: The largest number of images per cluster.
     """
     chosen: dict[int, npt.NDArray[np.int64]] = {}
     for number in _in_order(labels):
         inside = np.flatnonzero(labels == number)
+        if set_aside is not None and not set_aside[inside].all():
+            inside = inside[~set_aside[inside]]
         order = np.lexsort((inside, -np.nan_to_num(confidence[inside]), ~medoids[inside]))
         candidates = inside[order]
         if copies is not None:
