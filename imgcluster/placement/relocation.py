@@ -122,7 +122,6 @@ def change_placement(
     check_signed(target, path, departing(coming, target.mode))
     signed = current.signed and target.signed
     remaining = remove_entries(leaving, current.mode, folder, aside=aside, workspace=path.parent, step=count)
-
     placed = {source: at for source, at in placed.items() if source in planned}
 
     # Before each of these only paths that are free are recorded: after an interruption each path is that of one file.
@@ -146,7 +145,7 @@ def change_placement(
     kept = [entry for entry in target.entries if entry.source not in absent]
     kept = [Entry(entry.source, to_text(placed[entry.source])) if entry.source in linked else entry for entry in kept]
     journal = Journal(target.mode, target.folder, (*kept, *remaining), signed)
-    if journal != current or moves:
+    if journal != current or moves or coming:
         write_journal(journal, path)
     _remove_empty_folders({from_text(entry.target).parent for entry in current.entries} | {folder / _WAITING_FOLDER})
     return PlacementResult(counts, missing, journal, len(moves), unlinked)
