@@ -168,7 +168,7 @@ def _serve() -> None:
         torch.set_num_threads(1)
 
     from imgcluster.images import readers
-    from imgcluster.workspace.shards import ShardWriter
+    from imgcluster.workspace.shard_writer import ShardWriter
 
     scratch = Path(tempfile.mkdtemp(prefix="faults-"))
     # Few pictures make several shards.

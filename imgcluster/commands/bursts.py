@@ -79,6 +79,6 @@ def _detail(file: Path) -> float:
         facts = os.stat(file)
     except OSError:
         return 0.0
-    found = FoundFile(to_text(file.parent), to_text(file.name), facts.st_size, facts.st_mtime_ns)
-    loaded = read_image(found, _DETAIL_SPEC)
+    found_file = FoundFile(to_text(file.parent), to_text(file.name), facts.st_size, facts.st_mtime_ns)
+    loaded = read_image(found_file, _DETAIL_SPEC)
     return fine_detail(loaded.image.pixels[:, :, 0]) if isinstance(loaded, Loaded) else 0.0

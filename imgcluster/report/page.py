@@ -6,6 +6,7 @@ The names of files and clusters are stored as JSON, which browsers do not run, a
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
@@ -83,7 +84,7 @@ def _document(page: Page) -> dict[str, Any]:
         "sentences": page.sentences,
         "warnings": page.warnings,
         "facts": page.facts,
-        "skipped": page.skipped,
+        "skipped": [dataclasses.astuple(skipped) for skipped in page.skipped],
         "workspaceOption": page.workspace_option,
         "clusters": [_cluster(cluster) for cluster in page.clusters],
         "images": _images(page.images),
