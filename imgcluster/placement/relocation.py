@@ -137,7 +137,7 @@ def change_placement(
     absent = set(missing)
     present = tuple(changes.linked.get(entry.source, entry) for entry in target.entries if entry.source not in absent)
     journal = Journal(target.mode, target.folder, (*present, *remaining), signed)
-    if journal != current or moves:
+    if journal != current or moves or added:
         write_journal(journal, path)
     _remove_empty_folders({from_text(entry.target).parent for entry in current.entries} | {folder / _WAITING_FOLDER})
     return PlacementResult(counts, missing, journal, len(moves), unlinked)
