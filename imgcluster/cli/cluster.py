@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imgcluster.cli.command import CommandWithMethods, DiscardDecisions, DryRun, WorkspaceOption, command
-from imgcluster.cli.console import echo, files_of, new_table, print_table, show_clusters
+from imgcluster.cli.console import echo, files_of, new_table, print_table, show_clusters, show_returned
 from imgcluster.cli.ray_option import CommandWithRay, hidden_output
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, RayOptions
@@ -115,6 +115,7 @@ def _show_candidates(candidates: Sequence[Candidate], *, verbose: bool) -> None:
 
 def show_files(summary: ClusterSummary) -> None:
     """Print where the results are."""
+    show_returned(summary)
     placed = ", ".join(f"{count:,} by {mode}" for mode, count in summary.placed.items())
     files, undo = files_of(summary.workspace), f"imgcluster undo -w {quoted_argument(summary.workspace)}"
     if summary.dry_run:

@@ -43,6 +43,8 @@ class PlacementResult:
 
     `moved` is the number of files that were placed before and are in another folder now. `unlinked` is the number of
     files that had hard links, which do not lead to another disk, so that their content is stored once more there.
+    `broken` are the sources of links that were placed before and lead nowhere, because the files no longer exist.
+    `returned` are the original paths to which originals that were moved before returned.
     """
 
     counts: dict[str, int]
@@ -50,6 +52,8 @@ class PlacementResult:
     journal: Journal | None = field(default=None, compare=False)
     moved: int = field(default=0, compare=False)
     unlinked: int = field(default=0, compare=False)
+    returned: tuple[str, ...] = field(default=(), compare=False)
+    broken: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def about_hard_links(self) -> str:

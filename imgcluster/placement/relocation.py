@@ -132,7 +132,7 @@ def change_placement(
                 count()
     if added:
         record(added)
-    counts = _counts(target, placed)
+    counts, broken = _counts(target, placed)
     missing, unlinked = place_entries(added, target.mode, path, counts, step=count)
     absent = set(missing)
     present = tuple(changes.linked.get(entry.source, entry) for entry in target.entries if entry.source not in absent)
@@ -140,7 +140,7 @@ def change_placement(
     if journal != current or moves or added:
         write_journal(journal, path)
     _remove_empty_folders({from_text(entry.target).parent for entry in current.entries} | {folder / _WAITING_FOLDER})
-    return PlacementResult(counts, missing, journal, len(moves), unlinked)
+    return PlacementResult(counts, missing, journal, len(moves), unlinked, broken=broken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,14 +194,19 @@ def _path_key(path: Path) -> tuple[Path, str]:
     return path.parent, name_key(path.name)
 
 
-def _counts(target: Journal, placed: Mapping[str, Path]) -> dict[str, int]:
-    """Return how many files that are placed already were placed by each mode."""
+def _counts(target: Journal, placed: Mapping[str, Path]) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Return how many files that are placed already were placed by each mode, and the sources of broken links."""
     counts: dict[str, int] = {}
+    broken = []
     for entry in target.entries:
-        if entry.source in placed:
-            used = mode_of(from_text(entry.source), from_text(entry.target), target.mode)
-            counts[used] = counts.get(used, 0) + 1
-    return counts
+        if entry.source not in placed:
+            continue
+        if not os.path.exists(placed[entry.source]):
+            broken.append(entry.source)
+            continue
+        used = mode_of(from_text(entry.source), from_text(entry.target), target.mode)
+        counts[used] = counts.get(used, 0) + 1
+    return counts, tuple(broken)
 
 
 def _rename(before: Path, after: Path, journal: Path) -> None:
