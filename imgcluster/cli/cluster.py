@@ -71,7 +71,7 @@ def show_cluster(summary: ClusterSummary, *, verbose: bool) -> None:
     found = f"{counted(len(summary.clusters), 'cluster')} in {counted(summary.images, 'image')}{noise}"
     echo(f"Found {found} ({summary.seconds:.1f} s).")
     show_clusters(summary.clusters, summary.workspace)
-    echo(summary.quality)
+    echo("\n".join([summary.quality, *summary.remarks]))
     levels = ", ".join(_other_levels(summary.layers, summary.layer))
     if levels:
         echo(f"Other levels: {levels}. Use --level to switch.")
@@ -81,7 +81,8 @@ def show_cluster(summary: ClusterSummary, *, verbose: bool) -> None:
     if summary.changes:
         from imgcluster.commands.cluster_warnings import about_changes
 
-        echo(about_changes(summary.changes, summary.reassigned) or "All clusters are as before.")
+        table = "" if summary.dry_run else f"{files_of(summary.workspace)}/changes.csv"
+        echo(about_changes(summary.changes, summary.reassigned, table) or "All clusters are as before.")
     for warning in summary.warnings:
         echo(f"Note: {warning}")
     show_files(summary)

@@ -77,12 +77,13 @@ def embed_command(
         raise typer.Exit(SKIPPED)
 
 
-def show_embed(summary: EmbedSummary) -> None:
-    """Print the numbers of images."""
+def show_embed(summary: EmbedSummary, *, dry_run: bool = False) -> None:
+    """Print the numbers of images; on a dry run nothing was stored."""
     done = summary.new + summary.changed
     rate = f", {summary.images_per_second:,.0f} images/s" if summary.images_per_second else ""
+    verb, holds = ("Dry run: embedded", "would hold") if dry_run else ("Embedded", "now holds")
     echo(
-        f"Embedded {counted(done, 'image')} with encoder {summary.encoder} on {summary.device.upper()} "
+        f"{verb} {counted(done, 'image')} with encoder {summary.encoder} on {summary.device.upper()} "
         f"({summary.seconds:.1f} s{rate})."
     )
     if summary.shard:
@@ -96,7 +97,7 @@ def show_embed(summary: EmbedSummary) -> None:
             (summary.vanished, "removed because they no longer exist or are excluded"),
         )
         counts = ", ".join(f"{count:,} {word}" for count, word in parts if count)
-        echo(f"The workspace now holds {counted(summary.embedded, 'image')}: {counts}.")
+        echo(f"The workspace {holds} {counted(summary.embedded, 'image')}: {counts}.")
     for node in summary.nodes:
         rate = f", {node.images_per_second:,.0f} images/s" if node.images_per_second else ""
         echo(
@@ -109,7 +110,7 @@ def show_embed(summary: EmbedSummary) -> None:
         echo(f"The images come from {len(summary.roots)} folders; --fresh keeps only the folders named now.")
     if summary.skipped:
         # The table of a shard comes into the workspace when the shards are joined.
-        see = "" if summary.shard else f"; see {files_of(summary.workspace)}/skipped.csv"
+        see = "" if summary.shard or dry_run else f"; see {files_of(summary.workspace)}/skipped.csv"
         echo(f"Skipped {counted(summary.skipped, 'image')} that could not be read{see}.")
     if summary.ignored:
         files = counted(summary.ignored, "file that is not an image", "files that are not images")

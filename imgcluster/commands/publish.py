@@ -78,6 +78,7 @@ class Evaluated:
         facts: The metrics.
         silhouette_sample: The number of images that the mean silhouette was computed on.
         notes: The warnings before files are placed.
+        remarks: What is neither good nor bad about the clusters, in sentences.
         command: The command, for `history`.
         summary: What it does, in words, for `history`.
         earlier: What was known before.
@@ -103,6 +104,7 @@ class Evaluated:
     changes: tuple[ClusterChange, ...] = ()
     about_changes: str = ""
     reassigned: int = 0
+    remarks: tuple[str, ...] = ()
     folder_name: FolderName = folder_name
     growth: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -173,7 +175,7 @@ def publish(
         remove(workspace.confusion_table)
         remove(workspace.confusion_picture)
         watch.lap("place")
-        metrics["warnings"] = list(found.warnings(placed))
+        metrics |= {"warnings": list(found.warnings(placed)), "remarks": list(found.remarks)}
         results = tables.results(metrics)
         write_page(
             workspace,
@@ -210,6 +212,7 @@ def summary_fields(
         "warnings": found.warnings(placed),
         "changes": found.changes,
         "reassigned": found.reassigned,
+        "remarks": found.remarks,
     }
 
 

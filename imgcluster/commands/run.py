@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -116,9 +117,13 @@ def run(
                 dry_run=dry_run,
                 on_progress=on_progress,
             )
-    embedded = dataclasses.replace(embedded, workspace=real.name)
-    clustered = dataclasses.replace(clustered, workspace=real.name)
-    return RunSummary(embed=embedded, cluster=clustered)
+    if dry_run:
+        warnings = tuple(_of_real(text, folder, real) for text in clustered.warnings)
+        clustered = dataclasses.replace(clustered, warnings=warnings)
+    return RunSummary(
+        embed=dataclasses.replace(embedded, workspace=real.name),
+        cluster=dataclasses.replace(clustered, workspace=real.name),
+    )
 
 
 def _with_changes(
@@ -178,7 +183,12 @@ def _rehearsal(
             yield copy.path, journal, moved
         except ImgclusterError as error:
             # Nobody has heard of the copy.
-            raise type(error)(str(error).replace(str(copy.path), str(real.path))) from error
+            raise type(error)(_of_real(str(error), folder, real)) from error
+
+
+def _of_real(text: str, copy: str | os.PathLike[str], real: Workspace) -> str:
+    """Return a message with the real workspace in the place of its copy."""
+    return text.replace(f"-w {copy}", f"-w {shlex.quote(real.name)}").replace(str(copy), real.name)
 
 
 def _borrow(source: str, target: str) -> None:

@@ -156,6 +156,7 @@ def sentences(metrics: dict[str, Any]) -> tuple[str, ...]:
     if noise:
         share = noise / metrics["images"]
         found.append(f"{counted(noise, 'image')} ({share:.0%}) {_were(noise)} not assigned to any cluster (noise).")
+    found += metrics.get("remarks", ())
     found.append(str(metrics.get("changes", "")))
     scores = metrics.get("scores")
     if scores:

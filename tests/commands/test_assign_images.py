@@ -191,6 +191,17 @@ def test_run_assigns_in_a_workspace_with_a_clustering(grown: Path, tiny_encoder:
     assert not isinstance(again.cluster, imgcluster.AssignSummary)
 
 
+def test_what_a_dry_run_says_is_true(grown: Path, tiny_encoder: Path) -> None:
+    add_yellow(grown.parent / "in", 12)
+    words = ["run", str(grown.parent / "in"), "-w", str(grown), "--encoder", str(tiny_encoder), "--device", "cpu"]
+    said = CliRunner().invoke(app, [*words, "--dry-run"]).stdout
+    assert f"--new-clusters -w {grown}\n" in said
+    assert "would hold" in said
+    assert "now holds" not in said
+    assert "changes.csv" not in CliRunner().invoke(app, [*words, "--k", "2", "--dry-run"]).stdout
+    assert f"{grown}/changes.csv" in CliRunner().invoke(app, [*words, "--k", "2"]).stdout
+
+
 def test_the_command_line(grown: Path, tiny_encoder: Path) -> None:
     embed(grown, tiny_encoder)
     result = CliRunner().invoke(app, ["assign", "-w", str(grown)])
