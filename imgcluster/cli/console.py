@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ROWS",
+    "command_for",
     "echo",
+    "file_size",
     "files_of",
     "new_table",
     "plain",
     "print_table",
     "show_clusters",
+    "show_page",
 ]
 
 _PLAIN_WIDTH: Final = 10_000
@@ -65,6 +69,30 @@ def files_of(workspace: str) -> str:
     from imgcluster.workspace.local_copy import folder_of
 
     return to_text(folder_of(workspace))
+
+
+def command_for(workspace: str, words: str) -> str:
+    """Return an imgcluster command for a workspace of a summary."""
+    return f"imgcluster {words} -w {shlex.quote(workspace)}"
+
+
+def show_page(report: str, workspace: str, *, outdated: bool) -> None:
+    """Print where the page is, or how to get one that has what was found."""
+    if report:
+        echo(f"Page: {report}")
+    elif outdated:
+        echo(
+            "The clusters are outdated, because images were added or removed since, so neither they nor the page were "
+            f"used: {command_for(workspace, 'assign')}"
+        )
+    else:
+        echo(f"To see all of it on a page: {command_for(workspace, 'cluster')}")
+
+
+def file_size(size: int) -> str:
+    """Return a number of bytes in megabytes, or in kilobytes if it is small."""
+    number, unit = (size / 1e6, "MB") if size >= 1e6 else (size / 1e3, "kB")
+    return f"{number:,.{0 if number >= 10 else 1}f} {unit}"
 
 
 def show_clusters(rows: Sequence[ClusterRow], workspace: str) -> None:
