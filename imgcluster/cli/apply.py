@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,7 @@ from imgcluster.cli.command import DryRun, Workspace, command
 from imgcluster.cli.console import echo, files_of, show_clusters
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
-from imgcluster.wording import counted
+from imgcluster.wording import counted, quoted_argument
 
 if TYPE_CHECKING:
     from imgcluster.commands.apply import ApplySummary
@@ -50,5 +49,5 @@ def _show(summary: ApplySummary) -> None:
         return
     if summary.moved:
         echo(f"Moved {counted(summary.moved, 'placed file')} in {files_of(summary.workspace)}/clusters.")
-    echo(f"To undo the plan: imgcluster undo -w {shlex.quote(summary.workspace)}")
+    echo(f"To undo the plan: imgcluster undo -w {quoted_argument(summary.workspace)}")
     echo(f"Page: {summary.report}")

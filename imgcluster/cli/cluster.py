@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +13,7 @@ from imgcluster.cli.console import echo, files_of, new_table, print_table, show_
 from imgcluster.cli.ray_option import CommandWithRay, hidden_output
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, RayOptions
-from imgcluster.wording import counted
+from imgcluster.wording import counted, quoted_argument
 
 if TYPE_CHECKING:
     from imgcluster.commands.cluster import ClusterSummary
@@ -118,7 +117,7 @@ def _show_candidates(candidates: Sequence[Candidate], *, verbose: bool) -> None:
 def show_files(summary: ClusterSummary) -> None:
     """Print where the results are."""
     placed = ", ".join(f"{count:,} by {mode}" for mode, count in summary.placed.items())
-    files, undo = files_of(summary.workspace), f"imgcluster undo -w {shlex.quote(summary.workspace)}"
+    files, undo = files_of(summary.workspace), f"imgcluster undo -w {quoted_argument(summary.workspace)}"
     if summary.dry_run:
         echo(
             "Nothing was written. Without --dry-run, this command writes assignments.csv, clusters.csv, metrics.json "

@@ -37,7 +37,8 @@ __all__ = [
 _GENERAL: Final = "General"
 
 Paths = Annotated[
-    list[Path] | None,
+    # Not Path, which makes one slash of two in a URL.
+    list[str] | None,
     typer.Argument(
         metavar="PATH…", help="Folders of images, or images; s3://…, gs://… and https://… too.", show_default=False
     ),
@@ -272,7 +273,7 @@ _PARSERS: Final[dict[str, Callable[[str, str], Any]]] = {
 }
 
 
-def listed(source: str | None) -> list[Path]:
+def listed(source: str | None) -> list[str]:
     """Return the paths that ``--files-from`` lists.
 
     Raises:

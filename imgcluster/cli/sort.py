@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,7 @@ from imgcluster.cli.command import DiscardDecisions, DryRun, Workspace, command,
 from imgcluster.cli.console import echo, files_of, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions
-from imgcluster.wording import counted
+from imgcluster.wording import counted, quoted_argument
 
 if TYPE_CHECKING:
     from imgcluster.commands.sort import SortSummary
@@ -73,7 +72,7 @@ def show_sort(summary: SortSummary) -> None:
     for warning in summary.warnings:
         echo(f"Note: {warning}")
     placed = ", ".join(f"{count:,} by {mode}" for mode, count in summary.placed.items())
-    folder, undo = f"{files_of(summary.workspace)}/clusters", f"imgcluster undo -w {shlex.quote(summary.workspace)}"
+    folder, undo = f"{files_of(summary.workspace)}/clusters", f"imgcluster undo -w {quoted_argument(summary.workspace)}"
     if summary.dry_run:
         echo(
             "Nothing was written." + (f" Without --dry-run, files ({placed}) are placed in {folder}." if placed else "")

@@ -17,11 +17,12 @@ from imgcluster.commands.confusion import write_confusion
 from imgcluster.commands.last_clustering import folder_names, placed_names
 from imgcluster.commands.numbering import Earlier, read_earlier, write_earlier
 from imgcluster.commands.page import with_normalized_lengths
+from imgcluster.commands.plan_location import find_plan
 from imgcluster.commands.plan_tables import PlanTables, cluster_numbers
 from imgcluster.commands.set_aside import duplicates_of_plan, set_aside
 from imgcluster.commands.steps import changing_results, recover, relocate_placed, rewrite_page
 from imgcluster.commands.stored_workspace import in_object_storage_too
-from imgcluster.errors import PlanError, UsageError, WorkspaceError
+from imgcluster.errors import PlanError, WorkspaceError
 from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.path_text import to_text
@@ -136,7 +137,7 @@ def apply(
     Applying the plan of the last step again changes nothing.
 
     Args:
-        plan: The plan's file; `imgcluster.workspace.plans` describes the format.
+        plan: The plan's file, also as ``~/Downloads/…``; `imgcluster.workspace.plans` describes the format.
         workspace: The workspace folder.
         dry_run: Only report what would be done.
         on_progress: Called with each step.
@@ -149,7 +150,7 @@ def apply(
             or, on a dry run, applying an earlier plan was interrupted.
         PlacementError: A placed file could not be moved.
     """
-    file = Path(plan)
+    file = find_plan(plan)
     text = _read(file)
     parsed, operation = read_plan(text, to_text(file)), hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     workspace = Workspace(workspace)
@@ -209,8 +210,6 @@ def _repeated(workspace: Workspace, file: Path, present: Results, *, dry_run: bo
 
 def _read(file: Path) -> str:
     try:
-        if not file.is_file():
-            raise UsageError(f"plan {file} does not exist; save one on the page, report.html")
         if file.stat().st_size > _LARGEST_PLAN:
             raise PlanError(f"{file} has {file.stat().st_size:,} bytes; a plan has at most {_LARGEST_PLAN:,}")
         return file.read_text(encoding="utf-8-sig")

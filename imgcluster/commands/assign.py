@@ -21,9 +21,9 @@ from imgcluster.commands.join_started import join_if_started
 from imgcluster.commands.last_clustering import folder_names, read_last_clustering
 from imgcluster.commands.numbering import Earlier, read_earlier
 from imgcluster.commands.page import with_normalized_lengths
-from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish, summary_fields
+from imgcluster.commands.publish import ClusteringMetrics, Evaluated, about_files, publish, summary_fields
 from imgcluster.commands.replace_results import read_placement
-from imgcluster.commands.steps import recover
+from imgcluster.commands.steps import place_otherwise, recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.errors import WorkspaceError
@@ -32,7 +32,7 @@ from imgcluster.features.neighborhood import find_neighborhood
 from imgcluster.features.normalize import row_normalization
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
-from imgcluster.placement import PlaceMode, check_mode, choose_mode
+from imgcluster.placement import PlacementResult, PlaceMode, check_mode, choose_mode
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Clustering, Labels, Layer, Metric, Vectors
 from imgcluster.workspace.folder import Workspace
@@ -84,7 +84,8 @@ def assign(
     """Put images that were embedded since the last clustering into its clusters.
 
     All other images keep their cluster, and clusters keep their number, name and folder. Images that are unlike all
-    clusters are in none (−1, folder ``unsorted``). Where nothing is new, nothing is written.
+    clusters are in none (−1, folder ``unsorted``). Where nothing is new, nothing is written, unless `place` is another
+    mode than the present one.
 
     Args:
         workspace: The workspace folder.
@@ -109,7 +110,7 @@ def assign(
         identity = encoder_identity(workspace, manifest)
         current = last.metrics.get("fingerprint") == contents(workspace.embeddings, identity).fingerprint
         if current and not (new_clusters and (last.clusters < 0).any()):
-            return _summary(workspace, last, watch, dry_run=dry_run)
+            return _unchanged(workspace, manifest, last, requested, watch, on_progress, dry_run=dry_run)
         on_progress(Progress("load", 0))
         embeddings = load(workspace.embeddings, identity)
         journal = read_placement(workspace, embeddings.files)
@@ -130,7 +131,10 @@ def assign(
         mode = "none" if requested is None and journal is None else choose_mode(requested, journal, ())
         found = _evaluate(workspace, manifest, embeddings, last, earlier, grown, mode)
         watch.lap("measure")
-        placed = found.preview() if dry_run else publish(workspace, found, journal, watch, on_progress)
+        if dry_run:
+            placed = found.preview(workspace, journal)
+        else:
+            placed = publish(workspace, found, journal, watch, on_progress)
     return AssignSummary(
         **summary_fields(workspace, found, placed, watch, dry_run=dry_run),
         assigned=int((grown.layer.labels[grown.new] >= 0).sum()),
@@ -265,7 +269,7 @@ def _evaluate(
     identities = [*last.metrics.get("identities", ()), identity_of(last.paths, last.clusters)][-_IDENTITIES:]
     growth = {"assigned": assigned, "identities": identities}
     return Evaluated(
-        options=last.metrics["options"],
+        options=last.metrics["options"] | {"place": mode},
         mode=mode,
         manifest=manifest,
         tables=tables,
@@ -297,8 +301,35 @@ def _advice(grown: _Grown, assigned: int, workspace: Workspace) -> Iterator[str]
         )
 
 
+def _unchanged(
+    workspace: Workspace,
+    manifest: dict[str, Any],
+    last: Results,
+    requested: PlaceMode | None,
+    watch: Stopwatch,
+    on_progress: OnProgress,
+    *,
+    dry_run: bool,
+) -> AssignSummary:
+    """Return the summary where nothing is new; the files are placed again if another mode is requested."""
+    summary, journal = _summary(workspace, last, watch, dry_run=dry_run), read_placement(workspace)
+    if requested is None or requested == ("none" if journal is None else journal.mode):
+        return summary
+    placed = PlacementResult({} if requested == "none" else {requested: len(last.locations)}, ())
+    if not dry_run:
+        placed = place_otherwise(workspace, last, journal, requested, on_progress)
+    return dataclasses.replace(
+        summary,
+        place=requested,
+        placed=placed.counts,
+        missing=len(placed.missing),
+        seconds=watch.seconds,
+        warnings=tuple(about_files(placed, requested, manifest)),
+    )
+
+
 def _summary(workspace: Workspace, last: Results, watch: Stopwatch, *, dry_run: bool) -> AssignSummary:
-    """Return the summary where nothing is new."""
+    """Return the summary where nothing has changed."""
     metrics = {"quality": ""} | last.metrics | {"layers": tuple(last.metrics["layers"])}
     return AssignSummary(
         **{field.name: metrics[field.name] for field in dataclasses.fields(ClusteringMetrics)},

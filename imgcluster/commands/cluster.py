@@ -143,7 +143,7 @@ def cluster(
             found = _evaluate(workspace, stored, request, fit, on_progress, discard_decisions=discard_decisions)
             watch.lap("measure")
             if dry_run:
-                placed = found.preview()
+                placed = found.preview(workspace, stored.journal)
             else:
                 placed = publish(workspace, found, stored.journal, watch, on_progress, projection)
                 if cached is None:

@@ -18,7 +18,7 @@ from imgcluster.encoders import Encoder, Started
 from imgcluster.encoders.classes import top_classes
 from imgcluster.errors import ImgclusterError
 from imgcluster.fileio.object_store import url_of
-from imgcluster.fileio.path_text import join, relative_path
+from imgcluster.fileio.path_text import relative_path
 from imgcluster.images.find import Finder
 from imgcluster.images.formats import is_raw_name
 from imgcluster.images.found import FoundFile, UnreadablePath
@@ -321,7 +321,7 @@ class EmbedRun:
         else:
             name = self._index.companion(stored) if stored is not None else ""
             # A file that was not searched for may still exist.
-            if name and join(file.location.rpartition("/")[0], name) in self._scope:
+            if name and f"{file.location.rpartition('/')[0]}/{name}" in self._scope:
                 name = ""
         self.paired += name != ""
         return name

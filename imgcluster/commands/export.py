@@ -12,18 +12,18 @@ from typing import Any
 from imgcluster.commands.embed import refuse_own_output
 from imgcluster.commands.export_formats import FORMATS, Exported
 from imgcluster.commands.export_store import copy_into_store, require_placed
-from imgcluster.commands.page import current_paths, with_normalized_lengths
+from imgcluster.commands.page import current_locations, current_paths, with_normalized_lengths
 from imgcluster.commands.projection import projection_of
 from imgcluster.commands.replace_results import read_placement
 from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.errors import UsageError
 from imgcluster.fileio.atomic import temporary_path
 from imgcluster.fileio.object_store import store_url
-from imgcluster.fileio.path_text import relative_path, to_text
+from imgcluster.fileio.path_text import from_text, relative_path, to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import Results, base_folder, encoder_identity, read_results
+from imgcluster.workspace.results import Results, base_folder, encoder_identity, read_results, results_or_none
 from imgcluster.workspace.shards import Embeddings, load
 
 __all__ = ["ExportSummary", "export"]
@@ -71,7 +71,7 @@ def export(
 
     Raises:
         UsageError: The format is unknown, or `output` exists or is in the workspace.
-        WorkspaceError: Nothing is embedded, or another process uses the workspace.
+        WorkspaceError: Nothing is embedded, the last step was interrupted, or another process uses the workspace.
         SourceError: The store cannot be read or written; repeating the call continues.
     """
     if url := store_url(output):
@@ -86,12 +86,13 @@ def export(
     with workspace.locked(read_only=True) as manifest:
         on_progress(Progress("load", 0))
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
-        results = read_results(workspace, manifest) if workspace.metrics.exists() else None
+        results = results_or_none(workspace, manifest)
         journal = read_placement(workspace, embeddings.files)
-        files = current_paths(workspace, embeddings.locations, journal)
+        addresses = current_locations(workspace, embeddings.locations, journal)
+        files = list(map(from_text, addresses))
         seed = 0 if results is None else int(results.metrics["options"].get("seed", 0))
         exported = Exported(
-            columns=_columns(base_folder(manifest, embeddings), embeddings, results, files),
+            columns=_columns(base_folder(manifest, embeddings), embeddings, results, addresses),
             vectors=embeddings.vectors,
             files=files,
             companions=[
@@ -159,13 +160,13 @@ def _choose_format(target: Path, name: str | None) -> str:
     return name
 
 
-def _columns(base: str, embeddings: Embeddings, results: Results | None, files: list[Path]) -> dict[str, list[Any]]:
+def _columns(base: str, embeddings: Embeddings, results: Results | None, files: list[str]) -> dict[str, list[Any]]:
     """Return the columns of the table; None stands for what is unknown."""
     count = len(files)
     unknown: list[Any] = [None] * count
     columns: dict[str, list[Any]] = {
         "path": [relative_path(location, base) for location in embeddings.locations],
-        "file": [to_text(file) for file in files],
+        "file": files,
         "cluster": unknown,
         "name": [""] * count,
         "confidence": unknown,

@@ -17,6 +17,7 @@ from imgcluster.commands.thumbnails import read_tiles
 from imgcluster.commands.vector_files import VECTOR_COLUMN
 from imgcluster.fileio.atomic import atomic_path
 from imgcluster.fileio.csv_tables import write_table
+from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import to_text
 from imgcluster.placement import folder_name
 from imgcluster.placement.place import copy_new
@@ -98,7 +99,8 @@ def _write_fiftyone(found: Exported, target: Path) -> None:
         confidence = found.columns["confidence"][row]
         # FiftyOne drops what follows a dot.
         labels[f"{row:08d}"] = {"label": title, "confidence": confidence, "attributes": values} if title else None
-    files = dict(zip(labels, map(str, found.files), strict=True))
+    names = (url_of(name) or str(file) for name, file in zip(found.columns["file"], found.files, strict=True))
+    files = dict(zip(labels, names, strict=True))
     (target / "data.json").write_text(json.dumps(files, indent=1), encoding="utf-8")
     content = {"classes": sorted(set(found.titles) - {""}), "labels": labels}
     (target / "labels.json").write_text(json.dumps(content, indent=1), encoding="utf-8")

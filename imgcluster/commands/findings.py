@@ -38,7 +38,13 @@ _Groups = tuple[tuple[Copy, ...], ...]
 
 
 def read_findings(
-    workspace: Workspace, results: Results, embeddings: Embeddings, manifest: dict[str, Any], on_progress: OnProgress
+    workspace: Workspace,
+    results: Results,
+    embeddings: Embeddings,
+    manifest: dict[str, Any],
+    on_progress: OnProgress,
+    *,
+    read_only: bool,
 ) -> Findings:
     """Return what is known of the images; they have the same order in `results` and `embeddings`.
 
@@ -48,6 +54,7 @@ def read_findings(
         embeddings: With vectors of length 1 if they are compared by cosine.
         manifest: The manifest.
         on_progress: Called with each step.
+        read_only: Whether nothing may be stored in the workspace.
     """
     aside = current_files(read_set_aside(workspace))
     set_aside = [row for row, location in enumerate(results.locations) if location in aside]
@@ -60,7 +67,7 @@ def read_findings(
     duplicates, bursts = (_copies(table, rows, embeddings, sizes) for table in tables)
     outliers = [*_outliers(workspace, rows, results, embeddings)]
     return Findings(
-        neighbors=_neighbors(workspace, embeddings, encoder_metric(manifest), on_progress),
+        neighbors=_neighbors(workspace, embeddings, encoder_metric(manifest), on_progress, read_only=read_only),
         duplicates=duplicates,
         bursts=bursts,
         set_aside=tuple(set_aside),
@@ -79,7 +86,7 @@ def groups_of_copies(embeddings: Embeddings, duplicates: _Groups) -> npt.NDArray
 
 
 def _neighbors(
-    workspace: Workspace, embeddings: Embeddings, metric: str, on_progress: OnProgress
+    workspace: Workspace, embeddings: Embeddings, metric: str, on_progress: OnProgress, *, read_only: bool
 ) -> npt.NDArray[np.int32] | None:
     if not 2 <= len(embeddings.locations) <= _MOST_LISTED:
         return None
@@ -93,7 +100,8 @@ def _neighbors(
     found = order[nearest_images(embeddings.vectors[order], _NEIGHBORS)[1]]
     neighbors = np.empty(found.shape, np.int32)
     neighbors[order] = found
-    write_neighbors(workspace.neighbors, key, neighbors)
+    if not read_only:
+        write_neighbors(workspace.neighbors, key, neighbors)
     return neighbors
 
 

@@ -24,6 +24,7 @@ from imgcluster.errors import NoImagesError, UsageError, WorkspaceError
 from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.in_threads import in_order
+from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import absolute_path, common_base, from_text, join, relative_path, to_text
 from imgcluster.images.decode import Header, quiet_decoders, read_header
 from imgcluster.images.load import default_workers
@@ -166,7 +167,9 @@ def _locations(source: Path, names: Sequence[str], start: str) -> list[str]:
     """
     if not all(names):
         raise UsageError(f"a path of {source} is empty; give each image a path of its own")
-    found = [to_text(os.path.normpath(from_text(absolute_path(start, name)))) for name in names]
+    found = [
+        name if url_of(name) else to_text(os.path.normpath(from_text(absolute_path(start, name)))) for name in names
+    ]
     name, count = Counter(found).most_common(1)[0]
     if count > 1:
         raise UsageError(f"{name} appears {count} times among the paths of {source}; give each image a path of its own")

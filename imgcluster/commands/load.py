@@ -13,7 +13,7 @@ from imgcluster.fileio.path_text import relative_path
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.types import Vectors
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import base_folder, encoder_identity, read_results
+from imgcluster.workspace.results import base_folder, encoder_identity, results_or_none
 from imgcluster.workspace.shards import load as load_embeddings
 
 __all__ = ["Collection", "load"]
@@ -56,14 +56,15 @@ def load(workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> Collection:
     """Return the images, vectors and clusters of a workspace.
 
     Raises:
-        WorkspaceError: Nothing is embedded, the clusters are older than the embeddings, or a file is damaged.
+        WorkspaceError: Nothing is embedded, the clusters are older than the embeddings, the last step was interrupted,
+            or a file is damaged.
     """
     workspace = Workspace(workspace)
     workspace.require_initialized()
     manifest = workspace.manifest
     embeddings = load_embeddings(workspace.embeddings, encoder_identity(workspace, manifest))
     base = base_folder(manifest, embeddings)
-    results = read_results(workspace, manifest) if workspace.metrics.exists() else None
+    results = results_or_none(workspace, manifest)
     return Collection(
         base=base,
         paths=[relative_path(location, base) for location in embeddings.locations],

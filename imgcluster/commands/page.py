@@ -68,7 +68,7 @@ def write_page(
         embeddings: Those of `with_normalized_lengths`.
         manifest: The manifest.
         journal: That of the placed files.
-        output: The page's file; by default that of the workspace.
+        output: The page's file; by default that of the workspace. With another one, nothing is written there.
         started_projection: What `begin_projection` returned, if it was begun before.
         on_progress: Called with each step.
 
@@ -78,7 +78,8 @@ def write_page(
     if embeddings.locations != results.locations:
         raise WorkspaceError(f"the tables in {workspace.path} are not of its embeddings: run imgcluster cluster again")
     file, metrics = output or workspace.report, results.metrics
-    findings = read_findings(workspace, results, embeddings, manifest, on_progress)
+    read_only = output is not None
+    findings = read_findings(workspace, results, embeddings, manifest, on_progress, read_only=read_only)
     shown = representatives(
         embeddings.vectors,
         results.clusters,
@@ -91,7 +92,9 @@ def write_page(
     tiers = thumbnail_tiers(results.clusters, results.confidence, shown, int(embeddings.sizes.max(initial=1)))
     # The map is computed while thumbnails are read and compressed.
     seed = int(metrics["options"]["seed"])
-    finish = finish_projection(workspace, embeddings, manifest, seed, started_projection, on_progress)
+    finish = finish_projection(
+        workspace, embeddings, manifest, seed, started_projection, on_progress, read_only=read_only
+    )
     sheets = _sheets(tiers, files, _stored(workspace, manifest, results.locations, tiers), on_progress)
     projection = finish()
     page = Page(
@@ -117,7 +120,7 @@ def write_page(
         ),
         thumbnails=sheets,
         skipped=_skipped(workspace),
-        command=workspace.command("apply imgcluster-plan.json"),
+        workspace_option=workspace.option,
         findings=findings,
         made_by=f"Made with imgcluster {__version__}. This page loads nothing from the network.",
     )

@@ -84,6 +84,8 @@ def finish_projection(
     seed: int,
     started: StartedProjection | None = None,
     on_progress: OnProgress = ignore_progress,
+    *,
+    read_only: bool = False,
 ) -> Callable[[], Projection]:
     """Complete the projection of normalized embeddings in the background; the function returned waits for it.
 
@@ -97,6 +99,7 @@ def finish_projection(
         seed: For samples and principal components.
         started: What `begin_projection` returned for the same embeddings; None to begin now.
         on_progress: Called if there is anything to compute.
+        read_only: Whether nothing may be stored in the workspace.
     """
     digests = tuple(embeddings.digests)
     started = started or StartedProjection(_stored(workspace, embeddings, manifest, seed))
@@ -118,7 +121,8 @@ def finish_projection(
     def finish() -> Projection:
         projection = computed()
         key = _key(workspace, manifest, seed)
-        write_projection(workspace.layout, key, CachedProjection(digests, projection.points, projection.method))
+        if not read_only:
+            write_projection(workspace.layout, key, CachedProjection(digests, projection.points, projection.method))
         return projection
 
     return finish

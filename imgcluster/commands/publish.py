@@ -15,7 +15,7 @@ from imgcluster.commands.last_clustering import placed_names
 from imgcluster.commands.numbering import Earlier, write_earlier
 from imgcluster.commands.page import write_page
 from imgcluster.commands.projection import StartedProjection
-from imgcluster.commands.replace_results import update_placement
+from imgcluster.commands.replace_results import check_return, update_placement
 from imgcluster.commands.steps import changing_results, is_repeated
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.fileio.atomic import remove
@@ -31,7 +31,7 @@ from imgcluster.workspace.result_tables import ClusteringTables
 from imgcluster.workspace.results import IMPORTED
 from imgcluster.workspace.table_columns import CANDIDATES, CHANGES
 
-__all__ = ["ClusteringMetrics", "Evaluated", "publish", "write_changes"]
+__all__ = ["ClusteringMetrics", "Evaluated", "about_files", "publish", "write_changes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +110,7 @@ class Evaluated:
 
     def warnings(self, placed: PlacementResult) -> tuple[str, ...]:
         """Return all warnings, those on placed files included."""
-        return (*self.notes, *_about_files(placed, self.mode, self.manifest))
+        return (*self.notes, *about_files(placed, self.mode, self.manifest))
 
     @property
     def result(self) -> str:
@@ -120,8 +120,9 @@ class Evaluated:
         digest.update(self.tables.clusters.tobytes())
         return digest.hexdigest()
 
-    def preview(self) -> PlacementResult:
-        """Return what would be placed."""
+    def preview(self, workspace: Workspace, journal: Journal | None) -> PlacementResult:
+        """Return what would be placed; the errors are those of `check_return`."""
+        check_return(workspace, journal, self.mode)
         return PlacementResult({} if self.mode == "none" else {self.mode: len(self.tables.embeddings.files)}, ())
 
 
@@ -137,6 +138,7 @@ def publish(
 
     The map is computed from `started_projection` if it was begun before (`begin_projection`).
     """
+    check_return(workspace, journal, found.mode)
     tables = found.tables
     options = dict(found.options)
     before, result = workspace.read_metrics(), found.result
@@ -243,7 +245,8 @@ def _write_candidates(workspace: Workspace, candidates: Sequence[Candidate]) -> 
     save(candidates_figure(candidates), workspace.candidates_picture)
 
 
-def _about_files(placed: PlacementResult, mode: str, manifest: dict[str, Any]) -> Iterator[str]:
+def about_files(placed: PlacementResult, mode: str, manifest: dict[str, Any]) -> Iterator[str]:
+    """Yield what the user should know about placed files, in whole sentences."""
     if manifest.get("state") != "embedded":
         yield "The last embed was interrupted, so images are missing here; run the same embed command to complete it."
     others = sorted(set(placed.counts) - {mode})

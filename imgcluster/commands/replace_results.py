@@ -18,6 +18,7 @@ from imgcluster.placement import (
     Journal,
     PlacementResult,
     PlaceMode,
+    UndoResult,
     change_placement,
     folder_name,
     place,
@@ -25,6 +26,7 @@ from imgcluster.placement import (
     read_journal,
     undo_placement,
 )
+from imgcluster.placement.journal import one_per_source
 from imgcluster.placement.plan import existing_names, free_name
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.wording import counted
@@ -33,6 +35,7 @@ from imgcluster.workspace.shards import locations
 from imgcluster.workspace.states import earlier_locations
 
 __all__ = [
+    "check_return",
     "current_files",
     "moved_files",
     "read_placement",
@@ -141,9 +144,7 @@ def return_interrupted_move(
     """
     if journal is None or journal.mode != "move" or workspace.metrics.exists():
         return journal, ""
-    undone = undo_placement(journal, workspace.journal, dry_run=dry_run)
-    if any(_exists(target) for target, _ in undone.remaining):
-        raise _moved(workspace)
+    undone = _return_originals(workspace, journal, dry_run=dry_run)
     if not dry_run or not undone.done:
         return undone.journal, ""
     return undone.journal, (
@@ -155,12 +156,40 @@ def return_interrupted_move(
 def current_files(*journals: Journal | None) -> dict[str, str]:
     """Return where the files are that were moved, by their original paths; both are absolute paths as texts."""
     moved = [journal for journal in journals if journal is not None and journal.mode == "move"]
-    return {entry.source: entry.target for journal in moved for entry in journal.entries}
+    return {entry.source: entry.target for journal in moved for entry in one_per_source(journal.entries)}
 
 
 def moved_files(workspace: Workspace, journal: Journal | None) -> dict[str, str]:
     """Return `current_files` of the placed files, whose journal is given, and of those that are set aside."""
     return current_files(journal, read_set_aside(workspace))
+
+
+def check_return(workspace: Workspace, journal: Journal | None, mode: PlaceMode = "none") -> None:
+    """Check that all moved originals can return to their original paths, if they are to be placed by `mode` instead.
+
+    Raises:
+        PlacementError: The journal is not signed.
+        WorkspaceError: One cannot return.
+    """
+    if journal is not None and journal.mode == "move" and mode != "move":
+        _return_originals(workspace, journal, dry_run=True)
+
+
+def _return_originals(workspace: Workspace, journal: Journal, *, dry_run: bool = False) -> UndoResult:
+    """Move all originals of a placement to their original paths, or none if one of them cannot return.
+
+    Raises:
+        WorkspaceError: One cannot.
+    """
+    for checking in (True,) if dry_run else (True, False):
+        undone = undo_placement(journal, workspace.journal, dry_run=checking)
+        blocked = [(target, reason) for target, reason in undone.remaining if _exists(target)]
+        if blocked:
+            raise WorkspaceError(
+                f"{counted(len(blocked), 'original')} cannot return from {workspace.clusters}"
+                f"{', so nothing was changed' if checking else ''}; the first is {blocked[0][0]}: {blocked[0][1]}"
+            )
+    return undone
 
 
 def update_placement(
@@ -246,9 +275,7 @@ def _remove_placement(workspace: Workspace, journal: Journal) -> None:
     """
     outdated = workspace.outdated
     if journal.mode == "move":
-        undone = undo_placement(journal, workspace.journal)
-        if any(_exists(target) for target, _ in undone.remaining):
-            raise _moved(workspace)
+        undone = _return_originals(workspace, journal)
         if undone.remaining:
             make_folder(outdated, within=workspace.path)
             archived = outdated / free_name(workspace.journal.name, dict.fromkeys(existing_names(outdated), 1))
@@ -261,13 +288,6 @@ def _remove_placement(workspace: Workspace, journal: Journal) -> None:
     for target, reason in undo_placement(journal, workspace.journal, aside=aside).remaining:
         action = "was not removed" if _exists(target) else f"was moved to {aside}"
         _LOG.warning("%s %s: %s", target, action, reason)
-
-
-def _moved(workspace: Workspace) -> WorkspaceError:
-    return WorkspaceError(
-        f"the original images were moved to {workspace.clusters}; move them back with {workspace.command('undo')}, "
-        "then run this command again"
-    )
 
 
 def _exists(text: str) -> bool:

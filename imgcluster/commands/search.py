@@ -13,7 +13,6 @@ from imgcluster.commands.stored_images import read_images
 from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.commands.text import info_of, open_text, require_text
 from imgcluster.errors import UsageError
-from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.workspace.folder import Workspace
@@ -121,7 +120,7 @@ def search(
                 rank=rank,
                 score=round(float(scores[index, 0]), 4),
                 path=images.paths[index],
-                file=to_text(images.files[index]),
+                file=images.addresses[index],
             )
             for rank, index in enumerate(order[:limit], start=1)
         ),

@@ -20,6 +20,7 @@ from imgcluster.commands.workspace_encoder import has_known_encoder, recorded_op
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.features.normalize import normalize_lengths
 from imgcluster.fileio.atomic import write_text
+from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
@@ -144,11 +145,11 @@ def _find_rows(stored: StoredImages, requested: Sequence[str | os.PathLike[str]]
         UsageError: There is no such file.
     """
     by_location = {location: row for row, location in enumerate(stored.embeddings.locations)}
-    by_file = {to_text(file): row for row, file in enumerate(stored.files)}
+    by_file = {file: row for row, file in enumerate(stored.addresses)}
     by_path = {path: row for row, path in enumerate(stored.paths)}
     rows = []
     for image in requested:
-        absolute = to_text(os.path.abspath(image))
+        absolute = url_of(image) or to_text(os.path.abspath(image))
         row = by_location.get(absolute, by_file.get(absolute))
         if row is None and not os.path.isfile(image):
             row = by_path.get(to_text(image))
@@ -219,7 +220,7 @@ def _similar(
                 rank=rank,
                 score=round(float(scores[other]), 4),
                 path=stored.paths[other],
-                file=to_text(stored.files[other]),
+                file=stored.addresses[other],
             )
             for rank, other in enumerate(order, start=1)
         ),

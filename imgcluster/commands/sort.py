@@ -152,7 +152,10 @@ def sort(
         options = {"into": to_text(into), "threshold": threshold, "place": mode, "seed": _SEED}
         found = _evaluate(workspace, manifest, embeddings, earlier, groups, layer, mode, options, note)
         watch.lap("measure")
-        placed = found.preview() if dry_run else publish(workspace, found, journal, watch, on_progress)
+        if dry_run:
+            placed = found.preview(workspace, journal)
+        else:
+            placed = publish(workspace, found, journal, watch, on_progress)
     return SortSummary(
         workspace=workspace.name,
         into=to_text(into),

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from imgcluster.commands.last_clustering import folder_names
+from imgcluster.commands.last_clustering import folder_names, placed_names
 from imgcluster.commands.page import with_normalized_lengths, write_page
-from imgcluster.commands.replace_results import read_placement, restore_placement, with_companions
+from imgcluster.commands.replace_results import (
+    read_placement,
+    restore_placement,
+    update_placement,
+    with_companions,
+)
 from imgcluster.commands.set_aside import restore_set_aside
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path, remove, write_json
-from imgcluster.placement import relocate
+from imgcluster.placement import Journal, PlacementResult, PlaceMode, relocate
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import Results, encoder_identity, read_tables
@@ -31,10 +37,12 @@ from imgcluster.workspace.states import (
     shards_differ,
     states,
 )
+from imgcluster.workspace.table_columns import row_of
 
 __all__ = [
     "changing_results",
     "is_repeated",
+    "place_otherwise",
     "recover",
     "relocate_placed",
     "rewrite_page",
@@ -50,7 +58,8 @@ def changing_results(
     """Save the present state for `undo`, then change the results in the block.
 
     ``metrics.json`` is removed first, and written from `metrics` if the block ends without an error. In between the
-    step counts as interrupted, and `recover` undoes it. A step that `is_repeated` is not recorded.
+    step counts as interrupted, and `recover` undoes it, or completes it if only that file is missing. A step that
+    `is_repeated` is not recorded.
 
     Args:
         workspace: The workspace.
@@ -67,7 +76,7 @@ def changing_results(
         remove(path)
     yield
     if state is not None and not repeats:
-        set_complete(state, True)
+        set_complete(state, metrics)
     write_json(workspace.metrics, metrics)
     if state is not None and repeats:
         drop_state(workspace, state)
@@ -88,7 +97,8 @@ def recover(
 ) -> dict[str, Any]:
     """Undo a step that was interrupted while it changed results, if there is one; embeddings stay as they are.
 
-    A later `undo` does not complete one before this command any more.
+    If only ``metrics.json`` is missing, because the step was interrupted at its end or the file was deleted, it is
+    written again. A later `undo` does not complete one before this command any more.
 
     Args:
         workspace: The workspace, locked.
@@ -109,10 +119,12 @@ def recover(
         return manifest
     if dry_run:
         raise WorkspaceError(
-            f"{_what(state)} was interrupted in {workspace.path}; without --dry-run this command first undoes it. To "
-            f"undo it now: {workspace.command('undo')}"
+            f"{_what(state)} was interrupted in {workspace.path}; without --dry-run this command first undoes or "
+            f"completes it. To undo it now: {workspace.command('undo')}"
         )
-    set_complete(state, False)
+    if state.metrics is not None:
+        write_json(workspace.metrics, state.metrics)
+        return manifest
     _restore(workspace, state, on_progress, embedded=False, trust=False)
     return workspace.manifest
 
@@ -171,6 +183,31 @@ def relocate_placed(
         folder_name=folder_names(results.metrics),
         step=step,
     )
+
+
+def place_otherwise(
+    workspace: Workspace, results: Results, journal: Journal | None, mode: PlaceMode, on_progress: OnProgress
+) -> PlacementResult:
+    """Place the files of an unchanged clustering by another mode than that of the present journal, as a step."""
+    options = results.metrics["options"] | {"place": mode}
+    results = dataclasses.replace(results, metrics=results.metrics | {"options": options})
+    manifest = workspace.manifest
+    embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
+    embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
+    with changing_results(workspace, "assign", f"--place {mode}", results.metrics):
+        placed = update_placement(
+            workspace,
+            journal,
+            mode,
+            results.locations,
+            results.clusters.tolist(),
+            placed_names(options, map(row_of, results.table)),
+            folder_name=folder_names(results.metrics),
+            companions=embeddings.companions,
+            on_progress=on_progress,
+        )
+        rewrite_page(workspace, results, on_progress, embeddings=embeddings)
+    return placed
 
 
 def rewrite_page(

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgcluster.commands.page import current_paths
+from imgcluster.commands.page import current_locations
 from imgcluster.commands.replace_results import current_files, read_placement, read_set_aside
 from imgcluster.errors import WorkspaceError
-from imgcluster.fileio.path_text import relative_path
+from imgcluster.fileio.path_text import from_text, relative_path
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import Results, base_folder, encoder_identity, read_tables
@@ -27,6 +27,7 @@ class StoredImages:
         base: The folder that `paths` are relative to.
         paths: As in ``assignments.csv``.
         files: Where the file of each image is now.
+        addresses: The same as text, and the URL of an image that is not a file.
         set_aside: The locations of the images that are set aside as duplicates.
     """
 
@@ -34,6 +35,7 @@ class StoredImages:
     base: str
     paths: list[str]
     files: list[Path]
+    addresses: list[str]
     set_aside: frozenset[str]
 
 
@@ -49,11 +51,13 @@ def read_images(workspace: Workspace, manifest: dict[str, Any], on_progress: OnP
     if not embeddings.locations:
         raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
     base = base_folder(manifest, embeddings)
+    addresses = current_locations(workspace, embeddings.locations, read_placement(workspace, embeddings.files))
     return StoredImages(
         embeddings=embeddings,
         base=base,
         paths=[relative_path(location, base) for location in embeddings.locations],
-        files=current_paths(workspace, embeddings.locations, read_placement(workspace, embeddings.files)),
+        files=list(map(from_text, addresses)),
+        addresses=addresses,
         set_aside=frozenset(current_files(read_set_aside(workspace))),
     )
 

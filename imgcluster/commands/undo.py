@@ -6,7 +6,7 @@ import dataclasses
 import os
 from dataclasses import dataclass
 
-from imgcluster.commands.replace_results import read_placement, read_set_aside
+from imgcluster.commands.replace_results import check_return, read_placement, read_set_aside
 from imgcluster.commands.steps import rewrite_page, undo_state, undoable_state
 from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.errors import WorkspaceError
@@ -63,7 +63,7 @@ def undo(
         on_progress: Called with each step.
 
     Raises:
-        WorkspaceError: There is nothing to undo, or another process uses the workspace.
+        WorkspaceError: There is nothing to undo, originals cannot return, or another process uses the workspace.
         PlacementError: The journal is damaged, or files were moved by someone else and `trust` is not set.
     """
     summary = undo_unacknowledged(workspace=workspace, trust=trust, dry_run=dry_run, on_progress=on_progress)
@@ -93,6 +93,8 @@ def undo_unacknowledged(
             mode = "none" if journal is None else journal.mode
             begun = _Begun("plan" if state.command == "apply" else state.command, mode, state.number)
             moved = 0
+            saved = read_placement(workspace, path=state.folder / workspace.journal.name, trust=trust)
+            check_return(workspace, journal, "none" if saved is None else saved.mode)
             if not dry_run:
                 write_json(workspace.undoing, dataclasses.asdict(begun))
                 moved = undo_state(workspace, state, trust=trust, on_progress=on_progress)

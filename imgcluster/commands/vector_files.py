@@ -11,6 +11,7 @@ import numpy as np
 
 from imgcluster.errors import UsageError, one_line
 from imgcluster.fileio.csv_tables import read_table
+from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import from_text, to_text
 from imgcluster.images.find import read_list
 from imgcluster.types import Vectors
@@ -70,7 +71,7 @@ def _read_npz(source: Path, paths: str, column: str | None) -> tuple[Any, list[s
         names = [str(name) for name in arrays[paths]] if paths in arrays.files else None
         found = [name for name in arrays.files if name != paths and arrays[name].ndim == 2]
         chosen = _choose(source, column, found, arrays.files)
-        return arrays[chosen], None if names is None else [to_text(from_text(name)) for name in names]
+        return arrays[chosen], None if names is None else list(map(_path, names))
 
 
 def _read_parquet(source: Path, paths: str, column: str | None) -> tuple[Any, list[str] | None]:
@@ -84,7 +85,7 @@ def _read_parquet(source: Path, paths: str, column: str | None) -> tuple[Any, li
     table = pq.read_table(source, columns=[chosen, *({paths} & set(schema.names))], partitioning=None)
     names = None
     if paths in table.column_names:
-        names = [to_text(from_text(str(name))) for name in table.column(paths).to_pylist()]
+        names = [_path(str(name)) for name in table.column(paths).to_pylist()]
     return _matrix(table.column(chosen)), names
 
 
@@ -108,7 +109,7 @@ def _read_csv(source: Path, paths: str, column: str | None) -> tuple[Any, list[s
     if not chosen and column is not None:
         raise UsageError(f"{source} has no columns {start}0, {start}1, …; its columns are {_listed(header)}")
     chosen = chosen or [name for name in header if name != paths]
-    names = [to_text(from_text(row[paths])) for row in rows] if paths in header else None
+    names = [_path(row[paths]) for row in rows] if paths in header else None
     return np.array([[float(row[name]) for name in chosen] for row in rows], dtype=np.float64), names
 
 
@@ -122,9 +123,13 @@ def _read_paths(source: Path, paths: str | None) -> list[str]:
     if not file.is_file():
         raise UsageError(f"--paths {paths} is neither a column of {source} nor a file; give one of them")
     if file.suffix.lower() == ".csv":
-        return [to_text(from_text(row[_PATH_COLUMN])) for row in read_table(file, (_PATH_COLUMN,))]
+        return [_path(row[_PATH_COLUMN]) for row in read_table(file, (_PATH_COLUMN,))]
     with file.open("rb") as lines:
         return [to_text(path) for path in read_list(lines)]
+
+
+def _path(name: str) -> str:
+    return name if url_of(name) else to_text(from_text(name))
 
 
 def _choose(source: Path, column: str | None, possible: Sequence[str], present: Sequence[str]) -> str:

@@ -143,20 +143,21 @@ def _repair(workspace: Workspace, on_progress: OnProgress) -> list[str]:
             name = next((name for name in left if name in requested), None)
             if name is None:
                 return done
-            done += REPAIRS[name](stored, on_progress)
+            made = list(REPAIRS[name](stored, on_progress))
+            done += made
             options = _options(stored)
         # No repair is tried twice, also if it did not help.
         left.remove(name)
-        if name == _CLUSTERING and options is not None:
+        if name == _CLUSTERING and options is not None and not made:
             # It locks the workspace itself.
             cluster(workspace=workspace.path, options=options, on_progress=on_progress)
             done.append("The clustering was repeated, with all tables and the page.")
 
 
 def _options(stored: Stored) -> ClusterOptions | None:
-    """Return the options of the clustering; None if repeating it would not give it."""
+    """Return the options of the clustering; None if they are not known, or the images were sorted into groups."""
     record = stored.metrics
-    if "assigned" in record or record.get("method") not in METHODS:
+    if record.get("method") not in METHODS:
         return None
     options = record.get("options")
     if not isinstance(options, Mapping):
@@ -172,6 +173,8 @@ def _reassigned(stored: Stored) -> list[str] | None:
     """Repeat the clustering, and return the paths of the images that it puts elsewhere; None if it cannot be."""
     options, embeddings, results, earlier = _options(stored), stored.embeddings, stored.results, stored.earlier
     if options is None or embeddings is None or results is None or earlier is None or not stored.is_current:
+        return None
+    if "assigned" in stored.metrics:
         return None
     request = resolve(options)
     fit = fit_clusters(embeddings, with_options(stored.manifest, dataclasses.asdict(options)), request)

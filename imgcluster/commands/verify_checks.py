@@ -225,7 +225,7 @@ def check_steps(stored: Stored) -> Iterator[Finding]:
         return
     workspace = stored.workspace
     if saved and interrupted_state(workspace) is not None and not workspace.metrics.exists():
-        yield problem("steps", "the last step was interrupted; the next command undoes it", repair="step")
+        yield problem("steps", "the last step was interrupted; the next command undoes or completes it", repair="step")
     elif stored.placement is not None and stored.placement.mode == "move" and not workspace.metrics.exists():
         yield problem(
             "steps", "a clustering that moves images was interrupted", remedy="run the same command again, or undo"

@@ -5,29 +5,38 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from imgcluster._version import __version__
+from imgcluster.clustering.changes import ABSENT
 from imgcluster.commands.last_clustering import folder_names, placed_names
+from imgcluster.commands.numbering import read_earlier, write_earlier
+from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.replace_results import update_placement
 from imgcluster.commands.signatures import content_digests
 from imgcluster.commands.steps import recover, rewrite_page
 from imgcluster.commands.stored_values import Stored
-from imgcluster.fileio.atomic import is_link, make_folder, write_json
+from imgcluster.errors import WorkspaceError
+from imgcluster.evaluation.internal import measure
+from imgcluster.fileio.atomic import is_link, link_or_copy, make_folder, remove, write_json
 from imgcluster.fileio.path_text import from_text, to_text
+from imgcluster.options import ClusterOptions
 from imgcluster.placement import Journal
 from imgcluster.placement.journal import Entry, write_journal
 from imgcluster.placement.place import mode_of
 from imgcluster.placement.plan import existing_names, free_name
 from imgcluster.progress import OnProgress
+from imgcluster.types import Clustering, Layer
 from imgcluster.workspace.decisions import DecidedImage, Decisions, write_decisions
-from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.folder import Workspace, read_metrics
 from imgcluster.workspace.known_clusters import NOTHING_KNOWN, write_known_clusters
-from imgcluster.workspace.results import IMPORTED, SORT, read_tables
+from imgcluster.workspace.result_tables import ClusteringTables, rounded
+from imgcluster.workspace.results import IMPORTED, SORT, encoder_metric, read_tables, with_options
 from imgcluster.workspace.table_columns import row_of
 
 __all__ = ["REPAIRS", "keep_damaged"]
@@ -36,11 +45,21 @@ Repair = Callable[[Stored, OnProgress], Iterator[str]]
 """Repairs a workspace, and yields what was done, in sentences."""
 
 
+_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
+    {"method": "kmeans", "reduction": "", "parameters": {}}
+    | {"images": 1, "clusters": 0, "noise": 0, "layers": [0], "layer": 0}
+)
+"""What ``metrics.json`` needs and neither a state nor the manifest has."""
+
+
 def keep_damaged(workspace: Workspace, path: Path) -> str:
-    """Move a file that cannot be read to the folder ``outdated``, under a free name, and return what was done."""
+    """Keep a file that cannot be read in the folder ``outdated``, under a free name, and return what was done.
+
+    The caller replaces or removes the file, so that a kill in between does not look as if it had never been there.
+    """
     make_folder(workspace.outdated, within=workspace.path)
     kept = workspace.outdated / free_name(path.name, dict.fromkeys(existing_names(workspace.outdated), 1))
-    os.rename(path, kept)
+    link_or_copy(path, kept)
     return f"{path.name} cannot be read; it was moved to {kept}."
 
 
@@ -54,7 +73,9 @@ def repair_shards(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
     """Move damaged shards away, so that `embed` computes their vectors again."""
     for finding in stored.unreadable:
         if finding.check == "shards":
-            yield from (keep_damaged(stored.workspace, from_text(path)) for path in finding.paths)
+            for path in map(from_text, finding.paths):
+                yield keep_damaged(stored.workspace, path)
+                remove(path)
 
 
 def repair_manifest(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
@@ -69,30 +90,45 @@ def repair_manifest(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
 
 
 def repair_metrics(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
-    """Write ``metrics.json`` again, from the manifest's record of the clustering and the tables."""
-    workspace, record = stored.workspace, stored.manifest.get("cluster", {})
-    if "method" not in record or stored.embeddings is None:
-        return
-    base = str(stored.manifest.get("base", ""))
-    results = read_tables(workspace, {"base": base})
-    if results.locations != stored.embeddings.locations:
-        return
-    numbers = np.unique(results.clusters[results.clusters >= 0])
-    later = [state.command for state in stored.states or () if state.complete and state.command != "apply"]
-    metrics = {
-        **{name: value for name, value in record.items() if name not in ("placed", "seconds")},
-        "imgcluster": __version__,
-        "fingerprint": stored.embeddings.fingerprint,
-        "base": base,
-        "images": len(results.paths),
-        "clusters": len(numbers),
-        "noise": int((results.clusters < 0).sum()),
-        "silhouette_sample": len(results.paths),
-        **({"assigned": 0} if later[-1:] == ["assign"] else {}),
-    }
+    """Write ``metrics.json`` again: that of the last step, or from the manifest's record of it and the tables."""
+    workspace = stored.workspace
+    metrics = _recorded_metrics(stored) or _metrics_of_tables(stored)
     yield keep_damaged(workspace, workspace.metrics)
     write_json(workspace.metrics, metrics)
     yield "metrics.json was written again, without the scores of evaluate."
+
+
+def _recorded_metrics(stored: Stored) -> dict[str, Any] | None:
+    """Return the metrics that the last state records: those after a complete step, or before one that is pending."""
+    last = stored.states[-1] if stored.states else None
+    if last is None or last.complete:
+        return None if last is None else last.metrics
+    with suppress(WorkspaceError):
+        return read_metrics(last.folder / stored.workspace.metrics.name, "")
+    return None
+
+
+def _metrics_of_tables(stored: Stored) -> dict[str, Any]:
+    """Return metrics with the counts of the tables, if these can be read; what is not on record has a default."""
+    base, record = str(stored.manifest.get("base", "")), stored.manifest.get("cluster", {})
+    later = [state.command for state in stored.states or () if state.complete and state.command != "apply"]
+    metrics = {
+        "options": dataclasses.asdict(ClusterOptions()),
+        **_DEFAULTS,
+        **{name: value for name, value in record.items() if name not in ("placed", "seconds")},
+        "imgcluster": __version__,
+        "fingerprint": "",
+        "base": base,
+        **({"assigned": 0} if later[-1:] == ["assign"] else {}),
+    }
+    with suppress(WorkspaceError):
+        results, images = read_tables(stored.workspace, metrics), stored.embeddings
+        metrics["clusters"], metrics["noise"] = len(results.table), int((results.clusters < 0).sum())
+        metrics["images"] = metrics["silhouette_sample"] = len(results.paths)
+        # Of other images, it is outdated.
+        if images is not None and images.locations == results.locations:
+            metrics["fingerprint"] = images.fingerprint
+    return metrics
 
 
 def repair_journal(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
@@ -162,6 +198,7 @@ def repair_known(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
     workspace, results, embeddings = stored.workspace, stored.results, stored.embeddings
     if stored.known is None:
         yield keep_damaged(workspace, workspace.known_clusters)
+        remove(workspace.known_clusters)
     if results is None or embeddings is None or results.locations != embeddings.locations:
         return
     decisions = stored.decisions or Decisions()
@@ -196,6 +233,47 @@ def repair_decisions(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
         dataclasses.replace(decisions, names={**names, **decisions.names}, images={**decisions.images, **images}),
     )
     yield f"{len(names)} names and {len(images)} decisions were taken from the tables, which have no merges."
+
+
+def repair_tables(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
+    """Write the tables of a clustering that `assign` has extended from the known clusters; others are repeated."""
+    workspace, embeddings, decisions, known = stored.workspace, stored.embeddings, stored.decisions, stored.known
+    if "assigned" not in stored.metrics or stored.metrics["method"] == SORT:
+        return
+    if embeddings is None or decisions is None or known is None or not len(known.clusters):
+        return
+    earlier = read_earlier(workspace, embeddings)
+    labels, confidence = earlier.clusters, np.zeros(len(earlier.clusters), np.float32)
+    numbers = np.unique(labels[labels >= 0])
+    if not len(numbers) or (labels == ABSENT).any():
+        return
+    for row, key in earlier.decided.items():
+        labels[row] = number if (number := decisions.images[key].cluster) in numbers else labels[row]
+        confidence[row] = float(labels[row] >= 0)
+    numbers = np.unique(labels[labels >= 0])
+    compact = np.where(labels >= 0, np.searchsorted(numbers, labels), -1)
+    manifest = with_options(stored.manifest, stored.metrics["options"])
+    embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
+    measures = measure(embeddings.vectors, compact, encoder_metric(manifest), order=embeddings.content_order)
+    tables = ClusteringTables(
+        workspace,
+        manifest,
+        embeddings,
+        Clustering((Layer(compact, confidence, np.full(len(labels), -1)),), 0, {}),
+        measures,
+        [None] * len(numbers),
+        numbers=numbers.tolist(),
+        names=decisions.names,
+        decisions=earlier.kinds(decisions),
+    )
+    tables.write()
+    write_earlier(workspace, earlier, embeddings, labels, decisions)
+    counts = {"images": len(labels), "clusters": len(numbers), "noise": int((labels < 0).sum())}
+    metrics = stored.metrics | counts | {"layers": [len(numbers)], "layer": 0}
+    metrics |= {"fingerprint": embeddings.fingerprint, "base": tables.base, "silhouette": rounded(measures.silhouette)}
+    write_json(workspace.metrics, metrics)
+    rewrite_page(workspace, tables.results(metrics), on_progress, embeddings=embeddings)
+    yield "The tables and the page were written again from known_clusters.parquet, without confidence and stability."
 
 
 def repair_placement(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
@@ -233,8 +311,8 @@ REPAIRS: Final[Mapping[str, Repair]] = MappingProxyType(
         "journal": repair_journal,
         "known": repair_known,
         "decisions": repair_decisions,
-        # Between these, the clustering is repeated.
-        "clustering": lambda stored, on_progress: iter(()),
+        # Where this does nothing, the clustering is repeated.
+        "clustering": repair_tables,
         "placement": repair_placement,
         "page": repair_page,
     }

@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.parse
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final, TypeVar
 
 from imgcluster.errors import SourceError, one_line
@@ -35,8 +35,7 @@ BUCKETS: Final = ("s3", "gs")
 WORKSPACE_LIST: Final = "imgcluster-workspace.json"
 """The object that makes a folder in object storage a workspace."""
 
-# A command line or a list may have made one slash of two.
-_URL: Final = re.compile(r"(s3|gs|https?):[\\/]{1,2}(.+)", re.DOTALL)
+_URL: Final = re.compile(r"(s3|gs|https?)://(.+)", re.DOTALL)
 _ATTEMPTS: Final = 5
 _FIRST_WAIT: Final = 0.1
 _SECONDS_OF_LISTING: Final = 60.0
@@ -53,8 +52,9 @@ class Unavailable(Exception):  # noqa: N818 - a fact about one object, which is 
 
 def url_of(path: str | os.PathLike[str]) -> str | None:
     """Return the URL that a path given by the user is; None for a path of the file system."""
-    match = _URL.fullmatch(os.fspath(path))
-    return f"{match[1]}://{match[2]}" if match else None
+    # A path object makes one slash of two, and backslashes of them on Windows.
+    text = path.as_posix().replace(":/", "://", 1) if isinstance(path, PurePath) else os.fspath(path)
+    return text if _URL.fullmatch(text) else None
 
 
 def store_url(path: str | os.PathLike[str]) -> str | None:

@@ -10,7 +10,6 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from imgcluster.errors import UsageError
@@ -310,12 +309,12 @@ def _below(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
 
 
-def read_list(lines: Iterable[bytes]) -> list[Path]:
+def read_list(lines: Iterable[bytes]) -> list[str]:
     """Return the paths in a list of files: one per line, or separated by NUL bytes as ``find -print0`` writes."""
     data = b"".join(lines).removeprefix(codecs.BOM_UTF8)
     separator = b"\0" if b"\0" in data else b"\n"
     names = (name if separator == b"\0" else name.removesuffix(b"\r") for name in data.split(separator))
-    return [Path(os.fsdecode(name)) for name in names if name]
+    return [os.fsdecode(name) for name in names if name]
 
 
 def _canonical(path: str | os.PathLike[str]) -> str:

@@ -70,7 +70,7 @@ class RemoteImages:
     @property
     def roots(self) -> list[str]:
         """The folders that paths are relative to."""
-        return [url if _is_folder(url) else url.rpartition("/")[0] for url in self.public]
+        return [url if _is_folder(url) else _split(url)[0] for url in self.public]
 
     @property
     def folders(self) -> list[str]:
@@ -99,7 +99,7 @@ class RemoteImages:
             yield entry
 
     def _find_file(self, url: str) -> FoundFile | UnreadablePath:
-        root, _, path = url.rpartition("/")
+        root, path = _split(url)
         try:
             return FoundFile(root, path, *attempts(lambda: self._head(url), _SECONDS_OF_HEAD))
         except Unavailable as reason:
@@ -184,6 +184,12 @@ class RemoteImages:
 
 def _is_folder(url: str) -> bool:
     return url.startswith(tuple(f"{scheme}://" for scheme in BUCKETS))
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Return the folder of a file on a web server, which does not end with a slash, and the rest."""
+    root = url.partition("?")[0].rpartition("/")[0].rstrip("/")
+    return root, url[len(root) + 1 :]
 
 
 def _public(url: str) -> str:

@@ -19,7 +19,7 @@ from imgcluster.fileio.atomic import make_folder
 from imgcluster.fileio.path_text import from_text, to_text
 from imgcluster.placement.journal import Entry, Journal, check_signed, one_per_source, write_journal
 from imgcluster.placement.place import PlacementResult, departing, mode_of, place, place_entries
-from imgcluster.placement.plan import FolderName, folder_name, name_key, plan_placement
+from imgcluster.placement.plan import FolderName, existing_names, folder_name, free_name, name_key, plan_placement
 from imgcluster.placement.undo import is_linked_original, remove_entries, returning
 
 __all__ = ["change_placement", "relocate"]
@@ -121,17 +121,25 @@ def change_placement(
     check_signed(current, path, returning(leaving, current.mode))
     check_signed(target, path, departing(coming, target.mode))
     signed = current.signed and target.signed
-    if leaving or moves or coming:
-        possible = [Entry(source, to_text(at)) for source, at in [*placed.items(), *waiting.items(), *moves.items()]]
-        write_journal(Journal(current.mode, current.folder, (*leaving, *possible, *coming), signed), path)
     remaining = remove_entries(leaving, current.mode, folder, aside=aside, workspace=path.parent, step=count)
-    for source, new in waiting.items():
-        _rename(placed[source], new, path)
-        placed[source] = new
-    # Those that wait come last: before them the files that take their places have left.
-    for source in sorted(moves, key=lambda source: source in waiting):
-        _rename(placed[source], moves[source], path)
-        count()
+
+    placed = {source: at for source, at in placed.items() if source in planned}
+
+    # Before each of these only paths that are free are recorded: after an interruption each path is that of one file.
+    def record(entries: Iterable[Entry]) -> None:
+        present = (Entry(source, to_text(at)) for source, at in placed.items())
+        write_journal(Journal(current.mode, current.folder, (*remaining, *present, *entries), signed), path)
+
+    for paths, step_of in ((waiting, None), (moves, count)):
+        if paths:
+            record(Entry(source, to_text(new)) for source, new in paths.items())
+        for source, new in paths.items():
+            _rename(placed[source], new, path)
+            placed[source] = new
+            if step_of is not None:
+                step_of()
+    if coming:
+        record(coming)
     counts = _counts(target, placed)
     missing, unlinked = place_entries(coming, target.mode, path, counts, step=count)
     absent = set(missing)
@@ -148,9 +156,10 @@ def _waiting_paths(placed: Mapping[str, Path], moves: Mapping[str, Path], folder
     """Return a temporary path for each moving file that is at the target of another one."""
     targets = {_path_key(new): source for source, new in moves.items()}
     blocking = [source for source in moves if targets.get(_path_key(placed[source]), source) != source]
-    return {
-        source: folder / _WAITING_FOLDER / f"{number}{placed[source].suffix}" for number, source in enumerate(blocking)
-    }
+    folder = folder / _WAITING_FOLDER
+    # After an interruption there are some.
+    taken = dict.fromkeys(existing_names(folder), 1)
+    return {source: folder / free_name(f"0{placed[source].suffix}", taken) for source in blocking}
 
 
 def _path_key(path: Path) -> tuple[Path, str]:

@@ -159,6 +159,8 @@ def _undo_one(entry: Entry, mode: PlaceMode, folder: Path, *, dry_run: bool) -> 
         lost = mode == "move" and not os.path.lexists(source)
         return _Remains("the moved file is missing") if lost else _ABSENT
     if mode == "move" and not os.path.lexists(source):
+        if problem := _folder_problem(source.parent):
+            return _Remains(problem)
         if not dry_run:
             source.parent.mkdir(parents=True, exist_ok=True)
             move(target, source, record=folder.parent / UNFINISHED)
@@ -172,6 +174,15 @@ def _undo_one(entry: Entry, mode: PlaceMode, folder: Path, *, dry_run: bool) -> 
     return _UNDONE
 
 
+def _folder_problem(folder: Path) -> str:
+    """Return why no file can be created in a folder, which may not exist yet; "" if one can."""
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    if not folder.is_dir():
+        return f"{folder} is not a folder: move it away, then repeat the command"
+    return "" if os.access(folder, os.W_OK | os.X_OK) else f"files in {folder} cannot be created"
+
+
 def _check_moved_file(source: Path, target: Path, folder: Path) -> _Remains | None:
     """Return why a moved file whose original path exists remains; None if a complete copy exists there.
 
@@ -182,10 +193,10 @@ def _check_moved_file(source: Path, target: Path, folder: Path) -> _Remains | No
     else:
         same_link = False
         if is_linked_original(source, target, folder):
-            return _Remains(f"its original path {source} is a link to it: remove the link, then undo again", False)
+            return _Remains(f"its original path {source} is a link to it: remove that, then repeat the command", False)
     if same_link or _is_independent_copy(source, target, folder):
         return None
-    return _Remains(f"another file exists at its original path: move {source} away, then undo again")
+    return _Remains(f"another file exists at its original path: move {source} away, then repeat the command")
 
 
 def _check_copy(source: Path, target: Path, folder: Path) -> _Remains | None:

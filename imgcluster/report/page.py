@@ -86,7 +86,7 @@ def _document(page: Page) -> dict[str, Any]:
         "warnings": page.warnings,
         "facts": page.facts,
         "skipped": page.skipped,
-        "command": page.command,
+        "workspaceOption": page.workspace_option,
         "clusters": [_cluster(cluster) for cluster in page.clusters],
         "images": _images(page.images),
         "findings": findings.document(page.findings),

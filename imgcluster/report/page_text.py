@@ -118,7 +118,7 @@ class Page:
         images: All images.
         thumbnails: The largest first.
         skipped: Reasons and numbers of the images that could not be read.
-        command: The command that applies a plan saved as ``imgcluster-plan.json``.
+        workspace_option: The option that names the workspace, as on the command line.
         made_by: The last line.
         findings: Similar images, duplicates, bursts and outliers.
     """
@@ -132,7 +132,7 @@ class Page:
     images: Images
     thumbnails: tuple[Thumbnails, ...]
     skipped: tuple[tuple[str, int], ...]
-    command: str
+    workspace_option: str
     made_by: str
     findings: Findings = field(default_factory=Findings)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,11 +23,12 @@ from imgcluster.fileio.atomic import (
 from imgcluster.fileio.object_store import store_url
 from imgcluster.fileio.path_text import to_text
 from imgcluster.fileio.schema import parse_json
+from imgcluster.wording import quoted_argument
 from imgcluster.workspace.file_names import OWN_NAMES, WorkspaceFiles
 from imgcluster.workspace.local_copy import url_of_copy
 from imgcluster.workspace.shapes import MANIFEST, METRICS
 
-__all__ = ["FORMAT", "METRICS_REMEDY", "Workspace", "is_workspace", "read_json", "read_metrics"]
+__all__ = ["FORMAT", "Workspace", "is_workspace", "read_json", "read_metrics"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,8 +37,6 @@ FORMAT: Final = 1
 
 # The embeddings are kept: each shard stores the identity of its encoder.
 _MANIFEST_REMEDY: Final = "delete that file, then run the same embed command again"
-
-METRICS_REMEDY: Final = "delete that file, then run imgcluster cluster again"
 
 _FIGURE: Final = re.compile(r"(map|sizes|silhouettes|tree|confusion|noise|cluster_[0-9]{3,}\w*)\.(png|svg)")
 
@@ -148,7 +146,12 @@ class Workspace(WorkspaceFiles):
         Raises:
             WorkspaceError: The file is damaged.
         """
-        return read_metrics(self.metrics, METRICS_REMEDY)
+        return read_metrics(self.metrics, self.repair_remedy)
+
+    @property
+    def repair_remedy(self) -> str:
+        """What to do about a damaged file that follows from the rest."""
+        return f"run {self.command('verify --repair')}"
 
     @contextmanager
     def locked(self, *, read_only: bool = False) -> Iterator[dict[str, Any]]:
@@ -222,7 +225,12 @@ class Workspace(WorkspaceFiles):
 
     def command(self, words: str) -> str:
         """Return an imgcluster command for this workspace that works in any folder."""
-        return f"imgcluster {words} -w {shlex.quote(self.url or str(self.path))}"
+        return f"imgcluster {words} {self.option}"
+
+    @property
+    def option(self) -> str:
+        """The option that names this workspace in any folder, as on the command line."""
+        return f"-w {quoted_argument(self.url or str(self.path))}"
 
     def require_initialized(self) -> None:
         """Raise `WorkspaceError` if nothing was ever embedded here; `locked` would create a missing folder."""

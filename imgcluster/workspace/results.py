@@ -15,7 +15,7 @@ from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.fileio.path_text import absolute_path, common_base
 from imgcluster.types import Metric
-from imgcluster.workspace.folder import METRICS_REMEDY, Workspace
+from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import Embeddings, contents
 from imgcluster.workspace.states import interrupted_state
 from imgcluster.workspace.table_columns import ASSIGNMENTS, parse_integer, parse_number, row_of
@@ -29,6 +29,7 @@ __all__ = [
     "encoder_metric",
     "read_results",
     "read_tables",
+    "results_or_none",
     "with_options",
 ]
 
@@ -132,6 +133,13 @@ def read_results(workspace: Workspace, manifest: dict[str, Any]) -> Results:
     return read_tables(workspace, metrics)
 
 
+def results_or_none(workspace: Workspace, manifest: dict[str, Any]) -> Results | None:
+    """Return what `read_results` does; None if nothing was ever clustered."""
+    if not workspace.metrics.exists() and interrupted_state(workspace) is None:
+        return None
+    return read_results(workspace, manifest)
+
+
 def read_tables(workspace: Workspace, metrics: dict[str, Any], *, folder: Path | None = None) -> Results:
     """Read the tables of a clustering with the given ``metrics.json``, which need not be written yet.
 
@@ -143,11 +151,16 @@ def read_tables(workspace: Workspace, metrics: dict[str, Any], *, folder: Path |
     Raises:
         WorkspaceError: A table is missing or invalid.
     """
+    # The names of described groups are only in their file.
+    remedy = "run imgcluster sort again" if metrics.get("method") == SORT else workspace.repair_remedy
     base = str(metrics.get("base", ""))
     folder = folder or workspace.path
     file, clusters_file = (folder / path.name for path in (workspace.assignments, workspace.clusters_table))
-    rows = list(read_table(file, ASSIGNMENTS))
-    table = list(read_table(clusters_file, _REQUIRED))
+    try:
+        rows = list(read_table(file, ASSIGNMENTS))
+        table = list(read_table(clusters_file, _REQUIRED))
+    except WorkspaceError as error:
+        raise WorkspaceError(f"{error}; {remedy}") from None
     try:
         results = Results(
             base=base,
@@ -163,18 +176,18 @@ def read_tables(workspace: Workspace, metrics: dict[str, Any], *, folder: Path |
             decisions={row["path"]: row["decision"] for row in rows if row.get("decision")},
         )
     except ValueError as error:
-        raise _damaged(file, error) from None
+        raise _damaged(file, error, remedy) from None
     try:
         numbers = [row_of(row).cluster for row in table]
     except ValueError as error:
-        raise _damaged(clusters_file, error) from None
+        raise _damaged(clusters_file, error, remedy) from None
     if sorted(numbers) != sorted({*results.clusters.tolist()} - {-1}):
-        raise _damaged(clusters_file, f"its clusters are not those of {file.name}")
+        raise _damaged(clusters_file, f"its clusters are not those of {file.name}", remedy)
     return results
 
 
-def _damaged(file: Path, why: object) -> WorkspaceError:
-    return WorkspaceError(f"{file} is damaged ({why}); {METRICS_REMEDY.replace('that file', 'metrics.json')}")
+def _damaged(file: Path, why: object, remedy: str) -> WorkspaceError:
+    return WorkspaceError(f"{file} is damaged ({why}); {remedy}")
 
 
 def _integers(texts: Iterable[str]) -> list[int]:

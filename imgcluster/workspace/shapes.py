@@ -129,6 +129,7 @@ STEP: Final = {
     "seconds?": float,
     "operation?": str,
     "complete?": bool,
+    "metrics?": (None, METRICS),
     "shards?": (None, [str]),
 }
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path
 from imgcluster.fileio.parquet import add_footer_checksum, open_parquet, read_parquet
-from imgcluster.fileio.path_text import absolute_path, join
+from imgcluster.fileio.path_text import absolute_path
 from imgcluster.types import NO_EXIF, TOP_CLASSES, ClassScores, Exif
 from imgcluster.workspace.shard_columns import (
     COMPANION,
@@ -276,7 +276,7 @@ def read_files(shard: Path) -> list[tuple[str, bytes, str, str]]:
     files = []
     for root, path, digest, named, name in zip(*columns, names, strict=True):
         location = absolute_path(root, path)
-        files.append((location, digest, named, join(location.rpartition("/")[0], name) if name else ""))
+        files.append((location, digest, named, f"{location.rpartition('/')[0]}/{name}" if name else ""))
     return files
 
 

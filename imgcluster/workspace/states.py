@@ -2,7 +2,8 @@
 
 ``applied/001/`` contains the files before the first step after the first clustering, ``002/`` those before the second.
 While a step changes results the workspace has no ``metrics.json``, which reveals an interruption. The last state is
-pending until the step that was made from it is complete; `embed` leaves it pending, and the next step uses it. Shards
+pending until the step that was made from it is complete; `embed` leaves it pending, and the next step uses it. A
+complete one records the ``metrics.json`` after the step: if only that file is missing, the step is not undone. Shards
 that are replaced later move into the last state.
 """
 
@@ -52,8 +53,9 @@ class State:
     """A saved state: its number and folder, and the step that was made from it.
 
     `command` is the step's command, `summary` what it did, in words, and `seconds` when, in seconds since 1970. It is
-    `complete` if it changed results. `operation` identifies a step that must not be repeated. `shards` are the names of
-    the shards that belong to the state; None if they are not known.
+    `complete` if it changed results, and `metrics` is the content of ``metrics.json`` then; None if it is not known.
+    `operation` identifies a step that must not be repeated. `shards` are the names of the shards that belong to the
+    state; None if they are not known.
     """
 
     number: int
@@ -62,6 +64,7 @@ class State:
     summary: str
     seconds: float | None
     complete: bool
+    metrics: dict[str, Any] | None
     operation: str
     shards: tuple[str, ...] | None
 
@@ -83,7 +86,10 @@ def last_state(workspace: Workspace) -> State | None:
 
 
 def interrupted_state(workspace: Workspace) -> State | None:
-    """Return the state before a step that was interrupted while it changed results; None if there is none."""
+    """Return the state before a step that was interrupted while it changed results; None if there is none.
+
+    If it is complete, only ``metrics.json`` is missing.
+    """
     return None if workspace.metrics.exists() else last_state(workspace)
 
 
@@ -97,7 +103,8 @@ def begin_state(workspace: Workspace, command: str, summary: str, *, operation: 
 
     `command`, `summary` and `operation` are those of the step that follows, as in `State`.
     """
-    if not workspace.metrics.exists():
+    # A damaged file is not saved.
+    if not workspace.read_metrics():
         return None
     last = last_state(workspace)
     facts = {"command": command, "summary": summary, "seconds": round(time.time(), 3), "operation": operation}
@@ -121,10 +128,10 @@ def begin_state(workspace: Workspace, command: str, summary: str, *, operation: 
     return _read(workspace.applied / f"{number:03d}")
 
 
-def set_complete(state: State, complete: bool) -> None:
-    """Record whether the step made from a state has changed results."""
+def set_complete(state: State, metrics: dict[str, Any] | None) -> None:
+    """Record that the step made from a state has changed results, to these ``metrics.json``; None if it has not."""
     facts = read_json(state.folder / _FACTS, _REMEDY, STEP)
-    write_json(state.folder / _FACTS, facts | {"complete": complete})
+    write_json(state.folder / _FACTS, facts | {"complete": metrics is not None, "metrics": metrics})
 
 
 def restore_files(workspace: Workspace, state: State, *, embedded: bool) -> dict[str, Any]:
@@ -139,7 +146,9 @@ def restore_files(workspace: Workspace, state: State, *, embedded: bool) -> dict
         WorkspaceError: The state has no valid ``metrics.json``.
     """
     metrics = read_metrics(state.folder / workspace.metrics.name, _REMEDY)
+    # In this order: a complete step without metrics.json is not undone.
     remove(workspace.metrics)
+    set_complete(state, None)
     for path in workspace.figure_files:
         remove(path)
     # Earlier versions saved no manifest, because their steps did not change it.
@@ -212,6 +221,7 @@ def _read(folder: Path) -> State:
         seconds=facts.get("seconds"),
         # Earlier versions saved states of plans only, without these facts.
         complete=facts.get("complete", not facts),
+        metrics=facts.get("metrics"),
         operation=facts.get("operation", ""),
         shards=None if shards is None else tuple(shards),
     )

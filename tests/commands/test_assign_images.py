@@ -42,6 +42,31 @@ def add_yellow(folder: Path, count: int) -> None:
         Image.fromarray(pixels).save(folder / "yellow" / f"{number:02d}.png")
 
 
+def test_another_placement_where_nothing_is_new(tmp_path: Path, pictures: Path, tiny_encoder: Path) -> None:
+    out, encoder = tmp_path / "out", {"encoder": tiny_encoder, "device": "cpu"}
+    imgcluster.run(pictures, workspace=out, k=3, place="copy", **encoder)
+    files, table = placed(out), (out / "assignments.csv").read_bytes()
+
+    def modes() -> set[str]:
+        kinds = {path.is_symlink() for path in (out / "clusters").rglob("*.png")}
+        return {"symlink" if kind else "copy" for kind in kinds}
+
+    assert imgcluster.assign(workspace=out, place="symlink", dry_run=True).placed == {"symlink": 24}
+    assert modes() == {"copy"}
+    for _ in range(2):
+        assert imgcluster.assign(workspace=out, place="symlink").place == "symlink"
+        assert (placed(out), modes(), (out / "assignments.csv").read_bytes()) == (files, {"symlink"}, table)
+        assert len(imgcluster.history(workspace=out).steps) == 1
+    assert imgcluster.verify(workspace=out, rerun=True).reassigned == 0
+    imgcluster.undo(workspace=out)
+    assert modes() == {"copy"}
+    assert imgcluster.run(pictures, workspace=out, place="move", **encoder).cluster.placed == {"move": 24}
+    assert (placed(out), list(pictures.rglob("*.png"))) == (files, [])
+    assert not imgcluster.verify(workspace=out).findings
+    assert imgcluster.assign(workspace=out, place="none").placed == {}
+    assert len(list(pictures.rglob("*.png"))) == 24
+
+
 @pytest.fixture
 def grown(tmp_path: Path, tiny_encoder: Path) -> Path:
     """A workspace of 60 images, with a merge, names and a correction, then embedded with 15 more and without one."""

@@ -61,6 +61,16 @@ def test_every_format_is_read(here: Path, kind: str) -> None:
     assert np.allclose(collection.vectors, VECTORS[order], atol=0.01)
 
 
+@pytest.mark.parametrize("ending", ["csv", "txt"])
+def test_addresses_are_kept(here: Path, ending: str) -> None:
+    names = [f"https://host/a//{number:02d}.png" for number in range(30)]
+    lines = ["path"] * (ending == "csv") + names
+    (here / f"names.{ending}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    file, _ = write(here, "npy")
+    assert imgcluster.import_vectors(file, f"names.{ending}", workspace="out").missing == 30
+    assert imgcluster.load("out").files == names
+
+
 def test_images_without_files_are_clustered_and_shown(here: Path) -> None:
     imgcluster.import_vectors(*write(here, "npy"), workspace="out", metric="euclidean")
     result = imgcluster.cluster(workspace="out", k=3)

@@ -69,6 +69,18 @@ def test_an_interrupted_move_is_undone_by_the_same_command(pictures: Path, tmp_p
     assert len(list(pictures.rglob("*.png"))) == 24
 
 
+def test_an_interrupted_step_is_reported_and_its_files_are_found(moved: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        imgcluster.cluster(workspace=moved, k=6, on_progress=interrupt_at("place", 1))
+    for command in (imgcluster.load, lambda out: imgcluster.export(tmp_path / "out.csv", workspace=out)):
+        with pytest.raises(WorkspaceError, match="interrupted"):
+            command(moved)
+    assert not (tmp_path / "out.csv").exists()
+    journal = (moved / "placed.jsonl").read_text(encoding="utf-8")
+    assert len(journal.splitlines()) > 25
+    assert imgcluster.duplicates(workspace=moved).not_compared == 0
+
+
 @pytest.mark.parametrize("links", [True, False])
 def test_a_dry_run_of_everything_changes_nothing(
     pictures: Path, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch, links: bool
@@ -185,3 +197,42 @@ def test_one_folder_gives_no_labels(pictures: Path, tmp_path: Path, tiny_encoder
 def test_an_option_of_another_method_is_refused(moved: Path) -> None:
     with pytest.raises(ImgclusterError, match="--min-cluster-size.*hdbscan"):
         imgcluster.cluster(workspace=moved, k=2, min_cluster_size=5, dry_run=True)
+
+
+def test_originals_return_only_if_all_of_them_can(moved: Path, pictures: Path) -> None:
+    taken = pictures / "red/00.png"
+    Image.new("RGB", (9, 9), "white").save(taken)
+    before = snapshot(pictures, moved)
+    for attempt in range(3):
+        with pytest.raises(WorkspaceError, match=rf"{re.escape(str(taken))}.*repeat the command"):
+            imgcluster.cluster(workspace=moved, k=3, place="symlink", dry_run=attempt == 2)
+        assert snapshot(pictures, moved) == before
+        assert imgcluster.history(workspace=moved).steps == ()
+    taken.rename(pictures / "other.png")
+    imgcluster.cluster(workspace=moved, k=3, place="symlink")
+    assert len(list(pictures.rglob("*.png"))) == 25
+
+
+def test_undo_of_a_move_returns_all_originals_or_none(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    out = tmp_path / "out"
+    imgcluster.run([pictures], workspace=out, encoder=tiny_encoder, device="cpu", k=3)
+    imgcluster.cluster(workspace=out, k=3, place="move")
+    taken = pictures / "red/00.png"
+    taken.mkdir()
+    before = snapshot(pictures, out)
+    for dry_run in (False, True, False):
+        with pytest.raises(WorkspaceError, match=rf"{re.escape(str(taken))}.*repeat the command"):
+            imgcluster.undo(workspace=out, dry_run=dry_run)
+        assert snapshot(pictures, out) == before
+    taken.rmdir()
+    assert imgcluster.undo(workspace=out).what == "cluster"
+    assert len(list(pictures.rglob("*.png"))) == 24
+
+
+def test_a_folder_that_cannot_be_created_stops_all_originals(moved: Path, pictures: Path) -> None:
+    (pictures / "blue").rename(pictures / "empty")
+    (pictures / "blue").write_text("a file in place of the folder", encoding="utf-8")
+    before = snapshot(pictures, moved)
+    with pytest.raises(WorkspaceError, match=re.escape(str(pictures / "blue"))):
+        imgcluster.cluster(workspace=moved, k=3, place="none")
+    assert snapshot(pictures, moved) == before

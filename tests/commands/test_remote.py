@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import pytest
 from local_s3 import Bucket, serve
+from typer.testing import CliRunner
 
 import imgcluster
 from imgcluster import EmbedSummary, UsageError
+from imgcluster.cli.app import app
 from imgcluster.errors import SourceError
 from imgcluster.fileio.object_store import url_of
 from imgcluster.workspace.folder import Workspace
@@ -191,6 +194,52 @@ def test_two_web_servers_and_a_folder_in_one_workspace(
         assert (again.unchanged, again.embedded, again.skipped) == (2, 26, 1)
 
 
+def test_addresses_keep_their_slashes(bucket: Bucket, tmp_path: Path, tiny_encoder: Path) -> None:
+    web = f"{bucket.endpoint}/bucket/in"
+    bucket.objects |= {f"in//{name}.png": bucket.objects[f"in/red/0{name}.png"] for name in (0, 1, 2, 3)}
+    bucket.objects |= {"in//2.dng": b"x", "in//2.jpg": bucket.objects.pop("in//2.png")}
+    typed, listed = (
+        f"{web}//0.png",
+        [f"{web}//1.png", f"{web}/blue/00.png?of=https://a//b", f"{web}//{bucket.endpoint}"],
+    )
+    paired = [f"{web}//2.jpg", f"{web}//2.dng"]
+    names = tmp_path / "list.txt"
+    names.write_text("\n".join([*listed, *paired]), encoding="utf-8")
+    words = [
+        "embed",
+        typed,
+        "--files-from",
+        names,
+        "-w",
+        tmp_path / "out",
+        "--encoder",
+        tiny_encoder,
+        "--device",
+        "cpu",
+    ]
+    for unchanged in (0, 4):
+        result = CliRunner().invoke(app, [*map(str, words), "--json"])
+        assert result.exit_code == 0, result.output
+        found = json.loads(result.stdout)
+        assert (found["embedded"], found["skipped"], found["unchanged"]) == (4, 1, unchanged)
+        assert locations(tmp_path / "out") == sorted([typed, *listed[:2], paired[0]])
+        assert imgcluster.load(tmp_path / "out").companions.count(paired[1]) == 1
+        assert list(reasons(tmp_path / "out")) == [listed[2]]
+
+
+def test_what_other_programs_get_are_addresses(bucket: Bucket, tmp_path: Path, embed: Embed) -> None:
+    embed("s3://bucket/in")
+    address, out = "s3://bucket/in/red/00.png", tmp_path / "out"
+    found = imgcluster.similar(address, workspace=out, limit=30).queries[0]
+    assert (found.image, found.stored, len(found.results)) == ("red/00.png", True, 23)
+    assert all(image.file == f"s3://bucket/in/{image.path}" for image in found.results)
+    imgcluster.export(tmp_path / "images.csv", workspace=out)
+    imgcluster.export(tmp_path / "fiftyone", workspace=out, format="fiftyone")
+    with (tmp_path / "images.csv").open(encoding="utf-8", newline="") as file:
+        assert address in [row["file"] for row in csv.DictReader(file)]
+    assert address in json.loads((tmp_path / "fiftyone/data.json").read_text(encoding="utf-8")).values()
+
+
 def test_what_does_not_exist(bucket: Bucket, tmp_path: Path, embed: Embed) -> None:
     with pytest.raises(SourceError, match="s3://bucket/missing"):
         embed("s3://bucket/missing")
@@ -204,12 +253,16 @@ def test_what_does_not_exist(bucket: Bucket, tmp_path: Path, embed: Embed) -> No
     [
         ("s3://bucket/a", "s3://bucket/a"),
         (Path("s3://bucket/a"), "s3://bucket/a"),
-        (Path("https://host/a//b"), "https://host/a/b"),
-        ("gs:/bucket", "gs://bucket"),
+        ("https://host/a//b", "https://host/a//b"),
+        ("https://host/i?src=https://other/a.jpg", "https://host/i?src=https://other/a.jpg"),
+        (PurePosixPath("https://host/a"), "https://host/a"),
+        (PureWindowsPath("s3://bucket/a/b"), "s3://bucket/a/b"),
+        ("s3:/bucket", None),
+        ("s3:\\bucket", None),
         ("photos", None),
         ("/nfs/s3/x", None),
         ("C:/x", None),
     ],
 )
-def test_urls_are_recognized(path: str | Path, url: str | None) -> None:
+def test_urls_are_recognized(path: str | PurePath, url: str | None) -> None:
     assert url_of(path) == url

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from typer.testing import CliRunner
 import imgcluster
 import pages
 from imgcluster.cli.app import app
+from interruptions import Kills
 from samples import paint
 from tiny_models import mean_colour
 
@@ -50,6 +53,18 @@ def apply(out: Path, **plan: Any) -> None:
         json.dumps({"imgcluster_plan": 1, "clustering": identity, **plan}), encoding="utf-8"
     )
     imgcluster.apply(out.parent / "plan.json", workspace=out)
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:50])
+
+
+def remedy(out: Path, *words: str) -> list[str]:
+    """Return the command that an error of a command names."""
+    result = CliRunner().invoke(app, [*words, "-w", str(out)])
+    assert result.exit_code == 1
+    _, _, command = result.stderr.strip().rpartition("run imgcluster ")
+    return shlex.split(command)
 
 
 def problems(out: Path, **options: Any) -> set[str]:
@@ -128,6 +143,80 @@ def test_damage_is_found_and_repaired(work: Path, place: str, check: str, damage
     imgcluster.undo(workspace=out, trust=check == "placement")
     assert len(list((work / place / "pictures").rglob("*.png"))) == 18
     assert not list((out / "clusters").rglob("*.png"))
+
+
+@pytest.mark.parametrize("files", [["metrics.json"], ["metrics.json", "clusters.csv"], ["assignments.csv"]])
+def test_the_remedy_for_damaged_results_keeps_decisions(work: Path, files: list[str]) -> None:
+    out = work / "copy/out"
+    before = tables(out)
+    for name in files:
+        truncate(out / name)
+    assert CliRunner().invoke(app, remedy(out, "report")).exit_code == 0
+    assert tables(out) == before
+    assert not problems(out)
+
+
+@pytest.mark.parametrize("how", [truncate, Path.unlink])
+def test_the_remedy_with_embeddings_that_have_changed(work: Path, how: Callable[[Path], None]) -> None:
+    out = work / "copy/out"
+    before = tables(out)[1]
+    shutil.copyfile(work / "copy/pictures/red/00.png", work / "copy/pictures/red/new.png")
+    imgcluster.embed(work / "copy/pictures", workspace=out, encoder=work / "tiny.onnx", device="cpu")
+    how(out / "metrics.json")
+    imgcluster.verify(workspace=out, repair=True)
+    assert tables(out)[1] == before
+    assert imgcluster.assign(workspace=out).assigned == 1
+
+
+def test_a_damaged_clustering_is_not_saved_for_undo(work: Path) -> None:
+    out, shown = work / "copy/out", tables(work / "copy/out")
+    truncate(out / "metrics.json")
+    (work / "copy/pictures/red/00.png").rename(work / "copy/pictures/red/new.png")
+    words = ["embed", str(work / "copy/pictures"), "--encoder", str(work / "tiny.onnx"), "--device", "cpu"]
+    assert CliRunner().invoke(app, remedy(out, *words)).exit_code == 0
+    assert tables(out) == shown
+
+
+def test_metrics_that_were_deleted_after_a_plan(work: Path) -> None:
+    out = work / "copy/out"
+    (out / "metrics.json").unlink()
+    assert "steps" in problems(out)
+    before = (out / "decisions.json").read_bytes()
+    imgcluster.cluster(workspace=out, k=2)
+    assert (out / "decisions.json").read_bytes() == before
+    assert [step.command for step in imgcluster.history(workspace=out).steps] == ["cluster", "apply"]
+
+
+def test_a_repair_that_is_killed_loses_no_decision(work: Path) -> None:
+    out = work / "copy/out"
+    before, kills = tables(out), Kills()
+    truncate(out / "metrics.json")
+    shutil.copytree(out, work / "damaged", symlinks=True)
+    with kills.after(None):
+        imgcluster.verify(workspace=out, repair=True)
+    for number in range(kills.count):
+        shutil.rmtree(out)
+        shutil.copytree(work / "damaged", out, symlinks=True)
+        with kills.after(number):
+            imgcluster.verify(workspace=out, repair=True)
+        with suppress(imgcluster.WorkspaceError):
+            imgcluster.apply(out.parent / "plan.json", workspace=out, dry_run=True)
+        imgcluster.verify(workspace=out, repair=True)
+        assert tables(out) == before, number
+
+
+@pytest.mark.parametrize("file", ["assignments.csv", "clusters.csv", "metrics.json"])
+def test_a_clustering_that_assign_extended(work: Path, file: str) -> None:
+    out, pictures = work / "copy/out", work / "copy/pictures"
+    for name in ("new", "other"):
+        shutil.copyfile(pictures / "blue/00.png", pictures / f"blue/{name}.png")
+        imgcluster.embed(pictures, workspace=out, encoder=work / "tiny.onnx", device="cpu")
+        assert imgcluster.assign(workspace=out).assigned == 1
+    before = tables(out)
+    truncate(out / file)
+    assert CliRunner().invoke(app, remedy(out, "report")).exit_code == 0
+    assert tables(out) == before
+    assert not problems(out)
 
 
 def tables(out: Path) -> tuple[list[str], ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -100,6 +101,11 @@ def test_one_line_names_the_file(original: Path, tmp_path: Path, case: str) -> N
     assert "damaged" in line
     assert ";" in line
     assert len(line) < 600
+    _, found, words = line.rpartition("run imgcluster verify")
+    if found:
+        result = CliRunner().invoke(app, ["verify", *shlex.split(words)])
+        assert not [line for line in result.stdout.splitlines() if "damaged" in line], result.stdout
+        assert CliRunner().invoke(app, [command, "-w", str(tmp_path / "out")]).exit_code == 0
 
 
 @pytest.mark.parametrize("depth", [10_000])

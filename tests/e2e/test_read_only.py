@@ -79,9 +79,17 @@ def test_what_changes_something_says_so(folder: Path, text: str) -> None:
 
 def test_a_page_elsewhere(folder: Path, tmp_path: Path) -> None:
     out = folder / "out"
+    for cache in ("layout.parquet", "neighbors.parquet"):
+        (out / cache).unlink(missing_ok=True)
+
+    def files() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.name != ".lock"}
+
+    before = files()
     for _ in range(2):
         summary = imgcluster.report_page(workspace=out, output=tmp_path / "page.html")
         assert summary.report == str(tmp_path / "page.html")
+    assert files() == before
     folders = [pages.read(path).document["images"]["folders"] for path in (tmp_path / "page.html", out / "report.html")]
     assert ["pictures/red" in str(found) for found in folders] == [True, True]
     assert folders[0] != folders[1]

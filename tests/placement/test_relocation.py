@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from imgcluster.fileio.path_text import to_text
 from imgcluster.placement import (
     Journal,
+    PlaceMode,
     UndoResult,
     folder_name,
     place,
@@ -28,6 +30,7 @@ class PlacedImages:
     """Six images of two folders with equal file names, placed in three clusters."""
 
     def __init__(self, folder: Path, mode: str) -> None:
+        self.mode: PlaceMode = mode  # type: ignore[assignment]
         self.folder, self.journal = folder / "out/clusters", folder / "out/placed.jsonl"
         self.folder.parent.mkdir()
         self.sources = []
@@ -38,7 +41,7 @@ class PlacedImages:
                 path.write_text(f"{parent} {name}", encoding="utf-8")
                 self.sources.append(path)
         self.locations = [to_text(path) for path in self.sources]
-        place(plan_placement(self.locations, [0, 0, 1, 1, 2, -1], self.folder, mode), self.journal)  # type: ignore[arg-type]
+        place(plan_placement(self.locations, [0, 0, 1, 1, 2, -1], self.folder, self.mode), self.journal)
 
     def relocate(self, clusters: Sequence[int], names: Mapping[int, str] | None = None) -> int:
         journal = self.read()
@@ -52,6 +55,12 @@ class PlacedImages:
         journal = self.read()
         assert journal is not None
         return undo_placement(journal, self.journal)
+
+    @property
+    def clusters(self) -> list[int]:
+        """The cluster of each image, by the content of its file."""
+        numbers = {content: int(name[len("cluster_") :][:3]) for name, content in self.found.items()}
+        return [numbers[f"{path.parent.name} {path.name}"] for path in self.sources]
 
     @property
     def found(self) -> dict[str, str]:
@@ -144,6 +153,36 @@ def test_a_kill_at_any_rename_loses_nothing(
     assert [source.read_text(encoding="utf-8") for source in placed.sources] == [
         f"{parent} {name}.jpg" for parent in "xy" for name in "123"
     ]
+
+
+@pytest.mark.parametrize("then", ["again", "back", "undo"])
+def test_a_kill_while_files_of_one_name_change_places(
+    placed: PlacedImages, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    """Of the two 1.jpg, and of 2.jpg with a third folder."""
+    before, after = [0, 1, 3, 1, 2, 3], [1, 2, 3, 0, 1, 3]
+    placed.relocate(after)
+    expected = placed.found
+    placed.relocate(before)
+    for at in range(20):
+        with monkeypatch.context() as patch:
+            calls = killing_at(patch, at)
+            with suppress(KeyboardInterrupt):
+                placed.relocate(after)
+        if then == "undo":
+            assert (placed.undo().done, placed.folder.exists()) == (6, False)
+            contents = [source.read_text(encoding="utf-8") for source in placed.sources]
+            assert contents == [f"{parent} {name}.jpg" for parent in "xy" for name in "123"]
+            place(plan_placement(placed.locations, before, placed.folder, placed.mode), placed.journal)
+        elif then == "again":
+            placed.relocate(after)
+            assert placed.found == expected
+        placed.relocate(before)
+        assert sorted(placed.found.values()) == sorted(expected.values())
+        assert placed.clusters == before
+        if len(calls) < at:
+            return
+    raise AssertionError("each of 20 renames was made")
 
 
 @pytest.mark.parametrize(

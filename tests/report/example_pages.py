@@ -53,7 +53,7 @@ def example_page(labels: Sequence[int], *, points: Any = None, thumbnails: bool 
             else ()
         ),
         skipped=(),
-        command="imgcluster apply imgcluster-plan.json",
+        workspace_option="-w out",
         made_by="Example",
     )
     return replace(page, **changes)

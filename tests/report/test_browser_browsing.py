@@ -338,7 +338,15 @@ class TestPlan:
         tab.click("#plan-open")
         tab.fill("#plan-dialog .changes input", "Boats")
         tab.press("#plan-dialog .changes input", "Enter")
-        assert tab.locator("#plan-dialog .command").inner_text() == "imgcluster apply imgcluster-plan.json"
+        command, undo = tab.locator("#plan-dialog .command").all_inner_texts()
+        assert undo == "imgcluster undo -w out"
+        tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        tab.click("#plan-copy")
+        page.expect(tab.locator("#plan-copy")).to_have_text("Copied")
+        assert tab.evaluate("navigator.clipboard.readText()") == command
+        with tab.expect_download() as download:
+            tab.click("#plan-save")
+        assert command == f"imgcluster apply ~/Downloads/{download.value.suggested_filename} -w out"
         assert saved_plan(tab)["new_clusters"] == [{"name": "Boats", "images": ["f01/01.png"]}]
 
     def test_names_follow_merges_and_are_removed(self, page: Any) -> None:

@@ -58,7 +58,7 @@ def page_of(text: str = "plain") -> Page:
         images=images(text),
         thumbnails=(Thumbnails(8, 128, np.array([0], np.int32), (), (b"webp",)),),
         skipped=((text, 3),),
-        command=f"imgcluster apply -w '{text}'",
+        workspace_option=f"-w '{text}'",
         made_by=text,
     )
 

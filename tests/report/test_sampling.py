@@ -50,7 +50,7 @@ def page() -> Page:
         ),
         thumbnails=(Thumbnails(8, 128, np.array([5, 801], np.int32), (), (b"webp",)),),
         skipped=(),
-        command="",
+        workspace_option="",
         made_by="",
         findings=Findings(
             neighbors=np.zeros((COUNT, 1), np.int32),

@@ -30,6 +30,28 @@ function download(name, type, text) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
+// A button that copies a text.
+function copyButton(label, text, id = null) {
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      // Browsers that do not offer the clipboard to local files copy a selected text.
+      const area = element("textarea", { class: "hidden" });
+      area.value = text;
+      button.after(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+      button.focus();
+    }
+    button.textContent = "Copied";
+    setTimeout(() => (button.textContent = label), 2000);
+  };
+  const button = element("button", { id, type: "button", class: "small", onclick: copy }, label);
+  return button;
+}
+
 const formatInteger = (value) => value.toLocaleString("en");
 const formatPercent = (share) => `${(share * 100).toFixed(share < 0.0995 ? 1 : 0)}%`;
 const formatCount = (count, noun) => `${formatInteger(count)} ${noun}${count === 1 ? "" : "s"}`;

@@ -59,6 +59,17 @@ function imagesRow(before, indices, after, { keep = (removed) => plan.move(remov
   return row;
 }
 
+// A command for this workspace, and a button that copies it.
+function commandRow(words, id) {
+  const command = `imgcluster ${words} ${data.workspaceOption}`;
+  return element(
+    "p",
+    { class: "row command-row" },
+    element("code", { class: "command", tabindex: "0" }, command),
+    copyButton("Copy", command, id),
+  );
+}
+
 function fillPlanDialog() {
   const focused = document.activeElement?.id;
   const dialog = byId("plan-dialog");
@@ -77,13 +88,15 @@ function fillPlanDialog() {
       { class: "row" },
       element("button", { type: "button", class: "strong", id: "plan-save", onclick: () => plan.save() }, "Save plan"),
     ),
-    element("p", { class: "soft" }, "Nothing has been changed yet. Save the plan, then run this command to apply it:"),
-    element("code", { class: "command", tabindex: "0" }, data.command),
     element(
       "p",
       { class: "soft" },
-      "It updates the cluster folders, the tables and this page. To revert it, run imgcluster undo.",
+      "Nothing has been changed yet. “Save plan” saves a file in your browser's download folder. Then run this " +
+        "command in a terminal; if your browser saves files elsewhere, change the path in it:",
     ),
+    commandRow(`apply ~/Downloads/${plan.fileName}`, "plan-copy"),
+    element("p", { class: "soft" }, "The plan changes the cluster folders, the tables and this page. To undo it:"),
+    commandRow("undo", "plan-copy-undo"),
     plan.stored
       ? ""
       : element(

@@ -208,8 +208,19 @@ const plan = {
     };
   },
 
+  get text() {
+    return JSON.stringify(this, null, 2) + "\n";
+  },
+
+  // Differs for each plan, since browsers save a file of an earlier plan's name under another one.
+  get fileName() {
+    let digest = 0x811c9dc5; // FNV-1a
+    for (const character of this.text) digest = Math.imul(digest ^ character.codePointAt(0), 0x01000193);
+    return `imgcluster-plan-${(digest >>> 0).toString(16).padStart(8, "0")}.json`;
+  },
+
   save() {
-    download("imgcluster-plan.json", "application/json", JSON.stringify(this, null, 2) + "\n");
+    download(this.fileName, "application/json", this.text);
     this.saved = true;
   },
 };
