@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imgcluster.cli.command import CommandWithMethods, DiscardDecisions, DryRun, Workspace, command
-from imgcluster.cli.console import echo, files_of, new_table, print_table, show_clusters
+from imgcluster.cli.console import command_for, echo, files_of, new_table, print_table, show_clusters
 from imgcluster.cli.ray_option import CommandWithRay, hidden_output
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, RayOptions
-from imgcluster.wording import counted, quoted_argument
+from imgcluster.wording import counted
 
 if TYPE_CHECKING:
     from imgcluster.commands.cluster import ClusterSummary
@@ -117,7 +117,7 @@ def _show_candidates(candidates: Sequence[Candidate], *, verbose: bool) -> None:
 def show_files(summary: ClusterSummary) -> None:
     """Print where the results are."""
     placed = ", ".join(f"{count:,} by {mode}" for mode, count in summary.placed.items())
-    files, undo = files_of(summary.workspace), f"imgcluster undo -w {quoted_argument(summary.workspace)}"
+    files, undo = files_of(summary.workspace), command_for(summary.workspace, "undo")
     if summary.dry_run:
         echo(
             "Nothing was written. Without --dry-run, this command writes assignments.csv, clusters.csv, metrics.json "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -12,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imgcluster.fileio.path_text import printable, to_text
+from imgcluster.wording import quoted_argument
 
 if TYPE_CHECKING:
     from imgcluster.commands.cluster import ClusterRow
@@ -73,7 +73,7 @@ def files_of(workspace: str) -> str:
 
 def command_for(workspace: str, words: str) -> str:
     """Return an imgcluster command for a workspace of a summary."""
-    return f"imgcluster {words} -w {shlex.quote(workspace)}"
+    return f"imgcluster {words} -w {quoted_argument(workspace)}"
 
 
 def show_page(report: str, workspace: str, *, outdated: bool) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +32,7 @@ from imgcluster.option_fields import with_changes
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions, RayOptions
 from imgcluster.placement import Journal
 from imgcluster.progress import OnProgress, ignore_progress
+from imgcluster.wording import quoted_argument
 from imgcluster.workspace.folder import Workspace
 
 __all__ = ["RunSummary", "run"]
@@ -188,7 +188,7 @@ def _rehearsal(
 
 def _of_real(text: str, copy: str | os.PathLike[str], real: Workspace) -> str:
     """Return a message with the real workspace in the place of its copy."""
-    return text.replace(f"-w {copy}", f"-w {shlex.quote(real.name)}").replace(str(copy), real.name)
+    return text.replace(f"-w {copy}", f"-w {quoted_argument(real.name)}").replace(str(copy), real.name)
 
 
 def _borrow(source: str, target: str) -> None:
