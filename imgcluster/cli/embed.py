@@ -89,15 +89,18 @@ def show_embed(summary: EmbedSummary, *, dry_run: bool = False) -> None:
     if summary.shard:
         echo(f"Shard {summary.shard} has {counted(summary.embedded, 'image')}; imgcluster cluster joins all shards.")
     elif summary.embedded != done or summary.vanished or summary.renamed:
+        others = summary.embedded - done - summary.unchanged - summary.renamed
         parts = (
             (summary.new, "new"),
             (summary.changed, "changed"),
             (summary.unchanged, "unchanged"),
             (summary.renamed, "renamed"),
-            (summary.vanished, "removed because they no longer exist or are excluded"),
+            (others, "of folders not named now (--fresh removes these)"),
         )
         counts = ", ".join(f"{count:,} {word}" for count, word in parts if count)
         echo(f"The workspace {holds} {counted(summary.embedded, 'image')}: {counts}.")
+        if summary.vanished:
+            echo(f"{counted(summary.vanished, 'image')} removed, because they no longer exist or are excluded.")
     for node in summary.nodes:
         rate = f", {node.images_per_second:,.0f} images/s" if node.images_per_second else ""
         echo(
@@ -106,8 +109,6 @@ def show_embed(summary: EmbedSummary, *, dry_run: bool = False) -> None:
         )
     if summary.paired:
         echo(f"{counted(summary.paired, 'image')} with two files: a JPEG and its camera raw file.")
-    if len(summary.roots) > 1:
-        echo(f"The images come from {len(summary.roots)} folders; --fresh keeps only the folders named now.")
     if summary.skipped:
         # The table of a shard comes into the workspace when the shards are joined.
         see = "" if summary.shard or dry_run else f"; see {files_of(summary.workspace)}/skipped.csv"

@@ -114,10 +114,14 @@ class Evaluated:
 
     @property
     def result(self) -> str:
-        """A digest of the command, its options, the images, and their clusters, names and places."""
-        facts = (__version__, self.command, self.options, self.tables.embeddings.fingerprint, as_json(self.decisions))
-        digest = hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16)
+        """A digest of the command, the images, and their clusters, names and places, by whatever options."""
+        clustering, placed = self.tables.clustering, (self.mode, self.options.get("name_clusters"))
+        facts = (__version__, self.command, placed, self.tables.embeddings.fingerprint, as_json(self.decisions))
+        found = self.facts.fields | {"parameters": {}}, self.tables.rows, clustering.candidates
+        text = json.dumps((facts, found), sort_keys=True, default=dataclasses.asdict)
+        digest = hashlib.blake2b(text.encode(), digest_size=16)
         digest.update(self.tables.clusters.tobytes())
+        digest.update(clustering.confidence.tobytes())
         return digest.hexdigest()
 
     def preview(self, workspace: Workspace, journal: Journal | None) -> PlacementResult:

@@ -17,6 +17,7 @@ import imgcluster
 import pages
 from imgcluster import WorkspaceError
 from imgcluster.cli.app import app
+from imgcluster.wording import counted
 from interruptions import killing_at
 from samples import paint
 
@@ -135,6 +136,7 @@ def test_images_unlike_all_clusters_are_unsorted_and_become_a_cluster(grown: Pat
     summary = imgcluster.assign(workspace=grown, new_clusters=True)
     after = clusters(grown)
     assert len(summary.new_clusters) >= 1
+    assert imgcluster.history(workspace=grown).steps[0].summary == counted(len(summary.new_clusters), "new cluster")
     assert {after[path] for path in yellow} == {str(number) for number in summary.new_clusters}
     # The number of the merged cluster is not used again.
     assert min(summary.new_clusters) >= 4
