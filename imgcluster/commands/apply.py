@@ -64,7 +64,7 @@ class ApplySummary:
         misplaced: The number of images that were moved to other clusters one by one, new clusters included.
         unsorted: The number of images that belong to no cluster, by the plan.
         pinned: The number of images that stay in their clusters, by the plan.
-        set_aside: The number of duplicates whose originals moved, or would move, to the folder of duplicates.
+        set_aside: The number of images whose originals moved, or would move, to the folder of duplicates.
         moved: The number of placed files that moved; 0 on a dry run.
         clusters: The clusters, as in ``clusters.csv``.
         noise: The number of images in no cluster.
@@ -118,7 +118,7 @@ PLAN_CHANGES: Final = (
     PlanChange("misplaced", "misplaced", "correction", "image", "corrected"),
     PlanChange("unsorted", "unsorted", "unsorted image", "image", "removed from clusters"),
     PlanChange("pinned", "pinned", "pinned image", "image", "pinned"),
-    PlanChange("set_aside", "set_aside", "duplicate", "duplicate", "set aside"),
+    PlanChange("set_aside", "set_aside", "set-aside image", "image", "set aside"),
 )
 
 
@@ -169,8 +169,8 @@ def apply(
             )
         earlier = read_earlier(workspace, embeddings)
         after = _result(parsed, before, embeddings, earlier.next_number - 1, name=to_text(file))
-        tables = PlanTables(workspace, manifest, before, after, embeddings)
         aside = duplicates_of_plan(parsed, workspace, before, after.clusters, name=to_text(file))
+        tables = PlanTables(workspace, manifest, before, after, embeddings, aside)
         moved = 0
         if not dry_run:
             change = _Change(workspace, parsed, operation, embeddings, before, after, earlier, tables, aside)
@@ -270,7 +270,7 @@ class _Change:
     def metrics(self) -> dict[str, Any]:
         """The content of ``metrics.json`` after the plan."""
         metrics, measures = dict(self.before.metrics), self.tables.measures
-        if measures is None:
+        if measures is None or not self.tables.is_regrouped:
             return metrics
         for name in ("scores", "quality"):
             metrics.pop(name, None)
@@ -319,7 +319,7 @@ def _publish(change: _Change, on_progress: OnProgress) -> int:
             ([row[name] for name in tables.cluster_columns] for row in tables.clusters),
         )
         write_earlier(workspace, change.earlier, embeddings, labels, change.decisions)
-        if tables.measures is not None:
+        if tables.is_regrouped:
             for path in (workspace.confusion_table, workspace.confusion_picture):
                 remove(path)
         elif tables.confusion is not None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from imgcluster.clustering.changes import ClusterChange
-from imgcluster.evaluation.confounders import agreement, explained_variance
+from imgcluster.evaluation.confounders import explained_variance, mutual_information
 from imgcluster.types import Clustering, Labels
 from imgcluster.workspace.results import IMPORTED
 from imgcluster.workspace.shards import Embeddings
@@ -132,7 +132,7 @@ def about_estimate(clustering: Clustering, *, requested: bool) -> Iterator[str]:
 
 def about_folders(labels: Labels, embeddings: Embeddings) -> Iterator[str]:
     """Say that the clusters are largely the folders: good for kinds of things, but not for cameras, sites or days."""
-    if agreement(labels, _folders(embeddings)) > _MOST:
+    if mutual_information(labels, _folders(embeddings)) > _MOST:
         yield "The clusters largely match the folders of the images."
 
 

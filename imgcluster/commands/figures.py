@@ -14,6 +14,7 @@ from imgcluster.clustering.density import single_linkage_tree
 from imgcluster.commands.confusion import draw_confusion, read_confusion
 from imgcluster.commands.page import current_paths, with_normalized_lengths
 from imgcluster.commands.projection import projection_of
+from imgcluster.commands.replace_results import are_set_aside
 from imgcluster.commands.thumbnails import read_tiles
 from imgcluster.features.centroids import silhouettes
 from imgcluster.features.normalize import normalize_features
@@ -56,7 +57,14 @@ def write_figures(
     """
     metric = encoder_metric(manifest)
     normalized = with_normalized_lengths(embeddings, manifest)
-    shown = representatives(normalized.vectors, results.clusters, results.confidence, results.medoids, count=_MONTAGE)
+    shown = representatives(
+        normalized.vectors,
+        results.clusters,
+        results.confidence,
+        results.medoids,
+        set_aside=are_set_aside(workspace, results.locations),
+        count=_MONTAGE,
+    )
     projection = projection_of(workspace, normalized, manifest, int(results.metrics["options"]["seed"]), on_progress)
     for path in workspace.figure_files:
         remove(path)
@@ -110,17 +118,17 @@ def _with_gaps(pixels: Pixels) -> Pixels:
 
 
 def _pictures(files: list[Path], indices: list[int]) -> dict[int, Pixels]:
-    found = read_tiles([files[index] for index in indices], _SIDE)
-    return {index: pixels for index, pixels in zip(indices, found, strict=True) if pixels is not None}
+    tiles = read_tiles([files[index] for index in indices], _SIDE)
+    return {index: pixels for index, pixels in zip(indices, tiles, strict=True) if pixels is not None}
 
 
 def _tree(results: Results, embeddings: Embeddings, metric: Metric) -> tuple[dict[str, object], dict[int, int]] | None:
     order = embeddings.content_order
     if results.metrics["method"] != "hdbscan" or len(order) < 2:
         return None
-    how = choose_reduction(str(results.metrics["options"]["reduce"]), METHODS["hdbscan"].reduction)
+    reduction = choose_reduction(str(results.metrics["options"]["reduce"]), METHODS["hdbscan"].reduction)
     reduced = reduce(
-        normalize_features(embeddings.vectors[order], metric), how, seed=int(results.metrics["options"]["seed"])
+        normalize_features(embeddings.vectors[order], metric), reduction, seed=int(results.metrics["options"]["seed"])
     ).vectors
     parameters = results.metrics.get("parameters", {})
     hierarchy = single_linkage_tree(reduced, int(parameters.get("min_samples") or 1))

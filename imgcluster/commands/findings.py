@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.commands.replace_results import current_files, read_set_aside
+from imgcluster.commands.replace_results import are_set_aside
 from imgcluster.errors import WorkspaceError
 from imgcluster.features.nearest import nearest_images
 from imgcluster.fileio.csv_tables import read_table
@@ -56,9 +56,8 @@ def read_findings(
         on_progress: Called with each step.
         read_only: Whether nothing may be stored in the workspace.
     """
-    aside = current_files(read_set_aside(workspace))
-    set_aside = [row for row, location in enumerate(results.locations) if location in aside]
-    rows = {path: row for row, path in enumerate(results.paths) if results.locations[row] not in aside}
+    set_aside = are_set_aside(workspace, results.locations)
+    rows = {path: row for row, path in enumerate(results.paths) if not set_aside[row]}
     tables = workspace.duplicates_table, workspace.bursts_table
     identity = encoder_identity(workspace, manifest)
     sizes = np.empty(0, np.int64)
@@ -70,7 +69,7 @@ def read_findings(
         neighbors=_neighbors(workspace, embeddings, encoder_metric(manifest), on_progress, read_only=read_only),
         duplicates=duplicates,
         bursts=bursts,
-        set_aside=tuple(set_aside),
+        set_aside=tuple(np.flatnonzero(set_aside).tolist()),
         outliers=tuple(outliers[:_MOST_OUTLIERS]),
         more_outliers=max(0, len(outliers) - _MOST_OUTLIERS),
     )
@@ -97,9 +96,9 @@ def _neighbors(
     on_progress(Progress("neighbors", 0))
     # In an order that does not depend on file names.
     order = embeddings.content_order
-    found = order[nearest_images(embeddings.vectors[order], _NEIGHBORS)[1]]
-    neighbors = np.empty(found.shape, np.int32)
-    neighbors[order] = found
+    nearest = order[nearest_images(embeddings.vectors[order], _NEIGHBORS)[1]]
+    neighbors = np.empty(nearest.shape, np.int32)
+    neighbors[order] = nearest
     if not read_only:
         write_neighbors(workspace.neighbors, key, neighbors)
     return neighbors

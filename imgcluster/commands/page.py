@@ -16,7 +16,7 @@ from imgcluster.clustering import METHODS
 from imgcluster.clustering.settings import METHOD_OPTIONS
 from imgcluster.commands.findings import groups_of_copies, read_findings
 from imgcluster.commands.projection import StartedProjection, finish_projection
-from imgcluster.commands.replace_results import moved_files
+from imgcluster.commands.replace_results import are_set_aside, moved_files
 from imgcluster.commands.thumbnails import read_tiles
 from imgcluster.errors import WorkspaceError
 from imgcluster.features.normalize import normalize_lengths
@@ -29,7 +29,7 @@ from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.report.exemplars import nearest_clusters, representatives
 from imgcluster.report.page import render
 from imgcluster.report.page_inputs import Tier, cluster_rows, image_rows, thumbnail_tiers
-from imgcluster.report.page_text import Page, Thumbnails, details, headline, sentences
+from imgcluster.report.page_text import Page, SkippedFiles, Thumbnails, details, headline, sentences
 from imgcluster.report.projection import Projection
 from imgcluster.report.sampling import sampled
 from imgcluster.report.sprites import Tile, make_sheets
@@ -45,6 +45,8 @@ __all__ = [
     "write_page",
 ]
 
+# SkippedFiles files that are listed for each reason.
+_MOST_SKIPPED: Final = 20
 # Shown under the page's details where they are not the defaults; where files are placed has no influence on clusters.
 _SHOWN_OPTIONS: Final = ("k", "level", *METHOD_OPTIONS, "assign_noise", "reduce", "metric", "method")
 
@@ -86,6 +88,7 @@ def write_page(
         results.confidence,
         results.medoids,
         copies=groups_of_copies(embeddings, findings.duplicates),
+        set_aside=are_set_aside(workspace, results.locations),
     )
     nearest = nearest_clusters(embeddings.vectors, encoder_metric(manifest), results.clusters)
     files = current_locations(workspace, results.locations, journal)
@@ -102,7 +105,7 @@ def write_page(
         title=headline(metrics),
         sentences=sentences(metrics),
         warnings=tuple(metrics.get("warnings", ())),
-        facts=_facts(results, manifest, projection),
+        facts=_facts(workspace, results, manifest, projection),
         clusters=cluster_rows(results.clusters, results.medoids, results.rows, shown, nearest),
         images=image_rows(
             None if workspace.url and output is None else file.parent,
@@ -122,6 +125,7 @@ def write_page(
         skipped=_skipped(workspace),
         workspace_option=workspace.option,
         findings=findings,
+        folder=results.base.rstrip("/").rpartition("/")[2] or results.base,
         made_by=f"Made with imgcluster {__version__}. This page loads nothing from the network.",
     )
     on_progress(Progress("report", 0))
@@ -137,7 +141,9 @@ def with_normalized_lengths(embeddings: Embeddings, manifest: dict[str, Any], *,
     return dataclasses.replace(embeddings, vectors=normalize_lengths(embeddings.vectors, metric, in_place=in_place))
 
 
-def _facts(results: Results, manifest: dict[str, Any], projection: Projection) -> tuple[tuple[str, str], ...]:
+def _facts(
+    workspace: Workspace, results: Results, manifest: dict[str, Any], projection: Projection
+) -> tuple[tuple[str, str], ...]:
     """Return what the page says about how it was made."""
     metrics = results.metrics
     method = METHODS.get(metrics["method"])
@@ -150,6 +156,7 @@ def _facts(results: Results, manifest: dict[str, Any], projection: Projection) -
             projection=projection.method,
         ),
         ("Images from", results.base or "several drives or servers"),
+        ("Workspace", workspace.name),
     )
 
 
@@ -158,12 +165,18 @@ def _decisions(results: Results) -> dict[int, str]:
     return {row: results.decisions[path] for row, path in enumerate(results.paths) if path in results.decisions}
 
 
-def _skipped(workspace: Workspace) -> tuple[tuple[str, int], ...]:
-    """Return the reasons of skipped files with their numbers, the most frequent first."""
+def _skipped(workspace: Workspace) -> tuple[SkippedFiles, ...]:
+    """Return the skipped files by reason, the most frequent first, with the paths of the first ones."""
     if not workspace.skipped.exists():
         return ()
-    counts = Counter(row["reason"] for row in read_table(workspace.skipped, ("reason",)))
-    return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    counts: Counter[str] = Counter()
+    paths: dict[str, list[str]] = {}
+    for row in read_table(workspace.skipped, ("path", "reason")):
+        counts[row["reason"]] += 1
+        if counts[row["reason"]] <= _MOST_SKIPPED:
+            paths.setdefault(row["reason"], []).append(row["path"])
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(SkippedFiles(reason, count, tuple(paths[reason])) for reason, count in ordered)
 
 
 def _given_options(options: dict[str, Any]) -> str:
@@ -197,8 +210,8 @@ def _stored(
 ) -> dict[int, bytes]:
     """Return the stored thumbnails of the images of all tiers, by row."""
     rows = {locations[row]: row for tier in tiers for row in tier.images}
-    found = thumbnails(workspace.embeddings, encoder_identity(workspace, manifest), rows.keys())
-    return {rows[location]: thumbnail for location, thumbnail in found.items()}
+    stored = thumbnails(workspace.embeddings, encoder_identity(workspace, manifest), rows.keys())
+    return {rows[location]: thumbnail for location, thumbnail in stored.items()}
 
 
 def _sheets(

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from imgcluster.commands.confusion import Confusion, read_confusion
-from imgcluster.evaluation.internal import measure
+from imgcluster.commands.measures import measure_clusters
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.types import Measures
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.plans import PlanResult
-from imgcluster.workspace.results import Results, encoder_metric
+from imgcluster.workspace.results import Results
 from imgcluster.workspace.shards import Embeddings
 from imgcluster.workspace.table_columns import ASSIGNMENTS, CLUSTERS
 
@@ -25,7 +25,8 @@ class PlanTables:
     """The tables after a plan, with all their present columns.
 
     Attributes:
-        measures: The measures of the clustering after the plan; None if only names change.
+        is_regrouped: Whether the plan puts images into other clusters.
+        measures: The measures of the clustering after the plan; None if neither clusters nor medoids change.
         confusion: The confusion matrix of `evaluate`, if it exists and only names change; else None.
         clusters: The rows of ``clusters.csv``, as texts.
         cluster_columns: The columns of ``clusters.csv``.
@@ -39,6 +40,7 @@ class PlanTables:
         before: Results,
         after: PlanResult,
         embeddings: Embeddings,
+        aside: Container[str],
     ) -> None:
         self._before, self._after = before, after
         self._rows = list(read_table(workspace.assignments, ASSIGNMENTS))
@@ -51,15 +53,17 @@ class PlanTables:
         self._confidence = before.confidence.copy()
         self.measures: Measures | None = None
         self.confusion: Confusion | None = None
-        if (after.clusters != before.clusters).any():
+        self.is_regrouped = bool((after.clusters != before.clusters).any())
+        if self.is_regrouped:
             # The user is certain of the images that were corrected; noise has no confidence.
             certain = np.array([path in after.decisions for path in before.paths], dtype=bool)
             self._confidence[certain] = 1.0
             self._confidence[after.clusters < 0] = 0.0
-            metric = encoder_metric(manifest)
-            self.measures = measure(embeddings.vectors, self._compact_labels(), metric, order=embeddings.content_order)
         else:
             self.confusion = read_confusion(workspace)
+        if self.is_regrouped or any(before.locations[row] in aside for row in np.flatnonzero(before.medoids).tolist()):
+            labels = self._compact_labels()
+            self.measures = measure_clusters(workspace, manifest, embeddings, labels, leaving=aside)
         self.clusters = list(self._cluster_rows())
 
     def assignments(self) -> Iterator[Sequence[Any]]:
@@ -100,7 +104,7 @@ class PlanTables:
             row = dict.fromkeys(self.cluster_columns, "") | before.get(number, {"cluster": str(number)})
             row["name"] = self._after.names.get(number, "")
             members = self._after.clusters == number
-            if number in measures or not row.get("mean_confidence"):
+            if self.is_regrouped or not row.get("mean_confidence"):
                 row["mean_confidence"] = f"{self._confidence[members].mean():.4f}"
             if number in measures:
                 facts = measures[number]

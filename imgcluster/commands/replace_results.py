@@ -9,6 +9,9 @@ import os
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import make_folder
 from imgcluster.fileio.csv_tables import read_table
@@ -35,6 +38,7 @@ from imgcluster.workspace.shards import locations
 from imgcluster.workspace.states import earlier_locations
 
 __all__ = [
+    "are_set_aside",
     "check_return",
     "current_files",
     "moved_files",
@@ -190,6 +194,12 @@ def _return_originals(workspace: Workspace, journal: Journal, *, dry_run: bool =
                 f"{', so nothing was changed' if checking else ''}; the first is {blocked[0][0]}: {blocked[0][1]}"
             )
     return undone
+
+
+def are_set_aside(workspace: Workspace, locations: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Return whether each image, given by its location, is set aside: ``bool (n,)``."""
+    aside = current_files(read_set_aside(workspace))
+    return np.array([location in aside for location in locations], dtype=bool)
 
 
 def update_placement(

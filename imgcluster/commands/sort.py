@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from imgcluster.clustering.zero_shot import assign_to_groups
+from imgcluster.commands.measures import measure_clusters
 from imgcluster.commands.numbering import Earlier, describe, read_earlier
 from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish
@@ -22,7 +23,6 @@ from imgcluster.commands.text import info_of, open_text, require_text
 from imgcluster.encoders.text_encoder import TextEncoder
 from imgcluster.encoders.vocabulary import bundled_vocabulary
 from imgcluster.errors import UsageError, WorkspaceError
-from imgcluster.evaluation.internal import measure
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.placement import UNSORTED_FOLDER, PlaceMode, check_mode, choose_mode, group_folder_name
@@ -31,7 +31,7 @@ from imgcluster.types import Clustering, Layer, Vectors
 from imgcluster.workspace.decisions import Decisions
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
-from imgcluster.workspace.results import SORT, encoder_identity, encoder_metric, with_options
+from imgcluster.workspace.results import SORT, encoder_identity, with_options
 from imgcluster.workspace.shards import Embeddings, load
 
 __all__ = ["DEFAULT_THRESHOLD", "SortSummary", "SortedGroup", "sort"]
@@ -133,13 +133,10 @@ def sort(
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         info = info_of(manifest)
         require_text(info.name)
-        on_progress(Progress("load", 0))
-        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
+        embeddings = _load(workspace, manifest, on_progress)
         placed_before = read_placement(workspace, embeddings.files)
         journal, note = return_interrupted_move(workspace, placed_before, dry_run=dry_run)
         mode = choose_mode(requested, journal, embeddings.locations, workspace.url)
-        if not embeddings.locations:
-            raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
         earlier = read_earlier(workspace, embeddings)
         _require_no_decisions(earlier.decisions, discard=discard_decisions)
         manifest = with_options(manifest, {})
@@ -150,12 +147,9 @@ def sort(
         layer = _assign(text, embeddings.vectors, groups, threshold, on_progress)
         watch.lap("cluster")
         options = {"into": to_text(into), "threshold": threshold, "place": mode, "seed": _SEED}
-        found = _evaluate(workspace, manifest, embeddings, earlier, groups, layer, mode, options, note)
+        evaluated = _evaluate(workspace, manifest, embeddings, earlier, groups, layer, mode, options, note)
         watch.lap("measure")
-        if dry_run:
-            placed = found.preview(workspace, journal)
-        else:
-            placed = publish(workspace, found, journal, watch, on_progress)
+        placed = publish(workspace, evaluated, journal, watch, on_progress, dry_run=dry_run)
     return SortSummary(
         workspace=workspace.name,
         into=to_text(into),
@@ -169,8 +163,21 @@ def sort(
         report="" if dry_run else to_text(workspace.report),
         dry_run=dry_run,
         seconds=watch.seconds,
-        warnings=found.warnings(placed),
+        warnings=evaluated.warnings(placed),
     )
+
+
+def _load(workspace: Workspace, manifest: dict[str, Any], on_progress: OnProgress) -> Embeddings:
+    """Return the embeddings.
+
+    Raises:
+        WorkspaceError: There are none.
+    """
+    on_progress(Progress("load", 0))
+    embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
+    if not embeddings.locations:
+        raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
+    return embeddings
 
 
 def _require_no_decisions(decisions: Decisions, *, discard: bool) -> None:
@@ -263,7 +270,7 @@ def _evaluate(
     numbers = np.full(len(groups) + 1, -1, dtype=np.int64)
     numbers[present] = np.arange(len(present))
     layer = Layer(numbers[layer.labels], layer.confidence, numbers[layer.runner_up])
-    measures = measure(embeddings.vectors, layer.labels, encoder_metric(manifest), order=embeddings.content_order)
+    measures = measure_clusters(workspace, manifest, embeddings, layer.labels)
     names = list(groups)
     facts = ClusteringMetrics(
         method=SORT,

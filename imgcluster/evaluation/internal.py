@@ -21,7 +21,14 @@ _MEDOID_SAMPLE: Final = 1024
 _TIE: Final = 1e-9
 
 
-def measure(points: Vectors | VectorRows, labels: Labels, metric: Metric, *, order: _Rows | None = None) -> Measures:
+def measure(
+    points: Vectors | VectorRows,
+    labels: Labels,
+    metric: Metric,
+    *,
+    order: _Rows | None = None,
+    set_aside: npt.NDArray[np.bool_] | None = None,
+) -> Measures:
     """Measure a clustering in the space of the embeddings, before any reduction.
 
     The medoid is the member with the smallest mean distance to the other members; by Euclidean distance in clusters of
@@ -34,14 +41,18 @@ def measure(points: Vectors | VectorRows, labels: Labels, metric: Metric, *, ord
         metric: ``cosine`` for the distance 1 − cos in [0, 2], ``euclidean`` for the Euclidean distance.
         order: ``int64 (n,)``, the rows in content order, so that samples and ties do not depend on file names; by
             default as they are.
+        set_aside: ``bool (n,)``, members that are no medoids, unless a cluster has no others; by default none.
     """
     order = np.arange(len(labels)) if order is None else order
     present = np.unique(labels[labels >= 0])
     members = [order[labels[order] == cluster] for cluster in present]
     own = np.where(labels >= 0, np.searchsorted(present, labels), -1)
     sums = _sums_of_distances(points, own, members, metric)
+    candidates = members
+    if set_aside is not None:
+        candidates = [inside[~set_aside[inside]] if not set_aside[inside].all() else inside for inside in members]
     # Duplicates tie except for rounding errors; the first of them is taken on every machine.
-    medoids = [int(inside[_first_smallest(sums[inside], metric)]) for inside in members]
+    medoids = [int(inside[_first_smallest(sums[inside], metric)]) for inside in candidates]
     distances = _to_medoids(points, own, np.array(medoids, dtype=np.int64), metric)
     values = silhouettes(points, labels, metric, order=order)
     facts = tuple(

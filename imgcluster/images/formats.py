@@ -135,4 +135,6 @@ def sniff(head: bytes, extension: str) -> FileKind:
         return FileKind(None)
     if not head:
         return FileKind(None, "the file is empty")
-    return FileKind(None, f"named {extension} but its content is not an image (it starts with {head[:8]!r})")
+    text = " ".join(head[:8].decode("ascii", errors="replace").split())
+    start = f' (it starts with "{text}")' if text.isprintable() and text.isascii() and text else ""
+    return FileKind(None, f"named {extension} but its content is not an image{start}")

@@ -25,6 +25,7 @@ def representatives(
     medoids: npt.NDArray[np.bool_],
     *,
     copies: npt.NDArray[np.int64] | None = None,
+    set_aside: npt.NDArray[np.bool_] | None = None,
     count: int = 12,
 ) -> dict[int, list[int]]:
     """Choose up to `count` diverse images of each cluster: its medoid, then members by farthest-first traversal.
@@ -38,11 +39,14 @@ def representatives(
         confidence: ``float64 (n,)``; NaN counts as 0.
         medoids: ``bool (n,)``.
         copies: A number for each image, ``int64 (n,)``, of which each cluster shows one image only.
+        set_aside: ``bool (n,)``, images that are not chosen, unless a cluster has no others; by default none.
         count: The largest number of images per cluster.
     """
     chosen: dict[int, npt.NDArray[np.int64]] = {}
     for number in _in_order(labels):
         inside = np.flatnonzero(labels == number)
+        if set_aside is not None and not set_aside[inside].all():
+            inside = inside[~set_aside[inside]]
         order = np.lexsort((inside, -np.nan_to_num(confidence[inside]), ~medoids[inside]))
         candidates = inside[order]
         if copies is not None:
@@ -75,15 +79,15 @@ def nearest_clusters(
     centers = centroids(points, np.where(labels >= 0, np.searchsorted(numbers, labels), -1), len(numbers))
     if metric == "cosine":
         centers = l2_normalize(centers.astype(np.float32)).astype(np.float64)
-    found = {}
+    nearest = {}
     for row, number in enumerate(numbers):
         if metric == "cosine":
             distances = np.clip(1.0 - centers @ centers[row], 0.0, 2.0)
         else:
             distances = np.linalg.norm(centers - centers[row], axis=1)
         order = [other for other in np.argsort(distances, kind="stable")[: count + 1].tolist() if other != row]
-        found[number] = [(numbers[other], float(distances[other])) for other in order[:count]]
-    return found
+        nearest[number] = [(numbers[other], float(distances[other])) for other in order[:count]]
+    return nearest
 
 
 def _in_order(labels: npt.NDArray[np.int64]) -> Sequence[int]:

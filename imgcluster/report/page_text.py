@@ -13,7 +13,7 @@ from imgcluster.report.findings import Findings
 from imgcluster.types import Exif
 from imgcluster.wording import counted
 
-__all__ = ["Cluster", "Images", "Page", "Thumbnails", "details", "headline", "quality", "sentences"]
+__all__ = ["Cluster", "Images", "Page", "SkippedFiles", "Thumbnails", "details", "headline", "quality", "sentences"]
 
 # The bands of Kaufman & Rousseeuw (1990), one step lower: in many dimensions silhouettes are small.
 _SEPARATION: Final = (
@@ -105,22 +105,38 @@ class Thumbnails:
 
 
 @dataclass(frozen=True, slots=True)
+class SkippedFiles:
+    """Images that could not be read for one reason.
+
+    Attributes:
+        reason: Why.
+        count: Their number.
+        paths: The paths of the first ones.
+    """
+
+    reason: str
+    count: int
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """The whole page.
 
     Attributes:
         identity: Identity of the clustering, stored in plans that are saved on the page.
-        title: The heading: what was found.
+        title: What was found, in the heading.
         sentences: The overview in words.
         warnings: Problems to know before using the clusters.
         facts: Names and values for the collapsed details.
         clusters: By number, noise last.
         images: All images.
         thumbnails: The largest first.
-        skipped: Reasons and numbers of the images that could not be read.
+        skipped: The images that could not be read, by reason, the most frequent first.
         workspace_option: The option that names the workspace, as on the command line.
         made_by: The last line.
         findings: Similar images, duplicates, bursts and outliers.
+        folder: The name of the folder that contains all images, in the heading; "" without one.
     """
 
     identity: str
@@ -131,10 +147,11 @@ class Page:
     clusters: tuple[Cluster, ...]
     images: Images
     thumbnails: tuple[Thumbnails, ...]
-    skipped: tuple[tuple[str, int], ...]
+    skipped: tuple[SkippedFiles, ...]
     workspace_option: str
     made_by: str
     findings: Findings = field(default_factory=Findings)
+    folder: str = ""
 
 
 def headline(metrics: dict[str, Any]) -> str:
@@ -151,17 +168,17 @@ def headline(metrics: dict[str, Any]) -> str:
 
 def sentences(metrics: dict[str, Any]) -> tuple[str, ...]:
     """Return the sentences below the headline: how reliable the clusters are, noise, and accuracy if it is known."""
-    found = [quality(metrics)]
+    texts = [quality(metrics)]
     noise = metrics.get("noise", 0)
     if noise:
         share = noise / metrics["images"]
-        found.append(f"{counted(noise, 'image')} ({share:.0%}) {_were(noise)} not assigned to any cluster (noise).")
-    found += metrics.get("remarks", ())
-    found.append(str(metrics.get("changes", "")))
+        texts.append(f"{counted(noise, 'image')} ({share:.0%}) {_were(noise)} not assigned to any cluster (noise).")
+    texts += metrics.get("remarks", ())
+    texts.append(str(metrics.get("changes", "")))
     scores = metrics.get("scores")
     if scores:
-        found.append(f"Compared with the labels ({scores['labels']}), the accuracy is {scores['accuracy']:.3f}.")
-    return tuple(filter(None, found))
+        texts.append(f"Compared with the labels ({scores['labels']}), the accuracy is {scores['accuracy']:.3f}.")
+    return tuple(filter(None, texts))
 
 
 def quality(metrics: dict[str, Any]) -> str:

@@ -62,7 +62,7 @@ class Plan:
         split: The number of parts of each split cluster.
         unsorted: The images that belong to no cluster.
         pinned: The images that stay in their clusters.
-        set_aside: The duplicates whose files move to the folder of duplicates; they may be in another list as well.
+        set_aside: The images whose files move to the folder of duplicates; they may be in another list as well.
     """
 
     clustering: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections import Counter
@@ -84,6 +85,32 @@ def test_a_dry_run_changes_nothing(folder: Path, out: Path) -> None:
     before = contents(folder)
     assert imgcluster.apply(plan(out, *COPIES), workspace=out, dry_run=True).set_aside == 2
     assert contents(folder) == before
+
+
+def test_what_is_set_aside_represents_no_cluster(out: Path) -> None:
+    def medoids() -> list[str]:
+        rows = csv.DictReader((out / "assignments.csv").read_text(encoding="utf-8").splitlines())
+        found = [row["path"] for row in rows if row["is_medoid"] == "true"]
+        table = csv.DictReader((out / "clusters.csv").read_text(encoding="utf-8").splitlines())
+        assert sorted(row["medoid"] for row in table) == sorted(found)
+        return found
+
+    imgcluster.evaluate(workspace=out)
+    before, metrics = medoids(), (out / "metrics.json").read_bytes()
+    imgcluster.apply(plan(out, *before), workspace=out)
+    after = medoids()
+    assert len(after) == 3
+    assert not set(after) & set(before)
+    # The clusters are the same, and so are their scores.
+    assert (out / "metrics.json").read_bytes() == metrics
+    page = pages.read(out / "report.html")
+    shown = {page.paths[row] for one in page.document["clusters"] for row in one["representatives"]}
+    assert not shown & set(before)
+    imgcluster.cluster(workspace=out, k=2)
+    assert not set(medoids()) & set(before)
+    for _ in range(2):
+        imgcluster.undo(workspace=out)
+    assert medoids() == before
 
 
 @pytest.mark.parametrize("mode", ["none", "copy", "hardlink"])

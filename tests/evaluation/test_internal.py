@@ -89,6 +89,13 @@ class TestMedoid:
         assert answer.clusters[0].medoid == 0
         assert answer.clusters[1].medoid in (28, 29, 30)
 
+    def test_it_is_not_set_aside_unless_all_members_are(self) -> None:
+        vectors = np.array([[0, 0], [1, 0], [2.5, 0], [9, 9]], np.float32)
+        aside = np.array([False, True, False, True])
+        found = measure(vectors, np.array([0, 0, 0, 1]), "euclidean", set_aside=aside)
+        assert [facts.medoid for facts in found.clusters] == [0, 3]
+        assert found.distances.tolist() == [0, 1, 2.5, 0]
+
     def test_it_is_not_the_member_nearest_to_the_mean(self) -> None:
         # The mean is 3, nearest to it 4; the distances of 1 add up to 1 + 1 + 0 + 3 + 9, those of 4 to 16.
         vectors = np.array([[0.0], [0.0], [1.0], [4.0], [10.0]], np.float32)

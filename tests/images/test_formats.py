@@ -124,10 +124,17 @@ class TestOtherFiles:
     def test_an_empty_image_file(self, extension: str) -> None:
         assert sniff(b"", extension) == FileKind(None, "the file is empty")
 
-    def test_text_named_as_an_image_says_so(self) -> None:
-        kind = sniff(b"hello, I am no picture", ".jpg")
+    @pytest.mark.parametrize(
+        ("head", "start"),
+        [(b"hello, I am no picture", "hello, I"), (b"\n <html>\n", "<html>"), (b"\x00\x01\x02abc", ""), (b"\n\n", "")],
+    )
+    def test_text_named_as_an_image_is_quoted(self, head: bytes, start: str) -> None:
+        problem = sniff(head, ".jpg").problem
 
-        assert kind == FileKind(None, "named .jpg but its content is not an image (it starts with b'hello, I')")
+        assert problem is not None
+        assert problem.partition(" (")[0] == "named .jpg but its content is not an image"
+        assert (f'"{start}"' in problem) == bool(start)
+        assert problem.isprintable()
 
     @pytest.mark.parametrize(
         ("head", "extension"),

@@ -70,7 +70,7 @@ class TestReadImage:
         ("name", "data", "reason"),
         [
             ("a.jpg", b"", "the file is empty"),
-            ("a.jpg", b"hello, I am text", "named .jpg but its content is not an image (it starts with b'hello, I')"),
+            ("a.jpg", b"hello, I am text", 'named .jpg but its content is not an image (it starts with "hello, I")'),
             ("a.svg", b"<svg/>", "vector drawings (SVG) are not supported; export it as PNG"),
             ("a.png", b"\x89PNG\r\n\x1a\n", "damaged: the header cannot be read"),
         ],

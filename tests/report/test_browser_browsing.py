@@ -274,6 +274,10 @@ class TestMap:
         tab.click("#map-all")
         wait_for_zoom(tab, whole, 1)
         assert tab.locator("#image-dialog[open]").count() == 0
+        # No image is near the middle.
+        for _ in range(8):
+            tab.click("#map-in")
+        page.expect(tab.locator("#map-labels span:visible")).to_have_count(1)
 
     def test_fingers_zoom_and_open_images(self, path: Path, show: Callable[..., Any]) -> None:
         page = show(path, has_touch=True)

@@ -11,7 +11,7 @@ import pytest
 from example_pages import example_page
 from imgcluster.report.findings import Copy, Findings, Unusual
 from imgcluster.report.page import render
-from page_actions import reset, saved_plan
+from page_actions import reset, saved_plan, tick
 
 LABELS = [0, 0, 0, 1, 1, 1, 1, 1]
 
@@ -55,28 +55,29 @@ def shown(tab: Any, where: str) -> list[int]:
 
 
 def test_copies_are_beside_the_best_image(opened: Any) -> None:
-    assert shown(opened.tab, "#duplicates") == [0, 3, 0, 4, 5, 6]
+    assert shown(opened.tab, "#duplicates") == [0, 3, 4, 5, 6]
     assert shown(opened.tab, "#bursts") == [1, 2]
-    facts = opened.tab.locator("#duplicates .pair").nth(1).inner_text()
-    for fact in ("00.png", "04.png", "4,000×3,000", "2.3 MB", "best", "93%"):
+    facts = opened.tab.locator("#duplicates .group").first.inner_text()
+    for fact in ("00.png", "03.png", "04.png", "4,000×3,000", "2.3 MB", "best", "93%"):
         assert fact in facts
     assert "3 duplicates in 2 groups" in opened.tab.locator("#sentences").inner_text()
-    opened.tab.click("#duplicates .tile >> nth=3")
+    opened.tab.click("#duplicates .tile >> nth=2")
     opened.expect(opened.tab.locator("#image-title")).to_have_text("04.png")
+    opened.tab.keyboard.press("ArrowLeft")
     opened.tab.keyboard.press("ArrowLeft")
     opened.expect(opened.tab.locator("#image-title")).to_have_text("00.png")
     assert errors(opened) == []
 
 
-def test_many_pairs_are_shown_step_by_step(show_example: Callable[..., Any]) -> None:
-    group = tuple(copy(image, "best" if image == 0 else "exact") for image in range(60))
-    opened = show_example([0] * 60, findings=Findings(duplicates=(group,)))
-    pairs = opened.tab.locator("#duplicates .pair")
-    opened.expect(pairs).to_have_count(24)
+def test_many_groups_are_shown_step_by_step(show_example: Callable[..., Any]) -> None:
+    found = [(copy(2 * number, "best"), copy(2 * number + 1, "exact")) for number in range(60)]
+    opened = show_example([0] * 120, findings=Findings(duplicates=tuple(found)))
+    groups = opened.tab.locator("#duplicates .group")
+    opened.expect(groups).to_have_count(24)
     opened.tab.locator("#duplicates > button").click()
-    opened.expect(pairs).to_have_count(48)
+    opened.expect(groups).to_have_count(48)
     opened.tab.locator("#duplicates > button").click()
-    opened.expect(pairs).to_have_count(59)
+    opened.expect(groups).to_have_count(60)
     opened.expect(opened.tab.locator("#duplicates > button")).to_be_hidden()
 
 
@@ -88,6 +89,25 @@ def test_unusual_images_and_their_reasons(opened: Any) -> None:
     assert shown(opened.tab, "#outliers") == [2, 7]
     opened.tab.select_option("#outlier-reason", "dark")
     assert shown(opened.tab, "#outliers") == [0]
+
+
+def test_any_image_is_set_aside_from_its_dialog_or_with_the_selection(opened: Any) -> None:
+    tab = opened.tab
+    tab.click("#outliers .tile[data-image='7']")
+    tab.click("#image-aside")
+    opened.expect(tab.locator("#image-aside")).to_have_attribute("aria-pressed", "true")
+    tab.keyboard.press("Escape")
+    for image in (1, 2):
+        tick(tab.locator(f"#clusters .tile[data-image='{image}']"))
+    tab.keyboard.press("a")
+    # One of the burst stays.
+    opened.expect(tab.locator("#selection-text")).to_contain_text("1 image must stay")
+    tab.click("#clusters .tile[data-image='2']")
+    opened.expect(tab.locator("#image-aside")).to_be_disabled()
+    assert saved_plan(tab)["set_aside"] == ["07.png", "01.png"]
+    tab.click("#outliers .tile[data-image='7']")
+    tab.click("#image-aside")
+    assert saved_plan(tab)["set_aside"] == ["01.png"]
 
 
 def test_similar_images_lead_to_other_images(opened: Any) -> None:
@@ -146,3 +166,4 @@ def test_what_is_set_aside_already_is_not_in_the_plan(show_example: Callable[...
     opened = show_example(LABELS, findings=Findings(set_aside=(4,)))
     opened.tab.click("#clusters .tile[data-image='4']")
     assert "in the folder" in opened.tab.locator("#image-dialog dl").first.inner_text()
+    assert opened.tab.locator("#image-aside").count() == 0

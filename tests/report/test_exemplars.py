@@ -43,6 +43,13 @@ def test_copies_are_shown_once() -> None:
     assert chosen == {0: [2, 3], 1: [5, 7]}
 
 
+def test_images_that_are_set_aside_represent_no_cluster_that_has_others() -> None:
+    points = np.array([[1, 0], [0, 1], [1, 1], [5, 5]], np.float32)
+    labels, medoids = np.array([0, 0, 0, 1]), np.array([True, False, False, True])
+    found = representatives(points, labels, np.ones(4), medoids, set_aside=np.array([True, False, True, True]))
+    assert found == {0: [1], 1: [3]}
+
+
 def test_of_very_many_members_an_even_sample_is_looked_at() -> None:
     vectors = np.random.default_rng(0).normal(size=(5000, 3)).astype(np.float32)
     chosen = representatives(vectors, np.zeros(5000, np.int64), np.linspace(1, 0, 5000), np.arange(5000) == 4999)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import pages
 from imgcluster.report.page import SCRIPTS, render
-from imgcluster.report.page_text import Cluster, Images, Page, Thumbnails
+from imgcluster.report.page_text import Cluster, Images, Page, SkippedFiles, Thumbnails
 
 HOSTILE = [
     "<img src=x onerror=alert(1)>.jpg",
@@ -57,7 +57,7 @@ def page_of(text: str = "plain") -> Page:
         clusters=(cluster(0, text), cluster(-1)),
         images=images(text),
         thumbnails=(Thumbnails(8, 128, np.array([0], np.int32), (), (b"webp",)),),
-        skipped=((text, 3),),
+        skipped=(SkippedFiles(text, 3, (text,)),),
         workspace_option=f"-w '{text}'",
         made_by=text,
     )
@@ -113,7 +113,7 @@ class TestTexts:
         assert page.document["sentences"] == [text]
         assert page.document["clusters"][0]["name"] == text
         assert page.paths[0] == f"{text}/{text}.jpg"
-        assert page.document["skipped"] == [[text, 3]]
+        assert page.document["skipped"] == [[text, 3, [text]]]
         # Neither the end of the block nor a comment can begin in it.
         data = page.html[page.html.index('id="data">') + 10 :]
         assert "<" not in data[: data.index("</script>")]

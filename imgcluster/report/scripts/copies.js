@@ -1,13 +1,13 @@
-// Duplicates and bursts: the best image of each group beside each of its copies, and a way to set images aside.
+// Duplicates and bursts: the best image of each group beside its copies, and a way to set images aside.
 
-const PAIRS_PER_STEP = 24;
+const GROUPS_PER_STEP = 24;
 const COPY_FIELDS = ["image", "kind", "score", "width", "height", "bytes"];
 
 const COPY_SECTIONS = {
   duplicates: {
     title: "Duplicates",
     one: "duplicate",
-    text: "The best image is on the left: most pixels, then least compression, then sharpest, then oldest.",
+    text: "The best image is first: most pixels, then least compression, then sharpest, then oldest.",
     words: {
       exact: () => "exact copy",
       near: (score) => `near-copy, ${formatPercent(score)} agreement`,
@@ -17,7 +17,7 @@ const COPY_SECTIONS = {
     title: "Bursts",
     one: "photograph of a burst",
     many: "photographs of bursts",
-    text: "Photographs taken within seconds of each other. The sharpest is on the left.",
+    text: "Photographs taken within seconds of each other. The sharpest is first.",
     words: {
       exact: () => "exact copy",
       burst: (score) => `${formatPercent(score)} of the fine detail`,
@@ -44,10 +44,10 @@ const groupsOfImage = new Map();
 for (const group of [...copyGroups.duplicates, ...copyGroups.bursts])
   for (const { image } of group) groupsOfImage.set(image, [...(groupsOfImage.get(image) ?? []), group]);
 
-// Whether another image of each of its groups stays.
+// Whether an image is not set aside yet, and another image of each of its groups stays.
 function canBeSetAside(image) {
-  const others = (group) => group.filter((copy) => copy.image !== image);
-  return groupsOfImage.get(image).every((group) => others(group).some((copy) => !plan.aside.has(copy.image)));
+  const stays = (copy) => copy.image !== image && !plan.aside.has(copy.image);
+  return !setAside.has(image) && (groupsOfImage.get(image) ?? []).every((group) => group.some(stays));
 }
 
 function asideBox({ image }) {
@@ -68,7 +68,7 @@ function copyFacts(copy, words) {
   const size = `${formatInteger(copy.width)}×${formatInteger(copy.height)}, ${formatBytes(copy.bytes)}`;
   return element(
     "div",
-    { class: "copy" },
+    { class: "copy-facts" },
     element("p", { class: "path" }, images.path(copy.image)),
     element("p", { class: "soft" }, size),
     element("p", { class: "soft" }, copy.kind === "best" ? "best" : (words[copy.kind]?.(copy.score) ?? copy.kind)),
@@ -77,19 +77,21 @@ function copyFacts(copy, words) {
   );
 }
 
-function pairCard(best, copy, words) {
-  const label = `${images.path(best.image)} and ${images.path(copy.image)}`;
+// All images of a group, the best one first.
+function groupCard(group, words) {
+  const copies = new Map(group.map((copy) => [copy.image, copy]));
+  const withFacts = (tile, index) => element("div", { class: "copy" }, tile, copyFacts(copies.get(index), words));
+  const label = `${images.path(group[0].image)} and ${formatInteger(group.length - 1)} more`;
   return element(
     "article",
-    { class: "pair" },
-    tileGrid([best.image, copy.image], label),
-    element("div", { class: "pair-facts" }, copyFacts(best, words), copyFacts(copy, words)),
+    { class: "group", style: { "--images": group.length } },
+    tileGrid([...copies.keys()], label, { withFacts }),
   );
 }
 
 function asideButton(text, list) {
   const button = element("button", { type: "button" }, text);
-  button.addEventListener("click", () => plan.setAside(list, true, canBeSetAside));
+  button.addEventListener("click", () => plan.setAside(list, true));
   return list.length ? button : null;
 }
 
@@ -97,19 +99,19 @@ function showCopies(name) {
   const groups = copyGroups[name];
   if (!groups.length) return;
   const { title, one, many, text, words } = COPY_SECTIONS[name];
-  const pairs = groups.flatMap(([best, ...copies]) => copies.map((copy) => [best, copy]));
-  const of = (kind) => pairs.filter(([, copy]) => copy.kind === kind).map(([, copy]) => copy.image);
-  const count = pairs.length === 1 ? `1 ${one}` : `${formatInteger(pairs.length)} ${many ?? `${one}s`}`;
+  const copies = groups.flatMap(([, ...others]) => others);
+  const of = (kind) => copies.filter((copy) => copy.kind === kind).map((copy) => copy.image);
+  const count = copies.length === 1 ? `1 ${one}` : `${formatInteger(copies.length)} ${many ?? `${one}s`}`;
   const link = element("a", { href: `#${name}` }, count);
   byId("sentences").append(element("p", { class: "finding" }, link, ` in ${formatCount(groups.length, "group")}.`));
-  const list = element("div", { class: "pairs" });
+  const list = element("div", { class: "groups" });
   const more = element("button", { type: "button" });
   let shown = 0;
   const grow = () => {
-    list.append(...pairs.slice(shown, shown + PAIRS_PER_STEP).map(([best, copy]) => pairCard(best, copy, words)));
-    shown = Math.min(pairs.length, shown + PAIRS_PER_STEP);
-    more.textContent = `Show ${formatInteger(Math.min(PAIRS_PER_STEP, pairs.length - shown))} more`;
-    more.hidden = shown === pairs.length;
+    list.append(...groups.slice(shown, shown + GROUPS_PER_STEP).map((group) => groupCard(group, words)));
+    shown = Math.min(groups.length, shown + GROUPS_PER_STEP);
+    more.textContent = `Show ${formatCount(Math.min(GROUPS_PER_STEP, groups.length - shown), "more group")}`;
+    more.hidden = shown === groups.length;
   };
   more.addEventListener("click", grow);
   grow();

@@ -21,6 +21,7 @@ const HELP = [
       ["N", "make a new cluster of them"],
       ["X", "they do not belong here: into no cluster"],
       ["P", "pin them: they are in the right cluster"],
+      ["A", "set them aside: the originals move to the folder “duplicates” of the workspace"],
       ["S", "save the selection as a CSV file"],
       ["Ctrl/Cmd + Z", "undo the last change of the plan"],
     ],

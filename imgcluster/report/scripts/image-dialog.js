@@ -61,24 +61,28 @@ function moveField(index) {
 
 // Buttons for the other decisions about an image; pressing one again takes it back.
 function decisionButtons(index) {
-  const toggle = (id, part, text, decide) =>
+  const toggle = (id, part, text, decide, attributes = {}) =>
     element(
       "button",
-      {
-        id,
-        type: "button",
-        "aria-pressed": String(part.has(index)),
-        onclick: () => (part.has(index) ? plan.move([index], null) : decide.call(plan, [index])),
-      },
+      { id, type: "button", "aria-pressed": String(part.has(index)), onclick: () => decide(part.has(index)), ...attributes },
       text,
     );
+  const decision = (id, part, text, decide) =>
+    toggle(id, part, text, (isDecided) => (isDecided ? plan.move([index], null) : decide.call(plan, [index])));
+  const asideAttributes = {
+    title: "Move the original to the folder “duplicates” of the workspace",
+    disabled: !plan.aside.has(index) && !canBeSetAside(index),
+  };
   return element(
     "p",
     { class: "row" },
     images.cluster[index] === NOISE
       ? null
-      : toggle("image-reject", plan.unsorted, "Does not belong here", plan.reject),
-    images.decisions.get(index) === "pinned" ? null : toggle("image-pin", plan.pinned, "Pin", plan.pin),
+      : decision("image-reject", plan.unsorted, "Does not belong here", plan.reject),
+    images.decisions.get(index) === "pinned" ? null : decision("image-pin", plan.pinned, "Pin", plan.pin),
+    setAside.has(index)
+      ? null
+      : toggle("image-aside", plan.aside, "Set aside", (isAside) => plan.setAside([index], !isAside), asideAttributes),
   );
 }
 

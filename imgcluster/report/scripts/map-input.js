@@ -48,7 +48,10 @@ function listenToMap(view) {
   view.addEventListener("wheel", zoomWithWheel, { passive: false });
   view.addEventListener("dblclick", (event) => map.selecting || zoomMap(2, event.offsetX, event.offsetY));
   view.addEventListener("keydown", pressKey);
-  byId("map-in").addEventListener("click", () => zoomMap(1.6));
+  byId("map-in").addEventListener("click", () => {
+    zoomMap(1.6);
+    keepImageInView(map.width / 2, map.height / 2, 1 / 4);
+  });
   byId("map-out").addEventListener("click", () => zoomMap(1 / 1.6));
   byId("map-select").addEventListener("click", () => {
     map.selecting = !map.selecting;

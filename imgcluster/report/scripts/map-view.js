@@ -48,7 +48,22 @@ function zoomMap(factor, x = map.width / 2, y = map.height / 2) {
   map.x += (x - map.width / 2) * (1 / map.scale - 1 / scale);
   map.y -= (y - map.height / 2) * (1 / map.scale - 1 / scale);
   map.scale = scale;
+  if (factor > 1) keepImageInView(x, y);
   requestDraw();
+}
+
+// Moves the image nearest to a position of the screen into the middle half of the view, if it is outside the view, or
+// nearer to its border than a share of its size.
+function keepImageInView(x, y, border = 0) {
+  const nearest = imageAt(x, y, Infinity);
+  if (nearest < 0) return;
+  const [left, top] = [toScreenX(nearest), toScreenY(nearest)];
+  const isInside = (at, size) => at >= border * size && at <= (1 - border) * size;
+  if (isInside(left, map.width) && isInside(top, map.height)) return;
+  panMap(
+    clamp(left, map.width / 4, (3 * map.width) / 4) - left,
+    clamp(top, map.height / 4, (3 * map.height) / 4) - top,
+  );
 }
 
 function panMap(dx, dy) {

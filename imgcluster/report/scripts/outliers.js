@@ -12,7 +12,8 @@ const REASON_WORDS = {
 };
 
 const OUTLIERS_TEXT =
-  "Images far from all others, atypical ones of each cluster, and those of low quality. They stay in their clusters; " +
+  "Images far from all others, atypical ones of each cluster, and those of low quality. They stay in their clusters, " +
+  "unless you select some and set them aside: their files then move to the folder “duplicates” of the workspace. " +
   "outliers.csv has all images.";
 
 function showOutliers() {

@@ -2,6 +2,7 @@
 
 const MANY_CLUSTERS = 24;
 const MOST_BARS = 60;
+const FEW_PATHS = 5;
 
 function showOverview() {
   byId("sentences").append(
@@ -44,11 +45,18 @@ function showSkipped() {
   const why = ` because ${count === 1 ? "it" : "they"} could not be read.`;
   byId("sentences").append(element("p", { class: "finding" }, link, why));
   byId("skipped").hidden = false;
-  const row = ([reason, files]) =>
-    element("tr", {}, element("td", {}, reason), element("td", {}, formatInteger(files)));
+  const row = ([reason, files, paths]) =>
+    element("tr", {}, element("td", {}, reason, skippedPaths(files, paths)), element("td", {}, formatInteger(files)));
   byId("skipped")
     .querySelector("tbody")
     .append(...data.skipped.map(row));
+}
+
+// The paths of skipped files; many are shown on demand.
+function skippedPaths(count, paths) {
+  const list = element("ul", { class: "changes soft" }, ...paths.map((path) => element("li", { class: "path" }, path)));
+  if (count > paths.length) list.append(element("li", {}, `and ${formatInteger(count - paths.length)} more in skipped.csv`));
+  return paths.length <= FEW_PATHS ? list : element("details", {}, element("summary", {}, "Paths"), list);
 }
 
 function sizeBar({ number, size, color }, height) {

@@ -155,11 +155,11 @@ const plan = {
   },
 
   // Sets images aside, if that is allowed, or keeps them; the files then move to the folder of duplicates, or stay.
-  setAside(indices, aside, isAllowed = () => true) {
+  setAside(indices, aside) {
     this.change(() => {
       for (const index of indices) {
         if (!aside) this.aside.delete(index);
-        else if (isAllowed(index)) this.aside.set(index, true);
+        else if (canBeSetAside(index)) this.aside.set(index, true);
       }
     });
   },

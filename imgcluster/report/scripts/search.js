@@ -2,10 +2,10 @@
 
 const TOP_FOLDER = "(top folder)";
 
-// Low confidence: the lowest quarter of all images that are in a cluster.
-const lowConfidence = (() => {
+// A quarter of the images in clusters has a lower confidence, or fewer where many have the same.
+const firstQuartile = (() => {
   const all = images.confidence.filter((_, index) => images.cluster[index] >= 0).sort();
-  return all.length ? all[Math.floor(all.length / 4)] : 0;
+  return all[Math.floor(all.length / 4)] ?? 0;
 })();
 
 const search = {
@@ -13,20 +13,20 @@ const search = {
   listeners: [],
   texts: null, // lower-case paths, made at the first search
 
-  run(text, folder, lowOnly) {
+  run(text, folder, leastOnly) {
     const words = text.toLowerCase().normalize("NFC").split(/\s+/).filter(Boolean);
-    this.matches = words.length || folder !== null || lowOnly ? this.find(words, folder, lowOnly) : null;
+    this.matches = words.length || folder !== null || leastOnly ? this.find(words, folder, leastOnly) : null;
     for (const listener of this.listeners) listener();
   },
 
-  find(words, folder, lowOnly) {
+  find(words, folder, leastOnly) {
     this.texts ??= images.names.map((_, index) => images.path(index).normalize("NFC").toLowerCase());
     const titleOf = (number) => `${fullTitle(number)} ${suggestedName(number)}`.toLowerCase();
     const titles = new Map([...clusters.keys()].map((number) => [number, titleOf(number)]));
     const matches = new Uint8Array(images.count);
     for (let i = 0; i < images.count; i++) {
       if (folder !== null && images.folder[i] !== folder) continue;
-      if (lowOnly && images.cluster[i] >= 0 && images.confidence[i] > lowConfidence) continue;
+      if (leastOnly && images.cluster[i] >= 0 && images.confidence[i] >= firstQuartile) continue;
       const title = titles.get(images.cluster[i]);
       if (words.every((word) => this.texts[i].includes(word) || title.includes(word))) matches[i] = 1;
     }

@@ -41,6 +41,17 @@ const ACTIONS = [
       return `Pinned ${formatCount(chosen.length, "image")}.`;
     },
   },
+  {
+    id: "aside",
+    key: "a",
+    text: "Set aside",
+    run: (chosen) => {
+      plan.setAside(chosen, true);
+      const staying = chosen.filter((index) => !plan.aside.has(index) && !setAside.has(index)).length;
+      const why = staying ? ` ${formatCount(staying, "image")} must stay: the last of a group of copies.` : "";
+      return `${formatCount(chosen.length - staying, "image")} will be set aside.${why}`;
+    },
+  },
 ];
 
 function setUpSelectionBar() {

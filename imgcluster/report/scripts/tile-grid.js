@@ -42,13 +42,17 @@ function tile(index, badge = "") {
   return made;
 }
 
-// A grid of the images in `list`; a click opens an image, with the rest of the list before and after it.
-function tileGrid(list, label, { strip = false, badges = null } = {}) {
+// A grid of the images in `list`; a click opens an image, with the rest of the list before and after it. `withFacts`
+// returns an element with a tile and what is known about its image.
+function tileGrid(list, label, { strip = false, badges = null, withFacts = null } = {}) {
   const grid = element("div", { class: strip ? "tiles strip" : "tiles", role: "group", "aria-label": label });
   const more = element("button", { type: "button", class: "more" });
   let shown = 0;
   const grow = () => {
-    const next = list.slice(shown, shown + TILES_PER_STEP).map((index) => tile(index, badges?.get(index)));
+    const next = list.slice(shown, shown + TILES_PER_STEP).map((index) => {
+      const made = tile(index, badges?.get(index));
+      return withFacts ? withFacts(made, index) : made;
+    });
     shown += next.length;
     if (more.isConnected) more.before(...next);
     else grid.append(...next);
@@ -56,10 +60,10 @@ function tileGrid(list, label, { strip = false, badges = null } = {}) {
       more.textContent = `Show ${formatInteger(list.length - shown)} more`;
       if (!more.isConnected) grid.append(more);
     } else more.remove();
-    if (!grid.querySelector('[tabindex="0"]') && next[0]) next[0].tabIndex = 0;
+    if (!grid.querySelector('.tile[tabindex="0"]') && next[0]) grid.querySelector(".tile").tabIndex = 0;
   };
   more.addEventListener("click", () => {
-    const last = more.previousElementSibling;
+    const last = [...grid.querySelectorAll(".tile")].at(-1);
     grow();
     focusTile(grid, last, 1);
   });

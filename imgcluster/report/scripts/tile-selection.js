@@ -33,7 +33,8 @@ function listenToRectangles(grid) {
   };
   grid.addEventListener("pointerdown", (event) => {
     frame = null;
-    start = event.button === 0 && event.pointerType !== "touch" ? position(event) : null;
+    const drags = event.button === 0 && event.pointerType !== "touch" && !event.target.closest(".copy-facts");
+    start = drags ? position(event) : null;
     before = selection.sorted;
   });
   grid.addEventListener("pointermove", (event) => {
