@@ -173,6 +173,7 @@ def sentences(metrics: dict[str, Any]) -> tuple[str, ...]:
     if noise:
         share = noise / metrics["images"]
         texts.append(f"{counted(noise, 'image')} ({share:.0%}) {_were(noise)} not assigned to any cluster (noise).")
+    texts += metrics.get("remarks", ())
     texts.append(str(metrics.get("changes", "")))
     scores = metrics.get("scores")
     if scores:
