@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from benchmarks.common import data_folder, machine
-from imgcluster.encoders.encoder import Encoder
+from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.encoders.registry import find_encoder
 from imgcluster.evaluation.external import score
 from imgcluster_training.data.datasets import load_dataset
@@ -21,7 +21,7 @@ def main() -> None:
     digits = load_dataset("mnist", data_dir=data_folder())
     images = digits.train.take(np.arange(len(digits.train)))
     for name in ENCODERS:
-        encoder = Encoder(find_encoder(name), device="cpu")
+        encoder = PixelEncoder(find_encoder(name), device="cpu")
         starts = range(0, len(images), BATCH)
         codes = np.concatenate([encoder.encode(images[start : start + BATCH]) for start in starts])
         labels = graph_clusters(torch.from_numpy(codes), 10, encoder.info.metric, seed=0).numpy()

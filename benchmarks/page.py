@@ -33,7 +33,8 @@ from imgcluster.progress import Progress
 from imgcluster.types import InputSpec
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shard_file import Row
-from imgcluster.workspace.shards import ShardWriter, contents
+from imgcluster.workspace.shard_writer import ShardWriter
+from imgcluster.workspace.shards import summarize_shards
 
 _IDENTITY = "benchmark"
 # Swings the map, or zooms it in and out, once per frame, and returns the frames per second.
@@ -90,7 +91,7 @@ def build(folder: Path, count: int) -> Path:
                 "encoder": {"name": "random", "identity": _IDENTITY, "metric": "cosine"},
             }
         )
-    assert contents(workspace.embeddings, _IDENTITY).images == count
+    assert summarize_shards(workspace.embeddings, _IDENTITY).images == count
     return workspace.path
 
 

@@ -251,8 +251,8 @@ class Files(Dataset):
     def __init__(self, files, spec): self.files, self.spec = files, spec
     def __len__(self): return len(self.files)
     def __getitem__(self, index): return torch.from_numpy(decode_plainly(self.files[index], self.spec).copy())
-from imgcluster.encoders.encoder import Encoder
-model = Encoder(sys.argv[1], device="cpu")
+from imgcluster.encoders.encoder import PixelEncoder
+model = PixelEncoder(sys.argv[1], device="cpu")
 session = onnxruntime.InferenceSession(str(model.path), providers=["CPUExecutionProvider"])
 name, output = session.get_inputs()[0].name, model.info.output or session.get_outputs()[0].name
 loader = DataLoader(Files(sys.stdin.read().splitlines(), model.info.input_spec), 32, num_workers=int(sys.argv[2]))

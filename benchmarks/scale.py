@@ -31,7 +31,7 @@ from imgcluster.features.reduce import Reduced
 from imgcluster.types import Vectors
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shard_file import Row
-from imgcluster.workspace.shards import ShardWriter
+from imgcluster.workspace.shard_writer import ShardWriter
 
 GROUPS = 300
 DIRECTIONS = 30

@@ -18,10 +18,10 @@ except PackageNotFoundError:  # a source tree that was never installed
 
 def versions() -> dict[str, Any]:
     """Return what a manifest records: the version of imgcluster, of Python and of the packages beneath."""
-    found = {"python": platform.python_version()}
+    packages = {"python": platform.python_version()}
     for name in _DECIDING:
         try:
-            found[name] = version(name)
+            packages[name] = version(name)
         except PackageNotFoundError:
             continue
-    return {"imgcluster": __version__, "versions": found}
+    return {"imgcluster": __version__, "versions": packages}

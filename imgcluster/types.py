@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any, Final, Literal, Protocol, get_args
 
 import numpy as np
@@ -185,6 +187,14 @@ class Exif:
     captured: str = ""
     camera: str = ""
     orientation: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """The time on the photographer's clock as seconds, as if it were in UTC; NaN if unknown."""
+        try:
+            return datetime.fromisoformat(self.captured[:19]).replace(tzinfo=timezone.utc).timestamp()
+        except ValueError:
+            return math.nan
 
 
 NO_EXIF: Final = Exif()

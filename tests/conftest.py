@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from imgcluster.images import readers
 from samples import paint
 from tiny_models import mean_colour
 
@@ -35,6 +36,14 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
     """Files of tests need not survive a loss of power; a wrong descriptor is an error as before."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", os.fstat)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_files_are_read_in_this_process() -> Iterator[None]:
+    """Starting a process for a few pictures takes longer than many tests; those of reading do without this."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(readers, "FEW_FILES", 64)
         yield
 
 

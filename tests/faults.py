@@ -167,10 +167,12 @@ def _serve() -> None:
         __import__("imgcluster_training.train")
         torch.set_num_threads(1)
 
-    from imgcluster.workspace.shards import ShardWriter
+    from imgcluster.images import readers
+    from imgcluster.workspace.shard_writer import ShardWriter
 
     scratch = Path(tempfile.mkdtemp(prefix="faults-"))
     # Few pictures make several shards.
+    readers.FEW_FILES = 64  # type: ignore[misc]
     (ShardWriter.__init__.__kwdefaults__ or {})["rows_per_shard"] = _ROWS_PER_SHARD
     for line in sys.stdin:
         request, started = json.loads(line), time.monotonic()

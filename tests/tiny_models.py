@@ -23,7 +23,7 @@ TINY = EncoderInfo(
     resize="stretch",
     filter="bilinear",
     trained_on="nothing",
-    licence="CC0-1.0",
+    license="CC0-1.0",
 )
 
 _TYPES = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16}

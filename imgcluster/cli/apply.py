@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli.command import DryRun, Workspace, command
+from imgcluster.cli.command import DryRun, WorkspaceOption, command
 from imgcluster.cli.console import echo, files_of, show_clusters
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
@@ -24,7 +24,7 @@ def apply_command(
     screen: Screen,
     plan: Annotated[Path, typer.Argument(metavar="PLAN.json", help="A plan saved on the page.")],
     dry_run: DryRun = False,
-    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Apply a plan saved on the page: names, merges, splits, new clusters, corrections."""
     from imgcluster.commands.apply import apply

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.cluster import show_files
-from imgcluster.cli.command import DryRun, Workspace, command
+from imgcluster.cli.command import DryRun, WorkspaceOption, command
 from imgcluster.cli.console import echo, show_clusters
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
@@ -28,7 +28,7 @@ def assign_command(
         typer.Option("--new-clusters", help="Create clusters of images in no cluster that are similar to each other."),
     ] = False,
     dry_run: DryRun = False,
-    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Put images embedded since the last clustering into its clusters."""
     from imgcluster.commands.assign import assign

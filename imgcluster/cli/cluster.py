@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgcluster.cli.command import CommandWithMethods, DiscardDecisions, DryRun, Workspace, command
+from imgcluster.cli.command import CommandWithMethods, DiscardDecisions, DryRun, WorkspaceOption, command
 from imgcluster.cli.console import echo, files_of, new_table, print_table, show_clusters
 from imgcluster.cli.ray_option import CommandWithRay, hidden_output
 from imgcluster.cli.screen import Screen
@@ -41,7 +41,7 @@ def cluster_command(
             "one of this machine (the default), or local to start one.",
         ),
     ] = None,
-    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Cluster the embeddings, and write folders, CSV tables and an HTML page."""
     from imgcluster.commands.cluster import cluster
@@ -67,8 +67,8 @@ def cluster_command(
 def show_cluster(summary: ClusterSummary, *, verbose: bool) -> None:
     """Print the clusters, their stability, and the paths of the results."""
     noise = f"; {counted(summary.noise, 'image')} in no cluster (noise)" if summary.noise else ""
-    found = f"{counted(len(summary.clusters), 'cluster')} in {counted(summary.images, 'image')}{noise}"
-    echo(f"Found {found} ({summary.seconds:.1f} s).")
+    size = f"{counted(len(summary.clusters), 'cluster')} in {counted(summary.images, 'image')}{noise}"
+    echo(f"Found {size} ({summary.seconds:.1f} s).")
     show_clusters(summary.clusters, summary.workspace)
     echo(summary.quality)
     levels = ", ".join(_other_levels(summary.layers, summary.layer))

@@ -20,7 +20,6 @@ from imgcluster.errors import UsageError
 from imgcluster.option_fields import option
 
 __all__ = [
-    "AnyWorkspace",
     "CommandWithMethods",
     "DiscardDecisions",
     "DryRun",
@@ -28,7 +27,8 @@ __all__ = [
     "OutputFolder",
     "Paths",
     "Strict",
-    "Workspace",
+    "UnusedWorkspace",
+    "WorkspaceOption",
     "command",
     "from_field",
     "listed",
@@ -43,7 +43,7 @@ Paths = Annotated[
         metavar="PATH…", help="Folders of images, or images; s3://…, gs://… and https://… too.", show_default=False
     ),
 ]
-Workspace = Annotated[
+WorkspaceOption = Annotated[
     Path,
     typer.Option(
         "-w",
@@ -53,7 +53,7 @@ Workspace = Annotated[
         rich_help_panel=_GENERAL,
     ),
 ]
-AnyWorkspace = Annotated[
+UnusedWorkspace = Annotated[
     Path, typer.Option("-w", "--workspace", hidden=True, help="Accepted by every command; this one does not use it.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]

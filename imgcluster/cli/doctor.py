@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli.command import AnyWorkspace, command
+from imgcluster.cli.command import UnusedWorkspace, command
 from imgcluster.cli.console import echo, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_ENCODER, DEFAULT_WORKSPACE
@@ -31,7 +31,7 @@ def doctor_command(
         str | None,
         typer.Option("--device", metavar="DEVICE", help="Check this device only; exit code 5 if it does not run."),
     ] = None,
-    workspace: AnyWorkspace = Path(DEFAULT_WORKSPACE),
+    workspace: UnusedWorkspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Check which devices work, how fast they are, and what is missing."""
     from imgcluster.commands.doctor import doctor
@@ -44,7 +44,7 @@ def show_doctor(summary: DoctorSummary) -> None:
     echo(
         f"imgcluster {summary.imgcluster}, Python {summary.python}, {summary.platform}, {summary.processors} processors"
     )
-    echo(", ".join(f"{name} {found}" for name, found in summary.packages.items()))
+    echo(", ".join(f"{name} {version}" for name, version in summary.packages.items()))
     table = new_table("device", "runs", "images/s", "difference from CPU", "", right=("images/s",))
     for check in summary.devices:
         table.add_row(

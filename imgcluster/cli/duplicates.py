@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli.command import Workspace, command
+from imgcluster.cli.command import WorkspaceOption, command
 from imgcluster.cli.console import ROWS, echo, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
@@ -27,7 +27,7 @@ def duplicates_command(
         bool,
         typer.Option("--bursts", help="Instead, photographs taken within seconds that show the same; best: sharpest."),
     ] = False,
-    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Find exact copies and near-copies: another size, quality, format, crop or color of the same picture."""
     from imgcluster.commands.duplicates import duplicates

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from imgcluster.cli.command import FilesFrom, Paths, Strict, Workspace, command, listed
+from imgcluster.cli.command import FilesFrom, Paths, Strict, WorkspaceOption, command, listed
 from imgcluster.cli.console import echo, files_of
 from imgcluster.cli.ray_option import hidden_output, with_cluster
 from imgcluster.cli.screen import SKIPPED, Screen
@@ -42,7 +42,7 @@ def embed_command(
     finish: Annotated[
         bool, typer.Option("--finish", help="Join all shards; the next cluster does it, too.", rich_help_panel=_SHARDS)
     ] = False,
-    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Compute a vector for every new or changed image."""
     from imgcluster.commands.embed import embed

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli.command import AnyWorkspace, command, from_field
+from imgcluster.cli.command import UnusedWorkspace, command, from_field
 from imgcluster.cli.console import echo, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions
@@ -34,7 +34,7 @@ __all__ = [
 
 
 @command()
-def encoders_list_command(screen: Screen, workspace: AnyWorkspace = Path(DEFAULT_WORKSPACE)) -> None:
+def encoders_list_command(screen: Screen, workspace: UnusedWorkspace = Path(DEFAULT_WORKSPACE)) -> None:
     """List the encoders: the bundled ones, your own, and those of the hub with their size and license."""
     from imgcluster.commands.encoders import encoder_list
 
@@ -47,7 +47,7 @@ def encoders_info_command(
     screen: Screen,
     name: Annotated[str, typer.Argument(metavar="NAME|FILE.onnx", help="The encoder.")],
     check: Annotated[bool, typer.Option("--check", help="Print the cosine of each precision to fp32.")] = False,
-    workspace: AnyWorkspace = Path(DEFAULT_WORKSPACE),
+    workspace: UnusedWorkspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Describe an encoder: input, training data, score, license, model card."""
     from imgcluster.commands.encoders import encoder_info
@@ -61,7 +61,7 @@ def encoders_pull_command(
     name: Annotated[str, typer.Argument(metavar="NAME|hub:OWNER/REPO", help="The encoder.")],
     precision: from_field(EmbedOptions, "precision") = "auto",  # type: ignore[valid-type]
     text: Annotated[bool, typer.Option("--text", help="Download its text part, too.")] = False,
-    workspace: AnyWorkspace = Path(DEFAULT_WORKSPACE),
+    workspace: UnusedWorkspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Download an encoder of the Hugging Face hub, verify it and pin it."""
     from imgcluster.commands.encoder_files import encoder_pull
@@ -75,7 +75,7 @@ def encoders_pull_command(
 def encoders_remove_command(
     screen: Screen,
     name: Annotated[str, typer.Argument(metavar="NAME|hub:OWNER/REPO", help="The encoder.")],
-    workspace: AnyWorkspace = Path(DEFAULT_WORKSPACE),
+    workspace: UnusedWorkspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Remove a downloaded encoder."""
     from imgcluster.commands.encoder_files import encoder_remove
@@ -90,7 +90,7 @@ def encoders_export_command(
     file: Annotated[
         Path | None, typer.Argument(metavar="FILE.tar", help="The file to write; by default NAME.tar.")
     ] = None,
-    workspace: AnyWorkspace = Path(DEFAULT_WORKSPACE),
+    workspace: UnusedWorkspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Write a downloaded encoder to a tar file, for a machine without network."""
     from imgcluster.commands.encoder_files import encoder_export
@@ -104,7 +104,7 @@ def encoders_export_command(
 def encoders_import_command(
     screen: Screen,
     file: Annotated[Path, typer.Argument(metavar="FILE.tar", help="A file that encoders export wrote.")],
-    workspace: AnyWorkspace = Path(DEFAULT_WORKSPACE),
+    workspace: UnusedWorkspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Install an encoder from a tar file, after verifying it."""
     from imgcluster.commands.encoder_files import encoder_import
@@ -124,14 +124,14 @@ def show_encoders(entries: Sequence[EncoderEntry]) -> None:
                 f"{entry.info.embedding_size:,}",
                 f"{entry.info.width}×{entry.info.height}×{entry.info.channels}",
                 _size(entry.size),
-                plain(_shorten(entry.info.licence)),
+                plain(_shorten(entry.info.license)),
                 plain(_shorten(_accuracy(entry.info.score))),
                 plain(_shorten(entry.info.trained_on)),
             )
     print_table(table)
     absent = [entry for entry in entries if not entry.installed]
     if absent:
-        names = ", ".join(f"{entry.name} ({_size(entry.size)}, {entry.info.licence})" for entry in absent if entry.info)
+        names = ", ".join(f"{entry.name} ({_size(entry.size)}, {entry.info.license})" for entry in absent if entry.info)
         echo(f"On the Hugging Face hub, downloaded when they are used: {names}.")
     for entry in entries:
         if entry.shadowed:
@@ -177,7 +177,7 @@ def show_encoder(entry: EncoderEntry) -> None:
         "output": info.output + (f", of {', '.join(entry.outputs)}" if len(entry.outputs) > 1 else ""),
         "trained on": info.trained_on,
         "score": info.score,
-        "license": info.licence,
+        "license": info.license,
         "source": info.source,
         "decoder": info.decoder,
         "refined": info.refined,
@@ -224,7 +224,7 @@ def _options(entry: EncoderEntry) -> dict[str, str]:
 
 def _show_pulled(entry: EncoderEntry) -> None:
     assert entry.info is not None
-    echo(f"Installed {entry.name} ({_size(entry.size)}, license {entry.info.licence or 'not stated'}): {entry.file}")
+    echo(f"Installed {entry.name} ({_size(entry.size)}, license {entry.info.license or 'not stated'}): {entry.file}")
 
 
 def _show_files(verb: str, result: EncoderFiles) -> None:

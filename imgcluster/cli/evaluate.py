@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli.command import Workspace, command, from_field
+from imgcluster.cli.command import WorkspaceOption, command, from_field
 from imgcluster.cli.console import echo, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.errors import UsageError
@@ -47,7 +47,7 @@ def evaluate_command(
     labels: Annotated[
         str, typer.Option("--labels", metavar="folders|FILE.csv", help="Folder names, or a CSV with path and label.")
     ] = "folders",
-    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Score the clustering against labels: accuracy, NMI, ARI, purity, confusion matrix.
 

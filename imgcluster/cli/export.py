@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli.command import Workspace, command
+from imgcluster.cli.command import WorkspaceOption, command
 from imgcluster.cli.console import echo
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
@@ -40,7 +40,7 @@ def export_command(
             help="parquet, npy, csv, fiftyone, embedding-atlas or imagefolder; by default that of the ending of OUT.",
         ),
     ] = None,
-    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Write paths, vectors, clusters, names and confidence for another program."""
     from imgcluster.commands.export import export

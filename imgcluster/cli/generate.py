@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli.command import AnyWorkspace, OutputFolder, command, from_field
+from imgcluster.cli.command import OutputFolder, UnusedWorkspace, command, from_field
 from imgcluster.cli.console import echo
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions
@@ -36,7 +36,7 @@ def generate_command(
     ] = 0.2,
     seed: from_field(ClusterOptions, "seed") = 0,  # type: ignore[valid-type]
     device: from_field(EmbedOptions, "device") = "auto",  # type: ignore[valid-type]
-    workspace: AnyWorkspace = Path(DEFAULT_WORKSPACE),
+    workspace: UnusedWorkspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Generate new images with the decoder of a variational autoencoder."""
     from imgcluster.commands.generate import generate

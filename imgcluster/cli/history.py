@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgcluster.cli.command import Workspace, command
+from imgcluster.cli.command import WorkspaceOption, command
 from imgcluster.cli.console import echo, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
@@ -18,8 +18,8 @@ __all__ = ["history_command"]
 
 
 @command()
-def history_command(screen: Screen, workspace: Workspace = Path(DEFAULT_WORKSPACE)) -> None:
-    """List the steps that undo takes back, the last one first."""
+def history_command(screen: Screen, workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE)) -> None:
+    """List the steps that can be undone, the last one first."""
     from imgcluster.commands.history import history
 
     screen.show(history(workspace=workspace), _show)

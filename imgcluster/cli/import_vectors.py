@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli.command import Workspace, command
+from imgcluster.cli.command import WorkspaceOption, command
 from imgcluster.cli.console import echo
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
@@ -50,7 +50,7 @@ def import_command(
         typer.Option("--metric", metavar="cosine|euclidean", help="How the vectors are compared."),
     ] = "cosine",
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over in a workspace with other vectors.")] = False,
-    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Make a workspace from vectors of another program, with or without the image files."""
     from imgcluster.commands.import_vectors import import_vectors

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from imgcluster.cli.command import Workspace, command
+from imgcluster.cli.command import WorkspaceOption, command
 from imgcluster.cli.console import echo, files_of
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
@@ -22,7 +22,7 @@ def merge_command(
     workspaces: Annotated[
         list[Path], typer.Argument(metavar="WORKSPACE…", help="Workspaces, or those with shards of other machines.")
     ],
-    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Add the images of other workspaces, or the shards of other machines, to a workspace."""
     from imgcluster.commands.embed_summary import EmbedSummary

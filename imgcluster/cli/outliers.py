@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli.command import Workspace, command
+from imgcluster.cli.command import WorkspaceOption, command
 from imgcluster.cli.console import echo, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
@@ -32,7 +32,7 @@ def outliers_command(
         ),
     ] = None,
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="The number of images to print.")] = 25,
-    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Find images unlike all others or unlike their cluster, and images of low quality; no file is changed."""
     from imgcluster.commands.outliers import outliers

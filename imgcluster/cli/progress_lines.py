@@ -27,6 +27,7 @@ STAGES: Final = {
     "download-workspace": ("Downloading the workspace", "files"),
     "upload-workspace": ("Uploading the workspace", "files"),
     "join": ("Joining", "shards"),
+    "store": ("Storing", "vectors"),
     "load": ("Loading embeddings", ""),
     "cluster": ("Clustering", ""),
     "compare": ("Clustering", "methods"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli.command import AnyWorkspace, OutputFolder, Paths, Strict, command, from_field
+from imgcluster.cli.command import OutputFolder, Paths, Strict, UnusedWorkspace, command, from_field
 from imgcluster.cli.console import echo
 from imgcluster.cli.screen import SKIPPED, Screen
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions
@@ -34,7 +34,7 @@ def reconstruct_command(
     exclude: from_field(EmbedOptions, "exclude") = None,  # type: ignore[valid-type]
     no_recursive: from_field(EmbedOptions, "recursive") = False,  # type: ignore[valid-type]
     strict: Strict = False,
-    workspace: AnyWorkspace = Path(DEFAULT_WORKSPACE),
+    workspace: UnusedWorkspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Reconstruct images with an autoencoder and rank them by error; outliers have large errors."""
     from imgcluster.commands.reconstruct import reconstruct

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli.command import Workspace, command
+from imgcluster.cli.command import WorkspaceOption, command
 from imgcluster.cli.console import echo
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
@@ -33,7 +33,7 @@ def report_command(
             help="Write the page to this file; the workspace is only read.",
         ),
     ] = None,
-    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Write the page again from the workspace."""
     from imgcluster.commands.report import report_page

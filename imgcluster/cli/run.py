@@ -10,7 +10,7 @@ import typer
 
 from imgcluster.cli.assign import show_assign
 from imgcluster.cli.cluster import show_cluster
-from imgcluster.cli.command import DiscardDecisions, DryRun, FilesFrom, Paths, Strict, Workspace, command, listed
+from imgcluster.cli.command import DiscardDecisions, DryRun, FilesFrom, Paths, Strict, WorkspaceOption, command, listed
 from imgcluster.cli.embed import show_embed
 from imgcluster.cli.ray_option import hidden_output, with_cluster
 from imgcluster.cli.screen import SKIPPED, Screen
@@ -33,7 +33,7 @@ def run_command(
     ] = False,
     discard_decisions: DiscardDecisions = False,
     dry_run: DryRun = False,
-    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Embed, then cluster; where the workspace has a clustering, assign new images to it."""
     from imgcluster.commands.assign import AssignSummary

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli.command import Workspace, command, from_field
+from imgcluster.cli.command import WorkspaceOption, command, from_field
 from imgcluster.cli.console import echo, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions
@@ -29,7 +29,7 @@ def search_command(
     ] = None,
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="The number of images to print.")] = 50,
     device: from_field(EmbedOptions, "device") = "auto",  # type: ignore[valid-type]
-    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Print the images that a text describes, the most similar first."""
     from imgcluster.commands.search import search

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli.command import Workspace, command, from_field
+from imgcluster.cli.command import WorkspaceOption, command, from_field
 from imgcluster.cli.console import echo, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions
@@ -31,7 +31,7 @@ def similar_command(
         str | None, typer.Option("--encoder", help="The workspace's encoder, if it is an .onnx file of your own.")
     ] = None,
     device: from_field(EmbedOptions, "device") = "auto",  # type: ignore[valid-type]
-    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Print the images that resemble an image, the most similar first."""
     from imgcluster.commands.similar import similar

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli.command import DiscardDecisions, DryRun, Workspace, command, from_field
+from imgcluster.cli.command import DiscardDecisions, DryRun, WorkspaceOption, command, from_field
 from imgcluster.cli.console import echo, files_of, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions
@@ -39,7 +39,7 @@ def sort_command(
     device: from_field(EmbedOptions, "device") = "auto",  # type: ignore[valid-type]
     discard_decisions: DiscardDecisions = False,
     dry_run: DryRun = False,
-    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Sort the images into groups that you describe in words, in place of the clusters."""
     from imgcluster.commands.sort import sort

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli.command import AnyWorkspace, command
+from imgcluster.cli.command import UnusedWorkspace, command
 from imgcluster.cli.console import echo, new_table, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.fileio.path_text import to_text
@@ -33,7 +33,7 @@ def train_encoder_command(
         typer.Option("--dataset", metavar="NAME|FOLDER", help="mnist, fashion-mnist, cifar10, strokes, or a folder."),
     ],
     options: TrainingOptions,
-    workspace: AnyWorkspace = Path(DEFAULT_WORKSPACE),
+    workspace: UnusedWorkspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Build, train, cross-validate and export an encoder (PyTorch → ONNX)."""
     require_training()

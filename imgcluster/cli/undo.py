@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli.command import DryRun, Workspace, command
+from imgcluster.cli.command import DryRun, WorkspaceOption, command
 from imgcluster.cli.console import ROWS, echo
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
@@ -27,7 +27,7 @@ def undo_command(
         typer.Option("--trust", help="Move files also if another user, computer or key wrote where they came from."),
     ] = False,
     dry_run: DryRun = False,
-    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Undo the last step or, if there is none, the placement: moved images return, links and copies are removed."""
     from imgcluster.commands.undo import acknowledge, undo_unacknowledged

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgcluster.cli.command import Workspace, command
+from imgcluster.cli.command import WorkspaceOption, command
 from imgcluster.cli.console import echo
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
@@ -28,7 +28,7 @@ def verify_command(
     quick: Annotated[bool, typer.Option("--quick", help="Do not read the images, only their size and time.")] = False,
     rerun: Annotated[bool, typer.Option("--rerun", help="Repeat the clustering, and compare.")] = False,
     repair: Annotated[bool, typer.Option("--repair", help="Rebuild what can be rebuilt.")] = False,
-    workspace: Workspace = Path(DEFAULT_WORKSPACE),
+    workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Check the files of a workspace against each other and the images; exit code 1 if there is a problem."""
     from imgcluster.commands.verify import verify

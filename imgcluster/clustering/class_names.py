@@ -47,13 +47,13 @@ def suggest_class_names(scores: ClassScores, labels: Labels, classes: ClassWords
     sums = np.zeros((count + 1, classes.covers.shape[1]))
     for start in range(0, len(labels), _ROWS):
         part = slice(start, start + _ROWS)
-        found = scores.classes[part]
+        numbers = scores.classes[part]
         probabilities = scores.probabilities[part].astype(np.float64)
         # The file of a stranger can hold any values.
-        valid = (found >= 0) & (found < sums.shape[1]) & (probabilities >= 0) & (probabilities <= 1)
+        valid = (numbers >= 0) & (numbers < sums.shape[1]) & (probabilities >= 0) & (probabilities <= 1)
         probabilities = np.where(valid, probabilities, 0)
         shares = probabilities / np.maximum(probabilities.sum(axis=1, keepdims=True), CERTAINTY)
-        np.add.at(sums, (labels[part][:, None], np.where(valid, found, 0)), shares)
+        np.add.at(sums, (labels[part][:, None], np.where(valid, numbers, 0)), shares)
     support = sums @ classes.covers.T
     sizes = np.bincount(labels[labels >= 0], minlength=count)[:, None]
     # Rounded, so that the order of the images does not decide.

@@ -81,18 +81,18 @@ def coarser_and_finer(reduced: Reduced, labels: Labels, *, seed: int) -> Layers:
     owner = np.zeros(count, dtype=np.int64)
     owner[cells] = inside
     tree = merge_cells(weights_between(graph.weights, cells, count), owner)
-    found, given = [labels], 0
+    layers, given = [labels], 0
     clusters = len(present)
     coarser = _longest(tree, range(max(2, -(-clusters // 3)), clusters))
     if coarser is not None:
         by_cluster = np.full(k, -1, dtype=np.int64)
         by_cluster[present[owner]] = tree.cut(coarser)
-        found.append(_complete(reduced.vectors, labels, by_cluster)[labels])
+        layers.append(_complete(reduced.vectors, labels, by_cluster)[labels])
     finer = _longest(tree, range(2 * clusters, min(5 * clusters, count - 1, len(vectors) // _FINE_IMAGES) + 1))
     if finer is not None:
-        found.insert(0, _to_all(reduced.vectors, labels, graph.rows, tree.cut(finer)[cells]))
+        layers.insert(0, _to_all(reduced.vectors, labels, graph.rows, tree.cut(finer)[cells]))
         given = 1
-    return Layers(found, given, _clearly_fewer(tree, clusters))
+    return Layers(layers, given, _clearly_fewer(tree, clusters))
 
 
 def _longest(tree: MergeTree, counts: range) -> int | None:

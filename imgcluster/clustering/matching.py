@@ -75,9 +75,9 @@ def settle(labels: Labels, known: KnownMembers, decided: Decided, next_number: i
     """
     numbers = match_numbers(labels, known, next_number, shaped=decided.shaped)
     clusters = np.where(labels >= 0, np.append(numbers, -1)[labels], -1)
-    kept = np.isin(known.numbers, list(decided.shaped))
+    is_decided = np.isin(known.numbers, list(decided.shaped))
     result = clusters.copy()
-    result[known.rows[kept]] = known.numbers[kept]
+    result[known.rows[is_decided]] = known.numbers[is_decided]
     conflicts = []
     present = {-1, *decided.shaped, *numbers.tolist()}
     for target in np.unique(decided.targets).tolist():
@@ -142,5 +142,5 @@ def _overlaps(labels: Labels, known: KnownMembers) -> list[tuple[int, int, int]]
     """Return the label, the known number and the shared images of all pairs that share any, in ascending order."""
     inside = labels[known.rows] >= 0
     pairs = np.stack([labels[known.rows[inside]], known.numbers[inside]], axis=1)
-    found, counts = np.unique(pairs, axis=0, return_counts=True)
-    return [(label, number, shared) for (label, number), shared in zip(found.tolist(), counts.tolist(), strict=True)]
+    distinct, counts = np.unique(pairs, axis=0, return_counts=True)
+    return [(label, number, shared) for (label, number), shared in zip(distinct.tolist(), counts.tolist(), strict=True)]

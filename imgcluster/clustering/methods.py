@@ -183,13 +183,13 @@ def cluster_vectors(reduced: Reduced, method: str, settings: Settings) -> Cluste
     distinct = count_distinct(reduced.vectors, needed)
     if METHODS[method].takes_k and settings.k is None and distinct < needed:
         return _one_cluster(len(reduced.vectors), FitNotes(too_few=True))
-    found = METHODS[method].function(reduced, settings)
+    result = METHODS[method].function(reduced, settings)
     layers = []
-    for labels, confidence in found.layers:
+    for labels, confidence in result.layers:
         _, runner_up = margins(reduced.vectors, labels)
         layers.append(number_by_size(Layer(labels, confidence, runner_up)))
     return Clustering(
-        tuple(layers), found.chosen, found.parameters, found.candidates, FitNotes(better_k=found.better_k)
+        tuple(layers), result.chosen, result.parameters, result.candidates, FitNotes(better_k=result.better_k)
     )
 
 

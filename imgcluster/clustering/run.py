@@ -18,10 +18,10 @@ from imgcluster.features.normalize import normalize_rows
 from imgcluster.features.reduce import Reduced, reduce
 from imgcluster.types import Clustering, ClusteringResult, Layer, MapParts, Metric, VectorRows, Vectors
 
-__all__ = ["Remember", "cluster_embeddings"]
+__all__ = ["ReductionCache", "cluster_embeddings"]
 
-Remember = Callable[[Callable[[], Reduced]], Reduced]
-"""Returns a stored reduction, or that of the function it is called with."""
+ReductionCache = Callable[[Callable[[], Reduced]], Reduced]
+"""Returns the cached reduction, or computes it with the function that it is called with, and caches it."""
 
 _Stability = tuple[tuple[float | None, ...], ...]
 
@@ -35,7 +35,7 @@ def cluster_embeddings(
     settings: Settings,
     assign: bool,
     order: npt.NDArray[np.int64] | None = None,
-    remember: Remember | None = None,
+    reduction_cache: ReductionCache | None = None,
     map_parts: MapParts = map,
 ) -> ClusteringResult:
     """Cluster ``float32 (n, d)`` embeddings.
@@ -51,7 +51,7 @@ def cluster_embeddings(
         settings: Those of the method.
         assign: Whether noise is assigned to the clusters of its neighbors.
         order: ``int64 (n,)``, the rows in the order of their content; by default that of the embeddings themselves.
-        remember: Stores the reduction, for other methods and settings.
+        reduction_cache: Keeps the reduction for other methods and settings.
         map_parts: As for `reduce`.
 
     Raises:
@@ -66,7 +66,7 @@ def cluster_embeddings(
         normalized = normalize_rows(reordered(embeddings, order), metric)
         return reduce(normalized, reduction, seed=settings.seed, map_parts=map_parts)
 
-    reduced = compute() if remember is None else remember(compute)
+    reduced = compute() if reduction_cache is None else reduction_cache(compute)
     clustering = cluster_vectors(reduced, method, settings)
     if reduced.sample:
         notes = dataclasses.replace(clustering.notes, sample=reduced.sample)

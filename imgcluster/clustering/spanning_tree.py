@@ -51,7 +51,7 @@ def minimum_spanning_tree(vectors: Vectors, min_samples: int) -> _Floats:
     order = cKDTree(points).indices
     neighbors = _Neighbors(points[order], min_samples)
     labels = np.arange(len(vectors))
-    found = []
+    tree_edges = []
     while (count := int(labels.max()) + 1) > 1:
         edges, certain = neighbors.nearest_outside(labels, count)
         if certain.any():
@@ -59,9 +59,9 @@ def minimum_spanning_tree(vectors: Vectors, min_samples: int) -> _Floats:
         else:
             largest = int(np.bincount(labels).argmax())
             edges = np.delete(neighbors.search_outside(labels, edges, largest), largest, axis=0)
-        found.append(edges)
+        tree_edges.append(edges)
         labels = _joined(labels, count, edges)
-    tree = _tree_of(np.concatenate(found), len(vectors))
+    tree = _tree_of(np.concatenate(tree_edges), len(vectors))
     tree[:, :2] = order[tree[:, :2].astype(np.int64)]
     return tree
 
@@ -149,11 +149,11 @@ class _Neighbors:
         """Return the edges after some rows were compared with so many candidates, and the rows that need more."""
         count = min(count, tree.n)
         bound = np.nextafter(edges[labels[rows], 2].max(), np.inf)
-        distances, found = tree.query(
+        distances, neighbors = tree.query(
             self._points[rows], np.arange(1, count + 1), distance_upper_bound=bound, workers=-1
         )
         # What is farther than the bound has the index n and the distance infinity.
-        indices = candidates[np.minimum(found, tree.n - 1)]
+        indices = candidates[np.minimum(neighbors, tree.n - 1)]
         reach = self._reachability(distances, rows, indices)
         reach[labels[indices] == labels[rows, None]] = np.inf
         edges = _shortest(edges, labels, rows, indices, reach)

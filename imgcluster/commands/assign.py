@@ -23,7 +23,7 @@ from imgcluster.commands.measures import measure_clusters
 from imgcluster.commands.numbering import Earlier, read_earlier
 from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.publish import ClusteringMetrics, Evaluated, about_files, publish, summary_fields
-from imgcluster.commands.replace_results import read_placement
+from imgcluster.commands.replace_results import check_return, read_placement
 from imgcluster.commands.steps import place_otherwise, recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.commands.stored_workspace import in_object_storage_too
@@ -39,7 +39,7 @@ from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.plans import identity_of
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
 from imgcluster.workspace.results import Results, encoder_identity, encoder_metric, with_options
-from imgcluster.workspace.shards import Embeddings, contents, load
+from imgcluster.workspace.shards import Embeddings, load, summarize_shards
 from imgcluster.workspace.table_columns import row_of
 
 __all__ = ["AssignSummary", "assign"]
@@ -108,7 +108,7 @@ def assign(
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         last = read_last_clustering(workspace)
         identity = encoder_identity(workspace, manifest)
-        current = last.metrics.get("fingerprint") == contents(workspace.embeddings, identity).fingerprint
+        current = last.metrics.get("fingerprint") == summarize_shards(workspace.embeddings, identity).fingerprint
         if current and not (new_clusters and (last.clusters < 0).any()):
             return _unchanged(workspace, manifest, last, requested, watch, on_progress, dry_run=dry_run)
         on_progress(Progress("load", 0))
@@ -129,14 +129,11 @@ def assign(
 
         on_progress(Progress("measure", 0))
         mode = "none" if requested is None and journal is None else choose_mode(requested, journal, ())
-        found = _evaluate(workspace, manifest, embeddings, last, earlier, grown, mode)
+        evaluated = _evaluate(workspace, manifest, embeddings, last, earlier, grown, mode)
         watch.lap("measure")
-        if dry_run:
-            placed = found.preview(workspace, journal)
-        else:
-            placed = publish(workspace, found, journal, watch, on_progress)
+        placed = publish(workspace, evaluated, journal, watch, on_progress, dry_run=dry_run)
     return AssignSummary(
-        **summary_fields(workspace, found, placed, watch, dry_run=dry_run),
+        **summary_fields(workspace, evaluated, placed, watch, dry_run=dry_run),
         assigned=int((grown.layer.labels[grown.new] >= 0).sum()),
         unsorted=int((grown.layer.labels[grown.new] < 0).sum()),
         similar_unsorted=grown.similar,
@@ -191,7 +188,7 @@ def _grow(last: Results, earlier: Earlier, embeddings: Embeddings, metric: Metri
     similar = similar_unsorted(neighborhood, offered)
     created: tuple[int, ...] = ()
     if new_clusters and len(similar) >= _SMALLEST_GROUP:
-        groups, values = _groups(normalize(embeddings.vectors[similar]))
+        groups, values = _groups(normalize(embeddings.vectors[similar]), int(last.metrics["options"]["seed"]))
         labels[similar] = len(stability) + groups.labels
         confidence[similar] = groups.confidence
         runner_up[similar] = np.where(groups.runner_up < 0, -1, len(stability) + groups.runner_up)
@@ -216,9 +213,9 @@ def _stability(last: Results, earlier: Earlier) -> tuple[float | None, ...]:
     return tuple(float(values[number] or "nan") if values.get(number) else None for number in numbers)
 
 
-def _groups(vectors: Vectors) -> tuple[Layer, tuple[float | None, ...]]:
+def _groups(vectors: Vectors, seed: int) -> tuple[Layer, tuple[float | None, ...]]:
     """Cluster images that are similar to each other."""
-    settings = Settings.of(None, min_cluster_size=None, seed=0)
+    settings = Settings.of(None, min_cluster_size=None, seed=seed)
     result = cluster_embeddings(
         vectors, "euclidean", method="kmeans", reduction="graph", settings=settings, assign=False
     )
@@ -315,6 +312,7 @@ def _unchanged(
     summary, journal = _summary(workspace, last, watch, dry_run=dry_run), read_placement(workspace)
     if requested is None or requested == ("none" if journal is None else journal.mode):
         return summary
+    check_return(workspace, journal, requested)
     placed = PlacementResult({} if requested == "none" else {requested: len(last.locations)}, ())
     if not dry_run:
         placed = place_otherwise(workspace, last, journal, requested, on_progress)

@@ -44,8 +44,7 @@ def find_bursts(
     embeddings = contents.stored.embeddings
     signatures, rows = contents.signatures(workspace, on_progress)
     images = contents.first[rows]
-    exif = [embeddings.exif[image] for image in images.tolist()]
-    pairs = successive_pairs([one.captured for one in exif], [one.camera for one in exif])
+    pairs = successive_pairs([embeddings.exif[image] for image in images.tolist()])
     vectors = normalize_features(embeddings.vectors[images], metric, in_place=True)
     vectors = l2_normalize(vectors - vectors.mean(axis=0), in_place=True)
     with one_thread():
@@ -80,6 +79,6 @@ def _detail(file: Path) -> float:
         facts = os.stat(file)
     except OSError:
         return 0.0
-    found = FoundFile(to_text(file.parent), to_text(file.name), facts.st_size, facts.st_mtime_ns)
-    loaded = read_image(found, _DETAIL_SPEC)
+    found_file = FoundFile(to_text(file.parent), to_text(file.name), facts.st_size, facts.st_mtime_ns)
+    loaded = read_image(found_file, _DETAIL_SPEC)
     return fine_detail(loaded.image.pixels[:, :, 0]) if isinstance(loaded, Loaded) else 0.0

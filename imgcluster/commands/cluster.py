@@ -20,7 +20,7 @@ from imgcluster.commands.numbering import Numbered, number_clusters, read_earlie
 from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.projection import begin_projection
 from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish, summary_fields
-from imgcluster.commands.reduction import stored_reduction
+from imgcluster.commands.reduction import cached_reduction
 from imgcluster.commands.replace_results import read_placement, return_interrupted_move
 from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
@@ -130,16 +130,13 @@ def cluster(
             fit = cached or _fit(workspace, stored, request, map_parts, dry_run=dry_run)
             watch.lap("cluster")
             on_progress(Progress("measure", 0))
-            found = _evaluate(workspace, stored, request, fit, on_progress, discard_decisions=discard_decisions)
+            evaluated = _evaluate(workspace, stored, request, fit, on_progress, discard_decisions=discard_decisions)
             watch.lap("measure")
-            if dry_run:
-                placed = found.preview(workspace, stored.journal)
-            else:
-                placed = publish(workspace, found, stored.journal, watch, on_progress, projection)
-                if cached is None:
-                    # After the results: the earlier cache belongs to the state that `undo` restores.
-                    write_clustering(workspace.layers, key, fit)
-    return ClusterSummary(**summary_fields(workspace, found, placed, watch, dry_run=dry_run))
+            placed = publish(workspace, evaluated, stored.journal, watch, on_progress, projection, dry_run=dry_run)
+            if cached is None and not dry_run:
+                # After the results: the earlier cache belongs to the state that `undo` restores.
+                write_clustering(workspace.layers, key, fit)
+    return ClusterSummary(**summary_fields(workspace, evaluated, placed, watch, dry_run=dry_run))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +185,10 @@ def _fit(
     """Return `fit_clusters`, with the reduction of the workspace if it has the one that is needed."""
     metric, seed = encoder_metric(stored.manifest), request.settings.seed
     facts = f"{stored.embeddings.fingerprint} {metric} {request.reduction} {seed}"
-    remember = partial(stored_reduction, workspace.reduction, facts, dry_run=dry_run)
-    return fit_clusters(stored.embeddings, stored.manifest, request, remember=remember, map_parts=map_parts)
+    reduction_cache = partial(cached_reduction, workspace.reduction, facts, dry_run=dry_run)
+    return fit_clusters(
+        stored.embeddings, stored.manifest, request, reduction_cache=reduction_cache, map_parts=map_parts
+    )
 
 
 def _evaluate(

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from imgcluster.commands.cluster import ClusterSummary, cluster
 from imgcluster.commands.ray_nodes import connected, shared_workspace
-from imgcluster.options import DEFAULT_WORKSPACE, RayOptions
+from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, RayOptions
+from imgcluster.progress import OnProgress, ignore_progress
 
 __all__ = ["cluster_on_ray"]
 
 
-def cluster_on_ray(*, ray: RayOptions | None = None, **arguments: Any) -> ClusterSummary:
+def cluster_on_ray(
+    *,
+    ray: RayOptions | None = None,
+    workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
+    options: ClusterOptions | None = None,
+    discard_decisions: bool = False,
+    dry_run: bool = False,
+    on_progress: OnProgress = ignore_progress,
+    **changes: Any,
+) -> ClusterSummary:
     """Cluster the workspace's embeddings as `cluster` does, on a Ray cluster; the result is the same, byte for byte.
 
     The model is fitted on a sample on this machine. The tasks on the nodes read the shards in parts, and place all
@@ -19,7 +30,12 @@ def cluster_on_ray(*, ray: RayOptions | None = None, **arguments: Any) -> Cluste
 
     Args:
         ray: The cluster; only its address counts.
-        **arguments: Those of `cluster`.
+        workspace: As for `cluster`.
+        options: As for `cluster`.
+        discard_decisions: As for `cluster`.
+        dry_run: As for `cluster`.
+        on_progress: Called with each step.
+        **changes: Single fields of `ClusterOptions`.
 
     Raises:
         UnavailablePackage: Ray is not installed.
@@ -27,6 +43,14 @@ def cluster_on_ray(*, ray: RayOptions | None = None, **arguments: Any) -> Cluste
         RayClusterError: There is no such cluster, or its tasks fail.
         ImgclusterError: As for `cluster`.
     """
-    shared_workspace(arguments.get("workspace", DEFAULT_WORKSPACE))
+    shared_workspace(workspace)
     with connected(ray or RayOptions()) as connection:
-        return cluster(**arguments, map_parts=connection.map_parts)
+        return cluster(
+            workspace=workspace,
+            options=options,
+            discard_decisions=discard_decisions,
+            dry_run=dry_run,
+            on_progress=on_progress,
+            map_parts=connection.map_parts,
+            **changes,
+        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from imgcluster.clustering import METHODS, Settings, choose_method
-from imgcluster.clustering.run import Remember, cluster_embeddings
+from imgcluster.clustering.run import ReductionCache, cluster_embeddings
 from imgcluster.clustering.settings import METHOD_OPTIONS
 from imgcluster.commands.naming import vocabulary_of
 from imgcluster.features.reduce import choose_reduction
@@ -60,12 +60,12 @@ def fit_clusters(
     manifest: dict[str, Any],
     request: ClusterRequest,
     *,
-    remember: Remember | None = None,
+    reduction_cache: ReductionCache | None = None,
     map_parts: MapParts = map,
 ) -> ClusteringResult:
     """Return the clustering of a request, before clusters are numbered and decisions applied.
 
-    `remember` and `map_parts` are those of `cluster_embeddings`.
+    `reduction_cache` and `map_parts` are those of `cluster_embeddings`.
     """
     return cluster_embeddings(
         embeddings.vectors,
@@ -75,6 +75,6 @@ def fit_clusters(
         settings=request.settings,
         assign=request.options.assign_noise,
         order=embeddings.content_order,
-        remember=remember,
+        reduction_cache=reduction_cache,
         map_parts=map_parts,
     )

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from imgcluster.clustering.changes import ClusterChange
-from imgcluster.evaluation.confounders import agreement, explained_variance
+from imgcluster.evaluation.confounders import explained_variance, mutual_information
 from imgcluster.types import Clustering, Labels
 from imgcluster.workspace.results import IMPORTED
 from imgcluster.workspace.shards import Embeddings
@@ -140,7 +140,7 @@ def about_statistics(labels: Labels, embeddings: Embeddings) -> Iterator[str]:
                 f"The clusters follow the {name} of the images: they explain {share:.0%} of its variance, so what the "
                 "images show may count for less."
             )
-    shared = agreement(labels, folders)
+    shared = mutual_information(labels, folders)
     if shared > _MOST:
         yield (
             f"The clusters largely match the folders of the images (adjusted mutual information {shared:.2f}): this is "

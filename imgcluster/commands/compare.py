@@ -93,8 +93,8 @@ def compare(
             workspace.require_initialized()
             with workspace.locked(read_only=True) as manifest:
                 encoder = manifest.get("encoder", {}).get("name", "")
-                found = _clusterings(workspace, manifest, methods, k, assign_noise, seed, on_progress)
-                for method, locations, base, clusters in found:
+                clusterings = _clusterings(workspace, manifest, methods, k, assign_noise, seed, on_progress)
+                for method, locations, base, clusters in clusterings:
                     _, fields = score_labeled(clusters, locations, base, labels)
                     rows.append(ComparisonRow(workspace=workspace.name, encoder=encoder, method=method, **fields))
     return Comparison(labels=to_text(labels), rows=tuple(rows))

@@ -19,7 +19,7 @@ from imgcluster.commands.doctor import images_per_second, random_images
 from imgcluster.commands.embed import embed
 from imgcluster.commands.evaluate import score_labeled
 from imgcluster.commands.naming import NO_VOCABULARY
-from imgcluster.encoders.encoder import Encoder
+from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.encoders.onnx_graph import read_graph
 from imgcluster.encoders.registry import is_file_name
 from imgcluster.errors import UsageError
@@ -146,14 +146,14 @@ def compare_encoders(
             f"{to_text(folder)} is a workspace; a comparison makes one per encoder: choose another folder with -w DIR"
         )
     clustering = dataclasses.replace(clustering or ClusterOptions(), place="none", vocabulary=NO_VOCABULARY)
-    rows, found = [], []
+    rows, clusterings = [], []
     for name in names:
         row, clusters = _measure(
             paths, name, Path(folder) / _folder_of(name), embedding or EmbedOptions(), clustering, labels, on_progress
         )
         rows.append(row)
-        found.append(clusters)
-    agreements = [_agreement(clusters, [other for other in found if other is not clusters]) for clusters in found]
+        clusterings.append(clusters)
+    agreements = [_agreement(one, [other for other in clusterings if other is not one]) for one in clusterings]
     rows = [dataclasses.replace(row, agreement=value) for row, value in zip(rows, agreements, strict=True)]
     best, reason = recommend(rows)
     return EncoderComparison(
@@ -191,7 +191,7 @@ def _measure(
     scores: dict[str, Any] = {}
     if labels is not None:
         _, scores = score_labeled(results.clusters, results.locations, results.base, labels)
-    model = Encoder(
+    model = PixelEncoder(
         encoder,
         device=str(manifest["embed"]["device"]),
         options=embedding.encoder_options,

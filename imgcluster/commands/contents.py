@@ -44,8 +44,8 @@ class Contents:
             if embeddings.locations[index] in stored.set_aside:
                 continue
             images.setdefault(digests[index], []).append(index)
-        self.images = [sorted(found, key=ranks.__getitem__) for found in images.values()]
-        self.first = np.array([found[0] for found in self.images], np.int64)
+        self.images = [sorted(indices, key=ranks.__getitem__) for indices in images.values()]
+        self.first = np.array([indices[0] for indices in self.images], np.int64)
         self.ranks = ranks[self.first]
 
     def signatures(self, workspace: Workspace, on_progress: OnProgress) -> tuple[Signatures, Labels]:

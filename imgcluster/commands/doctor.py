@@ -13,9 +13,10 @@ from typing import Final
 import numpy as np
 
 from imgcluster._version import __version__
-from imgcluster.encoders import Encoder
+from imgcluster.encoders import PixelEncoder
 from imgcluster.encoders.devices import available_devices
 from imgcluster.errors import DeviceError, ImgclusterError
+from imgcluster.machine import processors
 from imgcluster.optional import EXTRAS, UnavailablePackage, import_optional
 from imgcluster.options import DEFAULT_ENCODER
 from imgcluster.types import InputSpec, Pixels
@@ -66,7 +67,7 @@ class DoctorSummary:
         imgcluster: Version.
         python: Version.
         platform: Operating system and processor.
-        processors: Number of processors.
+        processors: Number of processors that imgcluster may use.
         encoder: Name of the encoder that was run.
         best: The device that ``--device auto`` chooses.
         devices: The check of each device.
@@ -98,19 +99,19 @@ def doctor(*, encoder: str | os.PathLike[str] = DEFAULT_ENCODER, device: str | N
         DeviceError: `device` does not run here.
         EncoderError: The encoder does not even run on the CPU.
     """
-    reference = Encoder(encoder, device="cpu")
+    reference = PixelEncoder(encoder, device="cpu")
     images = random_images(reference.info.input_spec)
-    best = Encoder(encoder, device=device or "auto").device
+    best = PixelEncoder(encoder, device=device or "auto").device
     names = [device] if device and device != "auto" else available_devices()
     return DoctorSummary(
         imgcluster=__version__,
         python=platform.python_version(),
         platform=platform.platform(),
-        processors=os.cpu_count() or 1,
+        processors=processors(),
         encoder=reference.info.name,
         best=best,
         devices=tuple(_check(encoder, name, images) for name in names),
-        packages={name: found for name in _PACKAGES if (found := _version(name))},
+        packages={name: version for name in _PACKAGES if (version := _version(name))},
         formats=_formats(),
         missing=tuple(
             (purpose, f"pip install 'imgcluster[{extra}]'")
@@ -122,11 +123,11 @@ def doctor(*, encoder: str | os.PathLike[str] = DEFAULT_ENCODER, device: str | N
 
 def _check(encoder: str | os.PathLike[str], device: str, images: Pixels) -> DeviceCheck:
     try:
-        model = Encoder(encoder, device=device)
+        model = PixelEncoder(encoder, device=device)
         vectors = model.encode(images)
         # The same weights on the CPU, so that the difference is that of the device.
         precision = model.info.precision or "auto"
-        expected = Encoder(encoder, device="cpu", precision=precision, compare=False).encode(images)
+        expected = PixelEncoder(encoder, device="cpu", precision=precision, compare=False).encode(images)
         speed = images_per_second(model, images)
     except DeviceError as error:
         return DeviceCheck(device=device, runs=False, problem=str(error))
@@ -148,7 +149,7 @@ def random_images(spec: InputSpec) -> Pixels:
     return generator.integers(0, 256, (_BATCH, spec.height, spec.width, spec.channels), dtype=np.uint8)
 
 
-def images_per_second(model: Encoder, images: Pixels) -> float:
+def images_per_second(model: PixelEncoder, images: Pixels) -> float:
     """Return how many images per second an encoder processes, in the median of a few rounds; it has run before."""
     seconds = []
     for _ in range(_ROUNDS):

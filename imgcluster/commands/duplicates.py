@@ -15,7 +15,7 @@ from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.commands.stored_images import current_results
 from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.copies.groups import Group, group_around_best, propose_pairs
-from imgcluster.copies.near_copies import NEAR_COPY, agreement
+from imgcluster.copies.near_copies import NEAR_COPY, structural_agreement
 from imgcluster.copies.signatures import orientation_invariants
 from imgcluster.errors import UsageError
 from imgcluster.features.duplicate_vectors import find_duplicates
@@ -153,7 +153,9 @@ def _near_copies(
     pairs = _candidates(signatures.gray, vectors[rows])
 
     def compare(pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        return agreement(signatures, pairs, step=lambda done: on_progress(Progress("pairs", done, len(pairs))))
+        return structural_agreement(
+            signatures, pairs, step=lambda done: on_progress(Progress("pairs", done, len(pairs)))
+        )
 
     # Threads of the numeric libraries are slower on matrices as small as these.
     with one_thread():

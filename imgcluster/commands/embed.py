@@ -17,7 +17,7 @@ from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.commands.workspace_encoder import encoder_name, has_known_encoder, recorded_options
-from imgcluster.encoders import Encoder
+from imgcluster.encoders import PixelEncoder
 from imgcluster.encoders.registry import list_encoders, precision_files
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.fileio.object_store import store_url, url_of
@@ -119,7 +119,7 @@ def prepare_request(
     continues = options.encoder is None and bool(present) and not options.fresh
     if continues and encoder_options == EncoderOptions():
         encoder_options = recorded_options(workspace, present)
-    model = Encoder(
+    model = PixelEncoder(
         encoder,
         device=options.device,
         options=encoder_options,
@@ -197,18 +197,18 @@ def embed_shard(
             f"a step was interrupted in {workspace.path}, and shards cannot undo it: first run "
             f"{workspace.command('undo')}"
         )
-    found = _moved_files(moved_files(workspace, journal) if moved is None else moved, workspace.manifest)
+    moved_images = _moved_files(moved_files(workspace, journal) if moved is None else moved, workspace.manifest)
     with part.workspace(workspace).locked() as before:
         update = ShardUpdate(request, part, before)
         if update.is_complete:
             return update.completed_before(watch)
-        found = [file for file in found if update.takes(file.location)]
-        return run_update(update, request, found, watch, on_progress)
+        moved_images = [file for file in moved_images if update.takes(file.location)]
+        return run_update(update, request, moved_images, watch, on_progress)
 
 
 def _moved_files(moved: Mapping[str, str], manifest: dict[str, Any]) -> list[FoundFile]:
     """Return the files that were moved and still exist."""
-    found = []
+    files = []
     for location, target in sorted(moved.items()):
         try:
             facts = os.stat(from_text(target))
@@ -216,8 +216,8 @@ def _moved_files(moved: Mapping[str, str], manifest: dict[str, Any]) -> list[Fou
             continue
         inside = [root for root in manifest.get("roots", ()) if location.startswith(join(root, ""))]
         root = max(inside, key=len, default=location.rpartition("/")[0] or "/")
-        found.append(FoundFile(root, relative_to(location, root), facts.st_size, facts.st_mtime_ns, target))
-    return found
+        files.append(FoundFile(root, relative_to(location, root), facts.st_size, facts.st_mtime_ns, target))
+    return files
 
 
 def _digest(files: Sequence[str | os.PathLike[str]]) -> str:
@@ -266,7 +266,7 @@ def _precision(encoder: str, requested: str, manifest: dict[str, Any]) -> str:
     return precision if path is None or precision in precision_files(path) else "auto"
 
 
-def _refuse_other_encoder(workspace: Workspace, manifest: dict[str, Any], model: Encoder, fresh: bool) -> None:
+def _refuse_other_encoder(workspace: Workspace, manifest: dict[str, Any], model: PixelEncoder, fresh: bool) -> None:
     present = manifest.get("encoder", {})
     if fresh or not present or present.get("identity") == model.identity:
         return

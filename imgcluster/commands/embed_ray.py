@@ -77,8 +77,8 @@ def embed_on_ray(
     chosen, cluster = with_changes(options or EmbedOptions(), changes), cluster or RayOptions()
     shared = shared_workspace(workspace)
     paths = [paths] if isinstance(paths, str | os.PathLike) else paths
-    job = _Job(_absolute(paths), _absolute(files), os.fspath(shared.path), _with_absolute_encoder(chosen))
-    finder, _ = prepare_search(job.paths, shared, job.files, chosen)
+    task = _EmbedTask(_absolute(paths), _absolute(files), os.fspath(shared.path), _with_absolute_encoder(chosen))
+    finder, _ = prepare_search(task.paths, shared, task.files, chosen)
     with connected(cluster) as connection:
         pool = connection.pool(cluster, chosen.device)
         shared.initialize()
@@ -86,12 +86,12 @@ def embed_on_ray(
         count = next((part.count for part in work_shards(shared)), pool.size * _SHARDS_PER_WORKER)
         done = []
         with _reporting(connection, finder, on_progress):
-            for row in connection.map_shards(_Worker, (job, count, pool, connection.board), pool, count):
+            for row in connection.map_shards(_Worker, (task, count, pool, connection.progress), pool, count):
                 if row["error"]:
                     kind = getattr(errors, row["error"], RayClusterError)
                     raise kind(f"{row['message']} (shard {row['shard']}/{count}, node {row['host']})")
                 done.append(row)
-        _, repeated = connection.read_board() or (0, 0)
+        _, repeated = connection.read_progress() or (0, 0)
     try:
         joined = finish_shards(shared, on_progress=on_progress)
     except NoImagesError:
@@ -108,7 +108,7 @@ def embed_on_ray(
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _EmbedTask:
     """What the workers embed. The paths are absolute: the workers' current folder is another one."""
 
     paths: list[str]
@@ -132,17 +132,17 @@ class _Worker:
     """Embeds shards, with an encoder that is loaded once; Ray starts it again if it ends.
 
     Args:
-        job: What to embed.
+        task: What to embed.
         count: The number of shards.
         pool: What the worker gets of its node.
-        board: The actor that it reports to.
+        progress: The actor that it reports to.
     """
 
-    def __init__(self, job: _Job, count: int, pool: Pool, board: Any) -> None:
-        self._job = job
+    def __init__(self, task: _EmbedTask, count: int, pool: Pool, progress: Any) -> None:
+        self._task = task
         self._count = count
-        self._board = board
-        self._options = job.for_worker(pool)
+        self._progress = progress
+        self._options = task.for_worker(pool)
         os.environ[LIMIT] = str(pool.cpus)
         self._request: EmbedRequest | None = None
 
@@ -161,26 +161,26 @@ class _Worker:
         return {name: [value] for name, value in row.items()}
 
     def _embed(self, part: WorkShard) -> EmbedSummary:
-        job, shared = self._job, Workspace(self._job.workspace)
+        task, shared = self._task, Workspace(self._task.workspace)
         if not shared.is_initialized:
             raise RayClusterError(
                 f"{shared.path} is not the folder that the command sees: put the workspace on a file system that all "
                 "nodes share, under the same path"
             )
-        if begin(self._board, part.number) > _RETRIES:
+        if begin(self._progress, part.number) > _RETRIES:
             raise RayClusterError(
                 f"{_RETRIES} workers ended with shard {part}: to see why, embed it alone with --shard {part}; complete "
                 "shards are kept"
             )
         if self._request is None:
-            self._request = prepare_request(job.paths, shared, job.files, self._options, ignore_progress)
+            self._request = prepare_request(task.paths, shared, task.files, self._options, ignore_progress)
         reported = 0.0
 
         def report(step: Progress) -> None:
             nonlocal reported
             now = time.monotonic()
             if step.stage == "embed" and (step.done == step.total or now - reported > _SECONDS_PER_REPORT):
-                self._board.report.remote(part.number, step.done)
+                self._progress.report.remote(part.number, step.done)
                 reported = now
 
         end = time.monotonic() + _SECONDS_FOR_LOCK
@@ -231,7 +231,7 @@ def _reporting(cluster: RayCluster, finder: Finder, on_progress: OnProgress) -> 
                 if total % 1000 == 0:
                     on_progress(Progress("find", total))
         while not stop.wait(_SECONDS_PER_REPORT):
-            done, _ = cluster.read_board() or (0, 0)
+            done, _ = cluster.read_progress() or (0, 0)
             on_progress(Progress("embed", done, max(done, total)))
 
     thread = threading.Thread(target=report, name="imgcluster-progress", daemon=True)

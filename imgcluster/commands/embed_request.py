@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from imgcluster.encoders import Encoder
+from imgcluster.encoders import PixelEncoder
 from imgcluster.fileio.path_text import to_text
 from imgcluster.images.find import Finder
 from imgcluster.options import EmbedOptions
@@ -31,7 +31,7 @@ class EmbedRequest:
 
     workspace: Workspace
     finder: Finder
-    model: Encoder
+    model: PixelEncoder
     options: EmbedOptions
     paths: list[str]
     listed: int
@@ -63,4 +63,4 @@ class EmbedRequest:
     @property
     def encoder_record(self) -> dict[str, Any]:
         """What the manifest records of the encoder."""
-        return {"identity": self.model.identity, "file": to_text(self.model.path), **asdict(self.model.info)}
+        return {"identity": self.model.identity, "file": to_text(self.model.path), **self.model.info.by_stored_name()}

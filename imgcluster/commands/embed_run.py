@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from imgcluster.encoders import Encoder, Started
+from imgcluster.encoders import PixelEncoder, Started
 from imgcluster.encoders.classes import top_classes
 from imgcluster.errors import ImgclusterError
 from imgcluster.fileio.object_store import url_of
@@ -32,7 +32,7 @@ from imgcluster.progress import OnProgress, Progress
 from imgcluster.types import ClassScores, Pixels
 from imgcluster.workspace.index import Index, StoredImage
 from imgcluster.workspace.shard_file import Row
-from imgcluster.workspace.shards import ShardWriter
+from imgcluster.workspace.shard_writer import ShardWriter
 
 __all__ = ["EmbedRun"]
 
@@ -74,7 +74,7 @@ class EmbedRun:
         self,
         index: Index,
         writer: ShardWriter,
-        model: Encoder,
+        model: PixelEncoder,
         *,
         batch_size: int,
         base: str,
@@ -142,7 +142,7 @@ class EmbedRun:
         while group := list(itertools.islice(files, _FILES_PER_LOOKUP)):
             unchanged = 0
             for file, stored in zip(group, self._index.find_all([file.location for file in group]), strict=True):
-                if stored is not None and (file.size, file.mtime_ns) == (stored.size, stored.mtime_ns):
+                if stored is not None and _is_unchanged(file, stored):
                     self._index.mark_unchanged(stored, file.mtime_ns, self._companion(file, stored))
                     unchanged += 1
                     self._uncounted += file.location in self._companions
@@ -329,3 +329,9 @@ class EmbedRun:
     def _new_pixels(self) -> Pixels:
         spec = self._model.info.input_spec
         return np.empty((self._batch_size, spec.height, spec.width, spec.channels), dtype=np.uint8)
+
+
+def _is_unchanged(file: FoundFile, stored: StoredImage) -> bool:
+    """Return whether size and time say so; a web server that tells neither ETag nor date says nothing (time 0)."""
+    same = (file.size, file.mtime_ns) == (stored.size, stored.mtime_ns)
+    return same and (file.mtime_ns != 0 or url_of(file.root) is None)

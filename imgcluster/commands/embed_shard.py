@@ -18,7 +18,8 @@ from imgcluster.fileio.path_text import relative_path
 from imgcluster.fileio.schema import check
 from imgcluster.workspace.index import Index
 from imgcluster.workspace.shapes import SHARD
-from imgcluster.workspace.shards import ShardWriter, all_shards, contents, list_shards, remove_shards
+from imgcluster.workspace.shard_writer import ShardWriter, remove_shards
+from imgcluster.workspace.shards import all_shards, list_shards, summarize_shards
 from imgcluster.workspace.work_shards import REMOVED, WorkShard, state_of_embeddings
 
 __all__ = ["ShardUpdate"]
@@ -102,7 +103,7 @@ class ShardUpdate:
         removed = sorted(relative_path(location, self.base) for location in set(self.index.removed))
         write_table(self._workspace.removed_table, REMOVED, ((path,) for path in removed))
         watch.lap("store")
-        current = contents(self._workspace.embeddings, self._request.model.identity)
+        current = summarize_shards(self._workspace.embeddings, self._request.model.identity)
         summary = summarize(
             self._request,
             run,

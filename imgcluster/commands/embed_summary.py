@@ -8,7 +8,7 @@ from typing import Any
 from imgcluster.commands.embed_request import EmbedRequest
 from imgcluster.commands.embed_run import EmbedRun
 from imgcluster.commands.stopwatch import Stopwatch
-from imgcluster.encoders import Encoder
+from imgcluster.encoders import PixelEncoder
 from imgcluster.images.optional_decoders import OptionalDecoder
 
 __all__ = ["EmbedSummary", "NodeFigures", "embedded_record", "summarize"]
@@ -138,7 +138,7 @@ def embedded_record(summary: EmbedSummary, options: dict[str, Any]) -> dict[str,
     }
 
 
-def _notes(model: Encoder, run: EmbedRun) -> tuple[str, ...]:
+def _notes(model: PixelEncoder, run: EmbedRun) -> tuple[str, ...]:
     """Return the sentences about the encoder, and about decoders that are missing."""
     return (*model.notes, *(_decoder_note(*item) for item in run.missing.items()))
 

@@ -23,7 +23,8 @@ from imgcluster.images.scope import Scope
 from imgcluster.progress import OnProgress
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.index import Index
-from imgcluster.workspace.shards import ShardWriter, all_shards, contents, remove_shards
+from imgcluster.workspace.shard_writer import ShardWriter, remove_shards
+from imgcluster.workspace.shards import all_shards, summarize_shards
 from imgcluster.workspace.states import archive_of, begin_state
 from imgcluster.workspace.table_columns import SKIPPED
 
@@ -140,7 +141,7 @@ class WorkspaceUpdate:
         self.index.compact(self.writer, archive_of(self._workspace))
 
         folder, identity = self._workspace.embeddings, self._model.identity
-        current = contents(folder, identity)
+        current = summarize_shards(folder, identity)
         skipped, skipped_roots = all_skipped(run, scope, self._workspace, self._before)
         write_skipped(self._workspace, skipped, self.base)
         watch.lap("store")

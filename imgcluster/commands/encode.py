@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from imgcluster.encoders import encoder as session
+from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.errors import NoImagesError, UsageError
 from imgcluster.fileio.in_threads import in_order
 from imgcluster.fileio.path_text import to_text
@@ -29,8 +29,8 @@ AnyImage: TypeAlias = "str | os.PathLike[str] | Image.Image | Pixels"
 _CHANNELS: Final = (1, 3, 4)
 
 
-class Encoder(session.Encoder):
-    """An encoder that accepts images of any size; see `imgcluster.encoders.encoder.Encoder` for everything else.
+class Encoder(PixelEncoder):
+    """An encoder that accepts images of any size; see `imgcluster.encoders.encoder.PixelEncoder` for everything else.
 
     >>> encoder = Encoder("photos")  # doctest: +SKIP
     >>> encoder.encode("beach.jpg").shape  # doctest: +SKIP

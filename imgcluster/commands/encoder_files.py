@@ -9,7 +9,7 @@ from pathlib import Path
 
 from imgcluster.commands.encoders import EncoderEntry, entry_of
 from imgcluster.commands.text import open_text, require_text
-from imgcluster.encoders.encoder import Encoder
+from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.encoders.hub_name import hub_name
 from imgcluster.encoders.installed import (
     InstalledEncoder,
@@ -74,7 +74,7 @@ def encoder_pull(
         )
     if text:
         require_text(name)
-    encoder = Encoder(name, precision=precision, on_progress=on_progress)
+    encoder = PixelEncoder(name, precision=precision, on_progress=on_progress)
     if text:
         open_text(encoder.info, on_progress=on_progress)
     return entry_of(encoder, name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
-from imgcluster.encoders.encoder import Encoder
+from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.encoders.hub_name import hub_name
 from imgcluster.encoders.installed import folder_of, installation_lock, installed_encoders, pin, pinned
 from imgcluster.encoders.metadata import EncoderInfo
@@ -92,13 +92,13 @@ def encoder_info(name: str, *, check: bool = False) -> EncoderEntry:
     requested = hub_name(name)
     if requested is not None and requested.row is not None and pinned(name) is None and not check:
         return _row_entry(requested.row)
-    encoder = Encoder(name, device="cpu", compare=False, install=False)
+    encoder = PixelEncoder(name, device="cpu", compare=False, install=False)
     shadowed = any(encoder.path.samefile(path) for path in shadowed_encoders().values())
     entry = entry_of(encoder, name if requested or not is_file_name(name) else encoder.path.stem, shadowed=shadowed)
     return replace(entry, cosines=_cosines(name, encoder)) if check else entry
 
 
-def entry_of(encoder: Encoder, name: str, *, shadowed: bool = False) -> EncoderEntry:
+def entry_of(encoder: PixelEncoder, name: str, *, shadowed: bool = False) -> EncoderEntry:
     """Return the entry of an encoder that was opened."""
     requested = hub_name(name)
     record = pinned(requested.name) if requested else None
@@ -121,7 +121,7 @@ def _file_entry(path: Path, name: str, *, shadowed: bool) -> EncoderEntry:
     files = precision_files(path)
     size = sum(file.stat().st_size for file in files.values())
     try:
-        entry = entry_of(Encoder(path, device="cpu", compare=False), path.stem, shadowed=shadowed)
+        entry = entry_of(PixelEncoder(path, device="cpu", compare=False), path.stem, shadowed=shadowed)
         return replace(entry, name=name, size=size, precisions=tuple(files))
     except ImgclusterError as error:
         return EncoderEntry(
@@ -139,7 +139,7 @@ def _file_entry(path: Path, name: str, *, shadowed: bool) -> EncoderEntry:
 
 def _hub_entry(name: str) -> EncoderEntry:
     try:
-        return entry_of(Encoder(name, device="cpu", compare=False, install=False), name)
+        return entry_of(PixelEncoder(name, device="cpu", compare=False, install=False), name)
     except ImgclusterError as error:
         file = to_text(folder_of(name))
         return EncoderEntry(name=name, file=file, bundled=False, info=None, problem=str(error), card="")
@@ -161,7 +161,7 @@ def _row_entry(row: NamedEncoder) -> EncoderEntry:
         filter=row.options.resample or "bicubic",
         resize_edge=row.options.resize_edge or 0,
         trained_on=row.trained_on,
-        licence=row.license,
+        license=row.license,
         source=f"{row.repository} on the Hugging Face hub",
         output=row.options.output or "",
     )
@@ -179,14 +179,14 @@ def _row_entry(row: NamedEncoder) -> EncoderEntry:
     )
 
 
-def _cosines(name: str, encoder: Encoder) -> dict[str, float]:
+def _cosines(name: str, encoder: PixelEncoder) -> dict[str, float]:
     """Return the least cosine of each precision's vectors with those of the highest, on the CPU of this machine."""
     if len(encoder.precisions) == 1:
         raise UsageError(f"{name} has only {encoder.precisions[0]} on this machine; a check needs another precision")
     info = encoder.info
     images = reference_images(info.width, info.height, info.channels)
     vectors = {
-        precision: Encoder(name, device="cpu", precision=precision, compare=False, install=False).encode(images)
+        precision: PixelEncoder(name, device="cpu", precision=precision, compare=False, install=False).encode(images)
         for precision in encoder.precisions
     }
     highest = vectors[encoder.precisions[0]]
@@ -196,4 +196,4 @@ def _cosines(name: str, encoder: Encoder) -> dict[str, float]:
             record = pinned(requested.name)
             assert record is not None
             pin(requested.name, replace(record, reference=write_reference(highest)))
-    return {precision: round(float(cosines(found, highest).min()), 6) for precision, found in vectors.items()}
+    return {precision: round(float(cosines(embeddings, highest).min()), 6) for precision, embeddings in vectors.items()}

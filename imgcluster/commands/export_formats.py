@@ -71,80 +71,80 @@ class Exported:
         ]
 
 
-def _write_parquet(found: Exported, target: Path) -> None:
-    _save(_table(found), target)
+def _write_parquet(exported: Exported, target: Path) -> None:
+    _save(_table(exported), target)
 
 
-def _write_npy(found: Exported, target: Path) -> None:
+def _write_npy(exported: Exported, target: Path) -> None:
     with atomic_path(target) as temporary, temporary.open("wb") as file:
-        np.save(file, found.vectors, allow_pickle=False)
-    write_table(target.with_suffix(".csv"), list(found.columns), zip(*found.columns.values(), strict=True))
+        np.save(file, exported.vectors, allow_pickle=False)
+    write_table(target.with_suffix(".csv"), list(exported.columns), zip(*exported.columns.values(), strict=True))
 
 
-def _write_csv(found: Exported, target: Path) -> None:
-    names = [f"{VECTOR_COLUMN}_{number}" for number in range(found.vectors.shape[1])]
+def _write_csv(exported: Exported, target: Path) -> None:
+    names = [f"{VECTOR_COLUMN}_{number}" for number in range(exported.vectors.shape[1])]
     # Nine digits are enough for 32 bits.
     rows = (
         (*row, *(f"{value:.9g}" for value in vector.tolist()))
-        for row, vector in zip(zip(*found.columns.values(), strict=True), found.vectors, strict=True)
+        for row, vector in zip(zip(*exported.columns.values(), strict=True), exported.vectors, strict=True)
     )
-    write_table(target, [*found.columns, *names], rows)
+    write_table(target, [*exported.columns, *names], rows)
 
 
-def _write_fiftyone(found: Exported, target: Path) -> None:
+def _write_fiftyone(exported: Exported, target: Path) -> None:
     """Write a ``FiftyOneImageClassificationDataset`` with the paths of the files, and a table with the vectors."""
     labels = {}
-    for row, title in enumerate(found.titles):
-        values = {name: column[row] for name, column in found.columns.items() if name not in ("file", "confidence")}
-        confidence = found.columns["confidence"][row]
+    for row, title in enumerate(exported.titles):
+        values = {name: column[row] for name, column in exported.columns.items() if name not in ("file", "confidence")}
+        confidence = exported.columns["confidence"][row]
         # FiftyOne drops what follows a dot.
         labels[f"{row:08d}"] = {"label": title, "confidence": confidence, "attributes": values} if title else None
-    names = (url_of(name) or str(file) for name, file in zip(found.columns["file"], found.files, strict=True))
+    names = (url_of(name) or str(file) for name, file in zip(exported.columns["file"], exported.files, strict=True))
     files = dict(zip(labels, names, strict=True))
     (target / "data.json").write_text(json.dumps(files, indent=1), encoding="utf-8")
-    content = {"classes": sorted(set(found.titles) - {""}), "labels": labels}
+    content = {"classes": sorted(set(exported.titles) - {""}), "labels": labels}
     (target / "labels.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
-    _save(_table(found), target / "images.parquet")
+    _save(_table(exported), target / "images.parquet")
 
 
-def _write_embedding_atlas(found: Exported, target: Path) -> None:
+def _write_embedding_atlas(exported: Exported, target: Path) -> None:
     """Write a Parquet file with the positions on the map and small pictures."""
     import pyarrow as pa
 
-    points = found.points()
+    points = exported.points()
     tiles = []
-    for tile in read_tiles(found.files, _TILE):
+    for tile in read_tiles(exported.files, _TILE):
         tiles.append(None if tile is None else {"bytes": _jpeg(tile), "path": None})
-        found.on_progress(Progress("thumbnails", len(tiles), len(found.files)))
+        exported.on_progress(Progress("thumbnails", len(tiles), len(exported.files)))
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    table = _table(found).append_column("label", pa.array(found.titles, pa.string()))
+    table = _table(exported).append_column("label", pa.array(exported.titles, pa.string()))
     for position, name in enumerate("xy"):
         table = table.append_column(name, pa.array(points[:, position], pa.float32()))
     _save(table.append_column("image", pa.array(tiles, kind)), target)
 
 
-def _write_imagefolder(found: Exported, target: Path) -> None:
+def _write_imagefolder(exported: Exported, target: Path) -> None:
     """Copy the files into one folder per cluster, with ``metadata.parquet``; images without a file are left out."""
     import pyarrow as pa
 
     taken: dict[str, dict[str, int]] = {}
     names: list[str] = []
     rows = []
-    for row, file in enumerate(found.files):
-        found.on_progress(Progress("place", row, len(found.files)))
+    for row, file in enumerate(exported.files):
+        exported.on_progress(Progress("place", row, len(exported.files)))
         if not file.is_file():
             continue
-        number = found.columns["cluster"][row]
+        number = exported.columns["cluster"][row]
         folder = "images" if number is None else folder_name(number)
         # A table holds no bytes that are not UTF-8.
         name = free_name(to_text(file.name), taken.setdefault(folder, {}))
         copy_new(file, target / folder / name)
-        second = found.companions[row]
+        second = exported.companions[row]
         if second is not None and second.is_file():
             copy_new(second, target / folder / free_name(to_text(second.name), taken[folder]))
         names.append(f"{folder}/{name}")
         rows.append(row)
-    table = _table(found).take(pa.array(rows, pa.int64())).drop_columns(["file"])
+    table = _table(exported).take(pa.array(rows, pa.int64())).drop_columns(["file"])
     _save(table.add_column(0, "file_name", pa.array(names, pa.string())), target / "metadata.parquet")
     (target / "README.md").write_text(_IMAGEFOLDER_README, encoding="utf-8")
 
@@ -167,14 +167,14 @@ FORMATS: Final = {
 }
 
 
-def _table(found: Exported) -> pa.Table:
+def _table(exported: Exported) -> pa.Table:
     import pyarrow as pa
 
     kinds = {"cluster": pa.int64(), "runner_up": pa.int64(), "confidence": pa.float64()}
     kinds |= {name: pa.int32() for name in ("width", "height", "orientation")}
-    arrays = {name: pa.array(values, kinds.get(name, pa.string())) for name, values in found.columns.items()}
-    size = found.vectors.shape[1]
-    arrays[VECTOR_COLUMN] = pa.FixedSizeListArray.from_arrays(pa.array(found.vectors.reshape(-1)), size)
+    arrays = {name: pa.array(values, kinds.get(name, pa.string())) for name, values in exported.columns.items()}
+    size = exported.vectors.shape[1]
+    arrays[VECTOR_COLUMN] = pa.FixedSizeListArray.from_arrays(pa.array(exported.vectors.reshape(-1)), size)
     return pa.table(arrays)
 
 

@@ -61,8 +61,8 @@ class _Target:
         """Return the size of each object in the folder."""
         from pyarrow import fs
 
-        found = list_folder(self.system, self.url, recursive=True, may_be_missing=True)
-        return {entry.path: int(entry.size or 0) for entry in found if entry.type == fs.FileType.File}
+        objects = list_folder(self.system, self.url, recursive=True, may_be_missing=True)
+        return {entry.path: int(entry.size or 0) for entry in objects if entry.type == fs.FileType.File}
 
     def copy(self, entry: Entry, present: dict[str, int]) -> bool:
         """Copy an image; return False if it is missing."""

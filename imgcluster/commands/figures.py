@@ -118,17 +118,17 @@ def _with_gaps(pixels: Pixels) -> Pixels:
 
 
 def _pictures(files: list[Path], indices: list[int]) -> dict[int, Pixels]:
-    found = read_tiles([files[index] for index in indices], _SIDE)
-    return {index: pixels for index, pixels in zip(indices, found, strict=True) if pixels is not None}
+    tiles = read_tiles([files[index] for index in indices], _SIDE)
+    return {index: pixels for index, pixels in zip(indices, tiles, strict=True) if pixels is not None}
 
 
 def _tree(results: Results, embeddings: Embeddings, metric: Metric) -> tuple[dict[str, object], dict[int, int]] | None:
     order = embeddings.content_order
     if results.metrics["method"] != "hdbscan" or len(order) < 2:
         return None
-    how = choose_reduction(str(results.metrics["options"]["reduce"]), METHODS["hdbscan"].reduction)
+    reduction = choose_reduction(str(results.metrics["options"]["reduce"]), METHODS["hdbscan"].reduction)
     reduced = reduce(
-        normalize_features(embeddings.vectors[order], metric), how, seed=int(results.metrics["options"]["seed"])
+        normalize_features(embeddings.vectors[order], metric), reduction, seed=int(results.metrics["options"]["seed"])
     ).vectors
     parameters = results.metrics.get("parameters", {})
     hierarchy = single_linkage_tree(reduced, int(parameters.get("min_samples") or 1))

@@ -96,9 +96,9 @@ def _neighbors(
     on_progress(Progress("neighbors", 0))
     # In an order that does not depend on file names.
     order = embeddings.content_order
-    found = order[nearest_images(embeddings.vectors[order], _NEIGHBORS)[1]]
-    neighbors = np.empty(found.shape, np.int32)
-    neighbors[order] = found
+    nearest = order[nearest_images(embeddings.vectors[order], _NEIGHBORS)[1]]
+    neighbors = np.empty(nearest.shape, np.int32)
+    neighbors[order] = nearest
     if not read_only:
         write_neighbors(workspace.neighbors, key, neighbors)
     return neighbors

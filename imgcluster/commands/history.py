@@ -1,4 +1,4 @@
-"""`history`: the steps that `undo` can take back."""
+"""`history`: the steps that can be undone."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class HistorySummary:
 
 @in_object_storage_too
 def history(*, workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> HistorySummary:
-    """Return the steps since the first clustering, which `undo` takes back one by one, the last one first.
+    """Return the steps since the first clustering, which `undo` undoes one by one, the last one first.
 
     Raises:
         WorkspaceError: The workspace does not exist, another process uses it, or a saved state is damaged.

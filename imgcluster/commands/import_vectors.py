@@ -35,7 +35,8 @@ from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import IMPORTED
 from imgcluster.workspace.shard_columns import DIGEST_BYTES
 from imgcluster.workspace.shard_file import Row
-from imgcluster.workspace.shards import ShardWriter, all_shards, contents, load, remove_shards
+from imgcluster.workspace.shard_writer import ShardWriter, remove_shards
+from imgcluster.workspace.shards import all_shards, load, summarize_shards
 from imgcluster.workspace.states import archive_of, begin_state
 from imgcluster.workspace.table_columns import SKIPPED
 
@@ -121,9 +122,9 @@ def import_vectors(
         moved = moved_files(workspace, journal)
         encoder = _encoder_record(source, values.shape[1], "euclidean" if metric == "euclidean" else "cosine")
         _refuse_other_vectors(workspace, manifest, encoder, fresh=fresh)
-        kept = {} if fresh else manifest
-        unchanged = bool(kept) and _is_stored(workspace, manifest, encoder, locations, values)
-        base = str(kept.get("base", _base(locations, start)))
+        record = {} if fresh else manifest
+        unchanged = bool(record) and _is_stored(workspace, manifest, encoder, locations, values)
+        base = str(record.get("base", _base(locations, start)))
         summary = ImportSummary(
             workspace=workspace.name,
             vectors=to_text(source),
@@ -137,19 +138,19 @@ def import_vectors(
         )
         if not unchanged:
             begin_state(workspace, "import", f"{len(locations):,} vectors")
-            kept |= {**versions(), "state": "embedding", "encoder": encoder, "base": base}
-            workspace.write_manifest(kept)
+            record |= {**versions(), "state": "embedding", "encoder": encoder, "base": base}
+            workspace.write_manifest(record)
             if fresh:
                 remove(workspace.layers)
                 remove(workspace.layout)
             _replace_shards(workspace, locations, values, base, encoder["identity"], moved, on_progress)
             summary = dataclasses.replace(summary, seconds=watch.seconds)
-            workspace.write_manifest(kept | _contents_record(workspace, encoder, summary))
+            workspace.write_manifest(record | _contents_record(workspace, encoder, summary))
     return summary
 
 
 def _contents_record(workspace: Workspace, encoder: dict[str, Any], summary: ImportSummary) -> dict[str, Any]:
-    current = contents(workspace.embeddings, encoder["identity"])
+    current = summarize_shards(workspace.embeddings, encoder["identity"])
     return {
         "state": "embedded",
         "fingerprint": current.fingerprint,
@@ -167,13 +168,13 @@ def _locations(source: Path, names: Sequence[str], start: str) -> list[str]:
     """
     if not all(names):
         raise UsageError(f"a path of {source} is empty; give each image a path of its own")
-    found = [
+    locations = [
         name if url_of(name) else to_text(os.path.normpath(from_text(absolute_path(start, name)))) for name in names
     ]
-    name, count = Counter(found).most_common(1)[0]
+    name, count = Counter(locations).most_common(1)[0]
     if count > 1:
         raise UsageError(f"{name} appears {count} times among the paths of {source}; give each image a path of its own")
-    return found
+    return locations
 
 
 def _base(locations: Sequence[str], start: str) -> str:
@@ -194,7 +195,7 @@ def _encoder_record(source: Path, size: int, metric: Metric) -> dict[str, Any]:
         channels=3,
         source=to_text(source.name),
     )
-    return {"identity": f"{IMPORTED}-{size}-{metric}", "file": "", **dataclasses.asdict(info)}
+    return {"identity": f"{IMPORTED}-{size}-{metric}", "file": "", **info.by_stored_name()}
 
 
 def _refuse_other_vectors(

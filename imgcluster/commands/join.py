@@ -22,7 +22,8 @@ from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.index import Index
 from imgcluster.workspace.shapes import SHARD, SOURCE
 from imgcluster.workspace.shard_file import count_rows, read_keys
-from imgcluster.workspace.shards import ShardWriter, contents, list_shards
+from imgcluster.workspace.shard_writer import ShardWriter
+from imgcluster.workspace.shards import list_shards, summarize_shards
 from imgcluster.workspace.states import archive_of, begin_state
 from imgcluster.workspace.table_columns import SKIPPED
 from imgcluster.workspace.work_shards import REMOVED, WorkShard, discard_joined, state_of_embeddings
@@ -164,7 +165,7 @@ class _Join:
         """Write the table of skipped images and the manifest, and return the summary."""
         workspace, manifests = self._workspace, [manifest for _, manifest in self._sources]
         write_skipped(workspace, self._skipped, self._base)
-        current = contents(workspace.embeddings, identity_of(self._first))
+        current = summarize_shards(workspace.embeddings, identity_of(self._first))
         watch.lap("join")
 
         def total(name: str) -> int:

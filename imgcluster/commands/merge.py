@@ -62,9 +62,9 @@ def shards_status(workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> Shar
     workspace.require_initialized()
     started = set(work_shards(workspace))
     every = sorted({WorkShard(number, part.count) for part in started for number in range(part.count)})
-    found = tuple(_status(workspace, part, started) for part in every)
-    complete = all(shard.state == "complete" for shard in found)
-    return ShardsSummary(workspace=workspace.name, complete=complete, shards=found)
+    statuses = tuple(_status(workspace, part, started) for part in every)
+    complete = all(shard.state == "complete" for shard in statuses)
+    return ShardsSummary(workspace=workspace.name, complete=complete, shards=statuses)
 
 
 def _status(workspace: Workspace, part: WorkShard, started: set[WorkShard]) -> ShardStatus:
@@ -80,11 +80,11 @@ def _stored_status(url: str) -> ShardsSummary:
     store = ShardStore(url)
     stored = {part: json.loads(store.manifest(part))["rows"] for part in store.parts()}
     every = sorted({WorkShard(number, part.count) for part in stored for number in range(part.count)})
-    found = tuple(
+    statuses = tuple(
         ShardStatus(shard=str(part), state="complete" if part in stored else "missing", images=stored.get(part, 0))
         for part in every
     )
-    return ShardsSummary(workspace=url, complete=bool(every) and len(stored) == len(every), shards=found)
+    return ShardsSummary(workspace=url, complete=bool(every) and len(stored) == len(every), shards=statuses)
 
 
 def finish_shards(

@@ -71,5 +71,5 @@ def suggested_names(
         return {}, f"No names are suggested: {error}."
     if text is None:
         return {}, ""
-    found = suggest_names(vectors, labels, text.encode_words(words, on_progress))
-    return {cluster: words[word] for cluster, word in found.items()}, ""
+    names = suggest_names(vectors, labels, text.encode_words(words, on_progress))
+    return {cluster: words[word] for cluster, word in names.items()}, ""

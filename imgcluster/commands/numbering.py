@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.clustering.changes import ABSENT, ClusterChange, compare_clusterings, count_moved
-from imgcluster.clustering.matching import Decided, KnownMembers, settle
+from imgcluster.clustering.matching import Decided, KnownMembers, Settled, settle
 from imgcluster.errors import WorkspaceError
 from imgcluster.types import Clustering, Labels, Layer
 from imgcluster.wording import counted
@@ -163,35 +163,50 @@ def number_clusters(
     if len(settled.conflicts):
         if not discard:
             raise _conflict([(locations[rows[at]], int(targets[at])) for at in settled.conflicts.tolist()])
-        dropped = {earlier.decided[int(rows[at])] for at in settled.conflicts.tolist()}
-        images = {image: cluster for image, cluster in decisions.images.items() if image not in dropped}
-        decisions = dataclasses.replace(decisions, images=images)
-    first = not (earlier.clusters != ABSENT).any()
-    numbers, labels = np.unique(settled.clusters[settled.clusters >= 0], return_inverse=True)
-    compact = np.full(len(layer.labels), -1, dtype=np.int64)
-    compact[settled.clusters >= 0] = labels
-    positions = {int(number): label for label, number in enumerate(numbers)}
-    sources: dict[int, list[int]] = {}
-    for source, number in enumerate(settled.numbers.tolist()):
-        sources.setdefault(number, []).append(source)
-    confidence = layer.confidence.copy()
-    confidence[rows] = 1.0
-    confidence[compact < 0] = 0.0
-    back = np.array([positions.get(number, -1) for number in (*settled.numbers.tolist(), -1)], dtype=np.int64)
-    runner_up = back[layer.runner_up]
-    runner_up[runner_up == compact] = -1
+        decisions = _without(decisions, {earlier.decided[int(rows[at])] for at in settled.conflicts.tolist()})
+    numbers = np.unique(settled.clusters[settled.clusters >= 0])
     layers = list(clustering.layers)
-    layers[clustering.chosen] = Layer(compact, confidence, runner_up)
+    layers[clustering.chosen] = _settled_layer(layer, settled, numbers, rows)
+    first = not (earlier.clusters != ABSENT).any()
     return Numbered(
         clustering=dataclasses.replace(clustering, layers=tuple(layers)),
         numbers=numbers.astype(np.int64),
-        stability=tuple(
-            stability[sources[number][0]] if len(sources.get(number, ())) == 1 else None for number in numbers.tolist()
-        ),
+        stability=_settled_stability(stability, settled, numbers),
         changes=() if first else compare_clusterings(earlier.clusters, settled.clusters, earlier.removed),
         moved=count_moved(earlier.clusters, settled.clusters),
         decisions=decisions,
     )
+
+
+def _without(decisions: Decisions, images: Collection[tuple[bytes, str]]) -> Decisions:
+    return dataclasses.replace(
+        decisions, images={image: decided for image, decided in decisions.images.items() if image not in images}
+    )
+
+
+def _settled_layer(layer: Layer, settled: Settled, numbers: Labels, decided: npt.NDArray[np.int64]) -> Layer:
+    """Return the layer after `settle`, with the positions in `numbers` as labels; `decided` are rows that are sure."""
+    labels = np.where(settled.clusters >= 0, np.searchsorted(numbers, settled.clusters), -1)
+    confidence = layer.confidence.copy()
+    confidence[decided] = 1.0
+    confidence[labels < 0] = 0.0
+    positions = {number: label for label, number in enumerate(numbers.tolist())}
+    # The last entry is that of −1.
+    new_labels = np.array([positions.get(number, -1) for number in (*settled.numbers.tolist(), -1)], dtype=np.int64)
+    runner_up = new_labels[layer.runner_up]
+    runner_up[runner_up == labels] = -1
+    return Layer(labels, confidence, runner_up)
+
+
+def _settled_stability(
+    stability: Sequence[float | None], settled: Settled, numbers: Labels
+) -> tuple[float | None, ...]:
+    """Return the stability of the clusters with these numbers; None for those that are not one cluster as found."""
+    sources: dict[int, list[int]] = {}
+    for source, number in enumerate(settled.numbers.tolist()):
+        sources.setdefault(number, []).append(source)
+    clusters = [sources.get(number, []) for number in numbers.tolist()]
+    return tuple(stability[found[0]] if len(found) == 1 else None for found in clusters)
 
 
 def describe(decisions: Decisions) -> str:

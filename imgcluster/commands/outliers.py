@@ -122,9 +122,9 @@ def outliers(
             write_table(workspace.outliers_table, OUTLIERS, (row.fields for row in rows))
         if workspace.is_writable and results is not None:
             rewrite_page(workspace, results, on_progress, embeddings=normalized)
-    found = [row for row in rows if set(row.reasons) & set(chosen or REASONS)]
+    unusual = [row for row in rows if set(row.reasons) & set(chosen or REASONS)]
     if len(chosen) == 1 and chosen[0] in QUALITY_PROBLEMS:
-        found.sort(key=lambda row: _severity(row, chosen[0]), reverse=True)
+        unusual.sort(key=lambda row: _severity(row, chosen[0]), reverse=True)
     return OutliersSummary(
         workspace=workspace.name,
         images=len(rows),
@@ -132,8 +132,8 @@ def outliers(
         reasons={reason: int(flags[reason].sum()) for reason in REASONS},
         common=common,
         not_measured=int(np.isnan(embeddings.statistics[:, 2]).sum()),
-        found=len(found),
-        outliers=tuple(found[:limit]),
+        found=len(unusual),
+        outliers=tuple(unusual[:limit]),
         table=to_text(workspace.outliers_table) if workspace.is_writable else "",
         report="" if results is None or not workspace.is_writable else to_text(workspace.report),
         seconds=watch.seconds,

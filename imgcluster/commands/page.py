@@ -211,8 +211,8 @@ def _stored(
 ) -> dict[int, bytes]:
     """Return the stored thumbnails of the images of all tiers, by row."""
     rows = {locations[row]: row for tier in tiers for row in tier.images}
-    found = thumbnails(workspace.embeddings, encoder_identity(workspace, manifest), rows.keys())
-    return {rows[location]: thumbnail for location, thumbnail in found.items()}
+    stored = thumbnails(workspace.embeddings, encoder_identity(workspace, manifest), rows.keys())
+    return {rows[location]: thumbnail for location, thumbnail in stored.items()}
 
 
 def _sheets(

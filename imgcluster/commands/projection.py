@@ -168,7 +168,7 @@ def _stored(
 def _completed(stored: CachedProjection, embeddings: Embeddings, seed: int) -> Projection:
     """Return the stored projection with new images placed in it."""
     rows = {digest: row for row, digest in enumerate(stored.digests)}
-    found = np.array([rows.get(digest, -1) for digest in embeddings.digests], dtype=np.int64)
-    placed = np.flatnonzero(found >= 0)
-    points = place_others(embeddings.vectors, placed, stored.points[found[placed]], seed=seed)
+    stored_rows = np.array([rows.get(digest, -1) for digest in embeddings.digests], dtype=np.int64)
+    placed = np.flatnonzero(stored_rows >= 0)
+    points = place_others(embeddings.vectors, placed, stored.points[stored_rows[placed]], seed=seed)
     return Projection(points, stored.method)

@@ -118,100 +118,104 @@ class Evaluated:
         digest.update(self.tables.clusters.tobytes())
         return digest.hexdigest()
 
-    def preview(self, workspace: Workspace, journal: Journal | None) -> PlacementResult:
-        """Return what would be placed; the errors are those of `check_return`."""
-        check_return(workspace, journal, self.mode)
+    def preview(self) -> PlacementResult:
+        """Return what would be placed."""
         return PlacementResult({} if self.mode == "none" else {self.mode: len(self.tables.embeddings.files)}, ())
 
 
 def publish(
     workspace: Workspace,
-    found: Evaluated,
+    evaluated: Evaluated,
     journal: Journal | None,
     watch: Stopwatch,
     on_progress: OnProgress,
     started_projection: StartedProjection | None = None,
+    *,
+    dry_run: bool = False,
 ) -> PlacementResult:
     """Replace the results in the workspace, all or none, and the files placed by `journal`.
 
-    The map is computed from `started_projection` if it was begun before (`begin_projection`).
+    The map is computed from `started_projection` if it was begun before (`begin_projection`). On a dry run only the
+    check that moved originals can return is made.
     """
-    check_return(workspace, journal, found.mode)
-    tables = found.tables
-    options = dict(found.options)
-    before, result = workspace.read_metrics(), found.result
+    check_return(workspace, journal, evaluated.mode)
+    if dry_run:
+        return evaluated.preview()
+    tables = evaluated.tables
+    options = dict(evaluated.options)
+    before, result = workspace.read_metrics(), evaluated.result
     # A repeated step keeps what it changed the first time, and one that was killed had no clusters to change.
     repeats = is_repeated(workspace, result)
-    about_changes = before.get("changes", "") if repeats or not before else found.about_changes
+    about_changes = before.get("changes", "") if repeats or not before else evaluated.about_changes
     metrics = {
         "imgcluster": __version__,
         "fingerprint": tables.embeddings.fingerprint,
         "base": tables.base,
         "options": options,
         "clusters": len(tables.rows),
-        "silhouette_sample": found.silhouette_sample,
-        **found.facts.fields,
+        "silhouette_sample": evaluated.silhouette_sample,
+        **evaluated.facts.fields,
         **({"changes": about_changes} if about_changes else {}),
         "result": result,
-        **found.growth,
+        **evaluated.growth,
     }
-    with changing_results(workspace, found.command, found.summary, metrics, operation=result):
+    with changing_results(workspace, evaluated.command, evaluated.summary, metrics, operation=result):
         placed = update_placement(
             workspace,
             journal,
-            found.mode,
+            evaluated.mode,
             tables.embeddings.locations,
             tables.clusters.tolist(),
             placed_names(options, tables.rows),
-            folder_name=found.folder_name,
+            folder_name=evaluated.folder_name,
             companions=tables.embeddings.companions,
             on_progress=on_progress,
         )
         tables.write()
         if not repeats:
-            write_changes(workspace, found.changes if before else (), tables.names)
-        write_earlier(workspace, found.earlier, tables.embeddings, tables.clusters, found.decisions)
+            write_changes(workspace, evaluated.changes if before else (), tables.names)
+        write_earlier(workspace, evaluated.earlier, tables.embeddings, tables.clusters, evaluated.decisions)
         _write_candidates(workspace, tables.clustering.candidates)
         remove(workspace.confusion_table)
         remove(workspace.confusion_picture)
         watch.lap("place")
-        metrics["warnings"] = list(found.warnings(placed))
+        metrics["warnings"] = list(evaluated.warnings(placed))
         results = tables.results(metrics)
         write_page(
             workspace,
             results,
             tables.embeddings,
-            found.manifest,
+            evaluated.manifest,
             placed.journal,
             started_projection=started_projection,
             on_progress=on_progress,
         )
         watch.lap("report")
-        record = {"options": options, "clusters": len(tables.rows), **found.facts.fields}
+        record = {"options": options, "clusters": len(tables.rows), **evaluated.facts.fields}
         record |= {"placed": placed.counts, "seconds": watch.stages}
-        workspace.write_manifest(found.manifest | {"cluster": record})
+        workspace.write_manifest(evaluated.manifest | {"cluster": record})
     return placed
 
 
 def summary_fields(
-    workspace: Workspace, found: Evaluated, placed: PlacementResult, watch: Stopwatch, *, dry_run: bool
+    workspace: Workspace, evaluated: Evaluated, placed: PlacementResult, watch: Stopwatch, *, dry_run: bool
 ) -> dict[str, Any]:
     """Return the fields of `ClusterSummary` for a clustering that was published, or would be."""
     return {
-        **found.facts.fields,
+        **evaluated.facts.fields,
         "workspace": workspace.name,
-        "clusters": found.tables.rows,
-        "candidates": found.tables.clustering.candidates,
-        "seed": int(found.options["seed"]),
-        "place": found.mode,
+        "clusters": evaluated.tables.rows,
+        "candidates": evaluated.tables.clustering.candidates,
+        "seed": int(evaluated.options["seed"]),
+        "place": evaluated.mode,
         "placed": placed.counts,
         "missing": len(placed.missing),
         "report": "" if dry_run else to_text(workspace.report),
         "dry_run": dry_run,
         "seconds": watch.seconds,
-        "warnings": found.warnings(placed),
-        "changes": found.changes,
-        "reassigned": found.reassigned,
+        "warnings": evaluated.warnings(placed),
+        "changes": evaluated.changes,
+        "reassigned": evaluated.reassigned,
     }
 
 

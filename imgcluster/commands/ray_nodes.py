@@ -21,10 +21,10 @@ from imgcluster.optional import import_optional
 from imgcluster.options import RayOptions
 from imgcluster.workspace.folder import Workspace
 
-__all__ = ["Board", "Pool", "RayCluster", "begin", "connected", "fit_pool", "node_id", "shared_workspace"]
+__all__ = ["Pool", "ProgressActor", "RayCluster", "begin", "connected", "fit_pool", "node_id", "shared_workspace"]
 
 _LOCAL_OBJECT_STORE: Final = 200 << 20
-_BOARD_SECONDS: Final = 10.0
+_PROGRESS_SECONDS: Final = 10.0
 _CONNECT_SECONDS: Final = 10.0
 _PARTS_PER_CPU: Final = 2
 _RETRIES: Final = 10
@@ -40,7 +40,7 @@ class Pool:
     gpus: float
 
 
-class Board:
+class ProgressActor:
     """An actor that the workers report to, on the node of the command; if it is lost, it starts anew."""
 
     def __init__(self) -> None:
@@ -157,17 +157,17 @@ class RayCluster:
         self._ray = ray
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node_id(), soft=True)
         options = {"num_cpus": 0, "scheduling_strategy": here, "max_restarts": -1, "max_task_retries": -1}
-        self.board = ray.remote(Board).options(**options).remote()
+        self.progress = ray.remote(ProgressActor).options(**options).remote()
 
     def pool(self, options: RayOptions, device: str) -> Pool:
         """Return the workers that fit on the nodes, as `fit_pool` does."""
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         return fit_pool([(int(node.get("CPU", 0)), float(node.get("GPU", 0))) for node in nodes], options, device)
 
-    def read_board(self) -> tuple[int, int] | None:
-        """Return what `Board.read` does; None if it does not answer now."""
+    def read_progress(self) -> tuple[int, int] | None:
+        """Return what `ProgressActor.read` does; None if it does not answer now."""
         try:
-            files, repeated = self._ray.get(self.board.read.remote(), timeout=_BOARD_SECONDS)
+            files, repeated = self._ray.get(self.progress.read.remote(), timeout=_PROGRESS_SECONDS)
         except self._ray.exceptions.RayError:
             return None
         return int(files), int(repeated)
@@ -259,11 +259,11 @@ def _refuse_closed(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
 
 
-def begin(board: Any, shard: int) -> int:
-    """Tell the board that a worker begins a shard, and return how often that was done before."""
+def begin(progress: Any, shard: int) -> int:
+    """Tell the progress actor that a worker begins a shard, and return how often that was done before."""
     ray = import_optional("ray")
     try:
-        return int(ray.get(board.begin.remote(shard)))
+        return int(ray.get(progress.begin.remote(shard)))
     except ray.exceptions.RayError:
         # The node is being lost. An exception would end the whole command; of a worker that ends, Ray repeats the work.
         os._exit(1)

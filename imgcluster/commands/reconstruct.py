@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from imgcluster.encoders.decoder import Decoder
-from imgcluster.encoders.encoder import Encoder
+from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.errors import NoImagesError, UsageError
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.in_threads import in_order
@@ -100,7 +100,7 @@ def reconstruct(
     """
     started = time.monotonic()
     paths = [paths] if isinstance(paths, str | os.PathLike) else paths
-    model = Encoder(encoder, device=device)
+    model = PixelEncoder(encoder, device=device)
     decoder = Decoder(model)
     found = _find(Finder(paths=paths, exclude=exclude, recursive=recursive))
     base = common_base(sorted({item.root for item in found}))
@@ -145,7 +145,7 @@ def reconstruct(
     )
 
 
-def _original_spec(model: Encoder, decoder: Decoder) -> InputSpec:
+def _original_spec(model: PixelEncoder, decoder: Decoder) -> InputSpec:
     """Return the encoder's input, but in color if the decoder adds color to gray images."""
     spec = model.info.input_spec
     return spec if decoder.shape[2] == spec.channels else replace(spec, channels=3)
@@ -174,7 +174,7 @@ def _find(finder: Finder) -> list[FoundFile | UnreadablePath]:
     return [entry for entry in finder.find() if isinstance(entry, FoundFile) or entry.is_image]
 
 
-def _reconstruct(model: Encoder, decoder: Decoder, images: Pixels) -> Values:
+def _reconstruct(model: PixelEncoder, decoder: Decoder, images: Pixels) -> Values:
     inputs = images
     if images.shape[3] != model.info.channels:
         inputs = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in images])[..., np.newaxis]

@@ -13,13 +13,13 @@ from imgcluster.features.neighbors import CountGraph
 from imgcluster.features.reduce import Reduced
 from imgcluster.workspace.caches import read_arrays, write_arrays
 
-__all__ = ["stored_reduction"]
+__all__ = ["cached_reduction"]
 
 # Changes with the computation.
 _VERSION: Final = 2
 
 
-def stored_reduction(path: Path, key: str, compute: Callable[[], Reduced], *, dry_run: bool) -> Reduced:
+def cached_reduction(path: Path, key: str, compute: Callable[[], Reduced], *, dry_run: bool) -> Reduced:
     """Return the reduction that is stored at `path` for `key`; otherwise compute it and, unless `dry_run`, store it.
 
     Only reductions with a neighbor graph are stored, as the others take less time.

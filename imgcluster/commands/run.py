@@ -94,7 +94,9 @@ def run(
     paths = [paths] if isinstance(paths, str | os.PathLike) else paths
     if ray is None:  # which continues shards that are incomplete
         join_if_started(real, dry_run=dry_run, on_progress=on_progress)
-    with _rehearsal(workspace, paths) if dry_run else nullcontext((workspace, None, None)) as (folder, placed, moved):
+    with (
+        _dry_run_copy(workspace, paths) if dry_run else nullcontext((workspace, None, None)) as (folder, placed, moved)
+    ):
         if placed is not None and clustering.place is None:
             clustering = dataclasses.replace(clustering, place=placed.mode)
         embedded = (
@@ -142,15 +144,13 @@ def _continues(workspace: Workspace, options: ClusterOptions) -> bool:
 
 
 @contextmanager
-def _rehearsal(
+def _dry_run_copy(
     workspace: str | os.PathLike[str], paths: Sequence[str | os.PathLike[str]]
 ) -> Iterator[tuple[Path, Journal | None, dict[str, str]]]:
     """Yield a workspace that holds the same embeddings and names but no placed files, the journal of these, and where
     the originals are that were moved.
 
-    It is thrown away afterwards.
-
-    Meanwhile no other command may change the real one, whose shards are only borrowed.
+    The copy is removed at the end. Meanwhile no other command may change the real workspace, to whose shards it links.
     """
     real = Workspace(workspace)
     refuse_own_output([to_text(os.path.abspath(path)) for path in paths], real)
@@ -173,15 +173,15 @@ def _rehearsal(
                 if name.exists():
                     shutil.copy(name, folder)
             if real.embeddings.is_dir():
-                shutil.copytree(real.embeddings, copy.embeddings, copy_function=_borrow)
+                shutil.copytree(real.embeddings, copy.embeddings, copy_function=_link_shard)
         try:
             yield copy.path, journal, moved
         except ImgclusterError as error:
-            # Nobody has heard of the copy.
+            # The user knows the real workspace only.
             raise type(error)(str(error).replace(str(copy.path), str(real.path))) from error
 
 
-def _borrow(source: str, target: str) -> None:
+def _link_shard(source: str, target: str) -> None:
     """Link to a shard, whose bytes never change: all of them may be more than the disk for temporary files holds."""
     try:
         os.symlink(source, target)

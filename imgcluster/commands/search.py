@@ -104,16 +104,16 @@ def search(
         assert text is not None
         vectors = with_normalized_lengths(images.embeddings, manifest, in_place=True).vectors
         scores = vectors @ text.encode([query, *without]).T
-    kept = (scores[:, :1] > scores[:, 1:]).all(axis=1)
+    matching = (scores[:, :1] > scores[:, 1:]).all(axis=1)
     # Equal scores in the order of the paths.
-    order = [index for index in np.argsort(-scores[:, 0], kind="stable").tolist() if kept[index]]
+    order = [index for index in np.argsort(-scores[:, 0], kind="stable").tolist() if matching[index]]
     return SearchSummary(
         workspace=workspace.name,
         encoder=info.name,
         query=query,
         without=without,
-        images=len(kept),
-        left_out=int((~kept).sum()),
+        images=len(matching),
+        left_out=int((~matching).sum()),
         base=images.base,
         results=tuple(
             FoundImage(

@@ -51,8 +51,8 @@ class ShardStore:
         """
         from pyarrow import fs
 
-        found = list_folder(self._system, f"{self.url}/shards", may_be_missing=True)
-        names = (_OBJECT.fullmatch(entry.base_name) for entry in found if entry.type == fs.FileType.File)
+        folders = list_folder(self._system, f"{self.url}/shards", may_be_missing=True)
+        names = (_OBJECT.fullmatch(entry.base_name) for entry in folders if entry.type == fs.FileType.File)
         return sorted(WorkShard(int(match[1]), int(match[2])) for match in names if match)
 
     def manifest(self, part: WorkShard) -> str:

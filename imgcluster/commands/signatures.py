@@ -47,7 +47,7 @@ def load_signatures(
     """
     stored = read_signatures(workspace.signatures, _SHAPES)
     missing = [position for position, digest in enumerate(digests) if digest not in stored]
-    found = {digest: stored[digest] for digest in digests if digest in stored}
+    known = {digest: stored[digest] for digest in digests if digest in stored}
     with quiet_decoders():
 
         def read(position: int) -> StoredSignature | None:
@@ -56,12 +56,12 @@ def load_signatures(
 
         for done, (position, one) in enumerate(in_order(read, missing, default_workers()), start=1):
             if one is not None:
-                found[digests[position]] = one
+                known[digests[position]] = one
             on_progress(Progress("signatures", done, len(missing)))
-    if found.keys() != stored.keys():
-        write_signatures(workspace.signatures, found)
-    rows = np.array([position for position, digest in enumerate(digests) if digest in found], np.int64)
-    chosen = [found[digests[position]] for position in rows]
+    if known.keys() != stored.keys():
+        write_signatures(workspace.signatures, known)
+    rows = np.array([position for position, digest in enumerate(digests) if digest in known], np.int64)
+    chosen = [known[digests[position]] for position in rows]
     gray = np.array([one for one, _ in chosen], np.uint8).reshape(-1, *_SHAPES[0])
     color = np.array([one for _, one in chosen], np.uint8).reshape(-1, *_SHAPES[1])
     return Signatures(gray, color, sizes[rows]), rows

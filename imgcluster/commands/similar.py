@@ -232,7 +232,7 @@ def _write_page(page: Path, stored: StoredImages, queries: Sequence[SimilarImage
     rows = []
     for query in queries:
         shown = [(query.image, files[query.image] if query.stored else Path(query.image), "")]
-        shown += [(found.path, Path(found.file), f"{found.score:.3f}") for found in query.results]
+        shown += [(result.path, Path(result.file), f"{result.score:.3f}") for result in query.results]
         tiles = read_tiles([file for _, file, _ in shown], _TILE)
         rows.append([Picture(tile, title, score) for tile, (title, _, score) in zip(tiles, shown, strict=True)])
     write_text(page, render_sheet("Similar images", rows))

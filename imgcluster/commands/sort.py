@@ -133,13 +133,10 @@ def sort(
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         info = info_of(manifest)
         require_text(info.name)
-        on_progress(Progress("load", 0))
-        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
+        embeddings = _load(workspace, manifest, on_progress)
         placed_before = read_placement(workspace, embeddings.files)
         journal, note = return_interrupted_move(workspace, placed_before, dry_run=dry_run)
         mode = choose_mode(requested, journal, embeddings.locations, workspace.url)
-        if not embeddings.locations:
-            raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
         earlier = read_earlier(workspace, embeddings)
         _require_no_decisions(earlier.decisions, discard=discard_decisions)
         manifest = with_options(manifest, {})
@@ -150,12 +147,9 @@ def sort(
         layer = _assign(text, embeddings.vectors, groups, threshold, on_progress)
         watch.lap("cluster")
         options = {"into": to_text(into), "threshold": threshold, "place": mode, "seed": _SEED}
-        found = _evaluate(workspace, manifest, embeddings, earlier, groups, layer, mode, options, note)
+        evaluated = _evaluate(workspace, manifest, embeddings, earlier, groups, layer, mode, options, note)
         watch.lap("measure")
-        if dry_run:
-            placed = found.preview(workspace, journal)
-        else:
-            placed = publish(workspace, found, journal, watch, on_progress)
+        placed = publish(workspace, evaluated, journal, watch, on_progress, dry_run=dry_run)
     return SortSummary(
         workspace=workspace.name,
         into=to_text(into),
@@ -169,8 +163,21 @@ def sort(
         report="" if dry_run else to_text(workspace.report),
         dry_run=dry_run,
         seconds=watch.seconds,
-        warnings=found.warnings(placed),
+        warnings=evaluated.warnings(placed),
     )
+
+
+def _load(workspace: Workspace, manifest: dict[str, Any], on_progress: OnProgress) -> Embeddings:
+    """Return the embeddings.
+
+    Raises:
+        WorkspaceError: There are none.
+    """
+    on_progress(Progress("load", 0))
+    embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
+    if not embeddings.locations:
+        raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
+    return embeddings
 
 
 def _require_no_decisions(decisions: Decisions, *, discard: bool) -> None:

@@ -1,4 +1,4 @@
-"""Steps that change results, so that each is complete or undone, and `undo` takes them back in reverse order."""
+"""Steps that change results, each of which is complete or undone; `undo` undoes them in reverse order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from imgcluster.placement import Journal, PlacementResult, PlaceMode, relocate
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import Results, encoder_identity, read_tables
-from imgcluster.workspace.shards import Embeddings, contents, load
+from imgcluster.workspace.shards import Embeddings, load, summarize_shards
 from imgcluster.workspace.states import (
     State,
     begin_state,
@@ -241,7 +241,7 @@ def _restore(workspace: Workspace, state: State, on_progress: OnProgress, *, emb
 
 
 def _fingerprint(workspace: Workspace) -> str:
-    return contents(workspace.embeddings, encoder_identity(workspace, workspace.manifest)).fingerprint
+    return summarize_shards(workspace.embeddings, encoder_identity(workspace, workspace.manifest)).fingerprint
 
 
 def _what(state: State) -> str:

@@ -153,7 +153,7 @@ class _LocalCopy:
                 return
             if stored == _read(self._sent):
                 # The command that wrote it did not hear that it was written.
-                self._remember(stored)
+                self._record_list(stored)
                 return
             if _results(self._files()) != _results(self._store.parse(before)):
                 raise self._set_aside()
@@ -164,7 +164,7 @@ class _LocalCopy:
         remove(self._list)
         remove(self._sent)
         self._download(files, on_progress)
-        self._remember(stored)
+        self._record_list(stored)
 
     def upload(self, on_progress: OnProgress) -> None:
         """Make the stored workspace equal to the copy, if more than caches has changed.
@@ -194,7 +194,7 @@ class _LocalCopy:
         # Whoever is interrupted now does not know whether it was written.
         write_text(self._sent, text)
         self._store.write_list(text)
-        self._remember(text)
+        self._record_list(text)
         # Readers may still need the objects of the list before. Newer ones may be those of a command that runs now.
         used |= {file.sha256 for file in files.values()}
         self._store.remove([name for name, (_, written) in present.items() if name not in used and written < time])
@@ -236,21 +236,21 @@ class _LocalCopy:
             with atomic_path(self.folder / other) as temporary:
                 shutil.copyfile(self.folder / first, temporary)
 
-    def _remember(self, text: str) -> None:
+    def _record_list(self, text: str) -> None:
         write_text(self._list, text)
         remove(self._sent)
 
     def _set_aside(self) -> WorkspaceInUseError:
         """Move the copy to another folder, and return the error that names it."""
         number = 1
-        while (kept := self._home / f"not-uploaded-{number}").exists():
+        while (copy := self._home / f"not-uploaded-{number}").exists():
             number += 1
-        os.rename(self.folder, kept)
+        os.rename(self.folder, copy)
         remove(self._list)
         remove(self._sent)
         return WorkspaceInUseError(
             f"{self._url} was changed by another command, so nothing was uploaded. What the command here changed is in "
-            f"the workspace {kept}; repeat the command to do it again with the present state"
+            f"the workspace {copy}; repeat the command to do it again with the present state"
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 import numpy as np
 
-from imgcluster.encoders.encoder import Encoder
+from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.encoders.hub_name import hub_name
 from imgcluster.encoders.hub_source import text_source, text_tower_of
 from imgcluster.encoders.installed import installation_lock, pin, pinned
@@ -111,7 +111,9 @@ def _check_pairing(encoder: str, entry: str, precision: Precision, text: TextEnc
     if precision not in record.pairing:
         if record.available.get(precision) not in record.files:
             return
-        share = _matched_colors(Encoder(encoder, device="cpu", precision=precision, compare=False, install=False), text)
+        share = _matched_colors(
+            PixelEncoder(encoder, device="cpu", precision=precision, compare=False, install=False), text
+        )
         with installation_lock():
             record = pinned(entry) or record
             record = replace(record, pairing={**record.pairing, precision: share})
@@ -124,7 +126,7 @@ def _check_pairing(encoder: str, entry: str, precision: Precision, text: TextEnc
         )
 
 
-def _matched_colors(encoder: Encoder, text: TextEncoder) -> float:
+def _matched_colors(encoder: PixelEncoder, text: TextEncoder) -> float:
     """Return the share of plain colors whose image is more similar to its name than to the others."""
     info = encoder.info
     colors: Pixels = np.array(list(_COLORS.values()), dtype=np.uint8)[:, None, None, :]

@@ -121,8 +121,8 @@ class _Begun:
     @classmethod
     def read(cls, workspace: Workspace) -> _Begun | None:
         """Return what an earlier `undo` began and did not acknowledge; None if there is nothing."""
-        found = read_json(workspace.undoing, "delete that file, then run imgcluster undo again", UNDOING)
-        return cls(**{name: found[name] for name in UNDOING}) if found else None
+        record = read_json(workspace.undoing, "delete that file, then run imgcluster undo again", UNDOING)
+        return cls(**{name: record[name] for name in UNDOING}) if record else None
 
 
 def _undo_placement(

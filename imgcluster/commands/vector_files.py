@@ -69,8 +69,8 @@ def _read_npy(source: Path, paths: str, column: str | None) -> tuple[Any, list[s
 def _read_npz(source: Path, paths: str, column: str | None) -> tuple[Any, list[str] | None]:
     with np.load(source, allow_pickle=False) as arrays:
         names = [str(name) for name in arrays[paths]] if paths in arrays.files else None
-        found = [name for name in arrays.files if name != paths and arrays[name].ndim == 2]
-        chosen = _choose(source, column, found, arrays.files)
+        vector_names = [name for name in arrays.files if name != paths and arrays[name].ndim == 2]
+        chosen = _choose(source, column, vector_names, arrays.files)
         return arrays[chosen], None if names is None else list(map(_path, names))
 
 

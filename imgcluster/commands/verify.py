@@ -87,15 +87,15 @@ def verify(
     workspace.require_initialized()
     repaired = _repair(workspace, on_progress) if repair else []
     with workspace.locked(read_only=True) as manifest:
-        stored, found, changed = _check(workspace, manifest, quick=quick, rerun=rerun, on_progress=on_progress)
+        stored, findings, changed = _check(workspace, manifest, quick=quick, rerun=rerun, on_progress=on_progress)
     images = 0 if stored.embeddings is None else len(stored.embeddings.locations)
     return VerifySummary(
         workspace=workspace.name,
         format=int(manifest.get("format", FORMAT)),
         images=images,
         read=0 if quick else images,
-        consistent=not any(finding.level == "problem" for finding in found),
-        findings=found,
+        consistent=not any(finding.level == "problem" for finding in findings),
+        findings=findings,
         repaired=tuple(repaired),
         reassigned=changed,
         seconds=watch.seconds,
@@ -108,20 +108,20 @@ def _check(
     """Run all checks, and return what was read, the findings, and the number of reassigned images."""
     on_progress(Progress("load", 0))
     stored = read_stored(workspace, manifest)
-    found = list(_findings(stored))
+    findings = list(_findings(stored))
     if not quick and stored.embeddings is not None:
         files = [from_text(stored.moved.get(location, location)) for location in stored.embeddings.locations]
-        found += check_contents(stored, content_digests(files, on_progress))
+        findings += check_contents(stored, content_digests(files, on_progress))
     if not rerun:
-        return stored, tuple(found), None
+        return stored, tuple(findings), None
     on_progress(Progress("cluster", 0))
     reassigned = _reassigned(stored)
     if reassigned is not None:
-        found += check_repeated(stored, reassigned, __version__)
-        return stored, tuple(found), len(reassigned)
+        findings += check_repeated(stored, reassigned, __version__)
+        return stored, tuple(findings), len(reassigned)
     why = "the clustering cannot be repeated: it is missing, outdated, or made or extended by sort or assign"
-    found.append(Finding(check="rerun", level="note", message=why))
-    return stored, tuple(found), None
+    findings.append(Finding(check="rerun", level="note", message=why))
+    return stored, tuple(findings), None
 
 
 def _findings(stored: Stored) -> Iterator[Finding]:

@@ -58,9 +58,9 @@ def keep_damaged(workspace: Workspace, path: Path) -> str:
     The caller replaces or removes the file, so that a kill in between does not look as if it had never been there.
     """
     make_folder(workspace.outdated, within=workspace.path)
-    kept = workspace.outdated / free_name(path.name, dict.fromkeys(existing_names(workspace.outdated), 1))
-    link_or_copy(path, kept)
-    return f"{path.name} cannot be read; it was moved to {kept}."
+    target = workspace.outdated / free_name(path.name, dict.fromkeys(existing_names(workspace.outdated), 1))
+    link_or_copy(path, target)
+    return f"{path.name} cannot be read; it was moved to {target}."
 
 
 def repair_step(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
@@ -166,11 +166,11 @@ def _sources(stored: Stored, files: list[Path], on_progress: OnProgress) -> dict
     assert embeddings is not None
     by_path = {os.path.realpath(from_text(file)): file for file in sorted(embeddings.files)}
     links = {file: by_path.get(os.path.realpath(file)) for file in files if file.is_symlink()}
-    found = {file: source for file, source in links.items() if source is not None}
+    sources = {file: source for file, source in links.items() if source is not None}
     others = [file for file in files if not file.is_symlink()]
-    unused = sorted(embeddings.files - set(found.values()))
+    unused = sorted(embeddings.files - set(sources.values()))
     if stored.manifest.get("encoder", {}).get("name") == IMPORTED:
-        return found
+        return sources
     digests = dict(zip(embeddings.locations, embeddings.digests, strict=True))
     by_digest: dict[bytes, list[str]] = {}
     for location in unused:
@@ -180,9 +180,9 @@ def _sources(stored: Stored, files: list[Path], on_progress: OnProgress) -> dict
         candidates = by_digest.get(digest) or by_digest.get(os.fsencode(file.name)) or []
         same_name = [location for location in candidates if from_text(location).name == file.name]
         if candidates:
-            found[file] = (same_name or candidates)[0]
-            candidates.remove(found[file])
-    return dict(sorted(found.items()))
+            sources[file] = (same_name or candidates)[0]
+            candidates.remove(sources[file])
+    return dict(sorted(sources.items()))
 
 
 def _mode(sources: Mapping[Path, str]) -> str:

@@ -73,9 +73,9 @@ def find_alignment(gray: _Floats, pairs: _Pairs) -> Alignment:
         # Turned copies are rarely cropped as well; a small crop is found all the same.
         for orientation in range(ORIENTATIONS if frame == (1, 0, 1, 0) else 1):
             second = _normalized(turn(gray, orientation), mask[0])
-            found = np.einsum("pd,pd->p", first[pairs[:, 0]], second[pairs[:, 1]])
-            better = found > best
-            best[better] = found[better]
+            agreement = np.einsum("pd,pd->p", first[pairs[:, 0]], second[pairs[:, 1]])
+            better = agreement > best
+            best[better] = agreement[better]
             orientations[better] = orientation
             frames[better] = frame
     return Alignment(orientations, frames, best)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from imgcluster.copies.alignment import find_alignment
 from imgcluster.copies.signatures import Signatures, pooled
+from imgcluster.types import Exif
 
 __all__ = ["resemble", "successive_pairs"]
 
@@ -29,19 +30,9 @@ _CORRELATION: Final = 0.65
 _COSINE: Final = 0.7
 
 
-def successive_pairs(captured: Sequence[str], cameras: Sequence[str]) -> _Pairs:
-    """Return pairs of photographs that one camera took at most 5 seconds apart, ``int64 (p, 2)``.
-
-    Args:
-        captured: When each was taken (ISO 8601, local time); "" if unknown.
-        cameras: Make and model; "" if unknown.
-    """
-    moments = [
-        (camera, datetime.fromisoformat(time[:19]).timestamp(), image)
-        for image, (time, camera) in enumerate(zip(captured, cameras, strict=True))
-        if time
-    ]
-    moments.sort()
+def successive_pairs(exif: Sequence[Exif]) -> _Pairs:
+    """Return pairs of photographs that one camera took at most 5 seconds apart, ``int64 (p, 2)``."""
+    moments = sorted((one.camera, one.seconds, image) for image, one in enumerate(exif) if not math.isnan(one.seconds))
     pairs = []
     for at, (camera, seconds, image) in enumerate(moments):
         for other_camera, other_seconds, other in moments[at + 1 : at + 1 + _FOLLOWING]:

@@ -54,9 +54,9 @@ def propose_pairs(neighbors: Sequence[npt.NDArray[np.int64]]) -> _Pairs:
         neighbors: Neighbors of all images, each ``int64 (n, k)``.
     """
     pairs = [
-        np.stack([np.repeat(np.arange(len(found)), found.shape[1]), found.ravel()], axis=1)
-        for found in neighbors
-        if found.size
+        np.stack([np.repeat(np.arange(len(nearest)), nearest.shape[1]), nearest.ravel()], axis=1)
+        for nearest in neighbors
+        if nearest.size
     ]
     if not pairs:
         return np.empty((0, 2), np.int64)

@@ -18,10 +18,10 @@ import numpy.typing as npt
 from imgcluster.copies.alignment import Alignment, find_alignment, refine, resample, turn
 from imgcluster.copies.signatures import Signatures, pooled
 
-__all__ = ["NEAR_COPY", "agreement"]
+__all__ = ["NEAR_COPY", "structural_agreement"]
 
 NEAR_COPY: Final = 0.85
-"""Images whose `agreement` is at least this are near-copies."""
+"""Images whose `structural_agreement` is at least this are near-copies."""
 
 _Floats = npt.NDArray[np.float32]
 _Pairs = npt.NDArray[np.int64]
@@ -57,7 +57,9 @@ _SAME_HUE: Final = 0.5
 _ANOTHER_HUE: Final = 0.1
 
 
-def agreement(signatures: Signatures, pairs: _Pairs, *, step: Callable[[int], None] = lambda done: None) -> _Floats:
+def structural_agreement(
+    signatures: Signatures, pairs: _Pairs, *, step: Callable[[int], None] = lambda done: None
+) -> _Floats:
     """Return how much of the structure of two images agrees.
 
     Args:
@@ -74,10 +76,10 @@ def agreement(signatures: Signatures, pairs: _Pairs, *, step: Callable[[int], No
     chunks = [order[start : start + _PAIRS_AT_ONCE] for start in range(0, len(pairs), _PAIRS_AT_ONCE)]
     done = 0
     with ThreadPoolExecutor(_THREADS) as pool:
-        for chunk, found in zip(
+        for chunk, chunk_scores in zip(
             chunks, pool.map(lambda chunk: _agreement(signatures, pairs[chunk]), chunks), strict=True
         ):
-            scores[chunk] = found
+            scores[chunk] = chunk_scores
             done += len(chunk)
             step(done)
     return scores
@@ -87,29 +89,29 @@ def _agreement(signatures: Signatures, pairs: _Pairs) -> _Floats:
     scores = np.zeros(len(pairs), np.float32)
     images, positions = np.unique(pairs, return_inverse=True)
     coarse = pooled(signatures.gray[images], _COARSE_SIDE)
-    found = find_alignment(coarse, positions.reshape(pairs.shape))
-    rows = np.flatnonzero(found.correlations >= _LEAST_FOUND)
+    alignment = find_alignment(coarse, positions.reshape(pairs.shape))
+    rows = np.flatnonzero(alignment.correlations >= _LEAST_FOUND)
     if not rows.size:
         return scores
     first, second = positions.reshape(pairs.shape)[rows].T
-    found = _taken(found, rows)
+    alignment = _taken(alignment, rows)
     frames, correlations = refine(
-        coarse[first], _turned(coarse[second], found.orientations), found.frames, steps=_COARSE_STEPS
+        coarse[first], _turned(coarse[second], alignment.orientations), alignment.frames, steps=_COARSE_STEPS
     )
     likely = (correlations >= _LEAST_REFINED) & _frames_fit(frames, _COARSE_TOLERANCE)
-    rows, found, frames = rows[likely], _taken(found, likely), frames[likely]
+    rows, alignment, frames = rows[likely], _taken(alignment, likely), frames[likely]
     if not rows.size:
         return scores
     one = _smoothed(signatures.gray[pairs[rows, 0]])
-    other = _turned(_smoothed(signatures.gray[pairs[rows, 1]]), found.orientations)
+    other = _turned(_smoothed(signatures.gray[pairs[rows, 1]]), alignment.orientations)
     # Compared where the smaller part is seen in the larger, so that the edges of a frame or a cut do not count.
     swap = frames[:, 0] * frames[:, 2] < 1
     one[swap], other[swap] = other[swap], one[swap]
     frames, _ = refine(one, other, _swapped(frames, swap), steps=_FINE_STEPS)
     fits, share = _frames_fit(frames, _TOLERANCE), _structure(one, other, frames)
     frames = _swapped(frames, swap)
-    fits &= _sides_fit(frames, found.orientations, signatures.sizes, pairs[rows])
-    fits &= _colors_fit(signatures.color, pairs[rows], found.orientations, frames)
+    fits &= _sides_fit(frames, alignment.orientations, signatures.sizes, pairs[rows])
+    fits &= _colors_fit(signatures.color, pairs[rows], alignment.orientations, frames)
     scores[rows] = np.where(fits, share, 0)
     return scores
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from imgcluster.encoders.device_names import split_devices
 from imgcluster.encoders.devices import open_session, run_limited
-from imgcluster.encoders.encoder import Encoder
+from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.errors import EncoderError
 from imgcluster.types import Values
 
@@ -83,7 +83,7 @@ class Decoder:
         EncoderError: The encoder has no decoder, or its decoder cannot be read or belongs to another version.
     """
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: PixelEncoder) -> None:
         info = encoder.info
         path = encoder.path.with_name(info.decoder) if info.decoder else None
         if path is None or not path.is_file():

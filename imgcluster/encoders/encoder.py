@@ -34,7 +34,7 @@ from imgcluster.options import EncoderOptions, check_precision
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Pixels, Precision, Vectors
 
-__all__ = ["CLASS_SCORES", "Encoder", "describe"]
+__all__ = ["CLASS_SCORES", "PixelEncoder", "describe"]
 
 CLASS_SCORES: Final = "class_scores"
 """The output of the graph with the scores of the classes that an encoder was trained on."""
@@ -47,8 +47,8 @@ _WITH_CLASSES: Final = ("photos", "photos-fast")
 _PIXELS_PER_RUN: Final = 1 << 16
 
 
-class Encoder:
-    """An encoder that has run a batch on its device.
+class PixelEncoder:
+    """An encoder of pixels at its input size, which has run a batch on its device.
 
     Args:
         encoder: The name of an encoder, or an ``.onnx`` file.
@@ -276,7 +276,7 @@ def describe(path: Path) -> EncoderInfo:
     Raises:
         EncoderError: The file cannot be read, or is not an encoder of images.
     """
-    return Encoder(path, device="cpu").info
+    return PixelEncoder(path, device="cpu").info
 
 
 def find_source(

@@ -81,7 +81,7 @@ def find_repository(name: str, revision: str | None, probe: tuple[str, ...]) -> 
     with _explained(name, revision):
         api = hub.HfApi(endpoint=_endpoint(), library_name="imgcluster", library_version=__version__)
         try:
-            found = _retried(lambda: api.model_info(name, revision=revision, timeout=_TIMEOUT))
+            info = _retried(lambda: api.model_info(name, revision=revision, timeout=_TIMEOUT))
         except hub.errors.HfHubHTTPError as error:
             # A mirror may serve files without the API.
             if error.response.status_code != 404 or isinstance(error, hub.errors.RevisionNotFoundError):
@@ -91,12 +91,12 @@ def find_repository(name: str, revision: str | None, probe: tuple[str, ...]) -> 
                 if metadata is not None:
                     return Repository(name, str(metadata.commit_hash), None, "")
             raise
-    if not re.fullmatch("[0-9a-f]{40}", str(found.sha)):
+    if not re.fullmatch("[0-9a-f]{40}", str(info.sha)):
         raise EncoderError(f"{_endpoint()} names no commit of {name}; check HF_ENDPOINT")
-    card = found.card_data.to_dict() if found.card_data else {}
+    card = info.card_data.to_dict() if info.card_data else {}
     license_name = card.get("license_name") if card.get("license") == "other" else card.get("license")
-    files = None if found.siblings is None else frozenset(entry.rfilename for entry in found.siblings)
-    return Repository(name, found.sha, files, str(license_name or card.get("license") or ""))
+    files = None if info.siblings is None else frozenset(entry.rfilename for entry in info.siblings)
+    return Repository(name, info.sha, files, str(license_name or card.get("license") or ""))
 
 
 def download(
@@ -136,7 +136,7 @@ def download(
             partial = target.with_name(f"{target.name}.{re.sub('[^0-9a-zA-Z]', '', etag)[:16]}.part")
             _fetch(repository, commit, file, partial, size, on_progress)
     try:
-        found = _verify(partial, f"{file} of {repository}", etag, expected)
+        digest = _verify(partial, f"{file} of {repository}", etag, expected)
     except EncoderError:
         partial.unlink()
         raise
@@ -144,7 +144,7 @@ def download(
         os.fsync(stream.fileno())
     os.replace(partial, target)
     sync_folder(target.parent)
-    return found
+    return digest
 
 
 def _fetch(repository: str, commit: str, file: str, partial: Path, size: int | None, on_progress: OnProgress) -> None:
@@ -181,9 +181,9 @@ def _verify(path: Path, what: str, etag: str, expected: PinnedFile | None) -> Pi
 
     The hub's is the SHA-256 for large files, and git's SHA-1 of the blob for others.
     """
-    found = pinned_file(path)
+    pinned = pinned_file(path)
     if re.fullmatch("[0-9a-f]{64}", etag):
-        actual = found.sha256
+        actual = pinned.sha256
     elif re.fullmatch("[0-9a-f]{40}", etag):
         content = path.read_bytes()
         actual = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
@@ -194,11 +194,11 @@ def _verify(path: Path, what: str, etag: str, expected: PinnedFile | None) -> Pi
         )
     if actual != etag:
         raise EncoderError(f"{what} is damaged: its hash is {actual}, the hub says {etag}; run the command again")
-    if expected is not None and found != expected:
+    if expected is not None and pinned != expected:
         raise EncoderError(
-            f"{what} has other content now: its SHA-256 is {found.sha256}, pinned is {expected.sha256}; it is refused"
+            f"{what} has other content now: its SHA-256 is {pinned.sha256}, pinned is {expected.sha256}; it is refused"
         )
-    return found
+    return pinned
 
 
 def _retried(call: Callable[[], _Result], position: Callable[[], int] = lambda: 0) -> _Result:

@@ -105,14 +105,14 @@ def _available(repository: Repository, row: NamedEncoder | None) -> dict[Precisi
         return present
     for folder in _FOLDERS:
         for stem in _STEMS:
-            found = {
+            available = {
                 precision: path
                 for precision, suffixes in _SUFFIXES.items()
                 for suffix in reversed(suffixes)
                 if repository.has(path := f"{folder}{stem}{suffix}.onnx")
             }
-            if found:
-                return found
+            if available:
+                return available
     others = sorted(entry for entry in repository.files or () if entry.endswith(".onnx"))
     if len(others) == 1:
         return {precision_of(others[0]): others[0]}
@@ -183,5 +183,5 @@ def _download(record: InstalledEncoder, file: str, on_progress: OnProgress) -> I
     if is_here(record, file):
         verified(record, file)
         return record
-    found: PinnedFile = download(record.repository, record.commit, file, target, record.files.get(file), on_progress)
-    return replace(record, files={**record.files, file: found})
+    pinned: PinnedFile = download(record.repository, record.commit, file, target, record.files.get(file), on_progress)
+    return replace(record, files={**record.files, file: pinned})

@@ -63,7 +63,7 @@ def hub_source(name: HubName, options: EncoderOptions, *, install: bool, on_prog
     row = name.row
     facts: dict[str, Any] = {
         "version": record.commit[:12],
-        "licence": row.license if row else record.license,
+        "license": row.license if row else record.license,
         "source": f"{record.repository} on the Hugging Face hub",
     }
     if row is not None:

@@ -78,13 +78,13 @@ class ImageModel:
         # Only these outputs are computed.
         results = run(outputs, {self.signature.name: batch})
         pooling = cast("Pooling | None", self.options.pool)
-        found = [pool(values, self.signature.layout, pooling) for values in results]
-        for values in found:
+        pooled = [pool(values, self.signature.layout, pooling) for values in results]
+        for values in pooled:
             if len(values) != len(images):
                 raise EncoderError(
                     f"the model returns {len(values)} vectors for {len(images)} images; one each is needed"
                 )
-        return found
+        return pooled
 
     def describe(self, source: EncoderSource, path: Path, embedding_size: int) -> EncoderInfo:
         """Return the description of the encoder, whose vectors have `embedding_size` values.
@@ -112,12 +112,12 @@ class ImageModel:
             )
         if self.metadata is None:
             return info
-        said, found = (
+        said, shape = (
             ", ".join(f"{name} {getattr(described, name)}" for name in _GRAPH_FIELDS)
             for described in (self.metadata, info)
         )
-        if said != found:
-            raise EncoderError(f"the metadata of {path} has {said}; its graph has {found}; export it again")
+        if said != shape:
+            raise EncoderError(f"the metadata of {path} has {said}; its graph has {shape}; export it again")
         return replace(self.metadata, output=info.output, **resizing(options))
 
 

@@ -150,10 +150,10 @@ def verified(encoder: InstalledEncoder, file: str) -> Path:
     remedy = f"imgcluster encoders remove {encoder.name}, then imgcluster encoders pull {encoder.name}"
     if not path.is_file():
         raise EncoderError(f"{path} of encoder {encoder.name} is missing; {remedy}")
-    found = pinned_file(path)
-    if found != expected:
+    pinned = pinned_file(path)
+    if pinned != expected:
         raise EncoderError(
-            f"{path} of encoder {encoder.name} has changed: its SHA-256 is {found.sha256}, pinned is "
+            f"{path} of encoder {encoder.name} has changed: its SHA-256 is {pinned.sha256}, pinned is "
             f"{expected.sha256}; it is not used: {remedy}"
         )
     return path

@@ -20,6 +20,8 @@ __all__ = [
 ]
 
 METADATA_PREFIX: Final = "imgcluster."
+# Files have another name for this field.
+_STORED_NAMES: Final = {"license": "licence"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ class EncoderInfo:
         resize_edge: The size in pixels before the center is cropped; 0 for a single step.
         trained_on: The data the weights were trained on, in words.
         score: Its score, in words, with the data it was measured on.
-        licence: The license of the weights (SPDX).
+        license: The license of the weights (SPDX).
         source: Where the weights come from.
         decoder: File name of the decoder in the same folder; empty if there is none.
         refined: The deep clustering stages it was trained with, the number of clusters, and how that number was chosen,
@@ -61,7 +63,7 @@ class EncoderInfo:
     crop_fraction: float = 1.0
     trained_on: str = ""
     score: str = ""
-    licence: str = ""
+    license: str = ""
     source: str = ""
     decoder: str = ""
     refined: str = ""
@@ -89,7 +91,11 @@ class EncoderInfo:
 
     def to_metadata(self) -> dict[str, str]:
         """Return the texts to store in an ONNX file's ``metadata_props``."""
-        return {METADATA_PREFIX + key: str(value) for key, value in dataclasses.asdict(self).items()}
+        return {METADATA_PREFIX + key: str(value) for key, value in self.by_stored_name().items()}
+
+    def by_stored_name(self) -> dict[str, Any]:
+        """Return the values by the names that they have in ONNX files and manifests."""
+        return {_STORED_NAMES.get(name, name): value for name, value in dataclasses.asdict(self).items()}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> EncoderInfo | None:
@@ -102,12 +108,11 @@ class EncoderInfo:
             return None
         values: dict[str, Any] = {}
         for field in dataclasses.fields(cls):
-            text = metadata.get(METADATA_PREFIX + field.name)
+            key = METADATA_PREFIX + _STORED_NAMES.get(field.name, field.name)
+            text = metadata.get(key)
             if text is None:
                 if field.default is dataclasses.MISSING:
-                    raise EncoderError(
-                        f"the encoder's metadata lacks {METADATA_PREFIX + field.name!r}; export it again"
-                    )
+                    raise EncoderError(f"the encoder's metadata lacks {key!r}; export it again")
                 continue
             convert = {"int": int, "float": float}.get(cast(str, field.type), str)
             try:

@@ -182,18 +182,18 @@ def check_names(row: NamedEncoder, signature: InputSignature, outputs: Sequence[
     Raises:
         EncoderError: It does not; both are shown.
     """
-    found = [entry.name for entry in outputs]
+    names = [entry.name for entry in outputs]
     expected = (row.input, "NCHW", 3)
     if (
         (signature.name, signature.layout, signature.channels) != expected
         or signature.takes_bytes
-        or row.options.output not in found
+        or row.options.output not in names
     ):
         kind = np.dtype(signature.dtype).name
         raise EncoderError(
             f"encoder {row.name} has the input {row.input} (float32, NCHW, 3 channels) and the output "
             f"{row.options.output}; its graph has the input {signature.name} ({kind}, {signature.layout}, "
-            f"{signature.channels} channels) and the outputs {', '.join(found)}"
+            f"{signature.channels} channels) and the outputs {', '.join(names)}"
         )
 
 

@@ -105,8 +105,8 @@ def is_file_name(text: str) -> bool:
 def precision_files(path: Path) -> dict[Precision, Path]:
     """Return the files of all precisions of the encoder that the file `path` belongs to, the highest first."""
     name = split_precision(path.stem)[0]
-    found = {split_precision(file.stem)[1]: file for file in path.parent.glob("*.onnx") if _name_of(file) == name}
-    return {precision: found[precision] for precision in _ORDER if precision in found}
+    files = {split_precision(file.stem)[1]: file for file in path.parent.glob("*.onnx") if _name_of(file) == name}
+    return {precision: files[precision] for precision in _ORDER if precision in files}
 
 
 def card_of(path: Path) -> str:

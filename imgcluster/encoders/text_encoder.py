@@ -106,10 +106,10 @@ class TextEncoder:
         outputs = [entry.name for entry in session.get_outputs()]
         extra = set(inputs) - {"input_ids", "attention_mask"}
         if "input_ids" not in inputs or extra or not set(inputs.values()) <= set(_TYPES) or output not in outputs:
-            found = ", ".join(f"{name} ({kind})" for name, kind in inputs.items())
+            listed = ", ".join(f"{name} ({kind})" for name, kind in inputs.items())
             raise EncoderError(
                 f"the text part of encoder {self._name} has the input input_ids (int64) and the output {output}; the "
-                f"graph {self._source.model} has the inputs {found} and the outputs {', '.join(outputs)}"
+                f"graph {self._source.model} has the inputs {listed} and the outputs {', '.join(outputs)}"
             )
         self._inputs = {name: _TYPES[kind] for name, kind in inputs.items()}
         shape = self._run(session, ["a photo"]).shape

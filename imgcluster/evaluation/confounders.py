@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from imgcluster.types import Labels
 
-__all__ = ["agreement", "explained_variance"]
+__all__ = ["explained_variance", "mutual_information"]
 
 # Of fewer images anything seems to explain anything.
 _FEWEST: Final = 30
@@ -45,7 +45,7 @@ def explained_variance(labels: Labels, values: npt.NDArray[np.floating], sources
     return max(0.0, 1.0 - within / total) if total > 0 and np.isfinite(within) else 0.0
 
 
-def agreement(labels: Labels, groups: Sequence[str]) -> float:
+def mutual_information(labels: Labels, groups: Sequence[str]) -> float:
     """Return the adjusted mutual information (Vinh et al. 2010) of clusters and groups, in [0, 1].
 
     Noise is left out. It is 0 where nothing can be said: for fewer than 30 images, for one cluster or group, or where

@@ -138,8 +138,8 @@ class NeighborSearch:
             # and equal distances would come in another order on another machine.
             with one_thread("openmp"):
                 index = self._index or NearestNeighbors(algorithm="brute").fit(self._vectors[candidates])
-                distances[rows], found = index.kneighbors(targets[rows], count)
-                indices[rows] = found if candidates is None else candidates[found]
+                distances[rows], nearest = index.kneighbors(targets[rows], count)
+                indices[rows] = nearest if candidates is None else candidates[nearest]
 
         parts: list[tuple[Any, Any]] = [
             (slice(start, start + _CHUNK_ROWS), None) for start in range(0, len(targets), _CHUNK_ROWS)

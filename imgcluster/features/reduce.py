@@ -176,8 +176,8 @@ def _graph(vectors: Vectors | VectorRows, seed: int, map_parts: MapParts) -> Red
     search = NeighborSearch(sampled, len(projected), _INTERPOLATION_SHARE)
     result = np.empty((len(projected), mapped.shape[1]), dtype=np.float32)
     parts = [slice(start, start + _INTERPOLATED_AT_ONCE) for start in range(0, len(projected), _INTERPOLATED_AT_ONCE)]
-    found = map_parts(partial(_interpolated, search, mapped), (projected[part] for part in parts))
-    for part, vectors_of_part in zip(parts, found, strict=True):
+    interpolated = map_parts(partial(_interpolated, search, mapped), (projected[part] for part in parts))
+    for part, vectors_of_part in zip(parts, interpolated, strict=True):
         result[part] = vectors_of_part
     if len(first) < len(result):
         result = result[first[copies]]
@@ -190,8 +190,8 @@ def _of_all(
     """Return a function of all vectors, computed in blocks."""
     result = np.empty((len(vectors), dimensions), dtype=np.float32)
     parts = [vectors] if isinstance(vectors, np.ndarray) else vectors.parts()
-    for found in map_parts(partial(_of_part, function), parts):
-        for rows, block in found:
+    for computed in map_parts(partial(_of_part, function), parts):
+        for rows, block in computed:
             result[rows] = block
     return result
 

@@ -42,7 +42,7 @@ _COUNTER: Final = itertools.count()
 _TEMPORARY: Final = re.compile(r"\.imgcluster-(?:(?P<computer>[0-9a-f]{8})-)?(?P<process>[0-9]+)-[0-9]+\.tmp")
 # The names of this process, whatever path leads to their folder.
 _names: set[str] = set()
-_looked_at: set[Path] = set()
+_cleaned: set[Path] = set()
 _LONGEST_RECORD: Final = 1 << 16
 
 
@@ -73,8 +73,8 @@ def temporary_path(folder: Path, record: Path | None = None) -> Iterator[Path]:
     # Not derived from the name of the final file, which may already be as long as the file system allows.
     temporary = folder / f".imgcluster-{_computer()}-{os.getpid()}-{next(_COUNTER)}.tmp"
     _names.add(temporary.name)
-    if folder not in _looked_at:
-        _looked_at.add(folder)
+    if folder not in _cleaned:
+        _cleaned.add(folder)
         remove_stale_files(folder)
     if record is not None:
         write_text(record, to_text(temporary))
@@ -134,10 +134,10 @@ def remove_stale_files(folder: Path) -> None:
     """Remove the temporary files and folders of processes of this computer that have ended, as far as possible."""
     with suppress(OSError):
         for name in os.listdir(folder):
-            found = _TEMPORARY.fullmatch(name)
-            if not found or found["computer"] != _computer() or name in _names:
+            match = _TEMPORARY.fullmatch(name)
+            if not match or match["computer"] != _computer() or name in _names:
                 continue
-            if not _is_running(int(found["process"])):
+            if not _is_running(int(match["process"])):
                 _remove_all(folder / name)
 
 

@@ -109,7 +109,7 @@ def field(value: Any) -> str:
     text = str(value)
     # Nearly all texts are printable, which is faster to see.
     if not text.isprintable() or "\\" in text:
-        text = _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
+        text = _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", text)
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
@@ -117,4 +117,4 @@ def _original(text: str) -> str:
     """Return the text that `field` wrote as `text`."""
     if text.startswith("'") and _FORMULA.match(text):
         text = text[1:]
-    return _ESCAPED.sub(lambda found: chr(int(found.group(1), 16)), text) if "\\x" in text else text
+    return _ESCAPED.sub(lambda match: chr(int(match.group(1), 16)), text) if "\\x" in text else text

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.parse
 from collections.abc import Callable
+from http.client import HTTPException, IncompleteRead, InvalidURL
 from pathlib import Path, PurePath
 from typing import Any, Final, TypeVar
 
@@ -155,7 +156,7 @@ def attempts(function: Callable[[], _Result], seconds: float) -> _Result:
             raise Unavailable(f"reading it took longer than {seconds:g} s") from None
         except FileNotFoundError:
             raise Unavailable("it does not exist") from None
-        except (OSError, urllib.error.URLError) as error:
+        except (OSError, HTTPException, ValueError) as error:
             # Not the text of the error, which may contain the request with its signature.
             reason = _reason(error)
             if isinstance(error, urllib.error.HTTPError):
@@ -196,9 +197,15 @@ def _within(function: Callable[[], _Result], seconds: float) -> _Result:
     return results[0]
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, urllib.error.HTTPError):
         return f"HTTP status {error.code}"
+    if isinstance(error, InvalidURL | UnicodeError):
+        return "it is not a valid address; write a space as %20, and letters with accents in the same way"
+    if isinstance(error, IncompleteRead):
+        return "the connection was lost before the end"
+    if isinstance(error, HTTPException) and not isinstance(error, OSError):
+        return "the server does not answer as HTTP requires"
     text = str(error)
     if match := re.search(r"AWS Error (\w+)", text):
         name = re.search(r"ExceptionName: (\w+)", text)
@@ -209,8 +216,10 @@ def _reason(error: OSError) -> str:
     return re.sub(r"https?://\S+", "…", one_line(error))[:200]
 
 
-def _is_final(error: OSError, reason: str) -> bool:
+def _is_final(error: Exception, reason: str) -> bool:
     """Return whether trying again is of no use."""
+    if isinstance(error, ValueError):
+        return True
     if isinstance(error, urllib.error.HTTPError):
         return 400 <= error.code < 500 and error.code not in (408, 429)
     return any(word in reason for word in ("ACCESS_DENIED", "NO_SUCH_BUCKET", "NO_SUCH_KEY", "RESOURCE_NOT_FOUND"))

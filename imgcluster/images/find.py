@@ -125,11 +125,11 @@ class Finder:
     def roots(self) -> list[str]:
         """Return the folders, as absolute texts, that the paths of found files are relative to."""
         current = os.path.realpath(os.getcwd())
-        found = set()
+        roots = set()
         for path in (*self.paths, *self.listed):
             native = _canonical(path)
-            found.add(to_text(native if os.path.isdir(native) else _root_of_file(native, current)))
-        return sorted(found.union(self.remote.roots if self.remote else ()))
+            roots.add(to_text(native if os.path.isdir(native) else _root_of_file(native, current)))
+        return sorted(roots.union(self.remote.roots if self.remote else ()))
 
     def scope(self) -> Scope:
         """Return what was searched, which tells files that vanished from files that were not searched for."""
@@ -217,14 +217,14 @@ class _Search:
             if key in self.folders:
                 return iter(())
             with os.scandir(native) as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
+                ordered = sorted(entries, key=lambda entry: entry.name)
             # A folder the user named is searched whatever it contains; only its subfolders can be skipped.
             if path and self.finder.skips and self.finder.skips(native):
                 return iter(())
         except OSError as error:
             return iter([UnreadablePath(root, to_text(path), f"the folder cannot be read: {_reason(error)}", True)])
         self.folders[key] = path
-        return _consume([entry for entry in found if self._includes(entry, _below(path, entry.name))])
+        return _consume([entry for entry in ordered if self._includes(entry, _below(path, entry.name))])
 
     def _follow(self, link: _Link) -> Iterator[FoundFile | UnreadablePath]:
         if os.path.isdir(link.native):

@@ -36,9 +36,9 @@ def without_large_texts(data: bytes) -> tuple[bytes, bytes]:
             if size > _MAX_TEXT or total > _MAX_TEXTS:
                 removed.append((start, end))
         elif kind == _PROFILE:
-            found = _inflated(kind, body, _MAX_PROFILE + 1)
-            if len(found) > _PILLOW_PROFILE:
-                profile = found if len(found) <= _MAX_PROFILE else b""
+            inflated = _inflated(kind, body, _MAX_PROFILE + 1)
+            if len(inflated) > _PILLOW_PROFILE:
+                profile = inflated if len(inflated) <= _MAX_PROFILE else b""
                 removed.append((start, end))
     if not removed:
         return data, b""

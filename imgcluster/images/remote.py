@@ -6,11 +6,9 @@ import hashlib
 import re
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, Final
 
@@ -18,14 +16,12 @@ from imgcluster.errors import UsageError
 from imgcluster.fileio.in_threads import in_order
 from imgcluster.fileio.object_store import BUCKETS, WORKSPACE_LIST, Unavailable, attempts, list_folder, open_store
 from imgcluster.fileio.path_text import join
+from imgcluster.images.address import Address
 from imgcluster.images.found import FoundFile, UnreadablePath
 
 __all__ = ["RemoteImages"]
 
-# Parameters of a URL that grant access; they are used, and stored nowhere.
-_SECRET: Final = re.compile(
-    r"x-(amz|goog)-.*|.*(signature|token|secret|password|credential|key).*|sig|se|expires", re.I
-)
+_NO_NAME: Final = "the folder cannot be read: its name is empty; rename its objects"
 _HEADS: Final = 16
 _PART: Final = 1 << 20
 # The last is the error where the answer is longer than the object asked for, and cannot be read.
@@ -41,30 +37,38 @@ class RemoteImages:
         urls: As the user gave them, with parameters that grant access.
 
     Raises:
-        UsageError: A URL contains a password.
+        UsageError: A URL contains a password, or two differ in nothing that is stored.
     """
 
     urls: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        for url in self.urls:
-            if "@" in urllib.parse.urlsplit(url).netloc:
+        found: dict[str, tuple[str, ...]] = {}
+        for address in map(Address.parse, self.urls):
+            if address.has_password:
                 raise UsageError(
-                    f"{_public(url)} was given with a password in it; use the standard variables, such as "
+                    f"{address.public} was given with a password in it; use the standard variables, such as "
                     "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
                 )
+            other = found.setdefault(address.public, address.secrets)
+            if other != address.secrets:
+                names = sorted({pair.partition("=")[0] for pair in {*other} ^ {*address.secrets}})
+                raise UsageError(
+                    f"{address.public} was given twice, with different values of {', '.join(names)}, which are not "
+                    "stored because they can grant access; give one of them, or download both images"
+                )
 
-    @cached_property
+    @property
     def public(self) -> tuple[str, ...]:
         """The URLs without anything that grants access."""
-        return tuple(map(_public, self.urls))
+        return tuple(self._private)
 
     @cached_property
     def _private(self) -> dict[str, str]:
-        return dict(zip(self.public, self.urls, strict=True))
+        return {Address.parse(url).public: url for url in self.urls}
 
     @cached_property
-    def _systems(self) -> dict[str, Any]:
+    def _systems(self) -> dict[tuple[str, str], Any]:
         return {}
 
     @property
@@ -137,9 +141,12 @@ class RemoteImages:
         while stack:
             folder = stack.pop()
             inner = []
-            found = self._list(join(root, folder) if folder else root)
+            entries = self._list(join(root, folder) if folder else root)
             # As of folders, a workspace below the named folder is left out.
-            for name, entry in found if not folder or all(name != WORKSPACE_LIST for name, _ in found) else ():
+            for name, entry in entries if not folder or all(name != WORKSPACE_LIST for name, _ in entries) else ():
+                if not name:
+                    yield UnreadablePath(root, f"{folder}//" if folder else "/", _NO_NAME, is_folder=True)
+                    continue
                 below = f"{folder}/{name}" if folder else name
                 is_folder = entry.type == fs.FileType.Directory
                 if not includes(name, below, is_folder=is_folder):
@@ -152,25 +159,29 @@ class RemoteImages:
                 stack += reversed(inner)
 
     def _list(self, url: str) -> list[tuple[str, Any]]:
-        found = list_folder(self._system(url)[0], url)
-        return sorted((entry.base_name, entry) for entry in found if entry.base_name)
+        """Return what is in a folder, by name; the name of a folder that begins with a slash is ""."""
+        system, key = self._system(url)
+        entries = list_folder(system, url)
+        named = [(entry.base_name if entry.path.rstrip("/") != key else "", entry) for entry in entries]
+        # A file and a folder can have the same name.
+        return sorted(named, key=lambda pair: (pair[0], pair[1].type.value))
 
     def _system(self, url: str) -> tuple[Any, str]:
         scheme, _, key = url.partition("://")
-        if scheme not in self._systems:
-            self._systems[scheme] = open_store(scheme, key.split("/")[0])
-        return self._systems[scheme], key.rstrip("/")
+        bucket = key.partition("/")[0]
+        # Each bucket has its region.
+        if (scheme, bucket) not in self._systems:
+            self._systems[scheme, bucket] = open_store(scheme, bucket)
+        return self._systems[scheme, bucket], key.rstrip("/")
 
     def _head(self, url: str) -> tuple[int, int]:
         """Return the size of a file on a web server, and a number that changes with its ETag or date; 0 if unknown."""
         request = urllib.request.Request(self._private[url], method="HEAD")
         with urllib.request.urlopen(request, timeout=_SECONDS_OF_HEAD) as answer:
             headers = answer.headers
-            size = int(headers.get("Content-Length") or 0)
-            if tag := headers.get("ETag"):
-                return size, int.from_bytes(hashlib.blake2b(tag.encode(), digest_size=8).digest(), "big") >> 1
-            date = headers.get("Last-Modified")
-            return size, int(parsedate_to_datetime(date).timestamp()) * 10**9 if date else 0
+            length, tag = headers.get("Content-Length", ""), headers.get("ETag") or headers.get("Last-Modified")
+            number = hashlib.blake2b(tag.encode("utf-8", "surrogateescape"), digest_size=8).digest() if tag else b""
+            return int(length) if length.isdecimal() else 0, int.from_bytes(number, "big") >> 1
 
     def _content(self, url: str, deadline: float) -> bytes:
         if url.startswith("http"):
@@ -190,16 +201,6 @@ def _split(url: str) -> tuple[str, str]:
     """Return the folder of a file on a web server, which does not end with a slash, and the rest."""
     root = url.partition("?")[0].rpartition("/")[0].rstrip("/")
     return root, url[len(root) + 1 :]
-
-
-def _public(url: str) -> str:
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme in BUCKETS:
-        # A key may contain any character.
-        bucket, slash, key = url.partition("://")[2].partition("/")
-        return f"{parts.scheme}://{bucket.rpartition('@')[2]}{slash}{key}".rstrip("/")
-    query = [pair for pair in parts.query.split("&") if pair and not _SECRET.fullmatch(pair.partition("=")[0])]
-    return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "&".join(query), ""))
 
 
 def _read_parts(read: Callable[[int], bytes], deadline: float) -> bytes:

@@ -21,11 +21,11 @@ from imgcluster.types import PlaceMode
 __all__ = [
     "PlacementResult",
     "copy_new",
-    "departing",
     "mode_of",
     "move",
     "place",
     "place_entries",
+    "sources_to_move",
 ]
 
 _LOG = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ def place(journal: Journal, path: Path, *, step: Callable[[int], None] = lambda 
     """
     if journal.mode == "none":
         return PlacementResult({}, ())
-    check_signed(journal, path, departing(journal.entries, journal.mode))
+    check_signed(journal, path, sources_to_move(journal.entries, journal.mode))
     write_journal(journal, path)
     if journal.mode == "manifest":
         return PlacementResult({journal.mode: len(journal.entries)}, (), journal)
@@ -89,7 +89,7 @@ def place(journal: Journal, path: Path, *, step: Callable[[int], None] = lambda 
     return PlacementResult(counts, missing, journal, unlinked=unlinked)
 
 
-def departing(entries: Sequence[Entry], mode: PlaceMode) -> Iterator[str]:
+def sources_to_move(entries: Sequence[Entry], mode: PlaceMode) -> Iterator[str]:
     """Yield the original paths from which placing these entries moves files."""
     return (entry.source for entry in entries if mode == "move" and os.path.lexists(from_text(entry.source)))
 

@@ -12,15 +12,16 @@ import logging
 import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from imgcluster.errors import PlacementError
 from imgcluster.fileio.atomic import make_folder
 from imgcluster.fileio.path_text import from_text, to_text
 from imgcluster.placement.journal import Entry, Journal, check_signed, one_per_source, write_journal
-from imgcluster.placement.place import PlacementResult, departing, mode_of, place, place_entries
+from imgcluster.placement.place import PlacementResult, mode_of, place, place_entries, sources_to_move
 from imgcluster.placement.plan import FolderName, existing_names, folder_name, free_name, name_key, plan_placement
-from imgcluster.placement.undo import is_linked_original, remove_entries, returning
+from imgcluster.placement.undo import is_linked_original, remove_entries, sources_to_restore
 
 __all__ = ["change_placement", "relocate"]
 
@@ -59,10 +60,10 @@ def relocate(
     """
     everywhere = journal.mode == "manifest"
     placed = {entry.source for entry in journal.entries if everywhere or os.path.lexists(from_text(entry.target))}
-    kept = [row for row, location in enumerate(locations) if location in placed]
+    present = [row for row, location in enumerate(locations) if location in placed]
     target = plan_placement(
-        [locations[row] for row in kept],
-        [clusters[row] for row in kept],
+        [locations[row] for row in present],
+        [clusters[row] for row in present],
         from_text(journal.folder),
         journal.mode,
         names,
@@ -100,56 +101,83 @@ def change_placement(
         moved = sum(before.get(entry.source, entry.target) != entry.target for entry in target.entries)
         return dataclasses.replace(place(target, path), moved=moved)
     folder = from_text(current.folder)
-    entries = one_per_source(current.entries)
-    placed = {entry.source: from_text(entry.target) for entry in entries if os.path.lexists(from_text(entry.target))}
-    planned = {entry.source: from_text(entry.target) for entry in target.entries}
-    leaving = [entry for entry in entries if entry.source not in planned and entry.source in placed]
-    moves = {source: new for source, new in planned.items() if source in placed and placed[source] != new}
-    linked = {source for source in moves if is_linked_original(from_text(source), placed[source], folder)}
-    for source in linked:
-        _LOG.warning("%s was not moved: its original path is a link to it", placed[source])
-        del moves[source]
-    coming = [entry for entry in target.entries if entry.source not in placed]
-    waiting = _waiting_paths(placed, moves, folder)
-    total, done = len(leaving) + len(moves) + len(coming), 0
+    changes = _compare(current, target, folder)
+    removed, moves, added = changes.removed, changes.moves, changes.added
+    waiting = _waiting_paths(changes.placed, moves, folder)
+    total, done = len(removed) + len(moves) + len(added), 0
 
     def count(number: int = 1) -> None:
         nonlocal done
         done += number
         step(done, total)
 
-    check_signed(current, path, returning(leaving, current.mode))
-    check_signed(target, path, departing(coming, target.mode))
+    check_signed(current, path, sources_to_restore(removed, current.mode))
+    check_signed(target, path, sources_to_move(added, target.mode))
     signed = current.signed and target.signed
-    remaining = remove_entries(leaving, current.mode, folder, aside=aside, workspace=path.parent, step=count)
-
-    placed = {source: at for source, at in placed.items() if source in planned}
+    remaining = remove_entries(removed, current.mode, folder, aside=aside, workspace=path.parent, step=count)
+    placed = dict(changes.placed)
 
     # Before each of these only paths that are free are recorded: after an interruption each path is that of one file.
     def record(entries: Iterable[Entry]) -> None:
         present = (Entry(source, to_text(at)) for source, at in placed.items())
         write_journal(Journal(current.mode, current.folder, (*remaining, *present, *entries), signed), path)
 
-    for paths, step_of in ((waiting, None), (moves, count)):
+    for paths in (waiting, moves):
         if paths:
             record(Entry(source, to_text(new)) for source, new in paths.items())
         for source, new in paths.items():
             _rename(placed[source], new, path)
             placed[source] = new
-            if step_of is not None:
-                step_of()
-    if coming:
-        record(coming)
+            if paths is moves:
+                count()
+    if added:
+        record(added)
     counts = _counts(target, placed)
-    missing, unlinked = place_entries(coming, target.mode, path, counts, step=count)
+    missing, unlinked = place_entries(added, target.mode, path, counts, step=count)
     absent = set(missing)
-    kept = [entry for entry in target.entries if entry.source not in absent]
-    kept = [Entry(entry.source, to_text(placed[entry.source])) if entry.source in linked else entry for entry in kept]
-    journal = Journal(target.mode, target.folder, (*kept, *remaining), signed)
+    present = tuple(changes.linked.get(entry.source, entry) for entry in target.entries if entry.source not in absent)
+    journal = Journal(target.mode, target.folder, (*present, *remaining), signed)
     if journal != current or moves:
         write_journal(journal, path)
     _remove_empty_folders({from_text(entry.target).parent for entry in current.entries} | {folder / _WAITING_FOLDER})
     return PlacementResult(counts, missing, journal, len(moves), unlinked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """What is different between two placements.
+
+    Attributes:
+        placed: The placed files of images of both, by original path.
+        removed: The entries of the first that the second has not.
+        moves: The path in the second of each file that is at another one, by original path.
+        linked: The entries of files that stay where they are, because their original path is a link to them.
+        added: The entries of the second that are not placed.
+    """
+
+    placed: dict[str, Path]
+    removed: list[Entry]
+    moves: dict[str, Path]
+    linked: dict[str, Entry]
+    added: list[Entry]
+
+
+def _compare(current: Journal, target: Journal, folder: Path) -> _Changes:
+    entries = one_per_source(current.entries)
+    placed = {entry.source: from_text(entry.target) for entry in entries if os.path.lexists(from_text(entry.target))}
+    planned = {entry.source: from_text(entry.target) for entry in target.entries}
+    moves = {source: new for source, new in planned.items() if source in placed and placed[source] != new}
+    linked = {source for source in moves if is_linked_original(from_text(source), placed[source], folder)}
+    for source in linked:
+        _LOG.warning("%s was not moved: its original path is a link to it", placed[source])
+        del moves[source]
+    return _Changes(
+        placed={source: at for source, at in placed.items() if source in planned},
+        removed=[entry for entry in entries if entry.source not in planned and entry.source in placed],
+        moves=moves,
+        linked={source: Entry(source, to_text(placed[source])) for source in linked},
+        added=[entry for entry in target.entries if entry.source not in placed],
+    )
 
 
 def _waiting_paths(placed: Mapping[str, Path], moves: Mapping[str, Path], folder: Path) -> dict[str, Path]:

@@ -25,7 +25,7 @@ from imgcluster.placement.place import move
 from imgcluster.placement.plan import existing_names, free_name
 from imgcluster.types import PlaceMode
 
-__all__ = ["UndoResult", "is_linked_original", "remove_entries", "returning", "undo_placement"]
+__all__ = ["UndoResult", "is_linked_original", "remove_entries", "sources_to_restore", "undo_placement"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,6 +47,8 @@ class _Remains:
     movable: bool = True
 
 
+# In nanoseconds: FAT stores modification times in steps of two seconds.
+_COARSEST_TIME: Final = 2_000_000_000
 _UNDONE: Final = "undone"
 _ABSENT: Final = "absent"
 
@@ -76,7 +78,7 @@ def undo_placement(
     Raises:
         PlacementError: Files would move back because of a journal that is not signed.
     """
-    check_signed(journal, path, returning(journal.entries, journal.mode))
+    check_signed(journal, path, sources_to_restore(journal.entries, journal.mode))
     remaining, done = _undo_all(journal.entries, journal.mode, from_text(journal.folder), dry_run=dry_run, step=step)
     left: Journal | None = journal
     if not dry_run:
@@ -126,7 +128,7 @@ def remove_entries(
     return tuple(entry for entry, _ in present)
 
 
-def returning(entries: Iterable[Entry], mode: PlaceMode) -> Iterator[str]:
+def sources_to_restore(entries: Iterable[Entry], mode: PlaceMode) -> Iterator[str]:
     """Yield the original paths to which undoing these entries moves files back."""
     for entry in one_per_source(entries) if mode == "move" else ():
         if os.path.lexists(from_text(entry.target)) and not os.path.lexists(from_text(entry.source)):
@@ -184,9 +186,9 @@ def _folder_problem(folder: Path) -> str:
 
 
 def _check_moved_file(source: Path, target: Path, folder: Path) -> _Remains | None:
-    """Return why a moved file whose original path exists remains; None if a complete copy exists there.
+    """Return why a moved file whose original path exists remains; None if it is there already.
 
-    An interrupted move to another disk leaves both the original and a complete copy.
+    An interrupted move to another disk leaves both the original and a complete copy, which has its times.
     """
     if target.is_symlink():
         same_link = source.is_symlink() and os.path.realpath(source) == os.path.realpath(target)
@@ -194,7 +196,7 @@ def _check_moved_file(source: Path, target: Path, folder: Path) -> _Remains | No
         same_link = False
         if is_linked_original(source, target, folder):
             return _Remains(f"its original path {source} is a link to it: remove that, then repeat the command", False)
-    if same_link or _is_independent_copy(source, target, folder):
+    if same_link or (_is_independent_copy(source, target, folder) and _has_same_time(source, target)):
         return None
     return _Remains(f"another file exists at its original path: move {source} away, then repeat the command")
 
@@ -260,6 +262,10 @@ def _set_aside(entries: Iterable[Entry], aside: Path, workspace: Path) -> None:
         folder = aside / target.parent.name
         make_folder(folder, within=workspace)
         move(target, folder / free_name(target.name, dict.fromkeys(existing_names(folder), 1)))
+
+
+def _has_same_time(first: Path, second: Path) -> bool:
+    return abs(first.stat().st_mtime_ns - second.stat().st_mtime_ns) < _COARSEST_TIME
 
 
 def _same_content(first: Path, second: Path) -> bool:

@@ -79,15 +79,15 @@ def nearest_clusters(
     centers = centroids(points, np.where(labels >= 0, np.searchsorted(numbers, labels), -1), len(numbers))
     if metric == "cosine":
         centers = l2_normalize(centers.astype(np.float32)).astype(np.float64)
-    found = {}
+    nearest = {}
     for row, number in enumerate(numbers):
         if metric == "cosine":
             distances = np.clip(1.0 - centers @ centers[row], 0.0, 2.0)
         else:
             distances = np.linalg.norm(centers - centers[row], axis=1)
         order = [other for other in np.argsort(distances, kind="stable")[: count + 1].tolist() if other != row]
-        found[number] = [(numbers[other], float(distances[other])) for other in order[:count]]
-    return found
+        nearest[number] = [(numbers[other], float(distances[other])) for other in order[:count]]
+    return nearest
 
 
 def _in_order(labels: npt.NDArray[np.int64]) -> Sequence[int]:

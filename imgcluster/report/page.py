@@ -9,9 +9,7 @@ import base64
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from importlib.resources import files
 from typing import Any, Final
 
@@ -133,21 +131,13 @@ def _images(images: Images) -> dict[str, Any]:
 
 def _photographs(exif: Sequence[Exif]) -> dict[str, Any]:
     """Return capture times in seconds (NaN if unknown) and cameras by number; None where nothing is known."""
-    times = np.array([_seconds(one.captured) for one in exif], np.float64)
+    times = np.array([one.seconds for one in exif], np.float64)
     cameras = {camera: number for number, camera in enumerate(dict.fromkeys(one.camera for one in exif))}
     return {
         "captured": None if np.isnan(times).all() else _encode(times, "<f8"),
         "cameras": list(cameras),
         "camera": _encode(np.array([cameras[one.camera] for one in exif]), "<i4") if any(cameras) else None,
     }
-
-
-def _seconds(captured: str) -> float:
-    """Return a local time as seconds, as if it were in UTC: what counts is the time on the photographer's clock."""
-    try:
-        return datetime.fromisoformat(captured[:19]).replace(tzinfo=timezone.utc).timestamp()
-    except ValueError:
-        return math.nan
 
 
 def _thumbnails(thumbnails: Thumbnails) -> dict[str, Any]:

@@ -170,16 +170,16 @@ def headline(metrics: dict[str, Any]) -> str:
 
 def sentences(metrics: dict[str, Any]) -> tuple[str, ...]:
     """Return the sentences below the headline: how reliable the clusters are, noise, and accuracy if it is known."""
-    found = [quality(metrics)]
+    texts = [quality(metrics)]
     noise = metrics.get("noise", 0)
     if noise:
         share = noise / metrics["images"]
-        found.append(f"{counted(noise, 'image')} ({share:.0%}) {_were(noise)} not assigned to any cluster (noise).")
-    found.append(str(metrics.get("changes", "")))
+        texts.append(f"{counted(noise, 'image')} ({share:.0%}) {_were(noise)} not assigned to any cluster (noise).")
+    texts.append(str(metrics.get("changes", "")))
     scores = metrics.get("scores")
     if scores:
-        found.append(f"Compared with the labels ({scores['labels']}), the accuracy is {scores['accuracy']:.3f}.")
-    return tuple(filter(None, found))
+        texts.append(f"Compared with the labels ({scores['labels']}), the accuracy is {scores['accuracy']:.3f}.")
+    return tuple(filter(None, texts))
 
 
 def quality(metrics: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """Plots of a clustering, drawn with matplotlib: map, montages, sizes, tree, confusion matrix, candidates.
 
-Each function takes arrays and gives a matplotlib figure; `save` writes it. Colours are the page's.
+Each function takes arrays and gives a matplotlib figure; `save` writes it. Colors are the page's.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _MARKERS: Final = {"circle": "o", "square": "s", "diamond": "D"}
 _DRAWN_UP_TO: Final = 5_000
 _MAP_INCHES: Final = 8.0
 _PICTURE_INCHES: Final = 0.46
-_LABELLED_UP_TO: Final = 40
+_LABELED_UP_TO: Final = 40
 
 # More numbers than this are unreadable; the colors still show the pattern.
 _NUMBERS_UP_TO: Final = 400
@@ -52,7 +52,7 @@ def map_figure(
     clusters: npt.NDArray[np.int64],
     titles: Mapping[int, str],
     pictures: Sequence[tuple[int, Pixels]],
-    how: str,
+    method: str,
 ) -> Figure:
     """Draw every image as a point, pictures where there is room, and the clusters' titles.
 
@@ -62,7 +62,7 @@ def map_figure(
         titles: What to call each cluster.
         pictures: Images (by row) with their pixels, ``uint8 (side, side, 3)``; earlier ones take the room of later
             ones. The first of each cluster, its most typical, carries the title.
-        how: How the map was made, in words.
+        method: How the map was made, in words.
     """
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
@@ -85,7 +85,7 @@ def map_figure(
     axes.set_aspect("equal")
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.set_xlabel(how)
+    axes.set_xlabel(method)
     room = _PICTURE_INCHES / _MAP_INCHES * 2.16 * 1.12
     taken: list[npt.NDArray[np.float32]] = []
     titled: set[int] = set()
@@ -164,7 +164,7 @@ def sizes_figure(sizes: Mapping[int, int], titles: Mapping[int, str]) -> Figure:
     numbers = list(sizes)
     figure, axes = _axes(float(np.clip(1.5 + 0.42 * len(numbers), 4, 20)), 3.6)
     bars = axes.bar(range(len(numbers)), list(sizes.values()), color=[cluster_color(number) for number in numbers])
-    if len(numbers) <= _LABELLED_UP_TO:
+    if len(numbers) <= _LABELED_UP_TO:
         axes.bar_label(bars, fontsize=8, padding=2)
     turned = max((len(titles[number]) for number in numbers), default=0) > 5
     _label(axes.set_xticks, list(range(len(numbers))), [titles[number] for number in numbers])
@@ -206,7 +206,7 @@ def tree_figure(plot: Mapping[str, Any], chosen: Mapping[int, int], titles: Mapp
     )
     for xs, ys in zip(plot["line_xs"], plot["line_ys"], strict=True):
         axes.plot(xs, ys, color="black", linewidth=0.8, zorder=0)
-    if len(chosen) <= _LABELLED_UP_TO:
+    if len(chosen) <= _LABELED_UP_TO:
         for node, number in chosen.items():
             left, right, _, low = bounds[node]
             axes.annotate(
@@ -246,7 +246,7 @@ def _axes(width: float, height: float) -> tuple[Figure, Axes]:
 
 def _label(setter: Any, places: Sequence[float], titles: Sequence[str]) -> None:
     """Put as many titles to their places as can be read."""
-    every = -(-len(places) // _LABELLED_UP_TO) if places else 1
+    every = -(-len(places) // _LABELED_UP_TO) if places else 1
     setter(list(places)[::every], [_plain(title) for title in titles[::every]])
 
 

@@ -34,13 +34,13 @@ def read_file_facts(folder: Path, identity: str) -> FileFacts:
     Raises:
         WorkspaceError: A shard is damaged.
     """
-    found: dict[str, tuple[int, int]] = {}
+    by_location: dict[str, tuple[int, int]] = {}
     for shard in list_shards(folder, identity):
         table = read_keys(shard)
         columns = [table.column(name).to_pylist() for name in ("root", "path", "size", "mtime_ns")]
         for root, path, size, time in zip(*columns, strict=True):
-            found[absolute_path(root, path)] = (size, time)
-    facts = [found[location] for location in sorted(found)]
+            by_location[absolute_path(root, path)] = (size, time)
+    facts = [by_location[location] for location in sorted(by_location)]
     return FileFacts(
         sizes=np.array([size for size, _ in facts], np.int64),
         times=np.array([time for _, time in facts], np.int64),

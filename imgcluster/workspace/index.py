@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.fileio.path_text import absolute_path
-from imgcluster.workspace import shards as shard_files
+from imgcluster.workspace import shard_writer
 from imgcluster.workspace.shard_columns import DIGEST_BYTES
 from imgcluster.workspace.shard_file import Row, read_keys, read_pairs, read_rows, rows_of
-from imgcluster.workspace.shards import ShardWriter
+from imgcluster.workspace.shard_writer import ShardWriter
+from imgcluster.workspace.shards import all_shards, list_shards
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,8 +62,8 @@ class Index:
     def __init__(self, folder: Path, identity: str, *, fresh: bool = False, below: Sequence[Path] = ()) -> None:
         self._folder = folder
         self._identity = identity
-        self._present = shard_files.all_shards(folder)
-        self._shards: list[Path] = [*below, *([] if fresh else shard_files.list_shards(folder, identity))]
+        self._present = all_shards(folder)
+        self._shards: list[Path] = [*below, *([] if fresh else list_shards(folder, identity))]
         self._below = len(below)
         self.removed: list[str] = []
         keys, sizes, times, digests, self._starts = [], [], [], [], [0]
@@ -221,7 +222,7 @@ class Index:
         writer.flush()
         foreign = set(self._present) - set(self._shards)
         replaced = sorted(foreign | {self._shards[number] for number in outdated if number >= self._below})
-        shard_files.remove_shards(replaced, archive)
+        shard_writer.remove_shards(replaced, archive)
 
     def _shards_to_rewrite(self) -> Sequence[int]:
         outdated, small = set(), []
@@ -231,7 +232,7 @@ class Index:
                 outdated.add(number)
             elif number < self._below:
                 continue
-            elif stop - start < shard_files.ROWS_PER_SHARD // 2:
+            elif stop - start < shard_writer.ROWS_PER_SHARD // 2:
                 small.append(number)
         if len(small) >= _SMALL_SHARDS:
             outdated.update(small)

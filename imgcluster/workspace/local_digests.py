@@ -32,8 +32,8 @@ class _State:
 
     @classmethod
     def of(cls, path: Path) -> _State:
-        found = path.stat()
-        return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+        facts = path.stat()
+        return cls(facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,7 +190,7 @@ def decisions_after(
     """
     clusters = dict(zip(images, result.clusters.tolist(), strict=True))
     changed = {number for number in {*names, *result.names} if names.get(number) != result.names.get(number)}
-    kept = {number: text for number, text in decisions.names.items() if number not in changed}
+    unchanged = {number: text for number, text in decisions.names.items() if number not in changed}
     known = {
         key: dataclasses.replace(image, cluster=result.merged.get(image.cluster, image.cluster))
         for key, image in decisions.images.items()
@@ -201,7 +201,7 @@ def decisions_after(
     merges = {number: result.merged.get(into, into) for number, into in decisions.merges.items()} | result.merged
     parts = {part for number, others in result.parts.items() for part in (number, *others)}
     return Decisions(
-        names={**kept, **{number: result.names[number] for number in changed if number in result.names}},
+        names={**unchanged, **{number: result.names[number] for number in changed if number in result.names}},
         merges={number: into for number, into in merges.items() if into != _NOISE},
         made=frozenset({*decisions.made, *result.created, *parts} - result.merged.keys()),
         images=known,

@@ -16,7 +16,7 @@ from imgcluster.fileio.csv_tables import read_table
 from imgcluster.fileio.path_text import absolute_path, common_base
 from imgcluster.types import Metric
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.shards import Embeddings, contents
+from imgcluster.workspace.shards import Embeddings, summarize_shards
 from imgcluster.workspace.states import interrupted_state
 from imgcluster.workspace.table_columns import ASSIGNMENTS, parse_integer, parse_number, row_of
 
@@ -125,7 +125,7 @@ def read_results(workspace: Workspace, manifest: dict[str, Any]) -> Results:
         )
     workspace.require(workspace.metrics, "run imgcluster cluster first")
     metrics = workspace.read_metrics()
-    if metrics.get("fingerprint") != contents(workspace.embeddings, identity).fingerprint:
+    if metrics.get("fingerprint") != summarize_shards(workspace.embeddings, identity).fingerprint:
         raise WorkspaceError(
             f"the clusters in {workspace.path} are outdated, its embeddings have changed: run imgcluster cluster again "
             "or, to keep the clusters, imgcluster assign"

@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
@@ -19,12 +18,10 @@ from typing import Any, Final, cast
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.fileio.atomic import link_or_copy, remove, remove_temporary_files
 from imgcluster.fileio.path_text import absolute_path
 from imgcluster.types import NO_EXIF, ClassScores, Exif
 from imgcluster.workspace.shard_columns import EXIF, SCORES, STATISTICS
 from imgcluster.workspace.shard_file import (
-    Row,
     exif_of,
     identity_of,
     no_scores,
@@ -34,30 +31,22 @@ from imgcluster.workspace.shard_file import (
     read_vectors,
     scores_of,
     thumbnails_of,
-    write_rows,
 )
 from imgcluster.workspace.stored_vectors import StoredVectors
 
 __all__ = [
-    "Contents",
     "Embeddings",
-    "ShardWriter",
+    "EmbeddingsSummary",
     "all_shards",
-    "contents",
     "list_shards",
     "load",
     "locations",
-    "remove_shards",
+    "shard_number",
+    "summarize_shards",
     "thumbnails",
 ]
 
-ROWS_PER_SHARD: Final = 2048
-"""About 20 MB at 2,688 values; five million images make 2,500 files."""
-
 _STREAMED_FROM: Final = 256 << 20
-
-_SECONDS_PER_SHARD: Final = 60.0
-"""An interruption costs at most a minute of work; later runs merge small shards."""
 
 _NAME: Final = re.compile(r"shard-[0-9]{6,}\.parquet")
 
@@ -99,7 +88,7 @@ class Embeddings:
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class EmbeddingsSummary:
     """The number of images, and `roots` and `fingerprint` as in `Embeddings`."""
 
     images: int
@@ -124,7 +113,7 @@ def all_shards(folder: Path) -> list[Path]:
     except FileNotFoundError:
         return []
     # Copies such as "shard-000001 (1).parquet", made by cloud folders, are ignored.
-    return sorted((folder / name for name in names if _NAME.fullmatch(name)), key=_number)
+    return sorted((folder / name for name in names if _NAME.fullmatch(name)), key=shard_number)
 
 
 def locations(folder: Path) -> set[str]:
@@ -133,14 +122,14 @@ def locations(folder: Path) -> set[str]:
     Raises:
         WorkspaceError: A shard is damaged.
     """
-    found: set[str] = set()
+    paths: set[str] = set()
     for shard in all_shards(folder):
         for location, _, _, companion in read_files(shard):
-            found.update((location, companion) if companion else (location,))
-    return found
+            paths.update((location, companion) if companion else (location,))
+    return paths
 
 
-def contents(folder: Path, identity: str) -> Contents:
+def summarize_shards(folder: Path, identity: str) -> EmbeddingsSummary:
     """Summarize what `load` would return without reading the vectors; needs about 40 bytes per image.
 
     Raises:
@@ -171,7 +160,7 @@ def contents(folder: Path, identity: str) -> Contents:
     total = sum(int(part) << (32 * position) for position, part in enumerate(parts))
     present = set(np.concatenate(source_numbers)[newest].tolist())
     roots = tuple(sorted(root for root, number in numbers.items() if number in present))
-    return Contents(len(newest), roots, _fingerprint(total, identity))
+    return EmbeddingsSummary(len(newest), roots, _fingerprint(total, identity))
 
 
 def load(folder: Path, identity: str, *, streamed: bool = False) -> Embeddings:
@@ -185,28 +174,89 @@ def load(folder: Path, identity: str, *, streamed: bool = False) -> Embeddings:
     Raises:
         WorkspaceError: A shard is damaged.
     """
-    shards = list_shards(folder, identity)
-    found: dict[str, tuple[int, int, bytes, str, str]] = {}
-    # For each shard, the position of each row in the result; -1 for outdated rows.
+    current = _current_rows(list_shards(folder, identity))
+    columns = _read_columns(current, streamed=streamed)
+    total = sum(map(_row_hash, current.locations, current.digests, current.companions))
+    order = sorted(range(len(current.digests)), key=current.digests.__getitem__)
+    return Embeddings(
+        locations=current.locations,
+        roots=tuple(sorted(set(current.sources))),
+        sizes=columns.sizes,
+        statistics=columns.statistics,
+        exif=columns.exif,
+        vectors=columns.vectors,
+        fingerprint=_fingerprint(total, identity),
+        content_order=np.array(order, dtype=np.int64),
+        digests=current.digests,
+        companions=current.companions,
+        scores=columns.scores,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _CurrentRows:
+    """The current row of each of n files, sorted by location.
+
+    Attributes:
+        shards: All shards, oldest first.
+        targets: For each shard the position of each of its rows among the n, ``int64``; −1 for outdated rows.
+        locations: The absolute paths, as texts.
+        digests: Those of the files.
+        sources: The folders that the user named.
+        companions: As in `Embeddings`.
+    """
+
+    shards: list[Path]
+    targets: list[npt.NDArray[np.int64]]
+    locations: list[str]
+    digests: list[bytes]
+    sources: list[str]
+    companions: list[str]
+
+
+def _current_rows(shards: list[Path]) -> _CurrentRows:
+    current: dict[str, tuple[int, int, bytes, str, str]] = {}
     targets = []
     for number, shard in enumerate(shards):
         files = read_files(shard)
         targets.append(np.full(len(files), -1, dtype=np.int64))
         for row, (location, digest, source, companion) in enumerate(files):
-            found[location] = (number, row, digest, source, companion)
-    newest = sorted(found.items())
+            current[location] = (number, row, digest, source, companion)
+    newest = sorted(current.items())
     for position, (_, (number, row, *_)) in enumerate(newest):
         targets[number][row] = position
+    return _CurrentRows(
+        shards=shards,
+        targets=targets,
+        locations=[location for location, _ in newest],
+        digests=[digest for _, (_, _, digest, _, _) in newest],
+        sources=[source for _, (_, _, _, source, _) in newest],
+        companions=[companion for _, (_, _, _, _, companion) in newest],
+    )
 
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """What the shards store of the current rows, as in `Embeddings`."""
+
+    vectors: npt.NDArray[np.float32]
+    sizes: npt.NDArray[np.int32]
+    statistics: npt.NDArray[np.float32]
+    exif: list[Exif]
+    scores: ClassScores | None
+
+
+def _read_columns(current: _CurrentRows, *, streamed: bool) -> _Columns:
+    shards, count = current.shards, len(current.locations)
     first = read_vectors(shards[0]) if shards else np.empty((0, 0), dtype=np.float32)
     dimensions = first.shape[1]
-    stays = streamed and 4 * dimensions * len(newest) > _STREAMED_FROM
-    vectors = np.empty((0 if stays else len(newest), dimensions), dtype=np.float32)
-    sizes = np.zeros((len(newest), 2), dtype=np.int32)
-    statistics = np.full((len(newest), len(STATISTICS)), np.nan, dtype=np.float32)
-    exif = [NO_EXIF] * len(newest)
+    stays = streamed and 4 * dimensions * count > _STREAMED_FROM
+    vectors = np.empty((0 if stays else count, dimensions), dtype=np.float32)
+    sizes = np.zeros((count, 2), dtype=np.int32)
+    statistics = np.full((count, len(STATISTICS)), np.nan, dtype=np.float32)
+    exif = [NO_EXIF] * count
     scores: ClassScores | None = None
-    for shard, target in zip(shards, targets, strict=True):
+    for shard, target in zip(shards, current.targets, strict=True):
         present = set(read_schema(shard).names)
         measured = [name for name in STATISTICS if name in present]
         further = [name for names in (EXIF, SCORES) if set(names) <= present for name in names]
@@ -225,28 +275,13 @@ def load(folder: Path, identity: str, *, streamed: bool = False) -> Embeddings:
             if position >= 0:
                 exif[position] = value
         if set(SCORES) <= present:
-            scores = scores or no_scores(len(newest))
+            scores = scores or no_scores(count)
             stored = scores_of(table)
             scores.classes[rows] = stored.classes[used]
             scores.probabilities[rows] = stored.probabilities[used]
-    total = sum(_row_hash(location, digest, companion) for location, (_, _, digest, _, companion) in newest)
-    roots = tuple(sorted({root for _, (_, _, _, root, _) in newest}))
-    digests = [digest for _, (_, _, digest, _, _) in newest]
-    return Embeddings(
-        locations=[location for location, _ in newest],
-        roots=roots,
-        sizes=sizes,
-        statistics=statistics,
-        exif=exif,
-        vectors=cast(Any, StoredVectors(shards, targets, (len(newest), dimensions), read_vectors))
-        if stays
-        else vectors,
-        fingerprint=_fingerprint(total, identity),
-        content_order=np.array(sorted(range(len(digests)), key=digests.__getitem__), dtype=np.int64),
-        digests=digests,
-        companions=[companion for _, (_, _, _, _, companion) in newest],
-        scores=scores,
-    )
+    if stays:
+        vectors = cast(Any, StoredVectors(shards, current.targets, (count, dimensions), read_vectors))
+    return _Columns(vectors, sizes, statistics, exif, scores)
 
 
 def thumbnails(folder: Path, identity: str, requested: Collection[str]) -> dict[str, bytes]:
@@ -255,7 +290,7 @@ def thumbnails(folder: Path, identity: str, requested: Collection[str]) -> dict[
     Raises:
         WorkspaceError: A shard is damaged.
     """
-    found: dict[str, bytes] = {}
+    images: dict[str, bytes] = {}
     for shard in list_shards(folder, identity):
         if "thumbnail" not in read_schema(shard).names:
             continue
@@ -264,69 +299,8 @@ def thumbnails(folder: Path, identity: str, requested: Collection[str]) -> dict[
         rows = [(row, location) for row, location in enumerate(paths) if location in requested]
         if rows:
             chosen = read_columns(shard, ["thumbnail"]).take([row for row, _ in rows])
-            found |= zip((location for _, location in rows), thumbnails_of(chosen), strict=True)
-    return found
-
-
-class ShardWriter:
-    """Buffers rows and writes them to shards.
-
-    Args:
-        folder: The folder of the shards.
-        identity: The encoder's identity, which is stored in each shard.
-        archive: The folder of replaced shards, whose names are not used again.
-        rows_per_shard: The number of rows of a full shard.
-    """
-
-    def __init__(
-        self, folder: Path, identity: str, *, archive: Path | None = None, rows_per_shard: int = ROWS_PER_SHARD
-    ) -> None:
-        self._folder = folder
-        remove_temporary_files(folder)
-        self._identity = identity
-        self._capacity = rows_per_shard
-        self._rows: list[Row] = []
-        self._written = time.monotonic()
-        folders = (folder,) if archive is None else (folder, archive)
-        self._next = 1 + max((_number(shard) for one in folders for shard in all_shards(one)), default=-1)
-
-    def add(self, rows: Sequence[Row]) -> None:
-        """Add rows; write a shard if one is full, or if the last one is a minute old."""
-        self._rows.extend(rows)
-        while len(self._rows) >= self._capacity:
-            self._write(self._rows[: self._capacity])
-            del self._rows[: self._capacity]
-        if self._rows and time.monotonic() - self._written > _SECONDS_PER_SHARD:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write the buffered rows as a smaller shard."""
-        if self._rows:
-            self._write(self._rows)
-            self._rows = []
-
-    def adopt(self, shard: Path) -> None:
-        """Add a shard of another folder, as a link to its bytes, which never change, or a copy."""
-        link_or_copy(shard, self._next_path())
-
-    def _write(self, rows: Sequence[Row]) -> None:
-        write_rows(self._next_path(), self._identity, rows)
-        self._written = time.monotonic()
-
-    def _next_path(self) -> Path:
-        self._next += 1
-        return self._folder / f"shard-{self._next - 1:06d}.parquet"
-
-
-def remove_shards(shards: Sequence[Path], archive: Path | None = None) -> None:
-    """Remove shards that were replaced, or move them to the folder `archive`."""
-    for shard in shards:
-        # An archived shard of the same name is older, and belongs to the saved state.
-        if archive is None or os.path.lexists(archive / shard.name):
-            remove(shard)
-        elif os.path.lexists(shard):
-            archive.mkdir(exist_ok=True)
-            os.replace(shard, archive / shard.name)
+            images |= zip((location for _, location in rows), thumbnails_of(chosen), strict=True)
+    return images
 
 
 def _row_hash(location: str, digest: bytes, companion: str) -> int:
@@ -339,5 +313,6 @@ def _fingerprint(total: int, identity: str) -> str:
     return hashlib.blake2b(f"{identity} {total % 2**128}".encode(), digest_size=16).hexdigest()
 
 
-def _number(shard: Path) -> int:
+def shard_number(shard: Path) -> int:
+    """Return the number in a shard's name."""
     return int(shard.stem.removeprefix("shard-"))

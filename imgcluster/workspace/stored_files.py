@@ -115,8 +115,8 @@ class StoredFiles:
         from pyarrow import fs
 
         bucket = self._path.partition("/")[0]
-        found = call_store(self._url, "read", lambda: self._system.get_file_info(bucket), _SECONDS)
-        if found.type == fs.FileType.NotFound:
+        info = call_store(self._url, "read", lambda: self._system.get_file_info(bucket), _SECONDS)
+        if info.type == fs.FileType.NotFound:
             raise SourceError(f"{self._url} cannot be read: there is no bucket {bucket}; check its name")
         names = {entry.base_name for entry in list_folder(self._system, self._url, may_be_missing=True)}
         if names - {"", _OBJECTS, _NAMES.shards.name}:
@@ -126,10 +126,10 @@ class StoredFiles:
 
     def objects(self) -> dict[str, tuple[int, int]]:
         """Return the size of each object, and when it was written, in nanoseconds."""
-        found = list_folder(self._system, f"{self._url}/{_OBJECTS}", may_be_missing=True)
+        listed = list_folder(self._system, f"{self._url}/{_OBJECTS}", may_be_missing=True)
         return {
             entry.base_name: (entry.size or 0, entry.mtime_ns or 0)
-            for entry in found
+            for entry in listed
             if _DIGEST.fullmatch(entry.base_name)
         }
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
-from imgcluster.cli.progress_lines import ProgressLines
+import imgcluster
+from imgcluster.cli.progress_lines import STAGES, ProgressLines
 from imgcluster.progress import Progress
 
 
@@ -33,6 +35,13 @@ def test_a_line_every_thirty_seconds(capsys: pytest.CaptureFixture[str]) -> None
         ["900", "2,000", "10"],
     ]
     assert all("files" in line for line in printed)
+
+
+def test_every_stage_has_a_title() -> None:
+    files = Path(imgcluster.__file__).parent.rglob("*.py")
+    stages = {stage for file in files for stage in re.findall(r'Progress\("([^"]+)"', file.read_text(encoding="utf-8"))}
+    assert len(stages) > 20
+    assert stages <= STAGES.keys()
 
 
 def test_the_rate_is_that_of_the_current_stage(capsys: pytest.CaptureFixture[str]) -> None:

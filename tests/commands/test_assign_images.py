@@ -63,6 +63,13 @@ def test_another_placement_where_nothing_is_new(tmp_path: Path, pictures: Path, 
     assert imgcluster.run(pictures, workspace=out, place="move", **encoder).cluster.placed == {"move": 24}
     assert (placed(out), list(pictures.rglob("*.png"))) == (files, [])
     assert not imgcluster.verify(workspace=out).findings
+    (pictures / "red/00.png").write_bytes(b"in the way")
+    before = placed(out)
+    for dry_run in (True, False):
+        with pytest.raises(WorkspaceError, match=r"red/00\.png"):
+            imgcluster.assign(workspace=out, place="none", dry_run=dry_run)
+    assert placed(out) == before
+    (pictures / "red/00.png").unlink()
     assert imgcluster.assign(workspace=out, place="none").placed == {}
     assert len(list(pictures.rglob("*.png"))) == 24
 

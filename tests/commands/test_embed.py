@@ -346,7 +346,7 @@ def test_processes_and_batches_store_the_same_bytes(
     (folder / "red/cut.png").write_bytes((folder / "red/00.png").read_bytes()[:60])
     stored_bytes = []
     for number, (batch_size, workers, few) in enumerate([(64, 1, 1000), (7, 3, 1000), (32, 2, 0), (5, 1, 0)]):
-        monkeypatch.setattr(readers, "_FEW_FILES", few)
+        monkeypatch.setattr(readers, "FEW_FILES", few)
         out = tmp_path / f"out{number}"
         summary = embed(folder, out=out, encoder=tiny_encoder, batch_size=batch_size, workers=workers)
         assert (summary.embedded, summary.skipped) == (90, 1)

@@ -111,4 +111,4 @@ def test_files_that_cannot_be_read_are_named(encoder: Encoder, file: Path, tmp_p
 
 
 def test_it_is_an_encoder(encoder: Encoder) -> None:
-    assert isinstance(encoder, encoders.Encoder)
+    assert isinstance(encoder, encoders.PixelEncoder)

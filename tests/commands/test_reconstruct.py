@@ -11,7 +11,7 @@ from tiny_decoders import autoencoder
 
 from imgcluster.commands.reconstruct import reconstruct
 from imgcluster.encoders.decoder import Decoder
-from imgcluster.encoders.encoder import Encoder
+from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.errors import EncoderError, NoImagesError, UsageError
 from tiny_models import mean_colour
 
@@ -126,10 +126,10 @@ def test_without_images_or_decoder_it_says_so(images, tmp_path) -> None:
 def test_a_decoder_of_another_version_is_refused(tmp_path) -> None:
     encoder = autoencoder(tmp_path, changes={"version": "2"})
     with pytest.raises(EncoderError, match="another version of encoder auto"):
-        Decoder(Encoder(encoder, device="cpu"))
+        Decoder(PixelEncoder(encoder, device="cpu"))
 
 
 def test_a_decoder_decodes_nothing_to_nothing(tmp_path) -> None:
-    decoder = Decoder(Encoder(autoencoder(tmp_path), device="cpu"))
+    decoder = Decoder(PixelEncoder(autoencoder(tmp_path), device="cpu"))
     assert decoder.shape == (4, 4, 3)
     assert decoder.decode(np.empty((0, 48), dtype=np.float32)).shape == (0, 4, 4, 3)

@@ -6,9 +6,11 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from typing import Any
 
 import pytest
 from local_s3 import Bucket, serve
+from pyarrow import fs
 from typer.testing import CliRunner
 
 import imgcluster
@@ -16,6 +18,7 @@ from imgcluster import EmbedSummary, UsageError
 from imgcluster.cli.app import app
 from imgcluster.errors import SourceError
 from imgcluster.fileio.object_store import url_of
+from imgcluster.images.remote import RemoteImages
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import load
 
@@ -180,6 +183,24 @@ def test_two_buckets_in_one_workspace(bucket: Bucket, tmp_path: Path, embed: Emb
     assert sorted(placed.paths) == [place for place in first if place != "s3://other/in/in/red/00.png"]
 
 
+def test_each_bucket_is_opened_in_its_region(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, embed: Embed) -> None:
+    bucket.others["other"] = Bucket({"red/00.png": bucket.objects["in/red/00.png"]})
+    regions = {"bucket": "us-east-1", "other": "eu-west-1"}
+    opened, real = [], fs.S3FileSystem
+
+    def open_system(*, region: str, endpoint_override: str | None, **options: Any) -> fs.S3FileSystem:
+        opened.append(region)
+        return real(region=region, endpoint_override=bucket.endpoint, **options)
+
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.setattr(fs, "resolve_s3_region", regions.__getitem__)
+    monkeypatch.setattr(fs, "S3FileSystem", open_system)
+    assert embed("s3://bucket/in", "s3://other").embedded == 25
+    assert opened == ["us-east-1", "eu-west-1"]
+
+
 def test_two_web_servers_and_a_folder_in_one_workspace(
     bucket: Bucket, pictures: Path, tmp_path: Path, embed: Embed
 ) -> None:
@@ -192,6 +213,47 @@ def test_two_web_servers_and_a_folder_in_one_workspace(
         assert list(reasons(tmp_path / "out")) == listed[2:]
         again = embed(pictures, files=listed)
         assert (again.unchanged, again.embedded, again.skipped) == (2, 26, 1)
+
+
+SIGNED = {
+    "S3, version 4": "X-Amz-Algorithm=AWS4&X-Amz-Credential=SECRET%2F1&X-Amz-Date=SECRET&X-Amz-Expires=SECRET"
+    "&X-Amz-SignedHeaders=SECRET&X-Amz-Security-Token=SECRET&X-Amz-Signature=SECRET",
+    "S3, version 2": "AWSAccessKeyId=SECRET&Signature=SECRET&Expires=SECRET",
+    "Google, version 4": "X-Goog-Algorithm=GOOG4&X-Goog-Credential=SECRET&X-Goog-Date=SECRET&X-Goog-Expires=SECRET"
+    "&X-Goog-SignedHeaders=SECRET&x-goog-signature=SECRET",
+    "Google, version 2": "GoogleAccessId=SECRET&Expires=SECRET&Signature=SECRET",
+    "Azure": "sv=SECRET&st=SECRET&se=SECRET&sr=b&sp=r&skoid=SECRET&sktid=SECRET&skt=SECRET&ske=SECRET&sks=b"
+    "&skv=SECRET&sig=SECRET",
+    "CloudFront": "Policy=SECRET&Signature=SECRET&Key-Pair-Id=SECRET",
+    "Alibaba": "x-oss-signature-version=4&x-oss-credential=SECRET&x-oss-date=1&x-oss-expires=9&x-oss-signature=SECRET",
+    "others": "token=SECRET&api_key=SECRET&access%5Ftoken=SECRET&password=SECRET",
+}
+
+
+@pytest.mark.parametrize("query", SIGNED.values(), ids=SIGNED.keys())
+def test_signatures_are_not_part_of_an_address(query: str) -> None:
+    remote = RemoteImages((f"https://host/i?key=a&{query}&size=2#part", f"https://host/i?key=b&{query}"))
+    assert remote.public == ("https://host/i?key=a&size=2", "https://host/i?key=b")
+    assert RemoteImages((f"https://host/i?{query}",)).public == ("https://host/i",)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["key=1", "keyword=x", "st=1", "policy=2", "tokenize=1", "x-oss-process=image", "a=1&a=1", "monkey=1&se=a&sr=b"],
+)
+def test_other_parameters_are_part_of_an_address(query: str) -> None:
+    assert RemoteImages((f"https://host/i?{query}",)).public == (f"https://host/i?{query}",)
+
+
+def test_images_that_differ_in_what_is_not_stored(bucket: Bucket, embed: Embed) -> None:
+    address = f"{bucket.endpoint}/bucket/in/red/00.png"
+    for other in ("token=the-second", "sig=1"):
+        with pytest.raises(UsageError, match=address) as refused:
+            embed(f"{address}?token=the-first", files=[f"{address}?{other}"])
+        assert "token" in str(refused.value)
+        assert "the-" not in str(refused.value)
+    # The same image.
+    assert embed(f"{address}?token=1", f"{address}?token=1#a", files=[f"{address}?token=1#b"]).embedded == 1
 
 
 def test_addresses_keep_their_slashes(bucket: Bucket, tmp_path: Path, tiny_encoder: Path) -> None:
@@ -238,6 +300,20 @@ def test_what_other_programs_get_are_addresses(bucket: Bucket, tmp_path: Path, e
     with (tmp_path / "images.csv").open(encoding="utf-8", newline="") as file:
         assert address in [row["file"] for row in csv.DictReader(file)]
     assert address in json.loads((tmp_path / "fiftyone/data.json").read_text(encoding="utf-8")).values()
+
+
+def test_keys_that_no_file_system_has(bucket: Bucket, tmp_path: Path, embed: Embed) -> None:
+    image = bucket.objects["in/red/00.png"]
+    bucket.objects |= {"in//a.png": image, "in/red//b.png": image, "in/red/c//d.png": image, "in/red/": b""}
+    # Files with the name of a folder.
+    bucket.objects |= {"in/green": image, "in/blue/00.png/e.png": image}
+    summary = embed("s3://bucket/in")
+    assert (summary.embedded, summary.skipped) == (26, 3)
+    assert list(reasons(tmp_path / "out")) == ["s3://bucket/in//", "red//", "red/c//"]
+    del bucket.objects["in/red/00.png"]
+    assert embed("s3://bucket/in").embedded == 25
+    with pytest.raises(SourceError, match="s3://bucket/in//red"):
+        embed("s3://bucket/in//red")
 
 
 def test_what_does_not_exist(bucket: Bucket, tmp_path: Path, embed: Embed) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 import pictures
 from benchmarks.image_changes import CHANGES, changed, distant_crops, second_photograph
-from imgcluster.copies.near_copies import NEAR_COPY, agreement
+from imgcluster.copies.near_copies import NEAR_COPY, structural_agreement
 from imgcluster.copies.signatures import SIGNATURE_SPEC, Signatures, orientation_invariants, signature
 from imgcluster.images.decode import decode
 
@@ -41,7 +41,7 @@ def signatures(*images: Image.Image | bytes) -> Signatures:
 def scores(*images: Image.Image | bytes) -> list[float]:
     """Return the agreement of the first image with each of the others."""
     pairs = np.array([(0, other) for other in range(1, len(images))])
-    return [float(score) for score in agreement(signatures(*images), pairs)]
+    return [float(score) for score in structural_agreement(signatures(*images), pairs)]
 
 
 @pytest.mark.parametrize("kind", CHANGES)
@@ -62,14 +62,14 @@ def test_turned_and_mirrored_copies_are_near_copies(orientation: int) -> None:
 
 def test_other_photographs_are_not() -> None:
     shown = signatures(*[photo(number) for number in range(60)])
-    assert agreement(shown, np.array(list(combinations(range(60), 2)))).max() < NEAR_COPY
+    assert structural_agreement(shown, np.array(list(combinations(range(60), 2)))).max() < NEAR_COPY
 
 
 def test_parts_that_share_little_are_not() -> None:
     for number in range(0, 60, 15):
         images = [photo(number), *distant_crops(photo(number))]
         pairs = np.array(list(combinations(range(len(images)), 2)))
-        assert agreement(signatures(*images), pairs).max() < NEAR_COPY
+        assert structural_agreement(signatures(*images), pairs).max() < NEAR_COPY
 
 
 def test_a_photograph_from_two_steps_aside_is_not() -> None:
@@ -127,7 +127,9 @@ def test_the_order_of_a_pair_hardly_matters() -> None:
     images: list[Image.Image | bytes] = [photo(7), *(changed(photo(7), kind, 1, random)[0] for kind in CHANGES)]
     there = np.array([(0, other) for other in range(1, len(images))])
     shown = signatures(*images)
-    np.testing.assert_allclose(agreement(shown, there), agreement(shown, there[:, ::-1]), atol=0.03)
+    np.testing.assert_allclose(
+        structural_agreement(shown, there), structural_agreement(shown, there[:, ::-1]), atol=0.03
+    )
 
 
 def test_scores_do_not_depend_on_the_other_pairs() -> None:
@@ -135,10 +137,10 @@ def test_scores_do_not_depend_on_the_other_pairs() -> None:
         *[photo(number) for number in range(8)], changed(photo(2), "crop", 1, np.random.default_rng(0))[0]
     )
     pairs = np.array(list(combinations(range(9), 2)))
-    together = agreement(shown, pairs)
-    alone = [float(agreement(shown, pair[None])[0]) for pair in pairs]
+    together = structural_agreement(shown, pairs)
+    alone = [float(structural_agreement(shown, pair[None])[0]) for pair in pairs]
     assert together.tolist() == pytest.approx(alone, abs=1e-4)
-    assert agreement(shown, np.empty((0, 2), np.int64)).tolist() == []
+    assert structural_agreement(shown, np.empty((0, 2), np.int64)).tolist() == []
 
 
 def test_invariants_do_not_change_when_an_image_is_turned() -> None:

@@ -135,7 +135,7 @@ def children(parents: set[int]) -> Iterator[tuple[int, bytes]]:
 def has_board(node: Any) -> bool:
     """Return whether the command is connected to the cluster through this node: without it, it cannot go on."""
     raylets = {process.process.pid for process in node.all_processes["raylet"]}
-    return any(b"ray::Board" in command for _, command in children(raylets))
+    return any(b"ray::ProgressActor" in command for _, command in children(raylets))
 
 
 def holder(cluster: Any, file: Path) -> int | None:

@@ -138,8 +138,10 @@ def test_output_is_not_lost_after_a_session_was_made(tiny_encoder: Path, capfd: 
     assert capfd.readouterr() == ("and here", "still here")
 
 
-def test_doctor_runs_every_device_and_compares(tiny_encoder: Path) -> None:
+def test_doctor_runs_every_device_and_compares(tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHON_CPU_COUNT", "3")
     summary = doctor(encoder=tiny_encoder)
+    assert summary.processors == 3
     checks = {check.device: check for check in summary.devices}
     assert set(checks) == set(available_devices())
     assert checks["cpu"].runs

@@ -15,7 +15,7 @@ import pytest
 import tiny_models
 from imgcluster import Encoder, EncoderError, EncoderOptions, UsageError
 from imgcluster.encoders import encoder as session_module
-from imgcluster.encoders.encoder import Encoder as SessionEncoder
+from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.encoders.started import Started
 from imgcluster.types import Vectors
 
@@ -257,7 +257,7 @@ def test_a_float_model_without_mean_and_std_gets_a_hint(
 )
 def test_the_session_takes_exact_pixels_only(tiny_encoder: Path, shape: tuple[int, ...], dtype: str) -> None:
     with pytest.raises(UsageError) as error:
-        SessionEncoder(tiny_encoder, device="cpu").encode(np.zeros(shape, dtype))  # type: ignore[arg-type]
+        PixelEncoder(tiny_encoder, device="cpu").encode(np.zeros(shape, dtype))  # type: ignore[arg-type]
     assert all(part in str(error.value) for part in (str(shape), dtype, "(n, 4, 4, 3)"))
 
 
@@ -294,7 +294,7 @@ def test_describe_reads_a_foreign_model(tmp_path: Path) -> None:
 
 def test_a_model_that_runs_for_ever_is_ended(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match="took longer than 0.3 s"):
-        SessionEncoder(tiny_models.endless(tmp_path / "endless.onnx"), device="cpu", batch_seconds=0.3)
+        PixelEncoder(tiny_models.endless(tmp_path / "endless.onnx"), device="cpu", batch_seconds=0.3)
 
 
 def test_a_later_batch_that_takes_too_long_is_ended() -> None:

@@ -24,7 +24,7 @@ def test_photos_is_bundled_and_has_a_card() -> None:
     entry = encoder_info("photos")
     assert entry.bundled
     assert entry.info is not None
-    assert (entry.info.embedding_size, entry.info.metric, entry.info.licence) == (2688, "cosine", "Apache-2.0")
+    assert (entry.info.embedding_size, entry.info.metric, entry.info.license) == (2688, "cosine", "Apache-2.0")
     assert "EfficientNet-Lite2" in entry.card
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgcluster.evaluation.confounders import agreement, explained_variance
+from imgcluster.evaluation.confounders import explained_variance, mutual_information
 
 
 class TestExplained:
@@ -87,23 +87,25 @@ class TestWithinSources:
 class TestAgreement:
     def test_the_same_division_under_other_names_is_1(self) -> None:
         labels = np.arange(60) % 3
-        assert agreement(labels, [f"folder {2 - label}" for label in labels]) == pytest.approx(1)
+        assert mutual_information(labels, [f"folder {2 - label}" for label in labels]) == pytest.approx(1)
 
     def test_as_scikit_learn_says(self) -> None:
         from sklearn.metrics import adjusted_mutual_info_score
 
         labels, groups = np.arange(80) % 4, np.arange(80) // 3 % 5
         expected = max(0.0, adjusted_mutual_info_score(groups, labels))
-        assert agreement(labels, list(map(str, groups))) == pytest.approx(expected)
+        assert mutual_information(labels, list(map(str, groups))) == pytest.approx(expected)
 
     def test_chance_is_0_or_nearly(self) -> None:
         generator = np.random.default_rng(0)
-        assert agreement(generator.integers(5, size=300), list(map(str, generator.integers(5, size=300)))) < 0.05
+        assert (
+            mutual_information(generator.integers(5, size=300), list(map(str, generator.integers(5, size=300)))) < 0.05
+        )
 
     def test_noise_is_left_out(self) -> None:
         labels = np.concatenate([np.arange(60) % 3, np.full(30, -1)])
         groups = [*(str(label) for label in np.arange(60) % 3), *(str(number % 2) for number in range(30))]
-        assert agreement(labels, groups) == pytest.approx(1)
+        assert mutual_information(labels, groups) == pytest.approx(1)
 
     @pytest.mark.parametrize(
         ("labels", "groups"),
@@ -118,4 +120,4 @@ class TestAgreement:
         ids=["few", "one group", "one cluster", "tiny groups", "noise", "none"],
     )
     def test_where_nothing_can_be_said_it_is_0(self, labels: np.ndarray, groups: list[str]) -> None:
-        assert agreement(labels, groups) == 0
+        assert mutual_information(labels, groups) == 0

@@ -523,6 +523,25 @@ class TestRemainingFiles:
         assert path.read_bytes().startswith(b"pixels of a.jpg")
         assert not scene.clusters.exists()
 
+    @pytest.mark.parametrize("linked", [False, True])
+    def test_an_identical_file_of_another_time_at_the_original_path(self, scene: Scene, linked: bool) -> None:
+        (path,) = scene.add("a.jpg")
+        scene.place([path], [0], "move")
+        copy = scene.base / "copy.jpg" if linked else path
+        shutil.copyfile(scene.clusters / "cluster_000/a.jpg", copy)
+        os.utime(copy, (1577836800, 1577836800))
+        if linked:
+            path.symlink_to(copy)
+        before = snapshot(scene.base)
+        undone = scene.undo()
+        assert undone.done == 0
+        assert [to_text(path) in reason for _, reason in undone.remaining] == [True]
+        assert {name: entry for name, entry in snapshot(scene.base).items() if name != b"out/placed.jsonl"} == {
+            name: entry for name, entry in before.items() if name != b"out/placed.jsonl"
+        }
+        path.rename(scene.photos / "other.jpg")
+        assert scene.undo().done == 1
+
     @pytest.mark.parametrize("kind", ["folder", "link to nowhere"])
     def test_a_moved_file_whose_original_path_is_no_file(self, scene: Scene, kind: str) -> None:
         (path,) = scene.add("a.jpg")
@@ -750,6 +769,39 @@ class TestInterrupted:
                 scene.place([path], [0], "move")
         assert path.exists()
         assert scene.placed() == ["cluster_000/a.jpg"]
+        assert scene.undo().done == 1
+        assert snapshot(scene.base) == before
+
+    @pytest.mark.parametrize("step", ["times", "rename", "removal"])
+    def test_a_kill_while_a_file_returns_to_another_disk(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch, step: str
+    ) -> None:
+        (path,) = scene.add("a.jpg")
+        before = snapshot(scene.base)
+        scene.place([path], [0], "move")
+        placed, unlink = scene.clusters / "cluster_000/a.jpg", Path.unlink
+
+        def kill(*arguments: object, **options: object) -> None:
+            raise Killed
+
+        def kill_at_removal(self: Path, missing_ok: bool = False) -> None:
+            if self == placed:
+                raise Killed
+            unlink(self, missing_ok=missing_ok)
+
+        with monkeypatch.context() as patch:
+            refusing(patch, "rename", errno.EXDEV)
+            if step == "removal":
+                patch.setattr(Path, "unlink", kill_at_removal)
+            elif step == "times":
+                patch.setattr(shutil, "copystat", kill)
+            else:
+                # The record of the temporary file is written by `replace`, too.
+                replace = os.replace
+                patch.setattr(os, "replace", lambda old, new: kill() if Path(new) == path else replace(old, new))
+            with pytest.raises(Killed):
+                scene.undo()
+        assert path.exists() == (step == "removal")
         assert scene.undo().done == 1
         assert snapshot(scene.base) == before
 

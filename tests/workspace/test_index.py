@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgcluster.workspace import shards as shard_files
+from imgcluster.workspace import shard_writer
 from imgcluster.workspace.index import Index, StoredImage
 from imgcluster.workspace.shard_file import Row, read_keys, read_rows, rows_of
-from imgcluster.workspace.shards import ShardWriter, all_shards, load
+from imgcluster.workspace.shard_writer import ShardWriter
+from imgcluster.workspace.shards import all_shards, load
 
 ENCODER = "photos 1"
 
@@ -225,7 +226,7 @@ class TestCompact:
             raise Killed
 
         with monkeypatch.context() as patch:
-            patch.setattr(shard_files, "remove_shards", kill)
+            patch.setattr(shard_writer, "remove_shards", kill)
             with pytest.raises(Killed):
                 index.compact(writer)
         assert len(stored(tmp_path)) > 3
@@ -274,15 +275,15 @@ class Store:
         writer.flush()
         if stop == "before compacting":
             return
-        remove: Callable[..., None] = shard_files.remove_shards
+        remove: Callable[..., None] = shard_writer.remove_shards
         if stop == "before removing":
-            shard_files.remove_shards = lambda shards, archive: None
+            shard_writer.remove_shards = lambda shards, archive: None
         elif stop == "while removing":
-            shard_files.remove_shards = lambda shards, archive: remove(shards[: len(shards) // 2])
+            shard_writer.remove_shards = lambda shards, archive: remove(shards[: len(shards) // 2])
         try:
             index.compact(writer)
         finally:
-            shard_files.remove_shards = remove
+            shard_writer.remove_shards = remove
 
     def check(self, allowed: dict[str, set[File]]) -> None:
         answer = load(self.folder, ENCODER)

@@ -23,7 +23,8 @@ from imgcluster.types import TOP_CLASSES, ClassScores
 from imgcluster.workspace.index import Index
 from imgcluster.workspace.shard_columns import DIGEST_BYTES
 from imgcluster.workspace.shard_file import Row, read_keys, read_rows, rows_of
-from imgcluster.workspace.shards import ShardWriter, all_shards, contents, list_shards, load, remove_shards
+from imgcluster.workspace.shard_writer import ShardWriter, remove_shards
+from imgcluster.workspace.shards import all_shards, list_shards, load, summarize_shards
 
 ENCODER = "photos 1 0123456789abcdef"
 
@@ -178,8 +179,8 @@ class TestRoundTrip:
             assert answer.roots == ()
             assert answer.vectors.shape == (0, 0)
             assert answer.sizes.shape == (0, 2)
-            assert contents(folder, ENCODER).images == 0
-            assert contents(folder, ENCODER).fingerprint == answer.fingerprint
+            assert summarize_shards(folder, ENCODER).images == 0
+            assert summarize_shards(folder, ENCODER).fingerprint == answer.fingerprint
 
 
 class TestNewestCounts:
@@ -213,7 +214,7 @@ class TestNewestCounts:
             write(Path(first), rows, rows_per_shard=size)
             write(Path(second), shuffled, rows_per_shard=other_size)
             one, other = load(Path(first), ENCODER), load(Path(second), ENCODER)
-            assert contents(Path(second), ENCODER).fingerprint == one.fingerprint
+            assert summarize_shards(Path(second), ENCODER).fingerprint == one.fingerprint
         assert one.locations == other.locations
         assert one.vectors.tobytes() == other.vectors.tobytes()
         assert one.sizes.tobytes() == other.sizes.tobytes()
@@ -225,7 +226,7 @@ class TestFingerprint:
     def of(self, folder: Path, rows: list[Row], identity: str = ENCODER) -> str:
         write(folder, rows, identity=identity)
         answer = load(folder, identity)
-        holdings = contents(folder, identity)
+        holdings = summarize_shards(folder, identity)
         assert (holdings.images, holdings.roots, holdings.fingerprint) == (
             len(answer.locations),
             answer.roots,
@@ -259,7 +260,7 @@ class TestOtherEncoders:
         write(tmp_path, [make_row("a", content=2, size=9), make_row("b", size=9)], identity="another")
         assert load(tmp_path, ENCODER).vectors.shape == (1, 4)
         assert load(tmp_path, "another").vectors.shape == (2, 9)
-        assert contents(tmp_path, ENCODER).images == 1
+        assert summarize_shards(tmp_path, ENCODER).images == 1
         assert [path.name for path in list_shards(tmp_path, "another")] == ["shard-000001.parquet"]
         assert len(all_shards(tmp_path)) == 2
         assert load(tmp_path, "a third").locations == []
@@ -288,7 +289,7 @@ class TestOlderShards:
         write(tmp_path, [make_row("a", content=1)])
         before = load(tmp_path, ENCODER).fingerprint
         remove_statistics(all_shards(tmp_path)[0])
-        assert load(tmp_path, ENCODER).fingerprint == contents(tmp_path, ENCODER).fingerprint == before
+        assert load(tmp_path, ENCODER).fingerprint == summarize_shards(tmp_path, ENCODER).fingerprint == before
 
     def test_rows_of_both_kinds_are_written_together(self, tmp_path: Path) -> None:
         write(tmp_path, [make_row("a", content=1)])
@@ -315,7 +316,7 @@ class TestOlderShards:
 
 READERS: list[Callable[[Path], object]] = [
     lambda folder: load(folder, ENCODER),
-    lambda folder: contents(folder, ENCODER),
+    lambda folder: summarize_shards(folder, ENCODER),
     lambda folder: Index(folder, ENCODER),
 ]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from imgcluster.encoders.decoder import Decoder
-from imgcluster.encoders.encoder import Encoder
+from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.encoders.registry import bundled_encoders, bundled_folder
 
 TRAINED = sorted(set(bundled_encoders()) - {"photos", "photos-fast"})
@@ -30,12 +30,12 @@ def test_they_are_small():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_is_complete_and_describes_itself(name):
-    encoder = Encoder(name, device="cpu")
+    encoder = PixelEncoder(name, device="cpu")
     decoder = Decoder(encoder)
     assert decoder.shape[:2] == (encoder.info.height, encoder.info.width)
     assert decoder.info.name == encoder.info.name == name
     assert decoder.info.prior == ("normal" if name.endswith("-vae") else "none")
-    for field in ("trained_on", "score", "licence", "source"):
+    for field in ("trained_on", "score", "license", "source"):
         assert getattr(encoder.info, field)
     card = (bundled_folder() / f"{name}.md").read_text(encoding="utf-8")
     assert card.startswith(f"# {name}\n")
@@ -46,7 +46,7 @@ def test_each_is_complete_and_describes_itself(name):
 
 @pytest.mark.parametrize("name", REFINED)
 def test_each_made_to_cluster_says_how(name):
-    info = Encoder(name, device="cpu").info
+    info = PixelEncoder(name, device="cpu").info
     assert (info.name, info.decoder, info.metric) == (name, "", "cosine")
     assert info.refined.endswith("10 clusters, a number given")
     card = (bundled_folder() / f"{name}.md").read_text(encoding="utf-8")
@@ -62,7 +62,7 @@ def test_test_images_cluster_as_well_as_the_card_says(data_dir, name):
     from imgcluster_training.reporting.scores import cluster_scores
 
     images = load_dataset(name, data_dir=data_dir)
-    codes = Encoder(name, device="cpu").encode(images.test.take(np.arange(4 * IMAGES)))
+    codes = PixelEncoder(name, device="cpu").encode(images.test.take(np.arange(4 * IMAGES)))
     found = cluster_scores(codes, images.test_labels[: 4 * IMAGES], cosine=True, seed=0)
     card = (bundled_folder() / f"{name}.md").read_text(encoding="utf-8")
     said = re.search(r"\| hungarian_accuracy \| ([\d.]+) \|", card)
@@ -83,7 +83,7 @@ def test_test_images_are_reconstructed_as_well_as_the_card_says(data_dir, name, 
     from imgcluster_training.data.datasets import load_dataset
 
     images = load_dataset(dataset, data_dir=data_dir).test.take(np.arange(IMAGES))
-    encoder = Encoder(name, device="cpu")
+    encoder = PixelEncoder(name, device="cpu")
     made = Decoder(encoder).decode(encoder.encode(images))
     error = float(np.square(made - images / np.float32(255)).mean())
     card = (bundled_folder() / f"{name}.md").read_text(encoding="utf-8")

