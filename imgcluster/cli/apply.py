@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import DryRun, WorkspaceOption, command
-from imgcluster.cli.console import echo, files_of, show_clusters
+from imgcluster.cli.console import command_for, echo, files_of, show_clusters
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
-from imgcluster.wording import counted, quoted_argument
+from imgcluster.wording import counted
 
 if TYPE_CHECKING:
     from imgcluster.commands.apply import ApplySummary
@@ -52,5 +52,5 @@ def _show(summary: ApplySummary) -> None:
         return
     if summary.moved:
         echo(f"Moved {counted(summary.moved, 'placed file')} in {files_of(summary.workspace)}/clusters.")
-    echo(f"To undo the plan: imgcluster undo -w {quoted_argument(summary.workspace)}")
+    echo(f"To undo the plan: {command_for(summary.workspace, 'undo')}")
     echo(f"Page: {summary.report}")

@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imgcluster.cli.command import CommandWithMethods, DiscardDecisions, DryRun, WorkspaceOption, command
-from imgcluster.cli.console import echo, files_of, new_table, print_table, show_clusters, show_returned
+from imgcluster.cli.console import (
+    command_for,
+    echo,
+    files_of,
+    new_table,
+    print_table,
+    show_clusters,
+    show_returned,
+)
 from imgcluster.cli.ray_option import CommandWithRay, hidden_output
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, RayOptions
-from imgcluster.wording import counted, quoted_argument
+from imgcluster.wording import counted
 
 if TYPE_CHECKING:
     from imgcluster.commands.cluster import ClusterSummary
@@ -70,7 +78,7 @@ def show_cluster(summary: ClusterSummary, *, verbose: bool) -> None:
     size = f"{counted(len(summary.clusters), 'cluster')} in {counted(summary.images, 'image')}{noise}"
     echo(f"Found {size} ({summary.seconds:.1f} s).")
     show_clusters(summary.clusters, summary.workspace)
-    echo(summary.quality)
+    echo("\n".join([summary.quality, *summary.remarks]))
     levels = ", ".join(_other_levels(summary.layers, summary.layer))
     if levels:
         echo(f"Other levels: {levels}. Use --level to switch.")
@@ -80,7 +88,8 @@ def show_cluster(summary: ClusterSummary, *, verbose: bool) -> None:
     if summary.changes:
         from imgcluster.commands.cluster_warnings import about_changes
 
-        echo(about_changes(summary.changes, summary.reassigned) or "All clusters are as before.")
+        table = "" if summary.dry_run else f"{files_of(summary.workspace)}/changes.csv"
+        echo(about_changes(summary.changes, summary.reassigned, table) or "All clusters are as before.")
     for warning in summary.warnings:
         echo(f"Note: {warning}")
     show_files(summary)
@@ -117,7 +126,7 @@ def show_files(summary: ClusterSummary) -> None:
     """Print where the results are."""
     show_returned(summary)
     placed = ", ".join(f"{count:,} by {mode}" for mode, count in summary.placed.items())
-    files, undo = files_of(summary.workspace), f"imgcluster undo -w {quoted_argument(summary.workspace)}"
+    files, undo = files_of(summary.workspace), command_for(summary.workspace, "undo")
     if summary.dry_run:
         echo(
             "Nothing was written. Without --dry-run, this command writes assignments.csv, clusters.csv, metrics.json "

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imgcluster.fileio.path_text import printable, to_text
-from imgcluster.wording import counted
+from imgcluster.wording import counted, quoted_argument
 
 if TYPE_CHECKING:
     from imgcluster.commands.cluster import ClusterRow, ClusterSummary
@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ROWS",
+    "command_for",
     "echo",
+    "file_size",
     "files_of",
     "new_table",
     "plain",
     "print_table",
     "show_clusters",
+    "show_page",
     "show_returned",
 ]
 
@@ -80,6 +83,30 @@ def show_returned(summary: ClusterSummary | SortSummary | UndoSummary) -> None:
         others = f" and {counted(more, 'more folder')}" if more > 0 else ""
         moved = "Would move" if summary.dry_run else "Moved"
         echo(f"{moved} {counted(summary.returned, 'original')} back to {folders}{others}.")
+
+
+def command_for(workspace: str, words: str) -> str:
+    """Return an imgcluster command for a workspace of a summary."""
+    return f"imgcluster {words} -w {quoted_argument(workspace)}"
+
+
+def show_page(report: str, workspace: str, *, outdated: bool) -> None:
+    """Print where the page is, or how to get one that has what was found."""
+    if report:
+        echo(f"Page: {report}")
+    elif outdated:
+        echo(
+            "The clusters are outdated, because images were added or removed since, so neither they nor the page were "
+            f"used: {command_for(workspace, 'assign')}"
+        )
+    else:
+        echo(f"To see all of it on a page: {command_for(workspace, 'cluster')}")
+
+
+def file_size(size: int) -> str:
+    """Return a number of bytes in megabytes, or in kilobytes if it is small."""
+    number, unit = (size / 1e6, "MB") if size >= 1e6 else (size / 1e3, "kB")
+    return f"{number:,.{0 if number >= 10 else 1}f} {unit}"
 
 
 def show_clusters(rows: Sequence[ClusterRow], workspace: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import WorkspaceOption, command
-from imgcluster.cli.console import ROWS, echo, new_table, plain, print_table
+from imgcluster.cli.console import ROWS, command_for, echo, file_size, new_table, plain, print_table, show_page
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.wording import counted
@@ -54,7 +54,13 @@ def _show(summary: DuplicatesSummary) -> None:
     ]
     copies = " and ".join(counted(count, one, many) for count, one, many in kinds if count)
     of = f"{counted(summary.groups, 'group')} among {counted(summary.images, 'image')}"
-    echo(f"Found {copies} in {of}, {summary.bytes / 1e6:,.1f} MB." if copies else f"Found no copies: {of}.")
+    none = "bursts" if summary.table.endswith("bursts.csv") else "copies"
+    echo(f"Found {copies} in {of}, {file_size(summary.bytes)}." if copies else f"Found no {none}: {of}.")
+    if summary.unlisted:
+        echo(
+            f"{counted(summary.unlisted, 'near-copy', 'near-copies')} that an earlier run had found are no longer "
+            f"listed; to list them again: {command_for(summary.workspace, 'duplicates')}"
+        )
     if summary.without_time:
         echo(f"{counted(summary.without_time, 'image')} without a capture time in EXIF cannot be in a burst.")
     if summary.not_compared:
@@ -62,5 +68,12 @@ def _show(summary: DuplicatesSummary) -> None:
             f"{counted(summary.not_compared, 'image')} not compared, because the files are missing or have changed: "
             "run imgcluster embed again."
         )
-    if copies:
-        echo(f"No file was changed. Table: {summary.table}")
+    if not copies:
+        return
+    echo(f"No file was changed. Table: {summary.table}")
+    show_page(summary.report, summary.workspace, outdated=summary.outdated)
+    if summary.report:
+        echo(
+            "To set some aside, tick them on the page, save the plan, and apply it: "
+            f"{command_for(summary.workspace, 'apply imgcluster-plan.json')}"
+        )

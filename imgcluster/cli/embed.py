@@ -77,26 +77,30 @@ def embed_command(
         raise typer.Exit(SKIPPED)
 
 
-def show_embed(summary: EmbedSummary) -> None:
-    """Print the numbers of images."""
+def show_embed(summary: EmbedSummary, *, dry_run: bool = False) -> None:
+    """Print the numbers of images; on a dry run nothing was stored."""
     done = summary.new + summary.changed
     rate = f", {summary.images_per_second:,.0f} images/s" if summary.images_per_second else ""
+    verb, holds = ("Dry run: embedded", "would hold") if dry_run else ("Embedded", "now holds")
     echo(
-        f"Embedded {counted(done, 'image')} with encoder {summary.encoder} on {summary.device.upper()} "
+        f"{verb} {counted(done, 'image')} with encoder {summary.encoder} on {summary.device.upper()} "
         f"({summary.seconds:.1f} s{rate})."
     )
     if summary.shard:
         echo(f"Shard {summary.shard} has {counted(summary.embedded, 'image')}; imgcluster cluster joins all shards.")
     elif summary.embedded != done or summary.vanished or summary.renamed:
+        others = summary.embedded - done - summary.unchanged - summary.renamed
         parts = (
             (summary.new, "new"),
             (summary.changed, "changed"),
             (summary.unchanged, "unchanged"),
             (summary.renamed, "renamed"),
-            (summary.vanished, "removed because they no longer exist or are excluded"),
+            (others, "of folders not named now (--fresh removes these)"),
         )
         counts = ", ".join(f"{count:,} {word}" for count, word in parts if count)
-        echo(f"The workspace now holds {counted(summary.embedded, 'image')}: {counts}.")
+        echo(f"The workspace {holds} {counted(summary.embedded, 'image')}: {counts}.")
+        if summary.vanished:
+            echo(f"{counted(summary.vanished, 'image')} removed, because they no longer exist or are excluded.")
     for node in summary.nodes:
         rate = f", {node.images_per_second:,.0f} images/s" if node.images_per_second else ""
         echo(
@@ -105,11 +109,9 @@ def show_embed(summary: EmbedSummary) -> None:
         )
     if summary.paired:
         echo(f"{counted(summary.paired, 'image')} with two files: a JPEG and its camera raw file.")
-    if len(summary.roots) > 1:
-        echo(f"The images come from {len(summary.roots)} folders; --fresh keeps only the folders named now.")
     if summary.skipped:
         # The table of a shard comes into the workspace when the shards are joined.
-        see = "" if summary.shard else f"; see {files_of(summary.workspace)}/skipped.csv"
+        see = "" if summary.shard or dry_run else f"; see {files_of(summary.workspace)}/skipped.csv"
         echo(f"Skipped {counted(summary.skipped, 'image')} that could not be read{see}.")
     if summary.ignored:
         files = counted(summary.ignored, "file that is not an image", "files that are not images")

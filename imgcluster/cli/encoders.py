@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import UnusedWorkspace, command, from_field
-from imgcluster.cli.console import echo, new_table, plain, print_table
+from imgcluster.cli.console import echo, file_size, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions
 from imgcluster.wording import counted
@@ -123,7 +123,7 @@ def show_encoders(entries: Sequence[EncoderEntry]) -> None:
                 plain(entry.name),
                 f"{entry.info.embedding_size:,}",
                 f"{entry.info.width}×{entry.info.height}×{entry.info.channels}",
-                _size(entry.size),
+                file_size(entry.size),
                 plain(_shorten(entry.info.license)),
                 plain(_shorten(_accuracy(entry.info.score))),
                 plain(_shorten(entry.info.trained_on)),
@@ -131,7 +131,9 @@ def show_encoders(entries: Sequence[EncoderEntry]) -> None:
     print_table(table)
     absent = [entry for entry in entries if not entry.installed]
     if absent:
-        names = ", ".join(f"{entry.name} ({_size(entry.size)}, {entry.info.license})" for entry in absent if entry.info)
+        names = ", ".join(
+            f"{entry.name} ({file_size(entry.size)}, {entry.info.license})" for entry in absent if entry.info
+        )
         echo(f"On the Hugging Face hub, downloaded when they are used: {names}.")
     for entry in entries:
         if entry.shadowed:
@@ -151,13 +153,6 @@ def _shorten(text: str) -> str:
     return textwrap.shorten(re.split(r", | \(|; ", text)[0], 20, placeholder=" …")
 
 
-def _size(size: int) -> str:
-    """Return a number of bytes in megabytes."""
-    megabytes = size / 10**6
-    digits = 0 if megabytes >= 10 else 1 if megabytes >= 1 else 2
-    return f"{megabytes:,.{digits}f} MB"
-
-
 def show_encoder(entry: EncoderEntry) -> None:
     """Print the description of one encoder, and its model card if it has one."""
     assert entry.info is not None
@@ -168,7 +163,7 @@ def show_encoder(entry: EncoderEntry) -> None:
         "name": entry.name + (" (another encoder has this name; give the file)" if entry.shadowed else ""),
         "version": info.version,
         "file": entry.file if entry.installed else f"not installed; imgcluster encoders pull {entry.name}",
-        "size": _size(entry.size),
+        "size": file_size(entry.size),
         "precision": _precisions(entry),
         "values per image": f"{info.embedding_size:,}, compared by {info.metric} distance",
         "input": f"{info.width}×{info.height} px, {'gray' if info.channels == 1 else 'RGB'}",
@@ -224,10 +219,12 @@ def _options(entry: EncoderEntry) -> dict[str, str]:
 
 def _show_pulled(entry: EncoderEntry) -> None:
     assert entry.info is not None
-    echo(f"Installed {entry.name} ({_size(entry.size)}, license {entry.info.license or 'not stated'}): {entry.file}")
+    echo(
+        f"Installed {entry.name} ({file_size(entry.size)}, license {entry.info.license or 'not stated'}): {entry.file}"
+    )
 
 
 def _show_files(verb: str, result: EncoderFiles) -> None:
     where = f": {result.file}" if result.file else ""
-    license_name = result.license or "not stated"
-    echo(f"{verb} {result.name} ({counted(result.files, 'file')}, {_size(result.size)}, license {license_name}){where}")
+    facts = f"{counted(result.files, 'file')}, {file_size(result.size)}, license {result.license or 'not stated'}"
+    echo(f"{verb} {result.name} ({facts}){where}")

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcluster.cli.command import WorkspaceOption, command
-from imgcluster.cli.console import echo, new_table, plain, print_table
+from imgcluster.cli.console import command_for, echo, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
-from imgcluster.wording import quoted_argument
 
 if TYPE_CHECKING:
     from imgcluster.commands.history import HistorySummary
@@ -34,4 +33,4 @@ def _show(summary: HistorySummary) -> None:
         when = step.time.removesuffix("+00:00").replace("T", " ")
         table.add_row(str(step.step), when, plain(step.command), plain(step.summary))
     print_table(table)
-    echo(f"To undo the last step: imgcluster undo -w {quoted_argument(summary.workspace)}")
+    echo(f"To undo the last step: {command_for(summary.workspace, 'undo')}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import WorkspaceOption, command
-from imgcluster.cli.console import echo, new_table, plain, print_table
+from imgcluster.cli.console import echo, new_table, plain, print_table, show_page
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.wording import counted
@@ -49,8 +49,10 @@ def _show(summary: OutliersSummary) -> None:
         table.add_row(str(row.rank), score, sharpness, ", ".join(row.reasons), plain(row.path))
     if summary.outliers:
         print_table(table)
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in summary.reasons.items() if count)
-    echo(f"Of {counted(summary.images, 'image')}: {reasons or 'no outliers'}.")
+    counts = {name: count for name, count in summary.reasons.items() if name in summary.only or not summary.only}
+    reasons = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    nothing = f"none is {' or '.join(summary.only)}" if summary.only else "no outliers"
+    echo(f"Of {counted(summary.images, 'image')}: {reasons or nothing}.")
     for reason, count in summary.common.items():
         echo(f"{counted(count, 'image')} of the collection are {reason}, so this is not counted.")
     if summary.not_measured:
@@ -62,3 +64,5 @@ def _show(summary: OutliersSummary) -> None:
         echo(f"Showed {len(summary.outliers):,} of {summary.found:,}; -n shows more.")
     written = f"All images: {summary.table}" if summary.table else "The workspace is read-only, so there is no table."
     echo(f"No image was left out or changed. {written}")
+    if summary.table:
+        show_page(summary.report, summary.workspace, outdated=summary.outdated)

@@ -55,7 +55,7 @@ def run_command(
         )
 
     def show(done: RunSummary) -> None:
-        show_embed(done.embed)
+        show_embed(done.embed, dry_run=dry_run)
         if isinstance(done.cluster, AssignSummary):
             show_assign(done.cluster)
         else:

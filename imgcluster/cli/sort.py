@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import DiscardDecisions, DryRun, WorkspaceOption, command, from_field
-from imgcluster.cli.console import echo, files_of, new_table, plain, print_table, show_returned
+from imgcluster.cli.console import command_for, echo, files_of, new_table, plain, print_table, show_returned
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions
-from imgcluster.wording import counted, quoted_argument
+from imgcluster.wording import counted
 
 if TYPE_CHECKING:
     from imgcluster.commands.sort import SortSummary
@@ -73,7 +73,7 @@ def show_sort(summary: SortSummary) -> None:
         echo(f"Note: {warning}")
     show_returned(summary)
     placed = ", ".join(f"{count:,} by {mode}" for mode, count in summary.placed.items())
-    folder, undo = f"{files_of(summary.workspace)}/clusters", f"imgcluster undo -w {quoted_argument(summary.workspace)}"
+    folder, undo = f"{files_of(summary.workspace)}/clusters", command_for(summary.workspace, "undo")
     if summary.dry_run:
         echo(
             "Nothing was written." + (f" Without --dry-run, files ({placed}) are placed in {folder}." if placed else "")

@@ -42,6 +42,7 @@ from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.placement import PlaceMode, check_mode, choose_mode
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Clustering, Labels, Layer, Metric, Vectors
+from imgcluster.wording import counted
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.plans import identity_of
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
@@ -281,13 +282,23 @@ def _evaluate(
         silhouette_sample=measures.silhouette_sample,
         notes=tuple(_advice(grown, assigned, workspace)),
         command="assign",
-        summary=f"{added:,} new images, {sum(earlier.removed.values()):,} removed",
+        summary=", ".join(_what(added, sum(earlier.removed.values()), len(grown.created))),
         earlier=earlier,
         decisions=earlier.decisions,
         changes=compare_clusterings(earlier.clusters, layer.labels, earlier.removed),
         folder_name=folder_names(last.metrics | growth),
         growth=growth,
     )
+
+
+def _what(added: int, removed: int, created: int) -> Iterator[str]:
+    """Yield what was done, for `history`."""
+    if added or not created:
+        yield counted(added, "new image")
+    if removed or not created:
+        yield f"{removed:,} removed"
+    if created:
+        yield counted(created, "new cluster")
 
 
 def _advice(grown: _Grown, assigned: int, workspace: Workspace) -> Iterator[str]:

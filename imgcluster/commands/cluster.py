@@ -12,7 +12,15 @@ from typing import Any
 from imgcluster._version import __version__
 from imgcluster.clustering.changes import ClusterChange
 from imgcluster.commands.cluster_request import ClusterRequest, fit_clusters, resolve
-from imgcluster.commands.cluster_warnings import about_changes, about_encoder, about_groups, about_statistics, quality
+from imgcluster.commands.cluster_warnings import (
+    about_changes,
+    about_encoder,
+    about_estimate,
+    about_folders,
+    about_groups,
+    about_statistics,
+    quality,
+)
 from imgcluster.commands.join_started import join_if_started
 from imgcluster.commands.measures import measure_clusters
 from imgcluster.commands.naming import suggested_names
@@ -58,6 +66,7 @@ class ClusterSummary(ClusteringMetrics):
         dry_run: Whether nothing was written.
         seconds: Wall-clock time.
         warnings: What the user should know, in whole sentences.
+        remarks: What is neither good nor bad, in whole sentences.
         changes: What became of each cluster of the last clustering; empty for the first one.
         reassigned: The number of images of the last clustering that are in another cluster now.
         returned: Originals that were moved before and return, or would return, to their original paths.
@@ -79,6 +88,7 @@ class ClusterSummary(ClusteringMetrics):
     reassigned: int = 0
     returned: int = 0
     returned_to: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @in_object_storage_too
@@ -229,7 +239,9 @@ def _evaluate(
         suggested_names=suggested,
         decisions=earlier.kinds(numbered.decisions),
     )
-    about_clusters = _about_clusters(fit, request, numbered, embeddings, manifest)
+    # The requested number of clusters is that of the layer that the method chose, not of another picked layer.
+    requested = request.settings.k is not None and layer.chosen == fit.clustering.chosen
+    warnings = _warnings(numbered, embeddings, manifest, requested=requested)
     return Evaluated(
         options=dataclasses.asdict(request.options) | {"place": mode},
         mode=mode,
@@ -237,7 +249,8 @@ def _evaluate(
         tables=tables,
         facts=_metrics(request, fit, numbered, measures),
         silhouette_sample=measures.silhouette_sample,
-        notes=(*filter(None, [stored.note, missing]), *about_clusters),
+        notes=(*filter(None, [stored.note, missing]), *warnings),
+        remarks=(*about_estimate(layer, requested=requested), *about_folders(labels, embeddings)),
         command="cluster",
         summary=f"{len(tables.rows)} clusters",
         earlier=earlier,
@@ -266,16 +279,10 @@ def _metrics(
     )
 
 
-def _about_clusters(
-    fit: ClusteringResult,
-    request: ClusterRequest,
-    numbered: Numbered,
-    embeddings: Embeddings,
-    manifest: dict[str, Any],
+def _warnings(
+    numbered: Numbered, embeddings: Embeddings, manifest: dict[str, Any], *, requested: bool
 ) -> Iterator[str]:
     clustering = numbered.clustering
-    # The requested number of clusters is that of the layer that the method chose, not of another picked layer.
-    requested = request.settings.k is not None and clustering.chosen == fit.clustering.chosen
     smallest = clustering.parameters.get("min_cluster_size")
     yield from about_groups(clustering, numbered.stability, requested=requested, min_cluster_size=smallest)
     yield from about_statistics(clustering.labels, embeddings)

@@ -14,11 +14,20 @@ from imgcluster.wording import counted
 from imgcluster.workspace.results import IMPORTED
 from imgcluster.workspace.shards import Embeddings
 
-__all__ = ["about_changes", "about_encoder", "about_groups", "about_statistics", "quality"]
+__all__ = [
+    "about_changes",
+    "about_encoder",
+    "about_estimate",
+    "about_folders",
+    "about_groups",
+    "about_statistics",
+    "quality",
+]
 
 # Hennig (2007): from 0.75 on a cluster is stable, below 0.5 it is unstable.
 _STABLE: Final = 0.75
 _UNSTABLE: Final = 0.5
+_REAPPEAR: Final = "they reappear when some of the images are left out"
 # Above this share of the variance, or of the information, what the images show may count for less.
 _MOST: Final = 0.5
 _NAMED: Final = 5
@@ -45,20 +54,21 @@ def quality(stability: Sequence[float | None] | Mapping[int, float | None], imag
     unstable = [number for number, value in values.items() if value is not None and value < _UNSTABLE]
     outside = f" {noise:,} of {images:,} images are in no cluster." if noise else ""
     if len(stable) == count:
-        return f"All {count} clusters are stable (bootstrap Jaccard ≥ {_STABLE}).{outside}"
-    summary = f"{len(stable)} of {count} clusters are stable (bootstrap Jaccard ≥ {_STABLE})"
+        return f"All {count} clusters are stable: {_REAPPEAR}.{outside}"
+    summary = f"{len(stable)} of {count} clusters are stable ({_REAPPEAR})"
     if unstable:
         verb = "is" if len(unstable) == 1 else "are"
         return f"{summary}; {_clusters(unstable)} {verb} unstable, so look there first.{outside}"
     return f"{summary}, the others partly.{outside}"
 
 
-def about_changes(changes: Sequence[ClusterChange], moved: int) -> str:
+def about_changes(changes: Sequence[ClusterChange], moved: int, table: str = "changes.csv") -> str:
     """Return one sentence on what became of the clusters of the last clustering; "" if nothing changed.
 
     Args:
         changes: The changes.
         moved: The number of images of both clusterings that are in another cluster now.
+        table: The file that lists the changes; "" if it was not written.
     """
     counts = {kind: sum(change.change == kind for change in changes) for kind in _CHANGES}
     removed = sum(change.removed_images for change in changes)
@@ -67,14 +77,15 @@ def about_changes(changes: Sequence[ClusterChange], moved: int) -> str:
     parts = [f"{count} {kind}" for kind, count in counts.items() if count]
     return (
         f"Compared with the last clustering: {', '.join(parts)}. {moved:,} earlier images are in another cluster "
-        "than before; see changes.csv." + (f" {counted(removed, 'image')} left the workspace." if removed else "")
+        f"than before{table and f'; see {table}'}."
+        + (f" {counted(removed, 'image')} left the workspace." if removed else "")
     )
 
 
 def about_groups(
     clustering: Clustering, stability: Sequence[float | None], *, requested: bool, min_cluster_size: object
 ) -> Iterator[str]:
-    """Warn where most images are noise, and where more clusters were requested than there are.
+    """Warn where most images are noise, and where many of the requested clusters are unstable.
 
     Args:
         clustering: The clustering.
@@ -108,21 +119,28 @@ def about_groups(
             "image was placed among its nearest neighbors in the sample."
         )
     unstable = sum(value is not None and value < _UNSTABLE for value in stability)
-    k = clustering.parameters.get("k", 0)
-    if requested and notes.better_k and k > notes.better_k:
-        yield (
-            f"--k {k} is more than the number of clusters in these images: they form {notes.better_k} well-separated "
-            "groups, some of which are split here; leave out --k to have the number estimated."
-        )
-    elif requested and clustering.count > 2 and unstable > clustering.count / 3:
+    if requested and clustering.count > 2 and unstable > clustering.count / 3:
         yield (
             f"--k {clustering.count} may be more than the number of clusters in these images: {unstable} of the "
             "clusters are unstable; leave out --k to have the number estimated."
         )
 
 
+def about_estimate(clustering: Clustering, *, requested: bool) -> Iterator[str]:
+    """Say how many clusters are estimated, if it is fewer than requested."""
+    better = clustering.notes.better_k
+    if requested and better and clustering.parameters.get("k", 0) > better:
+        yield f"Estimated from the images, without --k, the number of clusters is {better}."
+
+
+def about_folders(labels: Labels, embeddings: Embeddings) -> Iterator[str]:
+    """Say that the clusters are largely the folders: good for kinds of things, but not for cameras, sites or days."""
+    if mutual_information(labels, _folders(embeddings)) > _MOST:
+        yield "The clusters largely match the folders of the images."
+
+
 def about_statistics(labels: Labels, embeddings: Embeddings) -> Iterator[str]:
-    """Warn of clusters that follow brightness, size, shape or folder.
+    """Warn of clusters that follow brightness, size or shape.
 
     Images are compared within their folders, so that folders of different sources do not look like an effect of size.
     """
@@ -133,21 +151,11 @@ def about_statistics(labels: Labels, embeddings: Embeddings) -> Iterator[str]:
         ("size", np.log(np.maximum(width * height, 1))),
         ("shape (width to height)", np.log(np.maximum(width, 1) / np.maximum(height, 1))),
     )
-    folders = [location.rpartition("/")[0] for location in embeddings.locations]
+    folders = _folders(embeddings)
     sources = folders if len(set(folders)) <= len(folders) / _IN_A_FOLDER else _roots(embeddings)
     for name, values in statistics:
-        share = explained_variance(labels, values, sources)
-        if share > _MOST:
-            yield (
-                f"The clusters follow the {name} of the images: they explain {share:.0%} of its variance, so what the "
-                "images show may count for less."
-            )
-    shared = mutual_information(labels, folders)
-    if shared > _MOST:
-        yield (
-            f"The clusters largely match the folders of the images (adjusted mutual information {shared:.2f}): this is "
-            "good where folders hold kinds of things, but not where they hold sources, such as cameras, sites or days."
-        )
+        if explained_variance(labels, values, sources) > _MOST:
+            yield (f"The clusters largely follow the {name} of the images, so what the images show may count for less.")
 
 
 def about_encoder(encoder: dict[str, Any], embeddings: Embeddings) -> Iterator[str]:
@@ -181,6 +189,10 @@ def about_encoder(encoder: dict[str, Any], embeddings: Embeddings) -> Iterator[s
             f"{sees}{made_for}, but most of these images are gray and their median longer side is {side} pixels; for "
             "digits use --encoder mnist, for clothes --encoder fashion-mnist (imgcluster encoders list shows all)."
         )
+
+
+def _folders(embeddings: Embeddings) -> list[str]:
+    return [location.rpartition("/")[0] for location in embeddings.locations]
 
 
 def _roots(embeddings: Embeddings) -> list[str]:

@@ -38,7 +38,7 @@ class Contents:
         embeddings = stored.embeddings
         pixels = embeddings.sizes.astype(np.int64).prod(axis=1)
         sharpness = embeddings.statistics[:, 3]
-        ranks = best_first(pixels, facts.sizes, sharpness, facts.times, embeddings.locations)
+        ranks = best_first(pixels, embeddings.exif, facts.times, facts.sizes, sharpness, embeddings.locations)
         images: dict[bytes, list[int]] = {}
         for index in sorted(range(len(digests)), key=digests.__getitem__):
             if embeddings.locations[index] in stored.set_aside:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +18,12 @@ from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.copies.groups import Group, group_around_best, propose_pairs
 from imgcluster.copies.near_copies import NEAR_COPY, structural_agreement
 from imgcluster.copies.signatures import orientation_invariants
-from imgcluster.errors import UsageError
+from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.features.duplicate_vectors import find_duplicates
 from imgcluster.features.nearest import nearest_images
 from imgcluster.features.normalize import normalize_features
 from imgcluster.features.threads import one_thread
-from imgcluster.fileio.csv_tables import write_table
+from imgcluster.fileio.csv_tables import read_table, write_table
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
@@ -57,6 +58,9 @@ class DuplicatesSummary:
         table: The table: ``duplicates.csv`` or ``bursts.csv``.
         report: The page; empty without a clustering of these images.
         seconds: Wall-clock time.
+        unlisted: The near-copies in the table of an earlier run that are not listed any more, if only exact copies were
+            requested.
+        outdated: Whether images were added or removed since the last clustering, whose page was left as it is.
     """
 
     workspace: str
@@ -73,6 +77,8 @@ class DuplicatesSummary:
     table: str
     report: str
     seconds: float
+    unlisted: int = 0
+    outdated: bool = False
 
 
 @in_object_storage_too
@@ -85,8 +91,8 @@ def duplicates(
 ) -> DuplicatesSummary:
     """Find exact copies and near-copies: the same picture in another size, quality, format, crop or color.
 
-    Every image of a group is a copy of the group's best image, which has the most pixels, then the least compression,
-    then the sharpest edges, then the oldest file. ``duplicates.csv`` and the page list them; no file is changed.
+    Every image of a group is a copy of the group's best image: most pixels, then the original (`best_first`).
+    ``duplicates.csv`` and the page list them; no file is changed.
 
     Args:
         workspace: The workspace folder.
@@ -119,6 +125,7 @@ def duplicates(
                 near, missing = _near_copies(workspace, contents, vectors, on_progress)
             rows = tuple(contents.rows(contents.with_exact_copies(near), "near"))
         table = workspace.bursts_table if bursts else workspace.duplicates_table
+        unlisted = _near_copies_in(table) if exact else 0
         write_table(table, DUPLICATES, (row.fields for row in rows))
         report = ""
         results = current_results(workspace, embeddings)
@@ -141,7 +148,17 @@ def duplicates(
         table=to_text(table),
         report=report,
         seconds=watch.seconds,
+        unlisted=unlisted,
+        outdated=results is None and workspace.metrics.exists(),
     )
+
+
+def _near_copies_in(table: Path) -> int:
+    """Return the number of near-copies in a table; 0 if it is missing or was edited so that it cannot be read."""
+    try:
+        return sum(row["kind"] == "near" for row in read_table(table, DUPLICATES)) if table.exists() else 0
+    except WorkspaceError:
+        return 0
 
 
 def _near_copies(

@@ -79,13 +79,14 @@ def embed(
     watch = Stopwatch()
     chosen = with_changes(options or EmbedOptions(), changes)
     part = None if shard is None else WorkShard.parse(shard)
-    request = prepare_request(paths, Workspace(workspace), files, chosen, on_progress)
+    workspace = Workspace(workspace)
+    if part is not None and workspace.url:
+        raise UsageError(f"shards are written to {workspace.url} by embed_into_store")
+    request = prepare_request(paths, workspace, files, chosen, on_progress)
     watch.lap("encoder")
-    if part is not None and request.workspace.url:
-        raise UsageError(f"shards are written to {request.workspace.url} by embed_into_store")
     if part is not None:
         return embed_shard(request, part, moved, watch, on_progress)
-    workspace, model = request.workspace, request.model
+    model = request.model
     with workspace.locked() as manifest:
         if work_shards(workspace):
             raise WorkspaceError(

@@ -62,6 +62,8 @@ class OutliersSummary:
         table: The table with all images; empty if the workspace can only be read.
         report: The page; empty without a clustering of these images, too.
         seconds: Wall-clock time.
+        outdated: Whether images were added or removed since the last clustering. Then no image is ``atypical``, and the
+            page is left as it is.
     """
 
     workspace: str
@@ -75,6 +77,7 @@ class OutliersSummary:
     table: str
     report: str
     seconds: float
+    outdated: bool = False
 
 
 @in_object_storage_too
@@ -137,6 +140,7 @@ def outliers(
         table=to_text(workspace.outliers_table) if workspace.is_writable else "",
         report="" if results is None or not workspace.is_writable else to_text(workspace.report),
         seconds=watch.seconds,
+        outdated=results is None and workspace.metrics.exists(),
     )
 
 

@@ -80,6 +80,7 @@ class Evaluated:
         facts: The metrics.
         silhouette_sample: The number of images that the mean silhouette was computed on.
         notes: The warnings before files are placed.
+        remarks: What is neither good nor bad about the clusters, in sentences.
         command: The command, for `history`.
         summary: What it does, in words, for `history`.
         earlier: What was known before.
@@ -105,6 +106,7 @@ class Evaluated:
     changes: tuple[ClusterChange, ...] = ()
     about_changes: str = ""
     reassigned: int = 0
+    remarks: tuple[str, ...] = ()
     folder_name: FolderName = folder_name
     growth: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -114,10 +116,14 @@ class Evaluated:
 
     @property
     def result(self) -> str:
-        """A digest of the command, its options, the images, and their clusters, names and places."""
-        facts = (__version__, self.command, self.options, self.tables.embeddings.fingerprint, as_json(self.decisions))
-        digest = hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16)
+        """A digest of the command, the images, and their clusters, names and places, by whatever options."""
+        clustering, placed = self.tables.clustering, (self.mode, self.options.get("name_clusters"))
+        facts = (__version__, self.command, placed, self.tables.embeddings.fingerprint, as_json(self.decisions))
+        found = self.facts.fields | {"parameters": {}}, self.tables.rows, clustering.candidates
+        text = json.dumps((facts, found), sort_keys=True, default=dataclasses.asdict)
+        digest = hashlib.blake2b(text.encode(), digest_size=16)
         digest.update(self.tables.clusters.tobytes())
+        digest.update(clustering.confidence.tobytes())
         return digest.hexdigest()
 
     def preview(self) -> PlacementResult:
@@ -183,7 +189,7 @@ def publish(
         remove(workspace.confusion_table)
         remove(workspace.confusion_picture)
         watch.lap("place")
-        metrics["warnings"] = list(evaluated.warnings(placed))
+        metrics |= {"warnings": list(evaluated.warnings(placed)), "remarks": list(evaluated.remarks)}
         results = tables.results(metrics)
         write_page(
             workspace,
@@ -229,6 +235,7 @@ def summary_fields(
         "warnings": evaluated.warnings(placed),
         "changes": evaluated.changes,
         "reassigned": evaluated.reassigned,
+        "remarks": evaluated.remarks,
     }
 
 

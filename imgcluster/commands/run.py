@@ -33,6 +33,7 @@ from imgcluster.option_fields import with_changes
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions, RayOptions
 from imgcluster.placement import Journal, check_mode
 from imgcluster.progress import OnProgress, ignore_progress
+from imgcluster.wording import quoted_argument
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import locations
 
@@ -125,9 +126,13 @@ def run(
             mode, present = check_mode(clustering.place) or placed.mode, locations(Workspace(folder).embeddings)
             returned = returning_originals(placed, real.journal, mode, present)
             clustered = dataclasses.replace(clustered, returned=len(returned), returned_to=folders_of(returned))
-    embedded = dataclasses.replace(embedded, workspace=real.name)
-    clustered = dataclasses.replace(clustered, workspace=real.name)
-    return RunSummary(embed=embedded, cluster=clustered)
+    if dry_run:
+        warnings = tuple(_of_real(text, folder, real) for text in clustered.warnings)
+        clustered = dataclasses.replace(clustered, warnings=warnings)
+    return RunSummary(
+        embed=dataclasses.replace(embedded, workspace=real.name),
+        cluster=dataclasses.replace(clustered, workspace=real.name),
+    )
 
 
 def _with_changes(
@@ -185,7 +190,12 @@ def _dry_run_copy(
             yield copy.path, journal, moved
         except ImgclusterError as error:
             # The user knows the real workspace only.
-            raise type(error)(str(error).replace(str(copy.path), str(real.path))) from error
+            raise type(error)(_of_real(str(error), folder, real)) from error
+
+
+def _of_real(text: str, copy: str | os.PathLike[str], real: Workspace) -> str:
+    """Return a message with the real workspace in the place of its copy."""
+    return text.replace(f"-w {copy}", f"-w {quoted_argument(real.name)}").replace(str(copy), real.name)
 
 
 def _link_shard(source: str, target: str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.types import Labels
+from imgcluster.types import Exif, Labels
 
 __all__ = ["Group", "best_first", "connected_groups", "group_around_best", "propose_pairs"]
 
@@ -26,25 +27,42 @@ class Group:
 
 def best_first(
     pixels: npt.NDArray[np.int64],
+    exif: Sequence[Exif],
+    times: npt.NDArray[np.int64],
     file_sizes: npt.NDArray[np.int64],
     sharpness: npt.NDArray[np.float32],
-    times: npt.NDArray[np.int64],
     paths: Sequence[str],
 ) -> npt.NDArray[np.int64]:
-    """Return the rank of each image, 0 being the best: most pixels, least compression, sharpest, oldest.
+    """Return the rank of each image, 0 being the best: most pixels, then the original, then the least compression.
+
+    The original is the file with camera and capture time in EXIF, which most programs drop when they save a copy, or
+    keep; then the one that was taken, and last changed, earlier.
 
     Args:
         pixels: Width times height, ``int64 (n,)``.
-        file_sizes: In bytes, ``int64 (n,)``; more bytes per pixel are less compression.
+        exif: Of each image.
+        times: When the file was changed, in nanoseconds, ``int64 (n,)``.
+        file_sizes: In bytes, ``int64 (n,)``. In one format more bytes are less compression; formats do not compare.
         sharpness: ``float32 (n,)``; NaN if it is not known.
-        times: When the file was changed, ``int64 (n,)``.
         paths: The last resort, for equal files.
     """
-    names = np.argsort(np.argsort(np.array(paths, dtype=object), kind="stable"), kind="stable")
-    order = np.lexsort((names, times, -np.nan_to_num(sharpness, nan=-np.inf), -file_sizes, -pixels))
-    ranks = np.empty(len(order), np.int64)
-    ranks[order] = np.arange(len(order))
+    sharp = np.nan_to_num(sharpness, nan=-np.inf)
+
+    def key(image: int) -> tuple[object, ...]:
+        facts, path = exif[image], paths[image]
+        # Files that were copied together, without their times, are equally old.
+        seconds = int(times[image]) // 1_000_000_000
+        original = (-bool(facts.camera) - bool(facts.captured), facts.captured, seconds)
+        return (-pixels[image], *original, _extension(path), -file_sizes[image], -sharp[image], path)
+
+    ranks = np.empty(len(paths), np.int64)
+    ranks[sorted(range(len(paths)), key=key)] = np.arange(len(paths))
     return ranks
+
+
+def _extension(path: str) -> str:
+    extension = posixpath.splitext(path)[1].lower()
+    return {".jpeg": ".jpg", ".tiff": ".tif"}.get(extension, extension)
 
 
 def propose_pairs(neighbors: Sequence[npt.NDArray[np.int64]]) -> _Pairs:

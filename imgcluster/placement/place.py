@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import shlex
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from imgcluster.fileio.atomic import atomic_path, make_folder
 from imgcluster.fileio.path_text import from_text
 from imgcluster.placement.journal import Entry, Journal, check_signed, write_journal
 from imgcluster.types import PlaceMode
+from imgcluster.wording import quoted_argument
 
 __all__ = [
     "PlacementResult",
@@ -139,7 +139,7 @@ def place_entries(
         except OSError as error:
             raise PlacementError(
                 f"{entry.source} could not be placed as {entry.target}: {error.strerror or error}; "
-                f"imgcluster undo -w {shlex.quote(str(path.parent))} removes the files placed so far"
+                f"imgcluster undo -w {quoted_argument(str(path.parent))} removes the files placed so far"
             ) from None
         step(done)
     return tuple(missing), unlinked

@@ -115,6 +115,7 @@ METRICS: Final = {
     "silhouette_sample?": _COUNT,
     "quality?": str,
     "warnings?": [str],
+    "remarks?": [str],
     "changes?": str,
     "result?": str,
     "assigned?": _COUNT,

@@ -17,6 +17,7 @@ import imgcluster
 import pages
 from imgcluster import WorkspaceError
 from imgcluster.cli.app import app
+from imgcluster.wording import counted
 from interruptions import killing_at
 from samples import paint
 
@@ -72,6 +73,21 @@ def test_another_placement_where_nothing_is_new(tmp_path: Path, pictures: Path, 
     (pictures / "red/00.png").unlink()
     assert imgcluster.assign(workspace=out, place="none").placed == {}
     assert len(list(pictures.rglob("*.png"))) == 24
+
+
+def test_new_clusters_depend_on_the_recorded_seed(tmp_path: Path, tiny_encoder: Path) -> None:
+    stability = []
+    paint(tmp_path / "in", per_folder=20)
+    for seed in range(2):
+        out = tmp_path / f"{seed}"
+        imgcluster.run(tmp_path / "in", workspace=out, encoder=tiny_encoder, device="cpu", k=4, seed=seed, place="none")
+    add_yellow(tmp_path / "in", 40)
+    for seed in range(2):
+        out = tmp_path / f"{seed}"
+        imgcluster.embed(tmp_path / "in", workspace=out, encoder=tiny_encoder, device="cpu")
+        created = imgcluster.assign(workspace=out, new_clusters=True).new_clusters
+        stability.append([rows(out, "clusters.csv")[str(number)]["stability"] for number in created])
+    assert stability[0] != stability[1]
 
 
 @pytest.fixture
@@ -142,6 +158,7 @@ def test_images_unlike_all_clusters_are_unsorted_and_become_a_cluster(grown: Pat
     summary = imgcluster.assign(workspace=grown, new_clusters=True)
     after = clusters(grown)
     assert len(summary.new_clusters) >= 1
+    assert imgcluster.history(workspace=grown).steps[0].summary == counted(len(summary.new_clusters), "new cluster")
     assert {after[path] for path in yellow} == {str(number) for number in summary.new_clusters}
     # The number of the merged cluster is not used again.
     assert min(summary.new_clusters) >= 4
@@ -221,6 +238,17 @@ def test_run_assigns_in_a_workspace_with_a_clustering(grown: Path, tiny_encoder:
     assert imgcluster.run(grown.parent / "in", k=5, **options).cluster.parameters["k"] == 5
     again = imgcluster.run(grown.parent / "in", recluster=True, **options)
     assert not isinstance(again.cluster, imgcluster.AssignSummary)
+
+
+def test_what_a_dry_run_says_is_true(grown: Path, tiny_encoder: Path) -> None:
+    add_yellow(grown.parent / "in", 12)
+    words = ["run", str(grown.parent / "in"), "-w", str(grown), "--encoder", str(tiny_encoder), "--device", "cpu"]
+    said = CliRunner().invoke(app, [*words, "--dry-run"]).stdout
+    assert f"--new-clusters -w {grown}\n" in said
+    assert "would hold" in said
+    assert "now holds" not in said
+    assert "changes.csv" not in CliRunner().invoke(app, [*words, "--k", "2", "--dry-run"]).stdout
+    assert f"{grown}/changes.csv" in CliRunner().invoke(app, [*words, "--k", "2"]).stdout
 
 
 def test_the_command_line(grown: Path, tiny_encoder: Path) -> None:

@@ -99,5 +99,6 @@ def test_photographs_without_a_time_make_no_burst(pictures: Path, tmp_path: Path
     result = CliRunner().invoke(app, ["duplicates", "--bursts", "-w", str(out)])
     assert result.exit_code == 0
     assert "24 images" in result.stdout
+    assert "no bursts" in result.stdout
     with pytest.raises(UsageError, match="--exact"):
         imgcluster.duplicates(workspace=out, bursts=True, exact=True)

@@ -476,20 +476,23 @@ class TestCandidates:
         assert not (workspace / "layers.parquet").exists()
 
 
-def test_a_warning_if_k_is_too_large(tmp_path: Path, tiny_encoder: Path) -> None:
+def test_a_remark_if_k_is_more_than_estimated(tmp_path: Path, tiny_encoder: Path) -> None:
     paint(tmp_path / "in", per_folder=60)
     out = tmp_path / "out"
     imgcluster.embed([tmp_path / "in"], workspace=out, encoder=tiny_encoder, device="cpu")
-    for k, warned in (("12", True), (12, True), (3, False), (None, False)):
+    for k, more in (("12", True), (12, True), (3, False), (None, False)):
         summary = imgcluster.cluster(workspace=out, k=k, reduce="none", place="none")
-        found = [text for text in summary.warnings if "--k" in text]
-        assert ["--k 12" in text and " 3 well-separated" in text for text in found] == [True] * warned
+        found = [text for text in summary.remarks if "--k" in text]
+        assert [text.endswith(" 3.") for text in found] == [True] * more
 
 
-def test_a_warning_if_clusters_follow_folders(tmp_path: Path, tiny_encoder: Path) -> None:
+def test_a_remark_if_clusters_match_folders(tmp_path: Path, tiny_encoder: Path) -> None:
     paint(tmp_path / "in", per_folder=12)
     summary = imgcluster.run([tmp_path / "in"], workspace=tmp_path / "out", encoder=tiny_encoder, device="cpu", k=3)
-    assert any("folders" in warning for warning in summary.cluster.warnings)
+    assert any("folders" in remark for remark in summary.cluster.remarks)
+    assert not any("folders" in warning for warning in summary.cluster.warnings)
+    shown = pages.read(tmp_path / "out/report.html").document["sentences"]
+    assert set(summary.cluster.remarks) <= set(shown)
 
 
 @pytest.mark.parametrize(

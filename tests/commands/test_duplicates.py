@@ -91,6 +91,45 @@ def test_only_exact_copies(folder: Path, out: Path) -> None:
     assert not (out / "signatures.parquet").exists()
 
 
+def test_near_copies_of_an_earlier_run_are_not_lost_silently(folder: Path, out: Path) -> None:
+    imgcluster.cluster(workspace=out, k=3)
+    said = CliRunner().invoke(app, ["duplicates", "-w", str(out)]).stdout
+    assert f"Page: {out / 'report.html'}" in said
+    assert f"imgcluster apply imgcluster-plan.json -w {out}" in said
+    summary = imgcluster.duplicates(workspace=out, exact=True)
+    assert (summary.exact, summary.near, summary.unlisted) == (1, 0, 4)
+    imgcluster.duplicates(workspace=out)
+    said = CliRunner().invoke(app, ["duplicates", "--exact", "-w", str(out)]).stdout
+    assert "4 near-copies" in said
+    assert f"imgcluster duplicates -w {out}" in said
+
+
+def test_the_original_is_the_best(tmp_path: Path, tiny_encoder: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110] = "Maker", "Model"
+    exif.get_ifd(0x8769)[0x9003] = "2024:05:31 18:30:05"
+    for number, path in enumerate(PHOTOS[:3]):
+        with Image.open(path) as opened:
+            picture = opened.convert("RGB")
+        picture.save(folder / f"{number}.jpg", quality=70, exif=exif if number == 0 else Image.Exif())
+        os.utime(folder / f"{number}.jpg", (1e9 + number, 1e9 + number))
+    with Image.open(folder / "0.jpg") as original:
+        original.convert("RGB").rotate(90, expand=True).save(folder / "0 turned.png")
+        os.utime(folder / "0 turned.png", (1e8, 1e8))  # older, but not the camera's
+    with Image.open(folder / "1.jpg") as original:
+        original.save(folder / "1 again.jpg", quality=95)
+    with Image.open(folder / "2.jpg") as original:
+        original.resize((original.width // 2, original.height // 2)).save(folder / "2 small.jpg", exif=exif)
+    imgcluster.embed(folder, workspace=out, encoder=tiny_encoder, device="cpu")
+    assert groups(imgcluster.duplicates(workspace=out).duplicates) == {
+        "0.jpg": {"0.jpg": "best", "0 turned.png": "near"},
+        "1.jpg": {"1.jpg": "best", "1 again.jpg": "near"},
+        "2.jpg": {"2.jpg": "best", "2 small.jpg": "near"},
+    }
+
+
 def test_images_are_read_once(folder: Path, out: Path) -> None:
     first = imgcluster.duplicates(workspace=out)
     shutil.rmtree(folder)

@@ -139,7 +139,10 @@ def test_outdated_clusters_are_not_used(folder: Path, out: Path, tiny_encoder: P
     assert any(row.cluster is not None for row in imgcluster.outliers(workspace=out).outliers)
     (folder / "tiny.png").unlink()
     imgcluster.embed(folder, workspace=out, encoder=tiny_encoder, device="cpu")
-    assert all(row.cluster is None for row in imgcluster.outliers(workspace=out).outliers)
+    summary = imgcluster.outliers(workspace=out)
+    assert summary.outdated
+    assert all(row.cluster is None for row in summary.outliers)
+    assert f"imgcluster assign -w {out}" in CliRunner().invoke(app, ["outliers", "-w", str(out)]).stdout
 
 
 def test_wrong_requests(tmp_path: Path, out: Path) -> None:
@@ -155,6 +158,10 @@ def test_the_command_line(out: Path) -> None:
     result = CliRunner().invoke(app, ["outliers", "-w", str(out), "-n", "30"])
     assert result.exit_code == 0, result.output
     assert "single-color.png" in result.stdout
+    assert f"imgcluster cluster -w {out}" in result.stdout
+    none = CliRunner().invoke(app, ["outliers", "-w", str(out), "--only", "atypical"]).stdout
+    assert "none is atypical" in none
+    assert "far" not in none
     result = CliRunner().invoke(app, ["outliers", "-w", str(out), "--only", "tiny", "--json"])
     answer = json.loads(result.stdout)
     assert [row["path"] for row in answer["outliers"]] == ["tiny.png"]

@@ -95,6 +95,9 @@ def test_a_step_that_changes_nothing_is_not_recorded(folder: Path, tiny_encoder:
     next((folder / "out/clusters").rglob("*.png")).unlink()
     imgcluster.cluster(workspace=folder / "out", k=4)
     assert (state(folder, TABLES), steps(folder)) == (done, ["1 cluster"])
+    for same in ({"level": "fine"}, {"assign_noise": True}, {"seed": 0, "n_init": 9}):
+        imgcluster.cluster(workspace=folder / "out", k=4, **same)
+        assert steps(folder) == ["1 cluster"]
     imgcluster.cluster(workspace=folder / "out", k=4, place="copy")
     assert steps(folder) == ["2 cluster", "1 cluster"]
     (folder / "pictures/red/00.png").rename(folder / "pictures/red/new.png")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgcluster.copies.groups import Group, best_first, group_around_best, propose_pairs
+from imgcluster.types import NO_EXIF, Exif
 
 
 def grouped(positions: list[float], ranks: list[int], threshold: float = 0.9) -> list[Group]:
@@ -65,25 +68,42 @@ def test_every_member_is_a_copy_of_the_best(data: st.DataObject) -> None:
     ]
 
 
-def test_the_best_image() -> None:
-    def best(**facts: list[float]) -> int:
-        values = {"pixels": [1, 1], "sizes": [1, 1], "sharpness": [0.5, 0.5], "times": [1, 1]} | facts
-        ranks = best_first(
-            np.array(values["pixels"], np.int64),
-            np.array(values["sizes"], np.int64),
-            np.array(values["sharpness"], np.float32),
-            np.array(values["times"], np.int64),
-            ["b", "a"],
-        )
-        assert sorted(ranks.tolist()) == [0, 1]
-        return int(ranks.argmin())
+CAMERA = Exif(captured="2024-05-31T18:30:05", camera="A B")
+LATER = Exif(captured="2024-06-01T18:30:05", camera="A B")
 
-    assert best() == 1
-    assert best(times=[1, 2]) == 0
-    assert best(times=[1, 2], sharpness=[0.4, 0.6]) == 1
-    assert best(times=[1, 2], sharpness=[0.4, np.nan]) == 0
-    assert best(sharpness=[0.4, 0.6], sizes=[20, 10]) == 0
-    assert best(sizes=[20, 10], pixels=[100, 200]) == 1
+
+@pytest.mark.parametrize(
+    ("facts", "best"),
+    [
+        ({}, "a.jpg"),
+        ({"times": [1, 9]}, "b.jpg"),
+        ({"times": [1, 9], "file_sizes": [1, 2]}, "b.jpg"),
+        ({"file_sizes": [2, 1]}, "b.jpg"),
+        ({"file_sizes": [2, 1], "sharpness": [0.4, 0.6]}, "b.jpg"),
+        ({"sharpness": [0.4, np.nan]}, "b.jpg"),
+        # Between formats bytes say nothing.
+        ({"file_sizes": [1, 9], "paths": ["b.JPEG", "a.png"]}, "b.JPEG"),
+        ({"file_sizes": [9, 1], "paths": ["b.JPEG", "a.jpg"]}, "b.JPEG"),
+        ({"times": [9, 1], "exif": [CAMERA, NO_EXIF]}, "b.jpg"),
+        ({"times": [9, 1], "exif": [CAMERA, Exif(camera="A B")]}, "b.jpg"),
+        ({"times": [9, 1], "exif": [CAMERA, LATER]}, "b.jpg"),
+        ({"times": [9, 1], "exif": [CAMERA, CAMERA]}, "a.jpg"),
+        ({"pixels": [1, 2], "exif": [CAMERA, NO_EXIF], "file_sizes": [9, 1]}, "a.jpg"),
+    ],
+)
+def test_the_best_image(facts: dict[str, list[Any]], best: str) -> None:
+    values = {"pixels": [1, 1], "times": [1, 1], "file_sizes": [1, 1], "sharpness": [0.5, 0.5]} | facts
+    paths = facts.get("paths", ["b.jpg", "a.jpg"])
+    ranks = best_first(
+        np.array(values["pixels"], np.int64),
+        values.get("exif", [NO_EXIF] * 2),
+        np.array(values["times"], np.int64) * 1_000_000_000,
+        np.array(values["file_sizes"], np.int64),
+        np.array(values["sharpness"], np.float32),
+        paths,
+    )
+    assert sorted(ranks.tolist()) == [0, 1]
+    assert paths[int(ranks.argmin())] == best
 
 
 def test_proposed_pairs_are_distinct() -> None:
