@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.cluster import show_files
-from imgcluster.cli.command import DryRun, WorkspaceOption, command
+from imgcluster.cli.command import DryRun, WorkspaceOption, command, from_field
 from imgcluster.cli.console import echo, show_clusters
 from imgcluster.cli.screen import Screen
-from imgcluster.options import DEFAULT_WORKSPACE
+from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions
 from imgcluster.wording import counted
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def assign_command(
         bool,
         typer.Option("--new-clusters", help="Create clusters of images in no cluster that are similar to each other."),
     ] = False,
+    place: from_field(ClusterOptions, "place") = None,  # type: ignore[valid-type]
     dry_run: DryRun = False,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:
@@ -34,7 +35,9 @@ def assign_command(
     from imgcluster.commands.assign import assign
 
     with screen.progress() as on_progress:
-        summary = assign(workspace=workspace, new_clusters=new_clusters, dry_run=dry_run, on_progress=on_progress)
+        summary = assign(
+            workspace=workspace, new_clusters=new_clusters, place=place, dry_run=dry_run, on_progress=on_progress
+        )
     screen.show(summary, show_assign)
 
 

@@ -44,17 +44,23 @@ def _show(summary: UndoSummary) -> None:
     prefix = "Would undo" if summary.dry_run else "Undone:"
     if summary.what != "placing":
         step = "the last plan" if summary.what == "plan" else f"the last imgcluster {summary.what}"
-        files = f"; {counted(summary.taken_back, 'placed file')} removed or moved" if summary.taken_back else ""
+        files = f"; placed files removed or moved: {summary.taken_back:,}" if summary.taken_back else ""
         echo(f"{prefix} {step}{files}.")
         show_returned(summary)
         if summary.moved:
-            moved, folder = "Would move" if summary.dry_run else "Moved", f"{files_of(summary.workspace)}/clusters"
-            echo(f"{moved} {counted(summary.moved, 'original')} into {folder}: do not delete it.")
+            moved, folder = counted(summary.moved, "original"), f"{files_of(summary.workspace)}/clusters"
+            echo(
+                f"Would move {moved} to {folder}."
+                if summary.dry_run
+                else f"Moved {moved} to {folder}: do not delete it."
+            )
         return
     total = summary.taken_back + len(summary.left)
     done = f"{summary.taken_back:,} of {counted(total, 'file')}" if summary.left else counted(total, "file")
     echo(f"{prefix} the placement of {done} (by {summary.place}).")
     show_returned(summary)
+    if summary.place_again:
+        echo(f"To place them again: {summary.place_again}")
     for target, reason in summary.left[:ROWS]:
         echo(f"Not removed: {target} ({reason})")
     if len(summary.left) > ROWS:

@@ -37,6 +37,7 @@ class UndoSummary:
         returned: The number of originals that moved back to their original paths, or would.
         returned_to: The folders of these paths.
         moved: The number of originals that moved into the workspace, where the undone step had moved them back.
+        place_again: The command that places the files again, after the placement was undone; empty otherwise.
     """
 
     workspace: str
@@ -48,6 +49,7 @@ class UndoSummary:
     returned: int = 0
     returned_to: tuple[str, ...] = ()
     moved: int = 0
+    place_again: str = ""
 
 
 def undo(
@@ -156,7 +158,10 @@ def _undo_placement(
         # The page links to the moved images.
         rewrite_page(workspace, read_tables(workspace, workspace.read_metrics()), on_progress)
     changes = FileChanges(undone.done, undone.returned)
-    return _summary(workspace, begun, changes, undone.remaining, dry_run=dry_run)
+    summary = _summary(workspace, begun, changes, undone.remaining, dry_run=dry_run)
+    if dry_run or undone.remaining or aside is not None or not workspace.metrics.exists():
+        return summary
+    return dataclasses.replace(summary, place_again=workspace.command(f"assign --place {begun.place}"))
 
 
 def _summary(

@@ -89,6 +89,18 @@ def test_undo_names_the_link_to_remove(command: Command, pictures: Path, tmp_pat
     assert collection.contents(pictures) == collection.originals
 
 
+@pytest.mark.parametrize("mode", ["move", "symlink"])
+def test_files_are_placed_again_after_undo(command: Command, pictures: Path, tmp_path: Path, mode: str) -> None:
+    out = tmp_path / "out"
+    Collection(command, pictures, out, mode)
+    before, tables = snapshot(out / "clusters"), (out / "assignments.csv").read_bytes()
+    assert f"assign --place {mode}" in command("undo", "-w", out).output
+    assert not (out / "clusters").exists()
+    assert command("assign", "--place", mode, "-w", out).exit_code == 0
+    assert snapshot(out / "clusters") == before
+    assert (out / "assignments.csv").read_bytes() == tables
+
+
 def test_a_folder_replaced_by_a_link_to_a_cluster(collection: Collection) -> None:
     folders = {Path(entry["source"]).parent: Path(entry["target"]).parent for entry in collection.entries}
     for folder, target in folders.items():
