@@ -134,7 +134,8 @@ def _handler(first: Bucket) -> type[BaseHTTPRequestHandler]:
                 bucket.objects[key] = b"".join(parts[number] for number in sorted(parts))
                 text = f"<CompleteMultipartUploadResult><Key>{key}</Key></CompleteMultipartUploadResult>"
             elif source := self.headers.get("x-amz-copy-source"):
-                bucket.objects[key] = bucket.objects[unquote(source).lstrip("/").partition("/")[2]]
+                name, _, original = unquote(source).lstrip("/").partition("/")
+                bucket.objects[key] = (first if name == "bucket" else first.others[name]).objects[original]
                 text = "<CopyObjectResult><ETag>1</ETag></CopyObjectResult>"
             else:
                 bucket.objects[key] = body

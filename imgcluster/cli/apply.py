@@ -44,6 +44,9 @@ def _show(summary: ApplySummary) -> None:
     changes = ", ".join(f"{counted(count, change.noun)} {change.verb}" for count, change in counts if count)
     echo(f"{'The plan would change' if summary.dry_run else 'Applied the plan'}: {changes or 'nothing to change'}.")
     show_clusters(summary.clusters, summary.workspace)
+    if summary.set_aside:
+        moved = f"{'Would move' if summary.dry_run else 'Moved'} {counted(summary.set_aside, 'original')}"
+        echo(f"{moved} to {summary.set_aside_to}: deleting that folder deletes them.")
     if summary.dry_run:
         echo("Nothing was written.")
         return

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imgcluster.cli.command import CommandWithMethods, DiscardDecisions, DryRun, WorkspaceOption, command
-from imgcluster.cli.console import command_for, echo, files_of, new_table, print_table, show_clusters
+from imgcluster.cli.console import (
+    command_for,
+    echo,
+    files_of,
+    new_table,
+    print_table,
+    show_clusters,
+    show_returned,
+)
 from imgcluster.cli.ray_option import CommandWithRay, hidden_output
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, RayOptions
@@ -116,6 +124,7 @@ def _show_candidates(candidates: Sequence[Candidate], *, verbose: bool) -> None:
 
 def show_files(summary: ClusterSummary) -> None:
     """Print where the results are."""
+    show_returned(summary)
     placed = ", ".join(f"{count:,} by {mode}" for mode, count in summary.placed.items())
     files, undo = files_of(summary.workspace), command_for(summary.workspace, "undo")
     if summary.dry_run:

@@ -11,10 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from imgcluster.fileio.path_text import printable, to_text
-from imgcluster.wording import quoted_argument
+from imgcluster.wording import counted, quoted_argument
 
 if TYPE_CHECKING:
-    from imgcluster.commands.cluster import ClusterRow
+    from imgcluster.commands.cluster import ClusterRow, ClusterSummary
+    from imgcluster.commands.sort import SortSummary
+    from imgcluster.commands.undo import UndoSummary
 
 __all__ = [
     "ROWS",
@@ -27,12 +29,14 @@ __all__ = [
     "print_table",
     "show_clusters",
     "show_page",
+    "show_returned",
 ]
 
 _PLAIN_WIDTH: Final = 10_000
 
 # Tables show at most this many rows; clusters.csv and the page contain all.
 ROWS: Final = 25
+_FOLDERS: Final = 3
 _NUMERIC_COLUMNS: Final = ("cluster", "size", "share", "confidence", "stability")
 
 
@@ -69,6 +73,16 @@ def files_of(workspace: str) -> str:
     from imgcluster.workspace.local_copy import folder_of
 
     return to_text(folder_of(workspace))
+
+
+def show_returned(summary: ClusterSummary | SortSummary | UndoSummary) -> None:
+    """Print how many originals move back to their original paths, and the folders."""
+    if summary.returned:
+        folders = ", ".join(summary.returned_to[:_FOLDERS])
+        more = len(summary.returned_to) - _FOLDERS
+        others = f" and {counted(more, 'more folder')}" if more > 0 else ""
+        moved = "Would move" if summary.dry_run else "Moved"
+        echo(f"{moved} {counted(summary.returned, 'original')} back to {folders}{others}.")
 
 
 def command_for(workspace: str, words: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import DryRun, WorkspaceOption, command
-from imgcluster.cli.console import ROWS, echo
+from imgcluster.cli.console import ROWS, echo, files_of, show_returned
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.wording import counted
@@ -44,12 +44,17 @@ def _show(summary: UndoSummary) -> None:
     prefix = "Would undo" if summary.dry_run else "Undone:"
     if summary.what != "placing":
         step = "the last plan" if summary.what == "plan" else f"the last imgcluster {summary.what}"
-        moved = f"; {counted(summary.taken_back, 'placed file')} moved back" if summary.taken_back else ""
-        echo(f"{prefix} {step}{moved}.")
+        files = f"; {counted(summary.taken_back, 'placed file')} removed or moved" if summary.taken_back else ""
+        echo(f"{prefix} {step}{files}.")
+        show_returned(summary)
+        if summary.moved:
+            moved, folder = "Would move" if summary.dry_run else "Moved", f"{files_of(summary.workspace)}/clusters"
+            echo(f"{moved} {counted(summary.moved, 'original')} into {folder}: do not delete it.")
         return
     total = summary.taken_back + len(summary.left)
     done = f"{summary.taken_back:,} of {counted(total, 'file')}" if summary.left else counted(total, "file")
     echo(f"{prefix} the placement of {done} (by {summary.place}).")
+    show_returned(summary)
     for target, reason in summary.left[:ROWS]:
         echo(f"Not removed: {target} ({reason})")
     if len(summary.left) > ROWS:

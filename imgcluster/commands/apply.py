@@ -65,6 +65,7 @@ class ApplySummary:
         unsorted: The number of images that belong to no cluster, by the plan.
         pinned: The number of images that stay in their clusters, by the plan.
         set_aside: The number of images whose originals moved, or would move, to the folder of duplicates.
+        set_aside_to: The folder of duplicates; empty if the plan sets none aside.
         moved: The number of placed files that moved; 0 on a dry run.
         clusters: The clusters, as in ``clusters.csv``.
         noise: The number of images in no cluster.
@@ -83,6 +84,7 @@ class ApplySummary:
     unsorted: int = 0
     pinned: int = 0
     set_aside: int = 0
+    set_aside_to: str = ""
     moved: int = 0
     clusters: tuple[ClusterRow, ...]
     noise: int
@@ -187,6 +189,7 @@ def apply(
         unsorted=int((decisions == "unsorted").sum()),
         pinned=int((decisions == "pinned").sum()),
         set_aside=len(aside),
+        set_aside_to=to_text(workspace.duplicates) if aside else "",
         moved=moved,
         clusters=tuple(row_of(row) for row in tables.clusters),
         noise=int((after.clusters < 0).sum()),

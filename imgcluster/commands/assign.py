@@ -22,8 +22,15 @@ from imgcluster.commands.last_clustering import folder_names, read_last_clusteri
 from imgcluster.commands.measures import measure_clusters
 from imgcluster.commands.numbering import Earlier, read_earlier
 from imgcluster.commands.page import with_normalized_lengths
-from imgcluster.commands.publish import ClusteringMetrics, Evaluated, about_files, publish, summary_fields
-from imgcluster.commands.replace_results import check_return, read_placement
+from imgcluster.commands.publish import (
+    ClusteringMetrics,
+    Evaluated,
+    about_files,
+    placed_fields,
+    publish,
+    summary_fields,
+)
+from imgcluster.commands.replace_results import read_placement
 from imgcluster.commands.steps import place_otherwise, recover
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.commands.stored_workspace import in_object_storage_too
@@ -32,7 +39,7 @@ from imgcluster.features.neighborhood import find_neighborhood
 from imgcluster.features.normalize import row_normalization
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
-from imgcluster.placement import PlacementResult, PlaceMode, check_mode, choose_mode
+from imgcluster.placement import PlaceMode, check_mode, choose_mode
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Clustering, Labels, Layer, Metric, Vectors
 from imgcluster.wording import counted
@@ -323,18 +330,9 @@ def _unchanged(
     summary, journal = _summary(workspace, last, watch, dry_run=dry_run), read_placement(workspace)
     if requested is None or requested == ("none" if journal is None else journal.mode):
         return summary
-    check_return(workspace, journal, requested)
-    placed = PlacementResult({} if requested == "none" else {requested: len(last.locations)}, ())
-    if not dry_run:
-        placed = place_otherwise(workspace, last, journal, requested, on_progress)
-    return dataclasses.replace(
-        summary,
-        place=requested,
-        placed=placed.counts,
-        missing=len(placed.missing),
-        seconds=watch.seconds,
-        warnings=tuple(about_files(placed, requested, manifest)),
-    )
+    placed = place_otherwise(workspace, last, journal, requested, on_progress, dry_run=dry_run)
+    notes = tuple(about_files(placed, requested, manifest))
+    return dataclasses.replace(summary, place=requested, **placed_fields(placed), seconds=watch.seconds, warnings=notes)
 
 
 def _summary(workspace: Workspace, last: Results, watch: Stopwatch, *, dry_run: bool) -> AssignSummary:

@@ -61,7 +61,7 @@ class ClusterSummary(ClusteringMetrics):
         seed: The seed.
         place: The requested placement mode.
         placed: Numbers of placed files by the mode that was used.
-        missing: Images that could not be placed because their file is gone.
+        missing: Images whose file is gone, so that they could not be placed, or their link leads nowhere.
         report: The page; empty on a dry run.
         dry_run: Whether nothing was written.
         seconds: Wall-clock time.
@@ -69,6 +69,8 @@ class ClusterSummary(ClusteringMetrics):
         remarks: What is neither good nor bad, in whole sentences.
         changes: What became of each cluster of the last clustering; empty for the first one.
         reassigned: The number of images of the last clustering that are in another cluster now.
+        returned: Originals that were moved before and return, or would return, to their original paths.
+        returned_to: The folders of these paths.
     """
 
     workspace: str
@@ -84,6 +86,8 @@ class ClusterSummary(ClusteringMetrics):
     warnings: tuple[str, ...]
     changes: tuple[ClusterChange, ...] = ()
     reassigned: int = 0
+    returned: int = 0
+    returned_to: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
 

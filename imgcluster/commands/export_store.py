@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -37,7 +39,9 @@ def copy_into_store(journal: Journal, url: str, on_progress: OnProgress) -> int:
         SourceError: The store cannot be read or written.
     """
     scheme, _, path = url.partition("://")
-    target = _Target(url, path, scheme, open_store(scheme, path.partition("/")[0]), journal.folder)
+    # Each bucket has its region; the store copies from any to that of the target.
+    open_bucket = functools.cache(functools.partial(open_store, scheme))
+    target = _Target(url, path, scheme, open_bucket, journal.folder)
     present = target.present()
     missing = 0
     copied = in_order(lambda entry: target.copy(entry, present), journal.entries, _AT_ONCE)
@@ -49,13 +53,18 @@ def copy_into_store(journal: Journal, url: str, on_progress: OnProgress) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """A folder in object storage: its URL, the path and the kind of the store, the store, and the placed folder."""
+    """A folder in object storage: its URL, path and kind of store, what opens a bucket, and the placed folder."""
 
     url: str
     path: str
     scheme: str
-    system: Any
+    open_bucket: Callable[[str], Any]
     folder: str
+
+    @property
+    def system(self) -> Any:
+        """The bucket of the folder."""
+        return self.open_bucket(self.path.partition("/")[0])
 
     def present(self) -> dict[str, int]:
         """Return the size of each object in the folder."""
@@ -91,7 +100,9 @@ class _Target:
     def _size(self, url: str | None, file: Path) -> int:
         if url is None:
             return os.stat(file).st_size
-        info = attempts(lambda: self.system.get_file_info(url.partition("://")[2]), _SECONDS)
+        key = url.partition("://")[2]
+        source = self.open_bucket(key.partition("/")[0])
+        info = attempts(lambda: source.get_file_info(key), _SECONDS)
         if info.size is None:
             raise FileNotFoundError
         return int(info.size)

@@ -120,6 +120,7 @@ def write_page(
             points=projection.points,
             decisions=_decisions(results),
             exif=embeddings.exif,
+            base=results.base,
         ),
         thumbnails=sheets,
         skipped=_skipped(workspace),

@@ -32,7 +32,7 @@ def find_plan(plan: str | os.PathLike[str]) -> Path:
     for found in saved:
         if found.is_file():
             raise UsageError(
-                f"plan {file} does not exist, but {found} does: to apply that one, run imgcluster apply "
+                f"plan {file} does not exist; give the path of the one in your download folder: "
                 f"{quoted_argument(str(found))}"
             )
     raise UsageError(

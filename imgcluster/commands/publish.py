@@ -13,9 +13,10 @@ from imgcluster._version import __version__
 from imgcluster.clustering.changes import ClusterChange
 from imgcluster.commands.last_clustering import placed_names
 from imgcluster.commands.numbering import Earlier, write_earlier
+from imgcluster.commands.originals import FILES_GONE_REMEDY, folders_of, returning_originals
 from imgcluster.commands.page import write_page
 from imgcluster.commands.projection import StartedProjection
-from imgcluster.commands.replace_results import check_return, update_placement
+from imgcluster.commands.replace_results import update_placement
 from imgcluster.commands.steps import changing_results, is_repeated
 from imgcluster.commands.stopwatch import Stopwatch
 from imgcluster.fileio.atomic import remove
@@ -25,6 +26,7 @@ from imgcluster.fileio.path_text import to_text
 from imgcluster.placement import FolderName, Journal, PlacementResult, PlaceMode, folder_name
 from imgcluster.progress import OnProgress
 from imgcluster.types import Candidate
+from imgcluster.wording import counted
 from imgcluster.workspace.decisions import Decisions, as_json
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables
@@ -144,9 +146,11 @@ def publish(
     The map is computed from `started_projection` if it was begun before (`begin_projection`). On a dry run only the
     check that moved originals can return is made.
     """
-    check_return(workspace, journal, evaluated.mode)
+    returned = returning_originals(
+        journal, workspace.journal, evaluated.mode, frozenset(evaluated.tables.embeddings.files)
+    )
     if dry_run:
-        return evaluated.preview()
+        return dataclasses.replace(evaluated.preview(), returned=returned)
     tables = evaluated.tables
     options = dict(evaluated.options)
     before, result = workspace.read_metrics(), evaluated.result
@@ -200,7 +204,17 @@ def publish(
         record = {"options": options, "clusters": len(tables.rows), **evaluated.facts.fields}
         record |= {"placed": placed.counts, "seconds": watch.stages}
         workspace.write_manifest(evaluated.manifest | {"cluster": record})
-    return placed
+    return dataclasses.replace(placed, returned=returned)
+
+
+def placed_fields(placed: PlacementResult) -> dict[str, Any]:
+    """Return the fields of summaries about placed files."""
+    return {
+        "placed": placed.counts,
+        "missing": len(placed.missing) + len(placed.broken),
+        "returned": len(placed.returned),
+        "returned_to": folders_of(placed.returned),
+    }
 
 
 def summary_fields(
@@ -214,8 +228,7 @@ def summary_fields(
         "candidates": evaluated.tables.clustering.candidates,
         "seed": int(evaluated.options["seed"]),
         "place": evaluated.mode,
-        "placed": placed.counts,
-        "missing": len(placed.missing),
+        **placed_fields(placed),
         "report": "" if dry_run else to_text(workspace.report),
         "dry_run": dry_run,
         "seconds": watch.seconds,
@@ -261,6 +274,11 @@ def about_files(placed: PlacementResult, mode: str, manifest: dict[str, Any]) ->
     if others:
         yield f"This file system does not allow every {mode}; some files were placed by {' and '.join(others)} instead."
     yield from filter(None, [placed.about_hard_links])
+    if placed.broken:
+        yield (
+            f"The files of {counted(len(placed.broken), 'placed link')} no longer exist; the first is "
+            f"{placed.broken[0]}. To correct this, {FILES_GONE_REMEDY}."
+        )
     if placed.missing:
         if manifest["encoder"]["name"] == IMPORTED:
             yield f"{len(placed.missing)} images have no file, so the folders lack them; first: {placed.missing[0]}."
@@ -276,6 +294,5 @@ def about_files(placed: PlacementResult, mode: str, manifest: dict[str, Any]) ->
         missing = [location for location in placed.missing if not url_of(location)]
         yield (
             f"The files of {len(missing)} images no longer exist, so the folders lack them; the first is "
-            f"{missing[0]}. Run imgcluster embed again on their folder or, where that was renamed or removed, "
-            "start over with --fresh."
+            f"{missing[0]}. To correct this, {FILES_GONE_REMEDY}."
         )

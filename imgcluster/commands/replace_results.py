@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.commands.originals import return_originals
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import make_folder
 from imgcluster.fileio.csv_tables import read_table
@@ -21,7 +22,6 @@ from imgcluster.placement import (
     Journal,
     PlacementResult,
     PlaceMode,
-    UndoResult,
     change_placement,
     folder_name,
     place,
@@ -39,7 +39,6 @@ from imgcluster.workspace.states import earlier_locations
 
 __all__ = [
     "are_set_aside",
-    "check_return",
     "current_files",
     "moved_files",
     "read_placement",
@@ -148,7 +147,7 @@ def return_interrupted_move(
     """
     if journal is None or journal.mode != "move" or workspace.metrics.exists():
         return journal, ""
-    undone = _return_originals(workspace, journal, dry_run=dry_run)
+    undone = return_originals(journal, workspace.journal, dry_run=dry_run)
     if not dry_run or not undone.done:
         return undone.journal, ""
     return undone.journal, (
@@ -166,34 +165,6 @@ def current_files(*journals: Journal | None) -> dict[str, str]:
 def moved_files(workspace: Workspace, journal: Journal | None) -> dict[str, str]:
     """Return `current_files` of the placed files, whose journal is given, and of those that are set aside."""
     return current_files(journal, read_set_aside(workspace))
-
-
-def check_return(workspace: Workspace, journal: Journal | None, mode: PlaceMode = "none") -> None:
-    """Check that all moved originals can return to their original paths, if they are to be placed by `mode` instead.
-
-    Raises:
-        PlacementError: The journal is not signed.
-        WorkspaceError: One cannot return.
-    """
-    if journal is not None and journal.mode == "move" and mode != "move":
-        _return_originals(workspace, journal, dry_run=True)
-
-
-def _return_originals(workspace: Workspace, journal: Journal, *, dry_run: bool = False) -> UndoResult:
-    """Move all originals of a placement to their original paths, or none if one of them cannot return.
-
-    Raises:
-        WorkspaceError: One cannot.
-    """
-    for checking in (True,) if dry_run else (True, False):
-        undone = undo_placement(journal, workspace.journal, dry_run=checking)
-        blocked = [(target, reason) for target, reason in undone.remaining if _exists(target)]
-        if blocked:
-            raise WorkspaceError(
-                f"{counted(len(blocked), 'original')} cannot return from {workspace.clusters}"
-                f"{', so nothing was changed' if checking else ''}; the first is {blocked[0][0]}: {blocked[0][1]}"
-            )
-    return undone
 
 
 def are_set_aside(workspace: Workspace, locations: Sequence[str]) -> npt.NDArray[np.bool_]:
@@ -285,7 +256,7 @@ def _remove_placement(workspace: Workspace, journal: Journal) -> None:
     """
     outdated = workspace.outdated
     if journal.mode == "move":
-        undone = _return_originals(workspace, journal)
+        undone = return_originals(journal, workspace.journal)
         if undone.remaining:
             make_folder(outdated, within=workspace.path)
             archived = outdated / free_name(workspace.journal.name, dict.fromkeys(existing_names(outdated), 1))

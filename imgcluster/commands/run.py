@@ -22,6 +22,7 @@ from imgcluster.commands.embed_ray import embed_on_ray
 from imgcluster.commands.embed_summary import EmbedSummary
 from imgcluster.commands.join_started import join_if_started
 from imgcluster.commands.naming import NO_VOCABULARY
+from imgcluster.commands.originals import folders_of, returning_originals
 from imgcluster.commands.replace_results import moved_files, read_placement, return_interrupted_move
 from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.commands.text import require_text
@@ -30,10 +31,11 @@ from imgcluster.errors import ImgclusterError, UsageError, WorkspaceError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.option_fields import with_changes
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions, RayOptions
-from imgcluster.placement import Journal
+from imgcluster.placement import Journal, check_mode
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.wording import quoted_argument
 from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.shards import locations
 
 __all__ = ["RunSummary", "run"]
 
@@ -119,6 +121,11 @@ def run(
                 dry_run=dry_run,
                 on_progress=on_progress,
             )
+        if placed is not None:
+            # The copy has no placed files.
+            mode, present = check_mode(clustering.place) or placed.mode, locations(Workspace(folder).embeddings)
+            returned = returning_originals(placed, real.journal, mode, present)
+            clustered = dataclasses.replace(clustered, returned=len(returned), returned_to=folders_of(returned))
     if dry_run:
         warnings = tuple(_of_real(text, folder, real) for text in clustered.warnings)
         clustered = dataclasses.replace(clustered, warnings=warnings)

@@ -14,7 +14,7 @@ from imgcluster.clustering.zero_shot import assign_to_groups
 from imgcluster.commands.measures import measure_clusters
 from imgcluster.commands.numbering import Earlier, describe, read_earlier
 from imgcluster.commands.page import with_normalized_lengths
-from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish
+from imgcluster.commands.publish import ClusteringMetrics, Evaluated, placed_fields, publish
 from imgcluster.commands.replace_results import read_placement, return_interrupted_move
 from imgcluster.commands.steps import recover
 from imgcluster.commands.stopwatch import Stopwatch
@@ -65,11 +65,13 @@ class SortSummary:
         threshold: The share of the bundled vocabulary that a group's description has to exceed.
         place: The requested placement mode.
         placed: Numbers of placed files by the mode that was used.
-        missing: Images that could not be placed because their file is gone.
+        missing: Images whose file is gone, so that they could not be placed, or their link leads nowhere.
         report: The page; empty on a dry run.
         dry_run: Whether nothing was written.
         seconds: Wall-clock time.
         warnings: What the user should know, in whole sentences.
+        returned: Originals that were moved before and return, or would return, to their original paths.
+        returned_to: The folders of these paths.
     """
 
     workspace: str
@@ -85,6 +87,8 @@ class SortSummary:
     dry_run: bool
     seconds: float
     warnings: tuple[str, ...]
+    returned: int = 0
+    returned_to: tuple[str, ...] = ()
 
 
 @in_object_storage_too
@@ -158,8 +162,7 @@ def sort(
         unsorted=int((layer.labels < 0).sum()),
         threshold=threshold,
         place=mode,
-        placed=placed.counts,
-        missing=len(placed.missing),
+        **placed_fields(placed),
         report="" if dry_run else to_text(workspace.report),
         dry_run=dry_run,
         seconds=watch.seconds,

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from imgcluster.commands.last_clustering import folder_names, placed_names
+from imgcluster.commands.originals import FileChanges, file_changes, returning_originals
 from imgcluster.commands.page import with_normalized_lengths, write_page
 from imgcluster.commands.replace_results import (
     read_placement,
+    read_set_aside,
     restore_placement,
     update_placement,
     with_companions,
@@ -40,6 +42,7 @@ from imgcluster.workspace.states import (
 from imgcluster.workspace.table_columns import row_of
 
 __all__ = [
+    "changes_of_undo",
     "changing_results",
     "is_repeated",
     "place_otherwise",
@@ -139,16 +142,26 @@ def undoable_state(workspace: Workspace, *, dry_run: bool = False) -> State | No
     return None
 
 
+def changes_of_undo(workspace: Workspace, state: State, placed: Journal | None, *, trust: bool) -> FileChanges:
+    """Return what `undo_state` changes about placed files and those set aside; `placed` is the present journal.
+
+    Raises:
+        PlacementError: A journal is damaged or not signed.
+        WorkspaceError: An original cannot return.
+    """
+    saved, saved_aside = (state.folder / path.name for path in (workspace.journal, workspace.set_aside_journal))
+    placed_before = read_placement(workspace, path=saved, trust=trust)
+    aside, aside_before = (read_set_aside(workspace, path=path, trust=trust) for path in (None, saved_aside))
+    changes = file_changes(placed, placed_before, workspace.journal)
+    return changes + file_changes(aside, aside_before, workspace.set_aside_journal)
+
+
 def undo_state(
     workspace: Workspace, state: State, *, trust: bool = False, on_progress: OnProgress = ignore_progress
-) -> int:
-    """Restore a saved state, remove it, and return the number of placed files that moved.
-
-    `trust` is as for `read_placement`.
-    """
-    moved = _restore(workspace, state, on_progress, embedded=True, trust=trust)
+) -> None:
+    """Restore a saved state, and remove it; `trust` is as for `read_placement`."""
+    _restore(workspace, state, on_progress, embedded=True, trust=trust)
     drop_state(workspace, state)
-    return moved
 
 
 def relocate_placed(
@@ -186,9 +199,18 @@ def relocate_placed(
 
 
 def place_otherwise(
-    workspace: Workspace, results: Results, journal: Journal | None, mode: PlaceMode, on_progress: OnProgress
+    workspace: Workspace,
+    results: Results,
+    journal: Journal | None,
+    mode: PlaceMode,
+    on_progress: OnProgress,
+    *,
+    dry_run: bool = False,
 ) -> PlacementResult:
     """Place the files of an unchanged clustering by another mode than that of the present journal, as a step."""
+    returned = returning_originals(journal, workspace.journal, mode, results.locations)
+    if dry_run:
+        return PlacementResult({} if mode == "none" else {mode: len(results.locations)}, (), returned=returned)
     options = results.metrics["options"] | {"place": mode}
     results = dataclasses.replace(results, metrics=results.metrics | {"options": options})
     manifest = workspace.manifest
@@ -207,7 +229,7 @@ def place_otherwise(
             on_progress=on_progress,
         )
         rewrite_page(workspace, results, on_progress, embeddings=embeddings)
-    return placed
+    return dataclasses.replace(placed, returned=returned)
 
 
 def rewrite_page(
@@ -221,8 +243,8 @@ def rewrite_page(
     write_page(workspace, results, embeddings, manifest, read_placement(workspace), on_progress=on_progress)
 
 
-def _restore(workspace: Workspace, state: State, on_progress: OnProgress, *, embedded: bool, trust: bool) -> int:
-    """Restore the results of a state and, with `embedded`, its embeddings; return the number of files that moved."""
+def _restore(workspace: Workspace, state: State, on_progress: OnProgress, *, embedded: bool, trust: bool) -> None:
+    """Restore the results of a state and, with `embedded`, its embeddings."""
     saved = state.folder / workspace.journal.name
     metrics = restore_files(workspace, state, embedded=embedded)
     restore_set_aside(workspace, state.folder / workspace.set_aside_journal.name, on_progress, trust=trust)
@@ -237,7 +259,6 @@ def _restore(workspace: Workspace, state: State, on_progress: OnProgress, *, emb
     elif metrics.get("fingerprint") == _fingerprint(workspace):
         rewrite_page(workspace, read_tables(workspace, metrics), on_progress)
     write_json(workspace.metrics, metrics)
-    return placed.moved
 
 
 def _fingerprint(workspace: Workspace) -> str:

@@ -6,8 +6,9 @@ import dataclasses
 import os
 from dataclasses import dataclass
 
-from imgcluster.commands.replace_results import check_return, read_placement, read_set_aside
-from imgcluster.commands.steps import rewrite_page, undo_state, undoable_state
+from imgcluster.commands.originals import FileChanges, folders_of
+from imgcluster.commands.replace_results import read_placement, read_set_aside
+from imgcluster.commands.steps import changes_of_undo, rewrite_page, undo_state, undoable_state
 from imgcluster.commands.stored_workspace import in_object_storage_too
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import remove, write_json
@@ -30,9 +31,12 @@ class UndoSummary:
         workspace: The workspace folder.
         what: What was undone: ``plan``, ``placing``, or the command of the step, such as ``cluster``.
         place: The mode of the placement; ``none`` if no files are placed.
-        taken_back: The number of files that were removed or moved back.
+        taken_back: The number of placed files that were removed or moved, or would be.
         left: The files that remain, each with the reason.
         dry_run: Whether nothing was changed.
+        returned: The number of originals that moved back to their original paths, or would.
+        returned_to: The folders of these paths.
+        moved: The number of originals that moved into the workspace, where the undone step had moved them back.
     """
 
     workspace: str
@@ -41,6 +45,9 @@ class UndoSummary:
     taken_back: int
     left: tuple[tuple[str, str], ...]
     dry_run: bool
+    returned: int = 0
+    returned_to: tuple[str, ...] = ()
+    moved: int = 0
 
 
 def undo(
@@ -88,17 +95,15 @@ def undo_unacknowledged(
         state = undoable_state(workspace, dry_run=dry_run)
         begun = _Begun.read(workspace)
         if begun is not None and begun.step and (state is None or state.number != begun.step):
-            return _summary(workspace, begun, 0, (), dry_run=dry_run)
+            return _summary(workspace, begun, FileChanges(), (), dry_run=dry_run)
         if state is not None:
             mode = "none" if journal is None else journal.mode
             begun = _Begun("plan" if state.command == "apply" else state.command, mode, state.number)
-            moved = 0
-            saved = read_placement(workspace, path=state.folder / workspace.journal.name, trust=trust)
-            check_return(workspace, journal, "none" if saved is None else saved.mode)
+            changes = changes_of_undo(workspace, state, journal, trust=trust)
             if not dry_run:
                 write_json(workspace.undoing, dataclasses.asdict(begun))
-                moved = undo_state(workspace, state, trust=trust, on_progress=on_progress)
-            return _summary(workspace, begun, moved, (), dry_run=dry_run)
+                undo_state(workspace, state, trust=trust, on_progress=on_progress)
+            return _summary(workspace, begun, changes, (), dry_run=dry_run)
         # Duplicates whose step is too old to be recorded.
         aside = read_set_aside(workspace, trust=trust)
         return _undo_placement(workspace, journal, aside, begun, on_progress, dry_run=dry_run)
@@ -150,17 +155,21 @@ def _undo_placement(
     if begun.place == "move" and not dry_run and workspace.metrics.exists():
         # The page links to the moved images.
         rewrite_page(workspace, read_tables(workspace, workspace.read_metrics()), on_progress)
-    return _summary(workspace, begun, undone.done, undone.remaining, dry_run=dry_run)
+    changes = FileChanges(undone.done, undone.returned)
+    return _summary(workspace, begun, changes, undone.remaining, dry_run=dry_run)
 
 
 def _summary(
-    workspace: Workspace, begun: _Begun, done: int, left: tuple[tuple[str, str], ...], *, dry_run: bool
+    workspace: Workspace, begun: _Begun, changes: FileChanges, left: tuple[tuple[str, str], ...], *, dry_run: bool
 ) -> UndoSummary:
     return UndoSummary(
         workspace=workspace.name,
         what=begun.what,
         place=begun.place,
-        taken_back=done,
+        taken_back=changes.leaving,
         left=left,
         dry_run=dry_run,
+        returned=len(changes.returning),
+        returned_to=folders_of(changes.returning),
+        moved=changes.moving,
     )

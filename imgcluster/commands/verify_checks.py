@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from imgcluster.commands.originals import FILES_GONE_REMEDY
 from imgcluster.commands.stored_values import Finding, Stored, note, problem
 from imgcluster.commands.verify_placement import check_placement
 from imgcluster.fileio.object_store import url_of
@@ -93,7 +94,7 @@ def check_files(stored: Stored) -> Iterator[Finding]:
         if (facts.st_size, facts.st_mtime_ns) != (size, time):
             changed.append(location)
     if missing:
-        yield note("files", "the files of these images are gone", missing, remedy=_EMBED_AGAIN)
+        yield note("files", "the files of these images are gone", missing, remedy=FILES_GONE_REMEDY)
     if changed:
         yield note(
             "files", "these files have another size or time than when they were embedded", changed, remedy=_EMBED_AGAIN

@@ -27,6 +27,8 @@ _PART: Final = 1 << 20
 # The last is the error where the answer is longer than the object asked for, and cannot be read.
 _DENIED: Final = re.compile(r"ACCESS_DENIED|HTTP status 40[013]|INTERNAL_FAILURE")
 _SECONDS_OF_HEAD: Final = 60.0
+# An address that is signed for reading with GET refuses HEAD.
+_NO_HEAD: Final = (403, 405, 501)
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,14 @@ class RemoteImages:
     def _head(self, url: str) -> tuple[int, int]:
         """Return the size of a file on a web server, and a number that changes with its ETag or date; 0 if unknown."""
         request = urllib.request.Request(self._private[url], method="HEAD")
-        with urllib.request.urlopen(request, timeout=_SECONDS_OF_HEAD) as answer:
+        try:
+            answer = urllib.request.urlopen(request, timeout=_SECONDS_OF_HEAD)
+        except urllib.error.HTTPError as error:
+            if error.code not in _NO_HEAD:
+                raise
+            error.close()
+            return 0, 0
+        with answer:
             headers = answer.headers
             length, tag = headers.get("Content-Length", ""), headers.get("ETag") or headers.get("Last-Modified")
             number = hashlib.blake2b(tag.encode("utf-8", "surrogateescape"), digest_size=8).digest() if tag else b""
@@ -198,8 +207,8 @@ def _is_folder(url: str) -> bool:
 
 
 def _split(url: str) -> tuple[str, str]:
-    """Return the folder of a file on a web server, which does not end with a slash, and the rest."""
-    root = url.partition("?")[0].rpartition("/")[0].rstrip("/")
+    """Return the folder of a file on a web server, without a slash at its end, and the rest, which is not empty."""
+    root = url.partition("?")[0].rstrip("/").rpartition("/")[0].rstrip("/")
     return root, url[len(root) + 1 :]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from imgcluster.fileio.path_text import from_text, join, relative_to, to_text
 from imgcluster.fileio.schema import parse_json, quoted
 from imgcluster.fileio.signature import is_signature, sign
 from imgcluster.types import PLACE_MODES, PlaceMode
-from imgcluster.wording import counted
+from imgcluster.wording import counted, quoted_argument
 
 __all__ = [
     "CLUSTERS_FOLDER",
@@ -197,7 +196,7 @@ def check_signed(journal: Journal, path: Path, sources: Iterable[str]) -> None:
             f"{path} says that images were moved from {counted(len(folders), 'folder')} ({shown}), but is not "
             "signed with your key: another user or computer moved them, or the key is lost. Nothing was changed. If "
             "these are folders of your images, move them back with "
-            f"imgcluster undo --trust -w {shlex.quote(str(path.parent))}"
+            f"imgcluster undo --trust -w {quoted_argument(str(path.parent))}"
         )
 
 

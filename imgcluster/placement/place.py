@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import shlex
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from imgcluster.fileio.atomic import atomic_path, make_folder
 from imgcluster.fileio.path_text import from_text
 from imgcluster.placement.journal import Entry, Journal, check_signed, write_journal
 from imgcluster.types import PlaceMode
+from imgcluster.wording import quoted_argument
 
 __all__ = [
     "PlacementResult",
@@ -43,6 +43,8 @@ class PlacementResult:
 
     `moved` is the number of files that were placed before and are in another folder now. `unlinked` is the number of
     files that had hard links, which do not lead to another disk, so that their content is stored once more there.
+    `broken` are the sources of links that were placed before and lead nowhere, because the files no longer exist.
+    `returned` are the original paths to which originals that were moved before returned.
     """
 
     counts: dict[str, int]
@@ -50,6 +52,8 @@ class PlacementResult:
     journal: Journal | None = field(default=None, compare=False)
     moved: int = field(default=0, compare=False)
     unlinked: int = field(default=0, compare=False)
+    returned: tuple[str, ...] = field(default=(), compare=False)
+    broken: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def about_hard_links(self) -> str:
@@ -135,7 +139,7 @@ def place_entries(
         except OSError as error:
             raise PlacementError(
                 f"{entry.source} could not be placed as {entry.target}: {error.strerror or error}; "
-                f"imgcluster undo -w {shlex.quote(str(path.parent))} removes the files placed so far"
+                f"imgcluster undo -w {quoted_argument(str(path.parent))} removes the files placed so far"
             ) from None
         step(done)
     return tuple(missing), unlinked

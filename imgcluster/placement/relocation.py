@@ -10,7 +10,6 @@ import dataclasses
 import errno
 import logging
 import os
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from imgcluster.placement.journal import Entry, Journal, check_signed, one_per_s
 from imgcluster.placement.place import PlacementResult, mode_of, place, place_entries, sources_to_move
 from imgcluster.placement.plan import FolderName, existing_names, folder_name, free_name, name_key, plan_placement
 from imgcluster.placement.undo import is_linked_original, remove_entries, sources_to_restore
+from imgcluster.wording import quoted_argument
 
 __all__ = ["change_placement", "relocate"]
 
@@ -132,15 +132,15 @@ def change_placement(
                 count()
     if added:
         record(added)
-    counts = _counts(target, placed)
+    counts, broken = _counts(target, placed)
     missing, unlinked = place_entries(added, target.mode, path, counts, step=count)
     absent = set(missing)
     present = tuple(changes.linked.get(entry.source, entry) for entry in target.entries if entry.source not in absent)
     journal = Journal(target.mode, target.folder, (*present, *remaining), signed)
-    if journal != current or moves:
+    if journal != current or moves or added:
         write_journal(journal, path)
     _remove_empty_folders({from_text(entry.target).parent for entry in current.entries} | {folder / _WAITING_FOLDER})
-    return PlacementResult(counts, missing, journal, len(moves), unlinked)
+    return PlacementResult(counts, missing, journal, len(moves), unlinked, broken=broken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,14 +194,19 @@ def _path_key(path: Path) -> tuple[Path, str]:
     return path.parent, name_key(path.name)
 
 
-def _counts(target: Journal, placed: Mapping[str, Path]) -> dict[str, int]:
-    """Return how many files that are placed already were placed by each mode."""
+def _counts(target: Journal, placed: Mapping[str, Path]) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Return how many files that are placed already were placed by each mode, and the sources of broken links."""
     counts: dict[str, int] = {}
+    broken = []
     for entry in target.entries:
-        if entry.source in placed:
-            used = mode_of(from_text(entry.source), from_text(entry.target), target.mode)
-            counts[used] = counts.get(used, 0) + 1
-    return counts
+        if entry.source not in placed:
+            continue
+        if not os.path.exists(placed[entry.source]):
+            broken.append(entry.source)
+            continue
+        used = mode_of(from_text(entry.source), from_text(entry.target), target.mode)
+        counts[used] = counts.get(used, 0) + 1
+    return counts, tuple(broken)
 
 
 def _rename(before: Path, after: Path, journal: Path) -> None:
@@ -214,7 +219,7 @@ def _rename(before: Path, after: Path, journal: Path) -> None:
     except OSError as error:
         raise PlacementError(
             f"{before} could not be moved to {after}: {error.strerror or error}; "
-            f"imgcluster undo -w {shlex.quote(str(journal.parent))} undoes the moves so far"
+            f"imgcluster undo -w {quoted_argument(str(journal.parent))} undoes the moves so far"
         ) from None
 
 

@@ -32,11 +32,15 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class UndoResult:
-    """The number of files removed or moved back, the targets that remain, each with the reason, and their journal."""
+    """The number of files removed or moved back, the targets that remain, each with the reason, and their journal.
+
+    `returned` are the original paths of the files that were moved back.
+    """
 
     done: int
     remaining: tuple[tuple[str, str], ...]
     journal: Journal | None = None
+    returned: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,8 @@ def undo_placement(
         else:
             left = None
             path.unlink(missing_ok=True)
-    return UndoResult(done, tuple((entry.target, why.reason) for entry, why in remaining), left)
+    reasons = tuple((entry.target, why.reason) for entry, why in remaining)
+    return UndoResult(len(done), reasons, left, tuple(done) if journal.mode == "move" else ())
 
 
 def remove_entries(
@@ -137,9 +142,9 @@ def sources_to_restore(entries: Iterable[Entry], mode: PlaceMode) -> Iterator[st
 
 def _undo_all(
     entries: Iterable[Entry], mode: PlaceMode, folder: Path, *, dry_run: bool, step: Callable[[int], None]
-) -> tuple[list[tuple[Entry, _Remains]], int]:
-    """Undo the placement of each file; return the entries that remain, and the number of those undone."""
-    done = 0
+) -> tuple[list[tuple[Entry, _Remains]], list[str]]:
+    """Undo the placement of each file; return the entries that remain, and the sources of those undone."""
+    done: list[str] = []
     remaining: list[tuple[Entry, _Remains]] = []
     for number, entry in enumerate(one_per_source(entries), start=1):
         try:
@@ -148,8 +153,8 @@ def _undo_all(
             outcome = _Remains(error.strerror or str(error))
         if isinstance(outcome, _Remains):
             remaining.append((entry, outcome))
-        else:
-            done += outcome == _UNDONE
+        elif outcome == _UNDONE:
+            done.append(entry.source)
         step(number)
     return remaining, done
 

@@ -116,6 +116,7 @@ def _images(images: Images) -> dict[str, Any]:
         "names": images.names,
         "folders": images.folders,
         "links": images.links,
+        "base": images.base,
         "folder": _encode(images.folder, "<i4"),
         "cluster": _encode(images.cluster, "<i4"),
         "runnerUp": None if images.runner_up is None else _encode(images.runner_up, "<i4"),

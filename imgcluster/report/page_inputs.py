@@ -90,6 +90,7 @@ def image_rows(
     points: npt.NDArray[np.float32],
     decisions: Mapping[int, str],
     exif: Sequence[Exif],
+    base: str,
 ) -> Images:
     """Return the images of the page, with links to the originals.
 
@@ -106,6 +107,7 @@ def image_rows(
         points: Positions on the map, ``float32 (n, 2)``.
         decisions: What the user decided about single images, by row.
         exif: Capture time and camera of each image.
+        base: The common folder of all images, as text; "" for none.
     """
     folders: dict[str, int] = {}
     names, folder = [], np.empty(len(paths), np.int32)
@@ -135,6 +137,7 @@ def image_rows(
         points=points,
         decisions=decisions,
         exif=exif,
+        base=base,
     )
 
 

@@ -69,6 +69,7 @@ class Images:
         points: Positions on the map, ``float32 (n, 2)`` in [−1, 1].
         decisions: What the user decided about single images, by row: ``corrected``, ``unsorted`` or ``pinned``.
         exif: Capture time and camera of each image; empty if they are not known.
+        base: The folder that the paths of folders are relative to, as text; "" if they are absolute.
     """
 
     names: list[str]
@@ -83,6 +84,7 @@ class Images:
     points: npt.NDArray[np.float32]
     decisions: Mapping[int, str] = field(default_factory=dict)
     exif: Sequence[Exif] = ()
+    base: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,10 @@ def read_results(workspace: Workspace, manifest: dict[str, Any]) -> Results:
         WorkspaceError: Nothing is clustered yet, or the embeddings have changed since.
     """
     identity = encoder_identity(workspace, manifest)
-    if interrupted_state(workspace) is not None:
+    interrupted = interrupted_state(workspace)
+    if interrupted is not None and interrupted.metrics is not None:
+        raise WorkspaceError(f"{workspace.metrics} is missing; {workspace.repair_remedy}")
+    if interrupted is not None:
         raise WorkspaceError(
             f"the last step was interrupted in {workspace.path}: repeat it, run imgcluster cluster, or imgcluster undo"
         )

@@ -75,6 +75,21 @@ def test_another_placement_where_nothing_is_new(tmp_path: Path, pictures: Path, 
     assert len(list(pictures.rglob("*.png"))) == 24
 
 
+def test_new_clusters_depend_on_the_recorded_seed(tmp_path: Path, tiny_encoder: Path) -> None:
+    stability = []
+    paint(tmp_path / "in", per_folder=20)
+    for seed in range(2):
+        out = tmp_path / f"{seed}"
+        imgcluster.run(tmp_path / "in", workspace=out, encoder=tiny_encoder, device="cpu", k=4, seed=seed, place="none")
+    add_yellow(tmp_path / "in", 40)
+    for seed in range(2):
+        out = tmp_path / f"{seed}"
+        imgcluster.embed(tmp_path / "in", workspace=out, encoder=tiny_encoder, device="cpu")
+        created = imgcluster.assign(workspace=out, new_clusters=True).new_clusters
+        stability.append([rows(out, "clusters.csv")[str(number)]["stability"] for number in created])
+    assert stability[0] != stability[1]
+
+
 @pytest.fixture
 def grown(tmp_path: Path, tiny_encoder: Path) -> Path:
     """A workspace of 60 images, with a merge, names and a correction, then embedded with 15 more and without one."""

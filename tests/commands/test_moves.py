@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import imgcluster
 import pages
 from imgcluster import ImgclusterError, UsageError, WorkspaceError
 from interruptions import interrupt_at
+from samples import paint
 from tiny_models import TINY, mean_colour
 
 
@@ -199,6 +201,18 @@ def test_an_option_of_another_method_is_refused(moved: Path) -> None:
         imgcluster.cluster(workspace=moved, k=2, min_cluster_size=5, dry_run=True)
 
 
+def test_links_to_a_folder_that_was_removed(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    out = tmp_path / "out"
+    imgcluster.run([pictures], workspace=out, encoder=tiny_encoder, device="cpu", k=3)
+    shutil.rmtree(pictures)
+    for _ in range(2):
+        done = imgcluster.cluster(workspace=out, k=3)
+        assert (done.placed, done.missing) == ({}, 24)
+        assert sum("--fresh" in warning and str(pictures) in warning for warning in done.warnings) == 1
+    (finding,) = imgcluster.verify(workspace=out, quick=True).findings
+    assert "--fresh" in finding.remedy
+
+
 def test_originals_return_only_if_all_of_them_can(moved: Path, pictures: Path) -> None:
     taken = pictures / "red/00.png"
     Image.new("RGB", (9, 9), "white").save(taken)
@@ -211,6 +225,34 @@ def test_originals_return_only_if_all_of_them_can(moved: Path, pictures: Path) -
     taken.rename(pictures / "other.png")
     imgcluster.cluster(workspace=moved, k=3, place="symlink")
     assert len(list(pictures.rglob("*.png"))) == 25
+
+
+def test_originals_that_return_are_counted(moved: Path, pictures: Path, tiny_encoder: Path) -> None:
+    folders = tuple(str(pictures / name) for name in ("blue", "green", "red"))
+    embedding: dict[str, Any] = {"workspace": moved, "encoder": tiny_encoder, "device": "cpu"}
+    for place in ("symlink", "none"):
+        for dry_run in (True, False):
+            done = imgcluster.cluster(workspace=moved, k=3, place=place, dry_run=dry_run)
+            assert (done.returned, done.returned_to) == (24, folders)
+            done = imgcluster.run([pictures], place=place, dry_run=True, **embedding).cluster
+            assert (done.returned, done.returned_to) == ((24, folders) if dry_run else (0, ()))
+        for dry_run in (True, False):
+            undone = imgcluster.undo(workspace=moved, dry_run=dry_run)
+            assert (undone.moved, undone.returned) == (24, 0)
+            assert undone.taken_back == (24 if place == "symlink" else 0)
+    assert not list(pictures.rglob("*.png"))
+    # Originals that only change their cluster are not counted.
+    assert imgcluster.cluster(workspace=moved, k=2).returned == 0
+    undone = imgcluster.undo(workspace=moved)
+    assert (undone.returned, undone.moved, undone.taken_back) == (0, 0, 16)
+    paint(pictures / "more", per_folder=2, seed=7)
+    assert imgcluster.run([pictures], **embedding).cluster.placed == {"move": 30}
+    for dry_run in (True, False):
+        undone = imgcluster.undo(workspace=moved, dry_run=dry_run)
+        assert (undone.what, undone.returned, undone.taken_back) == ("assign", 6, 6)
+    for dry_run in (True, False):
+        undone = imgcluster.undo(workspace=moved, dry_run=dry_run)
+        assert (undone.what, undone.returned, undone.returned_to) == ("placing", 24, folders)
 
 
 def test_undo_of_a_move_returns_all_originals_or_none(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:

@@ -183,7 +183,9 @@ def test_two_buckets_in_one_workspace(bucket: Bucket, tmp_path: Path, embed: Emb
     assert sorted(placed.paths) == [place for place in first if place != "s3://other/in/in/red/00.png"]
 
 
-def test_each_bucket_is_opened_in_its_region(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, embed: Embed) -> None:
+def test_each_bucket_is_opened_in_its_region(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, embed: Embed
+) -> None:
     bucket.others["other"] = Bucket({"red/00.png": bucket.objects["in/red/00.png"]})
     regions = {"bucket": "us-east-1", "other": "eu-west-1"}
     opened, real = [], fs.S3FileSystem
@@ -199,6 +201,10 @@ def test_each_bucket_is_opened_in_its_region(bucket: Bucket, monkeypatch: pytest
     monkeypatch.setattr(fs, "S3FileSystem", open_system)
     assert embed("s3://bucket/in", "s3://other").embedded == 25
     assert opened == ["us-east-1", "eu-west-1"]
+    imgcluster.cluster(workspace=tmp_path / "out", k=3, place="manifest")
+    opened.clear()
+    assert imgcluster.export("s3://bucket/sorted", workspace=tmp_path / "out").missing == 0
+    assert set(opened) == {"us-east-1", "eu-west-1"}
 
 
 def test_two_web_servers_and_a_folder_in_one_workspace(

@@ -9,10 +9,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import imgcluster
 import pages
-from imgcluster import PlacementError, PlanError
+from imgcluster import PlacementError, PlanError, WorkspaceError
+from imgcluster.cli.app import app
 from interruptions import killing_at
 
 COPIES = ("red/copy 1.png", "blue/copy 2.png")
@@ -85,6 +87,36 @@ def test_a_dry_run_changes_nothing(folder: Path, out: Path) -> None:
     before = contents(folder)
     assert imgcluster.apply(plan(out, *COPIES), workspace=out, dry_run=True).set_aside == 2
     assert contents(folder) == before
+
+
+def test_the_output_says_where_the_originals_are(folder: Path, out: Path) -> None:
+    def output(*words: object) -> str:
+        done = CliRunner().invoke(app, [*map(str, words), "-w", str(out)])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    file, duplicates = plan(out, *COPIES), str(out / "duplicates")
+    assert imgcluster.apply(file, workspace=out, dry_run=True).set_aside_to == duplicates
+    assert duplicates in output("apply", file, "--dry-run")
+    assert duplicates in output("apply", file)
+    for dry_run in (True, False):
+        undone = imgcluster.undo(workspace=out, dry_run=dry_run)
+        assert (undone.returned, undone.returned_to) == (2, (str(folder / "blue"), str(folder / "red")))
+        assert undone.taken_back >= 2
+    renaming = json.loads(file.read_text()) | {"set_aside": [], "names": {"0": "Sea"}}
+    file.write_text(json.dumps(renaming))
+    assert imgcluster.apply(file, workspace=out).set_aside_to == ""
+
+
+def test_an_undo_that_cannot_return_a_duplicate_changes_nothing(folder: Path, out: Path) -> None:
+    imgcluster.apply(plan(out, *COPIES), workspace=out)
+    (folder / COPIES[0]).write_bytes(b"another file")
+    before = contents(folder, out / "duplicates"), placed(out)
+    with pytest.raises(WorkspaceError, match=r"copy 1\.png"):
+        imgcluster.undo(workspace=out)
+    assert (contents(folder, out / "duplicates"), placed(out)) == before
+    (folder / COPIES[0]).unlink()
+    assert imgcluster.undo(workspace=out).returned == 2
 
 
 def test_what_is_set_aside_represents_no_cluster(out: Path) -> None:

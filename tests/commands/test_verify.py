@@ -145,12 +145,20 @@ def test_damage_is_found_and_repaired(work: Path, place: str, check: str, damage
     assert not list((out / "clusters").rglob("*.png"))
 
 
-@pytest.mark.parametrize("files", [["metrics.json"], ["metrics.json", "clusters.csv"], ["assignments.csv"]])
-def test_the_remedy_for_damaged_results_keeps_decisions(work: Path, files: list[str]) -> None:
+DAMAGED: list[dict[str, Callable[[Path], None]]] = [
+    {"metrics.json": truncate},
+    {"metrics.json": truncate, "clusters.csv": truncate},
+    {"metrics.json": Path.unlink},
+    {"assignments.csv": truncate},
+]
+
+
+@pytest.mark.parametrize("damages", DAMAGED)
+def test_the_remedy_for_damaged_results_keeps_decisions(work: Path, damages: dict[str, Callable[[Path], None]]) -> None:
     out = work / "copy/out"
     before = tables(out)
-    for name in files:
-        truncate(out / name)
+    for name, damage in damages.items():
+        damage(out / name)
     assert CliRunner().invoke(app, remedy(out, "report")).exit_code == 0
     assert tables(out) == before
     assert not problems(out)

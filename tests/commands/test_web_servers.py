@@ -17,10 +17,11 @@ Embed = Callable[..., EmbedSummary]
 
 
 class Server:
-    """Answers each path with bytes: a complete answer with its headers, to HEAD without the content."""
+    """Answers each path with bytes: a complete answer with its headers, to HEAD without the content or with `heads`."""
 
     def __init__(self) -> None:
         self.answers: dict[str, bytes] = {}
+        self.heads: dict[str, bytes] = {}
         self.requests: list[str] = []
         server = self
 
@@ -28,7 +29,8 @@ class Server:
             def do_GET(self) -> None:
                 server.requests.append(f"{self.command} {self.path}")
                 answer = server.answers[self.path]
-                self.wfile.write(answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if self.command == "HEAD" else answer)
+                head = server.heads.get(self.path, answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
+                self.wfile.write(head if self.command == "HEAD" else answer)
                 self.close_connection = True
 
             do_HEAD = do_GET  # noqa: N815 - the name is that of http.server
@@ -113,3 +115,30 @@ def test_files_of_unknown_age_are_compared_by_content(server: Server, pictures: 
     server.put("/b.png", blue.ljust(len(red), b"\0")[: len(red)], length)
     again = embed(*listed)
     assert (again.changed, again.unchanged, again.embedded) == (2, 1, 3)
+
+
+@pytest.mark.parametrize("status", ["403 Forbidden", "405 Method Not Allowed", "501 Not Implemented"])
+def test_addresses_that_may_only_be_read(
+    server: Server, pictures: Path, tmp_path: Path, embed: Embed, status: str
+) -> None:
+    listed = [server.put("/a.png", images(pictures, "red")), server.put("/b.png", b"")]
+    server.heads |= dict.fromkeys(("/a.png", "/b.png"), f"HTTP/1.1 {status}\r\n\r\n".encode())
+    server.answers["/b.png"] = b"HTTP/1.1 403 Forbidden\r\n\r\n"
+    summary = embed(*listed)
+    assert (summary.embedded, summary.skipped) == (1, 1)
+    assert "403" in reasons(tmp_path / "out")["b.png"]
+    assert embed(*listed).unchanged == 1
+
+
+@pytest.mark.parametrize("path", ["/", "/a/", "/a//", "/?b=/c/"])
+def test_addresses_that_end_with_a_slash(
+    server: Server, pictures: Path, tmp_path: Path, embed: Embed, path: str
+) -> None:
+    red, blue = images(pictures, "red"), images(pictures, "blue")
+    listed = [server.put("/b.png", blue), server.put(path, red)]
+    server.answers[path] = b"HTTP/1.1 404 Not Found\r\n\r\n"
+    assert embed(*listed).skipped == 1
+    server.put(path, red)
+    again = embed(*listed)
+    assert (again.new, again.unchanged, again.skipped) == (1, 1, 0)
+    assert sorted(imgcluster.load(tmp_path / "out").files) == sorted(listed)

@@ -14,6 +14,7 @@ from imgcluster.placement import (
     Journal,
     PlaceMode,
     UndoResult,
+    change_placement,
     folder_name,
     place,
     plan_placement,
@@ -93,6 +94,17 @@ def test_names_merges_and_moves(placed: PlacedImages) -> None:
     assert placed.undo().done == 6
     assert not placed.folder.exists()
     assert all(source.exists() for source in placed.sources)
+
+
+def test_links_to_missing_files_do_not_count_as_placed(tmp_path: Path) -> None:
+    images = PlacedImages(tmp_path, "symlink")
+    images.sources[0].unlink()
+    journal = images.read()
+    assert journal is not None
+    result = change_placement(journal, journal, images.journal)
+    assert (result.counts, result.missing, result.broken) == ({"symlink": 5}, (), (images.locations[0],))
+    # The link leads to the file again where it comes back.
+    assert images.read() == journal
 
 
 def test_unchanged_clusters_move_nothing(placed: PlacedImages) -> None:

@@ -123,13 +123,26 @@ def show(browser: Any) -> Iterator[Callable[..., Opened]]:
         yield show
 
 
-@pytest.fixture
-def show_example(tmp_path: Path, show: Callable[..., Opened]) -> Callable[..., Opened]:
+def _example_opener(new_folder: Callable[[], Path], show: Callable[..., Opened]) -> Callable[..., Opened]:
     """Return a function that opens `example_page`; `options` are those of a Playwright context."""
 
     def open_example(labels: Sequence[int], options: dict[str, Any] | None = None, **changes: Any) -> Opened:
-        path = tmp_path / "page.html"
+        path = new_folder() / "page.html"
         path.write_text(render(example_page(labels, **changes)), encoding="utf-8")
         return show(path, **(options or {}))
 
     return open_example
+
+
+@pytest.fixture(scope="module")
+def show_example_long(
+    tmp_path_factory: pytest.TempPathFactory, show_long: Callable[..., Opened]
+) -> Callable[..., Opened]:
+    """Return a function that opens `example_page` for all tests of a module."""
+    return _example_opener(lambda: tmp_path_factory.mktemp("page"), show_long)
+
+
+@pytest.fixture
+def show_example(tmp_path: Path, show: Callable[..., Opened]) -> Callable[..., Opened]:
+    """Return a function that opens `example_page` for one test."""
+    return _example_opener(lambda: tmp_path, show)

@@ -38,6 +38,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         page.images,
         folders=[(f"f{number:02d}", f"missing/f{number:02d}") for number in range(FOLDERS)],
         folder=np.arange(len(LABELS), dtype=np.int32) % FOLDERS,
+        links={271: "moved%20here/271.png"},
+        base="/photos",
         runner_up=np.array([-1 if number < 0 else (number + 1) % 3 for number in LABELS], np.int32),
     )
     first, second, third, noise = page.clusters
@@ -79,7 +81,16 @@ def wait_until(tab: Any, holds: Callable[[], object]) -> None:
         if holds():
             return
         tab.wait_for_timeout(50)
-    pytest.fail("the map did not change")
+    pytest.fail("nothing changed")
+
+
+def copied(tab: Any, button: str) -> str:
+    """Return what a button copies."""
+    tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    tab.evaluate("navigator.clipboard.writeText('')")
+    tab.click(button)
+    wait_until(tab, lambda: tab.evaluate("navigator.clipboard.readText()"))
+    return str(tab.evaluate("navigator.clipboard.readText()"))
 
 
 def is_zoomed(tab: Any, whole: float, factor: float) -> bool:
@@ -210,7 +221,7 @@ class TestClusterDialog:
 
 
 class TestImageDialog:
-    def test_buttons_and_details_of_one_image_after_another(self, page: Any) -> None:
+    def test_buttons_and_details_of_one_image_after_another(self, page: Any, path: Path) -> None:
         tab = page.tab
         open_cluster(tab, 2).first.click()
         title = tab.locator("#image-title")
@@ -218,8 +229,12 @@ class TestImageDialog:
         frame = tab.locator("#image-dialog .frame")
         assert frame.get_attribute("href") == "missing/f06/270.png"
         assert frame.get_attribute("target") == "_blank"
+        assert copied(tab, "#image-copy") == "/photos/f06/270.png"
+        assert tab.locator("#image-open").get_attribute("href") == (path.parent / "missing/f06/270.png").as_uri()
         tab.click("#image-next")
         page.expect(title).to_have_text("271.png")
+        # It was moved.
+        assert copied(tab, "#image-copy") == (path.parent / "moved here/271.png").as_posix()
         tab.click("#image-dialog summary")
         tab.click("#image-next")
         page.expect(tab.locator("#image-dialog details")).to_contain_text("3 of 14")
@@ -344,10 +359,7 @@ class TestPlan:
         tab.press("#plan-dialog .changes input", "Enter")
         command, undo = tab.locator("#plan-dialog .command").all_inner_texts()
         assert undo == "imgcluster undo -w out"
-        tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
-        tab.click("#plan-copy")
-        page.expect(tab.locator("#plan-copy")).to_have_text("Copied")
-        assert tab.evaluate("navigator.clipboard.readText()") == command
+        assert copied(tab, "#plan-copy") == command
         with tab.expect_download() as download:
             tab.click("#plan-save")
         assert command == f"imgcluster apply ~/Downloads/{download.value.suggested_filename} -w out"

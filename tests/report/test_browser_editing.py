@@ -36,11 +36,9 @@ def show_example(show_example: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory, show_long: Callable[..., Any]) -> Any:
+def opened(show_example_long: Callable[..., Any]) -> Any:
     """The example page, opened once for all tests that need no other."""
-    path = tmp_path_factory.mktemp("editing") / "page.html"
-    path.write_text(render(example_page(LABELS, points=POINTS)), encoding="utf-8")
-    return show_long(path)
+    return show_example_long(LABELS, points=POINTS)
 
 
 @pytest.fixture
@@ -209,14 +207,12 @@ class TestSelecting:
 
 
 @pytest.fixture(scope="module")
-def photographs(tmp_path_factory: pytest.TempPathFactory, show_long: Callable[..., Any]) -> Any:
+def photographs(show_example_long: Callable[..., Any]) -> Any:
     """A page of three photographs with a time, the earliest in the middle, and one image without."""
     times = ["2021-05-12T12:21:21", "2019-12-31T23:59:59+09:00", "", "2021-05-12T12:21:20"]
-    page = example_page([0] * 4)
+    images = example_page([0] * 4).images
     exif = [Exif(captured=time, camera="Acme One" if time else "") for time in times]
-    path = tmp_path_factory.mktemp("photographs") / "page.html"
-    path.write_text(render(replace(page, images=replace(page.images, exif=exif))), encoding="utf-8")
-    return show_long(path)
+    return show_example_long([0] * 4, images=replace(images, exif=exif))
 
 
 def test_photographs_are_sorted_by_date_and_show_it(photographs: Any) -> None:

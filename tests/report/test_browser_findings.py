@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from example_pages import example_page
 from imgcluster.report.findings import Copy, Findings, Unusual
-from imgcluster.report.page import render
 from page_actions import reset, saved_plan, tick
 
 LABELS = [0, 0, 0, 1, 1, 1, 1, 1]
@@ -29,11 +27,9 @@ FOUND = Findings(
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, show_long: Callable[..., Any]) -> Any:
+def shared(show_example_long: Callable[..., Any]) -> Any:
     """The page with all that was found, opened once for all tests that change nothing on it."""
-    path = tmp_path_factory.mktemp("findings") / "page.html"
-    path.write_text(render(example_page(LABELS, findings=FOUND)), encoding="utf-8")
-    return show_long(path)
+    return show_example_long(LABELS, findings=FOUND)
 
 
 @pytest.fixture

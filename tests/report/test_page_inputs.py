@@ -97,6 +97,7 @@ class TestImageRows:
             "points": np.zeros((count, 2), np.float32),
             "decisions": {},
             "exif": [],
+            "base": "",
         }
         return image_rows(Path("/data/out"), paths, locations, current, **arrays)
 

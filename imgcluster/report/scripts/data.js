@@ -9,6 +9,24 @@ function decodeBytes(text, ArrayType = Uint8Array) {
   return new ArrayType(bytes.buffer);
 }
 
+// The path of a local file; the address itself of another one; null for a name that is not UTF-8.
+function pathOfUrl(url) {
+  if (url.protocol !== "file:") return url.href;
+  try {
+    return (url.host && `//${url.host}`) + decodeURIComponent(url.pathname).replace(/^\/(?=[a-z]:\/)/i, "");
+  } catch {
+    return null;
+  }
+}
+
+// A path relative to a folder, or an absolute one, as an absolute path.
+function joinPath(base, path) {
+  if (!base || /^(\/|.:\/|[a-z][a-z0-9]+:\/\/)/.test(path)) return path;
+  const up = path.match(/^(\.\.\/)*/)[0];
+  const parts = base.replace(/\/$/, "").split("/");
+  return [...parts.slice(0, parts.length - up.length / 3), path.slice(up.length)].join("/");
+}
+
 const images = {
   count: data.images.names.length,
   names: data.images.names,
@@ -36,6 +54,19 @@ const images = {
     if (own !== undefined) return own;
     const folder = this.folders[this.folder[index]][1];
     return `${folder}/${encodeURIComponent(this.names[index])}`;
+  },
+
+  // The address of the original; null where a browser does not open it from this page.
+  address(index) {
+    const url = new URL(this.link(index), location.href);
+    return url.protocol === location.protocol || url.protocol.startsWith("http") ? url : null;
+  },
+
+  // The absolute path of the original, where it is now, or its address.
+  fullPath(index) {
+    const moved = data.images.links[index] === undefined ? null : this.address(index);
+    const path = (moved && pathOfUrl(moved)) || joinPath(data.images.base, this.path(index));
+    return /^[a-z]:\//i.test(path) ? path.replaceAll("/", "\\") : path;
   },
 };
 

@@ -42,6 +42,18 @@ function imageFacts(index) {
   ]);
 }
 
+// Buttons that lead to the original file.
+function originalRow(index) {
+  const address = images.address(index);
+  const attributes = { id: "image-open", href: address?.href, target: "_blank", rel: "noopener" };
+  return element(
+    "p",
+    { class: "row links-row" },
+    copyButton("Copy path", images.fullPath(index), "image-copy"),
+    address && element("a", attributes, "Open original"),
+  );
+}
+
 function imageDetails(index) {
   const cluster = clusters.get(images.cluster[index]);
   const rank = `${formatInteger(cluster.members.indexOf(index) + 1)} of ${formatInteger(cluster.members.length)}`;
@@ -134,6 +146,7 @@ function fillImageDialog(dialog, list, at, go) {
         "div",
         {},
         imageFacts(index),
+        originalRow(index),
         element("div", { id: "image-plan" }, moveField(index), decisionButtons(index)),
         element(
           "p",

@@ -54,7 +54,7 @@ function showSkipped() {
 
 // The paths of skipped files; many are shown on demand.
 function skippedPaths(count, paths) {
-  const list = element("ul", { class: "changes soft" }, ...paths.map((path) => element("li", { class: "path" }, path)));
+  const list = element("ul", { class: "paths soft" }, ...paths.map((path) => element("li", { class: "path" }, path)));
   if (count > paths.length) list.append(element("li", {}, `and ${formatInteger(count - paths.length)} more in skipped.csv`));
   return paths.length <= FEW_PATHS ? list : element("details", {}, element("summary", {}, "Paths"), list);
 }
