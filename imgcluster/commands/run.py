@@ -16,16 +16,16 @@ from typing import Any
 from imgcluster.commands.assign import assign
 from imgcluster.commands.cluster import ClusterSummary, cluster
 from imgcluster.commands.cluster_ray import cluster_on_ray
-from imgcluster.commands.cluster_request import resolve
 from imgcluster.commands.embed import embed, refuse_own_output
 from imgcluster.commands.embed_ray import embed_on_ray
-from imgcluster.commands.embed_summary import EmbedSummary
-from imgcluster.commands.join_started import join_if_started
-from imgcluster.commands.naming import NO_VOCABULARY
-from imgcluster.commands.replace_results import moved_files, read_placement, return_interrupted_move
-from imgcluster.commands.stored_workspace import in_object_storage_too
-from imgcluster.commands.text import require_text
-from imgcluster.commands.workspace_encoder import encoder_name
+from imgcluster.commands.support.cluster_request import resolve
+from imgcluster.commands.support.embed_summary import EmbedSummary
+from imgcluster.commands.support.join_started import join_if_started
+from imgcluster.commands.support.naming import NO_VOCABULARY
+from imgcluster.commands.support.replace_results import moved_files, read_placement, return_interrupted_move
+from imgcluster.commands.support.stored_workspace import in_object_storage_too
+from imgcluster.commands.support.text import require_text
+from imgcluster.commands.support.workspace_encoder import encoder_name
 from imgcluster.errors import ImgclusterError, UsageError, WorkspaceError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.option_fields import with_changes

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgcluster.commands.cluster_warnings import about_encoder, about_groups, about_statistics, quality
+from imgcluster.commands.support.cluster_warnings import about_encoder, about_groups, about_statistics, quality
 from imgcluster.types import NO_EXIF, Clustering, FitNotes
 from imgcluster.workspace.shards import Embeddings
 from vectors import one_layer
