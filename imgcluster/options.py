@@ -40,6 +40,8 @@ LEAST_MEMORY: Final = 16 << 20
 _FILES: Final = "Which files"
 _MODEL: Final = "Other ONNX models"
 _SHARDS: Final = "Several processes"
+_DENSITY: Final = "HDBSCAN and EVoC"
+_KMEANS: Final = "k-means"
 
 _SIZE: Final = re.compile(r"(?P<number>[0-9]{1,15}(\.[0-9]{1,9})?) ?(?P<unit>[KMGTkmgt]?)(i?[Bb])?")
 
@@ -250,20 +252,28 @@ class ClusterOptions:
         None,
         "The size of the smallest cluster, for methods that find the number of clusters; by default it grows with the "
         "number of images.",
+        group=_DENSITY,
     )
     min_samples: int | None = option(
-        None, "HDBSCAN: the number of neighbors that density is estimated from; the default is 1.", metavar="N"
+        None,
+        "HDBSCAN: the number of neighbors that density is estimated from; the default is 1.",
+        metavar="N",
+        group=_DENSITY,
     )
     cluster_selection_method: str | None = option(
         None,
         "HDBSCAN: eom (excess of mass) or leaf; by default leaf, unless its silhouettes are clearly worse.",
         metavar="eom|leaf",
+        group=_DENSITY,
     )
     cluster_selection_epsilon: float | None = option(
-        None, "HDBSCAN: clusters closer than this, in the reduced space, are not split.", metavar="DISTANCE"
+        None,
+        "HDBSCAN: clusters closer than this, in the reduced space, are not split.",
+        metavar="DISTANCE",
+        group=_DENSITY,
     )
     n_init: int | None = option(
-        None, "k-means: the number of starts; by default as many as take about two seconds.", metavar="N"
+        None, "k-means: the number of starts; by default as many as take about two seconds.", metavar="N", group=_KMEANS
     )
     metric: str | None = option(
         None, "How vectors are compared: cosine or euclidean; by default the encoder's.", metavar="METRIC"

@@ -34,21 +34,41 @@ from imgcluster.cli import (
     verify,
 )
 from imgcluster.cli.ray_option import CommandWithRay
+from imgcluster.cli.usage_errors import Commands
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="imgcluster",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 encoders_app = typer.Typer(help="The encoders that are there.", no_args_is_help=True)
 
-app.command("embed", cls=CommandWithRay)(embed.embed_command)
-app.command("cluster", cls=cluster.ClusterCommand)(cluster.cluster_command)
+
+def _examples(*lines: str) -> str:
+    """Return the text below the help of a command; its lines are paragraphs, which are not joined."""
+    return "\n\n".join(("Examples:", *(f"  imgcluster {line}" for line in lines)))
+
+
+app.command(
+    "embed",
+    cls=CommandWithRay,
+    epilog=_examples("embed ./photos", "embed ./photos ./scans --exclude '*.gif' -w ./result"),
+)(embed.embed_command)
+app.command(
+    "cluster",
+    cls=cluster.ClusterCommand,
+    epilog=_examples("cluster --k 10", "cluster --level coarse", "cluster --method hdbscan --place copy"),
+)(cluster.cluster_command)
 app.command("assign")(assign.assign_command)
-app.command("run", cls=cluster.ClusterCommand)(run.run_command)
+app.command(
+    "run",
+    cls=cluster.ClusterCommand,
+    epilog=_examples("run ./photos", "run ./photos --k 10 -w ./result", "run ./photos --place copy --dry-run"),
+)(run.run_command)
 app.command("import")(import_vectors.import_command)
 app.command("merge")(merge.merge_command)
 app.command("export")(export.export_command)

@@ -158,7 +158,7 @@ def _parameter(entry: dataclasses.Field[Any], annotation: Any) -> inspect.Parame
         metavar=facts["metavar"] or None,
         min=facts["minimum"],
         rich_help_panel=facts["group"] or None,
-        show_default=default not in (None, False, True, ()),
+        show_default=default is not None and not isinstance(default, bool | tuple),
     )
     parameter = inspect.Parameter(
         entry.name,
@@ -170,7 +170,7 @@ def _parameter(entry: dataclasses.Field[Any], annotation: Any) -> inspect.Parame
 
 
 def _with_environment_variable(parameter: inspect.Parameter) -> inspect.Parameter:
-    """Return the parameter as keyword-only, with the environment variable ``IMGCLUSTER_`` plus its flag.
+    """Return the parameter as keyword-only, with the environment variable ``IMGCLUSTER_`` plus its flag, and a metavar.
 
     An option that names its variable keeps it: ``--output`` differs between commands.
     """
@@ -182,7 +182,15 @@ def _with_environment_variable(parameter: inspect.Parameter) -> inspect.Paramete
                 (flag for flag in reversed(flags) if isinstance(flag, str) and flag[:2] == "--"), parameter.name
             )
             information.envvar = information.envvar or "IMGCLUSTER_" + flag.lstrip("-").replace("-", "_").upper()
+            if information.metavar is None:
+                information.metavar = _metavar(typing.get_args(parameter.annotation)[0])
     return parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+
+
+def _metavar(kind: Any) -> str | None:
+    """Return what ``--help`` prints in the place of a value; nothing for an option without one."""
+    kinds = {kind, *typing.get_args(kind)}
+    return "" if bool in kinds else "N" if int in kinds else "NUMBER" if float in kinds else None
 
 
 def _kind(name: str, annotation: Any) -> Any:

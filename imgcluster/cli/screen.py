@@ -21,7 +21,7 @@ from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.fileio.path_text import printable, to_text
 from imgcluster.progress import OnProgress, ignore_progress
 
-__all__ = ["INTERRUPTED", "SKIPPED", "Screen", "boundary"]
+__all__ = ["INTERRUPTED", "SKIPPED", "Screen", "boundary", "print_error"]
 
 _Result = TypeVar("_Result")
 
@@ -151,11 +151,16 @@ def _explain(error: BaseException) -> tuple[str, int] | None:
 def _fail(screen: Screen, message: str, code: int) -> NoReturn:
     if screen.verbose:
         logging.getLogger("imgcluster").debug("traceback:", exc_info=True)
+    print_error(message, code, as_json=screen.as_json)
+    raise typer.Exit(code) from None
+
+
+def print_error(message: str, code: int, *, as_json: bool) -> None:
+    """Print an error as one line on standard error and, with `as_json`, as an object on standard output."""
     line = printable(" ".join(_LONG_WORD.sub(r"\1…\2", word) for word in message.split()))
-    if screen.as_json:
+    if as_json:
         sys.stdout.write(json.dumps({"error": line, "exit_code": code}, ensure_ascii=False) + "\n")
     sys.stderr.write(f"imgcluster: {line}\n")
-    raise typer.Exit(code) from None
 
 
 def _describe(error: OSError) -> str:

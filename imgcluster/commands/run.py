@@ -16,22 +16,22 @@ from typing import Any
 from imgcluster.commands.assign import assign
 from imgcluster.commands.cluster import ClusterSummary, cluster
 from imgcluster.commands.cluster_ray import cluster_on_ray
-from imgcluster.commands.cluster_request import resolve
 from imgcluster.commands.embed import embed, refuse_own_output
 from imgcluster.commands.embed_ray import embed_on_ray
-from imgcluster.commands.embed_summary import EmbedSummary
-from imgcluster.commands.join_started import join_if_started
-from imgcluster.commands.naming import NO_VOCABULARY
-from imgcluster.commands.originals import folders_of, returning_originals
-from imgcluster.commands.replace_results import moved_files, read_placement, return_interrupted_move
-from imgcluster.commands.stored_workspace import in_object_storage_too
-from imgcluster.commands.text import require_text
-from imgcluster.commands.workspace_encoder import encoder_name
+from imgcluster.commands.support.cluster_request import resolve
+from imgcluster.commands.support.embed_summary import EmbedSummary
+from imgcluster.commands.support.join_started import join_if_started
+from imgcluster.commands.support.naming import NO_VOCABULARY
+from imgcluster.commands.support.originals import folders_of, returning_originals
+from imgcluster.commands.support.replace_results import moved_files, read_placement, return_interrupted_move
+from imgcluster.commands.support.stored_workspace import in_object_storage_too
+from imgcluster.commands.support.text import require_text
+from imgcluster.commands.support.workspace_encoder import encoder_name
 from imgcluster.errors import ImgclusterError, UsageError, WorkspaceError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.option_fields import with_changes
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions, RayOptions
-from imgcluster.placement import Journal, check_mode
+from imgcluster.placement import Journal
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.wording import quoted_argument
 from imgcluster.workspace.folder import Workspace
@@ -102,33 +102,24 @@ def run(
     ):
         if placed is not None and clustering.place is None:
             clustering = dataclasses.replace(clustering, place=placed.mode)
-        embedded = (
-            embed_on_ray(paths, workspace=folder, files=files, options=embedding, cluster=ray, on_progress=on_progress)
-            if ray
-            else embed(paths, workspace=folder, files=files, options=embedding, moved=moved, on_progress=on_progress)
-        )
+        compute_embeddings = partial(embed_on_ray, cluster=ray) if ray else partial(embed, moved=moved)
+        embedded = compute_embeddings(paths, workspace=folder, files=files, options=embedding, on_progress=on_progress)
         clustered: ClusterSummary
         if not (recluster or embedding.fresh) and _continues(Workspace(folder), clustering):
             clustered = assign(workspace=folder, place=clustering.place, dry_run=dry_run, on_progress=on_progress)
         else:
             if dry_run and real.url and clustering.place is None:
                 clustering = dataclasses.replace(clustering, place="manifest")
-            compute = partial(cluster_on_ray, ray=ray) if ray else cluster
-            clustered = compute(
+            compute_clusters = partial(cluster_on_ray, ray=ray) if ray else cluster
+            clustered = compute_clusters(
                 workspace=folder,
                 options=clustering,
                 discard_decisions=discard_decisions,
                 dry_run=dry_run,
                 on_progress=on_progress,
             )
-        if placed is not None:
-            # The copy has no placed files.
-            mode, present = check_mode(clustering.place) or placed.mode, locations(Workspace(folder).embeddings)
-            returned = returning_originals(placed, real.journal, mode, present)
-            clustered = dataclasses.replace(clustered, returned=len(returned), returned_to=folders_of(returned))
-    if dry_run:
-        warnings = tuple(_of_real(text, folder, real) for text in clustered.warnings)
-        clustered = dataclasses.replace(clustered, warnings=warnings)
+        if dry_run:
+            clustered = _summary_of_real(clustered, Workspace(folder), real, placed)
     return RunSummary(
         embed=dataclasses.replace(embedded, workspace=real.name),
         cluster=dataclasses.replace(clustered, workspace=real.name),
@@ -191,6 +182,17 @@ def _dry_run_copy(
         except ImgclusterError as error:
             # The user knows the real workspace only.
             raise type(error)(_of_real(str(error), folder, real)) from error
+
+
+def _summary_of_real(
+    summary: ClusterSummary, copy: Workspace, real: Workspace, journal: Journal | None
+) -> ClusterSummary:
+    """Return the summary of a copy as that of the real workspace, whose placed files the copy does not have."""
+    summary = dataclasses.replace(summary, warnings=tuple(_of_real(text, copy.path, real) for text in summary.warnings))
+    if journal is None:
+        return summary
+    returned = returning_originals(journal, real.journal, summary.place, locations(copy.embeddings))
+    return dataclasses.replace(summary, returned=len(returned), returned_to=folders_of(returned))
 
 
 def _of_real(text: str, copy: str | os.PathLike[str], real: Workspace) -> str:

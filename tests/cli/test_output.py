@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,3 +39,40 @@ def test_embed_explains_each_image_of_the_workspace(pictures: Path, tmp_path: Pa
     lines = said("embed", pictures / "red", *words)
     assert "15 images: 7 unchanged, 8 of folders not named now (--fresh" in lines
     assert "1 image removed" in lines
+
+
+@pytest.mark.parametrize(
+    ("words", "fact"),
+    [
+        (["run", "x", "--clusters", "5"], "--k"),
+        (["run", "x", "--batch-size", "0"], "--batch-size"),
+        (["run", "x", "--k"], "--k"),
+        (["report", "--clusters", "5"], "--clusters; see"),
+        (["nothing"], "nothing"),
+        (["encoders", "nothing"], "nothing"),
+        (["similar"], "IMAGE"),
+    ],
+)
+def test_wrong_usage_is_one_line(words: list[str], fact: str) -> None:
+    done = CliRunner().invoke(app, words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("imgcluster: ")
+    assert fact in line
+    answer = json.loads(CliRunner().invoke(app, words, env={"IMGCLUSTER_JSON": "1"}).stdout)
+    assert (answer["exit_code"], f"imgcluster: {answer['error']}") == (2, line)
+    assert json.loads(CliRunner().invoke(app, ["verify", "--json", "--nothing"]).stdout)["exit_code"] == 2
+
+
+def test_help_without_arguments_is_no_error_message() -> None:
+    done = CliRunner().invoke(app, ["encoders"])
+    assert "Usage:" in done.output
+    assert "imgcluster: " not in done.output
+
+
+def test_help_has_groups_examples_and_the_default_seed() -> None:
+    text = said("cluster", "--help")
+    assert re.search(r"k-means ─.*--n-init", text, re.S)
+    assert "imgcluster cluster --k 10" in text
+    assert re.search(r"--seed.*?default: 0", text, re.S)
+    assert "<int" not in text
