@@ -329,7 +329,7 @@ def _unchanged(
     """Return the summary where nothing is new; the files are placed again if another mode is requested."""
     summary, journal = _summary(workspace, last, watch, dry_run=dry_run), read_placement(workspace)
     if requested is None or requested == ("none" if journal is None else journal.mode):
-        return summary
+        return dataclasses.replace(summary, place=requested or summary.place)
     placed = place_otherwise(workspace, last, journal, requested, on_progress, dry_run=dry_run)
     notes = tuple(about_files(placed, requested, manifest))
     return dataclasses.replace(summary, place=requested, **placed_fields(placed), seconds=watch.seconds, warnings=notes)
