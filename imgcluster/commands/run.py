@@ -97,9 +97,8 @@ def run(
     paths = [paths] if isinstance(paths, str | os.PathLike) else paths
     if ray is None:  # which continues shards that are incomplete
         join_if_started(real, dry_run=dry_run, on_progress=on_progress)
-    with (
-        _dry_run_copy(workspace, paths) if dry_run else nullcontext((workspace, None, None)) as (folder, placed, moved)
-    ):
+    used = _dry_run_copy(workspace, paths) if dry_run else nullcontext((workspace, None, None))
+    with used as (folder, placed, moved):
         if placed is not None and clustering.place is None:
             clustering = dataclasses.replace(clustering, place=placed.mode)
         embedded = (
@@ -126,13 +125,16 @@ def run(
             mode, present = check_mode(clustering.place) or placed.mode, locations(Workspace(folder).embeddings)
             returned = returning_originals(placed, real.journal, mode, present)
             clustered = dataclasses.replace(clustered, returned=len(returned), returned_to=folders_of(returned))
-    if dry_run:
-        warnings = tuple(_of_real(text, folder, real) for text in clustered.warnings)
-        clustered = dataclasses.replace(clustered, warnings=warnings)
     return RunSummary(
         embed=dataclasses.replace(embedded, workspace=real.name),
-        cluster=dataclasses.replace(clustered, workspace=real.name),
+        cluster=_of_workspace(clustered, real, folder if dry_run else None),
     )
+
+
+def _of_workspace(summary: ClusterSummary, real: Workspace, copy: str | os.PathLike[str] | None) -> ClusterSummary:
+    """Return the summary of the real workspace for one of its copy, if it is one."""
+    warnings = summary.warnings if copy is None else tuple(_of_real(text, copy, real) for text in summary.warnings)
+    return dataclasses.replace(summary, workspace=real.name, warnings=warnings)
 
 
 def _with_changes(
