@@ -111,7 +111,7 @@ def embedded(folder: Path, out: Path, encoder: str, batch_size: int) -> float:
         opened = time.perf_counter() - start
         return model
 
-    with patch("imgcluster.commands.embed.Encoder", stand_in):
+    with patch("imgcluster.commands.embed.PixelEncoder", stand_in):
         start = time.perf_counter()
         embed(folder, workspace=out, encoder=encoder, device="cpu", batch_size=batch_size)
         return time.perf_counter() - start - opened

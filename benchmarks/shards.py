@@ -66,7 +66,7 @@ def work(folder: str, number: int, count: int) -> float:
     """Embed one shard, and return the seconds that it took."""
     sys.frozen = True  # type: ignore[attr-defined]
     start = time.perf_counter()
-    with patch("imgcluster.commands.embed.Encoder", SleepingEncoder):
+    with patch("imgcluster.commands.embed.PixelEncoder", SleepingEncoder):
         imgcluster.embed(f"{folder}/images", workspace=f"{folder}/out", shard=f"{number}/{count}", workers=1)
     return time.perf_counter() - start
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from imgcluster.commands.embed import embed
     from imgcluster.commands.embed_ray import embed_on_ray
     from imgcluster.commands.embed_store import embed_into_store
-    from imgcluster.commands.embed_summary import EmbedSummary, NodeFigures
     from imgcluster.commands.encode import Encoder
     from imgcluster.commands.encoder_files import (
         EncoderFiles,
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from imgcluster.commands.search import SearchSummary, search
     from imgcluster.commands.similar import SimilarSummary, similar
     from imgcluster.commands.sort import SortSummary, sort
+    from imgcluster.commands.support.embed_summary import EmbedSummary, NodeFigures
     from imgcluster.commands.undo import UndoSummary, undo
     from imgcluster.commands.verify import Finding, VerifySummary, verify
     from imgcluster.encoders import EncoderInfo
@@ -100,9 +100,9 @@ _HOME: Final = {
     "DuplicateRow": "workspace.table_columns",
     "DuplicatesSummary": "commands.duplicates",
     "duplicates": "commands.duplicates",
-    "EmbedSummary": "commands.embed_summary",
+    "EmbedSummary": "commands.support.embed_summary",
     "embed": "commands.embed",
-    "NodeFigures": "commands.embed_summary",
+    "NodeFigures": "commands.support.embed_summary",
     "embed_on_ray": "commands.embed_ray",
     "embed_into_store": "commands.embed_store",
     "EncoderEntry": "commands.encoders",

@@ -174,7 +174,12 @@ class EmbedOptions:
         group=_FILES,
     )
     recursive: bool = option(True, "Do not search the folders inside PATH.", flags=("--no-recursive",), group=_FILES)
-    fresh: bool = option(False, "Start over instead of adding to the workspace.", group=_FILES)
+    fresh: bool = option(
+        False,
+        "Start over: embed all images again, and keep only those named now. `run` then also clusters again; names and "
+        "other decisions stay.",
+        group=_FILES,
+    )
     encoder_options: EncoderOptions = EncoderOptions()
 
     def __post_init__(self) -> None:

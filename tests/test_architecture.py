@@ -130,6 +130,15 @@ def test_imports_lead_from_the_command_line_to_the_commands_to_the_stages() -> N
     )
 
 
+def test_what_commands_share_imports_no_command() -> None:
+    support = "imgcluster.commands.support"
+    assert not found(
+        lambda module, name: (
+            within(module, support) and within(name, "imgcluster.commands") and not within(name, support)
+        )
+    )
+
+
 def test_stages_do_not_import_each_other() -> None:
     def wrong(module: str, name: str) -> bool:
         importer, imported_part = part(module), part(name)

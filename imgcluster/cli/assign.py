@@ -56,7 +56,7 @@ def show_assign(summary: AssignSummary) -> None:
     if summary.assigned or summary.unsorted:
         echo(f"Assigned {summary.assigned:,} of {new} to {counted(len(summary.clusters), 'cluster')}{unsorted}.")
     if summary.removed:
-        echo(f"{counted(summary.removed, 'image')} of the clustering no longer exist.")
+        echo(f"{counted(summary.removed, 'image')} of the clustering left the workspace.")
     if summary.new_clusters:
         echo(f"New clusters: {', '.join(map(str, summary.new_clusters))}.")
     show_clusters(summary.clusters, summary.workspace)

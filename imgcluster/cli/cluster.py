@@ -86,7 +86,7 @@ def show_cluster(summary: ClusterSummary, *, verbose: bool) -> None:
         _show_details(summary)
     _show_candidates(summary.candidates, verbose=verbose)
     if summary.changes:
-        from imgcluster.commands.cluster_warnings import about_changes
+        from imgcluster.commands.support.cluster_warnings import about_changes
 
         table = "" if summary.dry_run else f"{files_of(summary.workspace)}/changes.csv"
         echo(about_changes(summary.changes, summary.reassigned, table) or "All clusters are as before.")

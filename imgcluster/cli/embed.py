@@ -16,8 +16,8 @@ from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, RayOptions
 from imgcluster.wording import counted
 
 if TYPE_CHECKING:
-    from imgcluster.commands.embed_summary import EmbedSummary
     from imgcluster.commands.merge import ShardsSummary
+    from imgcluster.commands.support.embed_summary import EmbedSummary
 
 __all__ = ["embed_command", "show_embed", "show_next"]
 

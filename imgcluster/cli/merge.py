@@ -26,8 +26,8 @@ def merge_command(
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Add the images of other workspaces, or the shards of other machines, to a workspace."""
-    from imgcluster.commands.embed_summary import EmbedSummary
     from imgcluster.commands.merge import merge
+    from imgcluster.commands.support.embed_summary import EmbedSummary
 
     with screen.progress() as on_progress:
         summary = merge(workspaces, workspace=workspace, on_progress=on_progress)

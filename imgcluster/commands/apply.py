@@ -13,15 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.clustering.split import split_vectors
-from imgcluster.commands.confusion import write_confusion
-from imgcluster.commands.last_clustering import folder_names, placed_names
-from imgcluster.commands.numbering import Earlier, read_earlier, write_earlier
-from imgcluster.commands.page import with_normalized_lengths
-from imgcluster.commands.plan_location import find_plan
-from imgcluster.commands.plan_tables import PlanTables, cluster_numbers
-from imgcluster.commands.set_aside import duplicates_of_plan, set_aside
-from imgcluster.commands.steps import changing_results, recover, relocate_placed, rewrite_page
-from imgcluster.commands.stored_workspace import in_object_storage_too
+from imgcluster.commands.support.confusion import write_confusion
+from imgcluster.commands.support.last_clustering import folder_names, placed_names
+from imgcluster.commands.support.numbering import Earlier, read_earlier, write_earlier
+from imgcluster.commands.support.page import with_normalized_lengths
+from imgcluster.commands.support.plan_location import find_plan
+from imgcluster.commands.support.plan_tables import PlanTables, cluster_numbers
+from imgcluster.commands.support.set_aside import duplicates_of_plan, set_aside
+from imgcluster.commands.support.steps import changing_results, recover, relocate_placed, rewrite_page
+from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.errors import PlanError, WorkspaceError
 from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import write_table

@@ -16,13 +16,13 @@ from imgcluster.clustering.assign import assign_new, similar_unsorted
 from imgcluster.clustering.changes import ABSENT, compare_clusterings
 from imgcluster.clustering.run import cluster_embeddings
 from imgcluster.commands.cluster import ClusterSummary
-from imgcluster.commands.cluster_warnings import quality
-from imgcluster.commands.join_started import join_if_started
-from imgcluster.commands.last_clustering import folder_names, read_last_clustering
-from imgcluster.commands.measures import measure_clusters
-from imgcluster.commands.numbering import Earlier, read_earlier
-from imgcluster.commands.page import with_normalized_lengths
-from imgcluster.commands.publish import (
+from imgcluster.commands.support.cluster_warnings import quality
+from imgcluster.commands.support.join_started import join_if_started
+from imgcluster.commands.support.last_clustering import folder_names, read_last_clustering
+from imgcluster.commands.support.measures import measure_clusters
+from imgcluster.commands.support.numbering import Earlier, read_earlier
+from imgcluster.commands.support.page import with_normalized_lengths
+from imgcluster.commands.support.publish import (
     ClusteringMetrics,
     Evaluated,
     about_files,
@@ -30,10 +30,10 @@ from imgcluster.commands.publish import (
     publish,
     summary_fields,
 )
-from imgcluster.commands.replace_results import read_placement
-from imgcluster.commands.steps import place_otherwise, recover
-from imgcluster.commands.stopwatch import Stopwatch
-from imgcluster.commands.stored_workspace import in_object_storage_too
+from imgcluster.commands.support.replace_results import read_placement
+from imgcluster.commands.support.steps import place_otherwise, recover
+from imgcluster.commands.support.stopwatch import Stopwatch
+from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.errors import WorkspaceError
 from imgcluster.features.neighborhood import find_neighborhood
 from imgcluster.features.normalize import row_normalization

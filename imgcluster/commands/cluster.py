@@ -11,8 +11,8 @@ from typing import Any
 
 from imgcluster._version import __version__
 from imgcluster.clustering.changes import ClusterChange
-from imgcluster.commands.cluster_request import ClusterRequest, fit_clusters, resolve
-from imgcluster.commands.cluster_warnings import (
+from imgcluster.commands.support.cluster_request import ClusterRequest, fit_clusters, resolve
+from imgcluster.commands.support.cluster_warnings import (
     about_changes,
     about_encoder,
     about_estimate,
@@ -21,18 +21,18 @@ from imgcluster.commands.cluster_warnings import (
     about_statistics,
     quality,
 )
-from imgcluster.commands.join_started import join_if_started
-from imgcluster.commands.measures import measure_clusters
-from imgcluster.commands.naming import suggested_names
-from imgcluster.commands.numbering import Numbered, number_clusters, read_earlier
-from imgcluster.commands.page import with_normalized_lengths
-from imgcluster.commands.projection import begin_projection
-from imgcluster.commands.publish import ClusteringMetrics, Evaluated, publish, summary_fields
-from imgcluster.commands.reduction import cached_reduction
-from imgcluster.commands.replace_results import read_placement, return_interrupted_move
-from imgcluster.commands.steps import recover
-from imgcluster.commands.stopwatch import Stopwatch
-from imgcluster.commands.stored_workspace import in_object_storage_too
+from imgcluster.commands.support.join_started import join_if_started
+from imgcluster.commands.support.measures import measure_clusters
+from imgcluster.commands.support.naming import suggested_names
+from imgcluster.commands.support.numbering import Numbered, number_clusters, read_earlier
+from imgcluster.commands.support.page import with_normalized_lengths
+from imgcluster.commands.support.projection import begin_projection
+from imgcluster.commands.support.publish import ClusteringMetrics, Evaluated, publish, summary_fields
+from imgcluster.commands.support.reduction import cached_reduction
+from imgcluster.commands.support.replace_results import read_placement, return_interrupted_move
+from imgcluster.commands.support.steps import recover
+from imgcluster.commands.support.stopwatch import Stopwatch
+from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.errors import WorkspaceError
 from imgcluster.features.threads import one_thread
 from imgcluster.option_fields import with_changes

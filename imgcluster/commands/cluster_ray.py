@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from imgcluster.commands.cluster import ClusterSummary, cluster
-from imgcluster.commands.ray_nodes import connected, shared_workspace
+from imgcluster.commands.support.ray_nodes import connected, shared_workspace
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, RayOptions
 from imgcluster.progress import OnProgress, ignore_progress
 

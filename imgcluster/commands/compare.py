@@ -13,7 +13,7 @@ import numpy.typing as npt
 from imgcluster.clustering import METHODS, Settings, choose_method
 from imgcluster.clustering.run import cluster_embeddings
 from imgcluster.commands.evaluate import FOLDERS, score_labeled
-from imgcluster.commands.stored_workspace import local_workspace
+from imgcluster.commands.support.stored_workspace import local_workspace
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.evaluation.external import Interval
 from imgcluster.fileio.path_text import to_text

@@ -18,7 +18,7 @@ from imgcluster.commands.cluster import ClusterRow, cluster
 from imgcluster.commands.doctor import images_per_second, random_images
 from imgcluster.commands.embed import embed
 from imgcluster.commands.evaluate import score_labeled
-from imgcluster.commands.naming import NO_VOCABULARY
+from imgcluster.commands.support.naming import NO_VOCABULARY
 from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.encoders.onnx_graph import read_graph
 from imgcluster.encoders.registry import is_file_name

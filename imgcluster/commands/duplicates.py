@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.commands.bursts import find_bursts
-from imgcluster.commands.contents import Contents, read_contents
-from imgcluster.commands.steps import rewrite_page
-from imgcluster.commands.stopwatch import Stopwatch
-from imgcluster.commands.stored_images import current_results
-from imgcluster.commands.stored_workspace import in_object_storage_too
+from imgcluster.commands.support.bursts import find_bursts
+from imgcluster.commands.support.contents import Contents, read_contents
+from imgcluster.commands.support.steps import rewrite_page
+from imgcluster.commands.support.stopwatch import Stopwatch
+from imgcluster.commands.support.stored_images import current_results
+from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.copies.groups import Group, group_around_best, propose_pairs
 from imgcluster.copies.near_copies import NEAR_COPY, structural_agreement
 from imgcluster.copies.signatures import orientation_invariants

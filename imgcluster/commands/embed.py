@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from imgcluster.commands.embed_request import EmbedRequest
-from imgcluster.commands.embed_shard import ShardUpdate
-from imgcluster.commands.embed_summary import EmbedSummary
-from imgcluster.commands.embed_update import WorkspaceUpdate, run_update
-from imgcluster.commands.replace_results import moved_files, read_placement, return_interrupted_move
-from imgcluster.commands.steps import recover
-from imgcluster.commands.stopwatch import Stopwatch
-from imgcluster.commands.stored_workspace import in_object_storage_too
-from imgcluster.commands.workspace_encoder import encoder_name, has_known_encoder, recorded_options
+from imgcluster.commands.support.embed_request import EmbedRequest
+from imgcluster.commands.support.embed_shard import ShardUpdate
+from imgcluster.commands.support.embed_summary import EmbedSummary
+from imgcluster.commands.support.embed_update import WorkspaceUpdate, run_update
+from imgcluster.commands.support.replace_results import moved_files, read_placement, return_interrupted_move
+from imgcluster.commands.support.steps import recover
+from imgcluster.commands.support.stopwatch import Stopwatch
+from imgcluster.commands.support.stored_workspace import in_object_storage_too
+from imgcluster.commands.support.workspace_encoder import encoder_name, has_known_encoder, recorded_options
 from imgcluster.encoders import PixelEncoder
 from imgcluster.encoders.registry import list_encoders, precision_files
 from imgcluster.errors import UsageError, WorkspaceError

@@ -18,11 +18,11 @@ from typing import Any, Final
 
 from imgcluster import errors
 from imgcluster.commands.embed import embed_shard, prepare_request, prepare_search
-from imgcluster.commands.embed_request import EmbedRequest
-from imgcluster.commands.embed_summary import EmbedSummary, NodeFigures
 from imgcluster.commands.merge import finish_shards
-from imgcluster.commands.ray_nodes import Pool, RayCluster, begin, connected, node_id, shared_workspace
-from imgcluster.commands.stopwatch import Stopwatch
+from imgcluster.commands.support.embed_request import EmbedRequest
+from imgcluster.commands.support.embed_summary import EmbedSummary, NodeFigures
+from imgcluster.commands.support.ray_nodes import Pool, RayCluster, begin, connected, node_id, shared_workspace
+from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.encoders.registry import list_encoders
 from imgcluster.errors import ImgclusterError, NoImagesError, RayClusterError, WorkspaceInUseError, one_line
 from imgcluster.fileio.object_store import url_of

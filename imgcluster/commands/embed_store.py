@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from imgcluster.commands.embed import embed
-from imgcluster.commands.embed_summary import EmbedSummary
-from imgcluster.commands.shard_store import ShardStore
+from imgcluster.commands.support.embed_summary import EmbedSummary
+from imgcluster.commands.support.shard_store import ShardStore
 from imgcluster.errors import UsageError
 from imgcluster.fileio.object_store import store_url
 from imgcluster.options import EmbedOptions

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgcluster.commands.encoders import EncoderEntry, entry_of
-from imgcluster.commands.text import open_text, require_text
+from imgcluster.commands.support.text import open_text, require_text
 from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.encoders.hub_name import hub_name
 from imgcluster.encoders.installed import (

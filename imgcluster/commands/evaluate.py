@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.commands.confusion import Confusion, write_confusion
-from imgcluster.commands.stored_workspace import in_object_storage_too
+from imgcluster.commands.support.confusion import Confusion, write_confusion
+from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.evaluation.external import Interval, Scores, intervals, score
 from imgcluster.fileio.atomic import write_json

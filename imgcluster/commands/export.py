@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from imgcluster.commands.embed import refuse_own_output
-from imgcluster.commands.export_formats import FORMATS, Exported
-from imgcluster.commands.export_store import copy_into_store, require_placed
-from imgcluster.commands.page import current_locations, current_paths, with_normalized_lengths
-from imgcluster.commands.projection import projection_of
-from imgcluster.commands.replace_results import read_placement
-from imgcluster.commands.stored_workspace import in_object_storage_too
+from imgcluster.commands.support.export_formats import FORMATS, Exported
+from imgcluster.commands.support.export_store import copy_into_store, require_placed
+from imgcluster.commands.support.page import current_locations, current_paths, with_normalized_lengths
+from imgcluster.commands.support.projection import projection_of
+from imgcluster.commands.support.replace_results import read_placement
+from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.errors import UsageError
 from imgcluster.fileio.atomic import temporary_path
 from imgcluster.fileio.object_store import store_url

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from imgcluster.commands.stored_workspace import in_object_storage_too
+from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.errors import WorkspaceError
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.workspace.folder import Workspace

@@ -14,11 +14,11 @@ from typing import Any, Final
 import numpy as np
 
 from imgcluster._version import versions
-from imgcluster.commands.replace_results import moved_files, read_placement, return_interrupted_move
-from imgcluster.commands.steps import recover
-from imgcluster.commands.stopwatch import Stopwatch
-from imgcluster.commands.stored_workspace import in_object_storage_too
-from imgcluster.commands.vector_files import read_vectors
+from imgcluster.commands.support.replace_results import moved_files, read_placement, return_interrupted_move
+from imgcluster.commands.support.steps import recover
+from imgcluster.commands.support.stopwatch import Stopwatch
+from imgcluster.commands.support.stored_workspace import in_object_storage_too
+from imgcluster.commands.support.vector_files import read_vectors
 from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.errors import NoImagesError, UsageError, WorkspaceError
 from imgcluster.fileio.atomic import remove

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.commands.stored_workspace import in_object_storage_too
+from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.fileio.path_text import relative_path
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.types import Vectors

@@ -10,10 +10,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgcluster.commands.embed_summary import EmbedSummary
-from imgcluster.commands.join import identity_of, is_complete, join
-from imgcluster.commands.shard_store import ShardStore
-from imgcluster.commands.stored_workspace import local_workspace
+from imgcluster.commands.support.embed_summary import EmbedSummary
+from imgcluster.commands.support.join import identity_of, is_complete, join
+from imgcluster.commands.support.shard_store import ShardStore
+from imgcluster.commands.support.stored_workspace import local_workspace
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.fileio.object_store import store_url
 from imgcluster.options import DEFAULT_WORKSPACE

@@ -11,11 +11,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.commands.page import with_normalized_lengths
-from imgcluster.commands.steps import rewrite_page
-from imgcluster.commands.stopwatch import Stopwatch
-from imgcluster.commands.stored_images import StoredImages, current_results, read_images
-from imgcluster.commands.stored_workspace import in_object_storage_too
+from imgcluster.commands.support.page import with_normalized_lengths
+from imgcluster.commands.support.steps import rewrite_page
+from imgcluster.commands.support.stopwatch import Stopwatch
+from imgcluster.commands.support.stored_images import StoredImages, current_results, read_images
+from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.errors import UsageError
 from imgcluster.features.outlyingness import cluster_outlyingness, neighbor_outlyingness
 from imgcluster.fileio.csv_tables import write_table

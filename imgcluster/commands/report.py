@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgcluster.commands.embed import refuse_own_output
-from imgcluster.commands.page import with_normalized_lengths, write_page
-from imgcluster.commands.replace_results import read_placement
-from imgcluster.commands.stored_workspace import in_object_storage_too
+from imgcluster.commands.support.page import with_normalized_lengths, write_page
+from imgcluster.commands.support.replace_results import read_placement
+from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.errors import UsageError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
@@ -65,7 +65,7 @@ def report_page(
         normalized = with_normalized_lengths(embeddings, manifest, in_place=not figures)
         write_page(workspace, results, normalized, manifest, journal, output=page, on_progress=on_progress)
         if figures:
-            from imgcluster.commands.figures import write_figures
+            from imgcluster.commands.support.figures import write_figures
 
             write_figures(workspace, results, embeddings, manifest, journal, on_progress=on_progress)
     return ReportSummary(to_text(page or workspace.report), to_text(workspace.figures) if figures else None)

@@ -16,22 +16,22 @@ from typing import Any
 from imgcluster.commands.assign import assign
 from imgcluster.commands.cluster import ClusterSummary, cluster
 from imgcluster.commands.cluster_ray import cluster_on_ray
-from imgcluster.commands.cluster_request import resolve
 from imgcluster.commands.embed import embed, refuse_own_output
 from imgcluster.commands.embed_ray import embed_on_ray
-from imgcluster.commands.embed_summary import EmbedSummary
-from imgcluster.commands.join_started import join_if_started
-from imgcluster.commands.naming import NO_VOCABULARY
-from imgcluster.commands.originals import folders_of, returning_originals
-from imgcluster.commands.replace_results import moved_files, read_placement, return_interrupted_move
-from imgcluster.commands.stored_workspace import in_object_storage_too
-from imgcluster.commands.text import require_text
-from imgcluster.commands.workspace_encoder import encoder_name
+from imgcluster.commands.support.cluster_request import resolve
+from imgcluster.commands.support.embed_summary import EmbedSummary
+from imgcluster.commands.support.join_started import join_if_started
+from imgcluster.commands.support.naming import NO_VOCABULARY
+from imgcluster.commands.support.originals import folders_of, returning_originals
+from imgcluster.commands.support.replace_results import moved_files, read_placement, return_interrupted_move
+from imgcluster.commands.support.stored_workspace import in_object_storage_too
+from imgcluster.commands.support.text import require_text
+from imgcluster.commands.support.workspace_encoder import encoder_name
 from imgcluster.errors import ImgclusterError, UsageError, WorkspaceError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.option_fields import with_changes
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions, RayOptions
-from imgcluster.placement import Journal, check_mode
+from imgcluster.placement import Journal
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.wording import quoted_argument
 from imgcluster.workspace.folder import Workspace
@@ -65,9 +65,9 @@ def run(
 ) -> RunSummary:
     """Embed, then cluster; in a workspace that has a clustering, embed, then assign new images to its clusters.
 
-    Clustering options other than the defaults and those of the last clustering also cluster again. The options of
-    `cluster` are checked first: an error should not appear after an hour of embedding. With `dry_run` both work on a
-    copy of the workspace, which is removed in the end, and nothing else is changed.
+    Clustering options other than the defaults and those of the last clustering also cluster again, and so does `fresh`.
+    The options of `cluster` are checked first: an error should not appear after an hour of embedding. With `dry_run`
+    both work on a copy of the workspace, which is removed in the end, and nothing else is changed.
 
     Args:
         paths: As for `embed`.
@@ -97,44 +97,33 @@ def run(
     paths = [paths] if isinstance(paths, str | os.PathLike) else paths
     if ray is None:  # which continues shards that are incomplete
         join_if_started(real, dry_run=dry_run, on_progress=on_progress)
-    used = _dry_run_copy(workspace, paths) if dry_run else nullcontext((workspace, None, None))
-    with used as (folder, placed, moved):
+    with (
+        _dry_run_copy(workspace, paths) if dry_run else nullcontext((workspace, None, None)) as (folder, placed, moved)
+    ):
         if placed is not None and clustering.place is None:
             clustering = dataclasses.replace(clustering, place=placed.mode)
-        embedded = (
-            embed_on_ray(paths, workspace=folder, files=files, options=embedding, cluster=ray, on_progress=on_progress)
-            if ray
-            else embed(paths, workspace=folder, files=files, options=embedding, moved=moved, on_progress=on_progress)
-        )
+        compute_embeddings = partial(embed_on_ray, cluster=ray) if ray else partial(embed, moved=moved)
+        embedded = compute_embeddings(paths, workspace=folder, files=files, options=embedding, on_progress=on_progress)
         clustered: ClusterSummary
-        if not recluster and _continues(Workspace(folder), clustering):
+        if not (recluster or embedding.fresh) and _continues(Workspace(folder), clustering):
             clustered = assign(workspace=folder, place=clustering.place, dry_run=dry_run, on_progress=on_progress)
         else:
             if dry_run and real.url and clustering.place is None:
                 clustering = dataclasses.replace(clustering, place="manifest")
-            compute = partial(cluster_on_ray, ray=ray) if ray else cluster
-            clustered = compute(
+            compute_clusters = partial(cluster_on_ray, ray=ray) if ray else cluster
+            clustered = compute_clusters(
                 workspace=folder,
                 options=clustering,
                 discard_decisions=discard_decisions,
                 dry_run=dry_run,
                 on_progress=on_progress,
             )
-        if placed is not None:
-            # The copy has no placed files.
-            mode, present = check_mode(clustering.place) or placed.mode, locations(Workspace(folder).embeddings)
-            returned = returning_originals(placed, real.journal, mode, present)
-            clustered = dataclasses.replace(clustered, returned=len(returned), returned_to=folders_of(returned))
+        if dry_run:
+            clustered = _summary_of_real(clustered, Workspace(folder), real, placed)
     return RunSummary(
         embed=dataclasses.replace(embedded, workspace=real.name),
-        cluster=_of_workspace(clustered, real, folder if dry_run else None),
+        cluster=dataclasses.replace(clustered, workspace=real.name),
     )
-
-
-def _of_workspace(summary: ClusterSummary, real: Workspace, copy: str | os.PathLike[str] | None) -> ClusterSummary:
-    """Return the summary of the real workspace for one of its copy, if it is one."""
-    warnings = summary.warnings if copy is None else tuple(_of_real(text, copy, real) for text in summary.warnings)
-    return dataclasses.replace(summary, workspace=real.name, warnings=warnings)
 
 
 def _with_changes(
@@ -193,6 +182,17 @@ def _dry_run_copy(
         except ImgclusterError as error:
             # The user knows the real workspace only.
             raise type(error)(_of_real(str(error), folder, real)) from error
+
+
+def _summary_of_real(
+    summary: ClusterSummary, copy: Workspace, real: Workspace, journal: Journal | None
+) -> ClusterSummary:
+    """Return the summary of a copy as that of the real workspace, whose placed files the copy does not have."""
+    summary = dataclasses.replace(summary, warnings=tuple(_of_real(text, copy.path, real) for text in summary.warnings))
+    if journal is None:
+        return summary
+    returned = returning_originals(journal, real.journal, summary.place, locations(copy.embeddings))
+    return dataclasses.replace(summary, returned=len(returned), returned_to=folders_of(returned))
 
 
 def _of_real(text: str, copy: str | os.PathLike[str], real: Workspace) -> str:

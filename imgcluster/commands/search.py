@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imgcluster.commands.page import with_normalized_lengths
-from imgcluster.commands.stored_images import read_images
-from imgcluster.commands.stored_workspace import in_object_storage_too
-from imgcluster.commands.text import info_of, open_text, require_text
+from imgcluster.commands.support.page import with_normalized_lengths
+from imgcluster.commands.support.stored_images import read_images
+from imgcluster.commands.support.stored_workspace import in_object_storage_too
+from imgcluster.commands.support.text import info_of, open_text, require_text
 from imgcluster.errors import UsageError
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, ignore_progress

@@ -11,12 +11,12 @@ from typing import Any, Final
 import numpy as np
 
 from imgcluster.commands.encode import Encoder
-from imgcluster.commands.page import with_normalized_lengths
 from imgcluster.commands.search import FoundImage
-from imgcluster.commands.stored_images import StoredImages, read_images
-from imgcluster.commands.stored_workspace import in_object_storage_too
-from imgcluster.commands.thumbnails import read_tiles
-from imgcluster.commands.workspace_encoder import has_known_encoder, recorded_options
+from imgcluster.commands.support.page import with_normalized_lengths
+from imgcluster.commands.support.stored_images import StoredImages, read_images
+from imgcluster.commands.support.stored_workspace import in_object_storage_too
+from imgcluster.commands.support.thumbnails import read_tiles
+from imgcluster.commands.support.workspace_encoder import has_known_encoder, recorded_options
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.features.normalize import normalize_lengths
 from imgcluster.fileio.atomic import write_text

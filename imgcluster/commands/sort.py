@@ -11,15 +11,15 @@ from typing import Any, Final
 import numpy as np
 
 from imgcluster.clustering.zero_shot import assign_to_groups
-from imgcluster.commands.measures import measure_clusters
-from imgcluster.commands.numbering import Earlier, describe, read_earlier
-from imgcluster.commands.page import with_normalized_lengths
-from imgcluster.commands.publish import ClusteringMetrics, Evaluated, placed_fields, publish
-from imgcluster.commands.replace_results import read_placement, return_interrupted_move
-from imgcluster.commands.steps import recover
-from imgcluster.commands.stopwatch import Stopwatch
-from imgcluster.commands.stored_workspace import in_object_storage_too
-from imgcluster.commands.text import info_of, open_text, require_text
+from imgcluster.commands.support.measures import measure_clusters
+from imgcluster.commands.support.numbering import Earlier, describe, read_earlier
+from imgcluster.commands.support.page import with_normalized_lengths
+from imgcluster.commands.support.publish import ClusteringMetrics, Evaluated, placed_fields, publish
+from imgcluster.commands.support.replace_results import read_placement, return_interrupted_move
+from imgcluster.commands.support.steps import recover
+from imgcluster.commands.support.stopwatch import Stopwatch
+from imgcluster.commands.support.stored_workspace import in_object_storage_too
+from imgcluster.commands.support.text import info_of, open_text, require_text
 from imgcluster.encoders.text_encoder import TextEncoder
 from imgcluster.encoders.vocabulary import bundled_vocabulary
 from imgcluster.errors import UsageError, WorkspaceError

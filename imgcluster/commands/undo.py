@@ -6,10 +6,10 @@ import dataclasses
 import os
 from dataclasses import dataclass
 
-from imgcluster.commands.originals import FileChanges, folders_of
-from imgcluster.commands.replace_results import read_placement, read_set_aside
-from imgcluster.commands.steps import changes_of_undo, rewrite_page, undo_state, undoable_state
-from imgcluster.commands.stored_workspace import in_object_storage_too
+from imgcluster.commands.support.originals import FileChanges, folders_of
+from imgcluster.commands.support.replace_results import read_placement, read_set_aside
+from imgcluster.commands.support.steps import changes_of_undo, rewrite_page, undo_state, undoable_state
+from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import remove, write_json
 from imgcluster.options import DEFAULT_WORKSPACE

@@ -13,14 +13,14 @@ import numpy as np
 from imgcluster._version import __version__
 from imgcluster.clustering import METHODS
 from imgcluster.commands.cluster import cluster
-from imgcluster.commands.cluster_request import fit_clusters, resolve
-from imgcluster.commands.numbering import number_clusters
-from imgcluster.commands.signatures import content_digests
-from imgcluster.commands.stopwatch import Stopwatch
-from imgcluster.commands.stored_values import Finding, Stored, read_stored
-from imgcluster.commands.stored_workspace import in_object_storage_too
-from imgcluster.commands.verify_checks import CHECKS, check_contents, check_repeated
-from imgcluster.commands.verify_repair import REPAIRS
+from imgcluster.commands.support.cluster_request import fit_clusters, resolve
+from imgcluster.commands.support.numbering import number_clusters
+from imgcluster.commands.support.signatures import content_digests
+from imgcluster.commands.support.stopwatch import Stopwatch
+from imgcluster.commands.support.stored_values import Finding, Stored, read_stored
+from imgcluster.commands.support.stored_workspace import in_object_storage_too
+from imgcluster.commands.support.verify_checks import CHECKS, check_contents, check_repeated
+from imgcluster.commands.support.verify_repair import REPAIRS
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.fileio.path_text import from_text
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions

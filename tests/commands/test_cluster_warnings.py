@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgcluster.commands.cluster_warnings import (
+from imgcluster.commands.support.cluster_warnings import (
     about_encoder,
     about_estimate,
     about_folders,

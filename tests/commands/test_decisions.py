@@ -124,6 +124,39 @@ def test_decisions_follow_renamed_files(workspace: Path, pictures: Path, tiny_en
     assert names(workspace)[6] == "mine"
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_starting_over_clusters_again_and_keeps_decisions(
+    workspace: Path, pictures: Path, tiny_encoder: Path, dry_run: bool
+) -> None:
+    before = clusters(workspace)
+    stray = "green/01.png"
+    decide(
+        workspace,
+        misplaced=[{"path": stray, "to": before["red/00.png"]}],
+        new_clusters=[{"name": "mine", "images": ["green/02.png", "green/03.png"]}],
+    )
+    saved = snapshot(workspace)
+    folders = [pictures / name for name in ("red", "green")]
+    done = imgcluster.run(
+        folders, workspace=workspace, encoder=tiny_encoder, device="cpu", fresh=True, k=3, dry_run=dry_run
+    )
+    assert (done.embed.new, done.cluster.images, len(done.cluster.clusters)) == (16, 16, 4)
+    assert sum(change.removed_images for change in done.cluster.changes) == 8
+    if not dry_run:
+        after = clusters(workspace)
+        assert after[stray] == after["red/00.png"]
+        assert names(workspace) == {after["green/02.png"]: "mine"}
+        assert "8 images" in json.loads((workspace / "metrics.json").read_bytes())["changes"]
+        assert imgcluster.undo(workspace=workspace).what == "cluster"
+    assert snapshot(workspace) == saved
+
+
+def test_starting_over_without_options_is_a_new_clustering(workspace: Path, pictures: Path, tiny_encoder: Path) -> None:
+    options: dict[str, Any] = {"workspace": workspace, "encoder": tiny_encoder, "device": "cpu"}
+    assert len(imgcluster.run([pictures], **options).cluster.clusters) == 6
+    assert len(imgcluster.run([pictures], fresh=True, **options).cluster.clusters) == 3
+
+
 def test_what_cannot_be_respected_needs_an_option(tmp_path: Path, tiny_encoder: Path) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
     paint(folder, per_folder=6)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imgcluster import UsageError
-from imgcluster.commands.plan_location import find_plan
+from imgcluster.commands.support.plan_location import find_plan
 
 
 @pytest.fixture

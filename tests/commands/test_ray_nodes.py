@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from imgcluster import RayClusterError, RayOptions, UsageError
 from imgcluster.cli.app import app
 from imgcluster.cli.ray_option import with_address
-from imgcluster.commands.ray_nodes import Pool, fit_pool
+from imgcluster.commands.support.ray_nodes import Pool, fit_pool
 
 
 @pytest.mark.parametrize(

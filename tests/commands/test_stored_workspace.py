@@ -17,7 +17,7 @@ import imgcluster
 import pages
 from imgcluster import ImgclusterError, UsageError, WorkspaceError
 from imgcluster.cli.app import app
-from imgcluster.commands.stored_workspace import local_workspace
+from imgcluster.commands.support.stored_workspace import local_workspace
 from imgcluster.errors import SourceError, WorkspaceInUseError
 from imgcluster.images.remote import RemoteImages
 from imgcluster.progress import OnProgress, ignore_progress

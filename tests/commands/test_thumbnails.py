@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from imgcluster.commands.thumbnails import read_tiles
+from imgcluster.commands.support.thumbnails import read_tiles
 
 
 def test_the_largest_centered_square_is_upright(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 import imgcluster
 import tiny_models
 from imgcluster.cli.app import app
-from imgcluster.commands.workspace_encoder import encoder_name
+from imgcluster.commands.support.workspace_encoder import encoder_name
 from imgcluster.workspace.folder import Workspace
 
 

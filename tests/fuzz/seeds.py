@@ -12,8 +12,8 @@ from damaged_images import samples
 
 from imgcluster.workspace.decisions import DecidedImage, Decisions, write_decisions
 from imgcluster.workspace.known_clusters import NOTHING_KNOWN, write_known_clusters
+from imgcluster.workspace.shard_file import Row
 from imgcluster.workspace.shard_writer import ShardWriter
-from imgcluster.workspace.shards import Row
 from tiny_models import TINY, mean_colour
 
 __all__ = ["seeds"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from imgcluster.commands.embed_request import EmbedRequest
-from imgcluster.commands.embed_run import EmbedRun
-from imgcluster.commands.stopwatch import Stopwatch
+from imgcluster.commands.support.embed_request import EmbedRequest
+from imgcluster.commands.support.embed_run import EmbedRun
+from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.encoders import PixelEncoder
 from imgcluster.images.optional_decoders import OptionalDecoder
 

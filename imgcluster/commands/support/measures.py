@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from imgcluster.commands.replace_results import are_set_aside
+from imgcluster.commands.support.replace_results import are_set_aside
 from imgcluster.evaluation.internal import measure
 from imgcluster.types import Labels, Measures
 from imgcluster.workspace.folder import Workspace

@@ -14,10 +14,10 @@ import numpy as np
 from imgcluster._version import __version__
 from imgcluster.clustering import METHODS
 from imgcluster.clustering.settings import METHOD_OPTIONS
-from imgcluster.commands.findings import groups_of_copies, read_findings
-from imgcluster.commands.projection import StartedProjection, finish_projection
-from imgcluster.commands.replace_results import are_set_aside, moved_files
-from imgcluster.commands.thumbnails import read_tiles
+from imgcluster.commands.support.findings import groups_of_copies, read_findings
+from imgcluster.commands.support.projection import StartedProjection, finish_projection
+from imgcluster.commands.support.replace_results import are_set_aside, moved_files
+from imgcluster.commands.support.thumbnails import read_tiles
 from imgcluster.errors import WorkspaceError
 from imgcluster.features.normalize import normalize_lengths
 from imgcluster.fileio.atomic import write_text

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
-from imgcluster.commands.shard_store import ShardStore
+from imgcluster.commands.support.shard_store import ShardStore
 from imgcluster.errors import ImgclusterError, SourceError, WorkspaceError, WorkspaceInUseError
 from imgcluster.fileio.atomic import atomic_path, is_temporary, remove, write_text
 from imgcluster.fileio.in_threads import in_order

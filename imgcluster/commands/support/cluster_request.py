@@ -9,7 +9,7 @@ from typing import Any, Final
 from imgcluster.clustering import METHODS, Settings, choose_method
 from imgcluster.clustering.run import ReductionCache, cluster_embeddings
 from imgcluster.clustering.settings import METHOD_OPTIONS
-from imgcluster.commands.naming import vocabulary_of
+from imgcluster.commands.support.naming import vocabulary_of
 from imgcluster.features.reduce import choose_reduction
 from imgcluster.options import ClusterOptions
 from imgcluster.placement import PlaceMode, check_mode

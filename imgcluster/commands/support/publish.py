@@ -11,14 +11,14 @@ from typing import Any
 
 from imgcluster._version import __version__
 from imgcluster.clustering.changes import ClusterChange
-from imgcluster.commands.last_clustering import placed_names
-from imgcluster.commands.numbering import Earlier, write_earlier
-from imgcluster.commands.originals import FILES_GONE_REMEDY, folders_of, returning_originals
-from imgcluster.commands.page import write_page
-from imgcluster.commands.projection import StartedProjection
-from imgcluster.commands.replace_results import update_placement
-from imgcluster.commands.steps import changing_results, is_repeated
-from imgcluster.commands.stopwatch import Stopwatch
+from imgcluster.commands.support.last_clustering import placed_names
+from imgcluster.commands.support.numbering import Earlier, write_earlier
+from imgcluster.commands.support.originals import FILES_GONE_REMEDY, folders_of, returning_originals
+from imgcluster.commands.support.page import write_page
+from imgcluster.commands.support.projection import StartedProjection
+from imgcluster.commands.support.replace_results import update_placement
+from imgcluster.commands.support.steps import changing_results, is_repeated
+from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.object_store import url_of

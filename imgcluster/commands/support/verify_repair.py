@@ -14,13 +14,13 @@ import numpy as np
 
 from imgcluster._version import __version__
 from imgcluster.clustering.changes import ABSENT
-from imgcluster.commands.last_clustering import folder_names, placed_names
-from imgcluster.commands.numbering import read_earlier, write_earlier
-from imgcluster.commands.page import with_normalized_lengths
-from imgcluster.commands.replace_results import update_placement
-from imgcluster.commands.signatures import content_digests
-from imgcluster.commands.steps import recover, rewrite_page
-from imgcluster.commands.stored_values import Stored
+from imgcluster.commands.support.last_clustering import folder_names, placed_names
+from imgcluster.commands.support.numbering import read_earlier, write_earlier
+from imgcluster.commands.support.page import with_normalized_lengths
+from imgcluster.commands.support.replace_results import update_placement
+from imgcluster.commands.support.signatures import content_digests
+from imgcluster.commands.support.steps import recover, rewrite_page
+from imgcluster.commands.support.stored_values import Stored
 from imgcluster.errors import WorkspaceError
 from imgcluster.evaluation.internal import measure
 from imgcluster.fileio.atomic import is_link, link_or_copy, make_folder, remove, write_json

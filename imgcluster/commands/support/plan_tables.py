@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.commands.confusion import Confusion, read_confusion
-from imgcluster.commands.measures import measure_clusters
+from imgcluster.commands.support.confusion import Confusion, read_confusion
+from imgcluster.commands.support.measures import measure_clusters
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.types import Measures
 from imgcluster.workspace.folder import Workspace

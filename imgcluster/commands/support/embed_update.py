@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from imgcluster._version import versions
-from imgcluster.commands.embed_request import EmbedRequest
-from imgcluster.commands.embed_run import EmbedRun
-from imgcluster.commands.embed_summary import EmbedSummary, embedded_record, summarize
-from imgcluster.commands.stopwatch import Stopwatch
+from imgcluster.commands.support.embed_request import EmbedRequest
+from imgcluster.commands.support.embed_run import EmbedRun
+from imgcluster.commands.support.embed_summary import EmbedSummary, embedded_record, summarize
+from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.errors import NoImagesError
 from imgcluster.fileio.csv_tables import read_table, write_table
 from imgcluster.fileio.path_text import absolute_path, common_base, join, relative_path

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from imgcluster.clustering.class_names import suggest_class_names
 from imgcluster.clustering.suggested_names import suggest_names
-from imgcluster.commands.text import has_text, info_of, open_text
+from imgcluster.commands.support.text import has_text, info_of, open_text
 from imgcluster.encoders.classes import imagenet_words
 from imgcluster.encoders.vocabulary import bundled_vocabulary, read_vocabulary
 from imgcluster.errors import ImgclusterError

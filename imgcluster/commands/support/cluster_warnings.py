@@ -10,6 +10,7 @@ import numpy as np
 from imgcluster.clustering.changes import ClusterChange
 from imgcluster.evaluation.confounders import explained_variance, mutual_information
 from imgcluster.types import Clustering, Labels
+from imgcluster.wording import counted
 from imgcluster.workspace.results import IMPORTED
 from imgcluster.workspace.shards import Embeddings
 
@@ -70,12 +71,14 @@ def about_changes(changes: Sequence[ClusterChange], moved: int, table: str = "ch
         table: The file that lists the changes; "" if it was not written.
     """
     counts = {kind: sum(change.change == kind for change in changes) for kind in _CHANGES}
-    if not moved and counts["kept"] == len(changes):
+    removed = sum(change.removed_images for change in changes)
+    if not moved and not removed and counts["kept"] == len(changes):
         return ""
     parts = [f"{count} {kind}" for kind, count in counts.items() if count]
     return (
         f"Compared with the last clustering: {', '.join(parts)}. {moved:,} earlier images are in another cluster "
         f"than before{table and f'; see {table}'}."
+        + (f" {counted(removed, 'image')} left the workspace." if removed else "")
     )
 
 

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from imgcluster.commands.thumbnails import read_tiles
-from imgcluster.commands.vector_files import VECTOR_COLUMN
+from imgcluster.commands.support.thumbnails import read_tiles
+from imgcluster.commands.support.vector_files import VECTOR_COLUMN
 from imgcluster.fileio.atomic import atomic_path
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.object_store import url_of

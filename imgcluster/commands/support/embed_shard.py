@@ -8,11 +8,11 @@ from collections.abc import Container
 from typing import Any
 
 from imgcluster._version import versions
-from imgcluster.commands.embed_request import EmbedRequest
-from imgcluster.commands.embed_run import EmbedRun
-from imgcluster.commands.embed_summary import EmbedSummary, embedded_record, summarize
-from imgcluster.commands.embed_update import all_skipped, base_of, readable_scope, write_skipped
-from imgcluster.commands.stopwatch import Stopwatch
+from imgcluster.commands.support.embed_request import EmbedRequest
+from imgcluster.commands.support.embed_run import EmbedRun
+from imgcluster.commands.support.embed_summary import EmbedSummary, embedded_record, summarize
+from imgcluster.commands.support.embed_update import all_skipped, base_of, readable_scope, write_skipped
+from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.path_text import relative_path
 from imgcluster.fileio.schema import check

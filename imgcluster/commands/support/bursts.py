@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from imgcluster.commands.contents import Contents
+from imgcluster.commands.support.contents import Contents
 from imgcluster.copies.bursts import resemble, successive_pairs
 from imgcluster.copies.groups import Group, connected_groups
 from imgcluster.features.normalize import l2_normalize, normalize_features

@@ -16,7 +16,8 @@ def join_if_started(workspace: Workspace, *, dry_run: bool, on_progress: OnProgr
     Raises:
         WorkspaceError: They cannot be joined, or this is a dry run, which joins nothing.
     """
-    if not work_shards(workspace):
+    parts = work_shards(workspace)
+    if not parts:
         return
     if dry_run:
         raise WorkspaceError(
@@ -24,6 +25,7 @@ def join_if_started(workspace: Workspace, *, dry_run: bool, on_progress: OnProgr
             f"now: {workspace.command('embed --finish')}"
         )
     # Loads all that `embed` needs.
-    from imgcluster.commands.merge import finish_shards
+    from imgcluster.commands.support.join import join
 
-    finish_shards(workspace, on_progress=on_progress)
+    workspace.require_initialized()
+    join(workspace, [part.workspace(workspace) for part in parts], "embed", on_progress)

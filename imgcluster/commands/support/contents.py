@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from imgcluster.commands.signatures import content_digests, load_signatures
-from imgcluster.commands.stored_images import StoredImages, read_images
+from imgcluster.commands.support.signatures import content_digests, load_signatures
+from imgcluster.commands.support.stored_images import StoredImages, read_images
 from imgcluster.copies.groups import Group, best_first
 from imgcluster.copies.signatures import Signatures
 from imgcluster.progress import OnProgress

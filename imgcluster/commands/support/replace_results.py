@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.commands.originals import return_originals
+from imgcluster.commands.support.originals import return_originals
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import make_folder
 from imgcluster.fileio.csv_tables import read_table

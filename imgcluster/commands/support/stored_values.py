@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from imgcluster.commands.numbering import Earlier, read_earlier
-from imgcluster.commands.replace_results import current_files, read_placement, read_set_aside
+from imgcluster.commands.support.numbering import Earlier, read_earlier
+from imgcluster.commands.support.replace_results import current_files, read_placement, read_set_aside
 from imgcluster.errors import ImgclusterError
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.fileio.path_text import to_text

@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from typing import Any
 
 from imgcluster._version import versions
-from imgcluster.commands.embed_summary import EmbedSummary, embedded_record
-from imgcluster.commands.embed_update import write_skipped
-from imgcluster.commands.replace_results import moved_files, read_placement, return_interrupted_move
-from imgcluster.commands.steps import recover
-from imgcluster.commands.stopwatch import Stopwatch
+from imgcluster.commands.support.embed_summary import EmbedSummary, embedded_record
+from imgcluster.commands.support.embed_update import write_skipped
+from imgcluster.commands.support.replace_results import moved_files, read_placement, return_interrupted_move
+from imgcluster.commands.support.steps import recover
+from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.errors import NoImagesError, WorkspaceError
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.fileio.path_text import absolute_path, common_base
