@@ -31,7 +31,7 @@ from imgcluster.errors import ImgclusterError, UsageError, WorkspaceError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.option_fields import with_changes
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions, RayOptions
-from imgcluster.placement import Journal
+from imgcluster.placement import Journal, PlaceMode, check_mode
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.wording import quoted_argument
 from imgcluster.workspace.folder import Workspace
@@ -119,7 +119,7 @@ def run(
                 on_progress=on_progress,
             )
         if dry_run:
-            clustered = _summary_of_real(clustered, Workspace(folder), real, placed)
+            clustered = _summary_of_real(clustered, Workspace(folder), real, placed, check_mode(clustering.place))
     return RunSummary(
         embed=dataclasses.replace(embedded, workspace=real.name),
         cluster=dataclasses.replace(clustered, workspace=real.name),
@@ -185,13 +185,13 @@ def _dry_run_copy(
 
 
 def _summary_of_real(
-    summary: ClusterSummary, copy: Workspace, real: Workspace, journal: Journal | None
+    summary: ClusterSummary, copy: Workspace, real: Workspace, journal: Journal | None, mode: PlaceMode | None
 ) -> ClusterSummary:
     """Return the summary of a copy as that of the real workspace, whose placed files the copy does not have."""
     summary = dataclasses.replace(summary, warnings=tuple(_of_real(text, copy.path, real) for text in summary.warnings))
     if journal is None:
         return summary
-    returned = returning_originals(journal, real.journal, summary.place, locations(copy.embeddings))
+    returned = returning_originals(journal, real.journal, mode or journal.mode, locations(copy.embeddings))
     return dataclasses.replace(summary, returned=len(returned), returned_to=folders_of(returned))
 
 
