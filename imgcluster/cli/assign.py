@@ -47,6 +47,8 @@ def show_assign(summary: AssignSummary) -> None:
         echo(f"No new images; the {counted(len(summary.clusters), 'cluster')} are unchanged.")
         if summary.placed or summary.returned:
             show_files(summary)
+        elif summary.report:
+            echo(f"Page: {summary.report}")
         return
     unsorted = (
         f"; {summary.unsorted:,} {'is' if summary.unsorted == 1 else 'are'} unlike all clusters (unsorted)"

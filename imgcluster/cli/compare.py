@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import Paths, command, from_field
-from imgcluster.cli.console import echo, new_table, plain, print_table
+from imgcluster.cli.console import echo, files_of, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.options import ClusterOptions, EmbedOptions
 
@@ -89,5 +89,7 @@ def show_encoder_comparison(comparison: EncoderComparison) -> None:
     if comparison.labels is not None:
         echo(f"Labels: {comparison.labels}.")
     echo(comparison.recommendation)
+    for row in comparison.rows:
+        echo(f"Page of {row.encoder}: {files_of(row.workspace)}/report.html")
     if comparison.labels is None:
         echo("Note: stable clusters need not be the right ones; look at the pages, or give --labels to compare scores.")

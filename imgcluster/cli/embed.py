@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from imgcluster.cli.command import FilesFrom, Paths, Strict, WorkspaceOption, command, listed
-from imgcluster.cli.console import echo, files_of
+from imgcluster.cli.console import command_for, echo, files_of
 from imgcluster.cli.ray_option import hidden_output, with_cluster
 from imgcluster.cli.screen import SKIPPED, Screen
 from imgcluster.errors import UsageError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from imgcluster.commands.merge import ShardsSummary
     from imgcluster.commands.support.embed_summary import EmbedSummary
 
-__all__ = ["embed_command", "show_embed"]
+__all__ = ["embed_command", "show_embed", "show_next"]
 
 _SHARDS: Final = "Several processes"
 
@@ -72,7 +72,12 @@ def embed_command(
                 summary = embed_on_ray(paths or (), **common, cluster=cluster, on_progress=on_progress)
         else:
             summary = embed(paths or (), **common, shard=shard, on_progress=on_progress)
-    screen.show(summary, show_embed)
+
+    def show(done: EmbedSummary) -> None:
+        show_embed(done)
+        show_next(done)
+
+    screen.show(summary, show)
     if strict and summary.skipped:
         raise typer.Exit(SKIPPED)
 
@@ -118,6 +123,15 @@ def show_embed(summary: EmbedSummary, *, dry_run: bool = False) -> None:
         echo(f"Ignored {files}.")
     for note in summary.notes:
         echo(f"Note: {note}")
+
+
+def show_next(summary: EmbedSummary) -> None:
+    """Print the command that puts the images into clusters."""
+    if summary.shard:
+        return
+    clustered = Path(files_of(summary.workspace), "metrics.json").exists()
+    what, words = ("To put new images into the clusters", "assign") if clustered else ("To cluster them", "cluster")
+    echo(f"{what}: {command_for(summary.workspace, words)}")
 
 
 def _show_shards(summary: ShardsSummary) -> None:

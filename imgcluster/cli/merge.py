@@ -9,6 +9,7 @@ import typer
 
 from imgcluster.cli.command import WorkspaceOption, command
 from imgcluster.cli.console import echo, files_of
+from imgcluster.cli.embed import show_next
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.wording import counted
@@ -38,5 +39,6 @@ def merge_command(
         )
         if done.skipped:
             echo(f"{counted(done.skipped, 'image')} could not be read; see {files_of(done.workspace)}/skipped.csv.")
+        show_next(done)
 
     screen.show(summary, show)

@@ -163,7 +163,7 @@ def cluster_degenerate(vectors: Vectors | VectorRows, settings: Settings) -> Clu
     if distinct == 1 and settings.k in (None, 1):
         return _one_cluster(count, FitNotes(identical=True))
     if settings.k is not None and distinct < settings.k:
-        what = f"there are only {count} images" if count < settings.k else f"only {distinct} of them are distinct"
+        what = f"there are only {count} images" if distinct == count else f"only {distinct} of them are distinct"
         raise ClusteringError(
             f"{count} images cannot make {settings.k} clusters: {what}; use --k {distinct} or fewer, or embed more"
         )

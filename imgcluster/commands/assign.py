@@ -347,7 +347,7 @@ def _summary(workspace: Workspace, last: Results, watch: Stopwatch, *, dry_run: 
         place=metrics["options"].get("place", "symlink"),
         placed={},
         missing=0,
-        report=to_text(workspace.report),
+        report="" if dry_run else to_text(workspace.report),
         dry_run=dry_run,
         seconds=watch.seconds,
         warnings=(),

@@ -75,7 +75,8 @@ class Workspace(WorkspaceFiles):
             raise WorkspaceError(f"{self.path} is not a folder; choose another workspace with -w DIR")
         if not self.is_initialized and not all(map(_is_ignorable, self.path.iterdir())):
             raise WorkspaceError(
-                f"{self.path} is not a workspace and contains other files; choose an empty or new folder with -w DIR"
+                f"{self.path} is not a workspace and contains other files; name a workspace with -w DIR, or an empty "
+                "or new folder to embed images into: imgcluster embed PATH -w DIR"
             )
 
     def __fspath__(self) -> str:
@@ -167,7 +168,14 @@ class Workspace(WorkspaceFiles):
         from filelock import FileLock, Timeout
 
         is_new = not self.path.exists()
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if error.errno not in NOT_WRITABLE:
+                raise
+            raise WorkspaceError(
+                f"{self.path} cannot be created ({error.strerror}); choose another workspace with -w DIR"
+            ) from None
         lock = FileLock(self.lock, timeout=0)
         try:
             lock.acquire()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -76,3 +78,37 @@ def test_help_has_groups_examples_and_the_default_seed() -> None:
     assert "imgcluster cluster --k 10" in text
     assert re.search(r"--seed.*?default: 0", text, re.S)
     assert "<int" not in text
+
+
+def test_the_next_command_and_the_page_are_named(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    out = tmp_path / "my out"
+    words = [pictures, "-w", out, "--encoder", tiny_encoder, "--device", "cpu"]
+    assert f"imgcluster cluster -w '{out}'" in said("embed", *words)
+    assert f"imgcluster cluster -w {tmp_path / 'merged'}" in said("merge", out, "-w", tmp_path / "merged")
+    assert f"Page: {out / 'report.html'}" in said("run", *words)
+    assert f"Page: {out / 'report.html'}" in said("run", *words)
+    assert "Page:" not in said("run", *words, "--dry-run")
+    assert f"imgcluster assign -w '{out}'" in said("embed", *words)
+
+
+def test_errors_name_the_remedy(
+    pictures: Path, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def error(*words: object) -> str:
+        done = CliRunner().invoke(app, [str(word) for word in words])
+        assert done.exit_code != 0
+        return done.stderr
+
+    encoder = ["--encoder", tiny_encoder, "--device", "cpu"]
+    out = tmp_path / "out"
+    assert "--no-recursive" in error("embed", pictures, "--no-recursive", "-w", out, *encoder)
+    assert "imgcluster embed" in error("cluster", "-w", pictures)
+    shutil.copy(pictures / "red/00.png", pictures / "red/same.png")
+    said("embed", pictures, "-w", out, *encoder)
+    assert "only 24 of them are distinct; use --k 24" in error("cluster", "--k", "100", "-w", out)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert "-w DIR" in error("embed", pictures, "-w", tmp_path / "new", *encoder)

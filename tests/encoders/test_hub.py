@@ -386,7 +386,7 @@ def test_what_the_list_and_the_information_say(hub: LocalHub) -> None:
     assert invoke("encoders", "pull", "hub:test/tiny").exit_code == 0
     (line,) = [line for line in invoke("encoders", "list").stdout.splitlines() if line.startswith("hub:test/tiny")]
     assert "apache-2.0" in line
-    assert " MB" in line
+    assert " kB" in line
     text = invoke("encoders", "info", "hub:test/tiny").stdout
     for part in ("shorter side to 8 px", "bilinear", "0.5,0.5,0.5", "0.25,0.25,0.25", "0.00392157", "4×4 px"):
         assert part in text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from imgcluster._version import versions
@@ -129,7 +129,7 @@ class WorkspaceUpdate:
             NoImagesError: No image was found; the workspace is unchanged.
         """
         if run.new + run.changed + run.unchanged == 0:
-            raise _no_images(run, self._request.paths)
+            raise _no_images(run, self._request)
         scope = readable_scope(self.finder, run)
         dropped = self.index.drop_unseen(scope)
         renamed = (Counter(dropped) & Counter(run.reused)).total()
@@ -207,12 +207,13 @@ def write_skipped(workspace: Workspace, skipped: Mapping[str, str], base: str) -
     write_table(workspace.skipped, SKIPPED, rows)
 
 
-def _no_images(run: EmbedRun, requested: Sequence[str]) -> NoImagesError:
-    where = ", ".join(requested) or "the list of files"
+def _no_images(run: EmbedRun, request: EmbedRequest) -> NoImagesError:
+    where = ", ".join(request.paths) or "the list of files"
     if run.skipped:
         entry, reason = run.skipped[0]
         return NoImagesError(
             f"none of the {len(run.skipped)} images in {where} can be read; the first is {entry.location}: {reason}"
         )
     hint = "it contains other files only" if run.ignored else "there are no files, or all of them are excluded"
-    return NoImagesError(f"no image found in {where}: {hint}")
+    flat = "" if request.options.recursive else "; --no-recursive leaves out the folders inside"
+    return NoImagesError(f"no image found in {where}: {hint}{flat}")
