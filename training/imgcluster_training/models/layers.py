@@ -56,7 +56,8 @@ class SameConvTranspose(nn.ConvTranspose2d):
         kernel, stride = self.kernel_size[0], self.stride[0]
         before = (kernel - stride) // 2
         after = kernel - stride - before
-        # The bias comes afterwards: on a CPU, torch needs up to 20 times as long with it (benchmarks/layers.py).
+        # The bias comes afterwards: with it, torch needs up to five times as long on a CPU in bfloat16
+        # (benchmarks/transposed_convolution.py).
         whole = F.conv_transpose2d(images, self.weight, stride=self.stride, padding=before)
         if after > before:
             # torch cuts `before` pixels on both sides; TensorFlow cuts an odd pixel more at the end.
