@@ -7,7 +7,7 @@ const COPY_SECTIONS = {
   duplicates: {
     title: "Duplicates",
     one: "duplicate",
-    text: "The best image is first: most pixels, then least compression, then sharpest, then oldest.",
+    text: "The best image is first: most pixels, then camera and time of capture in EXIF, then the oldest, then the least compressed.",
     words: {
       exact: () => "exact copy",
       near: (score) => `near-copy, ${formatPercent(score)} agreement`,
