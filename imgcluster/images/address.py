@@ -16,8 +16,8 @@ _URL: Final = re.compile(r"(\w+://)([^/?#]*)([^?#]*)\??([^#]*).*", re.DOTALL)
 _SECRET: Final = re.compile(
     r"x-(amz|goog|oss)-(algorithm|content-sha256|credential|date|expires|security-token|signature|signedheaders"
     r"|signature-version|additional-headers)"
-    r"|(aws|oss)accesskeyid|googleaccessid|key-pair-id|security-token|signature|sig|expires"
-    r"|((access|auth)_)?token|jwt|auth|(access|secret)_key|api[-_]?key|(client_)?secret|credential|password|passwd"
+    r"|(aws|oss)accesskeyid|googleaccessid|key-pair-id|sig|expires|jwt|auth|(access|secret|api)[-_]?key"
+    r"|(.+[-_]|access|auth|session|refresh|client)?(token|signature|secret|credential|password|passwd)"
 )
 # Those of Azure and CloudFront that are too short or common to be recognized without their signature.
 _BESIDE_SIGNATURE: Final = re.compile(

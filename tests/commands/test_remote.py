@@ -232,7 +232,8 @@ SIGNED = {
     "&skv=SECRET&sig=SECRET",
     "CloudFront": "Policy=SECRET&Signature=SECRET&Key-Pair-Id=SECRET",
     "Alibaba": "x-oss-signature-version=4&x-oss-credential=SECRET&x-oss-date=1&x-oss-expires=9&x-oss-signature=SECRET",
-    "others": "token=SECRET&api_key=SECRET&access%5Ftoken=SECRET&password=SECRET",
+    "others": "token=SECRET&api_key=SECRET&access%5Ftoken=SECRET&password=SECRET&my-session-token=SECRET"
+    "&authToken=SECRET",
 }
 
 
