@@ -43,12 +43,14 @@ def assign_command(
 
 def show_assign(summary: AssignSummary) -> None:
     """Print what is new, the clusters, and the paths of the results."""
-    if not (summary.assigned or summary.unsorted or summary.removed or summary.new_clusters):
+    if summary.is_unchanged:
         echo(f"No new images; the {counted(len(summary.clusters), 'cluster')} are unchanged.")
         if summary.placed or summary.returned:
             show_files(summary)
         elif summary.report:
             echo(f"Page: {summary.report}")
+        else:
+            echo("Nothing was written.")
         return
     unsorted = (
         f"; {summary.unsorted:,} {'is' if summary.unsorted == 1 else 'are'} unlike all clusters (unsorted)"

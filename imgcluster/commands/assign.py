@@ -79,6 +79,11 @@ class AssignSummary(ClusterSummary):
     new_clusters: tuple[int, ...]
     removed: int
 
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether the clusters are as before."""
+        return not (self.assigned or self.unsorted or self.removed or self.new_clusters)
+
 
 @in_object_storage_too
 def assign(

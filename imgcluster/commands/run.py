@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from imgcluster.commands.assign import assign
+from imgcluster.commands.assign import AssignSummary, assign
 from imgcluster.commands.cluster import ClusterSummary, cluster
 from imgcluster.commands.cluster_ray import cluster_on_ray
 from imgcluster.commands.embed import embed, refuse_own_output
@@ -191,6 +191,8 @@ def _summary_of_real(
     summary = dataclasses.replace(summary, warnings=tuple(_of_real(text, copy.path, real) for text in summary.warnings))
     if journal is None:
         return summary
+    if isinstance(summary, AssignSummary) and summary.is_unchanged and mode in (None, journal.mode):
+        return dataclasses.replace(summary, placed={}, missing=0)
     returned = returning_originals(journal, real.journal, mode or journal.mode, locations(copy.embeddings))
     return dataclasses.replace(summary, returned=len(returned), returned_to=folders_of(returned))
 

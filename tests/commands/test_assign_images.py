@@ -46,6 +46,8 @@ def add_yellow(folder: Path, count: int) -> None:
 def test_another_placement_where_nothing_is_new(tmp_path: Path, pictures: Path, tiny_encoder: Path) -> None:
     out, encoder = tmp_path / "out", {"encoder": tiny_encoder, "device": "cpu"}
     imgcluster.run(pictures, workspace=out, k=3, place="copy", **encoder)
+    assert imgcluster.run(pictures, workspace=out, dry_run=True, **encoder).cluster.placed == {}
+    assert imgcluster.run(pictures, workspace=out, dry_run=True, place="move", **encoder).cluster.placed == {"move": 24}
     files, table = placed(out), (out / "assignments.csv").read_bytes()
 
     def modes() -> set[str]:
