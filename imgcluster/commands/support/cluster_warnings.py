@@ -27,7 +27,7 @@ __all__ = [
 # Hennig (2007): from 0.75 on a cluster is stable, below 0.5 it is unstable.
 _STABLE: Final = 0.75
 _UNSTABLE: Final = 0.5
-_REAPPEAR: Final = "they reappear when some of the images are left out"
+_REAPPEAR: Final = f"they reappear when some of the images are left out: bootstrap Jaccard ≥ {_STABLE}"
 # Above this share of the variance, or of the information, what the images show may count for less.
 _MOST: Final = 0.5
 _NAMED: Final = 5
@@ -54,7 +54,7 @@ def quality(stability: Sequence[float | None] | Mapping[int, float | None], imag
     unstable = [number for number, value in values.items() if value is not None and value < _UNSTABLE]
     outside = f" {noise:,} of {images:,} images are in no cluster." if noise else ""
     if len(stable) == count:
-        return f"All {count} clusters are stable: {_REAPPEAR}.{outside}"
+        return f"All {count} clusters are stable ({_REAPPEAR}).{outside}"
     summary = f"{len(stable)} of {count} clusters are stable ({_REAPPEAR})"
     if unstable:
         verb = "is" if len(unstable) == 1 else "are"
