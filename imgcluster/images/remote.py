@@ -46,7 +46,7 @@ class RemoteImages:
 
     def __post_init__(self) -> None:
         found: dict[str, tuple[str, ...]] = {}
-        for address in map(Address.parse, self.urls):
+        for address in self._addresses:
             if address.has_password:
                 raise UsageError(
                     f"{address.public} was given with a password in it; use the standard variables, such as "
@@ -66,8 +66,12 @@ class RemoteImages:
         return tuple(self._private)
 
     @cached_property
+    def _addresses(self) -> list[Address]:
+        return list(map(Address.parse, self.urls))
+
+    @cached_property
     def _private(self) -> dict[str, str]:
-        return {Address.parse(url).public: url for url in self.urls}
+        return {address.public: url for address, url in zip(self._addresses, self.urls, strict=True)}
 
     @cached_property
     def _systems(self) -> dict[tuple[str, str], Any]:

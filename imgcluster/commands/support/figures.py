@@ -62,7 +62,7 @@ def write_figures(
         results.clusters,
         results.confidence,
         results.medoids,
-        set_aside=are_set_aside(workspace, results.locations),
+        set_aside=are_set_aside(workspace, embeddings),
         count=_MONTAGE,
     )
     projection = projection_of(workspace, normalized, manifest, int(results.metrics["options"]["seed"]), on_progress)

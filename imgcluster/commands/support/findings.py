@@ -56,7 +56,7 @@ def read_findings(
         on_progress: Called with each step.
         read_only: Whether nothing may be stored in the workspace.
     """
-    set_aside = are_set_aside(workspace, results.locations)
+    set_aside = are_set_aside(workspace, embeddings)
     rows = {path: row for row, path in enumerate(results.paths) if not set_aside[row]}
     tables = workspace.duplicates_table, workspace.bursts_table
     identity = encoder_identity(workspace, manifest)

@@ -34,7 +34,7 @@ def measure_clusters(
         labels: ``int64 (n,)``; −1 is noise.
         leaving: The locations of images that will be set aside, besides those that are.
     """
-    set_aside = are_set_aside(workspace, embeddings.locations)
+    set_aside = are_set_aside(workspace, embeddings)
     set_aside |= np.array([location in leaving for location in embeddings.locations], dtype=bool)
     order = embeddings.content_order
     return measure(embeddings.vectors, labels, encoder_metric(manifest), order=order, set_aside=set_aside)

@@ -16,7 +16,7 @@ from imgcluster.clustering import METHODS
 from imgcluster.clustering.settings import METHOD_OPTIONS
 from imgcluster.commands.support.findings import groups_of_copies, read_findings
 from imgcluster.commands.support.projection import StartedProjection, finish_projection
-from imgcluster.commands.support.replace_results import are_set_aside, moved_files
+from imgcluster.commands.support.replace_results import moved_files
 from imgcluster.commands.support.thumbnails import read_tiles
 from imgcluster.errors import WorkspaceError
 from imgcluster.features.normalize import normalize_lengths
@@ -45,7 +45,7 @@ __all__ = [
     "write_page",
 ]
 
-# SkippedFiles files that are listed for each reason.
+# Skipped files that are listed for each reason.
 _MOST_SKIPPED: Final = 20
 # Shown under the page's details where they are not the defaults; where files are placed has no influence on clusters.
 _SHOWN_OPTIONS: Final = ("k", "level", *METHOD_OPTIONS, "assign_noise", "reduce", "metric", "method")
@@ -88,7 +88,7 @@ def write_page(
         results.confidence,
         results.medoids,
         copies=groups_of_copies(embeddings, findings.duplicates),
-        set_aside=are_set_aside(workspace, results.locations),
+        set_aside=np.isin(np.arange(len(results.locations)), findings.set_aside),
     )
     nearest = nearest_clusters(embeddings.vectors, encoder_metric(manifest), results.clusters)
     files = current_locations(workspace, results.locations, journal)

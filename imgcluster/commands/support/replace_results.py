@@ -34,7 +34,7 @@ from imgcluster.placement.plan import existing_names, free_name
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.wording import counted
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.shards import locations
+from imgcluster.workspace.shards import Embeddings, locations
 from imgcluster.workspace.states import earlier_locations
 
 __all__ = [
@@ -167,10 +167,10 @@ def moved_files(workspace: Workspace, journal: Journal | None) -> dict[str, str]
     return current_files(journal, read_set_aside(workspace))
 
 
-def are_set_aside(workspace: Workspace, locations: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Return whether each image, given by its location, is set aside: ``bool (n,)``."""
-    aside = current_files(read_set_aside(workspace))
-    return np.array([location in aside for location in locations], dtype=bool)
+def are_set_aside(workspace: Workspace, embeddings: Embeddings) -> npt.NDArray[np.bool_]:
+    """Return whether each image is set aside: ``bool (n,)``."""
+    aside = current_files(read_set_aside(workspace, embeddings.files))
+    return np.array([location in aside for location in embeddings.locations], dtype=bool)
 
 
 def update_placement(

@@ -15,6 +15,7 @@ import numpy as np
 from imgcluster._version import __version__
 from imgcluster.clustering.changes import ABSENT
 from imgcluster.commands.support.last_clustering import folder_names, placed_names
+from imgcluster.commands.support.measures import measure_clusters
 from imgcluster.commands.support.numbering import read_earlier, write_earlier
 from imgcluster.commands.support.page import with_normalized_lengths
 from imgcluster.commands.support.replace_results import update_placement
@@ -22,7 +23,6 @@ from imgcluster.commands.support.signatures import content_digests
 from imgcluster.commands.support.steps import recover, rewrite_page
 from imgcluster.commands.support.stored_values import Stored
 from imgcluster.errors import WorkspaceError
-from imgcluster.evaluation.internal import measure
 from imgcluster.fileio.atomic import is_link, link_or_copy, make_folder, remove, write_json
 from imgcluster.fileio.path_text import from_text, to_text
 from imgcluster.options import ClusterOptions
@@ -36,7 +36,7 @@ from imgcluster.workspace.decisions import DecidedImage, Decisions, write_decisi
 from imgcluster.workspace.folder import Workspace, read_metrics
 from imgcluster.workspace.known_clusters import NOTHING_KNOWN, write_known_clusters
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
-from imgcluster.workspace.results import IMPORTED, SORT, encoder_metric, read_tables, with_options
+from imgcluster.workspace.results import IMPORTED, SORT, read_tables, with_options
 from imgcluster.workspace.table_columns import row_of
 
 __all__ = ["REPAIRS", "keep_damaged"]
@@ -254,7 +254,7 @@ def repair_tables(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
     compact = np.where(labels >= 0, np.searchsorted(numbers, labels), -1)
     manifest = with_options(stored.manifest, stored.metrics["options"])
     embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
-    measures = measure(embeddings.vectors, compact, encoder_metric(manifest), order=embeddings.content_order)
+    measures = measure_clusters(workspace, manifest, embeddings, compact)
     tables = ClusteringTables(
         workspace,
         manifest,
