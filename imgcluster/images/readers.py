@@ -23,7 +23,7 @@ __all__ = ["FEW_FILES", "ReaderSettings", "Request", "Results", "read_files"]
 _LOG = logging.getLogger(__name__)
 
 FEW_FILES: Final = 0
-"""So many files need no process. Tests of other things have a larger number, because a process starts in 0.15 s."""
+"""Up to so many files are read in this process. Tests of other things raise it: starting a process takes 0.15 s."""
 
 
 def read_files(

@@ -116,7 +116,7 @@ class Evaluated:
 
     @property
     def result(self) -> str:
-        """A digest of the command, the images, and their clusters, names and places, by whatever options."""
+        """A digest of the command, the images, and their clusters, names and places, but not of the other options."""
         clustering, placed = self.tables.clustering, (self.mode, self.options.get("name_clusters"))
         facts = (__version__, self.command, placed, self.tables.embeddings.fingerprint, as_json(self.decisions))
         found = self.facts.fields | {"parameters": {}}, self.tables.rows, clustering.candidates
