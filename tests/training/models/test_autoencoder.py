@@ -127,6 +127,26 @@ def test_the_transposed_convolution_adds_its_bias(stride):
     torch.testing.assert_close(without, layer(images))
 
 
+@pytest.mark.parametrize(("side", "kernel", "stride", "bias"), [(3, 3, 1, True), (8, 4, 2, False), (7, 5, 2, True)])
+def test_training_in_bfloat16_has_the_gradients_of_float32(side, kernel, stride, bias):
+    torch.manual_seed(0)
+    layer = SameConv(8, 16, kernel, stride, bias=bias)
+    images = torch.randn(32, 8, side, side, requires_grad=True)
+
+    def gradients(in_bfloat16):
+        layer.zero_grad()
+        images.grad = None
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=in_bfloat16):
+            maps = layer(images)
+        assert maps.dtype == (torch.bfloat16 if in_bfloat16 else torch.float32)
+        maps.float().square().mean().backward()
+        return [images.grad.clone(), *(weight.grad.clone() for weight in layer.parameters())]
+
+    for expected, found in zip(gradients(False), gradients(True), strict=True):
+        assert found.dtype == torch.float32
+        assert (found - expected).norm() < 0.02 * expected.norm()
+
+
 def test_initialization_is_glorot_uniform_and_zero_and_seeded():
     first, same, other = make("a-mnist", GRAY), make("a-mnist", GRAY), make("a-mnist", GRAY, seed=1)
     conv = first.encoder.blocks[0]

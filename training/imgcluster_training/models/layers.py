@@ -14,6 +14,7 @@ import torch.nn.functional as F  # noqa: N812 - the usual name
 from torch import Tensor, nn
 
 from imgcluster.errors import UsageError
+from imgcluster_training.models.small_maps import conv_to_small_map, is_faster
 from imgcluster_training.recipe.blocks import (
     Activate,
     Block,
@@ -42,11 +43,17 @@ class SameConv(nn.Conv2d):
     """A convolution with TensorFlow's "same" padding, which adds an odd pixel at the right and the bottom."""
 
     def forward(self, images: Tensor) -> Tensor:
-        if self.stride[0] == 1 and self.kernel_size[0] % 2 == 1:
-            return F.conv2d(images, self.weight, self.bias, padding=self.kernel_size[0] // 2)
-        left, right = _same_padding(images.shape[3], self.kernel_size[1], self.stride[1])
-        top, bottom = _same_padding(images.shape[2], self.kernel_size[0], self.stride[0])
-        return F.conv2d(F.pad(images, (left, right, top, bottom)), self.weight, self.bias, stride=self.stride)
+        kernel, stride, padding = self.kernel_size[0], self.stride[0], 0
+        if stride == 1 and kernel % 2 == 1:
+            padding = kernel // 2
+        else:
+            left, right = _same_padding(images.shape[3], kernel, stride)
+            top, bottom = _same_padding(images.shape[2], kernel, stride)
+            images = F.pad(images, (left, right, top, bottom))
+        if is_faster(images, kernel, stride, padding):
+            maps = conv_to_small_map(images, self.weight, stride, padding)
+            return maps if self.bias is None else maps + self.bias.to(maps.dtype)[:, None, None]
+        return F.conv2d(images, self.weight, self.bias, stride, padding)
 
 
 class SameConvTranspose(nn.ConvTranspose2d):
