@@ -275,7 +275,8 @@ class _Change:
         metrics, measures = dict(self.before.metrics), self.tables.measures
         if measures is None or not self.tables.is_regrouped:
             return metrics
-        for name in ("scores", "quality"):
+        # Plans that were saved before an `assign` would take back what this one does.
+        for name in ("scores", "quality", "identities"):
             metrics.pop(name, None)
         return metrics | {
             "clusters": len(self.tables.clusters),

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from imgcluster.commands.encode import Encoder
+from imgcluster.commands.support.output_folder import check_replaceable
 from imgcluster.encoders.decoder import Decoder
 from imgcluster.errors import EncoderError, UsageError
 from imgcluster.fileio.path_text import to_text
@@ -61,7 +62,7 @@ def generate(
     Args:
         encoder: The name of a variational encoder, or its ``.onnx`` file.
         count: Number of images; at least 1.
-        output: The folder to write to; created if it does not exist. Images of the same names are replaced.
+        output: The folder to write to; created if it does not exist. Images that `generate` wrote there are replaced.
         seed: The same seed gives the same images.
         around: An image file to draw embeddings around; the first image is its reconstruction.
         spread: Standard deviation of the embeddings around it; at least 0.
@@ -69,7 +70,8 @@ def generate(
         on_progress: Called after each batch.
 
     Raises:
-        UsageError: An option is not possible, or `around` does not exist.
+        UsageError: An option is not possible, `around` does not exist, or a file that imgcluster did not write would
+            be replaced.
         NoImagesError: `around` cannot be read as an image.
         EncoderError: The encoder cannot be used, or is not variational.
         DeviceError: The named device does not run here.
@@ -86,20 +88,21 @@ def generate(
             f"encoder {model.info.name} is not variational, so its embeddings have no known distribution to draw from; "
             "use a variational encoder such as fashion-mnist-vae"
         )
+    folder, digits = Path(output), max(4, len(str(count)))
+    files, grid = [folder / f"{number:0{digits}d}.png" for number in range(1, count + 1)], folder / "grid.png"
+    check_replaceable(folder, [*files, grid])
     codes = np.random.default_rng(seed).standard_normal((count, decoder.info.latent), dtype=np.float32)
     if around is not None:
         codes[0] = 0.0
         codes = model.encode(around) + np.float32(spread) * codes
-    folder = Path(output)
-    digits = max(4, len(str(count)))
     batches = []
     for start in range(0, count, _BATCH):
         pixels = to_pixels(decoder.decode(codes[start : start + _BATCH]))
-        for number, image in enumerate(pixels, start=start + 1):
-            write_png(folder / f"{number:0{digits}d}.png", image)
+        for file, image in zip(files[start:], pixels, strict=False):
+            write_png(file, image)
         batches.append(pixels)
         on_progress(Progress("generate", min(start + _BATCH, count), count))
-    write_png(folder / "grid.png", tile(np.concatenate(batches)))
+    write_png(grid, tile(np.concatenate(batches)))
     return GenerateSummary(
         encoder=model.info.name,
         device=model.device,

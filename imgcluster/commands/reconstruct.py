@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
+from imgcluster.commands.support.output_folder import check_replaceable
 from imgcluster.encoders.decoder import Decoder
 from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.errors import NoImagesError, UsageError
@@ -32,6 +33,8 @@ __all__ = ["COLUMNS", "ReconstructSummary", "reconstruct"]
 COLUMNS: Final = ("rank", "path", "mse", "psnr")
 """The columns of ``reconstruction.csv``; the image with the largest error comes first."""
 
+_RANKING: Final = "reconstruction.csv"
+_SKIPPED: Final = "skipped.csv"
 _BATCH: Final = 32
 _PSNR_LIMIT: Final = 1e-10  # a perfect copy has 100 dB instead of infinity
 
@@ -93,7 +96,8 @@ def reconstruct(
         on_progress: Called after each batch.
 
     Raises:
-        UsageError: A path does not exist, or a result would overwrite one of the originals.
+        UsageError: A path does not exist, or a file that imgcluster did not write, or one of the images, would be
+            replaced.
         NoImagesError: `paths` contain no readable image.
         EncoderError: The encoder cannot be used, or has no decoder.
         DeviceError: The named device does not run here.
@@ -105,7 +109,7 @@ def reconstruct(
     found = _find(Finder(paths=paths, exclude=exclude, recursive=recursive))
     base = common_base(sorted({item.root for item in found}))
     folder, clean = Path(output), None if denoised is None else Path(denoised)
-    originals = {os.path.realpath(from_text(item.location)) for item in found}
+    _check_outputs(found, base, folder, clean)
 
     rows: list[tuple[float, str]] = []
     skipped = [(relative_to(item.location, base), item.reason) for item in found if isinstance(item, UnreadablePath)]
@@ -117,21 +121,18 @@ def reconstruct(
         pixels = to_pixels(reconstructed)
         for number, (file, original) in enumerate(batch):
             path = relative_to(file.location, base)
-            _write(folder / "pairs", path, np.concatenate([original, pixels[number]], axis=1), originals)
+            write_png(_file(folder / "pairs", path), np.concatenate([original, pixels[number]], axis=1))
             if clean is not None:
-                _write(clean, path, pixels[number], originals)
+                write_png(_file(clean, path), pixels[number])
             rows.append((float(errors[number]), path))
         on_progress(Progress("reconstruct", len(rows) + len(skipped), len(files)))
     if not rows:
         raise NoImagesError("no readable image was found; give folders with images, or image files")
     rows.sort(key=lambda row: (-row[0], row[1]))
     ranked = enumerate(rows, start=1)
-    write_table(
-        folder / "reconstruction.csv",
-        COLUMNS,
-        ((rank, path, f"{error:.6f}", f"{_psnr(error):.2f}") for rank, (error, path) in ranked),
-    )
-    write_table(folder / "skipped.csv", SKIPPED, skipped)
+    cells = ((rank, path, f"{error:.6f}", f"{_psnr(error):.2f}") for rank, (error, path) in ranked)
+    write_table(folder / _RANKING, COLUMNS, cells)
+    write_table(folder / _SKIPPED, SKIPPED, skipped)
     return ReconstructSummary(
         encoder=model.info.name,
         device=model.device,
@@ -184,13 +185,25 @@ def _reconstruct(model: PixelEncoder, decoder: Decoder, images: Pixels) -> Value
     return decoded
 
 
-def _write(folder: Path, path: str, pixels: Pixels, originals: set[str]) -> None:
+def _file(folder: Path, path: str) -> Path:
+    """Return the file of an image's reconstruction."""
     # Paths that start with a root or a drive must stay inside the folder.
     parts = [part.replace(":", "_") for part in path.split("/") if part not in ("", "..")]
-    file = folder / from_text("/".join(parts) + ".png")
-    if os.path.realpath(file) in originals:
-        raise UsageError(f"{to_text(file)} is one of the images; choose another folder to write to")
-    write_png(file, pixels)
+    return folder / from_text("/".join(parts) + ".png")
+
+
+def _check_outputs(found: Sequence[FoundFile | UnreadablePath], base: str, folder: Path, clean: Path | None) -> None:
+    """Check that no image, and no file that imgcluster did not write, would be replaced."""
+    originals = {os.path.realpath(from_text(item.location)) for item in found}
+    names = [relative_to(item.location, base) for item in found if isinstance(item, FoundFile)]
+    outputs = [(folder, folder / "pairs"), *([(clean, clean)] if clean is not None else [])]
+    for named, parent in outputs:
+        images = [_file(parent, name) for name in names]
+        for file in images:
+            if os.path.realpath(file) in originals:
+                raise UsageError(f"{to_text(file)} is one of the images; choose another folder to write to")
+        tables = {named / _RANKING: COLUMNS, named / _SKIPPED: SKIPPED} if named == folder else {}
+        check_replaceable(named, images, tables)
 
 
 def _psnr(error: float) -> float:

@@ -14,6 +14,7 @@ from imgcluster._version import __version__
 from imgcluster.clustering import METHODS
 from imgcluster.commands.cluster import cluster
 from imgcluster.commands.support.cluster_request import fit_clusters, resolve
+from imgcluster.commands.support.naming import is_vocabulary_file
 from imgcluster.commands.support.numbering import number_clusters
 from imgcluster.commands.support.signatures import content_digests
 from imgcluster.commands.support.stopwatch import Stopwatch
@@ -155,7 +156,10 @@ def _repair(workspace: Workspace, on_progress: OnProgress) -> list[str]:
 
 
 def _options(stored: Stored) -> ClusterOptions | None:
-    """Return the options of the clustering; None if they are not known, or the images were sorted into groups."""
+    """Return the options of the clustering; None if they are not known, or the images were sorted into groups.
+
+    The workspace may be a stranger's: what it records reads no other file, and moves no originals that lie elsewhere.
+    """
     record = stored.metrics
     if record.get("method") not in METHODS:
         return None
@@ -163,8 +167,14 @@ def _options(stored: Stored) -> ClusterOptions | None:
     if not isinstance(options, Mapping):
         return None
     names = {field.name for field in dataclasses.fields(ClusterOptions)}
+    known = {name: value for name, value in options.items() if name in names}
+    if is_vocabulary_file(known.get("vocabulary")):
+        known["vocabulary"] = None
+    if known.get("place") == "move":
+        # The present journal, which is signed, says whether they are moved.
+        known["place"] = None if stored.placement is not None else "none"
     try:
-        return ClusterOptions(**{name: value for name, value in options.items() if name in names})
+        return ClusterOptions(**known)
     except (TypeError, ValueError, UsageError):
         return None
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from imgcluster.fileio.atomic import atomic_path
 from imgcluster.types import Pixels, Values
 
 __all__ = [
+    "is_own_png",
     "merge_chrominance",
     "tile",
     "to_pixels",
     "write_png",
 ]
+
+_SOFTWARE: Final = ("Software", "imgcluster")
 
 
 def to_pixels(images: Values) -> Pixels:
@@ -49,7 +54,19 @@ def merge_chrominance(gray: Values, chrominance: Values) -> Values:
 
 
 def write_png(path: Path, pixels: Pixels) -> None:
-    """Write one image, ``uint8 (height, width, channels)`` of 1 or 3 channels, to `path`."""
+    """Write one image, ``uint8 (height, width, channels)`` of 1 or 3 channels, to `path`; `is_own_png` knows it."""
     picture = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[:, :, 0])
+    texts = PngInfo()
+    texts.add_text(*_SOFTWARE)
     with atomic_path(path) as temporary:
-        picture.save(temporary, format="PNG")
+        picture.save(temporary, format="PNG", pnginfo=texts)
+
+
+def is_own_png(path: Path) -> bool:
+    """Return whether `write_png` wrote a file."""
+    name, software = _SOFTWARE
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            return bool(picture.info.get(name) == software)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False

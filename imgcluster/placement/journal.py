@@ -21,6 +21,7 @@ from imgcluster.wording import counted, quoted_argument
 __all__ = [
     "CLUSTERS_FOLDER",
     "UNFINISHED",
+    "WITHOUT_FILES",
     "Entry",
     "Journal",
     "check_mode",
@@ -34,10 +35,12 @@ __all__ = [
 _HEAD: Final = {"mode": frozenset(PLACE_MODES), "folder": str, "signature?": str}
 _ENTRY: Final = {"source": str, "target": str}
 _SHOWN: Final = 3
-_WITHOUT_FILES: Final = ("manifest", "none")
 
 UNFINISHED: Final = "unfinished.txt"
 """The file of a workspace with the path of the temporary file that is being written in another folder."""
+
+WITHOUT_FILES: Final = ("manifest", "none")
+"""The modes that write no files: what lies where a manifest says that an image belongs, somebody else put there."""
 
 CLUSTERS_FOLDER: Final = "clusters"
 """The folder of a workspace for placed files; it has one folder per cluster."""
@@ -76,9 +79,9 @@ def check_mode(mode: str | None, url: str | None = None) -> PlaceMode | None:
     """
     if mode is not None and mode not in PLACE_MODES:
         raise UsageError(f"placement mode {mode!r} is unknown; choose one of {', '.join(PLACE_MODES)}")
-    if url and mode not in (None, *_WITHOUT_FILES):
+    if url and mode not in (None, *WITHOUT_FILES):
         raise UsageError(
-            f"--place {mode} is not possible in {url}; choose --place {' or '.join(_WITHOUT_FILES)}. After manifest, "
+            f"--place {mode} is not possible in {url}; choose --place {' or '.join(WITHOUT_FILES)}. After manifest, "
             f"imgcluster export -w {url} -o s3://… makes copies"
         )
     return mode  # type: ignore[return-value]

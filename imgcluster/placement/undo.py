@@ -15,6 +15,7 @@ from imgcluster.fileio.atomic import make_folder
 from imgcluster.fileio.path_text import from_text
 from imgcluster.placement.journal import (
     UNFINISHED,
+    WITHOUT_FILES,
     Entry,
     Journal,
     check_signed,
@@ -88,7 +89,8 @@ def undo_placement(
     if not dry_run:
         if aside is not None:
             _set_aside([entry for entry, why in remaining if why.movable], aside, path.parent)
-        _remove_empty_folders(from_text(journal.folder), journal.entries)
+        if journal.mode not in WITHOUT_FILES:
+            _remove_empty_folders(from_text(journal.folder), journal.entries)
         if remaining and aside is None:
             left = replace(journal, entries=tuple(entry for entry, _ in remaining))
             write_journal(left, path)
@@ -146,6 +148,8 @@ def _undo_all(
     """Undo the placement of each file; return the entries that remain, and the sources of those undone."""
     done: list[str] = []
     remaining: list[tuple[Entry, _Remains]] = []
+    if mode in WITHOUT_FILES:
+        return remaining, done
     for number, entry in enumerate(one_per_source(entries), start=1):
         try:
             outcome = _undo_one(entry, mode, folder, dry_run=dry_run)

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import imgcluster
 import pages
-from imgcluster import WorkspaceError
+from imgcluster import PlanError, WorkspaceError
 from imgcluster.cli.app import app
 from imgcluster.wording import counted
 from interruptions import killing_at
@@ -177,6 +177,25 @@ def test_images_that_the_user_put_into_no_cluster_stay_there(grown: Path, tiny_e
     imgcluster.apply(grown.parent / "plan.json", workspace=grown)
     imgcluster.assign(workspace=grown, new_clusters=True)
     assert {path for path, number in clusters(grown).items() if number == "-1"} == {"yellow/00.png", "yellow/01.png"}
+
+
+def test_a_plan_from_before_assign_takes_nothing_back(grown: Path, tiny_encoder: Path) -> None:
+    identity, before = pages.read(grown / "report.html").document["identity"], clusters(grown)
+    embed(grown, tiny_encoder)
+    imgcluster.assign(workspace=grown)
+    plan = grown.parent / "plan.json"
+
+    def apply(identity: str, **changes: Any) -> None:
+        plan.write_text(json.dumps({"imgcluster_plan": 1, "clustering": identity, **changes}), encoding="utf-8")
+        imgcluster.apply(plan, workspace=grown)
+
+    # What was saved before `assign` applies to the old images, and a name leaves them where they are.
+    apply(identity, pinned=["blue/00.png"])
+    apply(identity, names={before["blue/00.png"]: "Sea"})
+    apply(pages.read(grown / "report.html").document["identity"], unsorted=["blue/01.png"])
+    with pytest.raises(PlanError, match="another clustering"):
+        apply(identity, pinned=["blue/01.png"])
+    assert (rows(grown)["blue/01.png"]["decision"], clusters(grown)["blue/01.png"]) == ("unsorted", "-1")
 
 
 def test_where_nothing_is_new_nothing_is_written(grown: Path, tiny_encoder: Path) -> None:

@@ -46,6 +46,17 @@ def test_around_an_image(variational, tmp_path) -> None:
     assert 0 < np.abs(second.astype(int) - first).max() < 20
 
 
+@pytest.mark.parametrize("name", ["0002.png", "grid.png"])
+def test_files_of_the_user_are_not_replaced(variational, tmp_path, name) -> None:
+    for _ in range(2):
+        generate(encoder=variational, count=2, output=tmp_path / "out", device="cpu")
+    Image.new("RGB", (9, 9)).save(tmp_path / "out" / name)
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    with pytest.raises(UsageError, match=rf"{name} exists and was not written by imgcluster; choose another folder"):
+        generate(encoder=variational, count=2, seed=1, output=tmp_path / "out", device="cpu")
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
 def test_an_encoder_that_is_not_variational_is_refused(tmp_path) -> None:
     with pytest.raises(EncoderError, match=r"encoder auto is not variational.*fashion-mnist-vae"):
         generate(encoder=autoencoder(tmp_path), output=tmp_path / "out", device="cpu")

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from tiny_decoders import autoencoder
 
+import imgcluster
 from imgcluster.commands.reconstruct import reconstruct
 from imgcluster.encoders.decoder import Decoder
 from imgcluster.encoders.encoder import PixelEncoder
@@ -111,6 +112,28 @@ def test_no_original_is_written_over(tmp_path) -> None:
             device="cpu",
         )
     assert (tmp_path / "images" / "a.png.png").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "name", ["out/skipped.csv", "out/reconstruction.csv", "out/pairs/a.png.png", "clean/a.png.png"]
+)
+def test_files_of_the_user_are_not_replaced(tmp_path, name) -> None:
+    draw(tmp_path / "a.png", 128)
+    options = {"encoder": autoencoder(tmp_path), "output": tmp_path / "out", "device": "cpu"}
+    for _ in range(2):
+        reconstruct([tmp_path / "a.png"], denoised=tmp_path / "clean", **options)
+    (tmp_path / name).write_text("of the user", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"exists and was not written by imgcluster; choose another folder"):
+        reconstruct([tmp_path / "a.png"], denoised=tmp_path / "clean", **options)
+    assert (tmp_path / name).read_text(encoding="utf-8") == "of the user"
+
+
+def test_nothing_is_written_into_a_workspace(tmp_path) -> None:
+    draw(tmp_path / "a.png", 128)
+    encoder = autoencoder(tmp_path)
+    imgcluster.embed(tmp_path / "a.png", workspace=tmp_path / "out", encoder=encoder, device="cpu")
+    with pytest.raises(UsageError, match=r"out is a workspace; choose another folder"):
+        reconstruct([tmp_path / "a.png"], encoder=encoder, output=tmp_path / "out", device="cpu")
 
 
 def test_without_images_or_decoder_it_says_so(images, tmp_path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,24 @@ def test_files_can_be_placed_by_a_manifest(pictures: Path, tmp_path: Path, tiny_
     assert not imgcluster.verify(workspace=out).findings
     imgcluster.cluster(workspace=out, place="copy")
     assert len(list((out / "clusters").rglob("*.png"))) == 24
+
+
+@pytest.mark.parametrize("again", [imgcluster.undo, lambda workspace: imgcluster.cluster(workspace=workspace, k=3)])
+def test_files_put_where_a_manifest_says_stay(
+    again: Callable[..., object], pictures: Path, tmp_path: Path, tiny_encoder: Path
+) -> None:
+    out = tmp_path / "local"
+    imgcluster.embed(pictures, workspace=out, encoder=tiny_encoder, device="cpu")
+    imgcluster.cluster(workspace=out, k=2)
+    imgcluster.cluster(workspace=out, k=2, place="manifest")
+    source, target = next(iter(manifest(out).items()))
+    own = out / target
+    own.parent.mkdir(parents=True)
+    Path(source).rename(own)
+    own.parent.with_name("of-the-user").mkdir()
+    again(workspace=out)
+    assert own.is_file()
+    assert own.parent.with_name("of-the-user").is_dir()
 
 
 def test_the_store_copies_the_images(bucket: Bucket, out: Path) -> None:

@@ -282,6 +282,36 @@ def test_a_repeated_clustering_is_compared(work: Path) -> None:
     assert "rerun" in {finding.check for finding in summary.findings}
 
 
+def record_options(out: Path, **options: object) -> None:
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    metrics["options"] |= options
+    (out / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+
+
+def test_a_repair_moves_no_originals_because_a_workspace_says_so(work: Path) -> None:
+    out, originals = work / "symlink/out", sorted((work / "symlink/pictures").rglob("*.png"))
+    record_options(out, place="move")
+    delete("clusters.csv")(out)
+    assert imgcluster.verify(workspace=out, repair=True).consistent
+    assert sorted((work / "symlink/pictures").rglob("*.png")) == originals
+
+
+def test_a_repair_leaves_moved_originals_in_the_folders_of_their_clusters(work: Path) -> None:
+    out = work / "move/out"
+    moved = sorted((out / "clusters").rglob("*.png"))
+    delete("clusters.csv")(out)
+    assert imgcluster.verify(workspace=out, repair=True).consistent
+    assert sorted((out / "clusters").rglob("*.png")) == moved
+
+
+def test_a_repair_reads_no_file_because_a_workspace_says_so(work: Path) -> None:
+    out = work / "symlink/out"
+    record_options(out, vocabulary=str(work / "missing.txt"))
+    assert imgcluster.verify(workspace=out, rerun=True).reassigned == 0
+    delete("clusters.csv")(out)
+    assert imgcluster.verify(workspace=out, repair=True).consistent
+
+
 def test_exit_code_and_json(work: Path) -> None:
     out = str(work / "symlink/out")
     result = CliRunner().invoke(app, ["verify", "-w", out, "--json"])

@@ -13,10 +13,15 @@ from imgcluster.errors import ImgclusterError
 from imgcluster.progress import OnProgress
 from imgcluster.types import ClassScores, Labels, Vectors
 
-__all__ = ["NO_VOCABULARY", "suggested_names", "vocabulary_of"]
+__all__ = ["NO_VOCABULARY", "is_vocabulary_file", "suggested_names", "vocabulary_of"]
 
 NO_VOCABULARY: Final = "none"
 _BUNDLED: Final = "everyday"
+
+
+def is_vocabulary_file(option: str | None) -> bool:
+    """Return whether an option names the file of a vocabulary."""
+    return option not in (None, NO_VOCABULARY, _BUNDLED)
 
 
 def vocabulary_of(option: str | None) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Final
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.path_text import from_text
 from imgcluster.placement import Journal, PlaceMode, UndoResult, undo_placement
-from imgcluster.placement.journal import one_per_source
+from imgcluster.placement.journal import WITHOUT_FILES, one_per_source
 from imgcluster.placement.place import sources_to_move
 from imgcluster.placement.undo import sources_to_restore
 from imgcluster.wording import counted
@@ -59,7 +59,7 @@ def file_changes(current: Journal | None, target: Journal | None, path: Path) ->
     """
     mode: PlaceMode = "none" if target is None else target.mode
     after = {} if target is None else {entry.source: entry.target for entry in target.entries}
-    entries = [] if current is None else one_per_source(current.entries)
+    entries = [] if current is None or current.mode in WITHOUT_FILES else one_per_source(current.entries)
     # A link at the same path as a copy is another file.
     staying = after if current is not None and current.mode == mode else {}
     moved = {entry.source for entry in entries if current is not None and current.mode == "move"}
