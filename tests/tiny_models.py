@@ -129,6 +129,32 @@ def not_a_number(path: Path) -> Path:
     return _save(path, nodes, inputs, [("output", ["n", 48])], {"zero": np.float32(0.0)}, {})
 
 
+def large_values(path: Path) -> Path:
+    """Write an encoder whose vectors have finite values of which the squares are not finite."""
+    nodes = [
+        helper.make_node("Cast", ["images"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("Flatten", ["pixels"], ["flat"], axis=1),
+        helper.make_node("Mul", ["flat", "factor"], ["output"]),
+    ]
+    inputs = [("images", "uint8", ["n", 4, 4, 3])]
+    return _save(path, nodes, inputs, [("output", ["n", 48])], {"factor": np.float32(1e30)}, {})
+
+
+def varying_size(path: Path) -> Path:
+    """Write an encoder of one image at a time, whose vectors have more values the brighter the image is."""
+    nodes = [
+        helper.make_node("Cast", ["images"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("Flatten", ["pixels"], ["flat"], axis=1),
+        helper.make_node("ReduceMax", ["pixels"], ["largest"], keepdims=0),
+        helper.make_node("Div", ["largest", "six"], ["share"]),
+        helper.make_node("Cast", ["share"], ["whole"], to=TensorProto.INT64),
+        helper.make_node("Reshape", ["whole", "one"], ["end"]),
+        helper.make_node("Slice", ["flat", "zero", "end", "one"], ["output"]),
+    ]
+    constants = {"six": np.float32(6), "zero": np.array([0], np.int64), "one": np.array([1], np.int64)}
+    return _save(path, nodes, [("images", "uint8", [1, 4, 4, 3])], [("output", [1, None])], constants, {})
+
+
 def _save(
     path: Path,
     nodes: list[onnx.NodeProto],

@@ -27,6 +27,7 @@ from imgcluster.fileio.in_threads import in_order
 from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import absolute_path, common_base, from_text, join, relative_path, to_text
 from imgcluster.images.decode import Header, quiet_decoders, read_header
+from imgcluster.images.found import storable_time
 from imgcluster.images.load import default_workers
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
@@ -269,4 +270,4 @@ def _read_file(path: Path) -> tuple[int, int, Header | None]:
         facts = path.stat()
     except OSError:
         return 0, 0, None
-    return facts.st_size, facts.st_mtime_ns, read_header(path) if path.is_file() else None
+    return facts.st_size, storable_time(facts.st_mtime_ns), read_header(path) if path.is_file() else None

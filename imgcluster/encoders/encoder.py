@@ -195,10 +195,21 @@ class PixelEncoder:
         return Runner(
             self.info.name,
             lanes,
-            self._model.run,
+            self._encode,
             images_per_run=self._images_per_run if self.device == "cpu" else None,
             fixed_batch=self._model.signature.batch,
         )
+
+    def _encode(self, run: Run, images: Pixels, outputs: list[str]) -> list[Vectors]:
+        """Run the graph, and check that each result has the expected number of values, which can depend on images."""
+        results = self._model.run(run, images, outputs)
+        for name, values in zip(outputs, results, strict=True):
+            expected = self.info.embedding_size if name == self._model.output else self._count_classes()
+            if isinstance(expected, int) and values.shape[1] != expected:
+                raise EncoderError(
+                    f"the output {name} has {expected} values for some images, {values.shape[1]} for others"
+                )
+        return results
 
     def _start(self, images: Pixels, outputs: Mapping[str, int]) -> Started:
         """Start to compute outputs, which are given with their numbers of values per image."""

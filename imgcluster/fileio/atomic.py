@@ -47,20 +47,38 @@ _LONGEST_RECORD: Final = 1 << 16
 
 
 @contextmanager
-def atomic_path(path: Path, *, folder: Path | None = None, record: Path | None = None) -> Iterator[Path]:
+def atomic_path(
+    path: Path, *, folder: Path | None = None, record: Path | None = None, new: bool = False
+) -> Iterator[Path]:
     """Yield a temporary path; it is flushed and renamed to `path` if the block ends without an error.
 
     Args:
         path: The file to write.
         folder: The folder of the temporary file, on the same disk; by default that of `path`.
         record: As for `temporary_path`.
+        new: Whether an existing file is not replaced, also if it appeared during the block.
+
+    Raises:
+        FileExistsError: The file exists, and `new` is set.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _naming(path), temporary_path(folder or path.parent, record) as temporary:
         yield temporary
         _flush(temporary)
-        os.replace(temporary, path)
+        (_rename_to_free if new else os.replace)(temporary, path)
         sync_folder(path.parent)
+
+
+def _rename_to_free(temporary: Path, path: Path) -> None:
+    """Give a temporary file its name, without replacing a file; where there are hard links, its old name stays."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, "a file with this name exists", os.fspath(path)) from None
+        os.replace(temporary, path)
 
 
 @contextmanager

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from imgcluster.fileio.path_text import from_text, join
 
-__all__ = ["FoundFile", "UnreadablePath"]
+__all__ = ["FoundFile", "UnreadablePath", "storable_time"]
+
+_LATEST: Final = 2**63 - 1
+
+
+def storable_time(mtime_ns: int) -> int:
+    """Return a modification time as shards store it, in 64 bits: a damaged one may be after the year 2262."""
+    return max(-_LATEST, min(mtime_ns, _LATEST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +26,7 @@ class FoundFile:
         root: Absolute folder, as text (see `fileio.path_text`).
         path: Path below `root`, as text.
         size: In bytes.
-        mtime_ns: Time of the last change, in nanoseconds.
+        mtime_ns: Time of the last change, in nanoseconds, as `storable_time` returns it.
         moved_to: Absolute path, as text, of the file if ``--place move`` moved it; else "".
         location: The absolute path as text; identifies the file in a workspace.
     """
@@ -31,6 +39,7 @@ class FoundFile:
     location: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "mtime_ns", storable_time(self.mtime_ns))
         object.__setattr__(self, "location", join(self.root, self.path))
 
     @property

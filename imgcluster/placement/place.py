@@ -181,7 +181,7 @@ def _place_one(source: Path, target: Path, mode: str, workspace: Path) -> str:
 
 def copy_new(source: Path, target: Path, *, folder: Path | None = None) -> None:
     """Copy a file, with its times, to a free path; `folder` is as for `atomic_path`."""
-    with atomic_path(target, folder=folder) as temporary:
+    with atomic_path(target, folder=folder, new=True) as temporary:
         shutil.copy2(source, temporary)
 
 
@@ -205,7 +205,7 @@ def move(source: Path, target: Path, *, folder: Path | None = None, record: Path
             raise
         # On another disk: the original is removed after its copy is flushed, unless it changed in the meantime.
         before = source.stat()
-        with atomic_path(target, folder=folder, record=record) as temporary:
+        with atomic_path(target, folder=folder, record=record, new=True) as temporary:
             shutil.copy2(source, temporary)
         after = source.stat()
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):

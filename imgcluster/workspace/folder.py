@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,7 +71,7 @@ class Workspace(WorkspaceFiles):
         self.is_writable = True
         if not self.path.exists() and not self.path.is_symlink():
             return
-        self._refuse_links()
+        self._check_own_files()
         if not self.path.is_dir():
             raise WorkspaceError(f"{self.path} is not a folder; choose another workspace with -w DIR")
         if not self.is_initialized and not all(map(_is_ignorable, self.path.iterdir())):
@@ -82,11 +83,11 @@ class Workspace(WorkspaceFiles):
     def __fspath__(self) -> str:
         return os.fspath(self.path)
 
-    def _refuse_links(self) -> None:
-        """Check that no file or folder of the workspace is a link, so that nothing outside it is written.
+    def _check_own_files(self) -> None:
+        """Check that nothing of the workspace is a link, so that nothing outside it is written, or a named pipe.
 
         Raises:
-            WorkspaceError: One is a link.
+            WorkspaceError: One is a link, or neither a file nor a folder.
         """
         own = [self.path / name for name in OWN_NAMES]
         for folder in (
@@ -102,6 +103,11 @@ class Workspace(WorkspaceFiles):
                 raise WorkspaceError(
                     f"{path} is a link, and links inside a workspace are not followed; replace it with its target, or "
                     "choose another workspace with -w DIR"
+                )
+            if _is_special(path):
+                raise WorkspaceError(
+                    f"{path} is neither a file nor a folder, so that reading it might never end; remove it, or choose "
+                    "another workspace with -w DIR"
                 )
 
     @property
@@ -269,6 +275,15 @@ def is_workspace(folder: str | os.PathLike[str]) -> bool:
     return text.startswith(_MARKER_TEXT.strip().encode()) or (
         files.manifest_file.is_file() and files.embeddings.is_dir()
     )
+
+
+def _is_special(path: Path) -> bool:
+    """Return whether there is something other than a file, a folder or a link at `path`."""
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
 
 
 def _is_ignorable(path: Path) -> bool:

@@ -16,7 +16,7 @@ from PIL import Image
 import imgcluster
 import samples
 import tiny_models
-from imgcluster import EmbedSummary, NoImagesError, UsageError, WorkspaceError
+from imgcluster import EmbedSummary, EncoderError, NoImagesError, UsageError, WorkspaceError
 from imgcluster.images import readers
 from interruptions import interrupt_at
 
@@ -109,6 +109,18 @@ def test_changed_touched_vanished_and_new_files(pictures: Path, tmp_path: Path, 
     touched.write_bytes(b"?" * touched.stat().st_size)
     os.utime(touched, ns=(1, 1))
     assert embed(pictures, out=out, encoder=tiny_encoder).unchanged == 24
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such times")
+def test_a_file_with_a_time_after_the_year_2262(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    """In nanoseconds since 1970 it has more than 64 bits; some file systems store it."""
+    out = tmp_path / "out"
+    os.utime(pictures / "red/00.png", (10**10, 10**10))
+    if (pictures / "red/00.png").stat().st_mtime_ns < 2**63:
+        pytest.skip("this file system does not store it")
+    assert embed(pictures, out=out, encoder=tiny_encoder).embedded == 24
+    assert embed(pictures, out=out, encoder=tiny_encoder).unchanged == 24
+    assert imgcluster.verify(workspace=out).findings == ()
 
 
 def test_a_damaged_file_is_removed_and_skipped(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
@@ -216,6 +228,27 @@ def test_images_with_vectors_that_are_not_finite_are_skipped(tmp_path: Path) -> 
     summary = embed(folder, out=tmp_path / "out", encoder=encoder)
     assert (summary.embedded, summary.skipped) == (1, 1)
     assert list(skipped(tmp_path / "out")) == ["black.png"]
+
+
+def test_images_with_vectors_whose_length_is_not_finite_are_skipped(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    Image.new("RGB", (4, 4), "black").save(folder / "black.png")
+    Image.new("RGB", (4, 4), "white").save(folder / "white.png")
+    encoder = tiny_models.large_values(tmp_path / "large.onnx")
+    assert embed(folder, out=tmp_path / "out", encoder=encoder).embedded == 1
+    assert list(skipped(tmp_path / "out")) == ["white.png"]
+
+
+@pytest.mark.parametrize("batch_size", [1, 32])
+def test_an_encoder_whose_vectors_vary_in_size(tmp_path: Path, batch_size: int) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for value in (60, 120, 180):
+        Image.new("RGB", (4, 4), (value, value, value)).save(folder / f"{value}.png")
+    encoder = tiny_models.varying_size(tmp_path / "varying.onnx")
+    with pytest.raises(EncoderError, match="values"):
+        embed(folder, out=tmp_path / "out", encoder=encoder, batch_size=batch_size)
 
 
 def test_the_workspace_is_excluded_and_cannot_be_embedded(pictures: Path, tiny_encoder: Path) -> None:

@@ -239,6 +239,22 @@ def test_planted_links_are_refused_by_name(command: Command, pictures: Path, tmp
     assert snapshot(tmp_path) | {outside: outside.read_bytes() if outside.is_file() else ""} == before
 
 
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "placed.jsonl", "skipped.csv", "applied/001/step.json", "undoing.json"]
+)
+def test_named_pipes_are_refused_by_name(command: Command, pictures: Path, tmp_path: Path, name: str) -> None:
+    """A tar file can bring them, and reading one waits for ever."""
+    out = tmp_path / "out"
+    Collection(command, pictures, out, "copy")
+    assert command("cluster", "--k", "2", "-w", out).exit_code == 0
+    (out / name).unlink(missing_ok=True)
+    os.mkfifo(out / name)
+    for words in (["cluster", "--k", "3"], ["embed", str(pictures)], ["undo"], ["verify"]):
+        done = command(*words, "-w", out)
+        assert done.exit_code == 1
+        assert name in done.output
+
+
 def forged(command: Command, tmp_path: Path, pictures: Path, *, steps: int = 0) -> Path:
     """A stranger's workspace whose shards and journals agree that pictures were in a folder of the user, `home`.
 

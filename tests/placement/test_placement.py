@@ -129,6 +129,17 @@ def refusing(monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> list[in
     return attempts
 
 
+def appearing(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """Let another program write to `path` whenever a file is copied."""
+    copy = shutil.copy2
+
+    def copy_and_write(source: Path, target: Path) -> None:
+        copy(source, target)
+        path.write_bytes(b"mine")
+
+    monkeypatch.setattr(shutil, "copy2", copy_and_write)
+
+
 class TestPlan:
     def test_folders_are_named_by_cluster(self) -> None:
         assert [folder_name(number) for number in (-1, 0, 7, 123, 4567)] == [
@@ -428,6 +439,31 @@ class TestForeignFiles:
         assert mine.read_bytes() == b"mine"
         scene.journal.unlink()
         assert snapshot(scene.base) == before
+
+    @pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+    @pytest.mark.parametrize("mode", ["move", "copy"])
+    def test_a_file_that_appears_while_its_content_is_copied(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch, mode: PlaceMode, links: bool
+    ) -> None:
+        """Large files are copied to another disk for minutes."""
+        (path,) = scene.add("a.jpg")
+        content, mine = path.read_bytes(), scene.clusters / "cluster_000" / "a.jpg"
+        refusing(monkeypatch, "rename", errno.EXDEV)
+        if not links:
+            refusing(monkeypatch, "link", errno.EPERM)
+        with monkeypatch.context() as patch:
+            appearing(patch, mine)
+            with pytest.raises(PlacementError, match=r"a\.jpg"):
+                scene.place([path], [0], mode)
+        assert (path.read_bytes(), mine.read_bytes()) == (content, b"mine")
+        mine.unlink()
+        scene.undo()
+        if mode == "move":
+            scene.place([path], [0], mode)
+            with monkeypatch.context() as patch:
+                appearing(patch, path)
+                assert scene.undo().done == 0
+            assert (path.read_bytes(), mine.read_bytes()) == (b"mine", content)
 
     @pytest.mark.parametrize("mode", MODES)
     def test_a_folder_with_foreign_files_is_kept(self, scene: Scene, mode: PlaceMode) -> None:
@@ -796,9 +832,7 @@ class TestInterrupted:
             elif step == "times":
                 patch.setattr(shutil, "copystat", kill)
             else:
-                # The record of the temporary file is written by `replace`, too.
-                replace = os.replace
-                patch.setattr(os, "replace", lambda old, new: kill() if Path(new) == path else replace(old, new))
+                patch.setattr(os, "link", kill)
             with pytest.raises(Killed):
                 scene.undo()
         assert path.exists() == (step == "removal")

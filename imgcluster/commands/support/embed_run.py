@@ -253,14 +253,15 @@ class EmbedRun:
         started, images = self._started[0]
         vectors, *further = started.result(seconds)
         self._started.popleft()
-        finite = [True] * len(images)
-        if not np.isfinite(vectors).all():
-            finite = [bool(np.isfinite(vector).all()) for vector in vectors]
+        with np.errstate(over="ignore"):
+            # Of numbers above 10^19 the length is not finite either.
+            finite = np.isfinite(np.linalg.norm(vectors, axis=1))
         scores = top_classes(further[0]) if further else None
         rows = []
         for position, ((file, loaded, stored), vector) in enumerate(zip(images, vectors, strict=True)):
             if not finite[position]:
-                self.skipped.append((file, f"encoder {self._model.info.name} returns values that are not finite"))
+                reason = f"encoder {self._model.info.name} returns values that are not finite, or too large"
+                self.skipped.append((file, reason))
                 continue
             image = loaded.image
             row = Row(

@@ -14,6 +14,7 @@ from imgcluster.commands.support.stored_values import Finding, Stored, note, pro
 from imgcluster.commands.support.verify_placement import check_placement
 from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import from_text, relative_path, to_text
+from imgcluster.images.found import storable_time
 from imgcluster.workspace.plans import identity_of
 from imgcluster.workspace.results import IMPORTED, SORT, base_folder
 from imgcluster.workspace.states import archive_folder, interrupted_state
@@ -91,7 +92,7 @@ def check_files(stored: Stored) -> Iterator[Finding]:
             if location not in stored.moved and (size or not _is_imported(stored)):
                 missing.append(location)
             continue
-        if (facts.st_size, facts.st_mtime_ns) != (size, time):
+        if (facts.st_size, storable_time(facts.st_mtime_ns)) != (size, time):
             changed.append(location)
     if missing:
         yield note("files", "the files of these images are gone", missing, remedy=FILES_GONE_REMEDY)
@@ -117,7 +118,8 @@ def check_contents(stored: Stored, digests: Sequence[bytes]) -> Iterator[Finding
         except OSError:
             continue
         recorded = int(stored.facts.sizes[row]), int(stored.facts.times[row])
-        if (facts.st_size, facts.st_mtime_ns) == recorded and digests[row] != stored.embeddings.digests[row]:
+        present = facts.st_size, storable_time(facts.st_mtime_ns)
+        if present == recorded and digests[row] != stored.embeddings.digests[row]:
             damaged.append(location)
     if damaged:
         yield problem(
