@@ -23,7 +23,13 @@ from imgcluster.commands.support.embed_summary import EmbedSummary
 from imgcluster.commands.support.join_started import join_if_started
 from imgcluster.commands.support.naming import NO_VOCABULARY
 from imgcluster.commands.support.originals import folders_of, returning_originals
-from imgcluster.commands.support.replace_results import moved_files, read_placement, return_interrupted_move
+from imgcluster.commands.support.replace_results import (
+    moved_files,
+    preview_placement,
+    read_placement,
+    return_interrupted_move,
+)
+from imgcluster.commands.support.steps import recover
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.commands.support.text import require_text
 from imgcluster.commands.support.workspace_encoder import encoder_name
@@ -85,7 +91,7 @@ def run(
     Raises:
         ImgclusterError: Whatever `embed` and `cluster` raise.
         UsageError: Both `dry_run` and `ray` are given.
-        WorkspaceError: Moving images was interrupted, and this is a dry run, which leaves them where they are.
+        WorkspaceError: A step was interrupted, and this is a dry run, which does not undo it.
     """
     embedding, clustering = _with_changes(embedding or EmbedOptions(), clustering or ClusterOptions(), changes)
     if ray and dry_run:
@@ -164,6 +170,7 @@ def _dry_run_copy(
         copy, journal = Workspace(folder), None
         moved: dict[str, str] = {}
         if real.is_initialized:
+            recover(real, real.manifest, dry_run=True)
             journal, first = return_interrupted_move(real, read_placement(real), dry_run=True)
             if first:
                 # Where the images lie now `embed` would not find them.
@@ -171,8 +178,8 @@ def _dry_run_copy(
             moved = moved_files(real, journal)
             with copy.locked():
                 pass
-            clustering = (real.metrics, real.assignments, real.clusters_table, real.decisions, real.known_clusters)
-            for name in (real.manifest_file, real.skipped, *clustering):
+            tables = (real.metrics, real.assignments, real.clusters_table, real.decisions, real.known_clusters)
+            for name in (real.manifest_file, real.skipped, *tables):
                 if name.exists():
                     shutil.copy(name, folder)
             if real.embeddings.is_dir():
@@ -189,11 +196,16 @@ def _summary_of_real(
 ) -> ClusterSummary:
     """Return the summary of a copy as that of the real workspace, whose placed files the copy does not have."""
     summary = dataclasses.replace(summary, warnings=tuple(_of_real(text, copy.path, real) for text in summary.warnings))
+    if not real.is_initialized:
+        return summary
+    files = locations(copy.embeddings)
+    if summary.placed:
+        summary = dataclasses.replace(summary, placed=preview_placement(real, summary.place, files).counts)
     if journal is None:
         return summary
     if isinstance(summary, AssignSummary) and summary.is_unchanged and mode in (None, journal.mode):
         return dataclasses.replace(summary, placed={}, missing=0)
-    returned = returning_originals(journal, real.journal, mode or journal.mode, locations(copy.embeddings))
+    returned = returning_originals(journal, real.journal, mode or journal.mode, files)
     return dataclasses.replace(summary, returned=len(returned), returned_to=folders_of(returned))
 
 

@@ -245,6 +245,16 @@ def test_an_interrupted_assign_is_completed_by_another(
     assert total == 0
 
 
+def test_a_dry_run_of_run_refuses_where_a_step_was_interrupted(grown: Path, tiny_encoder: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        killing_at(patch, 40)
+        with pytest.raises(KeyboardInterrupt):
+            imgcluster.cluster(workspace=grown, k=2)
+    assert not (grown / "metrics.json").exists()
+    with pytest.raises(WorkspaceError, match="imgcluster cluster was interrupted in"):
+        imgcluster.run(grown.parent / "in", workspace=grown, encoder=tiny_encoder, device="cpu", dry_run=True)
+
+
 def test_run_assigns_in_a_workspace_with_a_clustering(grown: Path, tiny_encoder: Path) -> None:
     before = clusters(grown)
     options: dict[str, Any] = {"workspace": grown, "encoder": tiny_encoder, "device": "cpu"}

@@ -182,6 +182,17 @@ def test_later_commands_know_where_they_are(folder: Path, out: Path, tiny_encode
     assert sum(contents(folder).values()) == 26
 
 
+def test_dry_runs_count_no_files_that_are_set_aside(folder: Path, out: Path, tiny_encoder: Path) -> None:
+    imgcluster.apply(plan(out, *COPIES), workspace=out)
+    options = {"workspace": out, "encoder": tiny_encoder, "device": "cpu"}
+    assert imgcluster.cluster(workspace=out, k=2, dry_run=True).placed == {"symlink": 24}
+    assert imgcluster.assign(workspace=out, place="copy", dry_run=True).placed == {"copy": 24}
+    assert imgcluster.run(folder, k=2, dry_run=True, **options).cluster.placed == {"symlink": 24}
+    shutil.copyfile(folder / "red/01.png", folder / "new.png")
+    assert imgcluster.run(folder, dry_run=True, **options).cluster.placed == {"symlink": 25}
+    assert imgcluster.run(folder, **options).cluster.placed == {"symlink": 25}
+
+
 def test_duplicates_that_the_user_deletes_leave_the_workspace(folder: Path, out: Path, tiny_encoder: Path) -> None:
     imgcluster.apply(plan(out, *COPIES), workspace=out)
     shutil.rmtree(out / "duplicates")

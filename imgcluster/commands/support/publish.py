@@ -16,7 +16,7 @@ from imgcluster.commands.support.numbering import Earlier, write_earlier
 from imgcluster.commands.support.originals import FILES_GONE_REMEDY, folders_of, returning_originals
 from imgcluster.commands.support.page import write_page
 from imgcluster.commands.support.projection import StartedProjection
-from imgcluster.commands.support.replace_results import update_placement
+from imgcluster.commands.support.replace_results import preview_placement, update_placement
 from imgcluster.commands.support.steps import changing_results, is_repeated
 from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.fileio.atomic import remove
@@ -126,10 +126,6 @@ class Evaluated:
         digest.update(clustering.confidence.tobytes())
         return digest.hexdigest()
 
-    def preview(self) -> PlacementResult:
-        """Return what would be placed."""
-        return PlacementResult({} if self.mode == "none" else {self.mode: len(self.tables.embeddings.files)}, ())
-
 
 def publish(
     workspace: Workspace,
@@ -146,12 +142,10 @@ def publish(
     The map is computed from `started_projection` if it was begun before (`begin_projection`). On a dry run only the
     check that moved originals can return is made.
     """
-    returned = returning_originals(
-        journal, workspace.journal, evaluated.mode, frozenset(evaluated.tables.embeddings.files)
-    )
+    tables, files = evaluated.tables, evaluated.tables.embeddings.files
+    returned = returning_originals(journal, workspace.journal, evaluated.mode, files)
     if dry_run:
-        return dataclasses.replace(evaluated.preview(), returned=returned)
-    tables = evaluated.tables
+        return dataclasses.replace(preview_placement(workspace, evaluated.mode, files), returned=returned)
     options = dict(evaluated.options)
     before, result = workspace.read_metrics(), evaluated.result
     # A repeated step keeps what it changed the first time, and one that was killed had no clusters to change.

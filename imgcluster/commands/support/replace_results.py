@@ -41,6 +41,7 @@ __all__ = [
     "are_set_aside",
     "current_files",
     "moved_files",
+    "preview_placement",
     "read_placement",
     "read_set_aside",
     "restore_placement",
@@ -201,6 +202,12 @@ def update_placement(
     files, numbers = with_companions(locations, list(clusters), companions, without=aside)
     target = plan_placement(files, numbers, workspace.clusters, mode, names, folder_name=folder_name, current=journal)
     return _change(workspace, journal, target, "place", on_progress)
+
+
+def preview_placement(workspace: Workspace, mode: PlaceMode, files: Iterable[str]) -> PlacementResult:
+    """Return what `update_placement` would place of the images' files: all but those that are set aside."""
+    aside = current_files(read_set_aside(workspace))
+    return PlacementResult({} if mode == "none" else {mode: sum(file not in aside for file in files)}, ())
 
 
 def with_companions(

@@ -12,6 +12,7 @@ from imgcluster.commands.support.last_clustering import folder_names, placed_nam
 from imgcluster.commands.support.originals import FileChanges, file_changes, returning_originals
 from imgcluster.commands.support.page import with_normalized_lengths, write_page
 from imgcluster.commands.support.replace_results import (
+    preview_placement,
     read_placement,
     read_set_aside,
     restore_placement,
@@ -208,13 +209,13 @@ def place_otherwise(
     dry_run: bool = False,
 ) -> PlacementResult:
     """Place the files of an unchanged clustering by another mode than that of the present journal, as a step."""
-    returned = returning_originals(journal, workspace.journal, mode, results.locations)
-    if dry_run:
-        return PlacementResult({} if mode == "none" else {mode: len(results.locations)}, (), returned=returned)
-    options = results.metrics["options"] | {"place": mode}
-    results = dataclasses.replace(results, metrics=results.metrics | {"options": options})
     manifest = workspace.manifest
     embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
+    returned = returning_originals(journal, workspace.journal, mode, embeddings.files)
+    if dry_run:
+        return dataclasses.replace(preview_placement(workspace, mode, embeddings.files), returned=returned)
+    options = results.metrics["options"] | {"place": mode}
+    results = dataclasses.replace(results, metrics=results.metrics | {"options": options})
     embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
     with changing_results(workspace, "assign", f"--place {mode}", results.metrics):
         placed = update_placement(
