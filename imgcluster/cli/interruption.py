@@ -14,14 +14,27 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import socket
 
-__all__ = ["INTERRUPTED", "MESSAGE", "run_interruptibly", "signals_interrupt"]
+__all__ = ["INTERRUPTED", "MESSAGE", "continue_with", "interruption_message", "run_interruptibly", "signals_interrupt"]
 
 INTERRUPTED: Final = 130
 MESSAGE: Final = "interrupted; run the same command again to continue"
+# The option that the same command needs for it.
+_needed = ""
 
 # After so many seconds the process ends without cleaning up, which the next command does.
 _SECONDS: Final = 1.6
 _SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+def continue_with(option: str) -> None:
+    """Say in the message of an interruption that the running command continues only with `option`."""
+    global _needed
+    _needed = option
+
+
+def interruption_message() -> str:
+    """Return what an interrupted command says."""
+    return f"interrupted; run the same command again with {_needed} to continue" if _needed else MESSAGE
 
 
 def run_interruptibly(run: Callable[[], None]) -> None:
@@ -48,6 +61,7 @@ def signals_interrupt() -> Iterator[list[int]]:
 
     Libraries can swallow the exception or replace it by another one, but not the entry of the list.
     """
+    continue_with("")
     received: list[int] = []
 
     def interrupt(number: int, _: object) -> None:
@@ -72,7 +86,7 @@ def signals_interrupt() -> Iterator[list[int]]:
 
 
 def _interrupt_at_once(*_: object) -> None:
-    os.write(2, f"imgcluster: {MESSAGE}\n".encode())
+    os.write(2, f"imgcluster: {interruption_message()}\n".encode())
     os._exit(INTERRUPTED)
 
 
@@ -135,5 +149,5 @@ def _watch(receiver: socket.socket, stderr: int | None) -> None:
                 return
     if stderr is not None:
         with contextlib.suppress(OSError):
-            os.write(stderr, f"imgcluster: {MESSAGE}\n".encode())
+            os.write(stderr, f"imgcluster: {interruption_message()}\n".encode())
     os._exit(INTERRUPTED)

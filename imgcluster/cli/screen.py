@@ -16,7 +16,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import typer
 
-from imgcluster.cli.interruption import INTERRUPTED, MESSAGE, signals_interrupt
+from imgcluster.cli.interruption import INTERRUPTED, interruption_message, signals_interrupt
 from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.fileio.path_text import printable, to_text
 from imgcluster.progress import OnProgress, ignore_progress
@@ -102,7 +102,7 @@ def boundary(screen: Screen) -> Iterator[None]:
                 raise KeyboardInterrupt
         except BaseException as error:
             if received or isinstance(error, KeyboardInterrupt):
-                _fail(screen, MESSAGE, INTERRUPTED)
+                _fail(screen, interruption_message(), INTERRUPTED)
             if isinstance(error, BrokenPipeError):
                 # A reader such as `head` closed the pipe, which is not an error.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,10 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import typer
+from PIL import Image
 
 from imgcluster.cli.interruption import INTERRUPTED, MESSAGE
 from imgcluster.cli.screen import Screen, boundary
@@ -111,3 +114,41 @@ def test_what_libraries_print_is_hidden_and_python_is_heard() -> None:
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=30, check=True
     )
     assert process.stderr.splitlines() == ["python False", "library True", "python True", "after"]
+
+
+@pytest.mark.parametrize(("given", "says"), [([], True), (["--resume"], False)])
+def test_an_interrupted_training_says_that_it_continues_with_resume(
+    tmp_path: Path, given: list[str], says: bool
+) -> None:
+    pytest.importorskip("torch")
+    for number in range(8):
+        Image.new("RGB", (16, 16), (number, 0, 0)).save(tmp_path / f"{number}.png")
+    words = [
+        "train-encoder",
+        "--dataset",
+        str(tmp_path),
+        "--epochs",
+        "100000",
+        "--name",
+        "x",
+        "--output",
+        "out",
+        *given,
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "imgcluster", *words, *given, "--device", "cpu"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    checkpoint = tmp_path / "out" / "x.training" / "checkpoint.pt"
+    try:
+        while process.poll() is None and not checkpoint.exists():
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == INTERRUPTED, errors
+    assert ("with --resume" in errors.splitlines()[-1]) is says

@@ -10,7 +10,7 @@ from imgcluster.errors import DeviceError, NoImagesError, UsageError
 from imgcluster.options import TrainingOptions
 from imgcluster_training.progress import ignore_progress
 from imgcluster_training.request import resolve_request
-from tiny import TINY
+from tiny import FOLDER_RECIPE, TINY
 
 
 def resolve(dataset, **options):
@@ -25,7 +25,7 @@ def own_folder(tmp_path, monkeypatch):
 
 def test_files_go_to_the_users_encoder_folder_by_default(photos, recipe, own_folder):
     request = resolve(photos, recipe=recipe, name="own")
-    assert (request.output, request.folder) == (own_folder, own_folder / "own.training")
+    assert (request.files.encoder, request.files.folder) == (own_folder / "own.onnx", own_folder / "own.training")
 
 
 def test_options_replace_values_of_the_recipe(photos):
@@ -44,15 +44,15 @@ def test_without_a_decoder_the_epochs_are_those_of_the_first_stage(small_mnist):
 
 
 def test_the_default_name_is_that_of_the_folder_or_the_recipe(photos, recipe, own_folder):
-    assert resolve(photos).name == "my photos"
-    assert resolve(photos, recipe=recipe).name == "small"
+    assert resolve(photos).files.name == "my photos"
+    assert resolve(photos, recipe=recipe).files.name == "small"
 
 
 @pytest.mark.parametrize("output", [False, True])
 def test_the_default_name_is_never_that_of_a_bundled_encoder(photos, small_mnist, own_folder, tmp_path, output):
     options = {"output": tmp_path / "elsewhere"} if output else {}
-    assert resolve("mnist", data_dir=small_mnist, **options).name == "my-mnist"
-    assert resolve(photos.rename(photos.with_name("photos")), **options).name == "my-photos"
+    assert resolve("mnist", data_dir=small_mnist, **options).files.name == "my-mnist"
+    assert resolve(photos.rename(photos.with_name("photos")), **options).files.name == "my-photos"
 
 
 def test_the_name_of_a_bundled_encoder_is_refused_where_it_would_hide_it(photos, recipe, own_folder, tmp_path):
@@ -60,7 +60,7 @@ def test_the_name_of_a_bundled_encoder_is_refused_where_it_would_hide_it(photos,
     for options in ({}, {"output": own_folder}, {"output": tmp_path / "mine" / ".." / "mine"}):
         with pytest.raises(UsageError, match="--name cifar10 .*my-cifar10.*--output"):
             resolve(photos, recipe=recipe, name="cifar10", **options)
-    assert resolve(photos, recipe=recipe, name="cifar10", output=tmp_path / "elsewhere").name == "cifar10"
+    assert resolve(photos, recipe=recipe, name="cifar10", output=tmp_path / "elsewhere").files.name == "cifar10"
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,24 @@ def test_wrong_options_are_named(photos, recipe, options, message):
     given = {"dataset": photos, "recipe": recipe} | options
     with pytest.raises((UsageError, DeviceError), match=message):
         resolve(**given)
+
+
+@pytest.mark.parametrize("name", ["../../outside", "a/b", ".hidden", "two\\nlines"])
+def test_a_recipe_cannot_name_a_file_elsewhere(photos, tmp_path, name):
+    (tmp_path / "r.toml").write_text(f'{FOLDER_RECIPE}\n[export]\nname = "{name}"\n')
+    with pytest.raises(UsageError, match=r"recipe r: export\.name = .*--output"):
+        resolve(photos, recipe=str(tmp_path / "r.toml"), output=tmp_path / "out")
+
+
+@pytest.mark.parametrize("ending", [".onnx", ".decoder.onnx", ".md", ".png"])
+def test_a_file_that_no_training_wrote_is_not_overwritten(photos, recipe, tmp_path, ending):
+    (tmp_path / f"mine{ending}").write_text("the only copy")
+    with pytest.raises(UsageError, match=rf"mine{ending} .*overwritten.*--name"):
+        resolve(photos, recipe=recipe, name="mine", output=tmp_path)
+    # That of an earlier training is replaced.
+    (tmp_path / "mine.training").mkdir()
+    (tmp_path / "mine.training" / "checkpoint.pt").write_bytes(b"")
+    assert resolve(photos, recipe=recipe, name="mine", output=tmp_path).files.name == "mine"
 
 
 def test_a_folder_without_images_is_an_error(tmp_path):

@@ -204,6 +204,18 @@ def test_resuming_a_finished_training_trains_nothing_and_writes_the_same(photos,
     assert again.encoder.read_bytes() == weights
 
 
+def test_a_training_into_the_folder_of_images_leaves_them_alone_and_resumes(photos, recipe):
+    before = {path.name: path.read_bytes() for path in photos.iterdir()}
+    with pytest.raises(UsageError, match=r"3\.png .*overwritten.*--name"):
+        train(photos, recipe=recipe, name="3", output=photos)
+    train(photos, recipe=recipe, output=photos)
+    assert {name: (photos / name).read_bytes() for name in before} == before
+    # The pictures of the first training are not images to train on.
+    seen = []
+    train(photos, recipe=recipe, output=photos, resume=True, on_progress=seen.append)
+    assert seen == []
+
+
 @pytest.fixture
 def random_sets(tmp_path):
     """A folder with the published files of MNIST, Fashion-MNIST and CIFAR-10: twelve images of noise each."""

@@ -17,6 +17,7 @@ from imgcluster_training.fit.loop import RunSettings
 from imgcluster_training.progress import OnProgress
 from imgcluster_training.recipe.parser import DEFAULT_RECIPES, load_recipe, with_changes
 from imgcluster_training.recipe.schema import Recipe
+from imgcluster_training.result_files import ResultFiles
 
 __all__ = ["Request", "resolve_request"]
 
@@ -33,8 +34,7 @@ class Request:
         recipe: The recipe to carry out.
         images: The data set.
         unreadable: The number of the folder's images that could not be read.
-        name: The encoder's name.
-        output: The folder for the encoder, its card and its picture.
+        files: The encoder and the other results.
         run: Where and how to run it.
     """
 
@@ -43,23 +43,17 @@ class Request:
     recipe: Recipe
     images: ImageSet
     unreadable: int
-    name: str
-    output: Path
+    files: ResultFiles
     run: RunSettings
-
-    @property
-    def folder(self) -> Path:
-        """The folder for checkpoints, histories, scores and plots."""
-        return self.output / f"{self.name}.training"
 
 
 def resolve_request(dataset: str, options: TrainingOptions, on_progress: OnProgress) -> Request:
     """Resolve the data set and the options of `train_encoder`; see there for the errors."""
-    output = options.output or user_folder()
-    _check_name(options.name, output)
     run = RunSettings(device=choose_device(options.device), resume=options.resume, on_progress=on_progress)
     planned = _choose_recipe(dataset, options.recipe)
     recipe = _apply_options(planned, options)
+    files = ResultFiles(options.output or user_folder(), _choose_name(dataset, recipe, options))
+    files.require_own()
     images, unreadable = _load_images(dataset, recipe, options.data_dir)
     return Request(
         options=options,
@@ -67,29 +61,35 @@ def resolve_request(dataset: str, options: TrainingOptions, on_progress: OnProgr
         recipe=recipe,
         images=images,
         unreadable=unreadable,
-        name=options.name or _default_name(images, recipe, options),
-        output=output,
+        files=files,
         run=run,
     )
 
 
-def _check_name(name: str | None, output: Path) -> None:
-    if name is None:
-        return
-    if not name or name != Path(name).name or name.startswith("."):
-        raise UsageError(f"--name {name!r} is not allowed; give a plain name, and the folder with --output")
-    # In the user's folder the bundled encoder would hide it; other folders are given as a path anyway.
-    if _is_bundled(name) and output.resolve() == user_folder().resolve():
-        raise UsageError(
-            f"--name {name} is the name of a bundled encoder, which would hide the new one; use another name, such as "
-            f"{_OWN_PREFIX}{name}, or another folder with --output"
-        )
-
-
-def _default_name(images: ImageSet, recipe: Recipe, options: TrainingOptions) -> str:
-    of_folder = recipe.data.dataset == "folder" and options.recipe is None
-    name = images.name if of_folder else recipe.export.name or recipe.name
+def _choose_name(dataset: str, recipe: Recipe, options: TrainingOptions) -> str:
+    """Return the name that the options give, or else the folder's or the recipe's."""
+    if options.name is not None:
+        _check_plain(options.name, f"--name {options.name!r}")
+        # In the user's folder the bundled encoder would hide it; other folders are given as a path anyway.
+        if _is_bundled(options.name) and (options.output or user_folder()).resolve() == user_folder().resolve():
+            raise UsageError(
+                f"--name {options.name} is the name of a bundled encoder, which would hide the new one; use another "
+                f"name, such as {_OWN_PREFIX}{options.name}, or another folder with --output"
+            )
+        return options.name
+    if recipe.data.dataset == "folder" and options.recipe is None:
+        name = Path(dataset).resolve().name
+        if not name:
+            raise UsageError(f"--dataset {dataset} has no name for the encoder; give one with --name")
+    else:
+        name = recipe.export.name or recipe.name
+        _check_plain(name, f"recipe {recipe.name}: export.name = {name!r}")
     return f"{_OWN_PREFIX}{name}" if _is_bundled(name) else name
+
+
+def _check_plain(name: str, given: str) -> None:
+    if not name or name != Path(name).name or name.startswith(".") or not name.isprintable():
+        raise UsageError(f"{given} is not allowed; give a plain name, and the folder with --output")
 
 
 def _is_bundled(name: str) -> bool:

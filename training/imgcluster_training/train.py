@@ -81,18 +81,18 @@ def train_encoder(
         EncoderError: The exported files do not agree with torch.
     """
     request = resolve_request(dataset, options or TrainingOptions(), on_progress or ignore_progress)
+    files = request.files
     trained, evaluation, folds = _train_and_score(request)
-    write_results(trained, evaluation, request.folder)
-    picture = request.output / f"{request.name}.png"
-    draw_gallery(trained, request.images, request.recipe, request.run.device, request.folder, picture)
+    write_results(trained, evaluation, files.folder)
+    draw_gallery(trained, request.images, request.recipe, request.run.device, files.folder, files.picture)
     exported = _export(request, trained, evaluation)
-    card = _write_card(request, trained, evaluation, folds, exported, picture)
+    _write_card(request, trained, evaluation, folds, exported)
     return TrainResult(
-        name=request.name,
+        name=files.name,
         encoder=exported.encoder,
         decoder=exported.decoder,
-        card=card,
-        folder=request.folder,
+        card=files.card,
+        folder=files.folder,
         fit=trained.fit,
         refinement=trained.refinement,
         test=evaluation.test,
@@ -108,19 +108,20 @@ def _train_and_score(request: Request) -> tuple[TrainedModel, Evaluation, FoldSu
     recipe, run, options = request.recipe, request.run, request.options
     if options.folds:
         folds, trained, evaluation = cross_validate(
-            request.images, recipe, run, folds=options.folds, folder=request.folder, limit=options.limit
+            request.images, recipe, run, folds=options.folds, folder=request.files.folder, limit=options.limit
         )
         return trained, evaluation, folds
     split = split_images(request.images, recipe, limit=options.limit)
-    checkpoint = fold_checkpoint(request.folder, 1)
+    checkpoint = fold_checkpoint(request.files.folder, 1)
     trained = train_model(split, recipe, run, seed=recipe.training.seed, checkpoint=checkpoint)
     return trained, evaluate(trained, recipe, run.device), None
 
 
 def _export(request: Request, trained: TrainedModel, evaluation: Evaluation) -> ExportedModel:
-    decoder = request.output / f"{request.name}.decoder.onnx" if trained.decodes else None
-    info = describe_encoder(request.name, trained, evaluation, request.images, request.recipe, decoder)
-    return export_model(trained.model, info, request.recipe, request.output / f"{request.name}.onnx", decoder)
+    files = request.files
+    decoder = files.decoder if trained.decodes else None
+    info = describe_encoder(files.name, trained, evaluation, request.images, request.recipe, decoder)
+    return export_model(trained.model, info, request.recipe, files.encoder, decoder)
 
 
 def _write_card(
@@ -129,9 +130,7 @@ def _write_card(
     evaluation: Evaluation,
     folds: FoldSummary | None,
     exported: ExportedModel,
-    picture: Path,
-) -> Path:
-    path = request.output / f"{request.name}.md"
+) -> None:
     card = Card(
         info=exported.info,
         planned=request.planned,
@@ -140,9 +139,8 @@ def _write_card(
         evaluation=evaluation,
         counts=count_parameters(trained.model if trained.decodes else trained.model.encoder),
         folds=folds,
-        picture=picture.name,
+        picture=request.files.picture.name,
         hardware=describe_hardware(request.run.device),
         difference=exported.difference,
     )
-    write_card(card, path)
-    return path
+    write_card(card, request.files.card)

@@ -16,11 +16,12 @@ from imgcluster.errors import NoImagesError, UsageError
 from imgcluster.fileio.in_threads import in_order
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder
-from imgcluster.images.found import FoundFile
+from imgcluster.images.found import FoundFile, UnreadablePath
 from imgcluster.images.load import Loaded, NotAnImage, default_workers, read_image
 from imgcluster.types import InputSpec, Pixels
 from imgcluster_training.data.datasets import ImageSet
 from imgcluster_training.data.images import ArrayImages, Indices, pixel_digest
+from imgcluster_training.result_files import is_picture, is_training_folder
 
 __all__ = ["MEMORY_BYTES", "FileImages", "load_folder"]
 
@@ -63,7 +64,8 @@ class FileImages:
 def load_folder(folder: Path, spec: InputSpec, *, memory_bytes: int = MEMORY_BYTES) -> tuple[ImageSet, int]:
     """Return the images below `folder` as a set without labels, and the number of images that could not be read.
 
-    Every file is decoded once to find out which are readable. Names of subfolders are ignored.
+    Every file is decoded once to find out which are readable. Names of subfolders are ignored, and so are the pictures
+    that earlier trainings wrote into the folder.
 
     Args:
         folder: Searched recursively, in sorted order.
@@ -79,10 +81,14 @@ def load_folder(folder: Path, spec: InputSpec, *, memory_bytes: int = MEMORY_BYT
     readable: list[FoundFile] = []
     digests: list[bytes] = []
     decoded: list[Pixels] = []
-    used = unreadable = 0
-    found = (item for item in Finder(paths=[folder]).find() if isinstance(item, FoundFile))
+    used = 0
+    # Pictures of earlier trainings into this folder are not images of it.
+    finder = Finder(paths=[folder], skips=is_training_folder, takes=lambda path: not is_picture(path))
+    found = list(finder.find())
+    files = [item for item in found if isinstance(item, FoundFile)]
+    unreadable = sum(isinstance(item, UnreadablePath) and item.is_image for item in found)
     with quiet_decoders():
-        for file, answer in in_order(lambda file: read_image(file, spec), found, default_workers()):
+        for file, answer in in_order(lambda file: read_image(file, spec), files, default_workers()):
             if isinstance(answer, Loaded):
                 readable.append(file)
                 digests.append(pixel_digest(answer.image.pixels))

@@ -1,0 +1,74 @@
+"""The files of a training: an encoder and what lies beside it. Files of the same names by others are left alone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from imgcluster.errors import UsageError
+from imgcluster.fileio.path_text import to_text
+
+__all__ = ["ResultFiles", "is_picture", "is_training_folder"]
+
+_PICTURE_SUFFIX: Final = ".png"
+_FOLDER_SUFFIX: Final = ".training"
+# The first files that a training writes, and one that remains where somebody deletes the large ones.
+_SIGNS: Final = ("checkpoint.pt", "stage-1-*.pt", "scores.json")
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFiles:
+    """Where the results of training the encoder `name` lie in the folder `output`."""
+
+    output: Path
+    name: str
+
+    @property
+    def encoder(self) -> Path:
+        return self.output / f"{self.name}.onnx"
+
+    @property
+    def decoder(self) -> Path:
+        return self.output / f"{self.name}.decoder.onnx"
+
+    @property
+    def card(self) -> Path:
+        return self.output / f"{self.name}.md"
+
+    @property
+    def picture(self) -> Path:
+        return self.output / f"{self.name}{_PICTURE_SUFFIX}"
+
+    @property
+    def folder(self) -> Path:
+        """The folder for checkpoints, histories, scores and plots."""
+        return self.output / f"{self.name}{_FOLDER_SUFFIX}"
+
+    def require_own(self) -> None:
+        """Check that these files do not exist, or are those of an earlier training.
+
+        Raises:
+            UsageError: A file would be overwritten that no training wrote.
+        """
+        if is_training_folder(self.folder):
+            return
+        for path in (self.encoder, self.decoder, self.card, self.picture):
+            if os.path.lexists(path):
+                raise UsageError(
+                    f"{to_text(path)} exists and would be overwritten, but no training wrote it ({self.folder.name} is "
+                    "not beside it); use another --name or --output, or move the file away"
+                )
+
+
+def is_training_folder(path: str | os.PathLike[str]) -> bool:
+    """Return whether `path` is the folder ``NAME.training`` of a training."""
+    folder = Path(path)
+    return folder.suffix == _FOLDER_SUFFIX and any(next(folder.glob(sign), None) is not None for sign in _SIGNS)
+
+
+def is_picture(path: str | os.PathLike[str]) -> bool:
+    """Return whether `path` is the picture ``NAME.png`` beside the folder of a training."""
+    picture = Path(path)
+    return picture.suffix == _PICTURE_SUFFIX and is_training_folder(picture.with_suffix(_FOLDER_SUFFIX))
