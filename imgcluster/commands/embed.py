@@ -12,7 +12,12 @@ from imgcluster.commands.support.embed_request import EmbedRequest
 from imgcluster.commands.support.embed_shard import ShardUpdate
 from imgcluster.commands.support.embed_summary import EmbedSummary
 from imgcluster.commands.support.embed_update import WorkspaceUpdate, run_update
-from imgcluster.commands.support.replace_results import moved_files, read_placement, return_interrupted_move
+from imgcluster.commands.support.replace_results import (
+    moved_files,
+    read_placement,
+    record_renamed,
+    return_interrupted_move,
+)
 from imgcluster.commands.support.steps import recover
 from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
@@ -94,7 +99,7 @@ def embed(
                 f"delete the folder {workspace.shards}"
             )
         manifest = recover(workspace, manifest, on_progress=on_progress)
-        journal, _ = return_interrupted_move(workspace, read_placement(workspace))
+        journal, _ = return_interrupted_move(workspace, record_renamed(workspace))
         _refuse_other_encoder(workspace, manifest, model, chosen.fresh)
         files_moved = _moved_files(moved_files(workspace, journal) if moved is None else moved, manifest)
         return run_update(WorkspaceUpdate(request, manifest), request, files_moved, watch, on_progress)

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 
 from imgcluster.commands.support.originals import FileChanges, folders_of
-from imgcluster.commands.support.replace_results import read_placement, read_set_aside
+from imgcluster.commands.support.replace_results import read_placement, read_set_aside, warn_about_other_files
 from imgcluster.commands.support.steps import changes_of_undo, rewrite_page, undo_state, undoable_state
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.errors import WorkspaceError
@@ -152,6 +152,8 @@ def _undo_placement(
         undone = undo_placement(
             journal, file, dry_run=dry_run, step=lambda done: on_progress(Progress("undo", done, total))
         )
+        if journal.mode == "move" and not dry_run and undone.journal is None:
+            warn_about_other_files(journal)
     if begun is None:
         raise WorkspaceError(f"nothing to undo in {workspace.path}: no step is recorded and no files are placed")
     if begun.place == "move" and not dry_run and workspace.metrics.exists():

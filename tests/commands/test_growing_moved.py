@@ -109,3 +109,90 @@ def test_a_dry_run_of_moved_images(moved: Path, pictures: Path, tiny_encoder: Pa
     assert (preview.embed.new, preview.embed.unchanged, preview.cluster.placed) == (3, 24, {"move": 27})
     assert imgcluster.run([pictures], recluster=True, **options).cluster.placed == {"move": 27}
     assert {path: path.lstat().st_mtime_ns for folder in (moved, pictures) for path in folder.rglob("*.*")} == before
+
+
+def rename_by_hand(workspace: Path) -> tuple[Path, Path]:
+    """Rename a moved original, and move another one to the folder of another cluster; return their new paths."""
+    folders = sorted((workspace / "clusters").iterdir())
+    first, second = sorted(folders[0].glob("*.png"))[:2]
+    return first.rename(folders[0] / "my name.png"), second.rename(folders[1] / "dragged.png")
+
+
+def test_originals_renamed_by_hand_return(moved: Path, pictures: Path) -> None:
+    before = originals(moved / "clusters")
+    rename_by_hand(moved)
+    assert imgcluster.undo(workspace=moved).returned == 24
+    assert originals(pictures) == before
+    assert not (moved / "clusters").exists()
+
+
+def test_originals_renamed_by_hand_stay_in_their_clusters(
+    moved: Path, pictures: Path, embed: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    before, known = originals(moved / "clusters"), clusters(moved)
+    renamed, dragged = rename_by_hand(moved)
+    assert (embed().vanished, embed().unchanged) == (0, 24)
+    assert "2 originals" in caplog.text
+    paint(pictures / "more", per_folder=1, seed=7)
+    embed()
+    assert imgcluster.assign(workspace=moved).removed == 0
+    assert known.items() <= clusters(moved).items()
+    assert renamed.exists()
+    # A folder of a cluster contains its images only.
+    assert not dragged.exists()
+    while (moved / "placed.jsonl").exists():
+        imgcluster.undo(workspace=moved)
+    assert before <= originals(pictures)
+
+
+def test_of_originals_with_one_content_each_is_found(moved: Path, pictures: Path, embed: Any) -> None:
+    path = min((moved / "clusters").rglob("*.png"))
+    for name in "ab":
+        (pictures / f"{name}.png").write_bytes(path.read_bytes())
+    embed()
+    imgcluster.assign(workspace=moved)
+    before = originals(moved / "clusters")
+    copies = [other for other in sorted(path.parent.iterdir()) if other.read_bytes() == path.read_bytes()]
+    assert len(copies) == 3
+    for number, copy in enumerate(copies):
+        copy.rename(copy.with_name(f"renamed {number}.png"))
+    assert embed().vanished == 0
+    imgcluster.assign(workspace=moved, place="symlink")
+    assert originals(pictures) == before
+
+
+def test_a_renamed_original_and_a_new_file_at_its_original_path(moved: Path, pictures: Path, embed: Any) -> None:
+    before = originals(moved / "clusters")
+    renamed = next((moved / "clusters").rglob("00.png"))
+    source = next(path for path in clusters(moved) if path.endswith("00.png"))
+    for path in (moved / "clusters").rglob("00*.png"):
+        path.rename(path.with_name(f"mine {path.name}"))
+    Image.new("RGB", (9, 9), "white").save(pictures / source)
+    assert (embed().changed, embed().vanished) == (0, 0)
+    assert not renamed.exists()
+    assert before <= originals(pictures, moved / "clusters")
+    undone = imgcluster.undo(workspace=moved)
+    assert (undone.returned, len(undone.left)) == (23, 1)
+    assert before <= originals(pictures, moved / "clusters")
+
+
+def test_other_files_in_the_folders_of_clusters_are_named(
+    moved: Path, pictures: Path, embed: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = min((moved / "clusters").iterdir())
+    Image.new("RGB", (9, 9), "white").save(folder / "dropped.png")
+    found = [finding for finding in imgcluster.verify(workspace=moved).findings if finding.check == "placement"]
+    assert [(one.level, [Path(path).name for path in one.paths]) for one in found] == [("note", ["dropped.png"])]
+    imgcluster.undo(workspace=moved)
+    assert (folder / "dropped.png").exists()
+    assert "dropped.png" in caplog.text
+
+
+def test_undo_names_moved_originals_that_are_gone(
+    moved: Path, pictures: Path, embed: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    next((moved / "clusters").rglob("00.png")).unlink()
+    embed()
+    imgcluster.assign(workspace=moved)
+    imgcluster.undo(workspace=moved)
+    assert "00.png" in caplog.text

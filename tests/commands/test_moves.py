@@ -44,14 +44,20 @@ def test_the_page_follows_an_undo(moved: Path) -> None:
     assert not any(link.startswith("clusters/") for link in links)
 
 
-def test_a_renamed_cluster_folder_keeps_its_entries(moved: Path, pictures: Path) -> None:
+def test_originals_in_a_renamed_cluster_folder_return(moved: Path, pictures: Path) -> None:
     (moved / "clusters/cluster_000").rename(moved / "clusters/mine")
+    summary = imgcluster.undo(workspace=moved)
+    assert (summary.taken_back, len(summary.left)) == (24, 0)
+    assert len(list(pictures.rglob("*.png"))) == 24
+
+
+def test_a_cluster_folder_that_was_moved_away_keeps_its_entries(moved: Path, pictures: Path) -> None:
+    (moved / "clusters/cluster_000").rename(moved.parent / "mine")
     summary = imgcluster.undo(workspace=moved)
     assert (summary.taken_back, len(summary.left)) == (16, 8)
     # Clustering is possible, and the journal of the others is archived.
     imgcluster.cluster(workspace=moved, k=2, place="symlink")
     assert len((moved / "outdated/placed.jsonl").read_text(encoding="utf-8").splitlines()) == 9
-    assert len(list((moved / "clusters/mine").iterdir())) == 8
     assert len(list(pictures.rglob("*.png"))) == 16
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.commands.support.originals import return_originals
+from imgcluster.commands.support.renamed_originals import other_files, with_renamed
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import make_folder
 from imgcluster.fileio.csv_tables import read_table
@@ -29,7 +30,7 @@ from imgcluster.placement import (
     read_journal,
     undo_placement,
 )
-from imgcluster.placement.journal import one_per_source
+from imgcluster.placement.journal import one_per_source, write_journal
 from imgcluster.placement.plan import existing_names, free_name
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.wording import counted
@@ -44,9 +45,11 @@ __all__ = [
     "preview_placement",
     "read_placement",
     "read_set_aside",
+    "record_renamed",
     "restore_placement",
     "return_interrupted_move",
     "update_placement",
+    "warn_about_other_files",
     "with_companions",
 ]
 
@@ -90,6 +93,8 @@ def read_placement(
 ) -> Journal | None:
     """Return the journal of the last placement; None if nothing is placed.
 
+    Moved originals that the user renamed since have their present paths, except in a saved state.
+
     Args:
         workspace: The workspace.
         embedded: The locations of its images, if they have been read before.
@@ -102,12 +107,48 @@ def read_placement(
         WorkspaceError: A shard is damaged, so that the journal cannot be checked.
     """
     path = path or workspace.journal
+    journal = _read(workspace, path, folder or workspace.clusters, embedded)
+    if journal is None:
+        return None
+    if path.parent == workspace.path:
+        journal = with_renamed(journal, workspace.embeddings)
+    return dataclasses.replace(journal, signed=True) if trust else journal
+
+
+def _read(workspace: Workspace, path: Path, folder: Path, embedded: Container[str] | None) -> Journal | None:
+    """Return the journal at `path`, as it was written."""
     if not path.exists():
         return None
     present = locations(workspace.embeddings) if embedded is None else embedded
-    name = (folder or workspace.clusters).name
-    journal = read_journal(path, _EmbeddedImages(workspace, present), workspace=workspace.path, folder=name)
-    return dataclasses.replace(journal, signed=True) if journal is not None and trust else journal
+    return read_journal(path, _EmbeddedImages(workspace, present), workspace=workspace.path, folder=folder.name)
+
+
+def record_renamed(workspace: Workspace) -> Journal | None:
+    """Record where the user renamed moved originals to, and return the journal of the last placement.
+
+    Raises:
+        PlacementError: A journal is damaged.
+        WorkspaceError: A shard is damaged.
+    """
+    placed = None
+    for path, folder in (
+        (workspace.set_aside_journal, workspace.duplicates),
+        (workspace.journal, workspace.clusters),
+    ):
+        before = _read(workspace, path, folder, None)
+        placed = before if before is None else with_renamed(before, workspace.embeddings)
+        if placed is None or placed == before:
+            continue
+        paths = {entry.target for entry in placed.entries} - {entry.target for entry in (before or placed).entries}
+        write_journal(placed, path)
+        _LOG.warning(
+            "%s by hand in %s, such as %s, and recognized by content. To put an image into another cluster, move it on "
+            "the page",
+            counted(len(paths), "original was renamed or moved", "originals were renamed or moved"),
+            folder,
+            min(paths),
+        )
+    return placed
 
 
 def read_set_aside(
@@ -234,7 +275,29 @@ def restore_placement(workspace: Workspace, saved: Path, on_progress: OnProgress
     if current is not None and (target is None or target.mode != current.mode):
         _remove_placement(workspace, current)
         current = None
-    return PlacementResult({}, ()) if target is None else _change(workspace, current, target, "undo", on_progress)
+    if target is None:
+        return PlacementResult({}, ())
+    placed = _change(workspace, current, target, "undo", on_progress)
+    if placed.missing and target.mode == "move":
+        _LOG.warning(
+            "%s at neither path, and not restored, such as %s",
+            counted(len(placed.missing), "original is", "originals are"),
+            min(placed.missing),
+        )
+    return placed
+
+
+def warn_about_other_files(journal: Journal) -> None:
+    """Name the files that stay in the folders of moved originals, because imgcluster did not put them there."""
+    others = other_files(dataclasses.replace(journal, entries=()))
+    if others:
+        _LOG.warning(
+            "%s in %s, because imgcluster did not put %s there, such as %s",
+            counted(len(others), "file stays", "files stay"),
+            journal.folder,
+            "it" if len(others) == 1 else "them",
+            others[0],
+        )
 
 
 def _change(
@@ -271,6 +334,7 @@ def _remove_placement(workspace: Workspace, journal: Journal) -> None:
             _LOG.warning(
                 "moved images are missing from %s; %s lists their original paths", workspace.clusters, archived
             )
+        warn_about_other_files(journal)
         return
     aside = outdated / workspace.clusters.name
     for target, reason in undo_placement(journal, workspace.journal, aside=aside).remaining:

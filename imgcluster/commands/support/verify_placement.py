@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 from imgcluster.commands.support.last_clustering import folder_names, placed_names
+from imgcluster.commands.support.renamed_originals import other_files
 from imgcluster.commands.support.replace_results import with_companions
 from imgcluster.commands.support.stored_values import Finding, Stored, note, problem
 from imgcluster.fileio.path_text import from_text, to_text
@@ -77,6 +78,10 @@ def _check_entries(stored: Stored) -> Iterator[Finding]:
         yield problem("placement", "these moved images are at neither path", lost, remedy=remedy)
     if absent:
         yield problem("placement", "these placed files are missing", absent, repair="placement")
+    if unknown := other_files(journal):
+        remedy = "to add images, put them into a folder that embed searches"
+        message = "imgcluster did not put these files into the folders of clusters, and does not use them"
+        yield note("placement", message, list(map(to_text, unknown)), remedy=remedy)
     if other:
         yield note("placement", "these placed files are no longer links to, or copies of, their originals", other)
 
