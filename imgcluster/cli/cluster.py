@@ -25,6 +25,7 @@ from imgcluster.wording import counted
 
 if TYPE_CHECKING:
     from imgcluster.commands.cluster import ClusterSummary
+    from imgcluster.commands.sort import SortSummary
     from imgcluster.types import Candidate
 
 __all__ = ["ClusterCommand", "cluster_command", "show_cluster", "show_files"]
@@ -122,7 +123,7 @@ def _show_candidates(candidates: Sequence[Candidate], *, verbose: bool) -> None:
     print_table(table)
 
 
-def show_files(summary: ClusterSummary) -> None:
+def show_files(summary: ClusterSummary | SortSummary) -> None:
     """Print where the results are."""
     show_returned(summary)
     placed = ", ".join(f"{count:,} by {mode}" for mode, count in summary.placed.items())

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imgcluster.cli.cluster import show_files
 from imgcluster.cli.command import DiscardDecisions, DryRun, WorkspaceOption, command, from_field
-from imgcluster.cli.console import command_for, echo, files_of, new_table, plain, print_table, show_returned
+from imgcluster.cli.console import echo, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions
 from imgcluster.wording import counted
@@ -71,16 +72,4 @@ def show_sort(summary: SortSummary) -> None:
     )
     for warning in summary.warnings:
         echo(f"Note: {warning}")
-    show_returned(summary)
-    placed = ", ".join(f"{count:,} by {mode}" for mode, count in summary.placed.items())
-    folder, undo = f"{files_of(summary.workspace)}/clusters", command_for(summary.workspace, "undo")
-    if summary.dry_run:
-        echo(
-            "Nothing was written." + (f" Without --dry-run, files ({placed}) are placed in {folder}." if placed else "")
-        )
-        return
-    if placed and summary.place == "move":
-        echo(f"The originals are now in {folder}: do not delete it. To move them back: {undo}")
-    elif placed:
-        echo(f"Placed files ({placed}) in {folder}. To undo: {undo}")
-    echo(f"Page: {summary.report}")
+    show_files(summary)

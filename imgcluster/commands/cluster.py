@@ -33,7 +33,6 @@ from imgcluster.commands.support.replace_results import read_placement, return_i
 from imgcluster.commands.support.steps import recover
 from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
-from imgcluster.errors import WorkspaceError
 from imgcluster.features.threads import one_thread
 from imgcluster.option_fields import with_changes
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions
@@ -43,8 +42,8 @@ from imgcluster.types import Candidate, ClusteringResult, MapParts, Measures
 from imgcluster.workspace.caches import read_clustering, write_clustering
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
-from imgcluster.workspace.results import encoder_identity, encoder_metric, with_options
-from imgcluster.workspace.shards import Embeddings, load
+from imgcluster.workspace.results import encoder_metric, read_embeddings, with_options
+from imgcluster.workspace.shards import Embeddings
 from imgcluster.workspace.table_columns import ClusterRow
 
 __all__ = ["ClusterRow", "ClusterSummary", "ClusteringMetrics", "cluster"]
@@ -180,11 +179,9 @@ def _load(
     """
     manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
     on_progress(Progress("load", 0))
-    embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest), streamed=True)
+    embeddings = read_embeddings(workspace, manifest, streamed=True)
     journal = read_placement(workspace, embeddings.files)
     journal, note = return_interrupted_move(workspace, journal, dry_run=dry_run)
-    if not embeddings.locations:
-        raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
     return _Stored(with_options(manifest, dataclasses.asdict(request.options)), embeddings, journal, note)
 
 

@@ -14,14 +14,13 @@ from imgcluster.clustering import METHODS, Settings, choose_method
 from imgcluster.clustering.run import cluster_embeddings
 from imgcluster.commands.evaluate import FOLDERS, score_labeled
 from imgcluster.commands.support.stored_workspace import local_workspace
-from imgcluster.errors import UsageError, WorkspaceError
+from imgcluster.errors import UsageError
 from imgcluster.evaluation.external import Interval
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import base_folder, encoder_identity, encoder_metric, read_results, with_options
-from imgcluster.workspace.shards import load
+from imgcluster.workspace.results import base_folder, encoder_metric, read_embeddings, read_results, with_options
 
 __all__ = ["Comparison", "ComparisonRow", "compare"]
 
@@ -114,9 +113,7 @@ def _clusterings(
         results = read_results(workspace, manifest)
         yield str(results.metrics.get("method", "")), results.locations, results.base, results.clusters
         return
-    embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
-    if not embeddings.locations:
-        raise WorkspaceError(f"{workspace.path} contains no embeddings: run imgcluster embed PATH first")
+    embeddings = read_embeddings(workspace, manifest)
     metric = encoder_metric(with_options(manifest, {}))
     for number, method in enumerate(methods):
         on_progress(Progress("compare", number, len(methods)))

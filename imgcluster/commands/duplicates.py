@@ -13,7 +13,6 @@ from imgcluster.commands.support.bursts import find_bursts
 from imgcluster.commands.support.contents import Contents, read_contents
 from imgcluster.commands.support.steps import rewrite_page
 from imgcluster.commands.support.stopwatch import Stopwatch
-from imgcluster.commands.support.stored_images import current_results
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.copies.groups import Group, group_around_best, propose_pairs
 from imgcluster.copies.near_copies import NEAR_COPY, structural_agreement
@@ -29,7 +28,7 @@ from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Vectors
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import encoder_metric
+from imgcluster.workspace.results import current_results, encoder_metric
 from imgcluster.workspace.table_columns import DUPLICATES, DuplicateRow
 
 __all__ = ["DuplicatesSummary", "duplicates"]
@@ -103,7 +102,7 @@ def duplicates(
 
     Raises:
         UsageError: Exact copies and bursts are requested.
-        WorkspaceError: Nothing is embedded, or another process uses the workspace.
+        WorkspaceError: Nothing is embedded, a step was interrupted, or another process uses the workspace.
     """
     watch = Stopwatch()
     if exact and bursts:
@@ -113,6 +112,7 @@ def duplicates(
     with workspace.locked() as manifest:
         contents = read_contents(workspace, manifest, on_progress)
         embeddings, metric = contents.stored.embeddings, encoder_metric(manifest)
+        results = current_results(workspace, embeddings)
         missing = without_time = 0
         if bursts:
             groups, missing = find_bursts(workspace, contents, metric, on_progress)
@@ -128,7 +128,6 @@ def duplicates(
         unlisted = _near_copies_in(table) if exact else 0
         write_table(table, DUPLICATES, (row.fields for row in rows))
         report = ""
-        results = current_results(workspace, embeddings)
         if results is not None:
             rewrite_page(workspace, results, on_progress)
             report = to_text(workspace.report)

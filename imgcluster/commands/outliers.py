@@ -14,7 +14,7 @@ import numpy.typing as npt
 from imgcluster.commands.support.page import with_normalized_lengths
 from imgcluster.commands.support.steps import rewrite_page
 from imgcluster.commands.support.stopwatch import Stopwatch
-from imgcluster.commands.support.stored_images import StoredImages, current_results, read_images
+from imgcluster.commands.support.stored_images import StoredImages, read_images
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.errors import UsageError
 from imgcluster.features.outlyingness import cluster_outlyingness, neighbor_outlyingness
@@ -25,6 +25,7 @@ from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Labels
 from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.results import current_results
 from imgcluster.workspace.table_columns import OUTLIERS, OutlierRow
 
 __all__ = ["REASONS", "OutliersSummary", "outliers"]
@@ -103,7 +104,7 @@ def outliers(
 
     Raises:
         UsageError: A reason is unknown, or the limit is less than 1.
-        WorkspaceError: Nothing is embedded, or another process uses the workspace.
+        WorkspaceError: Nothing is embedded, a step was interrupted, or another process uses the workspace.
     """
     watch = Stopwatch()
     chosen = _reasons([only] if isinstance(only, str) else only)

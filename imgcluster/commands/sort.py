@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from imgcluster.clustering.zero_shot import assign_to_groups
+from imgcluster.commands.support.join_started import join_if_started
 from imgcluster.commands.support.measures import measure_clusters
 from imgcluster.commands.support.numbering import Earlier, describe, read_earlier
 from imgcluster.commands.support.page import with_normalized_lengths
@@ -31,8 +32,8 @@ from imgcluster.types import Clustering, Layer, Vectors
 from imgcluster.workspace.decisions import Decisions
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
-from imgcluster.workspace.results import SORT, encoder_identity, with_options
-from imgcluster.workspace.shards import Embeddings, load
+from imgcluster.workspace.results import SORT, read_embeddings, with_options
+from imgcluster.workspace.shards import Embeddings
 
 __all__ = ["DEFAULT_THRESHOLD", "SortSummary", "SortedGroup", "sort"]
 
@@ -122,7 +123,8 @@ def sort(
 
     Raises:
         UsageError: The file or an option is not valid, or the encoder has no text part.
-        WorkspaceError: Nothing is embedded, another process works here, or the originals were moved.
+        WorkspaceError: Nothing is embedded, shards cannot be joined, another process works here, or the originals were
+            moved.
         EncoderError: The text part cannot be used, or does not belong to the images.
         PlacementError: A file could not be placed.
     """
@@ -133,11 +135,13 @@ def sort(
         raise UsageError(f"--threshold {threshold} is not allowed; it is a share of words, in [0, 1]")
     groups = _read_groups(Path(into))
     workspace.require_initialized()
+    join_if_started(workspace, dry_run=dry_run, on_progress=on_progress)
     with workspace.locked(read_only=dry_run) as manifest:
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
+        on_progress(Progress("load", 0))
+        embeddings = read_embeddings(workspace, manifest)
         info = info_of(manifest)
         require_text(info.name)
-        embeddings = _load(workspace, manifest, on_progress)
         placed_before = read_placement(workspace, embeddings.files)
         journal, note = return_interrupted_move(workspace, placed_before, dry_run=dry_run)
         mode = choose_mode(requested, journal, embeddings.locations, workspace.url)
@@ -168,19 +172,6 @@ def sort(
         seconds=watch.seconds,
         warnings=evaluated.warnings(placed),
     )
-
-
-def _load(workspace: Workspace, manifest: dict[str, Any], on_progress: OnProgress) -> Embeddings:
-    """Return the embeddings.
-
-    Raises:
-        WorkspaceError: There are none.
-    """
-    on_progress(Progress("load", 0))
-    embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
-    if not embeddings.locations:
-        raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
-    return embeddings
 
 
 def _require_no_decisions(decisions: Decisions, *, discard: bool) -> None:

@@ -16,7 +16,7 @@ from imgcluster.fileio.csv_tables import read_table
 from imgcluster.fileio.path_text import absolute_path, common_base
 from imgcluster.types import Metric
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.shards import Embeddings, summarize_shards
+from imgcluster.workspace.shards import Embeddings, load, summarize_shards
 from imgcluster.workspace.states import interrupted_state
 from imgcluster.workspace.table_columns import ASSIGNMENTS, parse_integer, parse_number, row_of
 
@@ -25,8 +25,10 @@ __all__ = [
     "SORT",
     "Results",
     "base_folder",
+    "current_results",
     "encoder_identity",
     "encoder_metric",
+    "read_embeddings",
     "read_results",
     "read_tables",
     "results_or_none",
@@ -91,8 +93,24 @@ def encoder_identity(workspace: Workspace, manifest: dict[str, Any]) -> str:
     """
     identity = manifest.get("encoder", {}).get("identity")
     if not identity:
-        raise WorkspaceError(f"{workspace.path} contains no embeddings: run imgcluster embed PATH first")
+        raise _nothing_embedded(workspace)
     return str(identity)
+
+
+def read_embeddings(workspace: Workspace, manifest: dict[str, Any], *, streamed: bool = False) -> Embeddings:
+    """Return the embeddings of a workspace with this manifest; `streamed` is as for `load`.
+
+    Raises:
+        WorkspaceError: There are none.
+    """
+    embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest), streamed=streamed)
+    if not embeddings.locations:
+        raise _nothing_embedded(workspace)
+    return embeddings
+
+
+def _nothing_embedded(workspace: Workspace) -> WorkspaceError:
+    return WorkspaceError(f"{workspace.path} contains no embeddings: run imgcluster embed PATH first")
 
 
 def encoder_metric(manifest: dict[str, Any]) -> Metric:
@@ -116,16 +134,10 @@ def read_results(workspace: Workspace, manifest: dict[str, Any]) -> Results:
     """Read the current clustering of a workspace with this manifest.
 
     Raises:
-        WorkspaceError: Nothing is clustered yet, or the embeddings have changed since.
+        WorkspaceError: Nothing is clustered yet, the embeddings have changed since, or a step was interrupted.
     """
     identity = encoder_identity(workspace, manifest)
-    interrupted = interrupted_state(workspace)
-    if interrupted is not None and interrupted.metrics is not None:
-        raise WorkspaceError(f"{workspace.metrics} is missing; {workspace.repair_remedy}")
-    if interrupted is not None:
-        raise WorkspaceError(
-            f"the last step was interrupted in {workspace.path}: repeat it, run imgcluster cluster, or imgcluster undo"
-        )
+    _refuse_interrupted(workspace)
     workspace.require(workspace.metrics, "run imgcluster cluster first")
     metrics = workspace.read_metrics()
     if metrics.get("fingerprint") != summarize_shards(workspace.embeddings, identity).fingerprint:
@@ -134,6 +146,29 @@ def read_results(workspace: Workspace, manifest: dict[str, Any]) -> Results:
             "or, to keep the clusters, imgcluster assign"
         )
     return read_tables(workspace, metrics)
+
+
+def _refuse_interrupted(workspace: Workspace) -> None:
+    interrupted = interrupted_state(workspace)
+    if interrupted is not None and interrupted.metrics is not None:
+        raise WorkspaceError(f"{workspace.metrics} is missing; {workspace.repair_remedy}")
+    if interrupted is not None:
+        raise WorkspaceError(
+            f"the last step was interrupted in {workspace.path}: repeat it, run imgcluster cluster, or imgcluster undo"
+        )
+
+
+def current_results(workspace: Workspace, embeddings: Embeddings) -> Results | None:
+    """Return the clustering of these embeddings; None if there is none, or they have changed since.
+
+    Raises:
+        WorkspaceError: A step was interrupted.
+    """
+    _refuse_interrupted(workspace)
+    if not workspace.metrics.exists():
+        return None
+    metrics = workspace.read_metrics()
+    return read_tables(workspace, metrics) if metrics.get("fingerprint") == embeddings.fingerprint else None
 
 
 def results_or_none(workspace: Workspace, manifest: dict[str, Any]) -> Results | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -90,6 +91,14 @@ def test_a_missing_photograph_is_not_compared(folder: Path, tmp_path: Path, tiny
     (folder / "first-1.jpg").unlink()
     assert imgcluster.duplicates(workspace=out, bursts=True).not_compared == 1
     assert bursts(out) == {"first-2.jpg": {"first-0.jpg"}, "second-b.jpg": {"second-a.jpg"}}
+
+
+@pytest.mark.filterwarnings("error")
+def test_without_any_photograph_nothing_is_compared(folder: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    out = embedded(folder, tmp_path / "out", tiny_encoder)
+    shutil.rmtree(folder)
+    summary = imgcluster.duplicates(workspace=out, bursts=True)
+    assert (summary.groups, summary.not_compared) == (0, 12)
 
 
 def test_photographs_without_a_time_make_no_burst(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import imgcluster
 import pictures as samples
 from imgcluster import UsageError, WorkspaceError
 from imgcluster.cli.app import app
+from interruptions import killing_at
 
 PHOTOS = sorted((Path(__file__).parents[2] / "examples/photos").glob("*.jpg"))[:12]
 
@@ -143,6 +145,19 @@ def test_outdated_clusters_are_not_used(folder: Path, out: Path, tiny_encoder: P
     assert summary.outdated
     assert all(row.cluster is None for row in summary.outliers)
     assert f"imgcluster assign -w {out}" in CliRunner().invoke(app, ["outliers", "-w", str(out)]).stdout
+
+
+@pytest.mark.parametrize("command", [imgcluster.outliers, imgcluster.duplicates])
+def test_an_interrupted_step_is_completed_first(out: Path, command: Callable[..., object]) -> None:
+    imgcluster.cluster(workspace=out, k=2)
+    with pytest.MonkeyPatch.context() as patch:
+        killing_at(patch, 20)
+        with pytest.raises(KeyboardInterrupt):
+            imgcluster.cluster(workspace=out, k=3)
+    with pytest.raises(WorkspaceError, match="the last step was interrupted in"):
+        command(workspace=out)
+    imgcluster.undo(workspace=out)
+    command(workspace=out)
 
 
 def test_wrong_requests(tmp_path: Path, out: Path) -> None:

@@ -466,6 +466,25 @@ def test_groups_and_confidence() -> None:
     assert (single.labels.tolist(), single.runner_up.tolist()) == ([0, 0, 0], [-1, -1, -1])
 
 
+def test_sort_joins_shards_first(hub: LocalHub, images: Path, tmp_path: Path) -> None:
+    out, groups = tmp_path / "shards", tmp_path / "groups.txt"
+    groups.write_text("red\n")
+    for number in range(2):
+        imgcluster.embed(images, workspace=out, encoder=NAME, device="cpu", shard=f"{number}/2")
+    with pytest.raises(WorkspaceError, match="shards that are not joined"):
+        imgcluster.sort(groups, workspace=out, dry_run=True)
+    assert imgcluster.sort(groups, workspace=out, device="cpu").images > 0
+
+
+def test_sort_without_embeddings(tmp_path: Path, pictures: Path, tiny_encoder: Path) -> None:
+    out, groups = tmp_path / "out", tmp_path / "groups.txt"
+    groups.write_text("red\n")
+    imgcluster.embed(pictures, workspace=out, encoder=tiny_encoder, device="cpu")
+    (out / "manifest.json").write_text("{}")
+    with pytest.raises(WorkspaceError, match="contains no embeddings: run imgcluster embed PATH first"):
+        imgcluster.sort(groups, workspace=out)
+
+
 def test_an_incomplete_manifest_is_reported_in_one_line(tmp_path: Path, pictures: Path, tiny_encoder: Path) -> None:
     out = tmp_path / "out"
     imgcluster.embed(pictures, workspace=out, encoder=tiny_encoder, device="cpu")

@@ -43,6 +43,8 @@ def find_bursts(
     """
     embeddings = contents.stored.embeddings
     signatures, rows = contents.signatures(workspace, on_progress)
+    if not len(rows):
+        return [], contents.left_out(rows)
     images = contents.first[rows]
     pairs = successive_pairs([embeddings.exif[image] for image in images.tolist()])
     vectors = normalize_features(embeddings.vectors[images], metric, in_place=True)

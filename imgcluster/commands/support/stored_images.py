@@ -8,14 +8,13 @@ from typing import Any
 
 from imgcluster.commands.support.page import current_locations
 from imgcluster.commands.support.replace_results import current_files, read_placement, read_set_aside
-from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.path_text import from_text, relative_path
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import Results, base_folder, encoder_identity, read_tables
-from imgcluster.workspace.shards import Embeddings, load
+from imgcluster.workspace.results import base_folder, read_embeddings
+from imgcluster.workspace.shards import Embeddings
 
-__all__ = ["StoredImages", "current_results", "read_images"]
+__all__ = ["StoredImages", "read_images"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +44,8 @@ def read_images(workspace: Workspace, manifest: dict[str, Any], on_progress: OnP
     Raises:
         WorkspaceError: Nothing is embedded.
     """
-    identity = encoder_identity(workspace, manifest)
     on_progress(Progress("load", 0))
-    embeddings = load(workspace.embeddings, identity)
-    if not embeddings.locations:
-        raise WorkspaceError(f"{workspace.path} holds no embeddings yet: run imgcluster embed PATH first")
+    embeddings = read_embeddings(workspace, manifest)
     base = base_folder(manifest, embeddings)
     addresses = current_locations(workspace, embeddings.locations, read_placement(workspace, embeddings.files))
     return StoredImages(
@@ -60,11 +56,3 @@ def read_images(workspace: Workspace, manifest: dict[str, Any], on_progress: OnP
         addresses=addresses,
         set_aside=frozenset(current_files(read_set_aside(workspace))),
     )
-
-
-def current_results(workspace: Workspace, embeddings: Embeddings) -> Results | None:
-    """Return the clustering of these embeddings; None if there is none, or they have changed since."""
-    if not workspace.metrics.exists():
-        return None
-    metrics = workspace.read_metrics()
-    return read_tables(workspace, metrics) if metrics.get("fingerprint") == embeddings.fingerprint else None
