@@ -37,11 +37,12 @@ from benchmarks.common import data_folder, machine
 from imgcluster.clustering import Settings
 from imgcluster.clustering import assign as rules
 from imgcluster.clustering.run import cluster_embeddings
+from imgcluster.clustering.types import Layer
 from imgcluster.features import neighborhood as walks
 from imgcluster.features.duplicate_vectors import content_order
 from imgcluster.features.neighborhood import find_neighborhood
 from imgcluster.features.normalize import normalize_features
-from imgcluster.types import Labels, Layer, Vectors
+from imgcluster.types import Labels, Vectors
 
 NEW = 0.2
 BINS = 10

@@ -20,8 +20,9 @@ from imgcluster import Encoder
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.found import FoundFile
 from imgcluster.images.load import read_image
+from imgcluster.images.types import InputSpec
 from imgcluster.machine import processors
-from imgcluster.types import InputSpec, Pixels
+from imgcluster.types import Pixels
 
 __all__ = ["decode_and_measure", "decode_plainly", "decoding", "inference", "pixels_of", "run_network", "spec_of"]
 

@@ -12,7 +12,8 @@ from imgcluster import Encoder
 from imgcluster.clustering.kmeans import fit_kmeans
 from imgcluster.evaluation.external import score
 from imgcluster.images.decode import decode
-from imgcluster.types import InputSpec, Pixels
+from imgcluster.images.types import InputSpec
+from imgcluster.types import Pixels
 
 __all__ = ["STARTS", "encoded", "features", "gains", "pictures", "scored"]
 

@@ -23,7 +23,8 @@ from imgcluster.features.normalize import l2_normalize
 from imgcluster.features.outlyingness import neighbor_outlyingness
 from imgcluster.images.decode import decode
 from imgcluster.images.quality import QUALITY_PROBLEMS, quality_problems
-from imgcluster.types import InputSpec, Vectors
+from imgcluster.images.types import InputSpec
+from imgcluster.types import Vectors
 
 _SPEC: Final = InputSpec(width=224, height=224, channels=3, resize="stretch", filter="bilinear")
 # Standard deviations of the Gaussian, as shares of the longer side.

@@ -29,8 +29,8 @@ import imgcluster
 from benchmarks.common import data_folder, machine
 from imgcluster.fileio.path_text import to_text
 from imgcluster.images.decode import decode
+from imgcluster.images.types import InputSpec
 from imgcluster.progress import Progress
-from imgcluster.types import InputSpec
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shard_file import Row
 from imgcluster.workspace.shard_writer import ShardWriter

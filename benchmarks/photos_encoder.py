@@ -23,7 +23,8 @@ from benchmarks.scores import reduced, scored
 from imgcluster.encoders.precision import cosines
 from imgcluster.encoders.registry import bundled_folder
 from imgcluster.images.decode import decode
-from imgcluster.types import InputSpec, Pixels
+from imgcluster.images.types import InputSpec
+from imgcluster.types import Pixels
 from imgcluster_training.export.photos import MEAN, NETWORKS, OUTPUTS, SCALE, Network, PhotoFeatures
 from imgcluster_training.export.to_onnx import export_encoder
 

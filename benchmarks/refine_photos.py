@@ -33,8 +33,9 @@ from imgcluster.features.neighbors import nearest_neighbors
 from imgcluster.features.normalize import l2_normalize
 from imgcluster.features.reduce import reduce
 from imgcluster.images.decode import decode
+from imgcluster.images.types import InputSpec
 from imgcluster.options import TrainingOptions
-from imgcluster.types import InputSpec, Metric, Pixels
+from imgcluster.types import Metric, Pixels
 from imgcluster_training.deep_clustering.neighbors import agreement
 from imgcluster_training.train import train_encoder
 

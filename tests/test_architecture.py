@@ -143,9 +143,14 @@ def test_stages_do_not_import_each_other() -> None:
     def wrong(module: str, name: str) -> bool:
         importer, imported_part = part(module), part(name)
         crosses = importer in STAGES and imported_part in STAGES and importer != imported_part
-        return crosses and (importer, imported_part) not in ALLOWED
+        types = f"imgcluster.{imported_part}.types"
+        return crosses and (importer, imported_part) not in ALLOWED and not within(name, types)
 
     assert not found(wrong)
+
+
+def test_the_types_of_a_stage_import_the_base_only() -> None:
+    assert not found(lambda module, name: part(module) in STAGES and module.endswith(".types") and part(name) in STAGES)
 
 
 def test_the_base_imports_no_stage() -> None:

@@ -11,9 +11,10 @@ import numpy as np
 
 import imgcluster
 from imgcluster.clustering import Settings
+from imgcluster.clustering.types import Clustering, Layer
 from imgcluster.features.normalize import l2_normalize
 from imgcluster.features.reduce import Reduced
-from imgcluster.types import Clustering, Layer, Vectors
+from imgcluster.types import Vectors
 
 FAST_METHODS = ["kmeans", "hdbscan"]
 

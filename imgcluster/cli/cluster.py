@@ -24,9 +24,9 @@ from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, RayOptions
 from imgcluster.wording import counted
 
 if TYPE_CHECKING:
+    from imgcluster.clustering.types import Candidate
     from imgcluster.commands.cluster import ClusterSummary
     from imgcluster.commands.sort import SortSummary
-    from imgcluster.types import Candidate
 
 __all__ = ["ClusterCommand", "cluster_command", "show_cluster", "show_files"]
 

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.clustering.margins import margins
+from imgcluster.clustering.types import Confidence, Layer
 from imgcluster.features.centroids import centroids, nearest_centroid
 from imgcluster.features.neighborhood import Neighborhood
-from imgcluster.types import Confidence, Labels, Layer
+from imgcluster.types import Labels
 
 __all__ = ["assign_new", "similar_unsorted"]
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from imgcluster.clustering.kmeans import fit_kmeans
 from imgcluster.clustering.num_clusters import ClusterCount
+from imgcluster.clustering.types import Candidate
 from imgcluster.features.centroids import evenly_spaced, silhouettes
 from imgcluster.features.duplicate_vectors import count_distinct
-from imgcluster.types import Candidate, Vectors
+from imgcluster.types import Vectors
 
 __all__ = ["score_candidates"]
 

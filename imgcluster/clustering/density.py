@@ -11,12 +11,12 @@ import numpy.typing as npt
 from imgcluster.clustering.hdbscan_internals import SELECTIONS, linkage, select_clusters
 from imgcluster.clustering.settings import Settings
 from imgcluster.clustering.spanning_tree import minimum_spanning_tree
-from imgcluster.clustering.types import MethodResult
+from imgcluster.clustering.types import Confidence, MethodResult
 from imgcluster.errors import ClusteringError
 from imgcluster.features.centroids import silhouettes
 from imgcluster.features.reduce import Reduced
 from imgcluster.optional import import_optional
-from imgcluster.types import Confidence, Labels, Vectors
+from imgcluster.types import Labels, Vectors
 
 __all__ = ["evoc", "hdbscan", "single_linkage_tree"]
 

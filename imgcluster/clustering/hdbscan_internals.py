@@ -14,7 +14,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.types import Confidence, Labels
+from imgcluster.clustering.types import Confidence
+from imgcluster.types import Labels
 
 __all__ = ["SELECTIONS", "TreeClusters", "linkage", "plot_data", "select_clusters"]
 

@@ -6,8 +6,9 @@ from typing import Final
 
 import numpy as np
 
+from imgcluster.clustering.types import Confidence
 from imgcluster.features.centroids import centroids
-from imgcluster.types import Confidence, Labels, Vectors
+from imgcluster.types import Labels, Vectors
 
 __all__ = ["margins"]
 

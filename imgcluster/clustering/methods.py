@@ -18,13 +18,13 @@ from imgcluster.clustering.merge_tree import graph_of
 from imgcluster.clustering.num_clusters import MIN_DISTINCT, estimate_num_clusters
 from imgcluster.clustering.numbering import number_by_size
 from imgcluster.clustering.settings import METHOD_OPTIONS, Settings
-from imgcluster.clustering.types import MethodResult
+from imgcluster.clustering.types import Candidate, Clustering, FitNotes, Layer, MethodResult
 from imgcluster.errors import ClusteringError, UsageError
 from imgcluster.features.blocks import blocks
 from imgcluster.features.duplicate_vectors import count_distinct
 from imgcluster.features.reduce import Reduced
 from imgcluster.optional import UnavailablePackage, import_optional
-from imgcluster.types import Candidate, Clustering, FitNotes, Layer, VectorRows, Vectors
+from imgcluster.types import VectorRows, Vectors
 from imgcluster.wording import counted
 
 __all__ = [

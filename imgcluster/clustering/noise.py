@@ -8,8 +8,9 @@ from typing import Final
 import numpy as np
 
 from imgcluster.clustering.numbering import number_by_size
+from imgcluster.clustering.types import Clustering, Layer
 from imgcluster.features.neighbors import nearest_neighbors
-from imgcluster.types import Clustering, Labels, Layer, Vectors
+from imgcluster.types import Labels, Vectors
 
 __all__ = ["assign_noise"]
 

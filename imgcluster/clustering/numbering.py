@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from imgcluster.types import Layer
+from imgcluster.clustering.types import Layer
 
 __all__ = ["number_by_size"]
 

@@ -12,11 +12,12 @@ from imgcluster.clustering.methods import cluster_degenerate, cluster_vectors
 from imgcluster.clustering.noise import assign_noise
 from imgcluster.clustering.settings import Settings
 from imgcluster.clustering.stability import stability
+from imgcluster.clustering.types import Clustering, ClusteringResult, Layer
 from imgcluster.features.blocks import in_memory, reordered
 from imgcluster.features.duplicate_vectors import content_order
 from imgcluster.features.normalize import normalize_rows
 from imgcluster.features.reduce import Reduced, reduce
-from imgcluster.types import Clustering, ClusteringResult, Layer, MapParts, Metric, VectorRows, Vectors
+from imgcluster.types import MapParts, Metric, VectorRows, Vectors
 
 __all__ = ["ReductionCache", "cluster_embeddings"]
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from imgcluster.clustering.kmeans import fit_kmeans_with_restarts
 from imgcluster.clustering.numbering import number_by_size
-from imgcluster.types import Labels, Layer, Vectors
+from imgcluster.clustering.types import Layer
+from imgcluster.types import Labels, Vectors
 
 __all__ = ["split_vectors"]
 

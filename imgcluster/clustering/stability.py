@@ -12,10 +12,11 @@ import numpy.typing as npt
 from imgcluster.clustering.kmeans import fit_kmeans
 from imgcluster.clustering.methods import METHODS
 from imgcluster.clustering.settings import Settings
+from imgcluster.clustering.types import Layer
 from imgcluster.errors import ClusteringError
 from imgcluster.features.duplicate_vectors import count_distinct
 from imgcluster.features.reduce import Reduced
-from imgcluster.types import Labels, Layer, Vectors
+from imgcluster.types import Labels, Vectors
 
 __all__ = ["stability"]
 

@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from imgcluster.types import Layer, Vectors
+from imgcluster.clustering.types import Layer
+from imgcluster.types import Vectors
 
 __all__ = ["assign_to_groups"]
 

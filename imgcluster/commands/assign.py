@@ -15,6 +15,7 @@ from imgcluster.clustering import Settings
 from imgcluster.clustering.assign import assign_new, similar_unsorted
 from imgcluster.clustering.changes import ABSENT, compare_clusterings
 from imgcluster.clustering.run import cluster_embeddings
+from imgcluster.clustering.types import Clustering, Layer
 from imgcluster.commands.cluster import ClusterSummary
 from imgcluster.commands.support.cluster_warnings import quality
 from imgcluster.commands.support.join_started import join_if_started
@@ -41,7 +42,7 @@ from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.placement import PlaceMode, check_mode, choose_mode
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.types import Clustering, Labels, Layer, Metric, Vectors
+from imgcluster.types import Labels, Metric, Vectors
 from imgcluster.wording import counted
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.plans import identity_of

@@ -11,6 +11,7 @@ from typing import Any
 
 from imgcluster._version import __version__
 from imgcluster.clustering.changes import ClusterChange
+from imgcluster.clustering.types import Candidate, ClusteringResult
 from imgcluster.commands.support.cluster_request import ClusterRequest, fit_clusters, resolve
 from imgcluster.commands.support.cluster_warnings import (
     about_changes,
@@ -33,12 +34,13 @@ from imgcluster.commands.support.replace_results import read_placement, return_i
 from imgcluster.commands.support.steps import recover
 from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
+from imgcluster.evaluation.types import Measures
 from imgcluster.features.threads import one_thread
 from imgcluster.option_fields import with_changes
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions
 from imgcluster.placement import Journal, PlaceMode, choose_mode
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.types import Candidate, ClusteringResult, MapParts, Measures
+from imgcluster.types import MapParts
 from imgcluster.workspace.caches import read_clustering, write_clustering
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, rounded

@@ -16,10 +16,11 @@ from imgcluster._version import __version__
 from imgcluster.encoders import PixelEncoder
 from imgcluster.encoders.devices import available_devices
 from imgcluster.errors import DeviceError, ImgclusterError
+from imgcluster.images.types import InputSpec
 from imgcluster.machine import processors
 from imgcluster.optional import EXTRAS, UnavailablePackage, import_optional
 from imgcluster.options import DEFAULT_ENCODER
-from imgcluster.types import InputSpec, Pixels
+from imgcluster.types import Pixels
 
 __all__ = ["DeviceCheck", "DoctorSummary", "doctor", "images_per_second", "random_images"]
 

@@ -19,7 +19,8 @@ from imgcluster.fileio.path_text import to_text
 from imgcluster.images.decode import UnreadableImage, decode_picture, quiet_decoders
 from imgcluster.images.found import FoundFile
 from imgcluster.images.load import Loaded, Skipped, default_workers, read_image
-from imgcluster.types import InputSpec, Pixels
+from imgcluster.images.types import InputSpec
+from imgcluster.types import Pixels
 
 __all__ = ["AnyImage", "Encoder"]
 

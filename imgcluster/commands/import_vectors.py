@@ -29,9 +29,10 @@ from imgcluster.fileio.path_text import absolute_path, common_base, from_text, j
 from imgcluster.images.decode import Header, quiet_decoders, read_header
 from imgcluster.images.found import storable_time
 from imgcluster.images.load import default_workers
+from imgcluster.images.types import NO_EXIF
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.types import NO_EXIF, Metric, Vectors, check_metric
+from imgcluster.types import Metric, Vectors, check_metric
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import IMPORTED
 from imgcluster.workspace.shard_columns import DIGEST_BYTES

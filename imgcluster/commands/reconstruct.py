@@ -24,8 +24,9 @@ from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile, UnreadablePath
 from imgcluster.images.load import Loaded, NotAnImage, Skipped, default_workers, read_image
+from imgcluster.images.types import InputSpec
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.types import InputSpec, Pixels, Values
+from imgcluster.types import Pixels, Values
 from imgcluster.workspace.table_columns import SKIPPED
 
 __all__ = ["COLUMNS", "ReconstructSummary", "reconstruct"]

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from imgcluster.clustering.types import Clustering, Layer
 from imgcluster.clustering.zero_shot import assign_to_groups
 from imgcluster.commands.support.join_started import join_if_started
 from imgcluster.commands.support.measures import measure_clusters
@@ -28,7 +29,7 @@ from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.placement import UNSORTED_FOLDER, PlaceMode, check_mode, choose_mode, group_folder_name
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.types import Clustering, Layer, Vectors
+from imgcluster.types import Vectors
 from imgcluster.workspace.decisions import Decisions
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, rounded

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from imgcluster.copies.alignment import find_alignment
 from imgcluster.copies.signatures import Signatures, pooled
-from imgcluster.types import Exif
+from imgcluster.images.types import Exif
 
 __all__ = ["resemble", "successive_pairs"]
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.types import Exif, Labels
+from imgcluster.images.types import Exif
+from imgcluster.types import Labels
 
 __all__ = ["Group", "best_first", "connected_groups", "group_around_best", "propose_pairs"]
 

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.types import InputSpec, Pixels, Vectors
+from imgcluster.images.types import InputSpec
+from imgcluster.types import Pixels, Vectors
 
 __all__ = ["COLOR_SIDE", "SIDE", "SIGNATURE_SPEC", "Signatures", "orientation_invariants", "pooled", "signature"]
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from imgcluster.errors import EncoderError, UsageError
-from imgcluster.types import InputSpec, Metric, ResizeRule
+from imgcluster.images.types import InputSpec
+from imgcluster.types import Metric, ResizeRule
 
 __all__ = [
     "METADATA_PREFIX",

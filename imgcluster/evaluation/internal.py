@@ -8,9 +8,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.evaluation.types import ClusterFacts, Measures
 from imgcluster.features.blocks import blocks
 from imgcluster.features.centroids import centroids, evenly_spaced, silhouettes
-from imgcluster.types import ClusterFacts, Labels, Measures, Metric, VectorRows, Vectors
+from imgcluster.types import Labels, Metric, VectorRows, Vectors
 
 __all__ = ["measure"]
 

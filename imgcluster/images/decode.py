@@ -33,8 +33,9 @@ from imgcluster.images.raw import read_raw, read_raw_header
 from imgcluster.images.reasons import DATA, HEADER, NeedsMemory, UnreadableImage, reason_of
 from imgcluster.images.resize import prepare
 from imgcluster.images.thumbnail import THUMBNAIL_SIDE, can_be_thumbnail, make_thumbnail, square
+from imgcluster.images.types import NO_EXIF, Exif, InputSpec
 from imgcluster.optional import import_optional
-from imgcluster.types import NO_EXIF, Exif, InputSpec, Pixels
+from imgcluster.types import Pixels
 
 __all__ = [
     "Decoded",

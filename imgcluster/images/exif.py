@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from imgcluster.types import NO_EXIF, Exif
+from imgcluster.images.types import NO_EXIF, Exif
 
 __all__ = ["ORIENTATION", "Header", "exif_of", "exif_of_tiff"]
 

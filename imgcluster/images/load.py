@@ -11,8 +11,8 @@ from imgcluster.images.decode import Decoded, NeedsMemory, UnreadableImage, deco
 from imgcluster.images.formats import HEAD_BYTES, sniff
 from imgcluster.images.found import FoundFile
 from imgcluster.images.optional_decoders import OptionalDecoder, missing_decoder
+from imgcluster.images.types import InputSpec
 from imgcluster.machine import processors
-from imgcluster.types import InputSpec
 
 __all__ = [
     "Content",

@@ -24,7 +24,8 @@ from imgcluster.images.found import FoundFile
 from imgcluster.images.load import Content, Large, Loaded, NotAnImage, Skipped, Unchanged, read_image
 from imgcluster.images.optional_decoders import OPTIONAL_DECODERS
 from imgcluster.images.shared import Layout, SharedMemory, attach
-from imgcluster.types import NO_EXIF, Exif, InputSpec, Pixels
+from imgcluster.images.types import NO_EXIF, Exif, InputSpec
+from imgcluster.types import Pixels
 
 __all__ = ["from_plain", "main", "request_text"]
 

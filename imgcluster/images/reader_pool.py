@@ -16,7 +16,7 @@ from imgcluster.images.load import Content, Large, Skipped, read_image
 from imgcluster.images.reader import from_plain
 from imgcluster.images.reader_process import Inbox, ReaderProcess, Request, Task
 from imgcluster.images.shared import REQUEST_BYTES, Layout, SharedMemory
-from imgcluster.types import InputSpec
+from imgcluster.images.types import InputSpec
 
 __all__ = ["ReaderPool", "ReaderSettings", "Results", "read_now"]
 

@@ -16,7 +16,7 @@ from imgcluster.fileio.in_threads import in_order
 from imgcluster.images.load import Content, Large, read_image
 from imgcluster.images.reader_pool import ReaderPool, ReaderSettings, Results, read_now
 from imgcluster.images.reader_process import Request
-from imgcluster.types import InputSpec
+from imgcluster.images.types import InputSpec
 
 __all__ = ["FEW_FILES", "ReaderSettings", "Request", "Results", "read_files"]
 

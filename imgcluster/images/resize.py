@@ -9,7 +9,7 @@ from typing import Final
 
 from PIL import Image
 
-from imgcluster.types import InputSpec
+from imgcluster.images.types import InputSpec
 
 __all__ = [
     "prepare",

@@ -16,10 +16,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.images.types import Exif
 from imgcluster.report import findings
 from imgcluster.report.page_text import Cluster, Images, Page, Thumbnails
 from imgcluster.report.palette import cluster_color, marker
-from imgcluster.types import Exif
 
 __all__ = ["SCRIPTS", "render"]
 

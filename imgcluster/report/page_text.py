@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.images.types import Exif
 from imgcluster.report.findings import Findings
-from imgcluster.types import Exif
 from imgcluster.wording import counted
 
 __all__ = ["Cluster", "Images", "Page", "SkippedFiles", "Thumbnails", "details", "headline", "quality", "sentences"]

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.clustering.types import Candidate
 from imgcluster.fileio.atomic import atomic_path
 from imgcluster.report.palette import NOISE_COLOR, cluster_color, marker
-from imgcluster.types import Candidate, Pixels
+from imgcluster.types import Pixels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,9 +13,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.clustering.types import Candidate, Clustering, ClusteringResult, FitNotes, Layer
 from imgcluster.fileio.atomic import NOT_WRITABLE, atomic_path
 from imgcluster.fileio.parquet import read_parquet
-from imgcluster.types import Candidate, Clustering, ClusteringResult, FitNotes, Layer
 
 __all__ = [
     "CachedProjection",

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from imgcluster.clustering.types import Clustering
 from imgcluster.errors import WorkspaceError
+from imgcluster.evaluation.types import Measures
 from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import field, read_table, write_as_parquet, write_table
 from imgcluster.fileio.path_text import relative_path
-from imgcluster.types import Clustering, Measures
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import Results, base_folder
 from imgcluster.workspace.shards import Embeddings

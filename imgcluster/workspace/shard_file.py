@@ -16,7 +16,8 @@ from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path
 from imgcluster.fileio.parquet import add_footer_checksum, open_parquet, read_parquet
 from imgcluster.fileio.path_text import absolute_path
-from imgcluster.types import NO_EXIF, TOP_CLASSES, ClassScores, Exif
+from imgcluster.images.types import NO_EXIF, Exif
+from imgcluster.types import TOP_CLASSES, ClassScores
 from imgcluster.workspace.shard_columns import (
     COMPANION,
     EXIF,

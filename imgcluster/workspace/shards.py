@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.fileio.path_text import absolute_path
-from imgcluster.types import NO_EXIF, ClassScores, Exif
+from imgcluster.images.types import NO_EXIF, Exif
+from imgcluster.types import ClassScores
 from imgcluster.workspace.shard_columns import EXIF, SCORES, STATISTICS
 from imgcluster.workspace.shard_file import (
     exif_of,

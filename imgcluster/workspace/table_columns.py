@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, get_type_hints
 
+from imgcluster.clustering.types import Candidate
 from imgcluster.fileio.schema import quoted
-from imgcluster.types import Candidate
 
 __all__ = [
     "ASSIGNMENTS",

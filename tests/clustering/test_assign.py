@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgcluster.clustering.assign import assign_new, similar_unsorted
+from imgcluster.clustering.types import Layer
 from imgcluster.features import neighborhood
 from imgcluster.features.duplicate_vectors import content_order
 from imgcluster.features.neighborhood import find_neighborhood
-from imgcluster.types import Layer
 from vectors import blobs, loose_groups
 
 

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from imgcluster.clustering import METHODS, Settings, choose_method, cluster_degenerate, cluster_vectors, stability
 from imgcluster.clustering.settings import METHOD_OPTIONS
+from imgcluster.clustering.types import Clustering, FitNotes
 from imgcluster.errors import ClusteringError, UsageError
 from imgcluster.features.normalize import l2_normalize
 from imgcluster.features.reduce import Reduced, reduce
-from imgcluster.types import Clustering, FitNotes, Vectors
+from imgcluster.types import Vectors
 from vectors import (
     FAST_METHODS,
     assert_well_formed,

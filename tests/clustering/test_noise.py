@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgcluster.clustering import assign_noise
-from imgcluster.types import Clustering
+from imgcluster.clustering.types import Clustering
 from vectors import assert_well_formed, one_layer, scattered
 
 

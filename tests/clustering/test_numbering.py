@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgcluster.clustering.numbering import number_by_size
-from imgcluster.types import Layer
+from imgcluster.clustering.types import Layer
 
 
 def numbered(labels: list[int], runner_up: list[int] | None = None) -> Layer:

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from imgcluster.clustering import Settings, density, kmeans
 from imgcluster.clustering.run import cluster_embeddings
+from imgcluster.clustering.types import ClusteringResult, FitNotes
 from imgcluster.errors import ClusteringError
 from imgcluster.features import neighbors
 from imgcluster.features import reduce as reduce_module
-from imgcluster.types import ClusteringResult, FitNotes, Metric
+from imgcluster.types import Metric
 from vectors import assert_well_formed, blobs, lies_within, same_partition, scattered
 
 

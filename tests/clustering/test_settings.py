@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgcluster.clustering import Settings
+from imgcluster.clustering.types import Clustering, Layer, check_level
 from imgcluster.errors import UsageError
-from imgcluster.types import Clustering, Layer, check_level
 
 
 class TestSettings:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from imgcluster.clustering.types import Clustering, FitNotes
 from imgcluster.commands.support.cluster_warnings import (
     about_encoder,
     about_estimate,
@@ -16,7 +17,7 @@ from imgcluster.commands.support.cluster_warnings import (
     about_statistics,
     quality,
 )
-from imgcluster.types import NO_EXIF, Clustering, FitNotes
+from imgcluster.images.types import NO_EXIF
 from imgcluster.workspace.shards import Embeddings
 from vectors import one_layer
 

@@ -15,7 +15,7 @@ import pages
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.images import decode, optional_decoders
 from imgcluster.images.exif import Header
-from imgcluster.types import NO_EXIF
+from imgcluster.images.types import NO_EXIF
 from imgcluster.workspace.folder import Workspace
 from pictures import encoded, flat
 from raw_files import dng

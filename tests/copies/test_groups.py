@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgcluster.copies.groups import Group, best_first, group_around_best, propose_pairs
-from imgcluster.types import NO_EXIF, Exif
+from imgcluster.images.types import NO_EXIF, Exif
 
 
 def grouped(positions: list[float], ranks: list[int], threshold: float = 0.9) -> list[Group]:

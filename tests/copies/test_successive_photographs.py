@@ -7,7 +7,7 @@ import time
 import pytest
 
 from imgcluster.copies.bursts import successive_pairs
-from imgcluster.types import Exif
+from imgcluster.images.types import Exif
 
 
 def pairs(*captured: str) -> list[list[int]]:

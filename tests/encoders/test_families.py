@@ -26,7 +26,7 @@ from imgcluster.encoders.named_encoders import NAMED_ENCODERS
 from imgcluster.encoders.preprocessing import read_preprocessing
 from imgcluster.errors import EncoderError
 from imgcluster.images.resize import prepare
-from imgcluster.types import InputSpec
+from imgcluster.images.types import InputSpec
 from local_hub import LocalHub, Repo, serve
 
 pytest.importorskip("torch", reason="the extra `train` is not installed")

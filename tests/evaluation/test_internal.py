@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgcluster.evaluation.internal import measure
+from imgcluster.evaluation.types import Measures
 from imgcluster.features.normalize import normalize_lengths
-from imgcluster.types import Measures, Metric
+from imgcluster.types import Metric
 
 METRICS: list[Metric] = ["cosine", "euclidean"]
 

@@ -17,8 +17,8 @@ from imgcluster.encoders.onnx_graph import check_graph
 from imgcluster.errors import ImgclusterError
 from imgcluster.images.decode import UnreadableImage, decode
 from imgcluster.images.formats import HEAD_BYTES, sniff
+from imgcluster.images.types import InputSpec
 from imgcluster.placement import read_journal
-from imgcluster.types import InputSpec
 from imgcluster.workspace.decisions import read_decisions
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.known_clusters import read_known_clusters

@@ -23,7 +23,7 @@ from imgcluster.images import decode as images
 from imgcluster.images import optional_decoders
 from imgcluster.images.decode import Decoded, UnreadableImage, decode, decode_picture, quiet_decoders
 from imgcluster.images.resize import prepare
-from imgcluster.types import InputSpec
+from imgcluster.images.types import InputSpec
 from pictures import WHITE, encoded, flat, noise, quarters, smooth
 
 QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=100)
@@ -600,7 +600,7 @@ class TestMissingDecoders:
             import pathlib, sys, types
             sys.modules["pillow_heif"] = eval(sys.argv[2])
             from imgcluster.images.decode import UnreadableImage, decode
-            from imgcluster.types import InputSpec
+            from imgcluster.images.types import InputSpec
             for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
                 kind = None if path.name == "text" else path.name
                 try:

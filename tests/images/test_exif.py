@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgcluster.images.decode import decode, quiet_decoders
-from imgcluster.types import NO_EXIF, Exif, InputSpec
+from imgcluster.images.types import NO_EXIF, Exif, InputSpec
 
 SPEC = InputSpec(width=4, height=4, channels=3)
 

@@ -15,7 +15,7 @@ from imgcluster.images.decode import UnreadableImage, decode, read_header
 from imgcluster.images.found import FoundFile
 from imgcluster.images.jxl import is_jxl, jxl_size
 from imgcluster.images.load import Skipped, read_image
-from imgcluster.types import InputSpec
+from imgcluster.images.types import InputSpec
 from pictures import encoded, exif_orientation, flat, quarters, turned
 
 needs_jxl = pytest.mark.skipif(not optional_decoders.can_decode("JXL"), reason="pillow-jxl-plugin is not installed")

@@ -14,9 +14,9 @@ from PIL import Image
 from imgcluster.errors import UsageError
 from imgcluster.images.decode import NeedsMemory, UnreadableImage, decode
 from imgcluster.images.limits import slow_to_read
+from imgcluster.images.types import InputSpec
 from imgcluster.machine import memory_bytes, processors
 from imgcluster.options import EmbedOptions
-from imgcluster.types import InputSpec
 from pictures import encoded, noise
 
 SPEC = InputSpec(width=16, height=16, channels=3)

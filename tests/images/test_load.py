@@ -18,7 +18,7 @@ from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile
 from imgcluster.images.load import Loaded, NotAnImage, Skipped, Unchanged, default_workers, read_image
-from imgcluster.types import InputSpec
+from imgcluster.images.types import InputSpec
 from pictures import encoded, flat, noise
 
 QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=50)

@@ -26,7 +26,7 @@ from imgcluster.images.exif import exif_of_tiff
 from imgcluster.images.formats import RAW
 from imgcluster.images.found import FoundFile
 from imgcluster.images.load import Skipped, read_image
-from imgcluster.types import InputSpec
+from imgcluster.images.types import InputSpec
 from pictures import encoded, flat, quarters, turned
 from raw_files import dng
 

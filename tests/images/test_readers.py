@@ -22,7 +22,7 @@ from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile
 from imgcluster.images.load import Content, Loaded, NotAnImage, Skipped, Unchanged, read_image
 from imgcluster.images.readers import ReaderSettings, Request, read_files
-from imgcluster.types import InputSpec
+from imgcluster.images.types import InputSpec
 from interruptions import children
 from pictures import encoded, flat, noise
 
@@ -192,7 +192,7 @@ def test_readers_end_with_a_killed_parent(folder: Path) -> None:
     program = (
         "import sys\nfrom imgcluster.images.find import *\nfrom imgcluster.images.found import *\n"
         "from imgcluster.images.readers import *\n"
-        "from imgcluster.types import InputSpec\n"
+        "from imgcluster.images.types import InputSpec\n"
         "files = [f for f in Finder(paths=[sys.argv[1]]).find() if isinstance(f, FoundFile)]\n"
         "files.insert(5, FoundFile(sys.argv[1], '005-stuck.png', 9, 0))\n"
         "for some in read_files(map(Request, files), InputSpec(width=4, height=4, channels=3), "
@@ -251,7 +251,7 @@ def test_a_program_without_a_guard_can_read(folder: Path) -> None:
     program.write_text(
         "import sys\nfrom imgcluster.images.find import *\nfrom imgcluster.images.found import *\n"
         "from imgcluster.images.readers import *\n"
-        "from imgcluster.types import InputSpec\n"
+        "from imgcluster.images.types import InputSpec\n"
         "files = [f for f in Finder(paths=[sys.argv[1]]).find()]\n"
         "n = sum(len(some) for some in read_files(map(Request, files), InputSpec(width=4, height=4, channels=3), "
         "ReaderSettings(workers=2, memory=1 << 30, seconds=60)))\nprint(n)\n"

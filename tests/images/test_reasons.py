@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 
 from imgcluster.images.decode import NeedsMemory, UnreadableImage, decode
 from imgcluster.images.formats import sniff
-from imgcluster.types import InputSpec
+from imgcluster.images.types import InputSpec
 from pictures import encoded
 
 SPEC = InputSpec(width=8, height=8, channels=3, resize="stretch")

@@ -10,7 +10,8 @@ from PIL import Image
 
 from imgcluster.errors import UsageError
 from imgcluster.images.resize import prepare
-from imgcluster.types import FILTERS, RESIZE_RULES, InputSpec
+from imgcluster.images.types import InputSpec
+from imgcluster.types import FILTERS, RESIZE_RULES
 from pictures import noise, quarters, smooth
 
 QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=150)

@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 
 from imgcluster.images.decode import decode
 from imgcluster.images.thumbnail import THUMBNAIL_SIDE, make_thumbnail, read_thumbnail
-from imgcluster.types import InputSpec
+from imgcluster.images.types import InputSpec
 
 SPEC = InputSpec(width=8, height=8, channels=3)
 

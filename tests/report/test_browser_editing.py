@@ -15,8 +15,8 @@ import pytest
 
 import imgcluster
 from example_pages import example_page
+from imgcluster.images.types import Exif
 from imgcluster.report.page import render
-from imgcluster.types import Exif
 from page_actions import open_cluster, reset, saved_plan, selected, tick, tiles
 from samples import paint
 

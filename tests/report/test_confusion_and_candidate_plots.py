@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imgcluster.clustering.types import Candidate
 from imgcluster.report.plots import candidates_figure, confusion_figure, save
-from imgcluster.types import Candidate
 
 
 def draw(path: Path, counts: np.ndarray, labels: list[str]) -> Path:

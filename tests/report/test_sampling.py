@@ -7,11 +7,11 @@ import dataclasses
 import numpy as np
 
 import pages
+from imgcluster.images.types import Exif
 from imgcluster.report.findings import Copy, Findings, Unusual
 from imgcluster.report.page import render
 from imgcluster.report.page_text import Cluster, Images, Page, Thumbnails
 from imgcluster.report.sampling import sampled
-from imgcluster.types import Exif
 
 COUNT = 900
 

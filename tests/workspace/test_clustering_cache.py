@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgcluster.types import Candidate, Clustering, ClusteringResult, FitNotes, Layer
+from imgcluster.clustering.types import Candidate, Clustering, ClusteringResult, FitNotes, Layer
 from imgcluster.workspace.caches import read_clustering, write_clustering
 
 KEY = {"imgcluster": "1", "fingerprint": "ab", "options": {"k": None, "seed": 0}}

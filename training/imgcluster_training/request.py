@@ -8,8 +8,8 @@ from typing import Any
 
 from imgcluster.encoders.registry import bundled_encoders, user_folder
 from imgcluster.errors import UsageError
+from imgcluster.images.types import InputSpec
 from imgcluster.options import TrainingOptions
-from imgcluster.types import InputSpec
 from imgcluster_training.data.datasets import DATASET_NAMES, ImageSet, load_dataset
 from imgcluster_training.data.folders import load_folder
 from imgcluster_training.devices import choose_device

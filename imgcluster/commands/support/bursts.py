@@ -18,8 +18,9 @@ from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.found import FoundFile
 from imgcluster.images.load import Loaded, default_workers, read_image
 from imgcluster.images.quality import fine_detail
+from imgcluster.images.types import InputSpec
 from imgcluster.progress import OnProgress, Progress
-from imgcluster.types import InputSpec, Metric
+from imgcluster.types import Metric
 from imgcluster.workspace.folder import Workspace
 
 __all__ = ["find_bursts"]

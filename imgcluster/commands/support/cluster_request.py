@@ -9,11 +9,12 @@ from typing import Any, Final
 from imgcluster.clustering import METHODS, Settings, choose_method
 from imgcluster.clustering.run import ReductionCache, cluster_embeddings
 from imgcluster.clustering.settings import METHOD_OPTIONS
+from imgcluster.clustering.types import ClusteringResult, check_level
 from imgcluster.commands.support.naming import vocabulary_of
 from imgcluster.features.reduce import choose_reduction
 from imgcluster.options import ClusterOptions
 from imgcluster.placement import PlaceMode, check_mode
-from imgcluster.types import ClusteringResult, MapParts, check_level, check_metric
+from imgcluster.types import MapParts, check_metric
 from imgcluster.workspace.results import encoder_metric
 from imgcluster.workspace.shards import Embeddings
 

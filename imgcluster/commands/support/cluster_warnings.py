@@ -8,8 +8,9 @@ from typing import Any, Final
 import numpy as np
 
 from imgcluster.clustering.changes import ClusterChange
+from imgcluster.clustering.types import Clustering
 from imgcluster.evaluation.confounders import explained_variance, mutual_information
-from imgcluster.types import Clustering, Labels
+from imgcluster.types import Labels
 from imgcluster.wording import counted
 from imgcluster.workspace.results import IMPORTED
 from imgcluster.workspace.shards import Embeddings

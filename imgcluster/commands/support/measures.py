@@ -9,7 +9,8 @@ import numpy as np
 
 from imgcluster.commands.support.replace_results import are_set_aside
 from imgcluster.evaluation.internal import measure
-from imgcluster.types import Labels, Measures
+from imgcluster.evaluation.types import Measures
+from imgcluster.types import Labels
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import encoder_metric
 from imgcluster.workspace.shards import Embeddings

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from imgcluster.clustering.changes import ABSENT, ClusterChange, compare_clusterings, count_moved
 from imgcluster.clustering.matching import Decided, KnownMembers, Settled, settle
+from imgcluster.clustering.types import Clustering, Layer
 from imgcluster.errors import WorkspaceError
-from imgcluster.types import Clustering, Labels, Layer
+from imgcluster.types import Labels
 from imgcluster.wording import counted
 from imgcluster.workspace.decisions import Decisions, read_decisions, write_decisions
 from imgcluster.workspace.folder import Workspace

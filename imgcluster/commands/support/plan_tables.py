@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from imgcluster.commands.support.confusion import Confusion, read_confusion
 from imgcluster.commands.support.measures import measure_clusters
+from imgcluster.evaluation.types import Measures
 from imgcluster.fileio.csv_tables import read_table
-from imgcluster.types import Measures
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.plans import PlanResult
 from imgcluster.workspace.results import Results

@@ -11,6 +11,7 @@ from typing import Any
 
 from imgcluster._version import __version__
 from imgcluster.clustering.changes import ClusterChange
+from imgcluster.clustering.types import Candidate
 from imgcluster.commands.support.last_clustering import placed_names
 from imgcluster.commands.support.numbering import Earlier, write_earlier
 from imgcluster.commands.support.originals import FILES_GONE_REMEDY, folders_of, returning_originals
@@ -25,7 +26,6 @@ from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import to_text
 from imgcluster.placement import FolderName, Journal, PlacementResult, PlaceMode, folder_name
 from imgcluster.progress import OnProgress
-from imgcluster.types import Candidate
 from imgcluster.wording import counted
 from imgcluster.workspace.decisions import Decisions, as_json
 from imgcluster.workspace.folder import Workspace

@@ -10,7 +10,8 @@ from imgcluster.fileio.in_threads import in_order
 from imgcluster.images.decode import UnreadableImage, decode_file, quiet_decoders
 from imgcluster.images.load import default_workers
 from imgcluster.images.thumbnail import THUMBNAIL_SIDE, read_thumbnail
-from imgcluster.types import InputSpec, Pixels
+from imgcluster.images.types import InputSpec
+from imgcluster.types import Pixels
 
 __all__ = ["read_tiles"]
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from imgcluster._version import __version__
 from imgcluster.clustering.changes import ABSENT
+from imgcluster.clustering.types import Clustering, Layer
 from imgcluster.commands.support.last_clustering import folder_names, placed_names
 from imgcluster.commands.support.measures import measure_clusters
 from imgcluster.commands.support.numbering import read_earlier, write_earlier
@@ -31,7 +32,6 @@ from imgcluster.placement.journal import Entry, write_journal
 from imgcluster.placement.place import mode_of
 from imgcluster.placement.plan import existing_names, free_name
 from imgcluster.progress import OnProgress
-from imgcluster.types import Clustering, Layer
 from imgcluster.workspace.decisions import DecidedImage, Decisions, write_decisions
 from imgcluster.workspace.folder import Workspace, read_metrics
 from imgcluster.workspace.known_clusters import NOTHING_KNOWN, write_known_clusters

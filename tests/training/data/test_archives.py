@@ -16,7 +16,7 @@ from PIL import Image
 
 pytest.importorskip("torch")
 
-from imgcluster.types import InputSpec
+from imgcluster.images.types import InputSpec
 from imgcluster_training.data.archives import read_cifar_binary, read_cifar_python, read_idx, read_image_zip
 from imgcluster_training.errors import DatasetError
 

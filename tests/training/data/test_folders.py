@@ -10,7 +10,7 @@ pytest.importorskip("torch")
 
 from imgcluster.errors import NoImagesError, UsageError
 from imgcluster.images.decode import decode
-from imgcluster.types import InputSpec
+from imgcluster.images.types import InputSpec
 from imgcluster_training.data.folders import FileImages, load_folder
 from imgcluster_training.data.images import ArrayImages, images_digest
 

@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.images.decode import UnreadableImage, decode, quiet_decoders
-from imgcluster.types import InputSpec, Pixels
+from imgcluster.images.types import InputSpec
+from imgcluster.types import Pixels
 from imgcluster_training.errors import DatasetError
 
 __all__ = ["Labels", "read_cifar_binary", "read_cifar_python", "read_idx", "read_image_zip"]

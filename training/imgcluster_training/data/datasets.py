@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 
 from imgcluster.errors import UsageError
-from imgcluster.types import InputSpec, Pixels
+from imgcluster.images.types import InputSpec
+from imgcluster.types import Pixels
 from imgcluster_training.data.archives import Labels, read_cifar_binary, read_cifar_python, read_idx, read_image_zip
 from imgcluster_training.data.downloads import CIFAR10, FASHION_MNIST, MNIST, Source, fetch
 from imgcluster_training.data.images import ArrayImages, Images

@@ -18,7 +18,8 @@ from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile, UnreadablePath
 from imgcluster.images.load import Loaded, NotAnImage, default_workers, read_image
-from imgcluster.types import InputSpec, Pixels
+from imgcluster.images.types import InputSpec
+from imgcluster.types import Pixels
 from imgcluster_training.data.datasets import ImageSet
 from imgcluster_training.data.images import ArrayImages, Indices, pixel_digest
 from imgcluster_training.result_files import is_picture, is_training_folder

@@ -19,7 +19,8 @@ from imgcluster.encoders.precision import REFERENCE_KEY, reference_images, write
 from imgcluster.errors import UsageError
 from imgcluster.fileio.atomic import atomic_path
 from imgcluster.images.decode import decode
-from imgcluster.types import InputSpec, Pixels
+from imgcluster.images.types import InputSpec
+from imgcluster.types import Pixels
 from imgcluster_training.export.to_onnx import run_onnx
 
 __all__ = ["calibration_images", "write_fp16", "write_int8"]
