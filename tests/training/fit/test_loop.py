@@ -216,6 +216,20 @@ def test_averaged_weights_are_what_is_kept(tiny_images, tiny_recipe):
     assert not torch.equal(plain.state_dict()["encoder.mean.weight"], averaged.state_dict()["encoder.mean.weight"])
 
 
+def test_averaged_weights_forget_the_initial_ones_in_a_short_training(tiny_images, tiny_recipe):
+    # 180 updates, each of which would change the average by a thousandth.
+    recipe = with_changes(tiny_recipe, training={"epochs": 30})
+    _, plain, _ = train(tiny_images, recipe)
+    _, averaged, _ = train(tiny_images, with_changes(recipe, training={"average": 0.999}))
+    assert averaged.history[-1].validation_loss == pytest.approx(plain.history[-1].validation_loss, rel=0.2)
+
+
+def test_a_short_training_validates_as_it_trains(tiny_images, tiny_recipe):
+    _, result, _ = train(tiny_images, with_changes(tiny_recipe, training={"epochs": 10}))
+    last = result.history[-1]
+    assert last.validation_loss == pytest.approx(last.loss, rel=0.2)
+
+
 def test_progress_counts_to_the_end(tiny_images, tiny_recipe):
     seen = []
     train(tiny_images, tiny_recipe, on_progress=seen.append)

@@ -147,7 +147,20 @@ def test_building_leaves_the_global_generator_alone():
 
 def test_normalization_is_kerass():
     norms = [part for part in make("a-mnist", GRAY).modules() if isinstance(part, torch.nn.BatchNorm2d)]
-    assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-3, 0.01)}
+    assert {norm.eps for norm in norms} == {1e-3}
+    norm = norms[0].train()
+    for _ in range(1000):
+        norm(torch.zeros(1, 32, 2, 2))
+    norm(torch.ones(1, 32, 2, 2))
+    torch.testing.assert_close(norm.running_mean, torch.full((32,), 0.01))
+
+
+def test_running_statistics_forget_their_start_after_few_batches():
+    norm = next(part for part in make("a-mnist", GRAY).modules() if isinstance(part, torch.nn.BatchNorm2d)).train()
+    images = 5 + 0.1 * torch.randn(64, 32, 8, 8, generator=torch.Generator().manual_seed(0))
+    for _ in range(5):
+        norm(images)
+    torch.testing.assert_close(norm.eval()(images), norm.train()(images), atol=0.05, rtol=0.05)
 
 
 def test_a_variational_model_draws_in_training_only():

@@ -14,6 +14,7 @@ import torch.nn.functional as F  # noqa: N812 - the usual name
 from torch import Tensor, nn
 
 from imgcluster.errors import UsageError
+from imgcluster_training.models.running_average import weight_of_new
 from imgcluster_training.recipe.blocks import (
     Activate,
     Block,
@@ -28,7 +29,19 @@ from imgcluster_training.recipe.blocks import (
     UpSample,
 )
 
-__all__ = ["ResidualUnit", "SameConv", "SameConvTranspose", "Shape", "initialize", "layers_of", "stack", "text_of"]
+__all__ = [
+    "Norm1d",
+    "Norm2d",
+    "ResidualUnit",
+    "SameConv",
+    "SameConvTranspose",
+    "Shape",
+    "initialize",
+    "is_warming_up",
+    "layers_of",
+    "stack",
+    "text_of",
+]
 
 _NORM_EPSILON: Final = 1e-3
 _NORM_MOMENTUM: Final = 0.01  # the weight of the new value; Keras's 0.99 is that of the old one
@@ -99,6 +112,33 @@ class Mean(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return images.mean(dim=(2, 3))
+
+
+class Norm1d(nn.BatchNorm1d):
+    """Batch normalization of vectors; its running statistics forget their start, mean 0 and variance 1."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        _warm_up(self)
+        return super().forward(values)
+
+
+class Norm2d(nn.BatchNorm2d):
+    """The same for feature maps."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        _warm_up(self)
+        return super().forward(images)
+
+
+def is_warming_up(module: nn.Module) -> bool:
+    """Return whether the momentum of a normalization in `module` still changes from batch to batch."""
+    return any(part.momentum != _NORM_MOMENTUM for part in module.modules() if isinstance(part, Norm1d | Norm2d))
+
+
+def _warm_up(norm: Norm1d | Norm2d) -> None:
+    if norm.training and norm.momentum != _NORM_MOMENTUM:
+        assert norm.num_batches_tracked is not None
+        norm.momentum = weight_of_new(_NORM_MOMENTUM, int(norm.num_batches_tracked))
 
 
 _ACTIVATIONS: Final[dict[str, type[nn.Module]]] = {"relu": nn.ReLU, "silu": nn.SiLU, "sigmoid": Sigmoid}
@@ -199,8 +239,8 @@ def _activation(name: str) -> nn.Module:
 
 
 def _norm(width: int, *, flat: bool) -> nn.Module:
-    kind = nn.BatchNorm1d if flat else nn.BatchNorm2d
-    return kind(width, eps=_NORM_EPSILON, momentum=_NORM_MOMENTUM)
+    kind = Norm1d if flat else Norm2d
+    return kind(width, eps=_NORM_EPSILON, momentum=1.0)
 
 
 def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:

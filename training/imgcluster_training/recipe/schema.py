@@ -77,8 +77,8 @@ class TrainingSettings(Section):
         loss: A name in `losses.LOSSES`.
         epochs: Passes over the training images.
         steps_per_epoch: Batches that count as one epoch; 0 for one pass.
-        average: Above 0, a running average of the weights over the last ``1 / (1 − average)`` updates is validated
-            and kept (Polyak & Juditsky 1992, https://doi.org/10.1137/0330046).
+        average: Above 0, a running average of the weights over the last ``1 / (1 − average)`` updates, but at most over
+            the last tenth of them, is validated and kept (Polyak & Juditsky 1992, https://doi.org/10.1137/0330046).
         schedule: Learning rate: ``constant``; ``one-cycle`` up to `learning_rate` and down again (Smith & Topin
             2017, https://arxiv.org/abs/1708.07120); ``cosine`` down from it.
     """
