@@ -210,6 +210,12 @@ def test_an_output_that_died_stops_with_advice(tiny_images, tiny_recipe):
         fit(model, split, tiny_recipe, on_cpu(), seed=0)
 
 
+def test_copies_of_one_image_have_the_same_reconstruction(tiny_images, tiny_recipe):
+    copies = ArrayImages(tiny_images.train.pixels[:1].repeat(20, axis=0))
+    _, result, _ = train(dataclasses.replace(tiny_images, train=copies), tiny_recipe)
+    assert len(result.history) == 3
+
+
 def test_averaged_weights_are_what_is_kept(tiny_images, tiny_recipe):
     plain, _, _ = train(tiny_images, tiny_recipe)
     averaged, _, _ = train(tiny_images, with_changes(tiny_recipe, training={"average": 0.9}))

@@ -141,13 +141,14 @@ class AutoencoderTask(Task):
         if not len(images):
             return math.nan, math.nan
         model = self.validated.eval()
-        loss = error = spread = 0.0
+        loss = error = spread = input_spread = 0.0
         for inputs, target in ordered_batches(images, self.recipe, self.device):
             outputs = model(inputs)
+            input_spread = max(input_spread, (inputs - inputs[:1]).abs().max().item())
             loss += self.objective(outputs, target).item() * len(target)
             error += (outputs.reconstruction - target).square().mean().item() * len(target)
             spread = max(spread, (outputs.reconstruction - outputs.reconstruction[:1]).abs().max().item())
-        if spread == 0.0 and len(images) > 1:
+        if spread == 0.0 and input_spread > 0.0:
             raise TrainingError(
                 "all images have the same reconstruction: the last activation outputs zeros only; "
                 "train with another --seed, or a lower training.learning_rate"
