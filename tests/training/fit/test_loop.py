@@ -184,6 +184,13 @@ def test_without_validation_images_the_last_epoch_is_kept(tiny_images, tiny_reci
     assert math.isnan(result.history[0].validation_loss)
 
 
+def test_a_batch_of_one_image_cannot_be_normalized(tiny_images):
+    block = 'norm = "after-activation" }]'
+    recipe = parse_recipe(TINY.replace(block, f'{block[:-1]}, {{ type = "dense", units = 5, {block}'), "tiny")
+    with pytest.raises(TrainingError, match="normalization.*batch_size"):
+        train(tiny_images, with_changes(recipe, training={"batch_size": 1}))
+
+
 def test_a_loss_that_is_not_finite_stops_with_advice(tiny_images, tiny_recipe):
     recipe = with_changes(tiny_recipe, training={"learning_rate": 1e30})
     with pytest.raises(TrainingError, match=r"(nan|inf) in epoch 1.*training\.learning_rate below 1e\+30"):

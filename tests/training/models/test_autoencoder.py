@@ -201,6 +201,26 @@ def test_blocks_that_do_not_fit_are_an_error(old, new, message):
         build_model(recipe.model, input_shape=(1, 8, 8), output_shape=(1, 8, 8), seed=0)
 
 
+@pytest.mark.parametrize("block", ["dense-to-map", "reshape"])
+def test_a_map_may_be_mapped_again(block):
+    first = '{ type = "dense-to-map" }'
+    recipe = parse_recipe(TINY.replace(first, f'{first}, {{ type = "{block}" }}'), "tiny")
+    model = build_model(recipe.model, input_shape=(1, 8, 8), output_shape=(1, 8, 8), seed=0)
+    assert model(torch.zeros(2, 1, 8, 8)).reconstruction.shape == (2, 1, 8, 8)
+
+
+def test_a_model_without_weights_is_an_error():
+    settings = ModelSettings(latent=64, code="flatten", encoder=[], decoder=[{"type": "reshape"}])
+    with pytest.raises(UsageError, match="nothing to train"):
+        build_model(settings, input_shape=(1, 8, 8), output_shape=(1, 8, 8), seed=0)
+
+
+def test_chrominance_of_gray_images_is_an_error():
+    recipe = with_changes(load_recipe("b-cifar10-colorize"), data={"target": "chrominance"})
+    with pytest.raises(UsageError, match="chrominance.*gray"):
+        model_for(recipe, GRAY, seed=0)
+
+
 def test_a_vector_before_the_code_returns_to_the_last_map():
     recipe = parse_recipe(
         TINY.replace('norm = "after-activation" }]', 'norm = "after-activation" }, { type = "dense", units = 9 }]'), "x"

@@ -14,6 +14,7 @@ import torch.nn.functional as F  # noqa: N812 - the usual name
 from torch import Tensor, nn
 
 from imgcluster.errors import UsageError
+from imgcluster_training.errors import TrainingError
 from imgcluster_training.models.running_average import weight_of_new
 from imgcluster_training.recipe.blocks import (
     Activate,
@@ -118,7 +119,7 @@ class Norm1d(nn.BatchNorm1d):
     """Batch normalization of vectors; its running statistics forget their start, mean 0 and variance 1."""
 
     def forward(self, values: Tensor) -> Tensor:
-        _warm_up(self)
+        _warm_up(self, values)
         return super().forward(values)
 
 
@@ -126,7 +127,7 @@ class Norm2d(nn.BatchNorm2d):
     """The same for feature maps."""
 
     def forward(self, images: Tensor) -> Tensor:
-        _warm_up(self)
+        _warm_up(self, images)
         return super().forward(images)
 
 
@@ -135,8 +136,20 @@ def is_warming_up(module: nn.Module) -> bool:
     return any(part.momentum != _NORM_MOMENTUM for part in module.modules() if isinstance(part, Norm1d | Norm2d))
 
 
-def _warm_up(norm: Norm1d | Norm2d) -> None:
-    if norm.training and norm.momentum != _NORM_MOMENTUM:
+def _warm_up(norm: Norm1d | Norm2d, values: Tensor) -> None:
+    """Set the momentum for a batch of values ``(n, channels, …)``.
+
+    Raises:
+        TrainingError: The batch has only one value of each channel.
+    """
+    if not norm.training:
+        return
+    if values.numel() == values.shape[1]:
+        raise TrainingError(
+            "a normalization needs more than one image in a batch; add images, set batch_size to at least 2, or leave "
+            "out its norm"
+        )
+    if norm.momentum != _NORM_MOMENTUM:
         assert norm.num_batches_tracked is not None
         norm.momentum = weight_of_new(_NORM_MOMENTUM, int(norm.num_batches_tracked))
 
@@ -180,18 +193,18 @@ def layers_of(
     """
     if isinstance(block, Activate):
         return [] if block.activation == "none" else [_activation(block.activation)], shape
+    flatten: list[nn.Module] = [] if len(shape) == 1 else [nn.Flatten()]
     if isinstance(block, Dense):
         dense = nn.Linear(math.prod(shape), block.units)
-        flatten: list[nn.Module] = [] if len(shape) == 1 else [nn.Flatten()]
         return [*flatten, dense, *_norm_and_activation(block, block.units, flat=True)], (block.units,)
     if isinstance(block, DenseToMap):
         dense = nn.Linear(math.prod(shape), math.prod(last_map))
         after = _norm_and_activation(block, last_map[0], flat=False)
-        return [dense, nn.Unflatten(1, last_map), *after], last_map
+        return [*flatten, dense, nn.Unflatten(1, last_map), *after], last_map
     if isinstance(block, Reshape):
         if math.prod(shape) != math.prod(last_map):
             raise UsageError(f"{where}: a vector of {text_of(shape)} values cannot be reshaped to {text_of(last_map)}")
-        return [nn.Unflatten(1, last_map)], last_map
+        return [*flatten, nn.Unflatten(1, last_map)], last_map
     if len(shape) != 3:
         raise UsageError(f"{where}: this block needs a feature map, not a vector; put dense-to-map or reshape first")
     channels, height, width = shape
