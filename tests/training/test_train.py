@@ -204,6 +204,23 @@ def test_resuming_a_finished_training_trains_nothing_and_writes_the_same(photos,
     assert again.encoder.read_bytes() == weights
 
 
+def test_a_model_that_does_not_fit_into_memory_is_one_line(photos, tmp_path):
+    (tmp_path / "huge.toml").write_text(FOLDER_RECIPE.replace("filters = 4", f"filters = {10**9}"))
+    with pytest.raises(TrainingError, match="not enough memory.*--image-size"):
+        train(photos, recipe=str(tmp_path / "huge.toml"), output=tmp_path / "out")
+
+
+def test_an_encoder_may_have_no_weights(photos, tmp_path):
+    head, tail = FOLDER_RECIPE.split("encoder = ")
+    tail = tail.partition("decoder")[2].replace("dense-to-map", "reshape").replace('"vae"', '"mse"')
+    text = (
+        head.replace("latent = 2", "latent = 192").replace("gaussian", "flatten")
+        + 'encoder = [{ type = "max-pool" }]\n'
+    )
+    (tmp_path / "pooled.toml").write_text(f"{text}decoder{tail}")
+    assert train(photos, recipe=str(tmp_path / "pooled.toml"), output=tmp_path / "out", epochs=1).encoder.is_file()
+
+
 def test_a_training_into_the_folder_of_images_leaves_them_alone_and_resumes(photos, recipe):
     before = {path.name: path.read_bytes() for path in photos.iterdir()}
     with pytest.raises(UsageError, match=r"3\.png .*overwritten.*--name"):

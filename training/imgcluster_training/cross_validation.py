@@ -106,7 +106,7 @@ def cross_validate(
         run: Where and how to run it.
         folds: The number of folds.
         folder: For results and checkpoints.
-        limit: Use at most this many images.
+        limit: Split at most this many images into folds, and test on as many.
 
     Returns:
         The summary, and the model of the best fold with its scores.

@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from imgcluster.options import TrainingOptions
 from imgcluster_training.cross_validation import FoldSummary, cross_validate, fold_checkpoint
 from imgcluster_training.data.splits import split_images
 from imgcluster_training.deep_clustering.refine import Refinement
+from imgcluster_training.errors import TrainingError
 from imgcluster_training.export.to_onnx import ExportedModel, export_model
 from imgcluster_training.models.autoencoder import count_parameters
 from imgcluster_training.progress import FitResult, OnProgress, ignore_progress
@@ -77,12 +80,21 @@ def train_encoder(
         DatasetError: The data set is missing or damaged.
         NoImagesError: The folder has no readable image.
         DeviceError: The device is not available.
-        TrainingError: The training diverged, or a checkpoint belongs to another training.
+        TrainingError: The training diverged, a checkpoint belongs to another training, or there is not enough memory.
         EncoderError: The exported files do not agree with torch.
     """
     request = resolve_request(dataset, options or TrainingOptions(), on_progress or ignore_progress)
     files = request.files
-    trained, evaluation, folds = _train_and_score(request)
+    try:
+        trained, evaluation, folds = _train_and_score(request)
+    except RuntimeError as error:
+        # On CPUs, torch has no exception of its own for this.
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        raise TrainingError(
+            "not enough memory for this model and these images; lower --image-size or training.batch_size, or make "
+            "the layers smaller"
+        ) from None
     write_results(trained, evaluation, files.folder)
     draw_gallery(trained, request.images, request.recipe, request.run.device, files.folder, files.picture)
     exported = _export(request, trained, evaluation)

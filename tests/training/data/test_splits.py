@@ -65,6 +65,8 @@ def test_impossible_folds_are_refused(numbered, tiny_recipe, folds):
 
 
 def test_limit_takes_a_few_of_each(numbered, tiny_recipe):
+    fold = fold_split(numbered, tiny_recipe, fold=0, folds=3, limit=7)
+    assert (len(fold.train), len(fold.validation), len(fold.test), len(fold.test_labels)) == (4, 3, 7, 7)
     split = split_images(numbered, tiny_recipe, limit=7)
     assert (len(split.train), len(split.validation), len(split.test)) == (7, 7, 7)
     assert numbers(split.test).tolist() == split.test_labels.tolist()

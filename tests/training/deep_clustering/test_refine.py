@@ -41,10 +41,10 @@ def changed(name, **values):
 def run(tiny_images, tiny_recipe):
     """Refine an untrained model on `tiny_images`, and return it with the result."""
 
-    def carry_out(*stages, clusters=3, images=None, seed=0, folder=None, **settings):
+    def carry_out(*stages, clusters=3, images=None, seed=0, weights=0, folder=None, **settings):
         recipe = with_changes(tiny_recipe, cluster={"clusters": clusters, "stages": stages})
         images = images or split_images(tiny_images, recipe).train
-        model = model_for(recipe, images.shape, seed=0)
+        model = model_for(recipe, images.shape, seed=weights)
         return model, refine(model, images, recipe, on_cpu(**settings), seed=seed, folder=folder)
 
     return carry_out
@@ -123,8 +123,9 @@ def test_clusters_become_clearer(run, tiny_images, tiny_recipe, name):
         "dec": changed("dec", epochs=20, learning_rate=0.1),
         "idec": changed("idec", epochs=20, gamma=1.0, learning_rate=1e-2),
     }
-    untrained = model_for(tiny_recipe, tiny_images.train.shape, seed=0)
-    model, _ = run(settings[name])
+    # Weights whose codes are not clustered yet.
+    untrained = model_for(tiny_recipe, tiny_images.train.shape, seed=1)
+    model, _ = run(settings[name], weights=1)
 
     def separation(encoder):
         codes, labels = encode(encoder, tiny_images.test, tiny_recipe, CPU).numpy(), tiny_images.test_labels

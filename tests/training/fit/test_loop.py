@@ -184,6 +184,13 @@ def test_without_validation_images_the_last_epoch_is_kept(tiny_images, tiny_reci
     assert math.isnan(result.history[0].validation_loss)
 
 
+def test_a_batch_of_one_image_cannot_be_normalized(tiny_images):
+    block = 'norm = "after-activation" }]'
+    recipe = parse_recipe(TINY.replace(block, f'{block[:-1]}, {{ type = "dense", units = 5, {block}'), "tiny")
+    with pytest.raises(TrainingError, match="normalization.*batch_size"):
+        train(tiny_images, with_changes(recipe, training={"batch_size": 1}))
+
+
 def test_a_loss_that_is_not_finite_stops_with_advice(tiny_images, tiny_recipe):
     recipe = with_changes(tiny_recipe, training={"learning_rate": 1e30})
     with pytest.raises(TrainingError, match=r"(nan|inf) in epoch 1.*training\.learning_rate below 1e\+30"):
@@ -210,10 +217,30 @@ def test_an_output_that_died_stops_with_advice(tiny_images, tiny_recipe):
         fit(model, split, tiny_recipe, on_cpu(), seed=0)
 
 
+def test_copies_of_one_image_have_the_same_reconstruction(tiny_images, tiny_recipe):
+    copies = ArrayImages(tiny_images.train.pixels[:1].repeat(20, axis=0))
+    _, result, _ = train(dataclasses.replace(tiny_images, train=copies), tiny_recipe)
+    assert len(result.history) == 3
+
+
 def test_averaged_weights_are_what_is_kept(tiny_images, tiny_recipe):
     plain, _, _ = train(tiny_images, tiny_recipe)
     averaged, _, _ = train(tiny_images, with_changes(tiny_recipe, training={"average": 0.9}))
     assert not torch.equal(plain.state_dict()["encoder.mean.weight"], averaged.state_dict()["encoder.mean.weight"])
+
+
+def test_averaged_weights_forget_the_initial_ones_in_a_short_training(tiny_images, tiny_recipe):
+    # 180 updates, each of which would change the average by a thousandth.
+    recipe = with_changes(tiny_recipe, training={"epochs": 30})
+    _, plain, _ = train(tiny_images, recipe)
+    _, averaged, _ = train(tiny_images, with_changes(recipe, training={"average": 0.999}))
+    assert averaged.history[-1].validation_loss == pytest.approx(plain.history[-1].validation_loss, rel=0.2)
+
+
+def test_a_short_training_validates_as_it_trains(tiny_images, tiny_recipe):
+    _, result, _ = train(tiny_images, with_changes(tiny_recipe, training={"epochs": 10}))
+    last = result.history[-1]
+    assert last.validation_loss == pytest.approx(last.loss, rel=0.2)
 
 
 def test_progress_counts_to_the_end(tiny_images, tiny_recipe):

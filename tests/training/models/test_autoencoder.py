@@ -167,7 +167,20 @@ def test_building_leaves_the_global_generator_alone():
 
 def test_normalization_is_kerass():
     norms = [part for part in make("a-mnist", GRAY).modules() if isinstance(part, torch.nn.BatchNorm2d)]
-    assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-3, 0.01)}
+    assert {norm.eps for norm in norms} == {1e-3}
+    norm = norms[0].train()
+    for _ in range(1000):
+        norm(torch.zeros(1, 32, 2, 2))
+    norm(torch.ones(1, 32, 2, 2))
+    torch.testing.assert_close(norm.running_mean, torch.full((32,), 0.01))
+
+
+def test_running_statistics_forget_their_start_after_few_batches():
+    norm = next(part for part in make("a-mnist", GRAY).modules() if isinstance(part, torch.nn.BatchNorm2d)).train()
+    images = 5 + 0.1 * torch.randn(64, 32, 8, 8, generator=torch.Generator().manual_seed(0))
+    for _ in range(5):
+        norm(images)
+    torch.testing.assert_close(norm.eval()(images), norm.train()(images), atol=0.05, rtol=0.05)
 
 
 def test_a_variational_model_draws_in_training_only():
@@ -206,6 +219,26 @@ def test_blocks_that_do_not_fit_are_an_error(old, new, message):
     recipe = parse_recipe(TINY.replace(old, new, 1), "tiny")
     with pytest.raises(UsageError, match=message):
         build_model(recipe.model, input_shape=(1, 8, 8), output_shape=(1, 8, 8), seed=0)
+
+
+@pytest.mark.parametrize("block", ["dense-to-map", "reshape"])
+def test_a_map_may_be_mapped_again(block):
+    first = '{ type = "dense-to-map" }'
+    recipe = parse_recipe(TINY.replace(first, f'{first}, {{ type = "{block}" }}'), "tiny")
+    model = build_model(recipe.model, input_shape=(1, 8, 8), output_shape=(1, 8, 8), seed=0)
+    assert model(torch.zeros(2, 1, 8, 8)).reconstruction.shape == (2, 1, 8, 8)
+
+
+def test_a_model_without_weights_is_an_error():
+    settings = ModelSettings(latent=64, code="flatten", encoder=[], decoder=[{"type": "reshape"}])
+    with pytest.raises(UsageError, match="nothing to train"):
+        build_model(settings, input_shape=(1, 8, 8), output_shape=(1, 8, 8), seed=0)
+
+
+def test_chrominance_of_gray_images_is_an_error():
+    recipe = with_changes(load_recipe("b-cifar10-colorize"), data={"target": "chrominance"})
+    with pytest.raises(UsageError, match="chrominance.*gray"):
+        model_for(recipe, GRAY, seed=0)
 
 
 def test_a_vector_before_the_code_returns_to_the_last_map():

@@ -75,6 +75,23 @@ def test_every_recipe_that_is_shipped_loads():
             'dataset = "mnist"\nresize = "squash"',
             ["data.resize = 'squash'", "'crop', 'stretch'"],
         ),
+        ("learning_rate = 1e-2", "learning_rate = inf", ["training.learning_rate = inf", "finite"]),
+        ("epochs = 3", f"epochs = 3\nseed = {2**63}", ["training.seed = ", "less than"]),
+        ('dataset = "mnist"', 'dataset = "mnist"\ntarget = "chrominance"', ["data", "'chrominance'", "input = 'grey'"]),
+        (
+            'title = "tiny"',
+            'title = "tiny"\ncorruption = [{ type = "crop", side = 0.5 }]',
+            ["corruption", "side below 1", "stages"],
+        ),
+        (
+            "[split]",
+            """[[cluster.stages]]
+            type = "contrastive"
+            epochs = 1
+            augmentation = [{ type = "crop", side = 0.5 }]
+            [split]""",
+            ["cluster.stages[0]", "side below 1", "global-average"],
+        ),
         ("[split]", "[cluster]\nclusters = 3\nstages = []\n[split]", ["clusters = 3", "cluster.stages"]),
     ],
 )

@@ -58,8 +58,7 @@ def split_images(images: ImageSet, recipe: Recipe, *, limit: int | None = None) 
         test, test_labels = Subset(pool, held_out), None
     if limit is not None:
         training, validating = training[:limit], validating[:limit]
-        few = np.arange(min(limit, len(test)))
-        test, test_labels = Subset(test, few), _select(test_labels, few)
+        test, test_labels = _first(test, test_labels, limit)
     if not len(training):
         raise DatasetError(
             f"{images.name}: {len(pool)} images leave none to train on; add images, or lower split.validation and "
@@ -78,7 +77,8 @@ def split_images(images: ImageSet, recipe: Recipe, *, limit: int | None = None) 
 def fold_split(images: ImageSet, recipe: Recipe, *, fold: int, folds: int, limit: int | None = None) -> Split:
     """Return fold number `fold` (from 0) of `folds`: that part of the shuffled training images validates.
 
-    The test images are the set's own; they are in no fold.
+    The test images are the set's own; they are in no fold. With `limit`, at most that many images are split, and as
+    many are tested.
 
     Raises:
         UsageError: There are fewer images than folds, or fewer than two folds.
@@ -90,19 +90,26 @@ def fold_split(images: ImageSet, recipe: Recipe, *, fold: int, folds: int, limit
     validating = parts[fold]
     training = np.concatenate([part for number, part in enumerate(parts) if number != fold])
     labels = images.train_labels
+    test = images.test if images.test is not None else Subset(images.train, np.empty(0, dtype=np.int64))
+    test, test_labels = _first(test, images.test_labels, len(test) if limit is None else limit)
     return Split(
         Subset(images.train, training),
         Subset(images.train, validating),
-        images.test if images.test is not None else Subset(images.train, np.empty(0, dtype=np.int64)),
+        test,
         _select(labels, training),
         _select(labels, validating),
-        images.test_labels,
+        test_labels,
     )
 
 
 def _shuffled(recipe: Recipe, count: int) -> Indices:
     seed = np.random.SeedSequence((recipe.training.seed, _SPLIT_STREAM))
     return np.random.default_rng(seed).permutation(count)
+
+
+def _first(images: Images, labels: Indices | None, count: int) -> tuple[Images, Indices | None]:
+    few = np.arange(min(count, len(images)))
+    return Subset(images, few), _select(labels, few)
 
 
 def _select(labels: Indices | None, indices: Indices) -> Indices | None:

@@ -20,6 +20,8 @@ from imgcluster_training.fit.loop import RunSettings, TrainingLoop
 from imgcluster_training.fit.losses import LOSSES
 from imgcluster_training.fit.task import Task
 from imgcluster_training.models.autoencoder import Autoencoder, Outputs
+from imgcluster_training.models.layers import is_warming_up
+from imgcluster_training.models.running_average import weight_of_new
 from imgcluster_training.progress import EpochRecord, FitResult
 from imgcluster_training.recipe.schema import Recipe
 
@@ -69,8 +71,11 @@ class AutoencoderTask(Task):
         self.model: Autoencoder = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         # Compilation pays on GPUs; on CPUs it would need a compiler, and minutes at every start.
         call: Callable[[Tensor], Outputs] = torch.compile(model) if device.type == "cuda" else model
-        # A function and not a module, or the state would hold the model twice.
-        self.forward_model: Callable[[Tensor], Outputs] = lambda inputs: call(inputs)
+        # A function and not a module, or the state would hold the model twice. Uncompiled while the momentum changes,
+        # which would be compiled again and again.
+        self.forward_model: Callable[[Tensor], Outputs] = lambda inputs: (
+            model(inputs) if is_warming_up(model) else call(inputs)
+        )
         self.average = copy.deepcopy(self.model) if settings.average else None
         self.best = copy.deepcopy(self.model)
         self.register_buffer("best_epoch", torch.tensor(0))
@@ -107,12 +112,13 @@ class AutoencoderTask(Task):
         return self.objective(outputs.float(), target)
 
     @torch.no_grad()
-    def finish_update(self) -> None:
+    def finish_update(self, step: int) -> None:
         if self.average is None:
             return
+        weight = weight_of_new(1 - self.recipe.training.average, step)
         for average, new in zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True):
             if average.is_floating_point():
-                average.lerp_(new, 1 - self.recipe.training.average)
+                average.lerp_(new, weight)
 
     def finish_epoch(self, loss: float, history: Sequence[EpochRecord]) -> tuple[float, float]:
         validation_loss, validation_mse = self._validate()
@@ -135,13 +141,14 @@ class AutoencoderTask(Task):
         if not len(images):
             return math.nan, math.nan
         model = self.validated.eval()
-        loss = error = spread = 0.0
+        loss = error = spread = input_spread = 0.0
         for inputs, target in ordered_batches(images, self.recipe, self.device):
             outputs = model(inputs)
+            input_spread = max(input_spread, (inputs - inputs[:1]).abs().max().item())
             loss += self.objective(outputs, target).item() * len(target)
             error += (outputs.reconstruction - target).square().mean().item() * len(target)
             spread = max(spread, (outputs.reconstruction - outputs.reconstruction[:1]).abs().max().item())
-        if spread == 0.0 and len(images) > 1:
+        if spread == 0.0 and input_spread > 0.0:
             raise TrainingError(
                 "all images have the same reconstruction: the last activation outputs zeros only; "
                 "train with another --seed, or a lower training.learning_rate"

@@ -121,7 +121,7 @@ class TrainingLoop:
             raise TrainingError(task.divergence_error(f"the loss became {value} in epoch {epoch + 1}"))
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
-        task.finish_update()
+        task.finish_update(step)
         return value
 
     def _progress(self) -> TrainingProgress:

@@ -40,7 +40,7 @@ def mean_squared_error(outputs: Outputs, target: Tensor) -> Tensor:
 
 
 def binary_cross_entropy(outputs: Outputs, target: Tensor) -> Tensor:
-    """Return the mean binary cross-entropy ; reconstructions are probabilities."""
+    """Return the mean binary cross-entropy; reconstructions are probabilities."""
     probability = outputs.reconstruction.clamp(_PROBABILITY_EPSILON, 1 - _PROBABILITY_EPSILON)
     return -(target * probability.log() + (1 - target) * (1 - probability).log()).mean()
 

@@ -49,8 +49,8 @@ class Task(nn.Module, ABC):
         """Prepare `epoch` (from 0); return whether there is anything left to train."""
         return True
 
-    def finish_update(self) -> None:
-        """Follow an update of the weights."""
+    def finish_update(self, step: int) -> None:
+        """Follow update `step` of the weights (from 0, over all epochs)."""
 
     def finish_epoch(self, loss: float, history: Sequence[EpochRecord]) -> tuple[float, float]:
         """Follow an epoch of mean loss `loss`; return loss and mean squared error on validation images (else NaN).

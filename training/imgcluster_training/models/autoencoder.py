@@ -151,6 +151,8 @@ def build_model(settings: ModelSettings, *, input_shape: Shape, output_shape: Sh
                 "product of all strides"
             )
         model = Autoencoder(Encoder(blocks, mean, log_variance), Decoder(decoder, settings.latent))
+        if next(model.parameters(), None) is None:
+            raise UsageError("the model has nothing to train; add a block with weights, such as conv or dense")
         model.apply(initialize)
     return model
 
@@ -158,6 +160,8 @@ def build_model(settings: ModelSettings, *, input_shape: Shape, output_shape: Sh
 def model_for(recipe: Recipe, image_shape: tuple[int, int, int], *, seed: int) -> Autoencoder:
     """Return `recipe`'s autoencoder for images of ``(height, width, channels)``; see `build_model`."""
     height, width, channels = image_shape
+    if recipe.data.target == "chrominance" and channels != 3:
+        raise UsageError("data.target = 'chrominance' needs color images, but these are gray; leave it out")
     inputs = 1 if recipe.data.input == "grey" else channels
     outputs = 2 if recipe.data.target == "chrominance" else channels
     return build_model(

@@ -14,6 +14,8 @@ import torch.nn.functional as F  # noqa: N812 - the usual name
 from torch import Tensor, nn
 
 from imgcluster.errors import UsageError
+from imgcluster_training.errors import TrainingError
+from imgcluster_training.models.running_average import weight_of_new
 from imgcluster_training.models.small_maps import conv_to_small_map, is_faster
 from imgcluster_training.recipe.blocks import (
     Activate,
@@ -29,7 +31,19 @@ from imgcluster_training.recipe.blocks import (
     UpSample,
 )
 
-__all__ = ["ResidualUnit", "SameConv", "SameConvTranspose", "Shape", "initialize", "layers_of", "stack", "text_of"]
+__all__ = [
+    "Norm1d",
+    "Norm2d",
+    "ResidualUnit",
+    "SameConv",
+    "SameConvTranspose",
+    "Shape",
+    "initialize",
+    "is_warming_up",
+    "layers_of",
+    "stack",
+    "text_of",
+]
 
 _NORM_EPSILON: Final = 1e-3
 _NORM_MOMENTUM: Final = 0.01  # the weight of the new value; Keras's 0.99 is that of the old one
@@ -108,6 +122,45 @@ class Mean(nn.Module):
         return images.mean(dim=(2, 3))
 
 
+class Norm1d(nn.BatchNorm1d):
+    """Batch normalization of vectors; its running statistics forget their start, mean 0 and variance 1."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        _warm_up(self, values)
+        return super().forward(values)
+
+
+class Norm2d(nn.BatchNorm2d):
+    """The same for feature maps."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        _warm_up(self, images)
+        return super().forward(images)
+
+
+def is_warming_up(module: nn.Module) -> bool:
+    """Return whether the momentum of a normalization in `module` still changes from batch to batch."""
+    return any(part.momentum != _NORM_MOMENTUM for part in module.modules() if isinstance(part, Norm1d | Norm2d))
+
+
+def _warm_up(norm: Norm1d | Norm2d, values: Tensor) -> None:
+    """Set the momentum for a batch of values ``(n, channels, …)``.
+
+    Raises:
+        TrainingError: The batch has only one value of each channel.
+    """
+    if not norm.training:
+        return
+    if values.numel() == values.shape[1]:
+        raise TrainingError(
+            "a normalization needs more than one image in a batch; add images, set batch_size to at least 2, or leave "
+            "out its norm"
+        )
+    if norm.momentum != _NORM_MOMENTUM:
+        assert norm.num_batches_tracked is not None
+        norm.momentum = weight_of_new(_NORM_MOMENTUM, int(norm.num_batches_tracked))
+
+
 _ACTIVATIONS: Final[dict[str, type[nn.Module]]] = {"relu": nn.ReLU, "silu": nn.SiLU, "sigmoid": Sigmoid}
 
 
@@ -147,18 +200,18 @@ def layers_of(
     """
     if isinstance(block, Activate):
         return [] if block.activation == "none" else [_activation(block.activation)], shape
+    flatten: list[nn.Module] = [] if len(shape) == 1 else [nn.Flatten()]
     if isinstance(block, Dense):
         dense = nn.Linear(math.prod(shape), block.units)
-        flatten: list[nn.Module] = [] if len(shape) == 1 else [nn.Flatten()]
         return [*flatten, dense, *_norm_and_activation(block, block.units, flat=True)], (block.units,)
     if isinstance(block, DenseToMap):
         dense = nn.Linear(math.prod(shape), math.prod(last_map))
         after = _norm_and_activation(block, last_map[0], flat=False)
-        return [dense, nn.Unflatten(1, last_map), *after], last_map
+        return [*flatten, dense, nn.Unflatten(1, last_map), *after], last_map
     if isinstance(block, Reshape):
         if math.prod(shape) != math.prod(last_map):
             raise UsageError(f"{where}: a vector of {text_of(shape)} values cannot be reshaped to {text_of(last_map)}")
-        return [nn.Unflatten(1, last_map)], last_map
+        return [*flatten, nn.Unflatten(1, last_map)], last_map
     if len(shape) != 3:
         raise UsageError(f"{where}: this block needs a feature map, not a vector; put dense-to-map or reshape first")
     channels, height, width = shape
@@ -206,8 +259,8 @@ def _activation(name: str) -> nn.Module:
 
 
 def _norm(width: int, *, flat: bool) -> nn.Module:
-    kind = nn.BatchNorm1d if flat else nn.BatchNorm2d
-    return kind(width, eps=_NORM_EPSILON, momentum=_NORM_MOMENTUM)
+    kind = Norm1d if flat else Norm2d
+    return kind(width, eps=_NORM_EPSILON, momentum=1.0)
 
 
 def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:

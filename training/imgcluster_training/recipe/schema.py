@@ -7,10 +7,10 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from imgcluster.types import ResizeRule
-from imgcluster_training.recipe.blocks import Blocks
+from imgcluster_training.recipe.blocks import Blocks, GlobalAverage
 from imgcluster_training.recipe.section import Section
 from imgcluster_training.recipe.stages import Contrastive, Dec, Neighbors, Stages
-from imgcluster_training.recipe.transforms import Transforms
+from imgcluster_training.recipe.transforms import Crop, Transforms
 
 __all__ = [
     "ClusterSettings",
@@ -51,6 +51,12 @@ class DataSettings(Section):
     resize: ResizeRule = "stretch"
     filter: str = "bicubic"
 
+    @model_validator(mode="after")
+    def _check(self) -> DataSettings:
+        if self.target == "chrominance" and self.input != "grey":
+            raise ValueError("target = 'chrominance' needs input = 'grey', which gives the brightness")
+        return self
+
 
 class ModelSettings(Section):
     """``[model]``: encoder blocks, the code, decoder blocks.
@@ -77,8 +83,8 @@ class TrainingSettings(Section):
         loss: A name in `losses.LOSSES`.
         epochs: Passes over the training images.
         steps_per_epoch: Batches that count as one epoch; 0 for one pass.
-        average: Above 0, a running average of the weights over the last ``1 / (1 − average)`` updates is validated
-            and kept (Polyak & Juditsky 1992, https://doi.org/10.1137/0330046).
+        average: Above 0, a running average of the weights over the last ``1 / (1 − average)`` updates, but at most over
+            the last tenth of them, is validated and kept (Polyak & Juditsky 1992, https://doi.org/10.1137/0330046).
         schedule: Learning rate: ``constant``; ``one-cycle`` up to `learning_rate` and down again (Smith & Topin
             2017, https://arxiv.org/abs/1708.07120); ``cosine`` down from it.
     """
@@ -92,7 +98,8 @@ class TrainingSettings(Section):
     batch_size: PositiveInt = 32
     epochs: PositiveInt
     steps_per_epoch: NonNegativeInt = 0
-    seed: NonNegativeInt = 0
+    # That of a fold is larger by its number, and torch's are below 2⁶⁴.
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
 
 class SplitSettings(Section):
@@ -143,6 +150,10 @@ class ExportSettings(Section):
     metric: Metric = "euclidean"
 
 
+def _resizes(transforms: Transforms) -> bool:
+    return any(isinstance(transform, Crop) and transform.side < 1 for transform in transforms)
+
+
 _NO_TRAINING: Final = TrainingSettings(loss="mse", epochs=1)
 """The ``[training]`` of a recipe without a decoder, of which only the seed is used."""
 
@@ -176,7 +187,20 @@ class Recipe(Section):
             raise ValueError("the key training is missing; a recipe with a decoder needs it")
         if not self.model.decoder:
             self._check_without_decoder()
+        self._check_crops()
         return self
+
+    def _check_crops(self) -> None:
+        for key, transforms in (("augmentation", self.augmentation), ("corruption", self.corruption)):
+            if _resizes(transforms):
+                raise ValueError(f"{key}: a crop with side below 1 is for stages only; leave out side")
+        averages = any(isinstance(block, GlobalAverage) for block in self.model.encoder)
+        for number, stage in enumerate(self.cluster.stages):
+            if isinstance(stage, Contrastive | Neighbors) and _resizes(stage.augmentation) and not averages:
+                raise ValueError(
+                    f"cluster.stages[{number}]: a crop with side below 1 makes smaller images, for which model.encoder "
+                    "needs a global-average; leave out side"
+                )
 
     def _check_without_decoder(self) -> None:
         stages = self.cluster.stages

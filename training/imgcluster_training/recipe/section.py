@@ -19,7 +19,9 @@ Tables: TypeAlias = Annotated[tuple[Annotated[_Table, Field(discriminator="type"
 class Section(BaseModel):
     """One table of a recipe; immutable. Booleans and texts are not taken for numbers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_by_name=True, validate_by_alias=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_by_name=True, validate_by_alias=True
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -87,7 +87,7 @@ class _DecSettings(_StageSettings):
     Attributes:
         epochs: The largest number of epochs.
         updates: Batches between two computations of the target; they count as one epoch.
-        tolerance: The stage ends when at most this fraction of the images changes its cluster in one epoch.
+        tolerance: The stage ends when less than this fraction of the images changes its cluster in one epoch.
         start: The first cluster centers: ``k-means`` on the codes, as in the paper, or ``graph``, the clusters that
             `imgcluster cluster` finds on the neighbor graph of the codes, which need not be convex.
     """

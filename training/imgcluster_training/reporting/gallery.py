@@ -52,9 +52,8 @@ def draw_gallery(
         _draw_clusters(trained.model, shown, recipe, clusters or _EXAMPLES, device, picture)
         return
     _draw_reconstructions(trained.model, _examples(shown, labels), recipe, device, picture)
-    first = next(
-        part for part in trained.model.encoder.modules() if isinstance(part, torch.nn.Conv2d | torch.nn.Linear)
-    )
+    layers = (part for part in trained.model.encoder.modules() if isinstance(part, torch.nn.Conv2d | torch.nn.Linear))
+    first = next(layers, None)
     if isinstance(first, torch.nn.Conv2d):
         draw_filters(first.weight.detach().cpu().numpy(), folder / "filters.png")
     if recipe.model.latent == 2:

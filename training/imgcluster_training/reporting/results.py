@@ -99,7 +99,7 @@ def _score_summary(trained: TrainedModel, evaluation: Evaluation) -> str:
     if evaluation.test is not None:
         parts.append(f"test MSE {evaluation.test.mse:.5f}")
     elif trained.refinement is None:
-        parts.append(f"training loss {trained.fit.history[-1].loss:.5f}")
+        parts.append(f"training loss {trained.fit.history[trained.fit.best_epoch - 1].loss:.5f}")
     if evaluation.clusters is not None:
         clusters = evaluation.clusters
         parts.append(
