@@ -19,10 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgcluster.errors import WorkspaceError
+from imgcluster.fileio.digests import DIGEST_BYTES
 from imgcluster.types import TOP_CLASSES, ClassScores
 from imgcluster.workspace import shards
 from imgcluster.workspace.index import Index
-from imgcluster.workspace.shard_columns import DIGEST_BYTES
 from imgcluster.workspace.shard_file import Row, read_keys, read_rows, rows_of
 from imgcluster.workspace.shard_writer import ShardWriter, remove_shards
 from imgcluster.workspace.shards import all_shards, list_shards, load, summarize_shards
