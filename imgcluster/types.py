@@ -45,7 +45,7 @@ Pooling = Literal["cls", "mean"]
 POOLINGS: Final[tuple[str, ...]] = get_args(Pooling)
 
 Precision = Literal["fp32", "fp16", "int8"]
-PRECISIONS: Final[tuple[str, ...]] = get_args(Precision)
+PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 
 PlaceMode = Literal["symlink", "copy", "hardlink", "move", "manifest", "none"]
 """How files are placed; with ``manifest`` the journal says where each belongs, and no file is written."""

@@ -249,7 +249,7 @@ def size(text: str, flag: str) -> tuple[int, int]:
         UsageError: The format is invalid.
     """
     parts = text.lower().replace("×", "x").split("x")
-    if len(parts) not in (1, 2) or not all(part.isdigit() and int(part) > 0 for part in parts):
+    if len(parts) not in (1, 2) or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise UsageError(f"{flag} {text!r} is not allowed; give 224, or 320x240 (width first)")
     return int(parts[0]), int(parts[-1])
 

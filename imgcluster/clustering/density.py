@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.clustering.hdbscan_internals import SELECTIONS, linkage, select_clusters
-from imgcluster.clustering.settings import Settings
+from imgcluster.clustering.hdbscan_internals import linkage, select_clusters
+from imgcluster.clustering.settings import SELECTIONS, Settings
 from imgcluster.clustering.spanning_tree import minimum_spanning_tree
 from imgcluster.clustering.types import Confidence, MethodResult
 from imgcluster.errors import ClusteringError

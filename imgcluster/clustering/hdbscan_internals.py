@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,7 @@ import numpy.typing as npt
 from imgcluster.clustering.types import Confidence
 from imgcluster.types import Labels
 
-__all__ = ["SELECTIONS", "TreeClusters", "linkage", "plot_data", "select_clusters"]
-
-SELECTIONS: Final = ("leaf", "eom")
+__all__ = ["TreeClusters", "linkage", "plot_data", "select_clusters"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ def linkage(spanning_tree: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def select_clusters(
     hierarchy: npt.NDArray[np.float64], min_cluster_size: int, selection: str, epsilon: float
 ) -> TreeClusters:
-    """Select clusters from a single linkage tree, ``float64 (n − 1, 4)``, by one of `SELECTIONS`."""
+    """Select clusters from a single linkage tree, ``float64 (n − 1, 4)``, by ``eom`` or ``leaf``."""
     with _without_warnings():
         from hdbscan.hdbscan_ import _tree_to_labels
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from imgcluster.commands.cluster import ClusterRow, cluster
 from imgcluster.commands.doctor import images_per_second, random_images
 from imgcluster.commands.embed import embed
-from imgcluster.commands.evaluate import score_labeled
+from imgcluster.commands.evaluate import require_labels, score_labeled
 from imgcluster.commands.support.naming import NO_VOCABULARY
 from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.encoders.onnx_graph import read_graph
@@ -135,7 +135,8 @@ def compare_encoders(
         on_progress: Called with each step.
 
     Raises:
-        UsageError: There are fewer than two different encoders, or `folder` is a workspace.
+        UsageError: There are fewer than two different encoders, `folder` is a workspace, or the file of labels does not
+            exist.
         ImgclusterError: Whatever `embed` and `cluster` raise.
     """
     names = [os.fspath(encoder) for encoder in encoders]
@@ -145,6 +146,8 @@ def compare_encoders(
         raise UsageError(
             f"{to_text(folder)} is a workspace; a comparison makes one per encoder: choose another folder with -w DIR"
         )
+    if labels is not None:
+        require_labels(labels)
     clustering = dataclasses.replace(clustering or ClusterOptions(), place="none", vocabulary=NO_VOCABULARY)
     rows, clusterings = [], []
     for name in names:

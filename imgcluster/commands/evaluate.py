@@ -160,11 +160,20 @@ def _read_labels(labels: str | os.PathLike[str], locations: Sequence[str], base:
     return label_of
 
 
-def _read_csv(path: Path, locations: Sequence[str], base: str) -> dict[str, str]:
-    if not path.is_file():
+def require_labels(labels: str | os.PathLike[str]) -> None:
+    """Check that the file of labels exists, if they are in a file.
+
+    Raises:
+        UsageError: It does not.
+    """
+    if os.fspath(labels) != FOLDERS and not Path(labels).is_file():
         raise UsageError(
-            f"label file {path} does not exist; give {FOLDERS} or a CSV file with the columns path and label"
+            f"label file {Path(labels)} does not exist; give {FOLDERS} or a CSV file with the columns path and label"
         )
+
+
+def _read_csv(path: Path, locations: Sequence[str], base: str) -> dict[str, str]:
+    require_labels(path)
     present = set(locations)
     label_of: dict[str, str] = {}
     bases = [base, to_text(os.path.abspath(path.parent)), to_text(os.getcwd())]

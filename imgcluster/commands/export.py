@@ -134,8 +134,8 @@ def _export_into_store(
     with workspace.locked() as manifest:
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
         journal = require_placed(read_placement(workspace, embeddings.files))
-        missing = copy_into_store(journal, url, on_progress)
         clusters = len(read_results(workspace, manifest).table)
+        missing = copy_into_store(journal, url, on_progress)
     return ExportSummary(
         workspace=workspace.name,
         format="imagefolder",

@@ -23,6 +23,7 @@ from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.errors import NoImagesError, UsageError, WorkspaceError
 from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import write_table
+from imgcluster.fileio.digests import DIGEST_BYTES
 from imgcluster.fileio.in_threads import in_order
 from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import absolute_path, common_base, from_text, join, relative_path, to_text
@@ -35,7 +36,6 @@ from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Metric, Vectors, check_metric
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import IMPORTED
-from imgcluster.workspace.shard_columns import DIGEST_BYTES
 from imgcluster.workspace.shard_file import Row
 from imgcluster.workspace.shard_writer import ShardWriter, remove_shards
 from imgcluster.workspace.shards import all_shards, load, summarize_shards

@@ -16,7 +16,7 @@ from typing import Final
 from imgcluster.encoders.named_encoders import NAMED_ENCODERS
 from imgcluster.encoders.precision import split_precision
 from imgcluster.errors import UsageError
-from imgcluster.types import Precision
+from imgcluster.types import PRECISIONS, Precision
 
 __all__ = [
     "bundled_encoders",
@@ -33,7 +33,6 @@ __all__ = [
 
 _PACKAGE: Final = Path(__file__).resolve().parent.parent
 _DECODER_SUFFIX: Final = ".decoder.onnx"
-_ORDER: Final[tuple[Precision, ...]] = ("fp32", "fp16", "int8")
 
 
 def bundled_folder() -> Path:
@@ -106,7 +105,7 @@ def precision_files(path: Path) -> dict[Precision, Path]:
     """Return the files of all precisions of the encoder that the file `path` belongs to, the highest first."""
     name = split_precision(path.stem)[0]
     files = {split_precision(file.stem)[1]: file for file in path.parent.glob("*.onnx") if _name_of(file) == name}
-    return {precision: files[precision] for precision in _ORDER if precision in files}
+    return {precision: files[precision] for precision in PRECISIONS if precision in files}
 
 
 def card_of(path: Path) -> str:
@@ -116,7 +115,8 @@ def card_of(path: Path) -> str:
 
 
 def _in_folder(folder: Path) -> dict[str, Path]:
-    files = sorted(folder.glob("*.onnx"), key=lambda path: _ORDER.index(split_precision(path.stem)[1]), reverse=True)
+    # Of the files of one name the last counts.
+    files = sorted(folder.glob("*.onnx"), key=lambda path: -PRECISIONS.index(split_precision(path.stem)[1]))
     return {name: path for path in files if (name := _name_of(path))}
 
 

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-__all__ = ["update_from_file"]
+__all__ = ["DIGEST_BYTES", "update_from_file"]
+
+DIGEST_BYTES: Final = 16
+"""The length of the digest that identifies the content of an image file, BLAKE2b-128."""
 
 _PART: Final = 1 << 20
 

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Final
 
+from imgcluster.fileio.digests import DIGEST_BYTES
 from imgcluster.images.decode import Decoded, NeedsMemory, UnreadableImage, decode
 from imgcluster.images.formats import HEAD_BYTES, sniff
 from imgcluster.images.found import FoundFile
@@ -26,7 +27,6 @@ __all__ = [
 ]
 
 _MAX_FILE_BYTES: Final = 1 << 31
-_DIGEST_BYTES: Final = 16
 # Files that are smaller need one call of the system; of a large one that is not an image no more is read.
 _FIRST_BYTES: Final = 1 << 16
 
@@ -104,7 +104,7 @@ def read_image(
         return Skipped(error.strerror or str(error))
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         return Skipped("the file changed while it was read; the next run reads it again")
-    digest = hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest()
+    digest = hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()
     if digest == known_digest:
         return Unchanged()
     try:

@@ -100,25 +100,24 @@ def map_figure(
         axes.add_artist(AnnotationBbox(picture, tuple(points[index]), pad=0, bboxprops=frame))
         if number >= 0 and number not in titled:
             titled.add(number)
-            box = {
-                "facecolor": "white",
-                "edgecolor": cluster_color(number),
-                "boxstyle": "round,pad=0.2",
-                "linewidth": 1,
-            }
-            place = (0, -_PICTURE_INCHES * 36 - 8)
-            axes.annotate(
-                _plain(titles[number]),
-                tuple(points[index]),
-                place,
-                textcoords="offset points",
-                ha="center",
-                va="center",
-                fontsize=7,
-                bbox=box,
-                zorder=10,
-            )
+            _draw_title(axes, points[index], number, titles[number])
     return figure
+
+
+def _draw_title(axes: Axes, point: npt.NDArray[np.float32], number: int, title: str) -> None:
+    """Draw the title of a cluster below the picture at a point."""
+    box = {"facecolor": "white", "edgecolor": cluster_color(number), "boxstyle": "round,pad=0.2", "linewidth": 1}
+    axes.annotate(
+        _plain(title),
+        tuple(point),
+        (0, -_PICTURE_INCHES * 36 - 8),
+        textcoords="offset points",
+        ha="center",
+        va="center",
+        fontsize=7,
+        bbox=box,
+        zorder=10,
+    )
 
 
 def montage_figure(canvas: Pixels, number: int, title: str) -> Figure:

@@ -19,8 +19,8 @@ from typing import Any, Final, Literal, get_args
 
 from imgcluster.errors import WorkspaceError, one_line
 from imgcluster.fileio.atomic import remove, write_json
+from imgcluster.fileio.digests import DIGEST_BYTES
 from imgcluster.fileio.schema import parse_json, quoted
-from imgcluster.workspace.shard_columns import DIGEST_BYTES
 
 __all__ = [
     "HIGHEST_NUMBER",

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.fileio.digests import DIGEST_BYTES
 from imgcluster.fileio.path_text import absolute_path
 from imgcluster.workspace import shard_writer
-from imgcluster.workspace.shard_columns import DIGEST_BYTES
 from imgcluster.workspace.shard_file import Row, read_keys, read_pairs, read_rows, rows_of
 from imgcluster.workspace.shard_writer import ShardWriter
 from imgcluster.workspace.shards import all_shards, list_shards

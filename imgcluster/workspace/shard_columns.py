@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from imgcluster.fileio.digests import DIGEST_BYTES
 from imgcluster.types import TOP_CLASSES
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["COMPANION", "DIGEST_BYTES", "EXIF", "OPTIONAL", "SCORES", "STATISTICS", "check_column", "column_types"]
-
-DIGEST_BYTES: Final = 16
+__all__ = ["COMPANION", "EXIF", "OPTIONAL", "SCORES", "STATISTICS", "check_column", "column_types"]
 
 STATISTICS: Final = ("brightness", "colour", "contrast", "sharpness")
 EXIF: Final = ("captured", "camera", "orientation")

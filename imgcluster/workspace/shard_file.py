@@ -126,13 +126,15 @@ def read_rows(shard: Path) -> pa.Table:
     return read_columns(shard, None)
 
 
-def read_vectors(shard: Path) -> npt.NDArray[np.float32]:
+def read_vectors(shard: Path, dimensions: int | None = None) -> npt.NDArray[np.float32]:
     """Return all vectors of a shard, ``float32 (rows, d)``.
 
     Raises:
-        WorkspaceError: The shard is damaged.
+        WorkspaceError: The shard is damaged, or its vectors do not have this many dimensions.
     """
     column = read_columns(shard, ["embedding"]).column("embedding").combine_chunks()
+    if dimensions not in (None, column.type.list_size):
+        raise _damaged(shard, f"its vectors have {column.type.list_size} values, those of other shards {dimensions}")
     return np.asarray(column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1), dtype=np.float32)
 
 
@@ -320,6 +322,6 @@ def read_schema(shard: Path) -> pa.Schema:
         raise _damaged(shard, error) from None
 
 
-def _damaged(shard: Path, error: BaseException) -> WorkspaceError:
+def _damaged(shard: Path, error: object) -> WorkspaceError:
     why = " ".join(str(error).split())
     return WorkspaceError(f"{shard} is damaged ({why}); delete that file, then run the same embed command again")

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -265,7 +266,7 @@ def _read_columns(current: _CurrentRows, *, streamed: bool) -> _Columns:
         used = np.flatnonzero(target >= 0)
         rows = target[used]
         if not stays:
-            block = first if shard == shards[0] else read_vectors(shard)
+            block = first if shard == shards[0] else read_vectors(shard, dimensions)
             # Nearly always all rows, which need no copy then.
             vectors[rows] = block if len(used) == len(block) else block[used]
         sizes[rows, 0] = table.column("width").to_numpy()[used]
@@ -281,7 +282,8 @@ def _read_columns(current: _CurrentRows, *, streamed: bool) -> _Columns:
             scores.classes[rows] = stored.classes[used]
             scores.probabilities[rows] = stored.probabilities[used]
     if stays:
-        vectors = cast(Any, StoredVectors(shards, current.targets, (count, dimensions), read_vectors))
+        read = partial(read_vectors, dimensions=dimensions)
+        vectors = cast(Any, StoredVectors(shards, current.targets, (count, dimensions), read))
     return _Columns(vectors, sizes, statistics, exif, scores)
 
 

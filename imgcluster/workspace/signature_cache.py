@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.fileio.atomic import atomic_path
+from imgcluster.fileio.digests import DIGEST_BYTES
 from imgcluster.fileio.parquet import read_parquet
-from imgcluster.workspace.shard_columns import DIGEST_BYTES
 
 __all__ = ["StoredSignature", "read_signatures", "write_signatures"]
 

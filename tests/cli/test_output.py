@@ -34,6 +34,12 @@ def said(*words: object) -> str:
     return done.stdout
 
 
+@pytest.mark.parametrize("size", ["²", "0", "8x", "8x8x8"])
+def test_wrong_image_sizes_are_explained(pictures: Path, tmp_path: Path, size: str) -> None:
+    done = CliRunner().invoke(app, ["embed", str(pictures), "--image-size", size, "-w", str(tmp_path / "out")])
+    assert (done.exit_code, "give 224, or 320x240" in done.output) == (2, True)
+
+
 def test_embed_explains_each_image_of_the_workspace(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     words = ["-w", tmp_path / "out", "--encoder", tiny_encoder, "--device", "cpu"]
     assert "--fresh" not in said("embed", pictures / "red", pictures / "blue", *words)

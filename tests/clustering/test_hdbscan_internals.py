@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from imgcluster.clustering.density import single_linkage_tree
-from imgcluster.clustering.hdbscan_internals import SELECTIONS, plot_data, select_clusters
+from imgcluster.clustering.hdbscan_internals import plot_data, select_clusters
+from imgcluster.clustering.settings import SELECTIONS
 
 # Three groups on a line, two of them near each other, and a point far from all.
 POSITIONS = np.array([0, 0.1, 0.2, 0.3, 1, 1.1, 1.2, 1.3, 9, 9.1, 9.2, 9.3, 50])

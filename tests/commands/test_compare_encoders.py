@@ -36,6 +36,14 @@ def compare(pictures: Path, encoders: tuple[Path, ...], folder: Path, *words: st
     return invoke("compare", pictures, *given, "-w", folder, "--device", "cpu", *words)
 
 
+def test_missing_labels_are_noticed_before_anything_is_embedded(
+    pictures: Path, encoders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    result = compare(pictures, encoders, tmp_path / "compared", "--labels", tmp_path / "labels.csv")
+    assert (result.exit_code, "labels.csv does not exist" in result.output) == (2, True)
+    assert not (tmp_path / "compared").exists()
+
+
 def test_encoders_side_by_side(pictures: Path, encoders: tuple[Path, Path], tmp_path: Path) -> None:
     folder = tmp_path / "compared"
     result = compare(pictures, encoders, folder, "--labels", "folders", "--k", "3", "--json")

@@ -61,6 +61,17 @@ def test_every_format_is_read(here: Path, kind: str) -> None:
     assert np.allclose(collection.vectors, VECTORS[order], atol=0.01)
 
 
+@pytest.mark.parametrize("kind", ["npz", "parquet"])
+def test_paths_can_be_bytes(here: Path, kind: str) -> None:
+    paths = [name.encode() for name in NAMES]
+    if kind == "npz":
+        np.savez("vectors.npz", path=np.array(paths), features=VECTORS)
+    else:
+        pq.write_table(pa.table({"path": paths, "embedding": list(VECTORS)}), "vectors.parquet")
+    imgcluster.import_vectors(f"vectors.{kind}", workspace="out")
+    assert imgcluster.load("out").paths == sorted(NAMES)
+
+
 @pytest.mark.parametrize("ending", ["csv", "txt"])
 def test_addresses_are_kept(here: Path, ending: str) -> None:
     names = [f"https://host/a//{number:02d}.png" for number in range(30)]

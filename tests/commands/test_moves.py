@@ -80,13 +80,20 @@ def test_an_interrupted_move_is_undone_by_the_same_command(pictures: Path, tmp_p
 def test_an_interrupted_step_is_reported_and_its_files_are_found(moved: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         imgcluster.cluster(workspace=moved, k=6, on_progress=interrupt_at("place", 1))
-    for command in (imgcluster.load, lambda out: imgcluster.export(tmp_path / "out.csv", workspace=out)):
+    commands = (
+        imgcluster.load,
+        lambda out: imgcluster.export(tmp_path / "out.csv", workspace=out),
+        lambda out: imgcluster.duplicates(workspace=out),
+    )
+    for command in commands:
         with pytest.raises(WorkspaceError, match="interrupted"):
             command(moved)
     assert not (tmp_path / "out.csv").exists()
     journal = (moved / "placed.jsonl").read_text(encoding="utf-8")
     assert len(journal.splitlines()) > 25
-    assert imgcluster.duplicates(workspace=moved).not_compared == 0
+    (query,) = imgcluster.similar("red/00.png", workspace=moved).queries
+    assert query.results
+    assert all(Path(found.file).is_file() for found in query.results)
 
 
 @pytest.mark.parametrize("links", [True, False])

@@ -19,9 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgcluster.errors import WorkspaceError
+from imgcluster.fileio.digests import DIGEST_BYTES
 from imgcluster.types import TOP_CLASSES, ClassScores
+from imgcluster.workspace import shards
 from imgcluster.workspace.index import Index
-from imgcluster.workspace.shard_columns import DIGEST_BYTES
 from imgcluster.workspace.shard_file import Row, read_keys, read_rows, rows_of
 from imgcluster.workspace.shard_writer import ShardWriter, remove_shards
 from imgcluster.workspace.shards import all_shards, list_shards, load, summarize_shards
@@ -335,6 +336,13 @@ class TestDamage:
             reader(tmp_path)
         assert str(caught.value).startswith(str(shard))
         assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize("streamed", [False, True])
+    def test_vectors_of_another_size(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streamed: bool) -> None:
+        monkeypatch.setattr(shards, "_STREAMED_FROM", 0)
+        write(tmp_path, [make_row("a"), make_row("b", size=2)], rows_per_shard=1)
+        with pytest.raises(WorkspaceError, match=r"shard-000001\.parquet is damaged \(its vectors have 2 values"):
+            np.array(load(tmp_path, ENCODER, streamed=streamed).vectors[np.arange(2)])
 
     def test_a_folder_in_its_place(self, tmp_path: Path) -> None:
         (tmp_path / "shard-000000.parquet").mkdir()

@@ -63,8 +63,9 @@ def file_changes(current: Journal | None, target: Journal | None, path: Path) ->
     # A link at the same path as a copy is another file.
     staying = after if current is not None and current.mode == mode else {}
     moved = {entry.source for entry in entries if current is not None and current.mode == "move"}
+    leaving = [entry for entry in entries if staying.get(entry.source) != entry.target]
     return FileChanges(
-        sum(staying.get(entry.source) != entry.target and _exists(entry.target) for entry in entries),
+        sum(os.path.lexists(from_text(entry.target)) for entry in leaving),
         returning_originals(current, path, mode, after),
         0 if target is None else sum(source not in moved for source in sources_to_move(target.entries, mode)),
     )
@@ -101,7 +102,7 @@ def return_originals(journal: Journal, path: Path, *, dry_run: bool = False) -> 
     """
     for checking in (True,) if dry_run else (True, False):
         undone = undo_placement(journal, path, dry_run=checking)
-        blocked = [(target, reason) for target, reason in undone.remaining if _exists(target)]
+        blocked = [(target, reason) for target, reason in undone.remaining if os.path.lexists(from_text(target))]
         if blocked:
             raise WorkspaceError(
                 f"{counted(len(blocked), 'original')} cannot return from {from_text(journal.folder)}"
@@ -113,7 +114,3 @@ def return_originals(journal: Journal, path: Path, *, dry_run: bool = False) -> 
 def folders_of(files: Iterable[str]) -> tuple[str, ...]:
     """Return the folders of files, which are absolute texts."""
     return tuple(sorted({file.rpartition("/")[0] or "/" for file in files}))
-
-
-def _exists(text: str) -> bool:
-    return os.path.lexists(from_text(text))

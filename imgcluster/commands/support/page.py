@@ -27,6 +27,7 @@ from imgcluster.options import ClusterOptions
 from imgcluster.placement import Journal
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.report.exemplars import nearest_clusters, representatives
+from imgcluster.report.findings import Findings
 from imgcluster.report.page import render
 from imgcluster.report.page_inputs import Tier, cluster_rows, image_rows, thumbnail_tiers
 from imgcluster.report.page_text import Page, SkippedFiles, Thumbnails, details, headline, sentences
@@ -82,14 +83,7 @@ def write_page(
     file, metrics = output or workspace.report, results.metrics
     read_only = output is not None
     findings = read_findings(workspace, results, embeddings, manifest, on_progress, read_only=read_only)
-    shown = representatives(
-        embeddings.vectors,
-        results.clusters,
-        results.confidence,
-        results.medoids,
-        copies=groups_of_copies(embeddings, findings.duplicates),
-        set_aside=np.isin(np.arange(len(results.locations)), findings.set_aside),
-    )
+    shown = _representatives(results, embeddings, findings)
     nearest = nearest_clusters(embeddings.vectors, encoder_metric(manifest), results.clusters)
     files = current_locations(workspace, results.locations, journal)
     tiers = thumbnail_tiers(results.clusters, results.confidence, shown, int(embeddings.sizes.max(initial=1)))
@@ -204,6 +198,18 @@ def current_locations(workspace: Workspace, locations: Sequence[str], journal: J
 def current_paths(workspace: Workspace, locations: Sequence[str], journal: Journal | None) -> list[Path]:
     """Return `current_locations` as paths."""
     return [from_text(location) for location in current_locations(workspace, locations, journal)]
+
+
+def _representatives(results: Results, embeddings: Embeddings, findings: Findings) -> dict[int, list[int]]:
+    """Return the images that the page shows of each cluster."""
+    return representatives(
+        embeddings.vectors,
+        results.clusters,
+        results.confidence,
+        results.medoids,
+        copies=groups_of_copies(embeddings, findings.duplicates),
+        set_aside=np.isin(np.arange(len(results.locations)), findings.set_aside),
+    )
 
 
 def _stored(

@@ -126,6 +126,21 @@ class Evaluated:
         digest.update(clustering.confidence.tobytes())
         return digest.hexdigest()
 
+    def metrics(self, about_changes: str) -> dict[str, Any]:
+        """Return the content of ``metrics.json`` without the warnings; `about_changes` may be other than its own."""
+        return {
+            "imgcluster": __version__,
+            "fingerprint": self.tables.embeddings.fingerprint,
+            "base": self.tables.base,
+            "options": dict(self.options),
+            "clusters": len(self.tables.rows),
+            "silhouette_sample": self.silhouette_sample,
+            **self.facts.fields,
+            **({"changes": about_changes} if about_changes else {}),
+            "result": self.result,
+            **self.growth,
+        }
+
 
 def publish(
     workspace: Workspace,
@@ -146,23 +161,11 @@ def publish(
     returned = returning_originals(journal, workspace.journal, evaluated.mode, files)
     if dry_run:
         return dataclasses.replace(preview_placement(workspace, evaluated.mode, files), returned=returned)
-    options = dict(evaluated.options)
     before, result = workspace.read_metrics(), evaluated.result
     # A repeated step keeps what it changed the first time, and one that was killed had no clusters to change.
     repeats = is_repeated(workspace, result)
     about_changes = before.get("changes", "") if repeats or not before else evaluated.about_changes
-    metrics = {
-        "imgcluster": __version__,
-        "fingerprint": tables.embeddings.fingerprint,
-        "base": tables.base,
-        "options": options,
-        "clusters": len(tables.rows),
-        "silhouette_sample": evaluated.silhouette_sample,
-        **evaluated.facts.fields,
-        **({"changes": about_changes} if about_changes else {}),
-        "result": result,
-        **evaluated.growth,
-    }
+    metrics = evaluated.metrics(about_changes)
     with changing_results(workspace, evaluated.command, evaluated.summary, metrics, operation=result):
         placed = update_placement(
             workspace,
@@ -170,7 +173,7 @@ def publish(
             evaluated.mode,
             tables.embeddings.locations,
             tables.clusters.tolist(),
-            placed_names(options, tables.rows),
+            placed_names(evaluated.options, tables.rows),
             folder_name=evaluated.folder_name,
             companions=tables.embeddings.companions,
             on_progress=on_progress,
@@ -195,7 +198,7 @@ def publish(
             on_progress=on_progress,
         )
         watch.lap("report")
-        record = {"options": options, "clusters": len(tables.rows), **evaluated.facts.fields}
+        record = {"options": dict(evaluated.options), "clusters": len(tables.rows), **evaluated.facts.fields}
         record |= {"placed": placed.counts, "seconds": watch.stages}
         workspace.write_manifest(evaluated.manifest | {"cluster": record})
     return dataclasses.replace(placed, returned=returned)

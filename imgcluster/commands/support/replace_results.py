@@ -338,9 +338,5 @@ def _remove_placement(workspace: Workspace, journal: Journal) -> None:
         return
     aside = outdated / workspace.clusters.name
     for target, reason in undo_placement(journal, workspace.journal, aside=aside).remaining:
-        action = "was not removed" if _exists(target) else f"was moved to {aside}"
+        action = "was not removed" if os.path.lexists(from_text(target)) else f"was moved to {aside}"
         _LOG.warning("%s %s: %s", target, action, reason)
-
-
-def _exists(text: str) -> bool:
-    return os.path.lexists(from_text(text))

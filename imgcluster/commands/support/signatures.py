@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.copies.signatures import COLOR_SIDE, SIDE, SIGNATURE_SPEC, Signatures, signature
-from imgcluster.fileio.digests import update_from_file
+from imgcluster.fileio.digests import DIGEST_BYTES, update_from_file
 from imgcluster.fileio.in_threads import in_order
 from imgcluster.fileio.path_text import to_text
 from imgcluster.images.decode import quiet_decoders
@@ -19,7 +19,6 @@ from imgcluster.images.found import FoundFile
 from imgcluster.images.load import Loaded, default_workers, read_image
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.shard_columns import DIGEST_BYTES
 from imgcluster.workspace.signature_cache import StoredSignature, read_signatures, write_signatures
 
 __all__ = ["content_digests", "load_signatures"]

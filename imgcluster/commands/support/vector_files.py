@@ -68,10 +68,10 @@ def _read_npy(source: Path, paths: str, column: str | None) -> tuple[Any, list[s
 
 def _read_npz(source: Path, paths: str, column: str | None) -> tuple[Any, list[str] | None]:
     with np.load(source, allow_pickle=False) as arrays:
-        names = [str(name) for name in arrays[paths]] if paths in arrays.files else None
+        names = list(map(_path, arrays[paths].tolist())) if paths in arrays.files else None
         vector_names = [name for name in arrays.files if name != paths and arrays[name].ndim == 2]
         chosen = _choose(source, column, vector_names, arrays.files)
-        return arrays[chosen], None if names is None else list(map(_path, names))
+        return arrays[chosen], names
 
 
 def _read_parquet(source: Path, paths: str, column: str | None) -> tuple[Any, list[str] | None]:
@@ -85,7 +85,7 @@ def _read_parquet(source: Path, paths: str, column: str | None) -> tuple[Any, li
     table = pq.read_table(source, columns=[chosen, *({paths} & set(schema.names))], partitioning=None)
     names = None
     if paths in table.column_names:
-        names = [_path(str(name)) for name in table.column(paths).to_pylist()]
+        names = [_path(name) for name in table.column(paths).to_pylist()]
     return _matrix(table.column(chosen)), names
 
 
@@ -128,7 +128,8 @@ def _read_paths(source: Path, paths: str | None) -> list[str]:
         return [to_text(path) for path in read_list(lines)]
 
 
-def _path(name: str) -> str:
+def _path(value: object) -> str:
+    name = to_text(os.fsdecode(value)) if isinstance(value, bytes) else str(value)
     return name if url_of(name) else to_text(from_text(name))
 
 
