@@ -172,7 +172,7 @@ def _dry_run_copy(
             with copy.locked():
                 pass
             clustering = (real.metrics, real.assignments, real.clusters_table, real.decisions, real.known_clusters)
-            for name in (real.manifest_file, real.skipped, *clustering):
+            for name in (real.manifest_file, real.skipped, real.set_aside_journal, *clustering):
                 if name.exists():
                     shutil.copy(name, folder)
             if real.embeddings.is_dir():

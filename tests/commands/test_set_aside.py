@@ -7,6 +7,7 @@ import json
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -16,6 +17,7 @@ import pages
 from imgcluster import PlacementError, PlanError, WorkspaceError
 from imgcluster.cli.app import app
 from interruptions import killing_at
+from samples import paint
 
 COPIES = ("red/copy 1.png", "blue/copy 2.png")
 
@@ -294,3 +296,14 @@ def test_setting_exact_copies_aside_on_the_command_line(folder: Path, out: Path)
     assert "Moved 2 originals" in result.stdout
     assert "No file was changed" not in result.stdout
     assert f"undo -w {out}" in result.stdout
+
+
+def test_a_dry_run_places_nothing_that_is_set_aside(folder: Path, out: Path, tiny_encoder: Path) -> None:
+    imgcluster.apply(plan(out, *COPIES), workspace=out)
+    paint(folder / "more", per_folder=1, seed=7)
+    options: dict[str, Any] = {"workspace": out, "encoder": tiny_encoder, "device": "cpu"}
+    previews = [imgcluster.run([folder], recluster=again, dry_run=True, **options).cluster for again in (False, True)]
+    assert previews[0].placed == imgcluster.run([folder], **options).cluster.placed == {"symlink": 27}
+    assert previews[1].placed == {"symlink": 27}
+    assert imgcluster.cluster(workspace=out, k=2, dry_run=True).placed == {"symlink": 27}
+    assert imgcluster.assign(workspace=out, place="copy", dry_run=True).placed == {"copy": 27}

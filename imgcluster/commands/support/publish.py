@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from imgcluster.commands.support.numbering import Earlier, write_earlier
 from imgcluster.commands.support.originals import FILES_GONE_REMEDY, folders_of, returning_originals
 from imgcluster.commands.support.page import write_page
 from imgcluster.commands.support.projection import StartedProjection
-from imgcluster.commands.support.replace_results import update_placement
+from imgcluster.commands.support.replace_results import current_files, read_set_aside, update_placement
 from imgcluster.commands.support.steps import changing_results, is_repeated
 from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.fileio.atomic import remove
@@ -126,9 +126,10 @@ class Evaluated:
         digest.update(clustering.confidence.tobytes())
         return digest.hexdigest()
 
-    def preview(self) -> PlacementResult:
-        """Return what would be placed."""
-        return PlacementResult({} if self.mode == "none" else {self.mode: len(self.tables.embeddings.files)}, ())
+    def preview(self, aside: Container[str]) -> PlacementResult:
+        """Return what would be placed; the files `aside` are set aside."""
+        files = sum(file not in aside for file in self.tables.embeddings.files)
+        return PlacementResult({} if self.mode == "none" else {self.mode: files}, ())
 
 
 def publish(
@@ -150,7 +151,8 @@ def publish(
         journal, workspace.journal, evaluated.mode, frozenset(evaluated.tables.embeddings.files)
     )
     if dry_run:
-        return dataclasses.replace(evaluated.preview(), returned=returned)
+        aside = current_files(read_set_aside(workspace))
+        return dataclasses.replace(evaluated.preview(aside), returned=returned)
     tables = evaluated.tables
     options = dict(evaluated.options)
     before, result = workspace.read_metrics(), evaluated.result

@@ -12,6 +12,7 @@ from imgcluster.commands.support.last_clustering import folder_names, placed_nam
 from imgcluster.commands.support.originals import FileChanges, file_changes, returning_originals
 from imgcluster.commands.support.page import with_normalized_lengths, write_page
 from imgcluster.commands.support.replace_results import (
+    current_files,
     read_placement,
     read_set_aside,
     restore_placement,
@@ -210,7 +211,9 @@ def place_otherwise(
     """Place the files of an unchanged clustering by another mode than that of the present journal, as a step."""
     returned = returning_originals(journal, workspace.journal, mode, results.locations)
     if dry_run:
-        return PlacementResult({} if mode == "none" else {mode: len(results.locations)}, (), returned=returned)
+        aside = current_files(read_set_aside(workspace))
+        files = sum(location not in aside for location in results.locations)
+        return PlacementResult({} if mode == "none" else {mode: files}, (), returned=returned)
     options = results.metrics["options"] | {"place": mode}
     results = dataclasses.replace(results, metrics=results.metrics | {"options": options})
     manifest = workspace.manifest
