@@ -27,13 +27,37 @@ def duplicates_command(
         bool,
         typer.Option("--bursts", help="Instead, photographs taken within seconds that show the same; best: sharpest."),
     ] = False,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--threshold",
+            metavar="SCORE",
+            envvar="IMGCLUSTER_DUPLICATES_THRESHOLD",
+            help="The least score of a near-copy, from 0.5 to 1; 0.85 by default.",
+        ),
+    ] = None,
+    set_aside: Annotated[
+        bool,
+        typer.Option(
+            "--set-aside",
+            help="With --exact: move the originals of all exact copies but the best to the folder duplicates of the "
+            "workspace; undo moves them back.",
+        ),
+    ] = False,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Find exact copies and near-copies: another size, quality, format, crop or color of the same picture."""
     from imgcluster.commands.duplicates import duplicates
 
     with screen.progress() as on_progress:
-        summary = duplicates(workspace=workspace, exact=exact, bursts=bursts, on_progress=on_progress)
+        summary = duplicates(
+            workspace=workspace,
+            exact=exact,
+            bursts=bursts,
+            threshold=threshold,
+            set_aside=set_aside,
+            on_progress=on_progress,
+        )
     screen.show(summary, _show)
 
 
@@ -70,9 +94,25 @@ def _show(summary: DuplicatesSummary) -> None:
         )
     if not copies:
         return
-    echo(f"No file was changed. Table: {summary.table}")
+    if summary.not_set_aside:
+        echo(
+            f"{counted(summary.not_set_aside, 'exact copy', 'exact copies')} not set aside: hard links of the best "
+            "image, or files that are missing or have changed since they were embedded."
+        )
+    if summary.set_aside:
+        moved = counted(summary.set_aside, "original")
+        echo(f"Moved {moved} to {summary.set_aside_to}: deleting that folder deletes them.")
+        echo(f"To undo: {command_for(summary.workspace, 'undo')}")
+        echo(f"Table: {summary.table}")
+    else:
+        echo(f"No file was changed. Table: {summary.table}")
     show_page(summary.report, summary.workspace, outdated=summary.outdated)
-    if summary.report:
+    if summary.report and not summary.set_aside:
+        if summary.exact and not summary.near:
+            echo(
+                "To set all but the best of each group aside: "
+                f"{command_for(summary.workspace, 'duplicates --exact --set-aside')}"
+            )
         echo(
             "To set some aside, tick them on the page, save the plan, and apply it: "
             f"{command_for(summary.workspace, 'apply imgcluster-plan.json')}"

@@ -24,6 +24,15 @@ def similar_command(
     screen: Screen,
     images: Annotated[list[str], typer.Argument(metavar="IMAGE…", help="Image files, in the workspace or elsewhere.")],
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="The number of images for each.")] = 20,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--threshold",
+            metavar="SCORE",
+            envvar="IMGCLUSTER_SIMILAR_THRESHOLD",
+            help="Leave out images whose score is less than this.",
+        ),
+    ] = None,
     page: Annotated[
         Path | None, typer.Option("--page", metavar="FILE.html", help="Write a page that shows them.")
     ] = None,
@@ -40,6 +49,7 @@ def similar_command(
         summary = similar(
             images,
             limit=limit,
+            threshold=threshold,
             page=page,
             encoder=encoder,
             workspace=workspace,
@@ -57,6 +67,8 @@ def _show(summary: SimilarSummary) -> None:
             table.add_row(str(image.rank), f"{image.score:.3f}", plain(image.path))
         if query.results:
             print_table(table)
+        else:
+            echo("No image is that similar.")
     relative = f" Paths are relative to {summary.base}" if summary.base else ""
     echo(f"Compared with {counted(summary.images, 'image')}.{relative}")
     if summary.page:

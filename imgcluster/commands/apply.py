@@ -44,7 +44,7 @@ from imgcluster.workspace.shards import Embeddings, load
 from imgcluster.workspace.states import last_state
 from imgcluster.workspace.table_columns import ClusterRow, row_of
 
-__all__ = ["PLAN_CHANGES", "ApplySummary", "PlanChange", "apply"]
+__all__ = ["PLAN_CHANGES", "ApplySummary", "PlanChange", "apply", "apply_text"]
 
 # Enough for a million corrected images with long paths.
 _LARGEST_PLAN: Final = 1 << 28
@@ -153,16 +153,25 @@ def apply(
         PlacementError: A placed file could not be moved.
     """
     file = find_plan(plan)
-    text = _read(file)
-    parsed, operation = read_plan(text, to_text(file)), hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-    workspace = Workspace(workspace)
+    return apply_text(_read(file), to_text(file), Workspace(workspace), dry_run=dry_run, on_progress=on_progress)
+
+
+def apply_text(
+    text: str, name: str, workspace: Workspace, *, dry_run: bool = False, on_progress: OnProgress = ignore_progress
+) -> ApplySummary:
+    """Apply the plan with this text as `apply` does; `name` is its name in messages.
+
+    Raises:
+        ImgclusterError: As for `apply`.
+    """
+    parsed, operation = read_plan(text, name), hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     workspace.require_initialized()
     with workspace.locked(read_only=dry_run) as manifest:
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         before = read_results(workspace, manifest)
         last = last_state(workspace)
         if last is not None and last.complete and last.operation == operation:
-            return _repeated(workspace, file, before, dry_run=dry_run)
+            return _repeated(workspace, name, before, dry_run=dry_run)
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
         embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
         if embeddings.locations != before.locations:
@@ -170,8 +179,8 @@ def apply(
                 f"the tables in {workspace.path} do not match its embeddings: run imgcluster cluster again"
             )
         earlier = read_earlier(workspace, embeddings)
-        after = _result(parsed, before, embeddings, earlier.next_number - 1, name=to_text(file))
-        aside = duplicates_of_plan(parsed, workspace, before, after.clusters, name=to_text(file))
+        after = _result(parsed, before, embeddings, earlier.next_number - 1, name=name)
+        aside = duplicates_of_plan(parsed, workspace, before, after.clusters, name=name)
         tables = PlanTables(workspace, manifest, before, after, embeddings, aside)
         moved = 0
         if not dry_run:
@@ -180,7 +189,7 @@ def apply(
     decisions = np.array([after.decisions.get(path, "") for path in before.paths])
     return ApplySummary(
         workspace=workspace.name,
-        plan=to_text(file),
+        plan=name,
         named=sum(after.names.get(number, "") != before.names.get(number, "") for number in cluster_numbers(after)),
         merged=len(after.merged),
         created=len(after.created),
@@ -198,11 +207,11 @@ def apply(
     )
 
 
-def _repeated(workspace: Workspace, file: Path, present: Results, *, dry_run: bool) -> ApplySummary:
+def _repeated(workspace: Workspace, name: str, present: Results, *, dry_run: bool) -> ApplySummary:
     """Return the summary of a plan that the last step has applied."""
     return ApplySummary(
         workspace=workspace.name,
-        plan=to_text(file),
+        plan=name,
         clusters=tuple(map(row_of, present.table)),
         noise=int((present.clusters < 0).sum()),
         report="" if dry_run else to_text(workspace.report),

@@ -78,6 +78,7 @@ def similar(
     images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     limit: int = 20,
+    threshold: float | None = None,
     page: str | os.PathLike[str] | None = None,
     encoder: str | os.PathLike[str] | None = None,
     workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
@@ -91,6 +92,7 @@ def similar(
     Args:
         images: Paths of files, or as in ``assignments.csv``.
         limit: The number of images to return for each.
+        threshold: The least score of these images; none by default.
         page: An HTML file to write, which shows them.
         encoder: The encoder of the workspace, needed for images outside of it if it is a file of your own.
         workspace: The workspace folder.
@@ -109,6 +111,8 @@ def similar(
         raise UsageError("no image is given; name at least one")
     if limit < 1:
         raise UsageError(f"--limit {limit} is not allowed; it is at least 1")
+    if threshold is not None and not -1 <= threshold <= 1:
+        raise UsageError(f"--threshold {threshold} is not allowed; scores are from -1 to 1")
     if page is not None and not is_replaceable(Path(page)):
         raise UsageError(f"--page {to_text(page)} exists and is not a page of similar images; choose another name")
     workspace = Workspace(workspace)
@@ -122,7 +126,9 @@ def similar(
         vectors = with_normalized_lengths(stored.embeddings, manifest, in_place=True).vectors
         given = iter(normalize_lengths(new, metric))
         queries = tuple(
-            _similar(stored, vectors, image, row, next(given) if row is None else vectors[row], metric, limit)
+            _similar(
+                stored, vectors, image, row, next(given) if row is None else vectors[row], metric, limit, threshold
+            )
             for image, row in zip(requested, rows, strict=True)
         )
     if page is not None:
@@ -208,10 +214,14 @@ def _similar(
     vector: Vectors,
     metric: str,
     limit: int,
+    threshold: float | None,
 ) -> SimilarImages:
     scores = vectors @ vector if metric == "cosine" else 1 / (1 + np.linalg.norm(vectors - vector, axis=1))
     # Equal scores in the order of the paths.
     order = [other for other in np.argsort(-scores, kind="stable").tolist() if other != row][:limit]
+    if threshold is not None:
+        # As they are printed, so that the printed score of a result can be given.
+        order = [other for other in order if round(float(scores[other]), 4) >= threshold]
     return SimilarImages(
         image=to_text(os.path.abspath(image)) if row is None else stored.paths[row],
         stored=row is not None,

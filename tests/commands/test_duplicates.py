@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import imgcluster
 from benchmarks.image_changes import changed
-from imgcluster import WorkspaceError
+from imgcluster import UsageError, WorkspaceError
 from imgcluster.cli.app import app
 
 PHOTOS = sorted((Path(__file__).parents[2] / "examples/photos").glob("*.jpg"))[:12]
@@ -89,6 +89,20 @@ def test_only_exact_copies(folder: Path, out: Path) -> None:
     summary = imgcluster.duplicates(workspace=out, exact=True)
     assert groups(summary.duplicates) == {PHOTOS[0].name: {PHOTOS[0].name: "best", "more/same.jpg": "exact"}}
     assert not (out / "signatures.parquet").exists()
+
+
+def test_only_near_copies_with_a_score(out: Path) -> None:
+    scores = {row.path: row.score for row in imgcluster.duplicates(workspace=out).duplicates if row.kind == "near"}
+    least = max(scores.values())
+    summary = imgcluster.duplicates(workspace=out, threshold=least - 1e-4)
+    assert summary.threshold == least - 1e-4
+    assert {row.score for row in summary.duplicates if row.kind == "near"} == {least}
+    assert imgcluster.duplicates(workspace=out, threshold=0.5).near >= len(scores)
+    for wrong in (0.4, 1.1, float("nan")):
+        with pytest.raises(UsageError, match=r"0\.5 to 1"):
+            imgcluster.duplicates(workspace=out, threshold=wrong)
+    with pytest.raises(UsageError, match="--exact"):
+        imgcluster.duplicates(workspace=out, threshold=0.9, exact=True)
 
 
 def test_near_copies_of_an_earlier_run_are_not_lost_silently(folder: Path, out: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -16,6 +17,7 @@ import pages
 from imgcluster import PlacementError, PlanError, WorkspaceError
 from imgcluster.cli.app import app
 from interruptions import killing_at
+from samples import paint
 
 COPIES = ("red/copy 1.png", "blue/copy 2.png")
 
@@ -243,3 +245,76 @@ def test_undo_without_a_record_of_the_step(folder: Path, out: Path) -> None:
     assert (imgcluster.undo(workspace=out).taken_back, contents(folder)) == (2, before)
     assert imgcluster.undo(workspace=out).what == "placing"
     assert contents(folder) == before
+
+
+def test_exact_copies_are_set_aside_without_the_page(folder: Path, out: Path) -> None:
+    before, links, table = contents(folder), placed(out), (out / "assignments.csv").read_bytes()
+    best = next(row.path for row in imgcluster.duplicates(workspace=out, exact=True).duplicates if row.kind == "best")
+    summary = imgcluster.duplicates(workspace=out, exact=True, set_aside=True)
+    assert (summary.set_aside, summary.not_set_aside) == (2, 0)
+    assert (folder / best).exists()
+    assert contents(folder, out / "duplicates") == before
+    assert len(contents(out / "duplicates")) == 1
+    assert (out / "assignments.csv").read_bytes() == table
+    assert len(pages.read(out / "report.html").document["findings"]["setAside"]) == 2
+    # Repeated, it finds none.
+    assert imgcluster.duplicates(workspace=out, exact=True, set_aside=True).set_aside == 0
+    assert imgcluster.undo(workspace=out).what == "plan"
+    assert contents(folder) == before
+    assert placed(out) == links
+
+
+def test_of_an_original_that_changed_no_copy_is_set_aside(folder: Path, out: Path) -> None:
+    rows = imgcluster.duplicates(workspace=out, exact=True).duplicates
+    (folder / rows[0].path).write_bytes(b"another content")
+    before = contents(folder)
+    summary = imgcluster.duplicates(workspace=out, exact=True, set_aside=True)
+    assert (summary.set_aside, summary.not_set_aside) == (0, 2)
+    assert contents(folder) == before
+    assert not (out / "duplicates").exists()
+
+
+def test_hard_links_are_not_set_aside(folder: Path, out: Path, tiny_encoder: Path) -> None:
+    (folder / "hard link.png").hardlink_to(folder / "blue/01.png")
+    imgcluster.run([folder], workspace=out, encoder=tiny_encoder, device="cpu")
+    summary = imgcluster.duplicates(workspace=out, exact=True, set_aside=True)
+    assert (summary.set_aside, summary.not_set_aside) == (2, 1)
+    assert (folder / "hard link.png").samefile(folder / "blue/01.png")
+
+
+def test_setting_exact_copies_aside_needs_a_clustering(
+    folder: Path, out: Path, tmp_path: Path, tiny_encoder: Path
+) -> None:
+    before = contents(folder)
+    imgcluster.embed(folder, workspace=tmp_path / "other", encoder=tiny_encoder, device="cpu")
+    with pytest.raises(WorkspaceError, match="imgcluster cluster"):
+        imgcluster.duplicates(workspace=tmp_path / "other", exact=True, set_aside=True)
+    imgcluster.assign(workspace=out, place="move")
+    with pytest.raises(PlanError, match="--place symlink"):
+        imgcluster.duplicates(workspace=out, exact=True, set_aside=True)
+    assert contents(out / "clusters") == before
+
+
+def test_setting_exact_copies_aside_on_the_command_line(folder: Path, out: Path) -> None:
+    run = CliRunner().invoke
+    result = run(app, ["duplicates", "--exact", "-w", str(out)])
+    assert f"duplicates --exact --set-aside -w {out}" in result.stdout
+    for options in (["--set-aside"], ["--set-aside", "--bursts"]):
+        result = run(app, ["duplicates", *options, "-w", str(out)])
+        assert (result.exit_code, "--exact" in result.output) == (2, True)
+    result = run(app, ["duplicates", "--exact", "--set-aside", "-w", str(out)])
+    assert result.exit_code == 0
+    assert "Moved 2 originals" in result.stdout
+    assert "No file was changed" not in result.stdout
+    assert f"undo -w {out}" in result.stdout
+
+
+def test_a_dry_run_places_nothing_that_is_set_aside(folder: Path, out: Path, tiny_encoder: Path) -> None:
+    imgcluster.apply(plan(out, *COPIES), workspace=out)
+    paint(folder / "more", per_folder=1, seed=7)
+    options: dict[str, Any] = {"workspace": out, "encoder": tiny_encoder, "device": "cpu"}
+    previews = [imgcluster.run([folder], recluster=again, dry_run=True, **options).cluster for again in (False, True)]
+    assert previews[0].placed == imgcluster.run([folder], **options).cluster.placed == {"symlink": 27}
+    assert previews[1].placed == {"symlink": 27}
+    assert imgcluster.cluster(workspace=out, k=2, dry_run=True).placed == {"symlink": 27}
+    assert imgcluster.assign(workspace=out, place="copy", dry_run=True).placed == {"copy": 27}

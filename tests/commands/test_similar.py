@@ -77,6 +77,19 @@ def test_euclidean_vectors_and_imports(tmp_path: Path) -> None:
         imgcluster.similar(tmp_path / "new.png", workspace=tmp_path / "out")
 
 
+def test_only_images_with_a_score(out: Path) -> None:
+    scores = [found.score for found in imgcluster.similar("red/00.png", workspace=out).queries[0].results]
+    (query,) = imgcluster.similar("red/00.png", workspace=out, threshold=scores[2]).queries
+    assert [found.score for found in query.results] == [score for score in scores if score >= scores[2]]
+    (query,) = imgcluster.similar("red/00.png", workspace=out, threshold=scores[2], limit=1).queries
+    assert len(query.results) == 1
+    result = CliRunner().invoke(app, ["similar", "red/00.png", "-w", str(out), "--threshold", "1"])
+    assert (result.exit_code, "No image" in result.stdout) == (0, True)
+    for threshold in (95, float("nan")):
+        with pytest.raises(UsageError, match="from -1 to 1"):
+            imgcluster.similar("red/00.png", workspace=out, threshold=threshold)
+
+
 def test_a_single_image_resembles_nothing(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     imgcluster.embed(pictures / "red/00.png", workspace=tmp_path / "one", encoder=tiny_encoder, device="cpu")
     assert imgcluster.similar(pictures / "red/00.png", workspace=tmp_path / "one").queries[0].results == ()

@@ -61,7 +61,7 @@ def duplicates_of_plan(
     if plan.set_aside and journal is not None and journal.mode == "move":
         raise PlanError(
             f"{name} sets images aside, but the originals were moved to {workspace.clusters}; move them back with "
-            f"{workspace.command('undo')}, or with --place symlink, then apply the plan again"
+            f"{workspace.command('assign --place symlink')}, then repeat this command"
         )
     chosen, present = set(plan.set_aside), current_files(read_set_aside(workspace))
     _check_that_one_stays(
