@@ -7,7 +7,6 @@ with it at every use, and a name never gets other content than that: not from th
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from imgcluster.encoders.registry import user_folder
 from imgcluster.errors import EncoderError
 from imgcluster.fileio.atomic import write_json
 from imgcluster.fileio.digests import update_from_file
+from imgcluster.fileio.schema import check, parse_json
 from imgcluster.types import PRECISIONS
 
 __all__ = [
@@ -44,6 +44,16 @@ _VERSION: Final = 1
 _NAME: Final = re.compile(r"(?:hub:[\w.-]+/[\w.-]+(?:@[^:@\s]+)?|[\w.-]+)")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+_ENTRY: Final = {
+    "repository": str,
+    "commit": str,
+    "license": str,
+    "available": {str: str},
+    "files": {str: {"size": int, "sha256": str}},
+    "reference?": str,
+    "pairing?": {str: float},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +124,12 @@ def installed_encoders() -> dict[str, InstalledEncoder]:
     if not path.is_file():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"), {"imgcluster_lock": object})
         if content["imgcluster_lock"] != _VERSION:
             raise EncoderError(f"{path} has version {content['imgcluster_lock']}; update imgcluster")
+        check(content, {"encoders": {str: object}})
         return {name: from_json(name, value) for name, value in sorted(content["encoders"].items())}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError):
         raise EncoderError(
             f"{path} is damaged; restore it, or remove it and the folder {_FOLDER} beside it to download again"
         ) from None
@@ -172,23 +183,22 @@ def to_json(encoder: InstalledEncoder) -> dict[str, Any]:
     return {**entry, "files": {name: asdict(file) for name, file in sorted(encoder.files.items())}}
 
 
-def from_json(name: str, entry: Mapping[str, Any]) -> InstalledEncoder:
+def from_json(name: str, entry: Any) -> InstalledEncoder:
     """Return what `to_json` wrote, checked: it may be from a stranger.
 
     Raises:
-        ValueError, KeyError, TypeError, AttributeError: It is not valid.
+        ValueError: It is not valid.
     """
+    check(entry, _ENTRY)
     encoder = InstalledEncoder(
         name=name,
-        repository=_text(entry["repository"]),
-        commit=_text(entry["commit"]),
-        license=_text(entry["license"]),
-        available={_text(key): _text(value) for key, value in entry["available"].items()},
-        files={
-            _text(key): PinnedFile(int(value["size"]), _text(value["sha256"])) for key, value in entry["files"].items()
-        },
-        reference=_text(entry.get("reference", "")),
-        pairing={_text(key): float(value) for key, value in entry.get("pairing", {}).items()},
+        repository=entry["repository"],
+        commit=entry["commit"],
+        license=entry["license"],
+        available=dict(entry["available"]),
+        files={key: PinnedFile(value["size"], value["sha256"]) for key, value in entry["files"].items()},
+        reference=entry.get("reference", ""),
+        pairing={key: float(value) for key, value in entry.get("pairing", {}).items()},
     )
     if not (_NAME.fullmatch(name) and ".." not in name and _COMMIT.fullmatch(encoder.commit)):
         raise ValueError(name)
@@ -199,9 +209,3 @@ def from_json(name: str, entry: Mapping[str, Any]) -> InstalledEncoder:
         if not (is_inside(file) and _SHA256.fullmatch(value.sha256) and value.size >= 0):
             raise ValueError(file)
     return encoder
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a text")
-    return value

@@ -5,14 +5,14 @@ The reference is ``transformers/image_processing_backends.py`` and the processor
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from imgcluster.errors import EncoderError, UsageError
+from imgcluster.errors import EncoderError, UsageError, one_line
+from imgcluster.fileio.schema import parse_json
 from imgcluster.options import EncoderOptions
 
 __all__ = ["compare_preprocessing", "read_preprocessing"]
@@ -58,18 +58,16 @@ def read_preprocessing(path: Path) -> EncoderOptions:
         EncoderError: It is not a file of a known image processor, or states what is not supported.
     """
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise EncoderError(f"{path} cannot be read: it is not JSON") from None
-    if not isinstance(config, dict):
-        raise EncoderError(f"{path} cannot be read: it is not a JSON object")
+        config = parse_json(path.read_text(encoding="utf-8"), {str: object})
+    except (OSError, ValueError) as error:
+        raise EncoderError(f"{path} cannot be read: it is not a JSON object ({one_line(error)})") from None
     try:
         return _options(config)
     except _Unsupported as reason:
         raise EncoderError(
             f"{path} is not supported: {reason}; say it yourself with --image-size, --resize, --mean and --std"
         ) from None
-    except (KeyError, TypeError, ValueError, UsageError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, UsageError) as error:
         raise EncoderError(
             f"{path} has an unexpected value ({error}); give --image-size, --resize, --mean and --std"
         ) from None

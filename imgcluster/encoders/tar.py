@@ -16,7 +16,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from imgcluster.encoders.hub_files import PREPROCESSING_FILE, TOKENIZER_FILE, weights_of
 from imgcluster.encoders.hub_name import hub_name
@@ -33,6 +33,7 @@ from imgcluster.encoders.installed import (
 )
 from imgcluster.errors import EncoderError
 from imgcluster.fileio.atomic import atomic_path
+from imgcluster.fileio.schema import check, parse_json
 
 __all__ = ["export_encoder", "import_encoder"]
 
@@ -125,11 +126,12 @@ def _describe(tar: tarfile.TarFile) -> InstalledEncoder:
     if first is None or first.name != _DESCRIPTION or not first.isreg() or first.size > _MAX_DESCRIPTION:
         raise _Invalid(f"its first member is not {_DESCRIPTION}")
     try:
-        content: dict[str, Any] = json.loads(_open(tar, first).read())
+        content = parse_json(_open(tar, first).read().decode(), {"imgcluster_encoder": object})
         if content["imgcluster_encoder"] != _VERSION:
             raise _Invalid(f"its version is {content['imgcluster_encoder']}, known is {_VERSION}; update imgcluster")
-        return from_json(str(content["name"]), content)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        check(content, {"name": str})
+        return from_json(content["name"], content)
+    except ValueError:
         raise _Invalid(f"its {_DESCRIPTION} is not valid") from None
 
 

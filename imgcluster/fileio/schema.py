@@ -77,18 +77,16 @@ def _mismatches(value: Any, shape: Any, where: str) -> Iterator[tuple[str, Any, 
     if isinstance(shape, tuple):
         if all(any(_mismatches(value, one, where)) for one in shape):
             yield where, value, shape
-    elif isinstance(shape, dict) and str in shape:
-        if not isinstance(value, dict):
-            yield where, value, shape
-            return
-        for key, entry in value.items():
-            yield from _mismatches(entry, shape[str], _join(where, key))
     elif isinstance(shape, dict):
         if not isinstance(value, dict):
             yield where, value, shape
             return
-        for name, expected in shape.items():
-            key = name.removesuffix("?")
+        named = {name: name.removesuffix("?") for name in shape if name is not str}
+        for key, entry in value.items() if str in shape else ():
+            if key not in named.values():
+                yield from _mismatches(entry, shape[str], _join(where, key))
+        for name, key in named.items():
+            expected = shape[name]
             if key in value:
                 yield from _mismatches(value[key], expected, _join(where, key))
             elif key == name:

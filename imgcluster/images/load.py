@@ -16,6 +16,7 @@ from imgcluster.images.types import InputSpec
 from imgcluster.machine import processors
 
 __all__ = [
+    "MOST_BYTES",
     "Content",
     "Large",
     "Loaded",
@@ -26,7 +27,9 @@ __all__ = [
     "read_image",
 ]
 
-_MAX_FILE_BYTES: Final = 1 << 31
+MOST_BYTES: Final = 1 << 31
+"""Larger files are not read."""
+
 # Files that are smaller need one call of the system; of a large one that is not an image no more is read.
 _FIRST_BYTES: Final = 1 << 16
 
@@ -91,10 +94,12 @@ def read_image(
                 return NotAnImage() if kind.problem is None else Skipped(kind.problem)
             if (missing := missing_decoder(kind.format)) is not None:
                 return Skipped(missing.problem, missing)
-            if file.size > _MAX_FILE_BYTES:
-                return Skipped(f"the file is too large: {file.size} bytes, the limit is {_MAX_FILE_BYTES}")
-            if memory is not None and file.size > memory:
-                return Large(file.size)
+            # A web server need not tell the size, and a file may have grown since it was found.
+            size = max(file.size, before.st_size)
+            if size > MOST_BYTES:
+                return Skipped(f"the file is too large: {size} bytes, the limit is {MOST_BYTES}")
+            if memory is not None and size > memory:
+                return Large(size)
             data = head
             if len(head) == _FIRST_BYTES:
                 stream.seek(0)

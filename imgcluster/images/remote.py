@@ -18,6 +18,7 @@ from imgcluster.fileio.object_store import BUCKETS, WORKSPACE_LIST, Unavailable,
 from imgcluster.fileio.path_text import join
 from imgcluster.images.address import Address
 from imgcluster.images.found import FoundFile, UnreadablePath
+from imgcluster.images.load import MOST_BYTES
 
 __all__ = ["RemoteImages"]
 
@@ -124,7 +125,7 @@ class RemoteImages:
         """
 
         def attempt() -> bytes:
-            data = self._content(file.location, deadline)
+            data = self._content(file.location, deadline, file.size or MOST_BYTES)
             if file.size and len(data) != file.size:
                 raise OSError(f"{len(data)} of {file.size} bytes were read: it has changed, or the connection was lost")
             return data
@@ -196,14 +197,14 @@ class RemoteImages:
             number = hashlib.blake2b(tag.encode("utf-8", "surrogateescape"), digest_size=8).digest() if tag else b""
             return int(length) if length.isdecimal() else 0, int.from_bytes(number, "big") >> 1
 
-    def _content(self, url: str, deadline: float) -> bytes:
+    def _content(self, url: str, deadline: float, most: int) -> bytes:
         if url.startswith("http"):
             wait = max(0.1, deadline - time.monotonic())
             with urllib.request.urlopen(self._private[url], timeout=wait) as answer:
-                return _read_parts(answer.read, deadline)
+                return _read_parts(answer.read, deadline, most)
         system, key = self._system(url)
         with system.open_input_stream(key) as stream:
-            return _read_parts(stream.read, deadline)
+            return _read_parts(stream.read, deadline, most)
 
 
 def _is_folder(url: str) -> bool:
@@ -216,10 +217,14 @@ def _split(url: str) -> tuple[str, str]:
     return root, url[len(root) + 1 :]
 
 
-def _read_parts(read: Callable[[int], bytes], deadline: float) -> bytes:
-    parts = []
+def _read_parts(read: Callable[[int], bytes], deadline: float, most: int) -> bytes:
+    """Return what is there; an answer without an end is given up after `most` bytes."""
+    parts, size = [], 0
     while part := read(_PART):
         parts.append(part)
+        size += len(part)
+        if size > most:
+            raise OSError(f"more than {most} bytes were sent: it has changed, or is too large")
         if time.monotonic() > deadline:
             raise TimeoutError
     return b"".join(parts)

@@ -21,7 +21,7 @@ from imgcluster.fileio.object_store import WORKSPACE_LIST, call_store, list_fold
 from imgcluster.fileio.schema import parse_json
 from imgcluster.workspace.file_names import OWN_NAMES, WorkspaceFiles
 
-__all__ = ["StoredFile", "StoredFiles", "is_stored", "list_of"]
+__all__ = ["StoredFile", "StoredFiles", "files_of", "is_stored", "list_of"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class StoredFiles:
             if info.size is None:
                 return "", 0
             if not info.size:
-                raise self._damaged("it is empty")
+                raise _damaged(self._url, "it is empty")
             with self._system.open_input_stream(key) as stream:
                 data = stream.read()
             if len(data) != info.size:
@@ -84,26 +84,6 @@ class StoredFiles:
 
         text, time = call_store(self._url, "read", read, _SECONDS)
         return str(text), int(time)
-
-    def parse(self, text: str) -> dict[str, StoredFile]:
-        """Return the files of a list by their paths; it may be from a stranger.
-
-        Raises:
-            WorkspaceError: It is damaged, or of a newer version.
-        """
-        if not text:
-            return {}
-        try:
-            value = parse_json(text, _LIST)
-            if value["format"] > _FORMAT:
-                raise WorkspaceError(f"{self._url} was written by a newer version of imgcluster: upgrade imgcluster")
-            files = {path: StoredFile(file["sha256"], file["size"]) for path, file in value["files"].items()}
-            for path, file in files.items():
-                if not is_stored(path) or not _DIGEST.fullmatch(file.sha256):
-                    raise ValueError(f"it names {path!r}")
-        except ValueError as error:
-            raise self._damaged(error) from None
-        return files
 
     def refuse_other_objects(self) -> None:
         """Check that a folder without a list has no objects, except those of an interrupted first command.
@@ -187,19 +167,45 @@ class StoredFiles:
         except SourceError as error:
             _LOG.debug("%s", error)
 
-    def _damaged(self, reason: object) -> WorkspaceError:
-        return WorkspaceError(
-            f"{self._url}/{WORKSPACE_LIST} is damaged ({reason}); restore it, or choose another workspace with -w DIR"
-        )
-
     def _key(self, file: StoredFile) -> str:
         return f"{self._path}/{_OBJECTS}/{file.sha256}"
+
+
+def files_of(text: str, url: str) -> dict[str, StoredFile]:
+    """Return the files of a list by their paths; it may be from a stranger.
+
+    Args:
+        text: The list.
+        url: The workspace.
+
+    Raises:
+        WorkspaceError: It is damaged, or of a newer version.
+    """
+    if not text:
+        return {}
+    try:
+        value = parse_json(text, _LIST)
+        if value["format"] > _FORMAT:
+            raise WorkspaceError(f"{url} was written by a newer version of imgcluster: upgrade imgcluster")
+        files = {path: StoredFile(file["sha256"], file["size"]) for path, file in value["files"].items()}
+        for path, file in files.items():
+            if not is_stored(path) or not _DIGEST.fullmatch(file.sha256):
+                raise ValueError(f"it names {path!r}")
+    except ValueError as error:
+        raise _damaged(url, error) from None
+    return files
 
 
 def list_of(files: Mapping[str, StoredFile]) -> str:
     """Return the list of files, by their paths."""
     listed = {path: asdict(file) for path, file in sorted(files.items())}
     return json.dumps({"format": _FORMAT, "files": listed}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _damaged(url: str, reason: object) -> WorkspaceError:
+    return WorkspaceError(
+        f"{url}/{WORKSPACE_LIST} is damaged ({reason}); restore it, or choose another workspace with -w DIR"
+    )
 
 
 def is_stored(path: str) -> bool:

@@ -107,6 +107,19 @@ def test_damaged_and_strange_objects_are_refused(bucket: Bucket, tmp_path: Path,
     assert not list(tmp_path.rglob("outside.txt"))
 
 
+def test_an_encrypted_object_is_refused(bucket: Bucket, tmp_path: Path, embed: Embed) -> None:
+    embed("0/1")
+    key = "ws/shards/0-of-1.zip"
+    # The first bit of the flags of each member.
+    for header in (b"PK\x03\x04\x14\0", b"PK\x01\x02\x14\x03\x14\0"):
+        assert header + b"\0" in bucket.objects[key]
+        bucket.objects[key] = bucket.objects[key].replace(header + b"\0", header + b"\1")
+    out = tmp_path / "out"
+    for call in (lambda: imgcluster.merge([STORE], workspace=out), lambda: imgcluster.shards_status(STORE)):
+        with pytest.raises(WorkspaceError, match="0/1 .* damaged"):
+            call()
+
+
 def test_an_object_that_unpacks_to_more_than_itself_is_refused(bucket: Bucket, tmp_path: Path, embed: Embed) -> None:
     embed("0/1")
     archive = BytesIO()

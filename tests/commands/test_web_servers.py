@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import threading
 from collections.abc import Callable, Iterator
@@ -17,11 +18,15 @@ Embed = Callable[..., EmbedSummary]
 
 
 class Server:
-    """Answers each path with bytes: a complete answer with its headers, to HEAD without the content or with `heads`."""
+    """Answers each path with bytes: a complete answer with its headers, to HEAD without the content or with `heads`.
+
+    Those in `endless` go on with zeros until the connection is closed.
+    """
 
     def __init__(self) -> None:
         self.answers: dict[str, bytes] = {}
         self.heads: dict[str, bytes] = {}
+        self.endless: set[str] = set()
         self.requests: list[str] = []
         server = self
 
@@ -31,6 +36,9 @@ class Server:
                 answer = server.answers[self.path]
                 head = server.heads.get(self.path, answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
                 self.wfile.write(head if self.command == "HEAD" else answer)
+                with contextlib.suppress(OSError):
+                    while self.command == "GET" and self.path in server.endless:
+                        self.wfile.write(bytes(1 << 16))
                 self.close_connection = True
 
             do_HEAD = do_GET  # noqa: N815 - the name is that of http.server
@@ -101,6 +109,16 @@ def test_each_wrong_answer_costs_one_image(server: Server, pictures: Path, tmp_p
     assert all("address" in found[name] for name in ("a space.png", "ü.png", "port.png", "label.png"))
     assert not any("the-secret" in reason for reason in found.values())
     assert embed(*good).unchanged == 4
+
+
+def test_an_answer_without_an_end_is_given_up(server: Server, pictures: Path, tmp_path: Path, embed: Embed) -> None:
+    red = images(pictures, "red")
+    good, bad = server.put("/good.png", red), server.put("/endless.png", red)
+    server.heads["/endless.png"] = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(red)
+    server.endless.add("/endless.png")
+    summary = embed(good, bad, read_timeout=60)
+    assert (summary.embedded, summary.skipped) == (1, 1)
+    assert str(len(red)) in reasons(tmp_path / "out")["endless.png"]
 
 
 def test_files_of_unknown_age_are_compared_by_content(server: Server, pictures: Path, embed: Embed) -> None:

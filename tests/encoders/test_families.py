@@ -125,6 +125,10 @@ def test_preprocessing_is_that_of_transformers(tmp_path: Path, kind: str, settin
         ({"image_processor_type": "ViTImageProcessor", **CLIP_VALUES, "size": 224, "do_pad": True}, "do_pad"),
         ({"image_processor_type": "ViTImageProcessor", **CLIP_VALUES}, "size"),
         ({"image_processor_type": "CLIPImageProcessor", **CLIP_VALUES, "size": 8, "crop_size": "x"}, "unexpected"),
+        (
+            {"image_processor_type": "ViTImageProcessor", **CLIP_VALUES, "size": 8, "rescale_factor": 10**400},
+            "unexpected",
+        ),
     ],
 )
 def test_unknown_preprocessing_says_what_it_is(tmp_path: Path, config: dict[str, Any], says: str) -> None:
@@ -132,7 +136,7 @@ def test_unknown_preprocessing_says_what_it_is(tmp_path: Path, config: dict[str,
         settings_of(config, tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"size": '])
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"size": ', "[" * 100_000], ids=range(5))
 def test_a_damaged_file_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "preprocessor_config.json").write_text(text, encoding="utf-8")
     with pytest.raises(EncoderError, match="JSON"):

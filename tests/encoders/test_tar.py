@@ -150,6 +150,10 @@ def other_model(tar: tarfile.TarFile, description: bytes, model: bytes) -> None:
     whole(tar, description, bytes([model[0] ^ 1]) + model[1:])
 
 
+def nested(tar: tarfile.TarFile, description: bytes, model: bytes) -> None:
+    add(tar, "imgcluster-encoder.json", b"[" * 100_000)
+
+
 def without_model(tar: tarfile.TarFile, description: bytes, model: bytes) -> None:
     add(tar, "imgcluster-encoder.json", description)
 
@@ -189,6 +193,9 @@ def model_first(tar: tarfile.TarFile, description: bytes, model: bytes) -> None:
         (changed(files={}), "files/onnx/model.onnx"),
         (changed(available={"fp32": "../../model.onnx"}), "not valid"),
         (changed(available={"fp32": "model.pkl"}), "not valid"),
+        (changed(files={"onnx/model.onnx": {"size": float("inf"), "sha256": "0" * 64}}), "not valid"),
+        (changed(pairing={"text": 10**400}), "not valid"),
+        (nested, "not valid"),
     ],
 )
 def test_what_is_not_described_is_refused(

@@ -53,6 +53,15 @@ def test_other_values_are_named_with_what_is_expected(value: Any, says: str) -> 
         check(value, SHAPE)
 
 
+def test_named_entries_beside_any_others() -> None:
+    shape = {"name": str, "size?": int, str: object}
+    check({"name": "a", "other": [1]}, shape)
+    with pytest.raises(ValueError, match="^name is missing"):
+        check({"other": "a"}, shape)
+    with pytest.raises(ValueError, match="^size is 'a'"):
+        check({"name": "a", "size": "a"}, shape)
+
+
 @given(ANY_JSON)
 def test_any_value_is_accepted_or_refused_in_one_short_line(value: Any) -> None:
     message = ""

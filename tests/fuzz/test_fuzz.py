@@ -23,6 +23,13 @@ def inputs() -> dict[str, list[bytes]]:
 
 
 @pytest.mark.parametrize("name", TARGETS)
+def test_seeds_are_valid(name: str, inputs: dict[str, list[bytes]]) -> None:
+    """Only damage to a valid input reaches what comes after the first check."""
+    for data in inputs[name]:
+        TARGETS[name](data)
+
+
+@pytest.mark.parametrize("name", TARGETS)
 def test_damaged_inputs(name: str, inputs: dict[str, list[bytes]]) -> None:
     mutate(name, inputs[name], 60)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,8 @@ _MANIFEST: Final = "manifest.json"
 _SECONDS: Final = 60.0
 _SECONDS_OF_TRANSFER: Final = 3600.0
 _PART: Final = 1 << 20
+# The last two: members that are encrypted, compressed in an unknown way, or damaged.
+_UNREADABLE: Final = (zipfile.BadZipFile, EOFError, RuntimeError, zlib.error)
 
 
 class ShardStore:
@@ -71,7 +74,7 @@ class ShardStore:
         try:
             text: str = call_store(self.url, "read", read, _SECONDS)
             parse_json(text, SHARD)
-        except (zipfile.BadZipFile, KeyError, ValueError) as error:
+        except (*_UNREADABLE, KeyError, ValueError) as error:
             raise self._damaged(part, error) from None
         return text
 
@@ -100,7 +103,7 @@ class ShardStore:
                     if _MEMBER.fullmatch(name):
                         with archive.open(name) as member:
                             _write(own.path / name, member)
-        except (zipfile.BadZipFile, EOFError) as error:
+        except _UNREADABLE as error:
             raise self._damaged(part, error) from None
         finally:
             copy.unlink(missing_ok=True)

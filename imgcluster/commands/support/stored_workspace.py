@@ -24,7 +24,7 @@ from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.file_names import WorkspaceFiles
 from imgcluster.workspace.local_copy import ADDRESS, local_copy
 from imgcluster.workspace.local_digests import hash_files
-from imgcluster.workspace.stored_files import StoredFile, StoredFiles, is_stored, list_of
+from imgcluster.workspace.stored_files import StoredFile, StoredFiles, files_of, is_stored, list_of
 
 __all__ = ["in_object_storage_too", "local_workspace"]
 
@@ -155,9 +155,9 @@ class _LocalCopy:
                 # The command that wrote it did not hear that it was written.
                 self._record_list(stored)
                 return
-            if _results(self._files()) != _results(self._store.parse(before)):
+            if _results(self._files()) != _results(files_of(before, self._url)):
                 raise self._set_aside()
-        files = self._store.parse(stored)
+        files = files_of(stored, self._url)
         if not stored:
             self._store.refuse_other_objects()
         # From here on until it is complete there is nothing in the copy to lose.
@@ -173,7 +173,7 @@ class _LocalCopy:
             WorkspaceInUseError: The stored workspace has changed since `update`.
         """
         before = _read(self._list) or ""
-        base, files = self._store.parse(before), self._files()
+        base, files = files_of(before, self._url), self._files()
         if _results(files) == _results(base) or _is_interrupted(files):
             return
         if base and _NAMES.marker.name not in files:

@@ -63,11 +63,13 @@ def read_vectors(source: Path, paths: str | None, column: str | None) -> tuple[V
 
 
 def _read_npy(source: Path, paths: str, column: str | None) -> tuple[Any, list[str] | None]:
-    return np.load(source, allow_pickle=False), None
+    with source.open("rb") as file:
+        return np.lib.format.read_array(file, allow_pickle=False), None
 
 
 def _read_npz(source: Path, paths: str, column: str | None) -> tuple[Any, list[str] | None]:
-    with np.load(source, allow_pickle=False) as arrays:
+    # NumPy leaves the file open if it is damaged.
+    with source.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         names = list(map(_path, arrays[paths].tolist())) if paths in arrays.files else None
         vector_names = [name for name in arrays.files if name != paths and arrays[name].ndim == 2]
         chosen = _choose(source, column, vector_names, arrays.files)
