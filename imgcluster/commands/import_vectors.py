@@ -34,6 +34,7 @@ from imgcluster.images.types import NO_EXIF
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Metric, Vectors, check_metric
+from imgcluster.workspace.files import read_file_facts
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import IMPORTED
 from imgcluster.workspace.shard_file import Row
@@ -125,7 +126,7 @@ def import_vectors(
         encoder = _encoder_record(source, values.shape[1], "euclidean" if metric == "euclidean" else "cosine")
         _refuse_other_vectors(workspace, manifest, encoder, fresh=fresh)
         record = {} if fresh else manifest
-        unchanged = bool(record) and _is_stored(workspace, manifest, encoder, locations, values)
+        unchanged = bool(record) and _is_stored(workspace, manifest, encoder, locations, values, moved)
         base = str(record.get("base", _base(locations, start)))
         summary = ImportSummary(
             workspace=workspace.name,
@@ -214,12 +215,23 @@ def _refuse_other_vectors(
 
 
 def _is_stored(
-    workspace: Workspace, manifest: dict[str, Any], encoder: dict[str, Any], locations: list[str], values: Vectors
+    workspace: Workspace,
+    manifest: dict[str, Any],
+    encoder: dict[str, Any],
+    locations: list[str],
+    values: Vectors,
+    moved: Mapping[str, str],
 ) -> bool:
-    """Return whether the workspace holds these vectors, and no others."""
+    """Return whether the workspace holds these vectors and no others, and knows the files that exist."""
     before = load(workspace.embeddings, encoder["identity"])
-    same = before.locations == locations and np.array_equal(before.vectors, values)
-    return same and manifest.get("state") == "embedded"
+    if manifest.get("state") != "embedded" or before.locations != locations:
+        return False
+    facts = read_file_facts(workspace.embeddings, encoder["identity"])
+    known = zip(locations, facts.sizes.tolist(), facts.times.tolist(), strict=True)
+    # Of a file that is missing now, the size of the picture would be forgotten.
+    return np.array_equal(before.vectors, values) and all(
+        _facts(from_text(moved.get(location, location))) in ((0, 0), (size, time)) for location, size, time in known
+    )
 
 
 def _replace_shards(
@@ -267,8 +279,13 @@ def _rows(locations: list[str], values: Vectors, base: str, moved: Mapping[str, 
 
 def _read_file(path: Path) -> tuple[int, int, Header | None]:
     """Return size, modification time and header; zeros and None where there is no file."""
+    return *_facts(path), read_header(path) if path.is_file() else None
+
+
+def _facts(path: Path) -> tuple[int, int]:
+    """Return size and modification time; zeros where there is no file."""
     try:
         facts = path.stat()
     except OSError:
-        return 0, 0, None
-    return facts.st_size, storable_time(facts.st_mtime_ns), read_header(path) if path.is_file() else None
+        return 0, 0
+    return facts.st_size, storable_time(facts.st_mtime_ns)

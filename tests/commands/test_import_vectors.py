@@ -129,6 +129,26 @@ def test_sizes_are_those_of_the_upright_pictures(here: Path) -> None:
     assert table["height"].to_pylist() == [30, 0, 0]
 
 
+def test_files_that_came_later_are_read(here: Path) -> None:
+    file, paths = write(here, "npy")
+    imgcluster.import_vectors(file, paths, workspace="out", metric="euclidean")
+    imgcluster.cluster(workspace="out", k=3)
+    picture = here / NAMES[0]
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (30, 20)).save(picture, format="PNG")
+    (finding,) = (found for found in imgcluster.verify(workspace="out").findings if found.check == "files")
+    assert finding.remedy == "run the same import command again"
+    for unchanged in (False, True):
+        summary = imgcluster.import_vectors(file, paths, workspace="out", metric="euclidean")
+        assert (summary.missing, summary.unchanged) == (29, unchanged)
+    (shard,) = (here / "out/embeddings").iterdir()
+    assert sorted(pq.read_table(shard)["width"].to_pylist())[-2:] == [0, 30]
+    assert imgcluster.assign(workspace="out").is_unchanged
+    # What is known of a file that is missing again stays known.
+    picture.unlink()
+    assert imgcluster.import_vectors(file, paths, workspace="out", metric="euclidean").unchanged
+
+
 def test_the_same_vectors_again_change_nothing(here: Path) -> None:
     file, paths = write(here, "npy")
     imgcluster.import_vectors(file, paths, workspace="out", metric="euclidean")

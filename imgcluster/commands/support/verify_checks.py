@@ -22,9 +22,12 @@ from imgcluster.workspace.table_columns import row_of
 
 __all__ = ["CHECKS", "check_contents", "check_repeated"]
 
-_EMBED_AGAIN: Final = "run the same embed command again"
 # The tables have four digits.
 _DIGIT: Final = 1e-4
+
+
+def _again(stored: Stored) -> str:
+    return f"run the same {'import' if _is_imported(stored) else 'embed'} command again"
 
 
 def check_shards(stored: Stored) -> Iterator[Finding]:
@@ -34,7 +37,7 @@ def check_shards(stored: Stored) -> Iterator[Finding]:
             "shards",
             "these shards are of another encoder than the manifest names",
             _texts(stored.foreign),
-            remedy=_EMBED_AGAIN,
+            remedy=_again(stored),
         )
     if stored.embeddings is not None:
         wrong = ~np.isfinite(stored.embeddings.vectors).all(axis=1)
@@ -48,14 +51,14 @@ def check_counts(stored: Stored) -> Iterator[Finding]:
     if stored.embeddings is None:
         return
     if stored.manifest.get("state") != "embedded":
-        yield note("counts", "the last embed was interrupted, so images may be missing", remedy=_EMBED_AGAIN)
+        yield note("counts", "the last embed was interrupted, so images may be missing", remedy=_again(stored))
         return
     if "counts" not in stored.manifest:
         # Vectors of another program have no counts.
         return
     counts = stored.manifest["counts"]
     if stored.skipped is None:
-        yield problem("counts", "skipped.csv is missing", remedy=_EMBED_AGAIN)
+        yield problem("counts", "skipped.csv is missing", remedy=_again(stored))
         return
     paths = [row["path"] for row in stored.skipped]
     embedded, skipped = len(stored.embeddings.locations), len(paths)
@@ -73,7 +76,7 @@ def check_counts(stored: Stored) -> Iterator[Finding]:
     images = {relative_path(location, base) for location in stored.embeddings.locations if location not in stored.moved}
     twice += sorted(images & set(paths))
     if twice:
-        yield problem("counts", "these images are in more than one row", twice, remedy=_EMBED_AGAIN)
+        yield problem("counts", "these images are in more than one row", twice, remedy=_again(stored))
 
 
 def check_files(stored: Stored) -> Iterator[Finding]:
@@ -97,9 +100,8 @@ def check_files(stored: Stored) -> Iterator[Finding]:
     if missing:
         yield note("files", "the files of these images are gone", missing, remedy=FILES_GONE_REMEDY)
     if changed:
-        yield note(
-            "files", "these files have another size or time than when they were embedded", changed, remedy=_EMBED_AGAIN
-        )
+        message = "these files have another size or time than when they were embedded"
+        yield note("files", message, changed, remedy=_again(stored))
 
 
 def check_contents(stored: Stored, digests: Sequence[bytes]) -> Iterator[Finding]:
