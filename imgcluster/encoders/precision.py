@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Collection
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +52,7 @@ _REFERENCE_COUNT: Final = 2
 def split_precision(stem: str) -> tuple[str, Precision]:
     """Return the encoder's name and precision that the stem of an ONNX file's name says."""
     name, _, suffix = stem.rpartition(".")
-    return (name, cast(Precision, suffix)) if name and suffix in PRECISIONS else (stem, "fp32")
+    return (name, suffix) if name and suffix in PRECISIONS else (stem, "fp32")
 
 
 def order_of(device: str, available: Collection[Precision], *, checked: bool) -> list[Precision]:
