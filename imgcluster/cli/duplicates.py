@@ -90,7 +90,7 @@ def _show(summary: DuplicatesSummary) -> None:
     if summary.not_compared:
         echo(
             f"{counted(summary.not_compared, 'image')} not compared, because the files are missing or have changed: "
-            "run imgcluster embed again."
+            "embed or import them again."
         )
     if not copies:
         return

@@ -58,7 +58,7 @@ def _show(summary: OutliersSummary) -> None:
     if summary.not_measured:
         echo(
             f"The quality of {counted(summary.not_measured, 'image')} is not known, because vectors were imported, or "
-            "an earlier version embedded them: run imgcluster embed --fresh to measure it."
+            "an earlier version embedded them; imgcluster embed --fresh measures it, which reads the images."
         )
     if summary.found > len(summary.outliers):
         echo(f"Showed {len(summary.outliers):,} of {summary.found:,}; -n shows more.")

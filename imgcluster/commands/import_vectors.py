@@ -21,7 +21,6 @@ from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.commands.support.vector_files import read_vectors
 from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.errors import NoImagesError, UsageError, WorkspaceError
-from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.digests import DIGEST_BYTES
 from imgcluster.fileio.in_threads import in_order
@@ -144,8 +143,7 @@ def import_vectors(
             record |= {**versions(), "state": "embedding", "encoder": encoder, "base": base}
             workspace.write_manifest(record)
             if fresh:
-                remove(workspace.layers)
-                remove(workspace.layout)
+                workspace.remove_caches()
             _replace_shards(workspace, locations, values, base, encoder["identity"], moved, on_progress)
             summary = dataclasses.replace(summary, seconds=watch.seconds)
             workspace.write_manifest(record | _contents_record(workspace, encoder, summary))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,7 +92,8 @@ class TextEncoder:
         if cached is not None:
             return cached
         vectors = self.encode(prompts, on_progress)
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
+        # The folder may be one that several users share and only read.
+        with contextlib.suppress(OSError), atomic_path(path) as temporary, temporary.open("wb") as file:
             np.save(file, vectors, allow_pickle=False)
         return vectors
 

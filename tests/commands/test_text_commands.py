@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -406,6 +408,17 @@ def test_corrections_of_a_sorting_keep_its_folders(workspace: Path, tmp_path: Pa
     # A clustering replaces it.
     answer(invoke("cluster", "--k", "4", "-w", workspace, "--json"))
     assert {path.name.split("_")[0] for path in clusters.iterdir()} == {"cluster"}
+
+
+def test_encoders_that_can_only_be_read(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = written(tmp_path / "groups.txt", "red")
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr("imgcluster.encoders.text_encoder.atomic_path", refuse)
+    assert answer(invoke("sort", "--into", groups, "-w", workspace, "--json"))["unsorted"] > 0
+    answer(invoke("cluster", "--k", "4", "-w", workspace, "--json"))
 
 
 def test_the_threshold_decides_what_is_unsorted(workspace: Path, tmp_path: Path) -> None:
