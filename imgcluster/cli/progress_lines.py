@@ -102,7 +102,8 @@ class TrainingLines:
         if now - self._printed < SECONDS:
             return
         epoch, loss, left = training_texts(step)
-        sys.stderr.write(f"imgcluster: {epoch}, {loss}, {left}\n")
+        stage = f"{step.stage}, " if step.stage else ""
+        sys.stderr.write(f"imgcluster: {stage}{epoch}, {loss}, {left}\n")
         sys.stderr.flush()
         self._printed = now
 

@@ -197,6 +197,12 @@ def test_codes_are_compared_by_direction_after_stages_that_train_directions():
     assert with_changes(load_recipe("a-mnist"), cluster={"clusters": 10}).metric == "euclidean"
 
 
+def test_the_recipe_in_the_readme_is_valid():
+    text = (recipes_folder().parent / "README.md").read_text(encoding="utf-8")
+    recipe = parse_recipe(text.split("```toml\n")[1].split("```")[0], "readme")
+    assert recipe.data.image_size == 32
+
+
 def test_the_readme_names_every_recipe_block_transform_and_setting():
     text = (recipes_folder().parent / "README.md").read_text(encoding="utf-8")
     settings = (DataSettings, ModelSettings, TrainingSettings, ClusterSettings, SplitSettings, ExportSettings)

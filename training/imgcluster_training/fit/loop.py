@@ -61,6 +61,8 @@ class TrainingLoop:
         self.loss_sum = 0.0
         self.epoch_seconds = 0.0
         self.done = False
+        # When this process began to train in the current epoch, and at which step: for its speed.
+        self.started, self.first_step = 0.0, 0
 
     def follow(self) -> tuple[EpochRecord, ...]:
         """Train to the end, from the checkpoint where it is to be resumed, and return all epochs.
@@ -86,6 +88,7 @@ class TrainingLoop:
             self._save()
             return
         task.train()
+        self.started, self.first_step = time.perf_counter(), self.step
         for batch in task.batches(epoch, self.step):
             self.loss_sum += self._update(batch, epoch)
             self.step += 1
@@ -125,7 +128,9 @@ class TrainingLoop:
         return value
 
     def _progress(self) -> TrainingProgress:
-        done, task, seconds_per_step = len(self.history), self.task, self.epoch_seconds / self.step
+        done, task = len(self.history), self.task
+        # Without the start of the epoch, which may first find clusters among all codes.
+        seconds_per_step = (time.perf_counter() - self.started) / (self.step - self.first_step)
         return TrainingProgress(
             stage=task.name,
             epoch=done + 1,
