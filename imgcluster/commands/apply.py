@@ -190,7 +190,11 @@ def apply_text(
     return ApplySummary(
         workspace=workspace.name,
         plan=name,
-        named=sum(after.names.get(number, "") != before.names.get(number, "") for number in cluster_numbers(after)),
+        named=sum(
+            after.names.get(number, "") != before.names.get(number, "")
+            for number in cluster_numbers(after)
+            if number not in after.created
+        ),
         merged=len(after.merged),
         created=len(after.created),
         split=len(after.parts),

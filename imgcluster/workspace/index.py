@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Container, Sequence
+import os
+from collections import Counter
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -16,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.fileio.digests import DIGEST_BYTES
-from imgcluster.fileio.path_text import absolute_path
+from imgcluster.fileio.object_store import url_of
+from imgcluster.fileio.path_text import absolute_path, from_text
 from imgcluster.workspace import shard_writer
 from imgcluster.workspace.shard_file import Row, read_keys, read_pairs, read_rows, rows_of
 from imgcluster.workspace.shard_writer import ShardWriter
@@ -25,7 +28,7 @@ from imgcluster.workspace.shards import all_shards, list_shards
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Index", "StoredImage"]
+__all__ = ["Index", "StoredImage", "is_gone"]
 
 # This many shards that are less than half full are merged.
 _SMALL_SHARDS: Final = 8
@@ -173,6 +176,26 @@ class Index:
 
     def drop_unseen(self, scope: Container[str]) -> list[bytes]:
         """Drop the images in `scope` that were not marked, and return their digests."""
+        return self._drop(lambda location, digest: location in scope)
+
+    def drop_renamed(self, found: Sequence[bytes]) -> list[bytes]:
+        """Drop images that were not marked and whose file is gone, one for each digest found; return their digests.
+
+        So a folder that was renamed, or moved to another disk, is recognized although it was not searched.
+        """
+        if not found:
+            return []
+        rest = Counter(found)
+
+        def is_renamed(location: str, digest: bytes) -> bool:
+            if not rest[digest] or not is_gone(location):
+                return False
+            rest[digest] -= 1
+            return True
+
+        return self._drop(is_renamed)
+
+    def _drop(self, leaves: Callable[[str, bytes], bool]) -> list[bytes]:
         dropped: list[bytes] = []
         for number, shard in enumerate(self._shards):
             part = slice(self._starts[number], self._starts[number + 1])
@@ -182,9 +205,10 @@ class Index:
             rows = np.flatnonzero(unseen)
             locations = _locations(read_keys(shard).take(rows))
             for row, location in zip(rows, locations, strict=True):
-                if location in scope:
+                digest = self._digests[part.start + row].tobytes()
+                if leaves(location, digest):
                     self._current[part.start + row] = False
-                    dropped.append(self._digests[part.start + row].tobytes())
+                    dropped.append(digest)
                     self.removed.append(location)
         return dropped
 
@@ -247,6 +271,19 @@ def _locations(table: object) -> list[str]:
 
 def _keys(locations: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
     return np.fromiter((_key(location) for location in locations), dtype=np.uint64, count=len(locations))
+
+
+def is_gone(location: str) -> bool:
+    """Return whether there is no such file; a folder that cannot be read may contain it."""
+    if url_of(location):
+        return False
+    try:
+        os.lstat(from_text(location))
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _prefixes(digests: bytes) -> npt.NDArray[np.uint64]:

@@ -128,3 +128,36 @@ def test_a_file_that_changes_while_it_is_read_waits_for_the_next_run(
     assert "changed while it was read" in (tmp_path / "out/skipped.csv").read_text(encoding="utf-8")
     summary = run()
     assert (summary.embed.new, summary.embed.skipped, summary.cluster.assigned) == (1, 0, 1)
+
+
+def test_a_folder_of_originals_that_was_renamed_keeps_its_clusters(
+    run: Any, pictures: Path, tmp_path: Path, tiny_encoder: Path
+) -> None:
+    (pictures / "broken.png").write_bytes((pictures / "red/00.png").read_bytes()[:60])
+    run()
+    before, archive = clusters(tmp_path / "out"), tmp_path / "archive"
+    pictures.rename(archive)
+    options: dict[str, Any] = {"workspace": tmp_path / "out", "encoder": tiny_encoder, "device": "cpu"}
+    summary = imgcluster.run([archive], **options, k=3)
+    assert (summary.embed.renamed, summary.embed.new, summary.embed.vanished) == (24, 0, 0)
+    assert (summary.embed.embedded, summary.embed.skipped) == (24, 1)
+    assert clusters(tmp_path / "out") == {f"../archive/{path}": cluster for path, cluster in before.items()}
+    links = list((tmp_path / "out/clusters").rglob("*.png"))
+    assert len(links) == 24
+    assert all(path.resolve().exists() for path in links)
+    imgcluster.undo(workspace=tmp_path / "out")
+    assert clusters(tmp_path / "out") == before
+
+
+def test_images_of_a_folder_that_is_gone_stay_unless_they_are_found_elsewhere(
+    run: Any, pictures: Path, tmp_path: Path, tiny_encoder: Path
+) -> None:
+    (tmp_path / "copies").mkdir()
+    (tmp_path / "copies/one.png").write_bytes((pictures / "red/00.png").read_bytes())
+    options: dict[str, Any] = {"workspace": tmp_path / "out", "encoder": tiny_encoder, "device": "cpu"}
+    # A copy of a file that is there is a new image.
+    assert imgcluster.embed([tmp_path / "copies"], **options).embedded == 25
+    pictures.rename(tmp_path / "unmounted")
+    (tmp_path / "copies/two.png").write_bytes((tmp_path / "unmounted/blue/00.png").read_bytes())
+    summary = imgcluster.embed([tmp_path / "copies"], **options)
+    assert (summary.embedded, summary.renamed, summary.vanished) == (25, 1, 0)

@@ -22,7 +22,7 @@ from imgcluster.images.readers import ReaderSettings
 from imgcluster.images.scope import Scope
 from imgcluster.progress import OnProgress
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.index import Index
+from imgcluster.workspace.index import Index, is_gone
 from imgcluster.workspace.shard_writer import ShardWriter, remove_shards
 from imgcluster.workspace.shards import all_shards, summarize_shards
 from imgcluster.workspace.states import archive_of, begin_state
@@ -132,6 +132,8 @@ class WorkspaceUpdate:
             raise _no_images(run, self._request)
         scope = readable_scope(self.finder, run)
         dropped = self.index.drop_unseen(scope)
+        elsewhere = self.index.drop_renamed(list((Counter(run.reused) - Counter(dropped)).elements()))
+        dropped += elsewhere
         renamed = (Counter(dropped) & Counter(run.reused)).total()
         vanished = len(dropped) - renamed
         if self.index.has_outdated_rows:
@@ -142,7 +144,7 @@ class WorkspaceUpdate:
 
         folder, identity = self._workspace.embeddings, self._model.identity
         current = summarize_shards(folder, identity)
-        skipped, skipped_roots = all_skipped(run, scope, self._workspace, self._before)
+        skipped, skipped_roots = all_skipped(run, scope, self._workspace, self._before, gone=bool(elsewhere))
         write_skipped(self._workspace, skipped, self.base)
         watch.lap("store")
         summary = summarize(
@@ -184,18 +186,19 @@ def readable_scope(finder: Finder, run: EmbedRun) -> Scope:
 
 
 def all_skipped(
-    run: EmbedRun, scope: Scope, workspace: Workspace, before: dict[str, Any]
+    run: EmbedRun, scope: Scope, workspace: Workspace, before: dict[str, Any], *, gone: bool = False
 ) -> tuple[dict[str, str], set[str]]:
     """Return the reason of each skipped path, and the roots of these paths.
 
-    Images outside `scope` that were skipped by earlier runs in `workspace`, with the manifest `before`, are included.
+    Images outside `scope` that were skipped by earlier runs in `workspace`, with the manifest `before`, are included; if
+    a folder is `gone`, because it was renamed, only those that still exist.
     """
     skipped = {entry.location: reason for entry, reason in run.skipped}
     roots = {entry.root for entry, _ in run.skipped}
     if before and workspace.skipped.exists():
         for row in read_table(workspace.skipped, SKIPPED):
             location = absolute_path(before["base"], row["path"])
-            if location not in scope:
+            if location not in scope and not (gone and is_gone(location)):
                 skipped.setdefault(location, row["reason"])
                 roots.update(root for root in before.get("roots", ()) if location.startswith(join(root, "")))
     return skipped, roots

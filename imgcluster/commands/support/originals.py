@@ -27,8 +27,8 @@ __all__ = [
 
 
 FILES_GONE_REMEDY: Final = (
-    "run imgcluster embed again on their folder or, where that was renamed or removed, start over with --fresh on the "
-    "folders that exist"
+    "run imgcluster embed again on their folder or, if it was renamed or moved, on the new one; where it was removed, "
+    "start over with --fresh on the folders that exist"
 )
 
 
