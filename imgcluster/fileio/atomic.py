@@ -168,6 +168,9 @@ def _computer() -> str:
     facts = platform.node().encode(errors="surrogateescape")
     with suppress(OSError):
         facts += Path("/etc/machine-id").read_bytes()
+    with suppress(OSError):
+        # Containers can have the name of their computer.
+        facts += os.readlink("/proc/self/ns/pid").encode()
     return hashlib.blake2b(facts, digest_size=4).hexdigest()
 
 

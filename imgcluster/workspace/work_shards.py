@@ -6,6 +6,7 @@ the images of the shared workspace that it found removed. Joining moves its rows
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -99,9 +100,16 @@ def discard_joined(shared: Workspace) -> None:
     if shared.joined_shards.exists():
         raise WorkspaceError(f"{shared.joined_shards} contains files of others; move them elsewhere, then repeat this")
     if shared.shards.exists():
-        # In one step: some of the shards would look like a gap.
-        os.rename(shared.shards, shared.joined_shards)
-        _clear(shared.joined_shards)
+        joined = shared.joined_shards
+        try:
+            # In one step: some of the shards would look like a gap.
+            os.rename(shared.shards, joined)
+        except OSError as error:
+            # In a container, folders of the image cannot be renamed.
+            if error.errno != errno.EXDEV:
+                raise
+            joined = shared.shards
+        _clear(joined)
 
 
 def _clear(folder: Path) -> None:

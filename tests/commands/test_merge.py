@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -193,6 +194,24 @@ def test_an_interrupted_join_is_completed_by_repeating_it(
         assert Workspace(out).manifest["fingerprint"] == expected[0]
         number += step
     assert number > 9
+
+
+def test_shards_of_the_image_of_a_container(
+    pictures: Path, tmp_path: Path, embed: Embed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The overlay of a container cannot rename folders of its image."""
+    out, rename = tmp_path / "out", os.rename
+    embed_all(embed, pictures, out, 2)
+
+    def refuse_folders(source: Path, target: Path) -> None:
+        if Path(source) == out / "shards":
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), os.fspath(source))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refuse_folders)
+    assert imgcluster.finish_shards(out).embedded == 24
+    assert not (out / "shards").exists()
+    assert imgcluster.cluster(workspace=out, k=3).images == 24
 
 
 def test_gaps_and_strangers_are_refused(pictures: Path, tmp_path: Path, embed: Embed) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,15 @@ from pathlib import Path
 import pytest
 
 import imgcluster
-from imgcluster.fileio.atomic import atomic_path, remove, remove_stale_files, sync_folder, write_json, write_text
+from imgcluster.fileio.atomic import (
+    atomic_path,
+    remove,
+    remove_stale_files,
+    sync_folder,
+    temporary_path,
+    write_json,
+    write_text,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -211,3 +220,17 @@ def test_errors_of_other_files_keep_their_names(tmp_path: Path) -> None:
     assert (caught.value.filename, caught.value.filename2) == (str(tmp_path / "missing"), str(tmp_path / "file.txt"))
     with pytest.raises(OSError, match="^cannot write mode P$"), atomic_path(tmp_path / "file.txt"):
         raise OSError("cannot write mode P")
+
+
+def test_temporary_files_of_processes_outside_of_a_container_stay(tmp_path: Path) -> None:
+    """A container can have the name of its computer; the numbers of processes outside are unknown in it."""
+    program = "import sys; from pathlib import Path; from imgcluster.fileio.atomic import remove_stale_files; "
+    program += "remove_stale_files(Path(sys.argv[1]))"
+    unshare = ["unshare", "--pid", "--fork", sys.executable, "-c"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    if not shutil.which("unshare") or subprocess.run([*unshare, ""], capture_output=True, check=False).returncode:
+        pytest.skip("no process can have numbers of its own")
+    with temporary_path(tmp_path) as temporary:
+        temporary.write_bytes(b"written")
+        subprocess.run([*unshare, program, tmp_path], env=environment, check=True)
+        assert temporary.read_bytes() == b"written"
