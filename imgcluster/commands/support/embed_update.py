@@ -190,8 +190,8 @@ def all_skipped(
 ) -> tuple[dict[str, str], set[str]]:
     """Return the reason of each skipped path, and the roots of these paths.
 
-    Images outside `scope` that were skipped by earlier runs in `workspace`, with the manifest `before`, are included; if
-    a folder is `gone`, because it was renamed, only those that still exist.
+    Images outside `scope` that were skipped by earlier runs in `workspace`, with the manifest `before`, are included;
+    if a folder is `gone`, because it was renamed, only those that still exist.
     """
     skipped = {entry.location: reason for entry, reason in run.skipped}
     roots = {entry.root for entry, _ in run.skipped}
