@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 
 import numpy as np
 import pytest
@@ -251,6 +252,21 @@ def test_progress_counts_to_the_end(tiny_images, tiny_recipe):
     assert math.isnan(seen[0].validation_loss)
     assert math.isfinite(seen[-1].validation_loss)
     assert all(item.images_per_second > 0 for item in seen)
+
+
+def test_the_remaining_time_does_not_count_the_start_of_an_epoch_for_every_batch(tiny_images, tiny_recipe):
+    class Slow(AutoencoderTask):
+        def start_epoch(self, epoch):
+            if epoch == 0:
+                time.sleep(1.0)
+            return True
+
+    seen = []
+    model = model_for(tiny_recipe, tiny_images.train.shape, seed=0)
+    task = Slow(model, split_images(tiny_images, tiny_recipe), tiny_recipe, seed=0, device=CPU)
+    history = TrainingLoop(task, on_cpu(on_progress=seen.append), None, {}).follow()
+    assert seen[0].seconds_left < 10
+    assert history[0].seconds > 1
 
 
 def test_schedules():
