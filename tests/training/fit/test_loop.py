@@ -208,6 +208,16 @@ def test_a_loss_that_explodes_stops_with_advice(tiny_images, tiny_recipe):
         train_with(worse_and_worse, tiny_images, tiny_recipe)
 
 
+def test_one_batch_with_a_huge_loss_is_no_divergence(tiny_images, tiny_recipe):
+    calls = iter(range(10_000))
+
+    def once_huge(outputs, target):
+        # Each epoch has six batches to train on and one to validate on.
+        return LOSSES["mse"](outputs, target) + (1e6 if next(calls) == 9 else 0)
+
+    train_with(once_huge, tiny_images, tiny_recipe)
+
+
 def test_an_output_that_died_stops_with_advice(tiny_images, tiny_recipe):
     split = split_images(tiny_images, tiny_recipe)
     model = model_for(tiny_recipe, tiny_images.train.shape, seed=0)

@@ -27,7 +27,8 @@ from imgcluster_training.recipe.schema import Recipe
 
 __all__ = ["AutoencoderTask", "fit"]
 
-# The loss of an epoch this many times the lowest one before it means that the training diverges.
+# The loss of an epoch this many times the lowest one before it means that the training diverges, unless the model is
+# better on the validation images than before.
 _DIVERGED: Final = 10.0
 # Keras's epsilon; torch's own is 1e-8.
 _ADAM_EPSILON: Final = 1e-7
@@ -124,12 +125,14 @@ class AutoencoderTask(Task):
         validation_loss, validation_mse = self._validate()
         epoch = len(history) + 1
         lowest = min((record.loss for record in history), default=math.inf)
-        if loss > _DIVERGED * lowest > 0:
+        earlier = min((record.validation_loss for record in history), default=math.inf)
+        improved = validation_loss < earlier
+        # The loss of one batch can be huge without any harm, in a variational autoencoder by a large variance.
+        if loss > _DIVERGED * lowest > 0 and not improved:
             raise TrainingError(
                 self.divergence_error(f"the loss rose from {lowest:.4g} to {loss:.4g} in epoch {epoch}")
             )
-        earlier = min((record.validation_loss for record in history), default=math.inf)
-        if not len(self.split.validation) or epoch == 1 or validation_loss < earlier:
+        if not len(self.split.validation) or epoch == 1 or improved:
             self.best.load_state_dict(self.validated.state_dict())
             self.best_epoch.fill_(epoch)
         return validation_loss, validation_mse
