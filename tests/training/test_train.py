@@ -195,7 +195,9 @@ def test_contrastive_learning_alone_needs_no_number_of_clusters(small_mnist, tmp
     assert "clusters trained for" not in result.card.read_text()
 
 
-def test_resuming_a_finished_training_trains_nothing_and_writes_the_same(photos, recipe, tmp_path):
+def test_resuming_a_finished_training_trains_nothing_and_writes_the_same(photos, tmp_path):
+    (tmp_path / "normed.toml").write_text(FOLDER_RECIPE.replace('"relu" }', '"relu", norm = "after-activation" }'))
+    recipe = str(tmp_path / "normed.toml")
     first = train(photos, recipe=recipe, output=tmp_path / "out")
     weights = first.encoder.read_bytes()
     seen = []

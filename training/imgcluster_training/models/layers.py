@@ -122,43 +122,43 @@ class Mean(nn.Module):
         return images.mean(dim=(2, 3))
 
 
-class Norm1d(nn.BatchNorm1d):
-    """Batch normalization of vectors; its running statistics forget their start, mean 0 and variance 1."""
+class _Norm(nn.modules.batchnorm._BatchNorm):
+    """Batch normalization whose running statistics forget their start, mean 0 and variance 1.
+
+    Raises:
+        TrainingError: A batch to train on has only one value of each channel.
+    """
+
+    warming_up = True
 
     def forward(self, values: Tensor) -> Tensor:
-        _warm_up(self, values)
-        return super().forward(values)
+        if self.training and values.numel() == values.shape[1]:
+            raise TrainingError(
+                "a normalization needs more than one image in a batch; add images, set batch_size to at least 2, or "
+                "leave out its norm"
+            )
+        if not (self.training and self.warming_up):
+            return super().forward(values)
+        assert self.num_batches_tracked is not None
+        self.momentum = weight_of_new(_NORM_MOMENTUM, int(self.num_batches_tracked))
+        self.warming_up = self.momentum > _NORM_MOMENTUM
+        result = super().forward(values)
+        # An exported graph contains it.
+        self.momentum = _NORM_MOMENTUM
+        return result
 
 
-class Norm2d(nn.BatchNorm2d):
-    """The same for feature maps."""
+class Norm1d(_Norm, nn.BatchNorm1d):
+    """Normalization of vectors."""
 
-    def forward(self, images: Tensor) -> Tensor:
-        _warm_up(self, images)
-        return super().forward(images)
+
+class Norm2d(_Norm, nn.BatchNorm2d):
+    """Normalization of feature maps."""
 
 
 def is_warming_up(module: nn.Module) -> bool:
     """Return whether the momentum of a normalization in `module` still changes from batch to batch."""
-    return any(part.momentum != _NORM_MOMENTUM for part in module.modules() if isinstance(part, Norm1d | Norm2d))
-
-
-def _warm_up(norm: Norm1d | Norm2d, values: Tensor) -> None:
-    """Set the momentum for a batch of values ``(n, channels, …)``.
-
-    Raises:
-        TrainingError: The batch has only one value of each channel.
-    """
-    if not norm.training:
-        return
-    if values.numel() == values.shape[1]:
-        raise TrainingError(
-            "a normalization needs more than one image in a batch; add images, set batch_size to at least 2, or leave "
-            "out its norm"
-        )
-    if norm.momentum != _NORM_MOMENTUM:
-        assert norm.num_batches_tracked is not None
-        norm.momentum = weight_of_new(_NORM_MOMENTUM, int(norm.num_batches_tracked))
+    return any(part.warming_up for part in module.modules() if isinstance(part, _Norm))
 
 
 _ACTIVATIONS: Final[dict[str, type[nn.Module]]] = {"relu": nn.ReLU, "silu": nn.SiLU, "sigmoid": Sigmoid}
@@ -260,7 +260,7 @@ def _activation(name: str) -> nn.Module:
 
 def _norm(width: int, *, flat: bool) -> nn.Module:
     kind = Norm1d if flat else Norm2d
-    return kind(width, eps=_NORM_EPSILON, momentum=1.0)
+    return kind(width, eps=_NORM_EPSILON, momentum=_NORM_MOMENTUM)
 
 
 def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
