@@ -33,11 +33,12 @@ _POINT_SIZE: Final = 3.0
 _PIXELS_WIDE: Final = 800
 # With few epochs, single points are visible only with markers.
 _MARKED_EPOCHS: Final = 20
+_DECADE: Final = 10.0
 
 
 def draw_curves(histories: Mapping[str, Sequence[EpochRecord]], path: Path) -> None:
     """Draw the loss by epoch of every history (training dashed, validation solid) on a logarithmic axis."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
     figure = _figure(7.0, 4.2)
     axes = figure.subplots()
@@ -51,9 +52,11 @@ def draw_curves(histories: Mapping[str, Sequence[EpochRecord]], path: Path) -> N
             axes.plot(epochs, losses, "-", label=f"{name} validation".strip(), **style)
     axes.set(xlabel="epoch", ylabel="loss", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    # matplotlib would label only one value within less than a decade.
-    for formatted in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-        formatted(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    low, high = axes.get_ylim()
+    # Within a decade, powers of ten alone would be one label; over several, labels between them would overlap.
+    within = high < _DECADE * low
+    axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:.3g}") if within else NullFormatter())
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize="small")
     save(figure, path, dpi=_DPI)
