@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -112,6 +112,11 @@ class Decisions:
             elif key[1] in at and at[key[1]] not in found:
                 found[at[key[1]]] = key
         return found
+
+    def of_present_files(self, digests: Sequence[bytes], paths: Sequence[str]) -> Decisions:
+        """Return the decisions with the present digests and paths of renamed and edited files, given as for `rows`."""
+        present = {key: (digests[row], paths[row]) for row, key in self.rows(digests, paths).items()}
+        return replace(self, images={present.get(key, key): image for key, image in self.images.items()})
 
 
 def read_decisions(path: Path) -> Decisions:

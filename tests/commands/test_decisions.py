@@ -124,6 +124,22 @@ def test_decisions_follow_renamed_files(workspace: Path, pictures: Path, tiny_en
     assert names(workspace)[6] == "mine"
 
 
+def test_decisions_follow_files_that_are_edited_and_renamed_later(
+    workspace: Path, pictures: Path, tiny_encoder: Path
+) -> None:
+    decide(workspace, pinned=["red/00.png"])
+    with Image.open(pictures / "red/00.png") as picture:
+        picture.rotate(90).save(pictures / "red/00.png")
+    imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, device="cpu")
+    imgcluster.assign(workspace=workspace)
+    (pictures / "red/00.png").rename(pictures / "blue/new name.png")
+    imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, device="cpu")
+    imgcluster.assign(workspace=workspace)
+    with (workspace / "assignments.csv").open(encoding="utf-8", newline="") as file:
+        decided = {row["path"]: row["decision"] for row in csv.DictReader(file) if row["decision"]}
+    assert decided == {"blue/new name.png": "pinned"}
+
+
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_starting_over_clusters_again_and_keeps_decisions(
     workspace: Path, pictures: Path, tiny_encoder: Path, dry_run: bool
