@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -272,6 +273,23 @@ def test_a_folder_with_a_file_named_like_the_marker_is_searched(
     with pytest.raises(WorkspaceError, match="other files"):
         embed(pictures / "blue", out=pictures / "red", encoder=tiny_encoder)
     assert len(os.listdir(pictures / "red")) == 9
+
+
+@pytest.mark.parametrize("content", [b"", b"path\n", b"\xff\0"])
+def test_a_damaged_table_of_skipped_images(pictures: Path, tmp_path: Path, tiny_encoder: Path, content: bytes) -> None:
+    out = tmp_path / "out"
+    (pictures / "red/00.png").write_bytes(b"damaged")
+    embed(pictures, out=out, encoder=tiny_encoder)
+    (out / "skipped.csv").write_bytes(content)
+    (finding,) = imgcluster.verify(workspace=out).findings
+    advice = r"skipped\.csv.*delete that file, then run the same embed"
+    assert re.search(advice, finding.message)
+    with pytest.raises(WorkspaceError, match=advice):
+        embed(pictures, out=out, encoder=tiny_encoder)
+    (out / "skipped.csv").unlink()
+    embed(pictures, out=out, encoder=tiny_encoder)
+    assert list(skipped(out)) == ["red/00.png"]
+    assert imgcluster.verify(workspace=out).consistent
 
 
 def test_embeddings_survive_a_damaged_manifest(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:

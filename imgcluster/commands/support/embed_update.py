@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from imgcluster._version import versions
@@ -12,7 +13,7 @@ from imgcluster.commands.support.embed_request import EmbedRequest
 from imgcluster.commands.support.embed_run import EmbedRun
 from imgcluster.commands.support.embed_summary import EmbedSummary, embedded_record, summarize
 from imgcluster.commands.support.stopwatch import Stopwatch
-from imgcluster.errors import NoImagesError
+from imgcluster.errors import NoImagesError, WorkspaceError
 from imgcluster.fileio.csv_tables import read_table, write_table
 from imgcluster.fileio.path_text import absolute_path, common_base, join, relative_path
 from imgcluster.images.decode import quiet_decoders
@@ -28,7 +29,7 @@ from imgcluster.workspace.shards import all_shards, summarize_shards
 from imgcluster.workspace.states import archive_of, begin_state
 from imgcluster.workspace.table_columns import SKIPPED
 
-__all__ = ["WorkspaceUpdate", "all_skipped", "base_of", "readable_scope", "run_update", "write_skipped"]
+__all__ = ["WorkspaceUpdate", "all_skipped", "base_of", "read_skipped", "readable_scope", "run_update", "write_skipped"]
 
 
 class Update(Protocol):
@@ -196,12 +197,24 @@ def all_skipped(
     skipped = {entry.location: reason for entry, reason in run.skipped}
     roots = {entry.root for entry, _ in run.skipped}
     if before and workspace.skipped.exists():
-        for row in read_table(workspace.skipped, SKIPPED):
+        for row in read_skipped(workspace.skipped):
             location = absolute_path(before["base"], row["path"])
             if location not in scope and not (gone and is_gone(location)):
                 skipped.setdefault(location, row["reason"])
                 roots.update(root for root in before.get("roots", ()) if location.startswith(join(root, "")))
     return skipped, roots
+
+
+def read_skipped(table: Path) -> Iterator[dict[str, str]]:
+    """Yield the rows of a table of skipped images.
+
+    Raises:
+        WorkspaceError: It is damaged.
+    """
+    try:
+        yield from read_table(table, SKIPPED)
+    except WorkspaceError as error:
+        raise WorkspaceError(f"{error}; delete that file, then run the same embed command again") from None
 
 
 def write_skipped(workspace: Workspace, skipped: Mapping[str, str], base: str) -> None:

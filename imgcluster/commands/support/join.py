@@ -9,7 +9,7 @@ from typing import Any
 
 from imgcluster._version import versions
 from imgcluster.commands.support.embed_summary import EmbedSummary, embedded_record
-from imgcluster.commands.support.embed_update import write_skipped
+from imgcluster.commands.support.embed_update import read_skipped, write_skipped
 from imgcluster.commands.support.replace_results import moved_files, read_placement, return_interrupted_move
 from imgcluster.commands.support.steps import recover
 from imgcluster.commands.support.stopwatch import Stopwatch
@@ -25,7 +25,6 @@ from imgcluster.workspace.shard_file import count_rows, read_keys
 from imgcluster.workspace.shard_writer import ShardWriter
 from imgcluster.workspace.shards import list_shards, summarize_shards
 from imgcluster.workspace.states import archive_of, begin_state
-from imgcluster.workspace.table_columns import SKIPPED
 from imgcluster.workspace.work_shards import REMOVED, WorkShard, discard_joined, state_of_embeddings
 
 __all__ = ["identity_of", "is_complete", "join"]
@@ -217,7 +216,7 @@ class _Join:
         tables = list(self._sources) if self._shards else [(self._workspace, self._before), *self._sources]
         for source, manifest in tables:
             if manifest and source.skipped.exists():
-                for row in read_table(source.skipped, SKIPPED):
+                for row in read_skipped(source.skipped):
                     skipped[absolute_path(manifest["base"], row["path"])] = row["reason"]
         return skipped
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from imgcluster.commands.support.embed_update import read_skipped
 from imgcluster.commands.support.numbering import Earlier, read_earlier
 from imgcluster.commands.support.replace_results import current_files, read_placement, read_set_aside
 from imgcluster.errors import ImgclusterError
-from imgcluster.fileio.csv_tables import read_table
 from imgcluster.fileio.path_text import to_text
 from imgcluster.placement import Journal
 from imgcluster.workspace.decisions import Decisions, read_decisions
@@ -22,7 +22,6 @@ from imgcluster.workspace.results import Results, encoder_identity, read_tables
 from imgcluster.workspace.shard_file import read_rows
 from imgcluster.workspace.shards import Embeddings, all_shards, list_shards, load
 from imgcluster.workspace.states import State, states
-from imgcluster.workspace.table_columns import SKIPPED
 from imgcluster.workspace.work_shards import work_shards
 
 __all__ = ["Finding", "Stored", "note", "problem", "read_stored"]
@@ -193,4 +192,4 @@ def _read_embeddings(reader: _Reader, workspace: Workspace, manifest: dict[str, 
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    return list(read_table(path, SKIPPED))
+    return list(read_skipped(path))

@@ -58,7 +58,8 @@ def check_counts(stored: Stored) -> Iterator[Finding]:
         return
     counts = stored.manifest["counts"]
     if stored.skipped is None:
-        yield problem("counts", "skipped.csv is missing", remedy=_again(stored))
+        if not stored.workspace.skipped.exists():
+            yield problem("counts", "skipped.csv is missing", remedy=_again(stored))
         return
     paths = [row["path"] for row in stored.skipped]
     embedded, skipped = len(stored.embeddings.locations), len(paths)
