@@ -133,7 +133,7 @@ class WorkspaceUpdate:
             raise _no_images(run, self._request)
         scope = readable_scope(self.finder, run)
         dropped = self.index.drop_unseen(scope)
-        elsewhere = self.index.drop_renamed(list((Counter(run.reused) - Counter(dropped)).elements()))
+        elsewhere = self._drop_renamed(Counter(run.reused) - Counter(dropped))
         dropped += elsewhere
         renamed = (Counter(dropped) & Counter(run.reused)).total()
         vanished = len(dropped) - renamed
@@ -173,6 +173,13 @@ class WorkspaceUpdate:
                 self._workspace, "embed", f"{summary.new} new, {run.changed} changed, {vanished} removed{renames}"
             )
         return summary
+
+    def _drop_renamed(self, found: Counter[bytes]) -> list[bytes]:
+        """Drop images outside the named folders that were renamed; return their digests."""
+        if self._workspace.metrics.exists() and not self._workspace.known_clusters.exists():
+            # An earlier version clustered them, which recorded their paths only.
+            return []
+        return self.index.drop_renamed(list(found.elements()))
 
 
 def base_of(request: EmbedRequest, before: dict[str, Any]) -> str:
