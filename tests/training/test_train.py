@@ -179,7 +179,7 @@ def test_an_encoder_without_decoder_goes_all_the_way(small_mnist, tmp_path):
     assert "stage `contrastive` | 1 epochs of at most 20" in card
     assert "in the encoder" in card
     assert result.clusters is not None
-    assert run_onnx(result.encoder, np.zeros((2, 8, 8, 1), dtype=np.uint8)).shape == (2, 160)
+    assert run_onnx(result.encoder, np.zeros((2, 8, 8, 1), dtype=np.uint8)).shape == (2, 256)
 
 
 @pytest.mark.slow

@@ -294,5 +294,5 @@ def test_a_residual_block_is_two_convolutions_beside_a_shortcut(stride, filters)
 def test_an_encoder_that_ends_in_a_mean_sees_images_of_any_size():
     model = make("clusters-colour", COLOR)
     assert count_parameters(model.decoder).all == 0
-    assert model.encoder(torch.zeros(2, 3, 32, 32)).shape == (2, 160)
-    assert model.encoder(torch.zeros(2, 3, 24, 24)).shape == (2, 160)
+    assert model.encoder(torch.zeros(2, 3, 32, 32)).shape == (2, 256)
+    assert model.encoder(torch.zeros(2, 3, 24, 24)).shape == (2, 256)
