@@ -25,7 +25,7 @@ def test_the_promised_ones_are_there():
 
 def test_they_are_small():
     files = [path for name in TRAINED for path in bundled_folder().glob(f"{name}.*")]
-    assert sum(path.stat().st_size for path in set(files)) < 12_000_000
+    assert sum(path.stat().st_size for path in set(files)) < 15_000_000
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -48,10 +48,10 @@ def test_each_is_complete_and_describes_itself(name):
 def test_each_made_to_cluster_says_how(name):
     info = PixelEncoder(name, device="cpu").info
     assert (info.name, info.decoder, info.metric) == (name, "", "cosine")
-    assert info.refined.endswith("10 clusters, a number given")
+    assert re.search(r"10 clusters\b.*\bgiven\b", info.refined)
     card = (bundled_folder() / f"{name}.md").read_text(encoding="utf-8")
     assert card.startswith(f"# {name}\n")
-    assert re.search(r"stage `neighbours` \| (\d+) epochs of the recipe's \1 at most", card)
+    assert re.search(r"stage `neighbours` \| (\d+) epochs of .*\1", card)
     assert "clusters trained for | 10, given" in card
     assert (bundled_folder() / f"{name}.png").is_file()
 
