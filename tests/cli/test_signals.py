@@ -116,25 +116,14 @@ def test_what_libraries_print_is_hidden_and_python_is_heard() -> None:
     assert process.stderr.splitlines() == ["python False", "library True", "python True", "after"]
 
 
-@pytest.mark.parametrize(("given", "says"), [([], True), (["--resume"], False)])
+@pytest.mark.parametrize(("given", "says"), [([], True), pytest.param(["--resume"], False, marks=pytest.mark.slow)])
 def test_an_interrupted_training_says_that_it_continues_with_resume(
     tmp_path: Path, given: list[str], says: bool
 ) -> None:
     pytest.importorskip("torch")
     for number in range(8):
         Image.new("RGB", (16, 16), (number, 0, 0)).save(tmp_path / f"{number}.png")
-    words = [
-        "train-encoder",
-        "--dataset",
-        str(tmp_path),
-        "--epochs",
-        "100000",
-        "--name",
-        "x",
-        "--output",
-        "out",
-        *given,
-    ]
+    words = ["train-encoder", "--dataset", str(tmp_path), "--epochs", "100000", "--name", "x", "--output", "out"]
     process = subprocess.Popen(
         [sys.executable, "-m", "imgcluster", *words, *given, "--device", "cpu"],
         cwd=tmp_path,
