@@ -19,6 +19,8 @@ __all__ = ["add_footer_checksum", "open_parquet", "read_parquet"]
 
 _MAGIC: Final = b"PAR1"
 _NAME: Final = b"FCRC"
+# No file has more rows, but Arrow reserves memory for as many as a footer says.
+_ROWS_PER_BYTE: Final = 100
 
 
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -38,6 +40,8 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 def open_parquet(path: Path) -> Iterator[Any]:
     """Open a file as ``pyarrow.parquet.ParquetFile``, which checks the pages that have checksums.
 
+    The number of rows in the footer is checked, too: it decides how much memory is needed.
+
     Raises:
         Exception: The file is damaged; Arrow raises arbitrary ones.
     """
@@ -53,6 +57,7 @@ def open_parquet(path: Path) -> Iterator[Any]:
         raise ValueError("its footer has another checksum")
     # The reader of whole data sets, `read_table`, takes several times as long to open a file.
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        _check_rows(file.metadata, most=_ROWS_PER_BYTE * path.stat().st_size)
         yield file
 
 
@@ -62,6 +67,12 @@ def add_footer_checksum(path: Path) -> None:
         start, footer = _footer(file)
         file.seek(start)
         file.write(_NAME + _checksum(footer) + footer)
+
+
+def _check_rows(metadata: Any, most: int) -> None:
+    counts = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+    if sum(counts) != metadata.num_rows or not all(0 <= count <= most for count in counts):
+        raise ValueError(f"its footer says {metadata.num_rows} rows, and {sum(counts)} in its parts")
 
 
 def _footer(file: BinaryIO) -> tuple[int, bytes]:

@@ -50,3 +50,10 @@ def test_a_file_that_ends_early_is_damaged(file: Path, size: int) -> None:
 def test_an_unknown_column_is_an_error(file: Path) -> None:
     with pytest.raises(KeyError):
         read_parquet(file, ["other"])
+
+
+def test_more_rows_than_a_file_can_have_need_no_memory(file: Path) -> None:
+    pq.write_table(pa.table({"value": pa.array([0] * 1_000_000)}), file)
+    assert file.stat().st_size < 10_000
+    with pytest.raises(ValueError, match="1000000 rows"):
+        read_parquet(file)

@@ -12,6 +12,7 @@ import numpy as np
 from imgcluster.errors import UsageError, one_line
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.fileio.object_store import url_of
+from imgcluster.fileio.parquet import open_parquet
 from imgcluster.fileio.path_text import from_text, to_text
 from imgcluster.images.find import read_list
 from imgcluster.types import Vectors
@@ -78,13 +79,13 @@ def _read_npz(source: Path, paths: str, column: str | None) -> tuple[Any, list[s
 
 def _read_parquet(source: Path, paths: str, column: str | None) -> tuple[Any, list[str] | None]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     kinds = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    schema = pq.read_schema(source)
-    lists = [field.name for field in schema if any(kind(field.type) for kind in kinds)]
-    chosen = _choose(source, column, lists, schema.names)
-    table = pq.read_table(source, columns=[chosen, *({paths} & set(schema.names))], partitioning=None)
+    with open_parquet(source) as file:
+        schema = file.schema_arrow
+        lists = [field.name for field in schema if any(kind(field.type) for kind in kinds)]
+        chosen = _choose(source, column, lists, schema.names)
+        table = file.read(columns=[chosen, *({paths} & set(schema.names))])
     names = None
     if paths in table.column_names:
         names = [_path(name) for name in table.column(paths).to_pylist()]
