@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+import statistics
+import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-__all__ = ["data_folder", "machine"]
+__all__ = ["data_folder", "machine", "times_in_turns"]
 
 
 def data_folder() -> Path:
@@ -28,3 +31,17 @@ def machine() -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scikit-learn", "pillow"))
     system = f"{os.cpu_count()} processors, {platform.system()}, Python {platform.python_version()}"
     return f"{processor}, {system}, {packages}"
+
+
+def times_in_turns(first: Callable[[], object], second: Callable[[], object], rounds: int) -> tuple[float, float]:
+    """Return the median processor times of both in milliseconds, called in turns after one call of each."""
+
+    def milliseconds(call: Callable[[], object]) -> float:
+        start = time.process_time()
+        call()
+        return (time.process_time() - start) * 1000
+
+    first()
+    second()
+    pairs = [(milliseconds(first), milliseconds(second)) for _ in range(rounds)]
+    return statistics.median(one for one, _ in pairs), statistics.median(other for _, other in pairs)

@@ -7,13 +7,12 @@ Forward and backward, channels last, in turns; processor time in milliseconds, m
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
+from functools import partial
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the usual name
 
-from benchmarks.common import machine
+from benchmarks.common import machine, times_in_turns
 from imgcluster_training.models.small_maps import conv_to_small_map
 
 # Channels, filters, stride, side and batch size; the kernel has 3×3 pixels. The first two are of `clusters-colour`.
@@ -46,17 +45,12 @@ def times(channels: int, filters: int, stride: int, side: int, batch: int, *, ro
     weight = torch.randn(filters, channels, 3, 3).contiguous(memory_format=torch.channels_last).requires_grad_()
     images = torch.randn(batch, channels, side, side).contiguous(memory_format=torch.channels_last).requires_grad_()
 
-    def update(plain: bool) -> float:
-        start = time.process_time()
+    def update(plain: bool) -> None:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             maps = F.conv2d(images, weight, None, stride, 1) if plain else conv_to_small_map(images, weight, stride, 1)
         maps.float().sum().backward()  # type: ignore[no-untyped-call]
-        return (time.process_time() - start) * 1000
 
-    for plain in (True, False):
-        update(plain)
-    pairs = [(update(True), update(False)) for _ in range(rounds)]
-    return statistics.median(first for first, _ in pairs), statistics.median(second for _, second in pairs)
+    return times_in_turns(partial(update, True), partial(update, False), rounds)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,12 @@ Forward and backward, channels last, in turns; processor time in milliseconds, m
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
+from functools import partial
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the usual name
 
-from benchmarks.common import machine
+from benchmarks.common import machine, times_in_turns
 
 # Channels, filters, kernel, stride, side and batch size of layers in the recipes' decoders.
 LAYERS = (
@@ -48,19 +47,14 @@ def times(
     images = torch.randn(batch, channels, side, side).contiguous(memory_format=torch.channels_last).requires_grad_()
     padding = (kernel - stride) // 2
 
-    def update(inside: bool) -> float:
-        start = time.process_time()
+    def update(inside: bool) -> None:
         with torch.autocast("cpu", dtype=precision, enabled=precision != torch.float32):
             made = F.conv_transpose2d(images, weight, bias if inside else None, stride=stride, padding=padding)
             if not inside:
                 made = made + bias.to(made.dtype)[:, None, None]
         made.float().sum().backward()  # type: ignore[no-untyped-call]
-        return (time.process_time() - start) * 1000
 
-    for inside in (True, False):
-        update(inside)
-    pairs = [(update(True), update(False)) for _ in range(rounds)]
-    return statistics.median(first for first, _ in pairs), statistics.median(second for _, second in pairs)
+    return times_in_turns(partial(update, True), partial(update, False), rounds)
 
 
 if __name__ == "__main__":
