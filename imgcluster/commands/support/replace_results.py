@@ -130,17 +130,18 @@ def record_renamed(workspace: Workspace) -> Journal | None:
         PlacementError: A journal is damaged.
         WorkspaceError: A shard is damaged.
     """
-    placed = None
-    for path, folder in (
-        (workspace.set_aside_journal, workspace.duplicates),
-        (workspace.journal, workspace.clusters),
-    ):
-        before = _read(workspace, path, folder, None)
-        placed = before if before is None else with_renamed(before, workspace.embeddings)
-        if placed is None or placed == before:
-            continue
-        paths = {entry.target for entry in placed.entries} - {entry.target for entry in (before or placed).entries}
-        write_journal(placed, path)
+    _record_renamed(workspace, workspace.set_aside_journal, workspace.duplicates)
+    return _record_renamed(workspace, workspace.journal, workspace.clusters)
+
+
+def _record_renamed(workspace: Workspace, path: Path, folder: Path) -> Journal | None:
+    before = _read(workspace, path, folder, None)
+    if before is None:
+        return None
+    journal = with_renamed(before, workspace.embeddings)
+    if journal != before:
+        write_journal(journal, path)
+        paths = {entry.target for entry in journal.entries} - {entry.target for entry in before.entries}
         _LOG.warning(
             "%s by hand in %s, such as %s, and recognized by content. To put an image into another cluster, move it on "
             "the page",
@@ -148,7 +149,7 @@ def record_renamed(workspace: Workspace) -> Journal | None:
             folder,
             min(paths),
         )
-    return placed
+    return journal
 
 
 def read_set_aside(

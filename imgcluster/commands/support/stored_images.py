@@ -54,5 +54,5 @@ def read_images(workspace: Workspace, manifest: dict[str, Any], on_progress: OnP
         paths=[relative_path(location, base) for location in embeddings.locations],
         files=list(map(from_text, addresses)),
         addresses=addresses,
-        set_aside=frozenset(current_files(read_set_aside(workspace))),
+        set_aside=frozenset(current_files(read_set_aside(workspace, embeddings.files))),
     )
