@@ -4,42 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from imgcluster.clustering.split import split_vectors
-from imgcluster.commands.support.confusion import write_confusion
-from imgcluster.commands.support.last_clustering import folder_names, placed_names
-from imgcluster.commands.support.numbering import Earlier, read_earlier, write_earlier
+from imgcluster.commands.support.applied_plan import AppliedPlan, publish_plan
+from imgcluster.commands.support.numbering import read_earlier
 from imgcluster.commands.support.page import with_normalized_lengths
 from imgcluster.commands.support.plan_location import find_plan
 from imgcluster.commands.support.plan_tables import PlanTables, cluster_numbers
-from imgcluster.commands.support.set_aside import duplicates_of_plan, set_aside
-from imgcluster.commands.support.steps import changing_results, recover, relocate_placed, rewrite_page
+from imgcluster.commands.support.set_aside import duplicates_of_plan
+from imgcluster.commands.support.steps import recover
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.errors import PlanError, WorkspaceError
-from imgcluster.fileio.atomic import remove
-from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.wording import counted
-from imgcluster.workspace.decisions import Decisions
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.plan_file import Plan, read_plan
-from imgcluster.workspace.plans import PlanResult, apply_plan, decisions_after, split_clusters
-from imgcluster.workspace.result_tables import rounded
-from imgcluster.workspace.results import (
-    Results,
-    encoder_identity,
-    read_results,
-    read_tables,
-)
+from imgcluster.workspace.plans import PlanResult, apply_plan, split_clusters
+from imgcluster.workspace.results import Results, encoder_identity, read_results
 from imgcluster.workspace.shards import Embeddings, load
 from imgcluster.workspace.states import last_state
 from imgcluster.workspace.table_columns import ClusterRow, row_of
@@ -184,8 +173,8 @@ def apply_text(
         tables = PlanTables(workspace, manifest, before, after, embeddings, aside)
         moved = 0
         if not dry_run:
-            change = _Change(workspace, parsed, operation, embeddings, before, after, earlier, tables, aside)
-            moved = _publish(change, on_progress)
+            applied = AppliedPlan(workspace, operation, embeddings, before, after, earlier, tables, aside)
+            moved = publish_plan(applied, _describe(parsed), on_progress)
     decisions = np.array([after.decisions.get(path, "") for path in before.paths])
     return ApplySummary(
         workspace=workspace.name,
@@ -256,104 +245,7 @@ def _result(plan: Plan, before: Results, embeddings: Embeddings, highest: int, *
     return split_clusters(after, plan, before.paths, split, highest=highest, name=name)
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """A plan with the results before and after it.
-
-    Attributes:
-        workspace: The workspace.
-        plan: The plan.
-        operation: The digest of the plan's file.
-        embeddings: Those of the images, normalized.
-        before: The results before the plan.
-        after: The clustering after it.
-        earlier: What was known and decided before.
-        tables: The tables after the plan.
-        aside: The duplicates that leave the folders of clusters, by location, as `duplicates_of_plan` returns them.
-    """
-
-    workspace: Workspace
-    plan: Plan
-    operation: str
-    embeddings: Embeddings
-    before: Results
-    after: PlanResult
-    earlier: Earlier
-    tables: PlanTables
-    aside: Mapping[str, int]
-
-    @property
-    def metrics(self) -> dict[str, Any]:
-        """The content of ``metrics.json`` after the plan."""
-        metrics, measures = dict(self.before.metrics), self.tables.measures
-        if measures is None or not self.tables.is_regrouped:
-            return metrics
-        # Plans that were saved before an `assign` would take back what this one does.
-        for name in ("scores", "quality", "identities"):
-            metrics.pop(name, None)
-        return metrics | {
-            "clusters": len(self.tables.clusters),
-            "noise": int((self.after.clusters < 0).sum()),
-            "layers": _layers_after(metrics, len(self.tables.clusters)),
-            "silhouette": rounded(measures.silhouette),
-            "silhouette_sample": measures.silhouette_sample,
-        }
-
-    @property
-    def decisions(self) -> Decisions:
-        """All decisions after the plan."""
-        paths, stored = self.before.paths, self.embeddings
-        images = dict(zip(paths, zip(stored.digests, stored.locations, strict=True), strict=True))
-        decided = {paths[row]: key for row, key in self.earlier.decided.items()}
-        return decisions_after(self.earlier.decisions, self.before.names, self.after, images, decided)
-
-    @property
-    def files_aside(self) -> dict[str, int]:
-        """The files of `aside`, with the second file of images that have one."""
-        pairs = zip(self.embeddings.locations, self.embeddings.companions, strict=False)
-        return {
-            **self.aside,
-            **{second: self.aside[first] for first, second in pairs if second and first in self.aside},
-        }
-
-
-def _publish(change: _Change, on_progress: OnProgress) -> int:
-    """Write the results of a plan, and return the number of placed files that moved."""
-    workspace, before, tables, embeddings = change.workspace, change.before, change.tables, change.embeddings
-    metrics, files, labels = change.metrics, change.files_aside, change.after.clusters
-    with changing_results(workspace, "apply", _describe(change.plan), metrics, operation=change.operation):
-        names = placed_names(metrics["options"], map(row_of, tables.clusters))
-        # Links and copies of what is set aside leave first: afterwards they would look like the last ones.
-        moved = relocate_placed(
-            workspace, before, labels.tolist(), names, embeddings.companions, "place", on_progress, without=files
-        )
-        if files:
-            set_aside(workspace, files, names, folder_names(before.metrics), on_progress)
-        write_table(workspace.assignments, tables.assignment_columns, tables.assignments())
-        write_table(
-            workspace.clusters_table,
-            tables.cluster_columns,
-            ([row[name] for name in tables.cluster_columns] for row in tables.clusters),
-        )
-        write_earlier(workspace, change.earlier, embeddings, labels, change.decisions)
-        if tables.is_regrouped:
-            for path in (workspace.confusion_table, workspace.confusion_picture):
-                remove(path)
-        elif tables.confusion is not None:
-            write_confusion(workspace, tables.confusion, change.after.names)
-        rewrite_page(workspace, read_tables(workspace, metrics), on_progress, embeddings=embeddings)
-    return moved
-
-
 def _describe(plan: Plan) -> str:
     """Return the numbers of changes of each kind, in words."""
     counts = ((len(getattr(plan, change.plan_field)), change.name) for change in PLAN_CHANGES)
     return ", ".join(counted(count, name) for count, name in counts if count)
-
-
-def _layers_after(metrics: dict[str, Any], count: int) -> list[int]:
-    """Return the number of clusters of each layer, with `count` for the chosen one."""
-    layers = list(metrics.get("layers", ()))
-    if layers:
-        layers[metrics["layer"]] = count
-    return layers

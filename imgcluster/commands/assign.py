@@ -8,16 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
-
-from imgcluster.clustering import Settings
-from imgcluster.clustering.assign import assign_new, similar_unsorted
-from imgcluster.clustering.changes import ABSENT, compare_clusterings
-from imgcluster.clustering.run import cluster_embeddings
-from imgcluster.clustering.types import Clustering, Layer
+from imgcluster.clustering.changes import compare_clusterings
+from imgcluster.clustering.types import Clustering
 from imgcluster.commands.cluster import ClusterSummary
 from imgcluster.commands.support.cluster_warnings import quality
+from imgcluster.commands.support.grow import SMALLEST_GROUP, Grown, grow
 from imgcluster.commands.support.join_started import join_if_started
 from imgcluster.commands.support.last_clustering import folder_names, read_last_clustering
 from imgcluster.commands.support.measures import measure_clusters
@@ -36,13 +31,10 @@ from imgcluster.commands.support.steps import place_otherwise, recover
 from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.errors import WorkspaceError
-from imgcluster.features.neighborhood import find_neighborhood
-from imgcluster.features.normalize import row_normalization
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.placement import PlaceMode, check_mode, choose_mode
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.types import Labels, Metric, Vectors
 from imgcluster.wording import counted
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.plans import identity_of
@@ -53,8 +45,6 @@ from imgcluster.workspace.table_columns import row_of
 
 __all__ = ["AssignSummary", "assign"]
 
-# Fewer similar images are not offered as clusters.
-_SMALLEST_GROUP: Final = 5
 # Plans that were saved before this many assignments are accepted.
 _IDENTITIES: Final = 20
 # From these shares on, a new clustering is recommended.
@@ -138,7 +128,7 @@ def assign(
         watch.lap("load")
 
         on_progress(Progress("cluster", 0))
-        grown = _grow(last, earlier, embeddings, encoder_metric(manifest), new_clusters=new_clusters)
+        grown = grow(last, earlier, embeddings, encoder_metric(manifest), new_clusters=new_clusters)
         watch.lap("cluster")
 
         on_progress(Progress("measure", 0))
@@ -156,94 +146,13 @@ def assign(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Grown:
-    """The last clustering with new images.
-
-    Attributes:
-        layer: Of all images.
-        new: Which images are new, ``bool (n,)``.
-        stability: Of each cluster by its number; None where it is unknown.
-        created: The numbers of the clusters that were created.
-        similar: The number of images in no cluster that are similar to each other.
-    """
-
-    layer: Layer
-    new: npt.NDArray[np.bool_]
-    stability: tuple[float | None, ...]
-    created: tuple[int, ...]
-    similar: int
-
-
-def _grow(last: Results, earlier: Earlier, embeddings: Embeddings, metric: Metric, *, new_clusters: bool) -> _Grown:
-    """Assign new images, and create clusters if requested."""
-    new = earlier.clusters == ABSENT
-    labels = np.where(new, -1, earlier.clusters)
-    confidence = np.zeros(len(labels), dtype=np.float32)
-    runner_up = np.full(len(labels), -1, dtype=np.int64)
-    # The known images of the last clustering are the rows of its table.
-    rows = earlier.rows[earlier.known.current]
-    present = rows >= 0
-    confidence[rows[present]] = last.confidence[present]
-    if last.runner_ups is not None:
-        runner_up[rows[present]] = last.runner_ups[present]
-
-    stability = _stability(last, earlier)
-    # Shared by both searches: every image that is in no cluster, new ones included, among the others.
-    normalize = row_normalization(embeddings.vectors, metric)
-    neighborhood = find_neighborhood(
-        embeddings.vectors, labels < 0, labels, embeddings.content_order, normalize=normalize
-    )
-    added = assign_new(neighborhood, labels, new)
-    labels[new], confidence[new], runner_up[new] = added.labels, added.confidence, added.runner_up
-    _decide(earlier, labels, confidence)
-    # Images that the user removed from the clusters stay outside of them.
-    offered = np.where(np.isin(np.arange(len(labels)), list(earlier.decided)), len(stability), labels)
-    similar = similar_unsorted(neighborhood, offered)
-    created: tuple[int, ...] = ()
-    if new_clusters and len(similar) >= _SMALLEST_GROUP:
-        groups, values = _groups(normalize(embeddings.vectors[similar]), int(last.metrics["options"]["seed"]))
-        labels[similar] = len(stability) + groups.labels
-        confidence[similar] = groups.confidence
-        runner_up[similar] = np.where(groups.runner_up < 0, -1, len(stability) + groups.runner_up)
-        created = tuple(range(len(stability), len(stability) + groups.count))
-        stability, similar = (*stability, *values), similar[:0]
-    return _Grown(Layer(labels, confidence, runner_up), new, stability, created, len(similar))
-
-
-def _decide(earlier: Earlier, labels: Labels, confidence: npt.NDArray[np.float32]) -> None:
-    """Put images where the user decided: edited files among the new ones."""
-    present = {-1, *np.unique(labels).tolist()}
-    for row, key in earlier.decided.items():
-        cluster = earlier.decisions.images[key].cluster
-        if earlier.clusters[row] == ABSENT and cluster in present:
-            labels[row], confidence[row] = cluster, float(cluster >= 0)
-
-
-def _stability(last: Results, earlier: Earlier) -> tuple[float | None, ...]:
-    """Return the stability of each cluster up to the highest number, also of numbers that are no longer in use."""
-    values = {number: row.get("stability") for number, row in last.rows.items()}
-    numbers = range(earlier.next_number)
-    return tuple(float(values[number] or "nan") if values.get(number) else None for number in numbers)
-
-
-def _groups(vectors: Vectors, seed: int) -> tuple[Layer, tuple[float | None, ...]]:
-    """Cluster images that are similar to each other."""
-    settings = Settings.of(None, min_cluster_size=None, seed=seed)
-    result = cluster_embeddings(
-        vectors, "euclidean", method="kmeans", reduction="graph", settings=settings, assign=False
-    )
-    chosen = result.clustering.chosen
-    return result.clustering.layers[chosen], result.stability[chosen]
-
-
 def _evaluate(
     workspace: Workspace,
     manifest: dict[str, Any],
     embeddings: Embeddings,
     last: Results,
     earlier: Earlier,
-    grown: _Grown,
+    grown: Grown,
     mode: PlaceMode,
 ) -> Evaluated:
     """Measure the clusters; the vectors of `embeddings` are normalized in place."""
@@ -307,15 +216,15 @@ def _what(added: int, removed: int, created: int) -> Iterator[str]:
         yield counted(created, "new cluster")
 
 
-def _advice(grown: _Grown, assigned: int, workspace: Workspace) -> Iterator[str]:
+def _advice(grown: Grown, assigned: int, workspace: Workspace) -> Iterator[str]:
     images, new = len(grown.new), int(grown.new.sum())
     unsorted = int((grown.layer.labels[grown.new] < 0).sum())
-    if grown.similar >= _SMALLEST_GROUP:
+    if grown.similar >= SMALLEST_GROUP:
         yield (
             f"{grown.similar:,} images in no cluster are similar to each other. To create clusters for them: "
             f"{workspace.command('assign --new-clusters')}"
         )
-    elif assigned > _MANY_ASSIGNED * images or unsorted > max(_MANY_UNSORTED * new, _SMALLEST_GROUP):
+    elif assigned > _MANY_ASSIGNED * images or unsorted > max(_MANY_UNSORTED * new, SMALLEST_GROUP):
         yield (
             f"{assigned:,} of {images:,} images were added since the last clustering, and {unsorted:,} of the latest "
             f"{new:,} are unlike all clusters. A new clustering is advisable: {workspace.command('cluster')}"
