@@ -161,7 +161,10 @@ def _evaluate(
     noise = int((layer.labels < 0).sum())
     measures = measure_clusters(workspace, manifest, embeddings, layer.labels)
     present = [facts.cluster for facts in measures.clusters]
-    added = int(grown.new.sum())
+    added, known = int(grown.new.sum()), set(last.locations)
+    renamed = sum(
+        location not in known for location, new in zip(embeddings.locations, grown.new, strict=True) if not new
+    )
     assigned = int(last.metrics.get("assigned", 0)) + added
     facts = ClusteringMetrics(
         method=str(last.metrics["method"]),
@@ -197,7 +200,7 @@ def _evaluate(
         silhouette_sample=measures.silhouette_sample,
         notes=tuple(_advice(grown, assigned, workspace)),
         command="assign",
-        summary=", ".join(_what(added, sum(earlier.removed.values()), len(grown.created))),
+        summary=", ".join(_what(added, sum(earlier.removed.values()), renamed, len(grown.created))),
         earlier=earlier,
         decisions=earlier.decisions,
         changes=compare_clusterings(earlier.clusters, layer.labels, earlier.removed),
@@ -206,12 +209,14 @@ def _evaluate(
     )
 
 
-def _what(added: int, removed: int, created: int) -> Iterator[str]:
+def _what(added: int, removed: int, renamed: int, created: int) -> Iterator[str]:
     """Yield what was done, for `history`."""
-    if added or not created:
+    if added or not (created or renamed):
         yield counted(added, "new image")
-    if removed or not created:
+    if removed or not (created or renamed):
         yield f"{removed:,} removed"
+    if renamed:
+        yield f"{renamed:,} renamed"
     if created:
         yield counted(created, "new cluster")
 

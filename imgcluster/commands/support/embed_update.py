@@ -146,6 +146,10 @@ class WorkspaceUpdate:
         folder, identity = self._workspace.embeddings, self._model.identity
         current = summarize_shards(folder, identity)
         skipped, skipped_roots = all_skipped(run, scope, self._workspace, self._before, gone=bool(elsewhere))
+        roots = skipped_roots | set(current.roots)
+        if not any(common_base([root, self.base]) == self.base for root in roots):
+            # The whole collection was renamed.
+            self.base = common_base(sorted(roots))
         write_skipped(self._workspace, skipped, self.base)
         watch.lap("store")
         summary = summarize(
@@ -156,7 +160,7 @@ class WorkspaceUpdate:
             skipped=len(skipped),
             vanished=vanished,
             renamed=renamed,
-            roots=skipped_roots | set(current.roots),
+            roots=roots,
         )
         record = {
             **versions(),
