@@ -85,7 +85,7 @@ class OutliersSummary:
 def outliers(
     *,
     only: Sequence[str] = (),
-    limit: int = 50,
+    limit: int = 25,
     workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
     on_progress: OnProgress = ignore_progress,
 ) -> OutliersSummary:
