@@ -192,9 +192,16 @@ def embed_shard(
     """Embed one shard; the workspace itself is only read, so that all shards can be embedded at once.
 
     Raises:
-        WorkspaceError: A step in the workspace was interrupted, which has to be undone first.
+        WorkspaceError: A step in the workspace was interrupted, which has to be undone first, or there are shards of
+            another number.
     """
     workspace = request.workspace
+    others = {other.count for other in work_shards(workspace)} - {part.count}
+    if others:
+        raise WorkspaceError(
+            f"the shards in {workspace.path} are of {min(others)}, and {part} is not one of them: give --shard "
+            f"I/{min(others)}, or delete the folder {workspace.shards} to give up on them"
+        )
     workspace.initialize()
     _refuse_other_encoder(workspace, _present_manifest(workspace), request.model, request.options.fresh)
     journal, first = return_interrupted_move(workspace, read_placement(workspace), dry_run=True)

@@ -263,10 +263,9 @@ def _refuse_gaps(sources: Sequence[_Source]) -> None:
     parts = [_part(manifest) for _, manifest in sources]
     counts = sorted({part.count for part in parts})
     if len(counts) > 1:
-        raise WorkspaceError(
-            f"there are shards of {' and of '.join(map(str, counts))}; delete the folders of those not wanted: "
-            f"{', '.join(str(source.path) for source, manifest in sources if manifest['shard']['count'] != counts[-1])}"
-        )
+        examples = {part.count: source.path for part, (source, _) in zip(parts, sources, strict=True)}
+        found = " and ".join(f"shards of {count}, such as {path}" for count, path in sorted(examples.items()))
+        raise WorkspaceError(f"there are {found}; delete the folders of those that are not wanted")
     missing = [WorkShard(number, counts[0]) for number in range(counts[0])]
     missing = [part for part in missing if part not in parts]
     if missing:
@@ -287,6 +286,13 @@ def _refuse_other_requests(workspace: Workspace, before: dict[str, Any], sources
             raise WorkspaceError(
                 f"{source.path} and {sources[0][0].path} were embedded with different {differing[0]!r}: "
                 f"run {_command(manifest)} again with the same paths and options as the others"
+            )
+        # Which files belong to a shard follows from their paths below this folder.
+        if manifest["base"] != sources[0][1]["base"]:
+            raise WorkspaceError(
+                f"the images of {source.path} are in {manifest['base']} and those of {sources[0][0].path} in "
+                f"{sources[0][1]['base']}, so that some are in no shard: run {_command(manifest)} again in the same "
+                "current folder as the others, where the folders of the images have the same paths"
             )
     started = before.get("joining") if before.get("state") == "embedding" else None
     done = before.get("joined", {})
