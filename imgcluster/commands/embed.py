@@ -37,7 +37,7 @@ from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Precision
 from imgcluster.workspace.folder import Workspace, is_workspace
 from imgcluster.workspace.states import interrupted_state
-from imgcluster.workspace.work_shards import WorkShard, work_shards
+from imgcluster.workspace.work_shards import WorkShard, refuse_unjoined, work_shards
 
 __all__ = ["embed", "embed_shard", "prepare_request", "prepare_search", "refuse_own_output"]
 
@@ -93,11 +93,7 @@ def embed(
         return embed_shard(request, part, moved, watch, on_progress)
     model = request.model
     with workspace.locked() as manifest:
-        if work_shards(workspace):
-            raise WorkspaceError(
-                f"{workspace.path} has shards that are not joined: first run {workspace.command('embed --finish')}, or "
-                f"delete the folder {workspace.shards}"
-            )
+        refuse_unjoined(workspace)
         manifest = recover(workspace, manifest, on_progress=on_progress)
         journal, _ = return_interrupted_move(workspace, record_renamed(workspace))
         _refuse_other_encoder(workspace, manifest, model, chosen.fresh)

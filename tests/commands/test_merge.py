@@ -17,6 +17,7 @@ from PIL import Image
 
 import imgcluster
 from imgcluster import EmbedSummary, NoImagesError, UsageError, WorkspaceError
+from imgcluster.errors import WorkspaceInUseError
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import Embeddings, load
 from imgcluster.workspace.work_shards import WorkShard, work_shards
@@ -215,6 +216,25 @@ def test_shards_of_the_image_of_a_container(
     assert imgcluster.cluster(workspace=out, k=3).images == 24
 
 
+def test_no_process_can_begin_a_shard_while_the_joined_ones_are_removed(
+    pictures: Path, tmp_path: Path, embed: Embed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, rename = tmp_path / "out", os.rename
+    embed_all(embed, pictures, out, 2)
+    errors = []
+
+    def beginning_another(source: Path, target: Path) -> None:
+        if Path(source) == out / "shards":
+            with pytest.raises(WorkspaceError) as error:
+                embed(pictures, out, shard="0/2")
+            errors.append(error.type)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", beginning_another)
+    imgcluster.finish_shards(out)
+    assert errors == [WorkspaceInUseError]
+
+
 def test_gaps_and_strangers_are_refused(pictures: Path, tmp_path: Path, embed: Embed) -> None:
     out = tmp_path / "out"
     embed(pictures, out, shard="0/3")
@@ -395,6 +415,17 @@ class TestMerge:
         assert imgcluster.merge(machines, workspace=tmp_path / "again").embedded == 24
         assert imgcluster.merge(machines, workspace=machines[1]).embedded == 24
         assert not (machines[1] / "shards").exists()
+
+    def test_shards_of_the_target_that_are_not_joined_stay(self, pictures: Path, tmp_path: Path, embed: Embed) -> None:
+        out, machines = tmp_path / "out", [tmp_path / "machine0", tmp_path / "machine1"]
+        embed(pictures / "red", out, shard="0/4")
+        for number, machine in enumerate(machines):
+            embed(pictures, machine, shard=f"{number}/2")
+        embed(pictures / "blue", tmp_path / "blue")
+        for sources in (machines, [tmp_path / "blue"]):
+            with pytest.raises(WorkspaceError, match="--finish"):
+                imgcluster.merge(sources, workspace=out)
+        assert [path.name for path in (out / "shards").iterdir()] == ["0-of-4"]
 
     def test_whole_workspaces(self, mixed: Path, tmp_path: Path, embed: Embed) -> None:
         out = tmp_path / "out"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -25,7 +26,7 @@ from imgcluster.workspace.shard_file import count_rows, read_keys
 from imgcluster.workspace.shard_writer import ShardWriter
 from imgcluster.workspace.shards import list_shards, summarize_shards
 from imgcluster.workspace.states import archive_of, begin_state
-from imgcluster.workspace.work_shards import REMOVED, WorkShard, discard_joined, state_of_embeddings
+from imgcluster.workspace.work_shards import REMOVED, WorkShard, discard_joined, refuse_unjoined, state_of_embeddings
 
 __all__ = ["identity_of", "is_complete", "join"]
 
@@ -50,6 +51,7 @@ def join(workspace: Workspace, sources: Sequence[Workspace], command: str, on_pr
     with ExitStack() as locks:
         before = locks.enter_context(workspace.locked())
         read = [(source, locks.enter_context(source.locked(read_only=True))) for source in sources]
+        refuse_unjoined(workspace, joining=[source.path for source in sources])
         shards = "shard" in read[0][1]
         _refuse_incomplete(read)
         _refuse_other_encoders(workspace, before, read)
@@ -66,8 +68,10 @@ def join(workspace: Workspace, sources: Sequence[Workspace], command: str, on_pr
         joined.begin(command)
         joined.add_rows(on_progress)
         summary = joined.finish(command, watch)
-    # On Windows a folder with an open lock cannot be renamed.
-    if shards:
+        if shards and os.name != "nt":
+            # While they are locked: a process that begins one again must not lose its folder.
+            discard_joined(workspace)
+    if shards and os.name == "nt":  # where a folder with an open lock cannot be renamed
         discard_joined(workspace)
     return summary
 
