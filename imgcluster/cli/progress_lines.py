@@ -6,6 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -80,8 +81,7 @@ class ProgressLines:
             total = f" of {step.total:,}" if step.total else ""
             rate = (step.done - self._counted) / (now - self._printed)
             text += f": {step.done:,}{total} {noun}, {per_second(rate)}"
-        sys.stderr.write(f"imgcluster: {text}\n")
-        sys.stderr.flush()
+        _print(text)
         self._printed, self._counted = now, step.done
 
 
@@ -103,9 +103,15 @@ class TrainingLines:
             return
         epoch, loss, left = training_texts(step)
         stage = f"{step.stage}, " if step.stage else ""
-        sys.stderr.write(f"imgcluster: {stage}{epoch}, {loss}, {left}\n")
-        sys.stderr.flush()
+        _print(f"{stage}{epoch}, {loss}, {left}")
         self._printed = now
+
+
+def _print(text: str) -> None:
+    # A log that is full, or that nobody reads any more, does not end the work.
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"imgcluster: {text}\n")
+        sys.stderr.flush()
 
 
 def training_texts(step: TrainingProgress) -> tuple[str, str, str]:
