@@ -126,7 +126,7 @@ def _quiet_libraries(screen: Screen) -> Iterator[None]:
         return
     before.flush()
     own, nowhere = os.dup(_STDERR), os.open(os.devnull, os.O_WRONLY)
-    stderr = open(own, "w", encoding=before.encoding, errors=before.errors, buffering=1)
+    stderr = open(own, "w", encoding=before.encoding, errors=before.errors, buffering=1)  # noqa: SIM115 - closed below
     os.dup2(nowhere, _STDERR)
     sys.stderr = stderr
     try:

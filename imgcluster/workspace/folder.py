@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import stat
@@ -21,6 +20,7 @@ from imgcluster.fileio.atomic import (
     write_json,
     write_text,
 )
+from imgcluster.fileio.locks import take_lock
 from imgcluster.fileio.object_store import store_url
 from imgcluster.fileio.path_text import to_text
 from imgcluster.fileio.schema import parse_json
@@ -30,8 +30,6 @@ from imgcluster.workspace.local_copy import url_of_copy
 from imgcluster.workspace.shapes import MANIFEST, METRICS
 
 __all__ = ["FORMAT", "Workspace", "is_workspace", "read_json", "read_metrics"]
-
-_LOG = logging.getLogger(__name__)
 
 FORMAT: Final = 1
 """The version of the workspace's layout; newer ones are refused."""
@@ -171,7 +169,7 @@ class Workspace(WorkspaceFiles):
             WorkspaceInUseError: Another process holds the lock.
             WorkspaceError: The folder cannot be written, or the manifest is damaged or of a newer version.
         """
-        from filelock import FileLock, Timeout
+        from filelock import Timeout
 
         is_new = not self.path.exists()
         try:
@@ -182,9 +180,9 @@ class Workspace(WorkspaceFiles):
             raise WorkspaceError(
                 f"{self.path} cannot be created ({error.strerror}); choose another workspace with -w DIR"
             ) from None
-        lock = FileLock(self.lock, timeout=0)
+        lock = None
         try:
-            lock.acquire()
+            lock = take_lock(self.lock)
         except Timeout:
             raise WorkspaceInUseError(
                 f"another imgcluster process is using {self.path}; wait for it, or choose another workspace with -w DIR"
@@ -198,8 +196,6 @@ class Workspace(WorkspaceFiles):
                     "there, such as history, similar, verify, and report --output FILE"
                 ) from None
             self.is_writable = False
-        except NotImplementedError:  # some network file systems have no locks
-            _LOG.warning("the file system of %s has no locks: do not run imgcluster twice at once there", self.path)
         try:
             manifest = self.manifest
             if not read_only:
@@ -208,7 +204,8 @@ class Workspace(WorkspaceFiles):
                 self._remove_leftovers()
             yield manifest
         finally:
-            lock.release()
+            if lock is not None:
+                lock.release()
             if is_new:
                 self._remove_if_unused()
 
