@@ -6,7 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -204,9 +204,12 @@ class Workspace(WorkspaceFiles):
                 self._remove_leftovers()
             yield manifest
         finally:
+            if is_new and os.name != "nt":
+                # While it is locked, so that no other process has begun in it.
+                self._remove_if_unused()
             if lock is not None:
                 lock.release()
-            if is_new:
+            if is_new and os.name == "nt":  # where an open file cannot be removed
                 self._remove_if_unused()
 
     def remove_caches(self) -> None:
@@ -232,7 +235,9 @@ class Workspace(WorkspaceFiles):
         if set(self.path.iterdir()) <= {self.marker, self.lock}:
             for file in (self.marker, self.lock):
                 file.unlink(missing_ok=True)
-            self.path.rmdir()
+            # Since then another process can have begun.
+            with suppress(OSError):
+                self.path.rmdir()
 
     def command(self, words: str) -> str:
         """Return an imgcluster command for this workspace that works in any folder."""
