@@ -17,7 +17,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import typer
 
-from imgcluster.cli.interruption import INTERRUPTED, interruption_message, signals_interrupt
+from imgcluster.cli.interruption import INTERRUPTED, interruption_message, output_begins, signals_interrupt
 from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.fileio.path_text import printable, to_text
 from imgcluster.progress import OnProgress, ignore_progress
@@ -50,6 +50,7 @@ class Screen:
 
     def show(self, result: _Result, text: Callable[[_Result], None], *, as_json: Any = None) -> None:
         """Print a command's result: as JSON (of `as_json` if given), or with the function `text`."""
+        output_begins()
         try:
             if self.as_json:
                 sys.stdout.write(_json(_plain(result if as_json is None else as_json), indent=2) + "\n")
@@ -74,7 +75,9 @@ class Screen:
         else:
             from imgcluster.cli.progress_lines import ProgressLines
 
-            yield ProgressLines()
+            lines = ProgressLines()
+            with lines.repeating():
+                yield lines
 
     @contextmanager
     def training_progress(self) -> Iterator[Callable[[Any], None] | None]:
@@ -161,8 +164,12 @@ def _fail(screen: Screen, message: str, code: int) -> NoReturn:
 def print_error(message: str, code: int, *, as_json: bool) -> None:
     """Print an error as one line on standard error and, with `as_json`, as an object on standard output."""
     line = printable(" ".join(_LONG_WORD.sub(r"\1…\2", word) for word in message.split()))
+    output_begins()
     if as_json:
         sys.stdout.write(_json({"error": line, "exit_code": code}) + "\n")
+        # The process may be ended before its end.
+        with suppress(BrokenPipeError):
+            sys.stdout.flush()
     with suppress(OSError):
         sys.stderr.write(f"imgcluster: {line}\n")
 
