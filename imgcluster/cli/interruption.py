@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 if TYPE_CHECKING:
     import socket
 
-__all__ = ["INTERRUPTED", "MESSAGE", "continue_with", "interruption_message", "run_interruptibly", "signals_interrupt"]
+__all__ = [
+    "INTERRUPTED",
+    "MESSAGE",
+    "continue_with",
+    "interruption_message",
+    "output_begins",
+    "run_interruptibly",
+    "signals_interrupt",
+    "wants_json",
+]
 
 INTERRUPTED: Final = 130
 MESSAGE: Final = "interrupted; run the same command again to continue"
 # The option that the same command needs for it.
 _needed = ""
+# Whether an interruption prints an object on standard output, where nothing was printed yet.
+_as_json = False
 
 # After so many seconds the process ends without cleaning up, which the next command does.
 _SECONDS: Final = 1.6
@@ -37,8 +49,23 @@ def interruption_message() -> str:
     return f"interrupted; run the same command again with {_needed} to continue" if _needed else MESSAGE
 
 
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Return whether a command line has the option ``--json``, or its environment variable."""
+    set_by = os.environ.get("IMGCLUSTER_JSON", "").lower() in ("1", "true", "t", "yes", "y", "on")
+    return "--json" in arguments or set_by
+
+
+def output_begins() -> None:
+    """From here on an interruption prints nothing on standard output: it has an object."""
+    global _as_json
+    _as_json = False
+
+
 def run_interruptibly(run: Callable[[], None]) -> None:
     """Call `run`, and end the process with exit code 130 after SIGINT, SIGTERM or SIGHUP, whatever it does then."""
+    global _as_json
+    _as_json = wants_json(sys.argv[1:])
+    _open_closed_streams()
     # Outside of commands there is nothing to clean up, and libraries that are being imported swallow exceptions.
     for number in _SIGNALS:
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
@@ -85,8 +112,25 @@ def signals_interrupt() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+def _open_closed_streams() -> None:
+    """Open standard streams that are closed, or the next file would have the number that libraries print to."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - stays open
+
+
 def _interrupt_at_once(*_: object) -> None:
-    os.write(2, f"imgcluster: {interruption_message()}\n".encode())
+    _end_interrupted(2)
+
+
+def _end_interrupted(stderr: int | None) -> NoReturn:
+    message = interruption_message()
+    with contextlib.suppress(OSError):
+        if _as_json:
+            os.write(1, json.dumps({"error": message, "exit_code": INTERRUPTED}).encode() + b"\n")
+    with contextlib.suppress(OSError):
+        if stderr is not None:
+            os.write(stderr, f"imgcluster: {message}\n".encode())
     os._exit(INTERRUPTED)
 
 
@@ -147,7 +191,4 @@ def _watch(receiver: socket.socket, stderr: int | None) -> None:
         with contextlib.suppress(TimeoutError):
             if not receiver.recv(1):
                 return
-    if stderr is not None:
-        with contextlib.suppress(OSError):
-            os.write(stderr, f"imgcluster: {interruption_message()}\n".encode())
-    os._exit(INTERRUPTED)
+    _end_interrupted(stderr)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -55,7 +57,7 @@ def per_second(rate: float) -> str:
 
 
 class ProgressLines:
-    """Prints the current stage at most every 30 seconds.
+    """Prints the current stage every 30 seconds.
 
     Args:
         clock: A function that returns the time in seconds.
@@ -63,15 +65,44 @@ class ProgressLines:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._stage = ""
+        self._step: Progress | None = None
         self._printed = clock()
         self._counted = 0
+        self._lock = threading.Lock()
 
     def __call__(self, step: Progress) -> None:
         """Print `step` if the last line is 30 seconds old."""
+        with self._lock:
+            if self._step is None or step.stage != self._step.stage:
+                self._counted = 0
+            self._step = step
+            self._print_if_due(step)
+
+    def repeat(self) -> None:
+        """Print the last step again if the last line is 30 seconds old: some stages have no steps for hours."""
+        with self._lock:
+            if self._step is not None:
+                self._print_if_due(self._step)
+
+    @contextmanager
+    def repeating(self) -> Iterator[None]:
+        """Call `repeat` during the block, from a thread."""
+        stop = threading.Event()
+
+        def run() -> None:
+            while not stop.wait(min(1.0, SECONDS)):
+                self.repeat()
+
+        thread = threading.Thread(target=run, name="imgcluster-progress-lines", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def _print_if_due(self, step: Progress) -> None:
         now = self._clock()
-        if step.stage != self._stage:
-            self._stage, self._counted = step.stage, 0
         if now - self._printed < SECONDS:
             return
         title, noun = STAGES.get(step.stage, (step.stage, ""))
@@ -80,8 +111,7 @@ class ProgressLines:
             total = f" of {step.total:,}" if step.total else ""
             rate = (step.done - self._counted) / (now - self._printed)
             text += f": {step.done:,}{total} {noun}, {per_second(rate)}"
-        sys.stderr.write(f"imgcluster: {text}\n")
-        sys.stderr.flush()
+        _print(text)
         self._printed, self._counted = now, step.done
 
 
@@ -103,9 +133,15 @@ class TrainingLines:
             return
         epoch, loss, left = training_texts(step)
         stage = f"{step.stage}, " if step.stage else ""
-        sys.stderr.write(f"imgcluster: {stage}{epoch}, {loss}, {left}\n")
-        sys.stderr.flush()
+        _print(f"{stage}{epoch}, {loss}, {left}")
         self._printed = now
+
+
+def _print(text: str) -> None:
+    # A log that is full, or that nobody reads any more, does not end the work.
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"imgcluster: {text}\n")
+        sys.stderr.flush()
 
 
 def training_texts(step: TrainingProgress) -> tuple[str, str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import errno
 import json
@@ -11,12 +12,12 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, NoReturn, TypeVar
 
 import typer
 
-from imgcluster.cli.interruption import INTERRUPTED, interruption_message, signals_interrupt
+from imgcluster.cli.interruption import INTERRUPTED, interruption_message, output_begins, signals_interrupt
 from imgcluster.errors import ImgclusterError, UsageError
 from imgcluster.fileio.path_text import printable, to_text
 from imgcluster.progress import OnProgress, ignore_progress
@@ -49,13 +50,17 @@ class Screen:
 
     def show(self, result: _Result, text: Callable[[_Result], None], *, as_json: Any = None) -> None:
         """Print a command's result: as JSON (of `as_json` if given), or with the function `text`."""
-        if self.as_json:
-            value = _plain(result if as_json is None else as_json)
-            sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-        elif not self.quiet:
-            text(result)
-        # Not at exit, where a closed pipe would raise outside of `boundary`.
-        sys.stdout.flush()
+        output_begins()
+        try:
+            if self.as_json:
+                sys.stdout.write(_json(_plain(result if as_json is None else as_json), indent=2) + "\n")
+            elif not self.quiet:
+                text(result)
+            # Not at exit, where a closed pipe would raise outside of `boundary`.
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # A reader such as `head` closed the pipe, which is not an error.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     @contextmanager
     def progress(self) -> Iterator[OnProgress]:
@@ -70,7 +75,9 @@ class Screen:
         else:
             from imgcluster.cli.progress_lines import ProgressLines
 
-            yield ProgressLines()
+            lines = ProgressLines()
+            with lines.repeating():
+                yield lines
 
     @contextmanager
     def training_progress(self) -> Iterator[Callable[[Any], None] | None]:
@@ -103,10 +110,6 @@ def boundary(screen: Screen) -> Iterator[None]:
         except BaseException as error:
             if received or isinstance(error, KeyboardInterrupt):
                 _fail(screen, interruption_message(), INTERRUPTED)
-            if isinstance(error, BrokenPipeError):
-                # A reader such as `head` closed the pipe, which is not an error.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                raise typer.Exit(0) from None
             explained = _explain(error)
             if explained is None:
                 raise
@@ -126,15 +129,18 @@ def _quiet_libraries(screen: Screen) -> Iterator[None]:
         return
     before.flush()
     own, nowhere = os.dup(_STDERR), os.open(os.devnull, os.O_WRONLY)
-    with open(own, "w", encoding=before.encoding, errors=before.errors, buffering=1) as stderr:
-        os.dup2(nowhere, _STDERR)
-        sys.stderr = stderr
-        try:
-            yield
-        finally:
-            sys.stderr = before
-            os.dup2(own, _STDERR)
-            os.close(nowhere)
+    stderr = open(own, "w", encoding=before.encoding, errors=before.errors, buffering=1)  # noqa: SIM115 - closed below
+    os.dup2(nowhere, _STDERR)
+    sys.stderr = stderr
+    try:
+        yield
+    finally:
+        sys.stderr = before
+        os.dup2(own, _STDERR)
+        os.close(nowhere)
+        # What could not be written there before cannot be written now.
+        with suppress(OSError):
+            stderr.close()
 
 
 def _explain(error: BaseException) -> tuple[str, int] | None:
@@ -158,9 +164,20 @@ def _fail(screen: Screen, message: str, code: int) -> NoReturn:
 def print_error(message: str, code: int, *, as_json: bool) -> None:
     """Print an error as one line on standard error and, with `as_json`, as an object on standard output."""
     line = printable(" ".join(_LONG_WORD.sub(r"\1…\2", word) for word in message.split()))
+    output_begins()
     if as_json:
-        sys.stdout.write(json.dumps({"error": line, "exit_code": code}, ensure_ascii=False) + "\n")
-    sys.stderr.write(f"imgcluster: {line}\n")
+        sys.stdout.write(_json({"error": line, "exit_code": code}) + "\n")
+        # The process may be ended before its end.
+        with suppress(BrokenPipeError):
+            sys.stdout.flush()
+    with suppress(OSError):
+        sys.stderr.write(f"imgcluster: {line}\n")
+
+
+def _json(value: Any, *, indent: int | None = None) -> str:
+    """Return JSON that is valid also where standard output has another encoding than UTF-8."""
+    is_utf8 = codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
+    return json.dumps(value, indent=indent, ensure_ascii=not is_utf8, allow_nan=False)
 
 
 def _describe(error: OSError) -> str:

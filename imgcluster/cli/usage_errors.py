@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any, Final, cast
@@ -10,6 +9,7 @@ from typing import Any, Final, cast
 import typer
 from typer.core import TyperGroup
 
+from imgcluster.cli.interruption import wants_json
 from imgcluster.cli.screen import print_error
 
 __all__ = ["Commands"]
@@ -32,7 +32,7 @@ class Commands(TyperGroup):
         except _USAGE_ERROR as error:
             # A command without arguments has printed its help.
             if type(error).__name__ != "NoArgsIsHelpError":
-                print_error(_line(error), error.exit_code, as_json=_as_json(sys.argv[1:] if args is None else args))
+                print_error(_line(error), error.exit_code, as_json=wants_json(sys.argv[1:] if args is None else args))
             sys.exit(error.exit_code)
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -43,7 +43,3 @@ def _line(error: typer.BadParameter) -> str:
     text = f"{error.message} (possible option: {meant})" if meant in options else error.format_message()
     text = text[:1].lower() + text[1:].removesuffix(".")
     return text if error.ctx is None else f"{text}; see {error.ctx.command_path} --help"
-
-
-def _as_json(args: Sequence[str]) -> bool:
-    return "--json" in args or os.environ.get("IMGCLUSTER_JSON", "").lower() in ("1", "true", "t", "yes", "y", "on")

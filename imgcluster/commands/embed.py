@@ -37,7 +37,7 @@ from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Precision
 from imgcluster.workspace.folder import Workspace, is_workspace
 from imgcluster.workspace.states import interrupted_state
-from imgcluster.workspace.work_shards import WorkShard, work_shards
+from imgcluster.workspace.work_shards import WorkShard, refuse_unjoined, work_shards
 
 __all__ = ["embed", "embed_shard", "prepare_request", "prepare_search", "refuse_own_output"]
 
@@ -93,11 +93,7 @@ def embed(
         return embed_shard(request, part, moved, watch, on_progress)
     model = request.model
     with workspace.locked() as manifest:
-        if work_shards(workspace):
-            raise WorkspaceError(
-                f"{workspace.path} has shards that are not joined: first run {workspace.command('embed --finish')}, or "
-                f"delete the folder {workspace.shards}"
-            )
+        refuse_unjoined(workspace)
         manifest = recover(workspace, manifest, on_progress=on_progress)
         journal, _ = return_interrupted_move(workspace, record_renamed(workspace))
         _refuse_other_encoder(workspace, manifest, model, chosen.fresh)
@@ -192,9 +188,16 @@ def embed_shard(
     """Embed one shard; the workspace itself is only read, so that all shards can be embedded at once.
 
     Raises:
-        WorkspaceError: A step in the workspace was interrupted, which has to be undone first.
+        WorkspaceError: A step in the workspace was interrupted, which has to be undone first, or there are shards of
+            another number.
     """
     workspace = request.workspace
+    others = {other.count for other in work_shards(workspace)} - {part.count}
+    if others:
+        raise WorkspaceError(
+            f"the shards in {workspace.path} are of {min(others)}, and {part} is not one of them: give --shard "
+            f"I/{min(others)}, or delete the folder {workspace.shards} to give up on them"
+        )
     workspace.initialize()
     _refuse_other_encoder(workspace, _present_manifest(workspace), request.model, request.options.fresh)
     journal, first = return_interrupted_move(workspace, read_placement(workspace), dry_run=True)

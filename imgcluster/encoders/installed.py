@@ -19,6 +19,7 @@ from imgcluster.encoders.registry import user_folder
 from imgcluster.errors import EncoderError
 from imgcluster.fileio.atomic import write_json
 from imgcluster.fileio.digests import update_from_file
+from imgcluster.fileio.locks import take_lock
 from imgcluster.fileio.schema import check, parse_json
 from imgcluster.types import PRECISIONS
 
@@ -106,12 +107,14 @@ def folder_of(name: str) -> Path:
 @contextmanager
 def installation_lock() -> Iterator[None]:
     """Wait until no other process changes the downloaded encoders, and keep others waiting."""
-    from filelock import FileLock
-
     folder = user_folder() / _FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):
+    lock = take_lock(folder / ".lock", seconds=-1)
+    try:
         yield
+    finally:
+        if lock is not None:
+            lock.release()
 
 
 def installed_encoders() -> dict[str, InstalledEncoder]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from imgcluster.fileio.atomic import (
     write_json,
     write_text,
 )
+from imgcluster.fileio.locks import take_lock
 from imgcluster.fileio.object_store import store_url
 from imgcluster.fileio.path_text import to_text
 from imgcluster.fileio.schema import parse_json
@@ -30,8 +30,6 @@ from imgcluster.workspace.local_copy import url_of_copy
 from imgcluster.workspace.shapes import MANIFEST, METRICS
 
 __all__ = ["FORMAT", "Workspace", "is_workspace", "read_json", "read_metrics"]
-
-_LOG = logging.getLogger(__name__)
 
 FORMAT: Final = 1
 """The version of the workspace's layout; newer ones are refused."""
@@ -171,7 +169,7 @@ class Workspace(WorkspaceFiles):
             WorkspaceInUseError: Another process holds the lock.
             WorkspaceError: The folder cannot be written, or the manifest is damaged or of a newer version.
         """
-        from filelock import FileLock, Timeout
+        from filelock import Timeout
 
         is_new = not self.path.exists()
         try:
@@ -182,9 +180,9 @@ class Workspace(WorkspaceFiles):
             raise WorkspaceError(
                 f"{self.path} cannot be created ({error.strerror}); choose another workspace with -w DIR"
             ) from None
-        lock = FileLock(self.lock, timeout=0)
+        lock = None
         try:
-            lock.acquire()
+            lock = take_lock(self.lock)
         except Timeout:
             raise WorkspaceInUseError(
                 f"another imgcluster process is using {self.path}; wait for it, or choose another workspace with -w DIR"
@@ -198,8 +196,6 @@ class Workspace(WorkspaceFiles):
                     "there, such as history, similar, verify, and report --output FILE"
                 ) from None
             self.is_writable = False
-        except NotImplementedError:  # some network file systems have no locks
-            _LOG.warning("the file system of %s has no locks: do not run imgcluster twice at once there", self.path)
         try:
             manifest = self.manifest
             if not read_only:
@@ -208,8 +204,12 @@ class Workspace(WorkspaceFiles):
                 self._remove_leftovers()
             yield manifest
         finally:
-            lock.release()
-            if is_new:
+            if is_new and os.name != "nt":
+                # While it is locked, so that no other process has begun in it.
+                self._remove_if_unused()
+            if lock is not None:
+                lock.release()
+            if is_new and os.name == "nt":  # where an open file cannot be removed
                 self._remove_if_unused()
 
     def remove_caches(self) -> None:
@@ -235,7 +235,9 @@ class Workspace(WorkspaceFiles):
         if set(self.path.iterdir()) <= {self.marker, self.lock}:
             for file in (self.marker, self.lock):
                 file.unlink(missing_ok=True)
-            self.path.rmdir()
+            # Since then another process can have begun.
+            with suppress(OSError):
+                self.path.rmdir()
 
     def command(self, words: str) -> str:
         """Return an imgcluster command for this workspace that works in any folder."""

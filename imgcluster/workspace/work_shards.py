@@ -10,6 +10,7 @@ import errno
 import hashlib
 import os
 import re
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = [
     "REMOVED",
     "WorkShard",
     "discard_joined",
+    "refuse_unjoined",
     "shard_files",
     "state_of_embeddings",
     "work_shards",
@@ -79,6 +81,15 @@ def work_shards(shared: Workspace) -> list[WorkShard]:
         return []
     names = (_NAME.fullmatch(path.name) for path in shared.shards.iterdir())
     return sorted(WorkShard(int(match[1]), int(match[2])) for match in names if match)
+
+
+def refuse_unjoined(shared: Workspace, *, joining: Collection[Path] = ()) -> None:
+    """Raise `WorkspaceError` if a workspace has shards that are not joined, except those in the folders `joining`."""
+    if any(part.workspace(shared).path not in joining for part in work_shards(shared)):
+        raise WorkspaceError(
+            f"{shared.path} has shards that are not joined: first run {shared.command('embed --finish')}, or delete "
+            f"the folder {shared.shards}"
+        )
 
 
 def state_of_embeddings(shared: Workspace) -> str:

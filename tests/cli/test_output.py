@@ -12,9 +12,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from imgcluster.cli.app import app
+from imgcluster.cli.screen import Screen, boundary
+from samples import paint
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
@@ -118,3 +121,76 @@ def test_errors_name_the_remedy(
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     assert "-w DIR" in error("embed", pictures, "-w", tmp_path / "new", *encoder)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+def test_json_is_valid_whatever_the_encoding_of_standard_output_is(
+    tmp_path: Path, tiny_encoder: Path, encoding: str
+) -> None:
+    """That of Windows is none of Unicode; there a backslash and two digits replaced letters."""
+    folder, out = tmp_path / "älter 日本 😀", tmp_path / "out é"
+    paint(folder, per_folder=1)
+    runner = CliRunner(charset=encoding)
+    words = ["embed", str(folder), "-w", str(out), "--encoder", str(tiny_encoder), "--device", "cpu", "--json"]
+    answer = json.loads(runner.invoke(app, words).stdout_bytes)
+    assert (answer["workspace"], answer["roots"]) == (str(out), [str(folder)])
+    for missing in (["embed", str(folder / "ö"), "--json"], ["embed", "--ö", "--json"]):
+        assert "ö" in json.loads(runner.invoke(app, missing).stdout_bytes)["error"]
+
+
+def embed_with_many_lines(out: Path, encoder: Path, pictures: Path) -> list[str]:
+    """Return a command that embeds pictures, and prints a line for each step."""
+    program = (
+        "import imgcluster.cli.progress_lines as lines\n"
+        "from imgcluster.cli.app import main\n"
+        "from imgcluster.cli.interruption import run_interruptibly\n"
+        "lines.SECONDS = 0.0\n"
+        "run_interruptibly(main)"
+    )
+    words = ["embed", pictures, "-w", out, "--encoder", encoder, "--device", "cpu", "--json"]
+    return [sys.executable, "-c", program, *map(str, words)]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+@pytest.mark.parametrize("log", ["full", "closed"])
+def test_a_log_that_cannot_be_written_does_not_end_the_work(
+    pictures: Path, tmp_path: Path, tiny_encoder: Path, log: str
+) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    if log == "full":
+        stderr = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reader, stderr = os.pipe()
+        os.close(reader)
+    command = embed_with_many_lines(tmp_path / "out", tiny_encoder, pictures)
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=stderr, check=False)
+    os.close(stderr)
+    assert (done.returncode, json.loads(done.stdout)["embedded"]) == (0, 24)
+    missing = embed_with_many_lines(tmp_path / "out", tiny_encoder, tmp_path / "missing")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(missing, env=environment, stdout=subprocess.PIPE, stderr=full, check=False)
+    assert done.returncode == json.loads(done.stdout)["exit_code"] == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes of Unix")
+def test_a_reader_that_ends_early_does_not_change_the_exit_code(
+    pictures: Path, tmp_path: Path, tiny_encoder: Path
+) -> None:
+    said("embed", pictures, "-w", tmp_path / "out", "--encoder", tiny_encoder, "--device", "cpu")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    codes = []
+    for _ in range(2):
+        reader, writer = os.pipe()
+        os.close(reader)
+        words = [sys.executable, "-m", "imgcluster", "verify", "-w", str(tmp_path / "out")]
+        codes.append(subprocess.run(words, env=environment, stdout=writer, check=False).returncode)
+        os.close(writer)
+        (tmp_path / "out/skipped.csv").write_text("damaged\n", encoding="utf-8")
+    assert codes == [0, 1]
+
+
+def test_a_broken_pipe_to_another_program_is_an_error() -> None:
+    """As to a server, or to a process that this one started."""
+    with pytest.raises(typer.Exit) as stopped, boundary(Screen(False, True, False)):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+    assert stopped.value.exit_code == 1

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
 
 import imgcluster
+from imgcluster.cli import progress_lines
 from imgcluster.cli.progress_lines import STAGES, ProgressLines
+from imgcluster.cli.screen import Screen
 from imgcluster.progress import Progress
 
 
@@ -35,6 +38,22 @@ def test_a_line_every_thirty_seconds(capsys: pytest.CaptureFixture[str]) -> None
         ["900", "2,000", "10"],
     ]
     assert all("files" in line for line in printed)
+
+
+def test_a_stage_without_steps_has_lines_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clustering of millions of images takes hours."""
+    monkeypatch.setattr(progress_lines, "SECONDS", 0.01)
+    with Screen(False, False, False).progress() as on_progress:
+        on_progress(Progress("cluster", 0))
+        printed = ""
+        end = time.monotonic() + 30
+        while printed.count("\n") < 3 and time.monotonic() < end:
+            time.sleep(0.01)
+            printed += capsys.readouterr().err
+    assert set(printed.splitlines()) == {"imgcluster: Clustering"}
+    assert not capsys.readouterr().err
 
 
 def test_every_stage_has_a_title() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -84,8 +85,9 @@ with signals_interrupt():
 """
 
 
+@pytest.mark.parametrize("words", [[], ["--json"]])
 @pytest.mark.parametrize("work", [OUTSIDE, SWALLOWED])
-def test_a_process_ends_with_one_line(work: str) -> None:
+def test_a_process_ends_with_one_line_and_an_object(work: str, words: list[str]) -> None:
     program = (
         "import os, signal, threading, time\n"
         "from imgcluster.cli.interruption import run_interruptibly, signals_interrupt\n"
@@ -93,10 +95,27 @@ def test_a_process_ends_with_one_line(work: str) -> None:
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     process = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", program, *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
     assert process.returncode == INTERRUPTED
     assert process.stderr.splitlines() == [f"imgcluster: {MESSAGE}"]
+    answers = [json.loads(line) for line in process.stdout.splitlines()]
+    assert answers == [{"error": MESSAGE, "exit_code": INTERRUPTED}] * len(words)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="no /proc")
+def test_closed_streams_are_opened(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    """Without that the first file that is written could have the number that libraries print to."""
+    words = ["embed", pictures, "-w", tmp_path / "out", "--encoder", tiny_encoder, "--device", "cpu", "--json"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    shell = ["sh", "-c", '"$@" <&- >&- 2>&-', "sh", sys.executable, "-m", "imgcluster", *map(str, words)]
+    assert subprocess.run(shell, env=environment, check=False).returncode == 0
+    assert (tmp_path / "out/manifest.json").exists()
 
 
 def test_what_libraries_print_is_hidden_and_python_is_heard() -> None:

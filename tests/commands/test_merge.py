@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -16,6 +17,7 @@ from PIL import Image
 
 import imgcluster
 from imgcluster import EmbedSummary, NoImagesError, UsageError, WorkspaceError
+from imgcluster.errors import WorkspaceInUseError
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import Embeddings, load
 from imgcluster.workspace.work_shards import WorkShard, work_shards
@@ -214,6 +216,25 @@ def test_shards_of_the_image_of_a_container(
     assert imgcluster.cluster(workspace=out, k=3).images == 24
 
 
+def test_no_process_can_begin_a_shard_while_the_joined_ones_are_removed(
+    pictures: Path, tmp_path: Path, embed: Embed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, rename = tmp_path / "out", os.rename
+    embed_all(embed, pictures, out, 2)
+    errors = []
+
+    def beginning_another(source: Path, target: Path) -> None:
+        if Path(source) == out / "shards":
+            with pytest.raises(WorkspaceError) as error:
+                embed(pictures, out, shard="0/2")
+            errors.append(error.type)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", beginning_another)
+    imgcluster.finish_shards(out)
+    assert errors == [WorkspaceInUseError]
+
+
 def test_gaps_and_strangers_are_refused(pictures: Path, tmp_path: Path, embed: Embed) -> None:
     out = tmp_path / "out"
     embed(pictures, out, shard="0/3")
@@ -228,8 +249,12 @@ def test_gaps_and_strangers_are_refused(pictures: Path, tmp_path: Path, embed: E
     with pytest.raises(WorkspaceError, match="exclude"):
         imgcluster.finish_shards(out)
     embed(pictures, out, shard="1/3")
-    embed(pictures, out, shard="0/2")
-    with pytest.raises(WorkspaceError, match="0-of-2"):
+    with pytest.raises(WorkspaceError, match="I/3"):
+        embed(pictures, out, shard="0/2")
+    # Another machine began at the same moment.
+    embed(pictures, tmp_path / "other", shard="0/2")
+    shutil.copytree(tmp_path / "other/shards/0-of-2", out / "shards/0-of-2")
+    with pytest.raises(WorkspaceError, match=r"0-of-2 and shards of 3, such as .*-of-3; delete"):
         imgcluster.finish_shards(out)
     shutil.rmtree(out / "shards/0-of-2")
     lost = next((out / "shards/1-of-3/embeddings").iterdir())
@@ -292,9 +317,86 @@ def test_a_shard_is_one_of_several(pictures: Path, tmp_path: Path, embed: Embed,
 
 def test_without_images_nothing_is_joined(tmp_path: Path, embed: Embed) -> None:
     (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/notes.txt").write_text("not an image")
     embed_all(embed, tmp_path / "empty", tmp_path / "out", 2)
     with pytest.raises(NoImagesError):
         imgcluster.finish_shards(tmp_path / "out")
+
+
+def test_a_machine_without_the_files_completes_no_shard(pictures: Path, tmp_path: Path, embed: Embed) -> None:
+    """The folder of a file system that is not mounted is there, and empty."""
+    out, unmounted = tmp_path / "out", tmp_path / "unmounted"
+    for _ in range(2):
+        embed(pictures, out, shard="0/2")
+        pictures.rename(unmounted)
+        pictures.mkdir()
+        with pytest.raises(NoImagesError, match="no files"):
+            embed(pictures, out, shard="1/2")
+        with pytest.raises(WorkspaceError, match="1/2"):
+            imgcluster.finish_shards(out)
+        pictures.rmdir()
+        unmounted.rename(pictures)
+        embed(pictures, out, shard="1/2")
+        assert imgcluster.finish_shards(out).embedded == 24
+
+
+def test_processes_that_would_divide_the_files_differently_are_refused(
+    pictures: Path, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The paths of listed files are relative to the current folder, and differ with it."""
+    out, files = tmp_path / "out", sorted(pictures.rglob("*.png"))
+
+    def embed(number: int, folder: Path) -> EmbedSummary:
+        monkeypatch.chdir(folder)
+        return imgcluster.embed(
+            files=files, workspace=out, shard=f"{number}/3", encoder=tiny_encoder, device="cpu", workers=1
+        )
+
+    for number, folder in enumerate((tmp_path, pictures / "red", tmp_path)):
+        embed(number, folder)
+    with pytest.raises(WorkspaceError, match=r"1-of-3.*current folder"):
+        imgcluster.finish_shards(out)
+    assert embed(1, tmp_path).unchanged == 0
+    assert imgcluster.finish_shards(out).embedded == 24
+
+
+def test_another_request_that_is_interrupted_at_its_start_changes_nothing(
+    pictures: Path, tmp_path: Path, embed: Embed
+) -> None:
+    out = tmp_path / "out"
+    embed_all(embed, pictures, out, 2)
+    with pytest.raises(KeyboardInterrupt):
+        embed(pictures / "red", out, shard="1/2", on_progress=interrupt_at("embed"))
+    again = embed(pictures, out, shard="1/2")
+    assert (again.new, again.notes) == (0, ("Shard 1/2 was complete already.",))
+    assert imgcluster.finish_shards(out).embedded == 24
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_another_request_replaces_a_shard_whenever_it_is_killed(
+    pictures: Path, tmp_path: Path, embed: Embed, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    out = tmp_path / "out"
+    embed_all(embed, pictures, out, 2)
+    with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+        killing_at(patch, number)
+        embed(pictures / "red", out, shard="1/2")
+    for shard in ("0/2", "1/2"):
+        embed(pictures / "red", out, shard=shard)
+    assert imgcluster.finish_shards(out).embedded == 8
+    assert set(embeddings(out).locations) == {str(path) for path in (pictures / "red").iterdir()}
+
+
+def test_a_complete_shard_is_skipped_also_after_an_interrupted_join(
+    pictures: Path, tmp_path: Path, embed: Embed
+) -> None:
+    out = tmp_path / "out"
+    embed_all(embed, pictures, out, 3)
+    with pytest.raises(KeyboardInterrupt):
+        imgcluster.finish_shards(out, on_progress=interrupt_at("join", 2))
+    again = embed(pictures, out, shard="2/3")
+    assert (again.new, again.notes) == (0, ("Shard 2/3 was complete already.",))
+    assert imgcluster.finish_shards(out).embedded == 24
 
 
 class TestMerge:
@@ -313,6 +415,17 @@ class TestMerge:
         assert imgcluster.merge(machines, workspace=tmp_path / "again").embedded == 24
         assert imgcluster.merge(machines, workspace=machines[1]).embedded == 24
         assert not (machines[1] / "shards").exists()
+
+    def test_shards_of_the_target_that_are_not_joined_stay(self, pictures: Path, tmp_path: Path, embed: Embed) -> None:
+        out, machines = tmp_path / "out", [tmp_path / "machine0", tmp_path / "machine1"]
+        embed(pictures / "red", out, shard="0/4")
+        for number, machine in enumerate(machines):
+            embed(pictures, machine, shard=f"{number}/2")
+        embed(pictures / "blue", tmp_path / "blue")
+        for sources in (machines, [tmp_path / "blue"]):
+            with pytest.raises(WorkspaceError, match="--finish"):
+                imgcluster.merge(sources, workspace=out)
+        assert [path.name for path in (out / "shards").iterdir()] == ["0-of-4"]
 
     def test_whole_workspaces(self, mixed: Path, tmp_path: Path, embed: Embed) -> None:
         out = tmp_path / "out"

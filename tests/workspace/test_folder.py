@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import imgcluster
-from imgcluster.errors import WorkspaceError
+from imgcluster.errors import WorkspaceError, WorkspaceInUseError
 from imgcluster.workspace.folder import FORMAT, Workspace, is_workspace
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(imgcluster.__file__).parents[1])}
@@ -43,6 +44,24 @@ def another_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.kill()
+
+
+def test_a_folder_without_images_is_not_removed_from_under_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, unlink, begun = tmp_path / "out", Path.unlink, []
+
+    def beginning_another(path: Path, missing_ok: bool = False) -> None:
+        if path == out / ".imgcluster":
+            with contextlib.suppress(WorkspaceInUseError), Workspace(out).locked():
+                begun.append(path)
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", beginning_another)
+    with Workspace(out).locked():
+        pass
+    assert not begun
+    assert not out.exists()
 
 
 class TestFolder:

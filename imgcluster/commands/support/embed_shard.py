@@ -11,11 +11,12 @@ from imgcluster._version import versions
 from imgcluster.commands.support.embed_request import EmbedRequest
 from imgcluster.commands.support.embed_run import EmbedRun
 from imgcluster.commands.support.embed_summary import EmbedSummary, embedded_record, summarize
-from imgcluster.commands.support.embed_update import all_skipped, base_of, readable_scope, write_skipped
+from imgcluster.commands.support.embed_update import all_skipped, base_of, no_images, readable_scope, write_skipped
 from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.path_text import relative_path
 from imgcluster.fileio.schema import check
+from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.index import Index
 from imgcluster.workspace.shapes import SHARD
 from imgcluster.workspace.shard_writer import ShardWriter, remove_shards
@@ -49,27 +50,38 @@ class ShardUpdate:
             "exclude": list(options.exclude),
             "recursive": options.recursive,
             "fresh": options.fresh,
-            "before": state_of_embeddings(request.workspace),
+            "before": _state_before(request.workspace),
         }
-        self._stored = before if before.get("request") == self._same else {}
-        self.is_complete = self._stored.get("state") == "embedded" and _is_valid(self._stored)
         self.base = base_of(request, self._shared)
+        same = before.get("request") == self._same and before.get("base") == self.base
+        self._stored = before if same else {}
+        self.is_complete = self._stored.get("state") == "embedded" and _is_valid(self._stored)
         self.finder = dataclasses.replace(request.finder, takes=self.takes)
+        self._found_files = False
         self._begun = bool(self._stored)
-        if not self._begun:
-            remove_shards(all_shards(self._workspace.embeddings))
         below = [] if options.fresh or self.is_complete else list_shards(request.workspace.embeddings, identity)
-        self.index = Index(self._workspace.embeddings, identity, below=below)
+        self.index = Index(self._workspace.embeddings, identity, fresh=not self._begun, below=below)
         self.writer = ShardWriter(self._workspace.embeddings, identity)
 
     def takes(self, location: str) -> bool:
         """Return whether the file at this absolute path belongs to the shard."""
+        self._found_files = True
         return self._part.takes(relative_path(location, self.base))
 
     def begin(self) -> None:
-        """Record what is being embedded, once."""
-        if not self._begun:
-            self._workspace.write_manifest(self._record() | {"state": "embedding"})
+        """Record what is being embedded, once, and remove the rows of another request.
+
+        It is called before the first new row is written, so that a mistyped request changes nothing.
+        """
+        if self._begun:
+            return
+        record = self._record() | {"state": "embedding"}
+        others = all_shards(self._workspace.embeddings)
+        if others:
+            # After a kill they must not be continued.
+            self._workspace.write_manifest(record | {"request": {}})
+            remove_shards(others)
+        self._workspace.write_manifest(record)
         self._begun = True
 
     def completed_before(self, watch: Stopwatch) -> EmbedSummary:
@@ -91,7 +103,13 @@ class ShardUpdate:
         )
 
     def finish(self, run: EmbedRun, watch: Stopwatch) -> EmbedSummary:
-        """Write the rows, the tables and the manifest, and return the summary."""
+        """Write the rows, the tables and the manifest, and return the summary.
+
+        Raises:
+            NoImagesError: There is no file, not even one of another shard; nothing is changed.
+        """
+        if not self._found_files:
+            raise no_images(run, self._request)
         scope = readable_scope(self.finder, run)
         dropped = self.index.drop_unseen(_Part(scope, self))
         renamed = (Counter(dropped) & Counter(run.reused)).total()
@@ -139,6 +157,14 @@ class _Part(Container[str]):
 
     def __contains__(self, location: object) -> bool:
         return location in self.scope and isinstance(location, str) and self.update.takes(location)
+
+
+def _state_before(shared: Workspace) -> str:
+    """Return the state of the embeddings that the shards belong to, also after joining was interrupted."""
+    manifest = shared.manifest
+    if manifest.get("state") == "embedding" and "joining" in manifest:
+        return str(manifest["joining"])
+    return state_of_embeddings(shared)
 
 
 def _is_valid(manifest: dict[str, Any]) -> bool:

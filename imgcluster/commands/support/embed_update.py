@@ -29,7 +29,16 @@ from imgcluster.workspace.shards import all_shards, summarize_shards
 from imgcluster.workspace.states import archive_of, begin_state
 from imgcluster.workspace.table_columns import SKIPPED
 
-__all__ = ["WorkspaceUpdate", "all_skipped", "base_of", "read_skipped", "readable_scope", "run_update", "write_skipped"]
+__all__ = [
+    "WorkspaceUpdate",
+    "all_skipped",
+    "base_of",
+    "no_images",
+    "read_skipped",
+    "readable_scope",
+    "run_update",
+    "write_skipped",
+]
 
 
 class Update(Protocol):
@@ -117,7 +126,9 @@ class WorkspaceUpdate:
         record = {**versions(), "state": "embedding", "encoder": self._request.encoder_record, "base": self.base}
         if self._fresh:
             record["fresh"] = self._unfinished
-        self._workspace.write_manifest(self._before | record)
+        # Shards that were being joined are not there any more.
+        before = {key: value for key, value in self._before.items() if key != "joining"}
+        self._workspace.write_manifest(before | record)
         if self._fresh:
             remove_shards(all_shards(self._workspace.embeddings), archive_of(self._workspace))
             self._workspace.remove_caches()
@@ -130,7 +141,7 @@ class WorkspaceUpdate:
             NoImagesError: No image was found; the workspace is unchanged.
         """
         if run.new + run.changed + run.unchanged == 0:
-            raise _no_images(run, self._request)
+            raise no_images(run, self._request)
         scope = readable_scope(self.finder, run)
         dropped = self.index.drop_unseen(scope)
         elsewhere = self._drop_renamed(Counter(run.reused) - Counter(dropped))
@@ -234,7 +245,8 @@ def write_skipped(workspace: Workspace, skipped: Mapping[str, str], base: str) -
     write_table(workspace.skipped, SKIPPED, rows)
 
 
-def _no_images(run: EmbedRun, request: EmbedRequest) -> NoImagesError:
+def no_images(run: EmbedRun, request: EmbedRequest) -> NoImagesError:
+    """Return the error that says why there is no image to embed."""
     where = ", ".join(request.paths) or "the list of files"
     if run.skipped:
         entry, reason = run.skipped[0]

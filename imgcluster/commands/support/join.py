@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -25,7 +26,7 @@ from imgcluster.workspace.shard_file import count_rows, read_keys
 from imgcluster.workspace.shard_writer import ShardWriter
 from imgcluster.workspace.shards import list_shards, summarize_shards
 from imgcluster.workspace.states import archive_of, begin_state
-from imgcluster.workspace.work_shards import REMOVED, WorkShard, discard_joined, state_of_embeddings
+from imgcluster.workspace.work_shards import REMOVED, WorkShard, discard_joined, refuse_unjoined, state_of_embeddings
 
 __all__ = ["identity_of", "is_complete", "join"]
 
@@ -50,6 +51,7 @@ def join(workspace: Workspace, sources: Sequence[Workspace], command: str, on_pr
     with ExitStack() as locks:
         before = locks.enter_context(workspace.locked())
         read = [(source, locks.enter_context(source.locked(read_only=True))) for source in sources]
+        refuse_unjoined(workspace, joining=[source.path for source in sources])
         shards = "shard" in read[0][1]
         _refuse_incomplete(read)
         _refuse_other_encoders(workspace, before, read)
@@ -66,8 +68,10 @@ def join(workspace: Workspace, sources: Sequence[Workspace], command: str, on_pr
         joined.begin(command)
         joined.add_rows(on_progress)
         summary = joined.finish(command, watch)
-    # On Windows a folder with an open lock cannot be renamed.
-    if shards:
+        if shards and os.name != "nt":
+            # While they are locked: a process that begins one again must not lose its folder.
+            discard_joined(workspace)
+    if shards and os.name == "nt":  # where a folder with an open lock cannot be renamed
         discard_joined(workspace)
     return summary
 
@@ -263,10 +267,9 @@ def _refuse_gaps(sources: Sequence[_Source]) -> None:
     parts = [_part(manifest) for _, manifest in sources]
     counts = sorted({part.count for part in parts})
     if len(counts) > 1:
-        raise WorkspaceError(
-            f"there are shards of {' and of '.join(map(str, counts))}; delete the folders of those not wanted: "
-            f"{', '.join(str(source.path) for source, manifest in sources if manifest['shard']['count'] != counts[-1])}"
-        )
+        examples = {part.count: source.path for part, (source, _) in zip(parts, sources, strict=True)}
+        found = " and ".join(f"shards of {count}, such as {path}" for count, path in sorted(examples.items()))
+        raise WorkspaceError(f"there are {found}; delete the folders of those that are not wanted")
     missing = [WorkShard(number, counts[0]) for number in range(counts[0])]
     missing = [part for part in missing if part not in parts]
     if missing:
@@ -287,6 +290,13 @@ def _refuse_other_requests(workspace: Workspace, before: dict[str, Any], sources
             raise WorkspaceError(
                 f"{source.path} and {sources[0][0].path} were embedded with different {differing[0]!r}: "
                 f"run {_command(manifest)} again with the same paths and options as the others"
+            )
+        # Which files belong to a shard follows from their paths below this folder.
+        if manifest["base"] != sources[0][1]["base"]:
+            raise WorkspaceError(
+                f"the images of {source.path} are in {manifest['base']} and those of {sources[0][0].path} in "
+                f"{sources[0][1]['base']}, so that some are in no shard: run {_command(manifest)} again in the same "
+                "current folder as the others, where the folders of the images have the same paths"
             )
     started = before.get("joining") if before.get("state") == "embedding" else None
     done = before.get("joined", {})

@@ -19,6 +19,7 @@ from imgcluster.commands.support.shard_store import ShardStore
 from imgcluster.errors import ImgclusterError, SourceError, WorkspaceError, WorkspaceInUseError
 from imgcluster.fileio.atomic import atomic_path, is_temporary, remove, write_text
 from imgcluster.fileio.in_threads import in_order
+from imgcluster.fileio.locks import take_lock
 from imgcluster.fileio.object_store import store_url
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.file_names import WorkspaceFiles
@@ -114,12 +115,11 @@ class _LocalCopy:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes of this computer out during the block."""
-        from filelock import FileLock, Timeout
+        from filelock import Timeout
 
         self._home.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._home / "lock", timeout=0)
         try:
-            lock.acquire()
+            lock = take_lock(self._home / "lock")
         except Timeout:
             raise WorkspaceInUseError(
                 f"another imgcluster process of this computer is using {self._url}; wait for it, or choose another "
@@ -129,7 +129,8 @@ class _LocalCopy:
             write_text(self._home / ADDRESS, self._url)
             yield
         finally:
-            lock.release()
+            if lock is not None:
+                lock.release()
             if not self.folder.exists():
                 # Nothing is left of an address that does not exist.
                 for file in (self._list, self._sent, self._digests, self._home / ADDRESS, self._home / "lock"):
