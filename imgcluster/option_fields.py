@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import operator
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from imgcluster.errors import UsageError
@@ -11,7 +12,7 @@ from imgcluster.errors import UsageError
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["make_integers", "option", "with_changes"]
+__all__ = ["make_booleans", "make_integers", "make_numbers", "option", "with_changes"]
 
 _Options = TypeVar("_Options", bound="DataclassInstance")
 
@@ -53,12 +54,37 @@ def with_changes(options: _Options, changes: dict[str, Any]) -> _Options:
 
 
 def make_integers(options: DataclassInstance, *names: str) -> None:
-    """Turn numbers of other libraries (NumPy's, say) into plain ones, which JSON can hold."""
+    """Turn numbers of other libraries (NumPy's, say) into plain ones, which JSON can hold.
+
+    Raises:
+        UsageError: A value is neither None nor a whole number.
+    """
+    _convert(options, names, operator.index, "a whole number")
+
+
+def make_numbers(options: DataclassInstance, *names: str) -> None:
+    """Do the same for ``float``."""
+    _convert(options, names, float, "a number")
+
+
+def make_booleans(options: DataclassInstance, *names: str) -> None:
+    """Do the same for ``bool``."""
+    _convert(options, names, _boolean, "True or False")
+
+
+def _convert(options: DataclassInstance, names: Sequence[str], plain: Callable[[Any], Any], kind: str) -> None:
     for name in names:
         value = getattr(options, name)
-        if value is None or isinstance(value, str):
+        if value is None:
             continue
         try:
-            object.__setattr__(options, name, operator.index(value))
-        except TypeError:
-            raise UsageError(f"{name} {value!r} is not allowed; it is a whole number") from None
+            object.__setattr__(options, name, plain(value))
+        except (TypeError, ValueError):
+            raise UsageError(f"{name} {value!r} is not allowed; it is {kind}") from None
+
+
+def _boolean(value: Any) -> bool:
+    # NumPy's are equal to Python's, but are no instances of `bool`.
+    if value not in (True, False):
+        raise ValueError
+    return bool(value)

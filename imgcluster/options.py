@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 from imgcluster.errors import UsageError
 from imgcluster.machine import memory_bytes
-from imgcluster.option_fields import make_integers, option
+from imgcluster.option_fields import make_booleans, make_integers, make_numbers, option
 
 __all__ = [
     "DEFAULT_ENCODER",
@@ -100,12 +100,10 @@ class EncoderOptions:
             if values is not None:
                 numbers = tuple(map(float, values if isinstance(values, Iterable) else (values,)))
                 object.__setattr__(self, name, numbers)
-        if self.scale is not None:
-            object.__setattr__(self, "scale", float(self.scale))
+        make_numbers(self, "scale")
+        make_integers(self, "resize_edge")
         if self.image_size is not None:
             object.__setattr__(self, "image_size", tuple(map(operator.index, self.image_size)))
-        if self.resize_edge is not None:
-            object.__setattr__(self, "resize_edge", operator.index(self.resize_edge))
         if self.resize is not None or self.pool is not None or self.resample is not None:
             from imgcluster.types import FILTERS, POOLINGS, RESIZE_RULES
 
@@ -184,6 +182,8 @@ class EmbedOptions:
 
     def __post_init__(self) -> None:
         make_integers(self, "batch_size", "workers")
+        make_numbers(self, "read_timeout")
+        make_booleans(self, "recursive", "fresh")
         check_precision(self.precision)
         if isinstance(self.exclude, str):
             object.__setattr__(self, "exclude", (self.exclude,))
@@ -191,7 +191,6 @@ class EmbedOptions:
             raise UsageError(f"--batch-size {self.batch_size} is not allowed; it is at least 1")
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers {self.workers} is not allowed; it is at least 1")
-        object.__setattr__(self, "read_timeout", float(self.read_timeout))
         if not self.read_timeout > 0:
             raise UsageError(f"--read-timeout {self.read_timeout:g} is not allowed; give seconds, such as 20")
         if self.memory is not None:
@@ -231,6 +230,7 @@ class RayOptions:
 
     def __post_init__(self) -> None:
         make_integers(self, "cpus_per_worker")
+        make_numbers(self, "gpus_per_worker")
         if self.cpus_per_worker is not None and self.cpus_per_worker < 1:
             raise UsageError(f"--cpus-per-worker {self.cpus_per_worker} is not allowed; it is at least 1")
         if self.gpus_per_worker is not None and not 0 <= self.gpus_per_worker < math.inf:
@@ -305,9 +305,11 @@ class ClusterOptions:
     seed: int = option(0, "The same seed gives the same result.")
 
     def __post_init__(self) -> None:
-        make_integers(self, "k", "min_cluster_size", "min_samples", "n_init", "seed")
-        if self.cluster_selection_epsilon is not None:
-            object.__setattr__(self, "cluster_selection_epsilon", float(self.cluster_selection_epsilon))
+        if not isinstance(self.k, str):
+            make_integers(self, "k")
+        make_integers(self, "min_cluster_size", "min_samples", "n_init", "seed")
+        make_numbers(self, "cluster_selection_epsilon")
+        make_booleans(self, "assign_noise", "name_clusters")
         if self.vocabulary is not None:
             object.__setattr__(self, "vocabulary", os.fspath(self.vocabulary))
 
@@ -337,7 +339,10 @@ class TrainingOptions:
     device: str = option("auto", "auto, cpu, cuda or mps.", metavar="DEVICE")
 
     def __post_init__(self) -> None:
-        make_integers(self, "refine", "folds", "epochs", "steps_per_epoch", "limit", "image_size", "seed")
+        if self.refine != "auto":
+            make_integers(self, "refine")
+        make_integers(self, "folds", "epochs", "steps_per_epoch", "limit", "image_size", "seed")
+        make_booleans(self, "resume")
 
 
 def check_precision(precision: str) -> None:

@@ -37,9 +37,20 @@ class TreeClusters:
     @property
     def nodes(self) -> list[int]:
         """The node of the condensed tree that each cluster is, by label."""
-        points = self.condensed[self.condensed["child_size"] == 1]
+        single = self.condensed["child_size"] == 1
+        points, inner = self.condensed[single], self.condensed[~single]
+        above = dict(zip(inner["child"].tolist(), inner["parent"].tolist(), strict=True))
+        sizes = dict(zip(inner["child"].tolist(), inner["child_size"].tolist(), strict=True))
         labels = self.labels[points["child"]]
-        return [int(points["parent"][labels == number].min()) for number in range(self.labels.max(initial=-1) + 1)]
+        nodes = []
+        for number in range(self.labels.max(initial=-1) + 1):
+            inside = labels == number
+            node = int(points["parent"][inside].min())
+            # All points of a cluster may be in the nodes below its own.
+            while sizes.get(node, len(labels)) < inside.sum():
+                node = above[node]
+            nodes.append(node)
+        return nodes
 
 
 @contextmanager

@@ -107,12 +107,20 @@ def continue_kmeans(vectors: Vectors, centers: Vectors, tolerance: float = _CONV
         tolerance: At least 0.
     """
     previous = np.inf
+    # Far from 0, the distances between vectors would be less than the rounding errors of their lengths.
+    origin = centers.mean(axis=0)
+    centers = centers - origin
+
+    def length(part: tuple[Any, Vectors]) -> float:
+        return float(np.square(part[1] - origin, dtype=np.float64).sum())
+
     with one_thread(), ThreadPoolExecutor(2) as pool:
-        lengths = sum(pool.map(lambda part: float(np.square(part[1], dtype=np.float64).sum()), blocks(vectors)))
+        lengths = sum(pool.map(length, blocks(vectors)))
         for _ in range(_MAX_STEPS):
             labels = np.empty(len(vectors), dtype=np.int64)
             sums, inertia = np.zeros(centers.shape), lengths
-            for block_sums, block_inertia in pool.map(partial(_assign_block, centers, labels), blocks(vectors)):
+            assign = partial(_assign_block, centers, origin, labels)
+            for block_sums, block_inertia in pool.map(assign, blocks(vectors)):
                 sums += block_sums
                 inertia += block_inertia
             if inertia >= (1 - tolerance) * previous:
@@ -120,14 +128,18 @@ def continue_kmeans(vectors: Vectors, centers: Vectors, tolerance: float = _CONV
             previous = inertia
             sizes = np.bincount(labels, minlength=len(centers))[:, None]
             centers = np.where(sizes > 0, sums / np.maximum(sizes, 1), centers).astype(np.float32)
-    return KMeansFit(centers, labels, max(float(inertia), 0.0))
+    return KMeansFit(centers + origin, labels, max(float(inertia), 0.0))
 
 
-def _assign_block(centers: Vectors, labels: Labels, part: tuple[Any, Vectors]) -> tuple[Any, float]:
-    """Label a block of rows; return its sums, ``float32 (k, d)``, and its inertia without the lengths of the rows."""
+def _assign_block(centers: Vectors, origin: Vectors, labels: Labels, part: tuple[Any, Vectors]) -> tuple[Any, float]:
+    """Label a block of rows; return its sums, ``float32 (k, d)``, and its inertia without the lengths of the rows.
+
+    Centers and sums are relative to the origin, ``float32 (d,)``.
+    """
     from scipy.sparse import csr_matrix
 
     rows, block = part
+    block = block - origin
     distances = block @ (-2 * centers.T)
     distances += (centers * centers).sum(axis=1)
     nearest = distances.argmin(axis=1)

@@ -41,11 +41,13 @@ def centroids(vectors: Vectors | VectorRows | _Floats, labels: Labels, count: in
 
 def nearest_centroid(vectors: Vectors, centers: npt.NDArray[np.floating]) -> Labels:
     """Return for each of ``float32 (n, d)`` vectors the number of the nearest of ``(k, d)`` centers, ``int64 (n,)``."""
-    points = np.asarray(centers, dtype=np.float32)
+    # Far from 0, the distances between vectors would be less than the rounding errors of their lengths.
+    origin = centers.mean(axis=0, keepdims=True).astype(np.float32)
+    points = (centers - origin).astype(np.float32)
     lengths = (points * points).sum(axis=1)
     result = np.empty(len(vectors), dtype=np.int64)
     for rows, block in blocks(vectors):
-        result[rows] = (lengths - 2 * (block @ points.T)).argmin(axis=1)
+        result[rows] = (lengths - 2 * ((block - origin) @ points.T)).argmin(axis=1)
     return result
 
 

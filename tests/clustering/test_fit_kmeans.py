@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from imgcluster.clustering.kmeans import fit_kmeans
+from imgcluster.clustering.kmeans import fit_kmeans, fit_kmeans_on_sample, fit_kmeans_with_restarts
 from vectors import blobs, same_partition, scattered
 
 
@@ -60,3 +60,12 @@ def test_points_closer_than_rounding_errors_are_divided_all_the_same(k: int, sca
     vectors = (np.repeat([[1e-5], [0.0]], 10, axis=0) + scale * scattered(20)).astype(np.float32)
     labels, _ = fit_kmeans(vectors, k, seed=0, starts=3)
     assert sorted(set(labels.tolist())) == list(range(min(k, len(np.unique(vectors, axis=0)))))
+
+
+def test_clusters_far_from_the_origin_are_found_among_many_vectors() -> None:
+    vectors, truth = blobs([6000, 5000, 4000], dimensions=4)
+    vectors = vectors.astype(np.float32) + np.float32(1e5)
+    labels, inertia, _ = fit_kmeans_with_restarts(vectors, 3, seed=0, starts=4)
+    assert same_partition(labels, truth)
+    assert inertia == pytest.approx(inertia_of(vectors, labels), rel=1e-3)
+    assert same_partition(fit_kmeans_on_sample(vectors, 3, seed=0, starts=4, sample=1000), truth)

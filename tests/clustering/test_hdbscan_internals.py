@@ -52,6 +52,16 @@ def test_the_condensed_tree_has_its_clusters_as_nodes() -> None:
     assert {"line_xs", "line_ys"} <= set(data)
 
 
+@pytest.mark.parametrize(("selection", "epsilon"), [("eom", 0.0), ("leaf", 2.0)])
+def test_the_node_of_a_cluster_contains_all_its_points_where_it_splits_at_once(selection: str, epsilon: float) -> None:
+    # The first eight points are one cluster, of which none is left when it splits into two halves.
+    positions = np.array([0, 1, 2, 3, 4.2, 5.2, 6.2, 7.2, 100, 101, 102, 103])
+    vectors = np.stack([positions, np.zeros_like(positions)], axis=1).astype(np.float32)
+    clusters = select_clusters(single_linkage_tree(vectors, 1), 4, selection, epsilon)
+    sizes = dict(zip(clusters.condensed["child"].tolist(), clusters.condensed["child_size"].tolist(), strict=True))
+    assert [sizes[node] for node in clusters.nodes] == np.bincount(clusters.labels).tolist() == [8, 4]
+
+
 def test_equal_points_are_one_cluster_or_none() -> None:
     clusters = select_clusters(single_linkage_tree(np.zeros((9, 2), np.float32), 1), 3, "eom", 0.0)
     assert clusters.labels.max() <= 0

@@ -179,6 +179,7 @@ def test_what_cannot_be_imported(here: Path) -> None:
     np.save("flat.npy", VECTORS[0])
     np.save("nan.npy", np.where(VECTORS[0, 0] == VECTORS, np.nan, VECTORS))
     np.save("large.npy", VECTORS.astype(np.float64) * 1e300)
+    np.save("long.npy", VECTORS * np.float32(1e20))
     np.save("none.npy", VECTORS[:0])
     np.save("text.npy", np.array([["a", "b"]] * 30))
     np.save("objects.npy", np.array([[{}]] * 30, dtype=object), allow_pickle=True)
@@ -202,6 +203,7 @@ def test_what_cannot_be_imported(here: Path) -> None:
         ("flat.npy", "p.txt", r"\(7,\)"),
         ("nan.npy", "p.txt", "1 of 30.*NaN"),
         ("large.npy", "p.txt", "30 of 30.*infinite"),
+        ("long.npy", "p.txt", "30 of 30.*too large"),
         ("text.npy", "p.txt", "numbers"),
         ("objects.npy", "p.txt", "objects.npy cannot be read"),
         ("plain.npy", "p.txt", "plain.npy cannot be read"),

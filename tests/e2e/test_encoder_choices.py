@@ -150,3 +150,27 @@ def test_numbers_of_numpy(pictures: Path, tmp_path: Path, tiny_encoder: Path, k:
     summary = imgcluster.cluster(workspace=tmp_path / "out", k=k, seed=np.int64(1))  # type: ignore[arg-type]
     assert len(summary.clusters) == 3
     assert json.loads((tmp_path / "out/metrics.json").read_text(encoding="utf-8"))["options"]["k"] == 3
+
+
+def test_booleans_of_numpy(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    imgcluster.embed(pictures, workspace=tmp_path / "out", encoder=tiny_encoder, device="cpu", recursive=np.True_)
+    imgcluster.cluster(workspace=tmp_path / "out", k=3, assign_noise=np.True_, name_clusters=np.False_)
+    options = json.loads((tmp_path / "out/metrics.json").read_text(encoding="utf-8"))["options"]
+    assert (options["assign_noise"], options["name_clusters"]) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "value"),
+    [
+        (imgcluster.ClusterOptions, "assign_noise", "yes"),
+        (imgcluster.ClusterOptions, "seed", "1"),
+        (imgcluster.ClusterOptions, "cluster_selection_epsilon", "near"),
+        (imgcluster.EmbedOptions, "recursive", "no"),
+        (imgcluster.EmbedOptions, "read_timeout", "long"),
+        (imgcluster.EncoderOptions, "scale", "large"),
+        (imgcluster.RayOptions, "gpus_per_worker", "all"),
+    ],
+)
+def test_a_value_of_another_type_is_named(options: type, name: str, value: str) -> None:
+    with pytest.raises(imgcluster.UsageError, match=f"{name} '{value}'"):
+        options(**{name: value})

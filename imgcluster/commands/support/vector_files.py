@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from imgcluster.errors import UsageError, one_line
+from imgcluster.features.blocks import blocks
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.parquet import open_parquet
@@ -154,9 +155,12 @@ def _checked(source: Path, values: Any) -> Vectors:
         )
     with np.errstate(over="ignore"):
         vectors = np.ascontiguousarray(values, dtype=np.float32)
-    broken = int((~np.isfinite(vectors).all(axis=1)).sum())
+        # Of numbers above 10^19 the length is not finite either.
+        broken = sum(int((~np.isfinite(np.linalg.norm(block, axis=1))).sum()) for _, block in blocks(vectors))
     if broken:
-        raise UsageError(f"{broken} of {len(vectors)} vectors in {source} have values that are NaN or infinite")
+        raise UsageError(
+            f"{broken} of {len(vectors)} vectors in {source} have values that are NaN, infinite or too large (10^19)"
+        )
     return vectors
 
 
