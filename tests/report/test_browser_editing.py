@@ -11,12 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import imgcluster
 from example_pages import example_page
 from imgcluster.images.types import Exif
+from imgcluster.report.findings import Findings, Unusual
 from imgcluster.report.page import render
+from imgcluster.report.sampling import sampled
 from page_actions import open_cluster, reset, saved_plan, selected, tick, tiles
 from samples import paint
 
@@ -425,6 +428,82 @@ class TestStorage:
         tab.goto(other.as_uri())
         assert tab.locator("#plan-open").inner_text() == "Plan"
         assert page.console == []
+
+    def test_tabs_with_the_same_page_keep_the_changes_of_each_other(self, show_example: Callable[..., Any]) -> None:
+        page = show_example()
+        first = page.tab
+        second = first.context.new_page()
+        second.goto(first.url)
+        second.wait_for_selector("html[data-state=ready]")
+        tick(tiles(first, 0).nth(1))
+        first.click("#selection-pin")
+        page.expect(second.locator("#plan-open")).to_have_text("Plan: 1 change")
+        tick(tiles(second, 1).nth(1))
+        second.click("#selection-new")
+        second.keyboard.press("Enter")
+        page.expect(first.locator("#plan-open")).to_have_text("Plan: 2 changes")
+        tick(tiles(first, 0).nth(2))
+        first.click("#selection-new")
+        first.keyboard.press("Enter")
+        plan = saved_plan(first)
+        assert plan["pinned"] == paths(1)
+        assert [cluster["images"] for cluster in plan["new_clusters"]] == [paths(13), paths(2)]
+        page.expect(second.locator("#plan-open")).to_have_text("Plan: 3 changes")
+        assert saved_plan(second) == plan
+        # The last change is undone, wherever it was made.
+        for text in ("Plan: 2 changes", "Plan: 1 change", "Plan"):
+            second.click("#plan-undo")
+            page.expect(first.locator("#plan-open")).to_have_text(text)
+        first.reload()
+        first.wait_for_selector("html[data-state=ready]")
+        assert first.locator("#plan-open").inner_text() == "Plan"
+
+    def test_a_plan_outlives_the_storage_of_the_browser(self, show_example: Callable[..., Any]) -> None:
+        tab = show_example().tab
+        tick(tiles(tab, 0).nth(1))
+        tab.click("#selection-pin")
+        tab.evaluate("localStorage.clear()")
+        tick(tiles(tab, 0).nth(2))
+        tab.click("#selection-pin")
+        assert saved_plan(tab)["pinned"] == paths(1, 2)
+
+    def test_a_plan_for_a_sample_names_the_same_images_in_the_next_sample(
+        self, tmp_path: Path, show: Callable[..., Any]
+    ) -> None:
+        page = example_page([0] * 24 + [1] * 24)
+        one_tile = replace(page.thumbnails[0], images=np.arange(1, dtype=np.int32))
+        page = replace(
+            page,
+            clusters=tuple(replace(cluster, representatives=cluster.representatives[:1]) for cluster in page.clusters),
+            thumbnails=(one_tile,),
+        )
+        unusual = tuple(Unusual(image, ("dark",), None) for image in (4, 6, 11, 20, 40))
+        first, second = (
+            sampled(replace(page, findings=Findings(outliers=outliers)), most=12)
+            for outliers in (unusual, unusual[1:-1])
+        )
+        assert {*paths(4, 6, 11, 20, 40)} <= {*first.images.names}
+        assert "04.png" not in second.images.names
+        assert first.images.names.index("20.png") != second.images.names.index("20.png")
+        path = tmp_path / "page.html"
+        path.write_text(render(first), encoding="utf-8")
+        opened = show(path)
+        tab = opened.tab
+        for number, action in ((4, "pin"), (20, "pin"), (6, "aside")):
+            tick(tab.locator(f"#outliers .tile[title='{number:02d}.png']"))
+            tab.click(f"#selection-{action}")
+        before = saved_plan(tab)
+        assert (before["pinned"], before["set_aside"]) == (paths(4, 20), paths(6))
+        path.write_text(render(second), encoding="utf-8")
+        tab.reload()
+        tab.wait_for_selector("html[data-state=ready]")
+        assert saved_plan(tab) == before
+        opened.expect(tab.locator("#outliers .tile[title='20.png'] .moved")).to_have_text("pinned")
+        tab.click("#plan-open")
+        tab.locator("#plan-dialog .changes > li", has_text="Pin").locator("button").first.click()
+        assert saved_plan(tab)["set_aside"] == paths(6)
+        assert "pinned" not in saved_plan(tab)
+        assert [message for message in opened.console if "ERR_FILE_NOT_FOUND" not in message] == []
 
     def test_a_state_that_is_not_of_this_clustering_is_ignored(self, page: Any) -> None:
         tab = page.tab
