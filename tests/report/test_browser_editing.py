@@ -325,6 +325,64 @@ class TestActions:
         plan = saved_plan(tab)
         assert (plan["merges"], plan["split"]) == ([], [{"cluster": 1, "into": 4}])
 
+    def test_a_cluster_that_is_merged_gets_no_name(self, show_example: Callable[..., Any]) -> None:
+        clusters = example_page(LABELS).clusters
+        page = show_example(clusters=(replace(clusters[0], name="Sea"), *clusters[1:]))
+        tab = page.tab
+        open_cluster(tab, 0)
+        tab.select_option("#merge", "1")
+        tab.fill("#name", "Boats")
+        tab.press("#name", "Enter")
+        problem = tab.locator("#cluster-dialog .problem")
+        assert "merged into Cluster 1" in problem.inner_text()
+        assert saved_plan(tab)["names"] == {}
+        # Cluster 1 takes over the name when the plan is applied, so no other cluster can have it.
+        open_cluster(tab, 2)
+        tab.fill("#name", "sea")
+        tab.press("#name", "Enter")
+        assert "already has this name" in problem.inner_text()
+        tab.select_option("#split", "2")
+        assert problem.inner_text() == ""
+        tab.keyboard.press("Escape")
+        open_cluster(tab, 1)
+        tab.fill("#name", "Boats")
+        tab.press("#name", "Enter")
+        tab.keyboard.press("Escape")
+        open_cluster(tab, 2)
+        tab.fill("#name", "sea")
+        tab.press("#name", "Enter")
+        assert saved_plan(tab)["names"] == {"1": "Boats", "2": "sea"}
+        assert page.console == []
+
+    def test_merges_of_merges_are_shown_where_they_end(self, page: Any) -> None:
+        tab = page.tab
+        tick(tiles(tab, 2).nth(1))
+        tab.select_option("#selection-target", "0")
+        tab.click("#selection-move")
+        for number, into in ((0, 1), (1, -1)):
+            open_cluster(tab, number)
+            tab.select_option("#merge", str(into))
+            tab.keyboard.press("Escape")
+        open_cluster(tab, 0)
+        assert tab.input_value("#merge") == "-1"
+        tab.keyboard.press("Escape")
+        page.expect(tiles(tab, 2).nth(1).locator(".moved")).to_have_text("→ noise")
+        tiles(tab, 2).nth(1).click()
+        assert tab.input_value("#misplaced") == "-1"
+        plan = saved_plan(tab)
+        assert plan["merges"] == [{"from": 0, "into": 1}, {"from": 1, "into": "noise"}]
+        assert plan["misplaced"] == [{"path": "19.png", "to": 0}]
+
+    def test_images_that_are_in_the_cluster_already_are_not_counted_as_moved(self, page: Any) -> None:
+        tab = page.tab
+        for cluster, number in ((0, 1), (1, 2), (1, 3)):
+            tick(tiles(tab, cluster).nth(number))
+        tab.select_option("#selection-target", "1")
+        tab.click("#selection-move")
+        page.expect(tab.locator("#selection-text")).to_contain_text("1 image will move")
+        page.expect(tab.locator("#selection-text")).to_contain_text("2 images are in it already")
+        assert saved_plan(tab)["misplaced"] == [{"path": "01.png", "to": 1}]
+
     def test_names_of_new_clusters_differ_from_all_others(self, show_example: Callable[..., Any]) -> None:
         clusters = example_page(LABELS).clusters
         page = show_example(clusters=(replace(clusters[0], name="Sea"), *clusters[1:]))

@@ -127,10 +127,16 @@ const plan = {
 
   // Why a cluster cannot have this name; "" if it can.
   nameProblem(number, text) {
-    const name = text.trim().normalize("NFC").toLowerCase();
+    const name = text.trim().normalize("NFC");
+    if (this.merges.has(number) && name !== this.nameOf(number))
+      return `${untitled(number)} will be merged into ${untitled(this.mergeTarget(number))}, so it needs no name.`;
     if (!name) return "";
     for (const other of [...clusters.keys(), ...this.created.keys()]) {
-      if (other !== number && other !== NOISE && !this.merges.has(other) && this.nameOf(other).toLowerCase() === name)
+      const target = this.mergeTarget(other);
+      // An unnamed target inherits the name.
+      const isGone = target !== other && (target === NOISE || this.nameOf(target));
+      if (other === NOISE || target === number || isGone) continue;
+      if (this.nameOf(other).toLowerCase() === name.toLowerCase())
         return `${untitled(other)} already has this name. Merge the two clusters or choose another name.`;
     }
     return /[\p{Cc}\p{Zl}\p{Zp}]/u.test(text) ? "A name cannot contain line breaks or control characters." : "";
