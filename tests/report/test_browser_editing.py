@@ -11,12 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import imgcluster
 from example_pages import example_page
 from imgcluster.images.types import Exif
+from imgcluster.report.findings import Findings, Unusual
 from imgcluster.report.page import render
+from imgcluster.report.sampling import sampled
 from page_actions import open_cluster, reset, saved_plan, selected, tick, tiles
 from samples import paint
 
@@ -322,6 +325,64 @@ class TestActions:
         plan = saved_plan(tab)
         assert (plan["merges"], plan["split"]) == ([], [{"cluster": 1, "into": 4}])
 
+    def test_a_cluster_that_is_merged_gets_no_name(self, show_example: Callable[..., Any]) -> None:
+        clusters = example_page(LABELS).clusters
+        page = show_example(clusters=(replace(clusters[0], name="Sea"), *clusters[1:]))
+        tab = page.tab
+        open_cluster(tab, 0)
+        tab.select_option("#merge", "1")
+        tab.fill("#name", "Boats")
+        tab.press("#name", "Enter")
+        problem = tab.locator("#cluster-dialog .problem")
+        assert "merged into Cluster 1" in problem.inner_text()
+        assert saved_plan(tab)["names"] == {}
+        # Cluster 1 takes over the name when the plan is applied, so no other cluster can have it.
+        open_cluster(tab, 2)
+        tab.fill("#name", "sea")
+        tab.press("#name", "Enter")
+        assert "already has this name" in problem.inner_text()
+        tab.select_option("#split", "2")
+        assert problem.inner_text() == ""
+        tab.keyboard.press("Escape")
+        open_cluster(tab, 1)
+        tab.fill("#name", "Boats")
+        tab.press("#name", "Enter")
+        tab.keyboard.press("Escape")
+        open_cluster(tab, 2)
+        tab.fill("#name", "sea")
+        tab.press("#name", "Enter")
+        assert saved_plan(tab)["names"] == {"1": "Boats", "2": "sea"}
+        assert page.console == []
+
+    def test_merges_of_merges_are_shown_where_they_end(self, page: Any) -> None:
+        tab = page.tab
+        tick(tiles(tab, 2).nth(1))
+        tab.select_option("#selection-target", "0")
+        tab.click("#selection-move")
+        for number, into in ((0, 1), (1, -1)):
+            open_cluster(tab, number)
+            tab.select_option("#merge", str(into))
+            tab.keyboard.press("Escape")
+        open_cluster(tab, 0)
+        assert tab.input_value("#merge") == "-1"
+        tab.keyboard.press("Escape")
+        page.expect(tiles(tab, 2).nth(1).locator(".moved")).to_have_text("→ noise")
+        tiles(tab, 2).nth(1).click()
+        assert tab.input_value("#misplaced") == "-1"
+        plan = saved_plan(tab)
+        assert plan["merges"] == [{"from": 0, "into": 1}, {"from": 1, "into": "noise"}]
+        assert plan["misplaced"] == [{"path": "19.png", "to": 0}]
+
+    def test_images_that_are_in_the_cluster_already_are_not_counted_as_moved(self, page: Any) -> None:
+        tab = page.tab
+        for cluster, number in ((0, 1), (1, 2), (1, 3)):
+            tick(tiles(tab, cluster).nth(number))
+        tab.select_option("#selection-target", "1")
+        tab.click("#selection-move")
+        page.expect(tab.locator("#selection-text")).to_contain_text("1 image will move")
+        page.expect(tab.locator("#selection-text")).to_contain_text("2 images are in it already")
+        assert saved_plan(tab)["misplaced"] == [{"path": "01.png", "to": 1}]
+
     def test_names_of_new_clusters_differ_from_all_others(self, show_example: Callable[..., Any]) -> None:
         clusters = example_page(LABELS).clusters
         page = show_example(clusters=(replace(clusters[0], name="Sea"), *clusters[1:]))
@@ -425,6 +486,82 @@ class TestStorage:
         tab.goto(other.as_uri())
         assert tab.locator("#plan-open").inner_text() == "Plan"
         assert page.console == []
+
+    def test_tabs_with_the_same_page_keep_the_changes_of_each_other(self, show_example: Callable[..., Any]) -> None:
+        page = show_example()
+        first = page.tab
+        second = first.context.new_page()
+        second.goto(first.url)
+        second.wait_for_selector("html[data-state=ready]")
+        tick(tiles(first, 0).nth(1))
+        first.click("#selection-pin")
+        page.expect(second.locator("#plan-open")).to_have_text("Plan: 1 change")
+        tick(tiles(second, 1).nth(1))
+        second.click("#selection-new")
+        second.keyboard.press("Enter")
+        page.expect(first.locator("#plan-open")).to_have_text("Plan: 2 changes")
+        tick(tiles(first, 0).nth(2))
+        first.click("#selection-new")
+        first.keyboard.press("Enter")
+        plan = saved_plan(first)
+        assert plan["pinned"] == paths(1)
+        assert [cluster["images"] for cluster in plan["new_clusters"]] == [paths(13), paths(2)]
+        page.expect(second.locator("#plan-open")).to_have_text("Plan: 3 changes")
+        assert saved_plan(second) == plan
+        # The last change is undone, wherever it was made.
+        for text in ("Plan: 2 changes", "Plan: 1 change", "Plan"):
+            second.click("#plan-undo")
+            page.expect(first.locator("#plan-open")).to_have_text(text)
+        first.reload()
+        first.wait_for_selector("html[data-state=ready]")
+        assert first.locator("#plan-open").inner_text() == "Plan"
+
+    def test_a_plan_outlives_the_storage_of_the_browser(self, show_example: Callable[..., Any]) -> None:
+        tab = show_example().tab
+        tick(tiles(tab, 0).nth(1))
+        tab.click("#selection-pin")
+        tab.evaluate("localStorage.clear()")
+        tick(tiles(tab, 0).nth(2))
+        tab.click("#selection-pin")
+        assert saved_plan(tab)["pinned"] == paths(1, 2)
+
+    def test_a_plan_for_a_sample_names_the_same_images_in_the_next_sample(
+        self, tmp_path: Path, show: Callable[..., Any]
+    ) -> None:
+        page = example_page([0] * 24 + [1] * 24)
+        one_tile = replace(page.thumbnails[0], images=np.arange(1, dtype=np.int32))
+        page = replace(
+            page,
+            clusters=tuple(replace(cluster, representatives=cluster.representatives[:1]) for cluster in page.clusters),
+            thumbnails=(one_tile,),
+        )
+        unusual = tuple(Unusual(image, ("dark",), None) for image in (4, 6, 11, 20, 40))
+        first, second = (
+            sampled(replace(page, findings=Findings(outliers=outliers)), most=12)
+            for outliers in (unusual, unusual[1:-1])
+        )
+        assert {*paths(4, 6, 11, 20, 40)} <= {*first.images.names}
+        assert "04.png" not in second.images.names
+        assert first.images.names.index("20.png") != second.images.names.index("20.png")
+        path = tmp_path / "page.html"
+        path.write_text(render(first), encoding="utf-8")
+        opened = show(path)
+        tab = opened.tab
+        for number, action in ((4, "pin"), (20, "pin"), (6, "aside")):
+            tick(tab.locator(f"#outliers .tile[title='{number:02d}.png']"))
+            tab.click(f"#selection-{action}")
+        before = saved_plan(tab)
+        assert (before["pinned"], before["set_aside"]) == (paths(4, 20), paths(6))
+        path.write_text(render(second), encoding="utf-8")
+        tab.reload()
+        tab.wait_for_selector("html[data-state=ready]")
+        assert saved_plan(tab) == before
+        opened.expect(tab.locator("#outliers .tile[title='20.png'] .moved")).to_have_text("pinned")
+        tab.click("#plan-open")
+        tab.locator("#plan-dialog .changes > li", has_text="Pin").locator("button").first.click()
+        assert saved_plan(tab)["set_aside"] == paths(6)
+        assert "pinned" not in saved_plan(tab)
+        assert [message for message in opened.console if "ERR_FILE_NOT_FOUND" not in message] == []
 
     def test_a_state_that_is_not_of_this_clustering_is_ignored(self, page: Any) -> None:
         tab = page.tab

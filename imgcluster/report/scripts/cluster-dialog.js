@@ -61,7 +61,7 @@ function suggestion(number, input, rename) {
 }
 
 function mergeField(number) {
-  const select = clusterSelect("merge", "Do not merge", number, plan.merges.get(number));
+  const select = clusterSelect("merge", "Do not merge", number);
   select.addEventListener("change", () => plan.merge(number, selectedCluster(select)));
   return element("p", { class: "field" }, element("label", { for: "merge" }, "Merge into"), select);
 }
@@ -137,10 +137,16 @@ function openCluster(number, members = null) {
 }
 
 function retitleClusterDialog() {
-  const number = Number(byId("cluster-dialog").dataset.cluster);
+  const dialog = byId("cluster-dialog");
+  const number = Number(dialog.dataset.cluster);
   byId("cluster-title").replaceChildren(clusterMarker(number), fullTitle(number));
-  const values = { name: plan.nameOf(number), merge: plan.merges.get(number), split: plan.splits.get(number) };
-  for (const [id, value] of Object.entries(values)) if (byId(id)) byId(id).value = value ?? "";
+  if (number < 0) return;
+  byId("name").value = plan.nameOf(number);
+  byId("name").removeAttribute("aria-invalid");
+  dialog.querySelector(".problem").textContent = "";
+  byId("merge").replaceChildren(...clusterSelect("merge", "Do not merge", number).options);
+  byId("merge").value = plan.merges.has(number) ? plan.mergeTarget(number) : "";
+  if (byId("split")) byId("split").value = plan.splits.get(number) ?? "";
 }
 
 plan.listeners.push(() => byId("cluster-dialog").open && retitleClusterDialog());

@@ -43,7 +43,9 @@ const images = {
   camera: data.images.camera === null ? null : decodeBytes(data.images.camera, Int32Array),
   points: Float32Array.from(decodeBytes(data.images.points, Int16Array), (value) => value / 32767),
 
+  // An image that this page's sample does not have is known by its path only.
   path(index) {
+    if (typeof index === "string") return index;
     const folder = this.folders[this.folder[index]][0];
     return folder ? `${folder}/${this.names[index]}` : this.names[index];
   },

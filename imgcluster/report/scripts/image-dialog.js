@@ -66,7 +66,8 @@ function imageDetails(index) {
 function moveField(index) {
   const number = images.cluster[index];
   const unchanged = `${fullTitle(number)} (no change)`;
-  const select = clusterSelect("misplaced", unchanged, number, plan.misplaced.get(index), { created: true });
+  const target = plan.mergeTarget(plan.misplaced.get(index));
+  const select = clusterSelect("misplaced", unchanged, number, target, { created: true });
   select.addEventListener("change", () => plan.move([index], selectedCluster(select)));
   return element("p", { class: "field" }, element("label", { for: "misplaced" }, "Move to"), select);
 }

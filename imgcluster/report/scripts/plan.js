@@ -8,12 +8,17 @@ const PLAN_KEY = `imgcluster plan ${data.identity}`;
 
 // The parts of a plan; an image is in one of misplaced, unsorted and pinned at most.
 const PLAN_PARTS = ["names", "merges", "splits", "created", "misplaced", "unsorted", "pinned", "aside"];
+const IMAGE_PARTS = new Set(["misplaced", "unsorted", "pinned", "aside"]);
+
+// The next page of the clustering can have another sample, with other indices: plans are then stored with paths.
+const IS_SAMPLE = images.count < images.total;
 
 const plan = {
   ...Object.fromEntries(PLAN_PARTS.map((part) => [part, new Map()])),
   earlier: [], // the states before the last changes
   saved: true,
   stored: true, // whether the browser keeps the plan; some do not for local files
+  storedText: null, // what this tab read or stored last
   listeners: [],
 
   get state() {
@@ -21,7 +26,8 @@ const plan = {
   },
 
   set state(text) {
-    JSON.parse(text).forEach((entries, at) => (this[PLAN_PARTS[at]] = new Map(entries)));
+    const parts = JSON.parse(text);
+    PLAN_PARTS.forEach((part, at) => (this[part] = new Map(parts[at])));
   },
 
   get size() {
@@ -32,17 +38,23 @@ const plan = {
   },
 
   change(edit) {
+    this.synchronize();
     const before = this.state;
     edit();
     const used = new Set(this.misplaced.values());
     for (const number of this.created.keys()) if (!used.has(number)) this.created.delete(number);
     if (this.state === before) return;
-    this.earlier.push(before);
-    if (this.earlier.length > MOST_UNDONE) this.earlier.shift();
+    this.remember(before);
     this.changed();
   },
 
+  remember(state) {
+    this.earlier.push(state);
+    if (this.earlier.length > MOST_UNDONE) this.earlier.shift();
+  },
+
   undo() {
+    this.synchronize();
     if (!this.earlier.length) return;
     this.state = this.earlier.pop();
     this.changed();
@@ -54,28 +66,59 @@ const plan = {
     for (const listener of this.listeners) listener();
   },
 
+  // A plan without changes is stored too, so that other tabs see that all were undone.
   store() {
     try {
-      if (this.size) localStorage.setItem(PLAN_KEY, this.state);
-      else localStorage.removeItem(PLAN_KEY);
+      localStorage.setItem(PLAN_KEY, this.textToStore());
+      this.storedText = localStorage.getItem(PLAN_KEY);
     } catch {
       this.stored = false;
     }
   },
 
+  textToStore() {
+    if (!IS_SAMPLE) return this.state;
+    const withPaths = (entries) => entries.map(([image, value]) => [images.path(image), value]);
+    return JSON.stringify(
+      PLAN_PARTS.map((part) => (IMAGE_PARTS.has(part) ? withPaths([...this[part]]) : [...this[part]])),
+    );
+  },
+
+  // Reads the stored plan; returns whether this tab did not know it.
   restore() {
+    let text = null;
     try {
-      const text = localStorage.getItem(PLAN_KEY);
-      if (text && isPlanState(text)) this.state = text;
+      text = localStorage.getItem(PLAN_KEY);
     } catch {
       this.stored = false;
     }
+    if (text === null || text === this.storedText) return false;
+    this.storedText = text;
+    if (!isPlanState(text)) return false;
+    this.state = text;
+    if (IS_SAMPLE) this.findImages();
     // A plan that moves no image leaves the clustering as it was: after `apply` its changes are part of the page.
     for (const [number, name] of this.names) if (name === clusters.get(number).name) this.names.delete(number);
     for (const part of ["unsorted", "pinned"])
       for (const index of this[part].keys()) if (images.decisions.get(index) === part) this[part].delete(index);
     for (const index of this.aside.keys()) if (setAside.has(index)) this.aside.delete(index);
     this.saved = this.size === 0;
+    return true;
+  },
+
+  // Replaces the paths of images by their indices; those that are not in the sample stay in the plan by their paths.
+  findImages() {
+    const indices = new Map(images.names.map((_, index) => [images.path(index), index]));
+    for (const part of IMAGE_PARTS)
+      this[part] = new Map([...this[part]].map(([path, value]) => [indices.get(path) ?? path, value]));
+  },
+
+  // Takes over what another tab with this page changed, which the next change would overwrite.
+  synchronize() {
+    const before = this.state;
+    if (!this.stored || !this.restore()) return;
+    this.remember(before);
+    for (const listener of this.listeners) listener();
   },
 
   nameOf(number) {
@@ -84,10 +127,16 @@ const plan = {
 
   // Why a cluster cannot have this name; "" if it can.
   nameProblem(number, text) {
-    const name = text.trim().normalize("NFC").toLowerCase();
+    const name = text.trim().normalize("NFC");
+    if (this.merges.has(number) && name !== this.nameOf(number))
+      return `${untitled(number)} will be merged into ${untitled(this.mergeTarget(number))}, so it needs no name.`;
     if (!name) return "";
     for (const other of [...clusters.keys(), ...this.created.keys()]) {
-      if (other !== number && other !== NOISE && !this.merges.has(other) && this.nameOf(other).toLowerCase() === name)
+      const target = this.mergeTarget(other);
+      // An unnamed target inherits the name.
+      const isGone = target !== other && (target === NOISE || this.nameOf(target));
+      if (other === NOISE || target === number || isGone) continue;
+      if (this.nameOf(other).toLowerCase() === name.toLowerCase())
         return `${untitled(other)} already has this name. Merge the two clusters or choose another name.`;
     }
     return /[\p{Cc}\p{Zl}\p{Zp}]/u.test(text) ? "A name cannot contain line breaks or control characters." : "";
@@ -138,8 +187,9 @@ const plan = {
 
   // Moves images to a new cluster and returns its number.
   create(indices) {
-    const number = Math.min(NOISE, ...this.created.keys()) - 1;
+    let number;
     this.change(() => {
+      number = Math.min(NOISE, ...this.created.keys()) - 1;
       this.created.set(number, "");
       this.set(indices, this.misplaced, number);
     });
@@ -233,7 +283,8 @@ function isPlanState(text) {
     const [names, merges, splits, created, misplaced, unsorted, pinned, aside = []] = parts;
     const isCluster = (number) => number >= 0 && clusters.has(number);
     const isTarget = (number) => number === NOISE || isCluster(number);
-    const isImage = (index) => Number.isInteger(index) && index >= 0 && index < images.count;
+    const isIndex = (index) => Number.isInteger(index) && index >= 0 && index < images.count;
+    const isImage = IS_SAMPLE ? (path) => typeof path === "string" : isIndex;
     const fresh = new Set(created.map(([number]) => number));
     return (
       parts.length <= PLAN_PARTS.length &&
@@ -250,6 +301,8 @@ function isPlanState(text) {
 }
 
 plan.restore();
+
+for (const type of ["storage", "pageshow"]) window.addEventListener(type, () => plan.synchronize());
 
 window.addEventListener("beforeunload", (event) => {
   if (!plan.saved && !plan.stored) event.preventDefault();

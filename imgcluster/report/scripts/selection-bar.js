@@ -139,7 +139,9 @@ function moveSelection() {
     return;
   }
   plan.move(chosen, number);
-  report(`${formatCount(chosen.length, "image")} will move to ${fullTitle(number)}.`);
+  const staying = chosen.filter((index) => images.cluster[index] === number).length;
+  const there = staying ? ` ${formatCount(staying, "image")} ${staying === 1 ? "is" : "are"} in it already.` : "";
+  report(`${formatCount(chosen.length - staying, "image")} will move to ${fullTitle(number)}.${there}`);
 }
 
 function createFromSelection(chosen) {

@@ -7,7 +7,7 @@ function planned(index) {
   if (plan.aside.has(index)) return "set aside";
   if (plan.pinned.has(index)) return "pinned";
   if (plan.unsorted.has(index)) return "→ none";
-  const target = plan.misplaced.get(index);
+  const target = plan.mergeTarget(plan.misplaced.get(index));
   if (target === undefined) return images.decisions.get(index) === "pinned" ? "pinned" : "";
   return `→ ${target === NOISE ? "noise" : target < NOISE ? `new ${NOISE - target}` : target}`;
 }
