@@ -36,11 +36,13 @@ if TYPE_CHECKING:
     from imgcluster.commands.encoders import EncoderEntry, encoder_info, encoder_list
     from imgcluster.commands.evaluate import EvaluateSummary, evaluate
     from imgcluster.commands.export import ExportSummary, export
+    from imgcluster.commands.generate import GenerateSummary, generate
     from imgcluster.commands.history import HistorySummary, history
     from imgcluster.commands.import_vectors import ImportSummary, import_vectors
     from imgcluster.commands.load import Collection, load
     from imgcluster.commands.merge import ShardsSummary, ShardStatus, finish_shards, merge, shards_status
     from imgcluster.commands.outliers import OutliersSummary, outliers
+    from imgcluster.commands.reconstruct import ReconstructSummary, reconstruct
     from imgcluster.commands.report import ReportSummary, report_page
     from imgcluster.commands.run import RunSummary, run
     from imgcluster.commands.search import SearchSummary, search
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
         PlacementError,
         PlanError,
         RayClusterError,
+        SourceError,
         UsageError,
         WorkspaceError,
     )
@@ -82,6 +85,7 @@ _HOME: Final = {
     "PlacementError": "errors",
     "PlanError": "errors",
     "RayClusterError": "errors",
+    "SourceError": "errors",
     "UsageError": "errors",
     "WorkspaceError": "errors",
     "ApplySummary": "commands.apply",
@@ -119,10 +123,14 @@ _HOME: Final = {
     "export": "commands.export",
     "ImportSummary": "commands.import_vectors",
     "import_vectors": "commands.import_vectors",
+    "GenerateSummary": "commands.generate",
+    "generate": "commands.generate",
     "HistorySummary": "commands.history",
     "history": "commands.history",
     "Collection": "commands.load",
     "load": "commands.load",
+    "ReconstructSummary": "commands.reconstruct",
+    "reconstruct": "commands.reconstruct",
     "ReportSummary": "commands.report",
     "report_page": "commands.report",
     "RunSummary": "commands.run",
@@ -173,6 +181,7 @@ __all__ = [
     "EvaluateSummary",
     "ExportSummary",
     "Finding",
+    "GenerateSummary",
     "HistorySummary",
     "ImgclusterError",
     "ImportSummary",
@@ -185,6 +194,7 @@ __all__ = [
     "Progress",
     "RayClusterError",
     "RayOptions",
+    "ReconstructSummary",
     "ReportSummary",
     "RunSummary",
     "SearchSummary",
@@ -192,6 +202,7 @@ __all__ = [
     "ShardsSummary",
     "SimilarSummary",
     "SortSummary",
+    "SourceError",
     "UndoSummary",
     "UsageError",
     "VerifySummary",
@@ -217,11 +228,13 @@ __all__ = [
     "evaluate",
     "export",
     "finish_shards",
+    "generate",
     "history",
     "import_vectors",
     "load",
     "merge",
     "outliers",
+    "reconstruct",
     "report_page",
     "run",
     "search",

@@ -143,6 +143,12 @@ def test_every_public_name_is_documented() -> None:
         assert getattr(imgcluster, name).__doc__, name
 
 
+def test_every_command_is_a_public_function() -> None:
+    names = {"report": "report_page", "import": "import_vectors", "compare": "compare_encoders"}
+    commands = {command.name for command in app.registered_commands} - {"train-encoder"}
+    assert {names.get(name, name) for name in commands if name is not None} <= set(imgcluster.__all__)
+
+
 def test_the_readme_is_one_page() -> None:
     assert len((TOP / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
 

@@ -16,7 +16,7 @@ from imgcluster.commands.evaluate import FOLDERS, score_labeled
 from imgcluster.commands.support.stored_workspace import local_workspace
 from imgcluster.errors import UsageError
 from imgcluster.evaluation.external import Interval
-from imgcluster.fileio.path_text import to_text
+from imgcluster.fileio.path_text import Paths, path_list, to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace
@@ -53,9 +53,9 @@ class Comparison:
 
 
 def compare(
-    workspaces: Sequence[str | os.PathLike[str]] = (DEFAULT_WORKSPACE,),
+    workspaces: Paths = DEFAULT_WORKSPACE,
     *,
-    methods: Sequence[str] = (),
+    methods: str | Sequence[str] = (),
     labels: str | os.PathLike[str] = FOLDERS,
     k: int | None = None,
     assign_noise: bool = False,
@@ -65,9 +65,9 @@ def compare(
     """Score the clusterings of several workspaces, or several methods on each, against labels; nothing is written.
 
     Args:
-        workspaces: The workspace folders.
-        methods: Methods to cluster each workspace's embeddings with, under their default options; without any, the
-            workspace's own clustering is scored.
+        workspaces: A workspace folder, or several.
+        methods: A method, or several, to cluster each workspace's embeddings with, under their default options; without
+            any, the workspace's own clustering is scored.
         labels: As for `evaluate`.
         k: The number of clusters for k-means; estimated by default.
         assign_noise: Whether noise is assigned to the clusters of its nearest neighbors.
@@ -79,6 +79,8 @@ def compare(
         WorkspaceError: A workspace contains nothing to score.
         ClusteringError: The images cannot be clustered with these options.
     """
+    workspaces = path_list(workspaces)
+    methods = [methods] if isinstance(methods, str) else methods
     if not workspaces:
         raise UsageError("no workspace to evaluate: name at least one")
     chosen = [METHODS[choose_method(method)] for method in methods]

@@ -24,7 +24,7 @@ from imgcluster.encoders.onnx_graph import read_graph
 from imgcluster.encoders.registry import is_file_name
 from imgcluster.errors import UsageError
 from imgcluster.evaluation.external import adjusted_rand_index
-from imgcluster.fileio.path_text import to_text
+from imgcluster.fileio.path_text import Paths, path_list, to_text
 from imgcluster.options import ClusterOptions, EmbedOptions
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.workspace.folder import Workspace, is_workspace
@@ -110,8 +110,8 @@ class _Clusters:
 
 
 def compare_encoders(
-    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-    encoders: Sequence[str | os.PathLike[str]],
+    paths: Paths,
+    encoders: Paths,
     *,
     folder: str | os.PathLike[str] = DEFAULT_FOLDER,
     labels: str | os.PathLike[str] | None = None,
@@ -139,7 +139,7 @@ def compare_encoders(
             exist.
         ImgclusterError: Whatever `embed` and `cluster` raise.
     """
-    names = [os.fspath(encoder) for encoder in encoders]
+    paths, names = path_list(paths), [os.fspath(encoder) for encoder in path_list(encoders)]
     if len(set(names)) < max(2, len(names)):
         raise UsageError(f"a comparison needs two or more different encoders, given: {', '.join(names) or 'none'}")
     if is_workspace(folder):
@@ -177,7 +177,7 @@ def _folder_of(encoder: str) -> str:
 
 
 def _measure(
-    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    paths: Paths,
     encoder: str,
     folder: Path,
     embedding: EmbedOptions,

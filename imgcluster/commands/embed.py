@@ -26,7 +26,7 @@ from imgcluster.encoders import PixelEncoder
 from imgcluster.encoders.registry import list_encoders, precision_files
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.fileio.object_store import store_url, url_of
-from imgcluster.fileio.path_text import from_text, join, relative_to, to_text
+from imgcluster.fileio.path_text import Paths, from_text, join, path_list, relative_to, to_text
 from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile
 from imgcluster.images.load import default_workers
@@ -44,10 +44,10 @@ __all__ = ["embed", "embed_shard", "prepare_request", "prepare_search", "refuse_
 
 @in_object_storage_too
 def embed(
-    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    paths: Paths = (),
     *,
     workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
-    files: Sequence[str | os.PathLike[str]] = (),
+    files: Paths = (),
     options: EmbedOptions | None = None,
     shard: str | None = None,
     moved: Mapping[str, str] | None = None,
@@ -82,6 +82,7 @@ def embed(
         DeviceError: The requested device is not available.
     """
     watch = Stopwatch()
+    paths, files = path_list(paths), path_list(files)
     chosen = with_changes(options or EmbedOptions(), changes)
     part = None if shard is None else WorkShard.parse(shard)
     workspace = Workspace(workspace)
@@ -102,13 +103,13 @@ def embed(
 
 
 def prepare_request(
-    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    paths: Sequence[str | os.PathLike[str]],
     workspace: Workspace,
     files: Sequence[str | os.PathLike[str]],
     options: EmbedOptions,
     on_progress: OnProgress,
 ) -> EmbedRequest:
-    """Check what `embed` is to do, and load the encoder; the arguments are those of `embed`.
+    """Check what `embed` is to do, and load the encoder; the arguments are those of `embed`, paths in lists.
 
     Raises:
         UsageError: A path is missing, or inside the workspace.
@@ -144,7 +145,7 @@ def prepare_request(
 
 
 def prepare_search(
-    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    paths: Sequence[str | os.PathLike[str]],
     workspace: Workspace,
     files: Sequence[str | os.PathLike[str]],
     options: EmbedOptions,
@@ -154,7 +155,6 @@ def prepare_search(
     Raises:
         UsageError: A path is missing, or inside the workspace.
     """
-    paths = [paths] if isinstance(paths, str | os.PathLike) else paths
     if not paths and not files:
         raise UsageError("no images to embed: give folders or files, or a list with --files-from")
     finder = _finder(paths, files, options)

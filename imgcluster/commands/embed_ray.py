@@ -26,6 +26,7 @@ from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.encoders.registry import list_encoders
 from imgcluster.errors import ImgclusterError, NoImagesError, RayClusterError, WorkspaceInUseError, one_line
 from imgcluster.fileio.object_store import url_of
+from imgcluster.fileio.path_text import Paths, path_list
 from imgcluster.images.find import Finder
 from imgcluster.machine import LIMIT, memory_bytes, processors
 from imgcluster.option_fields import with_changes
@@ -45,10 +46,10 @@ _SECONDS_PER_REPORT: Final = 1.0
 
 
 def embed_on_ray(
-    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    paths: Paths = (),
     *,
     workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
-    files: Sequence[str | os.PathLike[str]] = (),
+    files: Paths = (),
     options: EmbedOptions | None = None,
     cluster: RayOptions | None = None,
     on_progress: OnProgress = ignore_progress,
@@ -76,7 +77,6 @@ def embed_on_ray(
     watch = Stopwatch()
     chosen, cluster = with_changes(options or EmbedOptions(), changes), cluster or RayOptions()
     shared = shared_workspace(workspace)
-    paths = [paths] if isinstance(paths, str | os.PathLike) else paths
     task = _EmbedTask(_absolute(paths), _absolute(files), os.fspath(shared.path), _with_absolute_encoder(chosen))
     finder, _ = prepare_search(task.paths, shared, task.files, chosen)
     with connected(cluster) as connection:
@@ -243,8 +243,8 @@ def _reporting(cluster: RayCluster, finder: Finder, on_progress: OnProgress) -> 
         thread.join()
 
 
-def _absolute(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
-    return [url_of(path) or os.path.abspath(path) for path in paths]
+def _absolute(paths: Paths) -> list[str]:
+    return [url_of(path) or os.path.abspath(path) for path in path_list(paths)]
 
 
 def _with_absolute_encoder(options: EmbedOptions) -> EmbedOptions:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from imgcluster.commands.support.embed_summary import EmbedSummary
 from imgcluster.commands.support.shard_store import ShardStore
 from imgcluster.errors import UsageError
 from imgcluster.fileio.object_store import store_url
+from imgcluster.fileio.path_text import Paths
 from imgcluster.options import EmbedOptions
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.workspace.folder import Workspace
@@ -23,11 +23,11 @@ __all__ = ["embed_into_store"]
 
 
 def embed_into_store(
-    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    paths: Paths = (),
     *,
     workspace: str | os.PathLike[str],
     shard: str,
-    files: Sequence[str | os.PathLike[str]] = (),
+    files: Paths = (),
     options: EmbedOptions | None = None,
     on_progress: OnProgress = ignore_progress,
     **changes: Any,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from imgcluster.commands.support.shard_store import ShardStore
 from imgcluster.commands.support.stored_workspace import local_workspace
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.fileio.object_store import store_url
+from imgcluster.fileio.path_text import Paths, path_list
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace
@@ -115,7 +115,7 @@ def _finish_stored(url: str, on_progress: OnProgress) -> EmbedSummary:
 
 
 def merge(
-    workspaces: Sequence[str | os.PathLike[str]],
+    workspaces: Paths,
     *,
     workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
     on_progress: OnProgress = ignore_progress,
@@ -127,7 +127,8 @@ def merge(
     are not changed.
 
     Args:
-        workspaces: The workspaces to add; shards in object storage are copied to the folder for temporary files.
+        workspaces: The workspace to add, or several; shards in object storage are copied to the folder for temporary
+            files.
         workspace: The workspace that they are added to; it is created if it is missing.
         on_progress: Called with each step.
 
@@ -137,6 +138,7 @@ def merge(
         SourceError: A workspace in object storage cannot be read.
         NoImagesError: They contain no image; the workspace is unchanged.
     """
+    workspaces = path_list(workspaces)
     if not workspaces:
         raise UsageError("no workspaces to merge: give the folder of at least one")
     names = [store_url(path) or os.path.abspath(path) for path in workspaces]

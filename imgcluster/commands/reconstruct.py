@@ -18,7 +18,7 @@ from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.errors import NoImagesError, UsageError
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.in_threads import in_order
-from imgcluster.fileio.path_text import common_base, from_text, relative_to, to_text
+from imgcluster.fileio.path_text import Paths, common_base, from_text, path_list, relative_to, to_text
 from imgcluster.images.arrays import merge_chrominance, to_pixels, write_png
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder
@@ -68,7 +68,7 @@ class ReconstructSummary:
 
 
 def reconstruct(
-    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    paths: Paths,
     *,
     encoder: str | os.PathLike[str],
     output: str | os.PathLike[str] = "imgcluster-reconstructed",
@@ -104,10 +104,9 @@ def reconstruct(
         DeviceError: The named device does not run here.
     """
     started = time.monotonic()
-    paths = [paths] if isinstance(paths, str | os.PathLike) else paths
     model = PixelEncoder(encoder, device=device)
     decoder = Decoder(model)
-    found = _find(Finder(paths=paths, exclude=exclude, recursive=recursive))
+    found = _find(Finder(paths=path_list(paths), exclude=exclude, recursive=recursive))
     base = common_base(sorted({item.root for item in found}))
     folder, clean = Path(output), None if denoised is None else Path(denoised)
     _check_outputs(found, base, folder, clean)

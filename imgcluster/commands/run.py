@@ -34,7 +34,7 @@ from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.commands.support.text import require_text
 from imgcluster.commands.support.workspace_encoder import encoder_name
 from imgcluster.errors import ImgclusterError, UsageError, WorkspaceError
-from imgcluster.fileio.path_text import to_text
+from imgcluster.fileio.path_text import Paths, path_list, to_text
 from imgcluster.option_fields import with_changes
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions, RayOptions
 from imgcluster.placement import Journal, PlaceMode, check_mode
@@ -56,10 +56,10 @@ class RunSummary:
 
 @in_object_storage_too
 def run(
-    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    paths: Paths = (),
     *,
     workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE,
-    files: Sequence[str | os.PathLike[str]] = (),
+    files: Paths = (),
     embedding: EmbedOptions | None = None,
     clustering: ClusterOptions | None = None,
     recluster: bool = False,
@@ -100,7 +100,7 @@ def run(
     resolve(clustering, real.url)
     if clustering.vocabulary not in (None, NO_VOCABULARY):
         require_text(encoder_name(embedding, real, real.manifest))
-    paths = [paths] if isinstance(paths, str | os.PathLike) else paths
+    paths = path_list(paths)
     if ray is None:  # which continues shards that are incomplete
         join_if_started(real, dry_run=dry_run, on_progress=on_progress)
     with (

@@ -21,7 +21,7 @@ from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.features.normalize import normalize_lengths
 from imgcluster.fileio.atomic import write_text
 from imgcluster.fileio.object_store import url_of
-from imgcluster.fileio.path_text import to_text
+from imgcluster.fileio.path_text import Paths, path_list, to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.report.contact_sheet import Picture, is_replaceable, render_sheet
@@ -75,7 +75,7 @@ class SimilarSummary:
 
 @in_object_storage_too
 def similar(
-    images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    images: Paths,
     *,
     limit: int = 20,
     threshold: float | None = None,
@@ -106,7 +106,7 @@ def similar(
         WorkspaceError: Nothing is embedded, the encoder is another one, or another process uses the workspace.
         EncoderError: The encoder cannot be used.
     """
-    requested = [images] if isinstance(images, str | os.PathLike) else list(images)
+    requested = path_list(images)
     if not requested:
         raise UsageError("no image is given; name at least one")
     if limit < 1:

@@ -78,7 +78,7 @@ def _first_smallest(sums: npt.NDArray[np.float64], metric: Metric) -> int:
 def _sums_of_distances(
     points: Vectors | VectorRows, labels: Labels, members: Sequence[Labels], metric: Metric
 ) -> npt.NDArray[np.float64]:
-    """Return the sum of each point's distances to the members of its cluster, or to a sample of them."""
+    """Return the sum of each point's distances to the other members of its cluster, or to a sample of all members."""
     sizes = np.bincount(labels[labels >= 0], minlength=len(members))
     if metric == "cosine":
         # The sum of 1 − cos to all members takes one product with their sum.
@@ -92,7 +92,10 @@ def _sums_of_distances(
         for cluster in np.unique(own[own >= 0]).tolist():
             inside = own == cluster
             if metric == "cosine":
-                sums[inside] = sizes[cluster] - block[inside].astype(np.float64) @ totals[cluster]
+                rows_inside = block[inside].astype(np.float64)
+                # To itself, rounding errors and vectors of length 0 would give a distance.
+                to_others = totals[cluster] - rows_inside
+                sums[inside] = sizes[cluster] - 1 - np.einsum("ij,ij->i", rows_inside, to_others)
             else:
                 sums[inside] = _pairwise(block[inside], samples[cluster], metric).sum(axis=1)
         result[rows] = sums

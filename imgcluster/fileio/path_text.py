@@ -10,14 +10,35 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeAlias
 
-__all__ = ["absolute_path", "common_base", "from_text", "join", "printable", "relative_path", "relative_to", "to_text"]
+__all__ = [
+    "Paths",
+    "absolute_path",
+    "common_base",
+    "from_text",
+    "join",
+    "path_list",
+    "printable",
+    "relative_path",
+    "relative_to",
+    "to_text",
+]
+
+Paths: TypeAlias = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+"""One path or several."""
 
 _NEEDS_ESCAPE = re.compile(r"[\ud800-\udfff]|\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})")
 _URL = re.compile(r"[a-z][a-z0-9]+://")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _ESCAPED = re.compile(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})")
+
+
+def path_list(paths: Paths) -> list[str | os.PathLike[str]]:
+    """Return one path, or several, as a list: a text is not its letters, and an iterator can be read only once."""
+    return [paths] if isinstance(paths, str | os.PathLike) else list(paths)
 
 
 def to_text(path: str | os.PathLike[str]) -> str:

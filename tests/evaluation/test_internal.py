@@ -109,6 +109,15 @@ class TestMedoid:
             one = measured(vectors, labels_of(30), "euclidean").clusters[0].medoid
             assert measured(vectors * np.float32(factor), labels_of(30), "euclidean").clusters[0].medoid == one
 
+    def test_of_two_members_the_first_is_the_medoid_whatever_their_lengths_are_rounded_to(self) -> None:
+        pairs = normalize_lengths(np.random.default_rng(0).normal(size=(40, 7)).astype(np.float32), "cosine")
+        found = measure(pairs, np.repeat(np.arange(20), 2), "cosine")
+        assert [facts.medoid for facts in found.clusters] == list(range(0, 40, 2))
+
+    def test_a_vector_of_length_0_is_at_no_distance_from_itself(self) -> None:
+        vectors = np.array([[1, 0], [-1, 0], [0, 0]], np.float32)
+        assert measure(vectors, labels_of(3), "cosine").clusters[0].medoid == 2
+
     @pytest.mark.parametrize("metric", METRICS)
     def test_a_large_cluster_has_nearly_the_true_medoid_alike_in_two_runs(self, metric: Metric) -> None:
         vectors = np.random.default_rng(0).normal(size=(2500, 3)).astype(np.float32) + np.float32(2)
