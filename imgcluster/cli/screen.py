@@ -18,7 +18,7 @@ from typing import Any, Final, NoReturn, TypeVar
 import typer
 
 from imgcluster.cli.interruption import INTERRUPTED, interruption_message, output_begins, signals_interrupt
-from imgcluster.errors import ImgclusterError, UsageError
+from imgcluster.errors import ImgclusterError, UsageError, one_line
 from imgcluster.fileio.path_text import printable, to_text
 from imgcluster.progress import OnProgress, ignore_progress
 
@@ -112,6 +112,7 @@ def boundary(screen: Screen) -> Iterator[None]:
                 _fail(screen, interruption_message(), INTERRUPTED)
             explained = _explain(error)
             if explained is None:
+                _report_defect(screen, error)
                 raise
             _fail(screen, *explained)
 
@@ -152,6 +153,14 @@ def _explain(error: BaseException) -> tuple[str, int] | None:
     if isinstance(error, MemoryError):
         return "not enough memory; try fewer images, or --reduce pca", 1
     return None
+
+
+def _report_defect(screen: Screen, error: BaseException) -> None:
+    """Print an object for a program that reads it; the traceback follows on standard error."""
+    if screen.as_json and isinstance(error, Exception) and not isinstance(error, typer.Exit):
+        line = f"{type(error).__name__}: {one_line(error)}; this is a defect of imgcluster"
+        output_begins()
+        sys.stdout.write(_json({"error": line, "exit_code": 1}) + "\n")
 
 
 def _fail(screen: Screen, message: str, code: int) -> NoReturn:

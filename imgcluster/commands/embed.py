@@ -37,7 +37,7 @@ from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Precision
 from imgcluster.workspace.folder import Workspace, is_workspace
 from imgcluster.workspace.states import interrupted_state
-from imgcluster.workspace.work_shards import WorkShard, refuse_unjoined, work_shards
+from imgcluster.workspace.work_shards import WorkShard, refuse_other_counts, refuse_unjoined, work_shards
 
 __all__ = ["embed", "embed_shard", "prepare_request", "prepare_search", "refuse_own_output"]
 
@@ -192,12 +192,7 @@ def embed_shard(
             another number.
     """
     workspace = request.workspace
-    others = {other.count for other in work_shards(workspace)} - {part.count}
-    if others:
-        raise WorkspaceError(
-            f"the shards in {workspace.path} are of {min(others)}, and {part} is not one of them: give --shard "
-            f"I/{min(others)}, or delete the folder {workspace.shards} to give up on them"
-        )
+    refuse_other_counts(part, work_shards(workspace), str(workspace.shards))
     workspace.initialize()
     _refuse_other_encoder(workspace, _present_manifest(workspace), request.model, request.options.fresh)
     journal, first = return_interrupted_move(workspace, read_placement(workspace), dry_run=True)

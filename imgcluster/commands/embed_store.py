@@ -17,7 +17,7 @@ from imgcluster.fileio.path_text import Paths
 from imgcluster.options import EmbedOptions
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.work_shards import WorkShard
+from imgcluster.workspace.work_shards import WorkShard, refuse_other_counts
 
 __all__ = ["embed_into_store"]
 
@@ -47,16 +47,19 @@ def embed_into_store(
 
     Raises:
         SourceError: The store cannot be read or written.
+        WorkspaceError: There are shards of another number.
         ImgclusterError: As for `embed`.
     """
     url, part = store_url(workspace), WorkShard.parse(shard)
     if url is None:
         raise UsageError(f"workspace {os.fspath(workspace)} is not in object storage; give s3://BUCKET or gs://BUCKET")
     store = ShardStore(url)
+    parts = store.parts()
+    refuse_other_counts(part, parts, f"{url}/shards")
     with tempfile.TemporaryDirectory(prefix="imgcluster-") as folder:
         local = Workspace(Path(folder, "workspace"))
         own = part.workspace(local)
-        present = store.manifest(part) if part in store.parts() else ""
+        present = store.manifest(part) if part in parts else ""
         if present:
             # With its manifest alone it is complete, or starts over.
             local.initialize()

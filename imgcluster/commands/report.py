@@ -59,7 +59,8 @@ def report_page(
     with workspace.locked(read_only=page is not None) as manifest:
         results = read_results(workspace, manifest)
         on_progress(Progress("load", 0))
-        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
+        identity = encoder_identity(workspace, manifest)
+        embeddings = load(workspace.embeddings, identity, streamed=not figures)
         journal = read_placement(workspace, embeddings.files)
         # The figures need the vectors as they are, too.
         normalized = with_normalized_lengths(embeddings, manifest, in_place=not figures)

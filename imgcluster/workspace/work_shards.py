@@ -10,7 +10,7 @@ import errno
 import hashlib
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ __all__ = [
     "REMOVED",
     "WorkShard",
     "discard_joined",
+    "refuse_other_counts",
     "refuse_unjoined",
     "shard_files",
     "state_of_embeddings",
@@ -81,6 +82,16 @@ def work_shards(shared: Workspace) -> list[WorkShard]:
         return []
     names = (_NAME.fullmatch(path.name) for path in shared.shards.iterdir())
     return sorted(WorkShard(int(match[1]), int(match[2])) for match in names if match)
+
+
+def refuse_other_counts(part: WorkShard, present: Iterable[WorkShard], folder: str) -> None:
+    """Raise `WorkspaceError` if a shard is of another number than those that are `present` in `folder`."""
+    others = {other.count for other in present} - {part.count}
+    if others:
+        raise WorkspaceError(
+            f"the shards in {folder} are of {min(others)}, and {part} is not one of them: give --shard "
+            f"I/{min(others)}, or delete {folder} to give up on them"
+        )
 
 
 def refuse_unjoined(shared: Workspace, *, joining: Collection[Path] = ()) -> None:

@@ -189,6 +189,13 @@ def test_a_reader_that_ends_early_does_not_change_the_exit_code(
     assert codes == [0, 1]
 
 
+def test_a_defect_is_an_object_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ZeroDivisionError), boundary(Screen(True, False, False)):
+        raise ZeroDivisionError("division by zero")
+    answer = json.loads(capsys.readouterr().out)
+    assert ("division by zero" in answer["error"], answer["exit_code"]) == (True, 1)
+
+
 def test_a_broken_pipe_to_another_program_is_an_error() -> None:
     """As to a server, or to a process that this one started."""
     with pytest.raises(typer.Exit) as stopped, boundary(Screen(False, True, False)):

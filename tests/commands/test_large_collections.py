@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import imgcluster
-from imgcluster.features import reduce
+from imgcluster.features import neighborhood, reduce
 from imgcluster.report import projection
 from imgcluster.workspace import result_tables, shards
 from imgcluster.workspace.stored_vectors import StoredVectors
@@ -43,6 +43,42 @@ def test_vectors_in_files_give_the_same_clusters(vectors: Path, metric: str, mon
     cluster("files", metric, method="hdbscan", reduce="pca")
     cluster("memory", metric, method="hdbscan", reduce="pca")
     assert Path("files/assignments.csv").read_bytes() == Path("memory/assignments.csv").read_bytes()
+
+
+def test_no_step_of_a_regular_run_holds_all_vectors_in_files(
+    vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = np.load("v.npy")
+    results = []
+    for workspace, streamed_from in (("memory", 1 << 30), ("files", 0)):
+        monkeypatch.setattr(shards, "_STREAMED_FROM", streamed_from)
+        np.save("v.npy", points[:200])
+        names = [f"{number:04d}.jpg" for number in range(len(points))]
+        Path("p.txt").write_text("\n".join(names[:200]), encoding="utf-8")
+        cluster(workspace, k=4)
+        np.save("v.npy", points)
+        Path("p.txt").write_text("\n".join(names), encoding="utf-8")
+        imgcluster.import_vectors("v.npy", "p.txt", workspace=workspace, metric="cosine")
+        select, selected = StoredVectors.__getitem__, []
+
+        def count(
+            self: StoredVectors, rows: np.ndarray[Any, Any], select: Any = select, selected: list[int] = selected
+        ) -> np.ndarray[Any, Any]:
+            selected.append(len(rows))
+            return select(self, rows)
+
+        monkeypatch.setattr(neighborhood, "_SAMPLE", 60)
+        monkeypatch.setattr(StoredVectors, "__getitem__", count)
+        summary = imgcluster.assign(workspace=workspace)
+        assert (summary.assigned + summary.unsorted, summary.images) == (40, 240)
+        imgcluster.report_page(workspace=workspace)
+        assert imgcluster.verify(workspace=workspace, rerun=True).consistent
+        assignments = Path(workspace, "assignments.csv").read_bytes()
+        imgcluster.undo(workspace=workspace)
+        results.append((assignments, Path(workspace, "assignments.csv").read_bytes()))
+        monkeypatch.setattr(StoredVectors, "__getitem__", select)
+        assert bool(selected) == (streamed_from == 0)
+    assert results[0] == results[1]
 
 
 def test_vectors_in_files_are_selected_and_divided(tmp_path: Path) -> None:

@@ -86,6 +86,36 @@ def test_nothing_is_lost_when_the_store_fails(bucket: Bucket, tmp_path: Path, em
     assert imgcluster.merge([STORE], workspace=tmp_path / "out").embedded == 24
 
 
+def test_an_object_that_ends_early_is_read_again(bucket: Bucket, tmp_path: Path, embed: Embed) -> None:
+    """It is not damaged: nothing must be deleted."""
+    embed("0/1")
+    key = "ws/shards/0-of-1.zip"
+
+    def cut_once(method: str, requested: str, count: int) -> int:
+        if (method, requested) == ("GET", key):
+            (bucket.truncate.discard if count else bucket.truncate.add)(key)
+        return 0
+
+    bucket.fail = cut_once
+    for call in (
+        lambda: imgcluster.shards_status(STORE).complete,
+        lambda: embed("0/1").notes == ("Shard 0/1 was complete already.",),
+        lambda: imgcluster.merge([STORE], workspace=tmp_path / "out").embedded == 24,
+    ):
+        bucket.requests.clear()
+        assert call()
+    bucket.fail = lambda method, key, count: 0
+    bucket.truncate.add(key)
+    with pytest.raises(SourceError, match="cannot be read"):
+        imgcluster.shards_status(STORE)
+
+
+def test_a_shard_of_another_number_is_refused(bucket: Bucket, embed: Embed) -> None:
+    embed("0/2")
+    with pytest.raises(WorkspaceError, match="I/2"):
+        embed("0/3")
+
+
 def test_damaged_and_strange_objects_are_refused(bucket: Bucket, tmp_path: Path, embed: Embed) -> None:
     embed("0/1")
     key = "ws/shards/0-of-1.zip"

@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable
 from functools import partial
+from io import RawIOBase
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -67,9 +68,17 @@ class ShardStore:
         """
 
         def read() -> str:
-            with self._system.open_input_file(self._key(part)) as source, zipfile.ZipFile(source) as archive:
-                _check_sizes(archive, self._system.get_file_info(self._key(part)).size)
-                return archive.read(_MANIFEST).decode()
+            with self._system.open_input_file(self._key(part)) as file:
+                source = _Watched(file)
+                try:
+                    with zipfile.ZipFile(source) as archive:
+                        _check_sizes(archive, source.size)
+                        return archive.read(_MANIFEST).decode()
+                except _UNREADABLE:
+                    # It hides errors of reading.
+                    if source.error is not None:
+                        raise source.error from None
+                    raise
 
         try:
             text: str = call_store(self.url, "read", read, _SECONDS)
@@ -139,6 +148,36 @@ class ShardStore:
         return WorkspaceError(
             f"shard {part} in {self.url} is damaged ({error}): delete {self._key(part)}, and embed this shard again"
         )
+
+
+class _Watched(RawIOBase):
+    """An object that is read in parts, and the last error of that."""
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self.size = int(source.size())
+        self.error: OSError | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        left = self.size - self._source.tell()
+        expected = left if size < 0 else min(size, left)
+        try:
+            data = bytes(self._source.read(expected))
+            if len(data) < expected:
+                raise OSError("the connection was lost before the end")
+        except OSError as error:
+            self.error = error
+            raise
+        return data
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return int(self._source.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._source.tell())
+
+    def seekable(self) -> bool:
+        return True
 
 
 def _check_sizes(archive: zipfile.ZipFile, size: int) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from imgcluster.commands.support.originals import FILES_GONE_REMEDY
 from imgcluster.commands.support.stored_values import Finding, Stored, note, problem
 from imgcluster.commands.support.verify_placement import check_placement
+from imgcluster.features.blocks import blocks
 from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import from_text, relative_path, to_text
 from imgcluster.images.found import storable_time
@@ -40,7 +41,9 @@ def check_shards(stored: Stored) -> Iterator[Finding]:
             remedy=_again(stored),
         )
     if stored.embeddings is not None:
-        wrong = ~np.isfinite(stored.embeddings.vectors).all(axis=1)
+        wrong = np.zeros(len(stored.embeddings.locations), dtype=bool)
+        for rows, vectors in blocks(stored.embeddings.vectors):
+            wrong[rows] = ~np.isfinite(vectors).all(axis=1)
         if wrong.any():
             paths = [stored.embeddings.locations[row] for row in np.flatnonzero(wrong)]
             yield problem("shards", "the vectors of these images are not finite", paths, remedy="embed them --fresh")
