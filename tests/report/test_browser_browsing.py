@@ -159,6 +159,17 @@ class TestSearch:
         assert tab.locator("#clusters > article:visible").get_attribute("id") == "cluster1"
 
 
+def test_filters_are_off_after_going_back_to_the_page(path: Path, show: Callable[..., Any]) -> None:
+    tab = show(path).tab
+    tab.check("#low-confidence")
+    tab.select_option("#folder", index=1)
+    tab.goto("about:blank")
+    tab.go_back()
+    tab.wait_for_selector("html[data-state=ready]")
+    assert not tab.is_checked("#low-confidence")
+    assert tab.input_value("#folder") == ""
+
+
 class TestClusterDialog:
     def test_what_is_known_about_a_cluster(self, page: Any) -> None:
         tab = page.tab

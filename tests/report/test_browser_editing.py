@@ -186,6 +186,37 @@ class TestSelecting:
         assert saved_plan(tab)["pinned"] == paths(1, 2)
         assert page.console == []
 
+    def test_keys_work_after_a_click_beside_the_images_and_with_caps_lock(self, page: Any) -> None:
+        tab = page.tab
+        for number in (1, 2):
+            tick(tiles(tab, 0).nth(number))
+            tab.mouse.click(5, 300)
+            assert tab.evaluate("document.activeElement.tagName") == "BODY"
+            tab.keyboard.press("P" if number == 1 else "Escape")
+            page.expect(tab.locator(".tile.selected")).to_have_count(0)
+        page.expect(tab.locator("#plan-open")).to_have_text("Plan: 1 change")
+        # What is behind a dialog is not changed.
+        tick(tiles(tab, 0).nth(1))
+        tab.click("#plan-open")
+        tab.evaluate("document.activeElement.blur()")
+        for key in ("x", "Escape"):
+            tab.keyboard.press(key)
+        assert selected(tab) == [1]
+        page.expect(tab.locator("#plan-open")).to_have_text("Plan: 1 change")
+        tab.evaluate(
+            "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'Z', ctrlKey: true, bubbles: true}))"
+        )
+        page.expect(tab.locator("#plan-open")).to_have_text("Plan")
+        assert page.console == []
+
+    def test_a_narrow_window_shows_all_images_that_keys_reach(self, show_example: Callable[..., Any]) -> None:
+        page = show_example({"viewport": {"width": 390, "height": 844}})
+        shown = tiles(page.tab, 0)
+        assert shown.evaluate_all("(found) => found.every((tile) => tile.checkVisibility())")
+        shown.nth(7).focus()
+        page.tab.keyboard.press("ArrowRight")
+        page.expect(shown.nth(8)).to_be_focused()
+
     def test_space_and_shift_with_arrows_select_on_the_map(self, page: Any) -> None:
         tab = page.tab
         tab.focus("#map-view")

@@ -310,7 +310,8 @@ window.addEventListener("beforeunload", (event) => {
 
 document.addEventListener("keydown", (event) => {
   const typing = event.target.matches("input:not([type=checkbox]), textarea");
-  if (typing || event.altKey || event.shiftKey || !(event.ctrlKey || event.metaKey) || event.key !== "z") return;
+  if (typing || event.altKey || event.shiftKey || !(event.ctrlKey || event.metaKey)) return;
+  if (event.key.toLowerCase() !== "z") return;
   event.preventDefault();
   undoChange();
 });

@@ -184,16 +184,22 @@ function undoChange() {
   text.textContent = "Undone.";
 }
 
-// Keys for the actions, while images, the map or the bar have the focus.
+// Keys for the actions, while images, the map, the bar or nothing has the focus, also with Caps Lock.
 function pressSelectionKey(event) {
   if (event.altKey || event.ctrlKey || event.metaKey || event.target.matches("input, select")) return;
-  if (event.key === "?") openHelp();
-  else if (!event.target.closest(".tiles, #map-view, #selection") || !selection.images.size) return;
-  else if (event.key === "m") byId("selection-target").focus();
-  else if (event.key === "s") selection.save();
-  else if (event.key === "Escape" && !event.target.closest("dialog")) selection.clear();
+  const pressed = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const isCovered = document.querySelector("dialog[open]") && selectionBar.bar.parentElement === document.body;
+  const isHere = event.target.closest(".tiles, #map-view, #selection") || (event.target === document.body && !isCovered);
+  if (pressed === "?") openHelp();
+  else if (!selection.images.size) return;
+  else if (pressed === "Escape") {
+    if (document.querySelector("dialog[open]")) return;
+    selection.clear();
+  } else if (!isHere) return;
+  else if (pressed === "m") byId("selection-target").focus();
+  else if (pressed === "s") selection.save();
   else {
-    const action = ACTIONS.find(({ key }) => key === event.key);
+    const action = ACTIONS.find(({ key }) => key === pressed);
     if (!action) return;
     act(action);
   }

@@ -16,7 +16,7 @@ function selectWithKey(event, list) {
   const focused = event.target.closest(".tile");
   if (!focused || event.altKey) return false;
   if (event.key === " " && !event.shiftKey) selection.toggle(Number(focused.dataset.image));
-  else if (event.key === "a" && (event.ctrlKey || event.metaKey)) selection.add(list);
+  else if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) selection.add(list);
   else return false;
   event.preventDefault();
   return true;
