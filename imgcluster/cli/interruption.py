@@ -11,19 +11,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from imgcluster.cli.first_signals import INTERRUPTED, MESSAGE, SIGNALS
+
 if TYPE_CHECKING:
     import socket
 
-__all__ = ["INTERRUPTED", "MESSAGE", "continue_with", "interruption_message", "run_interruptibly", "signals_interrupt"]
+__all__ = ["INTERRUPTED", "continue_with", "interruption_message", "run_interruptibly", "signals_interrupt"]
 
-INTERRUPTED: Final = 130
-MESSAGE: Final = "interrupted; run the same command again to continue"
 # The option that the same command needs for it.
 _needed = ""
 
 # After so many seconds the process ends without cleaning up, which the next command does.
 _SECONDS: Final = 1.6
-_SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 def continue_with(option: str) -> None:
@@ -38,11 +37,7 @@ def interruption_message() -> str:
 
 
 def run_interruptibly(run: Callable[[], None]) -> None:
-    """Call `run`, and end the process with exit code 130 after SIGINT, SIGTERM or SIGHUP, whatever it does then."""
-    # Outside of commands there is nothing to clean up, and libraries that are being imported swallow exceptions.
-    for number in _SIGNALS:
-        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-            signal.signal(number, _interrupt_at_once)
+    """Call `run`, and end the process with exit code 130 soon after SIGINT, SIGTERM or SIGHUP, whatever it does."""
     code: object = 0
     with _end_soon_after_signals():
         try:
@@ -73,7 +68,7 @@ def signals_interrupt() -> Iterator[list[int]]:
     hook = sys.unraisablehook
     before = {}
     if threading.current_thread() is threading.main_thread():
-        before = {number: signal.getsignal(number) for number in _SIGNALS}
+        before = {number: signal.getsignal(number) for number in SIGNALS}
     before = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
     for number in before:
         signal.signal(number, interrupt)
@@ -83,11 +78,6 @@ def signals_interrupt() -> Iterator[list[int]]:
         sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _interrupt_at_once(*_: object) -> None:
-    os.write(2, f"imgcluster: {interruption_message()}\n".encode())
-    os._exit(INTERRUPTED)
 
 
 def _exit(code: int) -> None:
@@ -139,7 +129,7 @@ def _stderr_copy() -> int | None:
 def _watch(receiver: socket.socket, stderr: int | None) -> None:
     with receiver:
         for received in iter(lambda: receiver.recv(1), b""):
-            if received[0] in _SIGNALS and signal.getsignal(received[0]) is not signal.SIG_IGN:
+            if received[0] in SIGNALS and signal.getsignal(received[0]) is not signal.SIG_IGN:
                 break
         else:
             return

@@ -14,7 +14,7 @@ import pytest
 import typer
 from PIL import Image
 
-from imgcluster.cli.interruption import INTERRUPTED, MESSAGE
+from imgcluster.cli.first_signals import INTERRUPTED, MESSAGE
 from imgcluster.cli.screen import Screen, boundary
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signals")
@@ -88,7 +88,9 @@ with signals_interrupt():
 def test_a_process_ends_with_one_line(work: str) -> None:
     program = (
         "import os, signal, threading, time\n"
+        "from imgcluster.cli.first_signals import end_at_signals\n"
         "from imgcluster.cli.interruption import run_interruptibly, signals_interrupt\n"
+        "end_at_signals()\n"
         f"run_interruptibly(lambda: exec({work!r}))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
@@ -96,6 +98,30 @@ def test_a_process_ends_with_one_line(work: str) -> None:
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=30, check=False
     )
     assert process.returncode == INTERRUPTED
+    assert process.stderr.splitlines() == [f"imgcluster: {MESSAGE}"]
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_during_the_first_imports(name: str) -> None:
+    # What Python itself imports before a program starts cannot be interrupted cleanly.
+    program = (
+        "import os, signal, sys\n"
+        "sent = []\n"
+        "def send(event, arguments):\n"
+        "    if event == 'import' and arguments[0] in ('typing', 'contextlib', 'threading') and not sent:\n"
+        "        sent.append(arguments[0])\n"
+        f"        os.kill(os.getpid(), signal.{name})\n"
+        "sys.modules.pop('imgcluster', None)\n"
+        "for module in ('typing', 'contextlib', 'threading'): sys.modules.pop(module, None)\n"
+        "sys.addaudithook(send)\n"
+        "from imgcluster.__main__ import main\n"
+        "main()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    process = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert process.returncode == INTERRUPTED, process.stderr
     assert process.stderr.splitlines() == [f"imgcluster: {MESSAGE}"]
 
 

@@ -1,0 +1,27 @@
+"""Ending the process at a signal outside of commands; imports little, because nothing is handled before."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+__all__ = ["INTERRUPTED", "MESSAGE", "SIGNALS", "end_at_signals"]
+
+INTERRUPTED = 130
+MESSAGE = "interrupted; run the same command again to continue"
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+def end_at_signals() -> None:
+    """End the process with exit code 130 at SIGINT, SIGTERM and SIGHUP, except where `nohup` ignores them.
+
+    Outside of commands there is nothing to clean up, and libraries that are being imported swallow exceptions.
+    """
+    for number in SIGNALS:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _end)
+
+
+def _end(*_: object) -> None:
+    os.write(2, f"imgcluster: {MESSAGE}\n".encode())
+    os._exit(INTERRUPTED)
