@@ -9,10 +9,12 @@ They are loaded at first use, so that ``import imgcluster`` costs nothing.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any, Final
+# Without typing and importlib, whose import takes longer than the rest; until then a signal gives a traceback.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from imgcluster._version import __version__
     from imgcluster.commands.apply import ApplySummary, apply
     from imgcluster.commands.assign import AssignSummary, assign
@@ -253,4 +255,6 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'imgcluster' has no attribute {name!r}")
+    import importlib
+
     return getattr(importlib.import_module(f"imgcluster.{_HOME[name]}"), name)

@@ -1,10 +1,12 @@
 """``python -m imgcluster`` and the ``imgcluster`` command."""
 
-from imgcluster.cli.interruption import run_interruptibly
-
 
 def main() -> None:
     """Run the command line; an interruption is handled from the first import on."""
+    from imgcluster.cli.first_signals import end_at_signals
+
+    end_at_signals()
+    from imgcluster.cli.interruption import run_interruptibly
 
     def run() -> None:
         from imgcluster.cli.app import main

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from imgcluster.cli.first_signals import INTERRUPTED, MESSAGE, SIGNALS, end_at_signals
+
 if TYPE_CHECKING:
     import socket
 
 __all__ = [
     "INTERRUPTED",
-    "MESSAGE",
     "continue_with",
     "interruption_message",
     "output_begins",
@@ -26,8 +27,6 @@ __all__ = [
     "wants_json",
 ]
 
-INTERRUPTED: Final = 130
-MESSAGE: Final = "interrupted; run the same command again to continue"
 # The option that the same command needs for it.
 _needed = ""
 # Whether an interruption prints an object on standard output, where nothing was printed yet.
@@ -35,7 +34,6 @@ _as_json = False
 
 # After so many seconds the process ends without cleaning up, which the next command does.
 _SECONDS: Final = 1.6
-_SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 def continue_with(option: str) -> None:
@@ -62,14 +60,11 @@ def output_begins() -> None:
 
 
 def run_interruptibly(run: Callable[[], None]) -> None:
-    """Call `run`, and end the process with exit code 130 after SIGINT, SIGTERM or SIGHUP, whatever it does then."""
+    """Call `run`, and end the process with exit code 130 soon after SIGINT, SIGTERM or SIGHUP, whatever it does."""
     global _as_json
     _as_json = wants_json(sys.argv[1:])
     _open_closed_streams()
-    # Outside of commands there is nothing to clean up, and libraries that are being imported swallow exceptions.
-    for number in _SIGNALS:
-        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-            signal.signal(number, _interrupt_at_once)
+    end_at_signals(_interrupt_at_once)
     code: object = 0
     with _end_soon_after_signals():
         try:
@@ -100,7 +95,7 @@ def signals_interrupt() -> Iterator[list[int]]:
     hook = sys.unraisablehook
     before = {}
     if threading.current_thread() is threading.main_thread():
-        before = {number: signal.getsignal(number) for number in _SIGNALS}
+        before = {number: signal.getsignal(number) for number in SIGNALS}
     before = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
     for number in before:
         signal.signal(number, interrupt)
@@ -183,7 +178,7 @@ def _stderr_copy() -> int | None:
 def _watch(receiver: socket.socket, stderr: int | None) -> None:
     with receiver:
         for received in iter(lambda: receiver.recv(1), b""):
-            if received[0] in _SIGNALS and signal.getsignal(received[0]) is not signal.SIG_IGN:
+            if received[0] in SIGNALS and signal.getsignal(received[0]) is not signal.SIG_IGN:
                 break
         else:
             return

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, Final
 
-__all__ = ["check", "parse_json", "quoted"]
+__all__ = ["check", "parse_integer", "parse_json", "quoted"]
 
 _LONGEST: Final = 60
 # Far more than any file of imgcluster has, and few enough for functions that call themselves.
@@ -37,12 +37,24 @@ def parse_json(text: str, shape: Any) -> Any:
         ValueError: It is not JSON, is nested very deeply, or does not have the shape.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_int=parse_integer)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     _check_depth(value)
     check(value, shape)
     return value
+
+
+def parse_integer(digits: str) -> int:
+    """Return the integer that `json.loads` found in a text.
+
+    Raises:
+        ValueError: It has more digits than Python converts.
+    """
+    try:
+        return int(digits)
+    except ValueError:
+        raise ValueError(f"a number has {len(digits):,} digits") from None
 
 
 def check(value: Any, shape: Any) -> None:

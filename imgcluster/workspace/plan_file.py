@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from imgcluster.errors import PlanError
-from imgcluster.fileio.schema import quoted
+from imgcluster.fileio.schema import parse_integer, quoted
 from imgcluster.workspace.decisions import HIGHEST_NUMBER, name_problem
 
 __all__ = ["MOST_PARTS", "REMEDY", "VERSION", "NewCluster", "Plan", "read_plan"]
@@ -92,7 +92,7 @@ def read_plan(text: str, name: str) -> Plan:
         PlanError: It is not a valid plan.
     """
     try:
-        value = json.loads(text, object_pairs_hook=_reject_duplicate_keys)
+        value = json.loads(text, object_pairs_hook=_reject_duplicate_keys, parse_int=parse_integer)
     except (ValueError, RecursionError) as error:
         raise PlanError(f"{name} is not valid JSON ({' '.join(str(error).split())}); {REMEDY}") from None
     if not isinstance(value, dict) or "imgcluster_plan" not in value:

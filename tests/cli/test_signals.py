@@ -15,7 +15,7 @@ import pytest
 import typer
 from PIL import Image
 
-from imgcluster.cli.interruption import INTERRUPTED, MESSAGE
+from imgcluster.cli.first_signals import INTERRUPTED, MESSAGE
 from imgcluster.cli.screen import Screen, boundary
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signals")
@@ -90,7 +90,9 @@ with signals_interrupt():
 def test_a_process_ends_with_one_line_and_an_object(work: str, words: list[str]) -> None:
     program = (
         "import os, signal, threading, time\n"
+        "from imgcluster.cli.first_signals import end_at_signals\n"
         "from imgcluster.cli.interruption import run_interruptibly, signals_interrupt\n"
+        "end_at_signals()\n"
         f"run_interruptibly(lambda: exec({work!r}))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
@@ -116,6 +118,30 @@ def test_closed_streams_are_opened(pictures: Path, tmp_path: Path, tiny_encoder:
     shell = ["sh", "-c", '"$@" <&- >&- 2>&-', "sh", sys.executable, "-m", "imgcluster", *map(str, words)]
     assert subprocess.run(shell, env=environment, check=False).returncode == 0
     assert (tmp_path / "out/manifest.json").exists()
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_during_the_first_imports(name: str) -> None:
+    # What Python itself imports before a program starts cannot be interrupted cleanly.
+    program = (
+        "import os, signal, sys\n"
+        "sent = []\n"
+        "def send(event, arguments):\n"
+        "    if event == 'import' and arguments[0] in ('typing', 'contextlib', 'threading') and not sent:\n"
+        "        sent.append(arguments[0])\n"
+        f"        os.kill(os.getpid(), signal.{name})\n"
+        "sys.modules.pop('imgcluster', None)\n"
+        "for module in ('typing', 'contextlib', 'threading'): sys.modules.pop(module, None)\n"
+        "sys.addaudithook(send)\n"
+        "from imgcluster.__main__ import main\n"
+        "main()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    process = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert process.returncode == INTERRUPTED, process.stderr
+    assert process.stderr.splitlines() == [f"imgcluster: {MESSAGE}"]
 
 
 def test_what_libraries_print_is_hidden_and_python_is_heard() -> None:

@@ -80,6 +80,11 @@ def test_deeply_nested_json_is_refused(text: str) -> None:
         parse_json(text, SHAPE)
 
 
+def test_a_number_with_thousands_of_digits_is_refused_in_plain_words() -> None:
+    with pytest.raises(ValueError, match="6,000 digits"):
+        parse_json('{"size": ' + "9" * 6000 + "}", SHAPE)
+
+
 @given(ANY_JSON)
 def test_what_is_accepted_can_be_written_again(value: Any) -> None:
     try:

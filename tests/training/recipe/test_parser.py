@@ -70,6 +70,9 @@ def test_every_recipe_that_is_shipped_loads():
         ('title = "tiny"', 'title = "tiny"\naugmentation = 3', ["augmentation = 3", "list of tables"]),
         ('title = "tiny"', 'title = "tiny"\ncluster = 3', ["cluster = 3", "a table"]),
         ('title = "tiny"', 'title = "tiny"\ndata = 3', ["not TOML"]),
+        ("epochs = 3", f"epochs = {'9' * 6000}", ["too many digits"]),
+        ("epochs = 3", f"epochs{'.a' * 20_000} = 3", ["nested too deeply"]),
+        ("epochs = 3", f"epochs = {'[' * 10_000}", ["nested too deeply"]),
         (
             'dataset = "mnist"',
             'dataset = "mnist"\nresize = "squash"',

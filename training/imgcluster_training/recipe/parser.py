@@ -27,6 +27,9 @@ DEFAULT_RECIPES: Final = {
 }
 """The default recipe of each data set; folders of images have `folder`."""
 
+# About 40 MB; a line may have 3,000 numbers with a decimal point.
+_MOST_BEGINNINGS: Final = 10_000_000
+
 _TYPES: Final = {
     "int_type": "a whole number",
     "float_type": "a number",
@@ -75,10 +78,15 @@ def parse_recipe(text: str, name: str, *, source: str | None = None) -> Recipe:
         UsageError: The text is not TOML, or a key or value in it is wrong.
     """
     where = f"recipe {source or name}"
+    # The parser keeps every beginning of a key with dots, so that a long one would take gigabytes.
+    if sum(line.count(".") ** 2 for line in text.splitlines()) > _MOST_BEGINNINGS:
+        raise UsageError(f"{where} is nested too deeply")
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{where} is not TOML: {error}") from None
+    except ValueError:  # the only other one that it raises
+        raise UsageError(f"{where} has a number with too many digits") from None
     except RecursionError:
         raise UsageError(f"{where} is nested too deeply") from None
     return _validate({"name": name, **table}, where)
