@@ -229,10 +229,20 @@ def _set_up_streams() -> None:
             reconfigure(errors="backslashreplace")
 
 
+class _Lines(logging.Formatter):
+    """One line for each message; control characters, which file names can contain, are escaped."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        lines = [f"imgcluster: {printable(record.getMessage())}"]
+        if record.exc_info:
+            lines += map(printable, self.formatException(record.exc_info).splitlines())
+        return "\n".join(lines)
+
+
 def _set_up_logging(screen: Screen) -> None:
     level = logging.DEBUG if screen.verbose else logging.ERROR if screen.quiet else logging.WARNING
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("imgcluster: %(message)s"))
+    handler.setFormatter(_Lines())
     logger = logging.getLogger("imgcluster")
     logger.handlers[:] = [handler]
     logger.setLevel(level)

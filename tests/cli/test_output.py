@@ -189,6 +189,18 @@ def test_a_reader_that_ends_early_does_not_change_the_exit_code(
     assert codes == [0, 1]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no such file names")
+def test_each_message_is_one_line_whatever_the_names_of_files_are(
+    pictures: Path, tmp_path: Path, tiny_encoder: Path
+) -> None:
+    damaged = pictures / "a\nimgcluster: b\x1b[31m.png"
+    damaged.write_bytes((pictures / "red/00.png").read_bytes()[:60])
+    words = ["embed", pictures, "-w", tmp_path / "out", "--encoder", tiny_encoder, "--device", "cpu", "-v"]
+    lines = CliRunner().invoke(app, list(map(str, words))).stderr.splitlines()
+    assert all(line.startswith("imgcluster: ") and line.isprintable() for line in lines)
+    assert [r"a\x0aimgcluster: b\x1b[31m.png" in line for line in lines].count(True) == 1
+
+
 def test_a_defect_is_an_object_too(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ZeroDivisionError), boundary(Screen(True, False, False)):
         raise ZeroDivisionError("division by zero")
