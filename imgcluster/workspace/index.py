@@ -51,7 +51,7 @@ class Index:
     Args:
         folder: The folder of the shards.
         identity: The encoder's identity.
-        fresh: Whether to start with an empty index; `compact` then removes all present shards.
+        fresh: Whether to leave out the shards in `folder`; `compact` then removes them.
         below: Older shards of another folder, which are only read.
 
     Attributes:
