@@ -103,7 +103,8 @@ def search(
         text = open_text(info, device=device, on_progress=on_progress)
         assert text is not None
         vectors = with_normalized_lengths(images.embeddings, manifest, in_place=True).vectors
-        scores = vectors @ text.encode([query, *without]).T
+        # Without rounding, cosines of equal vectors differ in the last digit.
+        scores = np.round(vectors @ text.encode([query, *without]).T, 6)
     matching = (scores[:, :1] > scores[:, 1:]).all(axis=1)
     # Equal scores in the order of the paths.
     order = [index for index in np.argsort(-scores[:, 0], kind="stable").tolist() if matching[index]]

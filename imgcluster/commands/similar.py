@@ -216,8 +216,9 @@ def _similar(
     limit: int,
     threshold: float | None,
 ) -> SimilarImages:
-    scores = vectors @ vector if metric == "cosine" else 1 / (1 + np.linalg.norm(vectors - vector, axis=1))
-    # Equal scores in the order of the paths.
+    # Equal scores in the order of the paths: without rounding, cosines of equal vectors differ in the last digit.
+    cosine = metric == "cosine"
+    scores = np.round(vectors @ vector, 6) if cosine else 1 / (1 + np.linalg.norm(vectors - vector, axis=1))
     order = [other for other in np.argsort(-scores, kind="stable").tolist() if other != row][:limit]
     if threshold is not None:
         # As they are printed, so that the printed score of a result can be given.

@@ -138,3 +138,15 @@ def test_the_command_line(pictures: Path, out: Path) -> None:
     result = CliRunner().invoke(app, ["similar", "red/00.png", "green/00.png", "-w", str(out), "-n", "2", "--json"])
     answer = json.loads(result.stdout)
     assert [len(query["results"]) for query in answer["queries"]] == [2, 2]
+
+
+def test_copies_are_in_the_order_of_their_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    image, copy = np.random.default_rng(0).normal(size=(2, 2688)).astype(np.float32)
+    for count in (7, 30, 59):
+        names = [f"{number:02d}.png" for number in range(count)]
+        Path("paths.txt").write_text("\n".join(["query.png", *names]), encoding="utf-8")
+        np.save("vectors.npy", np.stack([image, *[copy] * count]))
+        imgcluster.import_vectors("vectors.npy", "paths.txt", workspace=f"{count}")
+        (query,) = imgcluster.similar("query.png", workspace=f"{count}", limit=count).queries
+        assert [found.path for found in query.results] == names
