@@ -681,6 +681,19 @@ class TestStorage:
         context.close()
 
 
+@pytest.mark.parametrize("works", [True, False])
+def test_without_a_clipboard_a_button_says_whether_it_copied(show_example: Callable[..., Any], works: bool) -> None:
+    page = show_example()
+    tab = page.tab
+    tab.evaluate(
+        "(works) => { navigator.clipboard.writeText = () => Promise.reject(); document.execCommand = () => works; }",
+        works,
+    )
+    tiles(tab, 0).first.click()
+    tab.click("#image-copy")
+    page.expect(tab.locator("#image-copy")).to_have_text("Copied" if works else "Not copied")
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_bar_fits_and_covers_no_part_of_itself(show_example: Callable[..., Any], width: int) -> None:
     page = show_example({"viewport": {"width": width, "height": 844}, "color_scheme": "dark"})
