@@ -173,8 +173,8 @@ def sentences(metrics: dict[str, Any]) -> tuple[str, ...]:
     texts = [quality(metrics)]
     noise = metrics.get("noise", 0)
     if noise:
-        share = noise / metrics["images"]
-        texts.append(f"{counted(noise, 'image')} ({share:.0%}) {_were(noise)} not assigned to any cluster (noise).")
+        share = _percent(noise / metrics["images"])
+        texts.append(f"{counted(noise, 'image')} ({share}) {_were(noise)} not assigned to any cluster (noise).")
     texts += metrics.get("remarks", ())
     texts.append(str(metrics.get("changes", "")))
     scores = metrics.get("scores")
@@ -225,6 +225,13 @@ def _short(value: Any) -> str:
     if value is None:
         return ""
     return f"{value + 0.0:.4g}" if isinstance(value, float) else str(value)
+
+
+def _percent(share: float) -> str:
+    """Return a percentage that is 0 % only for none, and 100 % only for all."""
+    if 0 < share < 0.005:
+        return "less than 1%"
+    return "more than 99%" if 0.995 <= share < 1 else f"{share:.0%}"
 
 
 def _were(count: int) -> str:

@@ -552,6 +552,12 @@ class TestPlan:
         assert tab.locator("#cluster1 .merged").is_hidden()
 
 
+def test_a_share_is_0_or_100_percent_only_of_none_or_all(show_example: Callable[..., Any]) -> None:
+    tab = show_example([0] * 2500 + [1]).tab
+    for number, share in ((0, "2,500 images (>99%)"), (1, "1 image (<0.1%)")):
+        assert share in tab.locator(f"#cluster{number} .cluster-head").inner_text()
+
+
 class TestManyClusters:
     def test_the_bars_show_the_largest_and_a_sentence_counts_the_others(self, show_example: Callable[..., Any]) -> None:
         labels = [number for number in range(70) for _ in range(3 if number == 65 else 1)]

@@ -457,6 +457,48 @@ class TestActions:
         assert tab.locator("#plan-undo").is_disabled()
         assert page.console == []
 
+    def test_images_are_removed_from_the_plan_one_after_the_other_with_keys(self, page: Any) -> None:
+        tab = page.tab
+        for number in (1, 2, 3):
+            tick(tiles(tab, 0).nth(number))
+        tab.click("#selection-pin")
+        tick(tiles(tab, 1).nth(1))
+        tab.click("#selection-reject")
+        tab.click("#plan-open")
+        tab.click("#plan-pinned summary")
+        remove = tab.locator("#plan-pinned button")
+        remove.first.focus()
+        for left in (2, 1):
+            tab.keyboard.press("Enter")
+            # The list of a single image is its row.
+            page.expect(remove).to_have_count(left if left > 1 else 0)
+            focused = tab.evaluate("document.activeElement.getAttribute('aria-label')")
+            assert focused == ("Remove: 02.png" if left == 2 else "Remove: Pin 03.png")
+            if left == 2:
+                page.expect(remove.first).to_be_focused()
+        for _ in range(2):
+            tab.keyboard.press("Shift+Tab")
+            tab.keyboard.press("Tab")
+            tab.keyboard.press("Enter")
+        page.expect(tab.locator("#plan-dialog .close")).to_be_focused()
+        page.expect(tab.locator("#plan-open")).to_have_text("Plan")
+        assert page.console == []
+
+    def test_screen_readers_say_what_happens_to_an_image(self, page: Any) -> None:
+        tab = page.tab
+        label = tiles(tab, 0).nth(1)
+        for button, words in (("pin", "pinned"), ("reject", "moves to no cluster"), ("new", "moves to New cluster 1")):
+            tick(tiles(tab, 0).nth(1))
+            tab.click(f"#selection-{button}")
+            page.expect(label).to_have_attribute("aria-label", f"01.png, confidence 0.87, {words}")
+        tab.fill("#selection-name", "Boats")
+        tab.press("#selection-name", "Enter")
+        page.expect(label).to_have_attribute("aria-label", "01.png, confidence 0.87, moves to New cluster 1, Boats")
+        tick(tiles(tab, 0).nth(1))
+        page.expect(label).to_have_attribute(
+            "aria-label", "01.png, confidence 0.87, moves to New cluster 1, Boats, selected"
+        )
+
     def test_one_image_of_a_group_is_removed_from_the_plan(self, page: Any) -> None:
         tab = page.tab
         for number in (1, 2, 3):
@@ -637,6 +679,19 @@ class TestStorage:
         assert tab.locator("#plan-open").inner_text() == "Plan"
         assert errors == []
         context.close()
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_without_a_clipboard_a_button_says_whether_it_copied(show_example: Callable[..., Any], works: bool) -> None:
+    page = show_example()
+    tab = page.tab
+    tab.evaluate(
+        "(works) => { navigator.clipboard.writeText = () => Promise.reject(); document.execCommand = () => works; }",
+        works,
+    )
+    tiles(tab, 0).first.click()
+    tab.click("#image-copy")
+    page.expect(tab.locator("#image-copy")).to_have_text("Copied" if works else "Not copied")
 
 
 @pytest.mark.parametrize("width", [1280, 390])

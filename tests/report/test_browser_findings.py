@@ -56,6 +56,7 @@ def test_copies_are_beside_the_best_image(opened: Any) -> None:
     facts = opened.tab.locator("#duplicates .group").first.inner_text()
     for fact in ("00.png", "03.png", "04.png", "4,000×3,000", "2.3 MB", "best", "93%"):
         assert fact in facts
+    assert opened.tab.locator("[data-aside='4']").get_attribute("aria-label") == "Set aside 04.png"
     assert "3 duplicates in 2 groups" in opened.tab.locator("#sentences").inner_text()
     opened.tab.click("#duplicates .tile >> nth=2")
     opened.expect(opened.tab.locator("#image-title")).to_have_text("04.png")

@@ -51,6 +51,10 @@ class TestSentences:
         assert "34 images (3%)" in text
         (text,) = sentences(metrics(images=1, noise=1))
         assert "1 image (100%)" in text
+        (text,) = sentences(metrics(images=1000, noise=1))
+        assert "1 image (less than 1%)" in text
+        (text,) = sentences(metrics(images=1000, noise=999))
+        assert "999 images (more than 99%)" in text
 
     def test_quality_comes_first_and_accuracy_last(self) -> None:
         scores = {"labels": "folders", "accuracy": 0.6, "nmi": 0.51239, "ari": -0.1, "purity": 1.0}

@@ -51,7 +51,7 @@ function canBeSetAside(image) {
 }
 
 function asideBox({ image }) {
-  const box = element("input", { type: "checkbox", "data-aside": image });
+  const box = element("input", { type: "checkbox", "data-aside": image, "aria-label": `Set aside ${images.path(image)}` });
   box.checked = plan.aside.has(image);
   box.addEventListener("change", () => {
     if (box.checked && !canBeSetAside(image)) {

@@ -33,6 +33,7 @@ function download(name, type, text) {
 // A button that copies a text.
 function copyButton(label, text, id = null) {
   const copy = async () => {
+    let isCopied = true;
     try {
       await navigator.clipboard.writeText(text);
     } catch {
@@ -41,11 +42,11 @@ function copyButton(label, text, id = null) {
       area.value = text;
       button.after(area);
       area.select();
-      document.execCommand("copy");
+      isCopied = document.execCommand("copy");
       area.remove();
       button.focus();
     }
-    button.textContent = "Copied";
+    button.textContent = isCopied ? "Copied" : "Not copied";
     setTimeout(() => (button.textContent = label), 2000);
   };
   const button = element("button", { id, type: "button", class: "small", onclick: copy }, label);
@@ -53,7 +54,12 @@ function copyButton(label, text, id = null) {
 }
 
 const formatInteger = (value) => value.toLocaleString("en");
-const formatPercent = (share) => `${(share * 100).toFixed(share < 0.0995 ? 1 : 0)}%`;
+// A percentage that is 0% only for none, and 100% only for all.
+function formatPercent(share) {
+  if (share > 0 && share < 0.0005) return "<0.1%";
+  if (share >= 0.995 && share < 1) return ">99%";
+  return `${(share * 100).toFixed(share < 0.0995 ? 1 : 0)}%`;
+}
 const formatCount = (count, noun) => `${formatInteger(count)} ${noun}${count === 1 ? "" : "s"}`;
 const formatNumber = (value) => (Math.round(value * 100) === 0 ? "0.00" : value.toFixed(2).replace("-", "−"));
 const clamp = (value, least, most) => Math.max(least, Math.min(most, value));

@@ -5,7 +5,7 @@ const MOST_LISTED = 200;
 function planRow(text, remove, ...more) {
   const parts = [
     element("span", {}, text),
-    element("button", { type: "button", class: "small", onclick: remove }, "Remove"),
+    element("button", { type: "button", class: "small", "aria-label": `Remove: ${text}`, onclick: remove }, "Remove"),
   ];
   return element("li", {}, ...parts, ...more);
 }
@@ -27,19 +27,19 @@ function planRows() {
   }
   for (const [number, moved] of targets) {
     const { field, problem } = number < NOISE ? newClusterName(number, `name${number}`) : {};
-    rows.push(imagesRow("Move", moved, ` to ${fullTitle(number)}`, { more: [field, problem] }));
+    rows.push(imagesRow("Move", moved, ` to ${fullTitle(number)}`, { id: `moved${number}`, more: [field, problem] }));
   }
-  if (plan.unsorted.size) rows.push(imagesRow("Put", [...plan.unsorted.keys()], " into no cluster"));
+  if (plan.unsorted.size) rows.push(imagesRow("Put", [...plan.unsorted.keys()], " into no cluster", { id: "unsorted" }));
   if (plan.aside.size) {
     const keep = (indices) => plan.setAside(indices, false);
-    rows.push(imagesRow("Set aside", [...plan.aside.keys()], "", { keep }));
+    rows.push(imagesRow("Set aside", [...plan.aside.keys()], "", { id: "aside", keep }));
   }
-  if (plan.pinned.size) rows.push(imagesRow("Pin", [...plan.pinned.keys()], ""));
+  if (plan.pinned.size) rows.push(imagesRow("Pin", [...plan.pinned.keys()], "", { id: "pinned" }));
   return rows;
 }
 
 // The same change of several images, which can be removed one by one; `keep` removes it from some of them.
-function imagesRow(before, indices, after, { keep = (removed) => plan.move(removed, null), more = [] } = {}) {
+function imagesRow(before, indices, after, { id, keep = (removed) => plan.move(removed, null), more = [] }) {
   const undo = (removed) => () => keep(removed);
   const title = indices.length === 1 ? images.path(indices[0]) : formatCount(indices.length, "image");
   const row = planRow(`${before} ${title}${after}`, undo(indices), ...more);
@@ -49,7 +49,7 @@ function imagesRow(before, indices, after, { keep = (removed) => plan.move(remov
     row.append(
       element(
         "details",
-        {},
+        { id: `plan-${id}` },
         element("summary", {}, "Images"),
         element("ul", { class: "changes" }, ...listed),
         rest ? element("p", { class: "soft" }, `and ${formatCount(rest, "more image")}`) : null,
@@ -70,14 +70,20 @@ function commandRow(words, id) {
   );
 }
 
+// Fills the dialog; opened lists stay open, and the focus stays where it was.
 function fillPlanDialog() {
-  const focused = document.activeElement?.id;
   const dialog = byId("plan-dialog");
+  const buttons = () => [...dialog.querySelectorAll(".changes button")].filter((button) => button.checkVisibility());
+  const focused = document.activeElement?.id;
+  const at = buttons().indexOf(document.activeElement);
+  const opened = [...dialog.querySelectorAll("details[open]")].map(({ id }) => id);
+  const focusButton = () => (buttons().at(Math.min(at, buttons().length - 1)) ?? dialog.querySelector(".close")).focus();
   const rows = planRows();
   const head = dialogHead(dialog, element("h2", { id: "plan-title" }, "Plan"));
   if (!rows.length) {
     const hint = "No changes yet. Open a cluster to name, merge or split it, or select images to move them.";
     dialog.replaceChildren(head, element("p", { class: "soft" }, hint));
+    if (at >= 0) focusButton();
     return;
   }
   dialog.replaceChildren(
@@ -105,7 +111,9 @@ function fillPlanDialog() {
           "This browser does not keep the plan when the page is reloaded or closed: save it before.",
         ),
   );
+  for (const id of opened) if (byId(id)) byId(id).open = true;
   if (focused) byId(focused)?.focus();
+  else if (at >= 0) focusButton();
 }
 
 function openPlanDialog() {

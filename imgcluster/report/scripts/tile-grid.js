@@ -12,9 +12,25 @@ function planned(index) {
   return `→ ${target === NOISE ? "noise" : target < NOISE ? `new ${NOISE - target}` : target}`;
 }
 
+// The same in words.
+function plannedInWords(index) {
+  const text = planned(index);
+  if (!text.startsWith("→")) return text;
+  const target = plan.mergeTarget(plan.misplaced.get(index));
+  return `moves to ${target === undefined || target === NOISE ? "no cluster" : fullTitle(target)}`;
+}
+
 function planBadge(index) {
   const text = planned(index);
   return text ? element("span", { class: "badge moved" }, text) : null;
+}
+
+// The label of a tile for screen readers: what it shows, what the plan does with it, and whether it is selected.
+function labelTile(shown) {
+  const index = Number(shown.dataset.image);
+  const parts = [shown.dataset.label, plannedInWords(index), selection.images.has(index) && "selected"];
+  const label = parts.filter(Boolean).join(", ");
+  if (shown.getAttribute("aria-label") !== label) shown.setAttribute("aria-label", label);
 }
 
 function tile(index, badge = "") {
@@ -30,7 +46,6 @@ function tile(index, badge = "") {
       tabindex: "-1",
       "data-image": index,
       "data-label": label,
-      "aria-label": label,
       title: images.path(index),
     },
     thumbnail(index),
@@ -39,6 +54,7 @@ function tile(index, badge = "") {
     planBadge(index),
   );
   showSelected(made);
+  labelTile(made);
   return made;
 }
 
@@ -125,5 +141,6 @@ plan.listeners.push(() => {
     shown.querySelector(".moved")?.remove();
     const badge = planBadge(Number(shown.dataset.image));
     if (badge) shown.append(badge);
+    labelTile(shown);
   }
 });

@@ -98,10 +98,10 @@ selection.listeners.push(() => {
   for (const shown of document.querySelectorAll(".tile")) showSelected(shown);
 });
 
-// Marks a tile that is selected, also for screen readers.
+// Marks a tile that is selected.
 function showSelected(shown) {
   const selected = selection.images.has(Number(shown.dataset.image));
   if (shown.classList.contains("selected") === selected) return;
   shown.classList.toggle("selected", selected);
-  shown.setAttribute("aria-label", shown.dataset.label + (selected ? ", selected" : ""));
+  labelTile(shown);
 }
