@@ -20,7 +20,7 @@ from imgcluster.commands.support.signatures import content_digests
 from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.commands.support.stored_values import Finding, Stored, read_stored
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
-from imgcluster.commands.support.verify_checks import CHECKS, check_contents, check_repeated
+from imgcluster.commands.support.verify_checks import CHECKS, check_contents, check_repeated, has_row_for_each_image
 from imgcluster.commands.support.verify_repair import REPAIRS
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.fileio.path_text import from_text
@@ -182,9 +182,9 @@ def _options(stored: Stored) -> ClusterOptions | None:
 def _reassigned(stored: Stored) -> list[str] | None:
     """Repeat the clustering, and return the paths of the images that it puts elsewhere; None if it cannot be."""
     options, embeddings, results, earlier = _options(stored), stored.embeddings, stored.results, stored.earlier
-    if options is None or embeddings is None or results is None or earlier is None or not stored.is_current:
+    if options is None or embeddings is None or results is None or earlier is None:
         return None
-    if "assigned" in stored.metrics:
+    if "assigned" in stored.metrics or not has_row_for_each_image(stored):
         return None
     request = resolve(options)
     fit = fit_clusters(embeddings, with_options(stored.manifest, dataclasses.asdict(options)), request)

@@ -190,17 +190,17 @@ def _is_running(process: int) -> bool:
 
 
 def remove_recorded(record: Path) -> None:
-    """Remove the temporary file or folder that an interrupted process left, if there is one.
+    """Remove the temporary file that an interrupted process left, if there is one.
 
-    As `record` may be from a stranger, only what has the name of a temporary file is removed.
+    As `record` may be from a stranger, only a file that has the name of a temporary file is removed, and no folder.
     """
     if not record.is_file():
         return
     with record.open("rb") as file:
         text = file.read(_LONGEST_RECORD).decode(errors="replace")
     temporary = from_text(text)
-    if is_temporary(temporary.name) and "\0" not in text:
-        _remove_all(temporary)
+    if is_temporary(temporary.name) and "\0" not in text and (is_link(temporary) or not temporary.is_dir()):
+        remove(temporary)
     remove(record)
 
 

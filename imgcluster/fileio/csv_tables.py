@@ -2,7 +2,7 @@
 
 UTF-8, comma-separated, lines end with ``\\n``; fields with commas or quotes are quoted (RFC 4180). File names can be
 chosen by strangers, so that texts are written harmless: an apostrophe precedes one that a spreadsheet would take for a
-formula, and control characters are written ``\\xNN``. `read_table` returns the texts as they were.
+formula, and control characters are written ``\\xNN`` or ``\\u00NN``. `read_table` returns the texts as they were.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ __all__ = [
 
 _FORMULA: Final = re.compile(r"'*[=+\-@]")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
-# Control characters, and a backslash that looks like the start of one. Bytes of paths are written from \x80 on.
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]|\\(?=x(?:[01][0-9a-f]|7f|5c))")
-_ESCAPED: Final = re.compile(r"\\x([01][0-9a-f]|7f|5c)")
+# Control characters; a semicolon after which a formula could start, where semicolons separate cells; a backslash that
+# looks like the start of one of these. From \x80 on, \xNN is a byte of a path.
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]|;(?=\s*'*[=+\-@])|\\(?=x(?:[01][0-9a-f]|7f|5c|3b)|u00[89][0-9a-f])")
+_ESCAPED: Final = re.compile(r"\\(?:x([01][0-9a-f]|7f|5c|3b)|u(00[89][0-9a-f]))")
 
 _TYPES: Final = {
     **dict.fromkeys(("cluster", "runner_up", "orientation"), "int32"),
@@ -108,13 +109,18 @@ def field(value: Any) -> str:
         return "true" if value else "false"
     text = str(value)
     # Nearly all texts are printable, which is faster to see.
-    if not text.isprintable() or "\\" in text:
-        text = _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", text)
+    if not text.isprintable() or "\\" in text or ";" in text:
+        text = _CONTROL.sub(_escape, text)
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}"
 
 
 def _original(text: str) -> str:
     """Return the text that `field` wrote as `text`."""
     if text.startswith("'") and _FORMULA.match(text):
         text = text[1:]
-    return _ESCAPED.sub(lambda match: chr(int(match.group(1), 16)), text) if "\\x" in text else text
+    return _ESCAPED.sub(lambda match: chr(int(match.group(1) or match.group(2), 16)), text) if "\\" in text else text

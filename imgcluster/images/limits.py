@@ -21,7 +21,8 @@ _START_OF_FRAME: Final = (0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 
 _PROGRESSIVE: Final = (0xC2, 0xC6, 0xCA, 0xCE)
 _WITHOUT_LENGTH: Final = (0x01, *range(0xD0, 0xDA))
 
-_PPM: Final = re.compile(rb"P[1-6](?:(?:\s|#[^\r\n]*[\r\n])+\d+){2}")
+# The size, and the largest value except in black and white.
+_PPM: Final = re.compile(rb"P(?:[14](?:GAP\d+){2}|[2356](?:GAP\d+){3})\s".replace(b"GAP", rb"(?:\s|#[^\r\n]*[\r\n])+"))
 
 # Bytes per pixel that decoders of these formats need beside Pillow's image.
 _DECODER_BYTES: Final = {"WEBP": 12, "AVIF": 8, "HEIF": 6, "JPEG2000": 18}

@@ -145,7 +145,9 @@ def test_a_killed_reconstruct_and_checkpoint(tmp_path: Path) -> None:
 
 def test_a_stranger_cannot_name_a_file_to_remove(workspace: Path, pictures: Path) -> None:
     foreign = plant(pictures, "red.png", *FOREIGN)
-    for file in foreign:
+    (folder,) = {file.parent for file in plant(pictures / OWN, "notes.txt")}
+    foreign.append(folder / "notes.txt")
+    for file in (*foreign, folder):
         (workspace / "unfinished.txt").write_text(str(file), encoding="utf-8")
         imgcluster.report_page(workspace=workspace)
     for text in (b"", b"\0", b"\xff", b"..", b"x" * 100_000):

@@ -81,6 +81,14 @@ def edit(name: str, before: str, after: str) -> Callable[[Path], None]:
     return change
 
 
+def change_rows(change: Callable[[list[str]], list[str]]) -> Callable[[Path], None]:
+    def rewrite(out: Path) -> None:
+        first, *rows = (out / "assignments.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+        (out / "assignments.csv").write_text("".join([first, *change(rows)]), encoding="utf-8")
+
+    return rewrite
+
+
 def spoil(pattern: str) -> Callable[[Path], None]:
     def change(out: Path) -> None:
         path = sorted(out.glob(pattern))[0]
@@ -105,6 +113,10 @@ DAMAGES: list[tuple[str, str, Callable[[Path], None]]] = [
     ("symlink", "counts", edit("manifest.json", '"found": 18', '"found": 19')),
     ("symlink", "tables", edit("assignments.csv", "blue/00.png,", "blue/zz.png,")),
     ("symlink", "tables", edit("assignments.csv", "path,", "pat,")),
+    ("symlink", "tables", change_rows(lambda rows: rows[:-1])),
+    ("copy", "tables", change_rows(lambda rows: [*rows, rows[0]])),
+    ("copy", "tables", change_rows(lambda rows: rows[::-1])),
+    ("symlink", "tables", change_rows(lambda rows: [])),
     ("symlink", "tables", edit("clusters.csv", "\n0,6,", "\n0,7,")),
     ("symlink", "tables", edit("metrics.json", '"images": 18', '"images": 17')),
     ("symlink", "tables", spoil("metrics.json")),
@@ -151,6 +163,14 @@ DAMAGED: list[dict[str, Callable[[Path], None]]] = [
     {"metrics.json": Path.unlink},
     {"assignments.csv": truncate},
 ]
+
+
+def test_a_clustering_is_not_repeated_if_its_table_lacks_rows(work: Path) -> None:
+    out = work / "symlink/out"
+    change_rows(lambda rows: rows[1:])(out)
+    summary = imgcluster.verify(workspace=out, rerun=True)
+    assert summary.reassigned is None
+    assert not summary.consistent
 
 
 @pytest.mark.parametrize("damages", DAMAGED)

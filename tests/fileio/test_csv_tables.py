@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import tempfile
 from pathlib import Path
 
@@ -125,7 +126,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(texts | st.text("'=+-@\\x01b5cf\x1b\0\n", max_size=9), min_size=1, max_size=4))
+@given(st.lists(texts | st.text("'=+-@\\xu013b5c8f;\x1b\x9b\0\n", max_size=9), min_size=1, max_size=4))
 def test_any_text_is_harmless_and_reads_back(texts: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.csv"
@@ -133,7 +134,8 @@ def test_any_text_is_harmless_and_reads_back(texts: list[str]) -> None:
         assert [row["text"] for row in read_table(path, ["text"])] == texts
         content = path.read_text(encoding="utf-8")
         assert content.count("\n") == len(texts) + 1
-        assert not [sign for sign in content if sign != "\n" and ord(sign) < 32]
+        assert not [sign for sign in content if sign != "\n" and (ord(sign) < 32 or 127 <= ord(sign) < 160)]
+        assert not re.search(r";\s*'*[=+\-@]", content)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +151,11 @@ def test_any_text_is_harmless_and_reads_back(texts: list[str]) -> None:
         ("'a", "'a"),
         ("a\x1b[31m\nb", "a\\x1b[31m\\x0ab"),
         ("a\\xff", "a\\xff"),
+        ("a\x9b31m", "a\\u009b31m"),
+        ("a\\u009b", "a\\x5cu009b"),
+        ("a;=1+1", "a\\x3b=1+1"),
+        ("a; b", "a; b"),
+        ("a\\x3b", "a\\x5cx3b"),
         ("a\\x1b", "a\\x5cx1b"),
         ("a\\x5cxff", "a\\x5cx5cxff"),
     ],

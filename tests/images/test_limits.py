@@ -38,6 +38,8 @@ def with_scans(count: int) -> bytes:
         (b"\xff\xd8\xff\xe0\0\2" + bytes(1_000_000), "header"),
         (b"\xff\xd8" + b"\xff\xfe\0\2" * 100_000, "header"),
         (b"P6\n#" + b"x" * 1_000_000 + b"\n4 4\n255\n" + bytes(48), "header"),
+        (b"P6\n4 4\n#" + b"x" * 1_000_000 + b"\n255\n" + bytes(48), "header"),
+        (b"P5\n4 4\n2" + b"5" * 1_000_000 + b"\n" + bytes(16), "header"),
         (b"P5 4" + b"\n" * 1_000_000 + b"4 255\n" + bytes(16), "header"),
     ],
 )

@@ -21,7 +21,7 @@ from imgcluster.workspace.results import IMPORTED, SORT, base_folder
 from imgcluster.workspace.states import archive_folder, interrupted_state
 from imgcluster.workspace.table_columns import row_of
 
-__all__ = ["CHECKS", "check_contents", "check_repeated"]
+__all__ = ["CHECKS", "check_contents", "check_repeated", "has_row_for_each_image"]
 
 # The tables have four digits.
 _DIGIT: Final = 1e-4
@@ -136,6 +136,13 @@ def check_contents(stored: Stored, digests: Sequence[bytes]) -> Iterator[Finding
         )
 
 
+def has_row_for_each_image(stored: Stored) -> bool:
+    """Return whether the tables are those of the embedded images, in their order."""
+    if stored.results is None or stored.embeddings is None or not stored.is_current:
+        return False
+    return stored.results.locations == stored.embeddings.locations
+
+
 def check_tables(stored: Stored) -> Iterator[Finding]:
     """The tables of the clustering, ``metrics.json`` and the embeddings agree."""
     results, metrics = stored.results, stored.metrics
@@ -147,7 +154,7 @@ def check_tables(stored: Stored) -> Iterator[Finding]:
             "the embeddings have changed since the last clustering",
             remedy="run imgcluster assign, or imgcluster cluster",
         )
-    elif results.locations != stored.embeddings.locations:
+    elif not has_row_for_each_image(stored):
         yield problem("tables", "assignments.csv is not of the embedded images", repair="clustering")
         return
     numbers, sizes = np.unique(results.clusters[results.clusters >= 0], return_counts=True)
@@ -193,7 +200,7 @@ def _check_clusters(stored: Stored, sizes: dict[int, int]) -> Iterator[Finding]:
 def check_decisions(stored: Stored) -> Iterator[Finding]:
     """Names, corrected images and known clusters are those of the tables."""
     results, earlier, decisions = stored.results, stored.earlier, stored.decisions
-    if results is None or earlier is None or decisions is None or not stored.is_current:
+    if results is None or earlier is None or decisions is None or not has_row_for_each_image(stored):
         return
     if stored.known is not None and not len(stored.known.clusters):
         yield problem("decisions", "known_clusters.parquet is missing or empty", repair="known")
