@@ -23,7 +23,14 @@ from imgcluster.fileio.path_text import from_text, relative_path, to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import Results, base_folder, encoder_identity, read_results, results_or_none
+from imgcluster.workspace.results import (
+    Results,
+    base_folder,
+    check_rows,
+    encoder_identity,
+    read_results,
+    results_or_none,
+)
 from imgcluster.workspace.shards import Embeddings, load
 
 __all__ = ["ExportSummary", "export"]
@@ -87,6 +94,8 @@ def export(
         on_progress(Progress("load", 0))
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
         results = results_or_none(workspace, manifest)
+        if results is not None:
+            check_rows(workspace, results, embeddings)
         journal = read_placement(workspace, embeddings.files)
         addresses = current_locations(workspace, embeddings.locations, journal)
         files = list(map(from_text, addresses))

@@ -25,6 +25,7 @@ __all__ = [
     "SORT",
     "Results",
     "base_folder",
+    "check_rows",
     "current_results",
     "encoder_identity",
     "encoder_metric",
@@ -134,7 +135,8 @@ def read_results(workspace: Workspace, manifest: dict[str, Any]) -> Results:
     """Read the current clustering of a workspace with this manifest.
 
     Raises:
-        WorkspaceError: Nothing is clustered yet, the embeddings have changed since, or a step was interrupted.
+        WorkspaceError: Nothing is clustered yet, the embeddings have changed since, a step was interrupted, or a table
+            is damaged.
     """
     identity = encoder_identity(workspace, manifest)
     _refuse_interrupted(workspace)
@@ -145,7 +147,10 @@ def read_results(workspace: Workspace, manifest: dict[str, Any]) -> Results:
             f"the clusters in {workspace.path} are outdated, its embeddings have changed: run imgcluster cluster again "
             "or, to keep the clusters, imgcluster assign"
         )
-    return read_tables(workspace, metrics)
+    results = read_tables(workspace, metrics)
+    if len(results.paths) != metrics["images"] or len({*results.paths}) != len(results.paths):
+        raise _damaged(workspace.assignments, "rows are missing or there twice", workspace.repair_remedy)
+    return results
 
 
 def _refuse_interrupted(workspace: Workspace) -> None:
@@ -162,13 +167,27 @@ def current_results(workspace: Workspace, embeddings: Embeddings) -> Results | N
     """Return the clustering of these embeddings; None if there is none, or they have changed since.
 
     Raises:
-        WorkspaceError: A step was interrupted.
+        WorkspaceError: A step was interrupted, or a table is damaged.
     """
     _refuse_interrupted(workspace)
     if not workspace.metrics.exists():
         return None
     metrics = workspace.read_metrics()
-    return read_tables(workspace, metrics) if metrics.get("fingerprint") == embeddings.fingerprint else None
+    if metrics.get("fingerprint") != embeddings.fingerprint:
+        return None
+    results = read_tables(workspace, metrics)
+    check_rows(workspace, results, embeddings)
+    return results
+
+
+def check_rows(workspace: Workspace, results: Results, embeddings: Embeddings) -> None:
+    """Check that the rows of a clustering are those of the embedded images, in their order.
+
+    Raises:
+        WorkspaceError: They are not: someone deleted or sorted rows in a spreadsheet, say.
+    """
+    if results.locations != embeddings.locations:
+        raise _damaged(workspace.assignments, "its rows are not those of the embedded images", workspace.repair_remedy)
 
 
 def results_or_none(workspace: Workspace, manifest: dict[str, Any]) -> Results | None:

@@ -57,6 +57,14 @@ def cell(column: str, value: str) -> Callable[[Path], None]:
     return edit
 
 
+def rows(change: Callable[[list[str]], list[str]]) -> Callable[[Path], None]:
+    def edit(path: Path) -> None:
+        first, *others = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        path.write_text("".join([first, *change(others)]), encoding="utf-8")
+
+    return edit
+
+
 CASES = {
     "manifest deep": ("manifest.json", text(f'{{"format": 1, "encoder": {DEEP}}}'), "report"),
     "encoder a list": ("manifest.json", changed(lambda value: value.update(encoder=["x"])), "report"),
@@ -78,6 +86,10 @@ CASES = {
     "assigned to 10^30": ("assignments.csv", cell("cluster", str(10**30)), "report"),
     "assigned to -7": ("assignments.csv", cell("cluster", "-7"), "report"),
     "confidence": ("assignments.csv", cell("confidence", "high"), "report"),
+    "a row missing": ("assignments.csv", rows(lambda rows: rows[1:]), "report"),
+    "a row missing for outliers": ("assignments.csv", rows(lambda rows: rows[1:]), "outliers"),
+    "a row twice": ("assignments.csv", rows(lambda rows: [*rows, rows[0]]), "report"),
+    "rows in another order": ("assignments.csv", rows(lambda rows: rows[::-1]), "outliers"),
     "journal deep": ("placed.jsonl", text(DEEP), "undo"),
     "journal line deep": ("placed.jsonl", text(f'{{"mode": "copy", "folder": "clusters"}}\n{DEEP}\n'), "undo"),
     "journal mode a list": ("placed.jsonl", text('{"mode": [], "folder": "clusters"}'), "undo"),
@@ -106,6 +118,17 @@ def test_one_line_names_the_file(original: Path, tmp_path: Path, case: str) -> N
         result = CliRunner().invoke(app, ["verify", *shlex.split(words)])
         assert not [line for line in result.stdout.splitlines() if "damaged" in line], result.stdout
         assert CliRunner().invoke(app, [command, "-w", str(tmp_path / "out")]).exit_code == 0
+
+
+@pytest.mark.parametrize("change", [lambda rows: rows[1:], lambda rows: rows[::-1]])
+def test_clusters_are_not_taken_for_those_of_other_images(
+    original: Path, tmp_path: Path, change: Callable[[list[str]], list[str]]
+) -> None:
+    shutil.copytree(original, tmp_path / "out", symlinks=True)
+    rows(change)(tmp_path / "out/assignments.csv")
+    for read in (imgcluster.load, lambda workspace: imgcluster.export(tmp_path / "all.npy", workspace=workspace)):
+        with pytest.raises(imgcluster.WorkspaceError, match="verify --repair"):
+            read(tmp_path / "out")
 
 
 @pytest.mark.parametrize("depth", [10_000])
