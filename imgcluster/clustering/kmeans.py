@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from imgcluster.features.blocks import blocks
-from imgcluster.features.centroids import centroids, evenly_spaced, nearest_centroid
+from imgcluster.features.centroids import centroids, evenly_spaced, far_origin, nearest_centroid, relative
 from imgcluster.features.threads import one_thread
 from imgcluster.types import Labels, Vectors
 
@@ -107,12 +107,11 @@ def continue_kmeans(vectors: Vectors, centers: Vectors, tolerance: float = _CONV
         tolerance: At least 0.
     """
     previous = np.inf
-    # Far from 0, the distances between vectors would be less than the rounding errors of their lengths.
-    origin = centers.mean(axis=0)
-    centers = centers - origin
+    origin = far_origin(centers)
+    centers = relative(centers, origin)
 
     def length(part: tuple[Any, Vectors]) -> float:
-        return float(np.square(part[1] - origin, dtype=np.float64).sum())
+        return float(np.square(relative(part[1], origin), dtype=np.float64).sum())
 
     with one_thread(), ThreadPoolExecutor(2) as pool:
         lengths = sum(pool.map(length, blocks(vectors)))
@@ -128,18 +127,20 @@ def continue_kmeans(vectors: Vectors, centers: Vectors, tolerance: float = _CONV
             previous = inertia
             sizes = np.bincount(labels, minlength=len(centers))[:, None]
             centers = np.where(sizes > 0, sums / np.maximum(sizes, 1), centers).astype(np.float32)
-    return KMeansFit(centers + origin, labels, max(float(inertia), 0.0))
+    return KMeansFit(centers if origin is None else centers + origin, labels, max(float(inertia), 0.0))
 
 
-def _assign_block(centers: Vectors, origin: Vectors, labels: Labels, part: tuple[Any, Vectors]) -> tuple[Any, float]:
+def _assign_block(
+    centers: Vectors, origin: Vectors | None, labels: Labels, part: tuple[Any, Vectors]
+) -> tuple[Any, float]:
     """Label a block of rows; return its sums, ``float32 (k, d)``, and its inertia without the lengths of the rows.
 
-    Centers and sums are relative to the origin, ``float32 (d,)``.
+    Centers and sums are relative to the origin.
     """
     from scipy.sparse import csr_matrix
 
     rows, block = part
-    block = block - origin
+    block = relative(block, origin)
     distances = block @ (-2 * centers.T)
     distances += (centers * centers).sum(axis=1)
     nearest = distances.argmin(axis=1)

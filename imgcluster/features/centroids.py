@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,13 +10,16 @@ import numpy.typing as npt
 from imgcluster.features.blocks import blocks
 from imgcluster.types import Labels, Metric, VectorRows, Vectors
 
-__all__ = ["centroids", "evenly_spaced", "nearest_centroid", "silhouettes"]
+__all__ = ["centroids", "evenly_spaced", "far_origin", "nearest_centroid", "relative", "silhouettes"]
 
 _Floats = npt.NDArray[np.float64]
+_Float = TypeVar("_Float", np.float32, np.float64)
 
 # The pairwise distances of this many images take about a second.
 _SILHOUETTE_SAMPLE: Final = 5000
 _ROUNDING: Final = 1e-12
+# Up to this many times the distance of the centers, single precision is enough.
+_FAR: Final = 10.0
 
 
 def centroids(vectors: Vectors | VectorRows | _Floats, labels: Labels, count: int) -> _Floats:
@@ -41,14 +44,28 @@ def centroids(vectors: Vectors | VectorRows | _Floats, labels: Labels, count: in
 
 def nearest_centroid(vectors: Vectors, centers: npt.NDArray[np.floating]) -> Labels:
     """Return for each of ``float32 (n, d)`` vectors the number of the nearest of ``(k, d)`` centers, ``int64 (n,)``."""
-    # Far from 0, the distances between vectors would be less than the rounding errors of their lengths.
-    origin = centers.mean(axis=0, keepdims=True).astype(np.float32)
-    points = (centers - origin).astype(np.float32)
+    origin = far_origin(centers)
+    points = relative(centers, origin).astype(np.float32)
     lengths = (points * points).sum(axis=1)
     result = np.empty(len(vectors), dtype=np.int64)
     for rows, block in blocks(vectors):
-        result[rows] = (lengths - 2 * ((block - origin) @ points.T)).argmin(axis=1)
+        result[rows] = (lengths - 2 * (relative(block, origin) @ points.T)).argmin(axis=1)
     return result
+
+
+def far_origin(centers: npt.NDArray[np.floating]) -> Vectors | None:
+    """Return the mean of ``(k, d)`` centers, ``float32 (d,)``, if they are far from 0 for their distances, else None.
+
+    There the distances between vectors, as differences of squared lengths, would be less than their rounding errors.
+    """
+    origin = centers.mean(axis=0)
+    is_near = np.linalg.norm(origin) < _FAR * np.linalg.norm(centers - origin, axis=1).max()
+    return None if is_near else origin.astype(np.float32)
+
+
+def relative(vectors: npt.NDArray[_Float], origin: Vectors | None) -> npt.NDArray[_Float]:
+    """Return vectors relative to the origin that `far_origin` returned."""
+    return vectors if origin is None else vectors - origin
 
 
 def silhouettes(
