@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -17,12 +16,12 @@ from imgcluster.errors import NoImagesError, UsageError
 from imgcluster.fileio.in_threads import in_order
 from imgcluster.fileio.path_text import to_text
 from imgcluster.images.decode import UnreadableImage, decode_picture, quiet_decoders
-from imgcluster.images.found import FoundFile
-from imgcluster.images.load import Loaded, Skipped, default_workers, read_image
+from imgcluster.images.found import found_file
+from imgcluster.images.load import Content, Large, Loaded, Skipped, default_workers, read_image
 from imgcluster.images.types import InputSpec
 from imgcluster.types import Pixels
 
-__all__ = ["AnyImage", "Encoder"]
+__all__ = ["AnyImage", "Encoder", "pixels_of"]
 
 AnyImage: TypeAlias = "str | os.PathLike[str] | Image.Image | Pixels"
 """An image file, a Pillow image, or an array ``uint8 (height, width)`` or ``(height, width, channels)``."""
@@ -129,17 +128,24 @@ def _pixels(image: AnyImage, spec: InputSpec) -> Pixels:
 
 
 def _read(path: str | os.PathLike[str], spec: InputSpec) -> Pixels:
-    absolute = Path(os.path.abspath(path))
     try:
-        size, mtime_ns = absolute.stat().st_size, absolute.stat().st_mtime_ns
+        os.stat(path)
     except OSError as error:
         raise UsageError(f"no such file: {to_text(path)} ({error.strerror})") from None
-    if absolute.is_dir():
+    if os.path.isdir(path):
         raise UsageError(f"{to_text(path)} is a folder, not an image file; imgcluster.embed reads folders")
-    result = read_image(FoundFile(to_text(absolute.parent), to_text(absolute.name), size, mtime_ns), spec)
-    if isinstance(result, Loaded):
-        return result.image.pixels
-    reason = result.reason if isinstance(result, Skipped) else "it is not an image"
+    return pixels_of(read_image(found_file(path), spec), path)
+
+
+def pixels_of(content: Content | Large, path: str | os.PathLike[str]) -> Pixels:
+    """Return the pixels of what was read from a file.
+
+    Raises:
+        NoImagesError: It could not be read.
+    """
+    if isinstance(content, Loaded):
+        return content.image.pixels
+    reason = content.reason if isinstance(content, Skipped) else "it is not an image"
     raise NoImagesError(f"{to_text(path)} cannot be read: {reason}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -17,13 +18,12 @@ from imgcluster.encoders.decoder import Decoder
 from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.errors import NoImagesError, UsageError
 from imgcluster.fileio.csv_tables import write_table
-from imgcluster.fileio.in_threads import in_order
 from imgcluster.fileio.path_text import Paths, common_base, from_text, path_list, relative_to, to_text
 from imgcluster.images.arrays import merge_chrominance, to_pixels, write_png
-from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile, UnreadablePath
-from imgcluster.images.load import Loaded, NotAnImage, Skipped, default_workers, read_image
+from imgcluster.images.load import Loaded, Skipped, default_workers
+from imgcluster.images.readers import ReaderSettings, read_each
 from imgcluster.images.types import InputSpec
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Pixels, Values
@@ -91,7 +91,7 @@ def reconstruct(
         output: The folder to write to; created if it does not exist.
         denoised: Another folder, for the reconstructions alone as ``PATH.png``.
         device: ``auto``, ``cpu``, ``cuda``, …; see `devices.DEVICES`.
-        workers: Number of reading threads; by default the number of processors.
+        workers: Number of reading processes; by default the number of processors.
         exclude: Patterns of a ``.gitignore`` file; see `Finder`.
         recursive: Whether subfolders are searched.
         on_progress: Called after each batch.
@@ -156,14 +156,12 @@ def _batches(
     files: Sequence[FoundFile], spec: InputSpec, workers: int, skipped: list[tuple[str, str]], base: str
 ) -> Iterator[list[tuple[FoundFile, Pixels]]]:
     batch: list[tuple[FoundFile, Pixels]] = []
-    with quiet_decoders():
-        for file, answer in in_order(lambda file: read_image(file, spec), files, workers):
-            if isinstance(answer, Loaded):
-                batch.append((file, answer.image.pixels))
-            elif isinstance(answer, Skipped):
-                skipped.append((relative_to(file.location, base), answer.reason))
-            else:
-                assert isinstance(answer, NotAnImage)
+    with closing(read_each(files, spec, ReaderSettings(workers=workers))) as contents:
+        for file, content in zip(files, contents, strict=True):
+            if isinstance(content, Loaded):
+                batch.append((file, content.image.pixels))
+            elif isinstance(content, Skipped):
+                skipped.append((relative_to(file.location, base), content.reason))
             if len(batch) == _BATCH:
                 yield batch
                 batch = []

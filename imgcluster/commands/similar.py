@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from imgcluster.commands.encode import Encoder
+from imgcluster.commands.encode import Encoder, pixels_of
 from imgcluster.commands.search import FoundImage
 from imgcluster.commands.support.page import with_normalized_lengths
 from imgcluster.commands.support.stored_images import StoredImages, read_images
@@ -22,6 +22,8 @@ from imgcluster.features.normalize import normalize_lengths
 from imgcluster.fileio.atomic import write_text
 from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import Paths, path_list, to_text
+from imgcluster.images.found import found_file
+from imgcluster.images.readers import read_each
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.report.contact_sheet import Picture, is_replaceable, render_sheet
@@ -203,7 +205,8 @@ def _embed(
             f"{model.info.name!r} here, so their vectors cannot be compared: embed with --fresh, or name the encoder "
             "with --encoder"
         )
-    return model.encode(images)
+    contents = read_each(map(found_file, images), model.info.input_spec)
+    return model.encode(pixels_of(content, image) for image, content in zip(images, contents, strict=True))
 
 
 def _similar(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from imgcluster.fileio.path_text import from_text, join
+from imgcluster.fileio.path_text import from_text, join, to_text
 
-__all__ = ["FoundFile", "UnreadablePath", "storable_time"]
+__all__ = ["FoundFile", "UnreadablePath", "found_file", "storable_time"]
 
 _LATEST: Final = 2**63 - 1
 
@@ -46,6 +47,17 @@ class FoundFile:
     def file(self) -> Path:
         """Where the file is now."""
         return from_text(self.moved_to or self.location)
+
+
+def found_file(path: str | os.PathLike[str]) -> FoundFile:
+    """Return a file by its path; one that cannot be read, or is missing, has the size 0."""
+    folder, name = os.path.split(os.path.abspath(path))
+    try:
+        facts = os.stat(path)
+        size, mtime_ns = facts.st_size, facts.st_mtime_ns
+    except OSError:
+        size = mtime_ns = 0
+    return FoundFile(to_text(folder), to_text(name), size, mtime_ns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,15 @@ import queue
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from imgcluster.images.load import Content, Large, Skipped, read_image
+from imgcluster.images.load import Content, Large, Skipped, default_workers, read_image
 from imgcluster.images.reader import from_plain
 from imgcluster.images.reader_process import Inbox, ReaderProcess, Request, Task
 from imgcluster.images.shared import REQUEST_BYTES, Layout, SharedMemory
 from imgcluster.images.types import InputSpec
+from imgcluster.machine import memory_bytes
 
 __all__ = ["ReaderPool", "ReaderSettings", "Results", "read_now"]
 
@@ -48,9 +49,9 @@ class ReaderSettings:
         seconds: How long reading one file may take.
     """
 
-    workers: int
-    memory: int
-    seconds: float
+    workers: int = field(default_factory=default_workers)
+    memory: int = field(default_factory=lambda: memory_bytes() // 8)
+    seconds: float = 20.0
 
 
 Results = list[tuple[Request, Content]]
@@ -281,4 +282,4 @@ def _crashed(code: int) -> str:
 
 def _too_large(need: int, budget: int) -> Skipped:
     megabytes = f"{need / 1e6:,.0f} MB of memory, the limit is {budget / 1e6:,.0f} MB"
-    return Skipped(f"too large: decoding it needs {megabytes}; --memory raises it")
+    return Skipped(f"too large: decoding it needs {megabytes}; --memory of embed raises it")

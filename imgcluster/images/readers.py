@@ -6,6 +6,8 @@ and are the same in both ways.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import itertools
 import logging
 import sys
@@ -13,12 +15,14 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import Final
 
 from imgcluster.fileio.in_threads import in_order
-from imgcluster.images.load import Content, Large, read_image
+from imgcluster.images.decode import quiet_decoders
+from imgcluster.images.found import FoundFile
+from imgcluster.images.load import Content, Large, Loaded, read_image
 from imgcluster.images.reader_pool import ReaderPool, ReaderSettings, Results, read_now
 from imgcluster.images.reader_process import Request
 from imgcluster.images.types import InputSpec
 
-__all__ = ["FEW_FILES", "ReaderSettings", "Request", "Results", "read_files"]
+__all__ = ["FEW_FILES", "ReaderSettings", "Request", "Results", "read_each", "read_files"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,6 +43,19 @@ def read_files(
     else:
         with readers:
             yield from readers.read(requests)
+
+
+def read_each(
+    files: Iterable[FoundFile], spec: InputSpec, settings: ReaderSettings | None = None
+) -> Generator[Content, None, None]:
+    """Read files as `read_files` does, and yield what each contains, with pixels that stay valid."""
+    requests = (Request(file) for file in files)
+    with quiet_decoders(), contextlib.closing(read_files(requests, spec, settings or ReaderSettings())) as results:
+        for _, content in itertools.chain.from_iterable(results):
+            if isinstance(content, Loaded):
+                image = dataclasses.replace(content.image, pixels=content.image.pixels.copy())
+                content = dataclasses.replace(content, image=image)
+            yield content
 
 
 def _open(spec: InputSpec, settings: ReaderSettings) -> ReaderPool | None:

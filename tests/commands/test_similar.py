@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import imgcluster
 from imgcluster import NoImagesError, UsageError, WorkspaceError
 from imgcluster.cli.app import app
+from imgcluster.images import reader_pool
 from tiny_models import TINY, mean_colour
 
 
@@ -93,6 +94,15 @@ def test_only_images_with_a_score(out: Path) -> None:
 def test_a_single_image_resembles_nothing(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     imgcluster.embed(pictures / "red/00.png", workspace=tmp_path / "one", encoder=tiny_encoder, device="cpu")
     assert imgcluster.similar(pictures / "red/00.png", workspace=tmp_path / "one").queries[0].results == ()
+
+
+def test_an_image_that_needs_too_much_memory(
+    out: Path, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (3000, 3000)).save(tmp_path / "large.png")
+    monkeypatch.setattr(reader_pool, "memory_bytes", lambda: 8 << 23)
+    with pytest.raises(NoImagesError, match=r"large.png cannot be read: too large"):
+        imgcluster.similar(tmp_path / "large.png", workspace=out, encoder=tiny_encoder, device="cpu")
 
 
 def test_the_page(pictures: Path, out: Path, tmp_path: Path) -> None:

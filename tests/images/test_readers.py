@@ -19,9 +19,9 @@ from imgcluster.fileio.path_text import to_text
 from imgcluster.images import reader_process, readers
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder
-from imgcluster.images.found import FoundFile
+from imgcluster.images.found import FoundFile, found_file
 from imgcluster.images.load import Content, Loaded, NotAnImage, Skipped, Unchanged, read_image
-from imgcluster.images.readers import ReaderSettings, Request, read_files
+from imgcluster.images.readers import ReaderSettings, Request, read_each, read_files
 from imgcluster.images.types import InputSpec
 from interruptions import children
 from pictures import encoded, flat, noise
@@ -93,6 +93,16 @@ def test_processes_give_the_same_results_in_the_same_order(folder: Path, workers
     for file, content in results:
         here = read_image(file, SPEC)
         assert same(content, here), file.path  # type: ignore[arg-type]
+
+
+def test_the_pixels_of_each_stay_valid(folder: Path) -> None:
+    files = [found_file(file.file) for file in found(folder)]
+    for file, content in zip(files, list(read_each(files, SPEC, settings())), strict=True):
+        assert same(content, read_image(file, SPEC)), file.path  # type: ignore[arg-type]
+
+
+def test_a_missing_file_has_its_reason(tmp_path: Path) -> None:
+    assert list(read_each([found_file(tmp_path / "missing.png")], SPEC)) == [Skipped("No such file or directory")]
 
 
 def test_known_content_is_unchanged(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -12,12 +11,10 @@ from imgcluster.copies.bursts import resemble, successive_pairs
 from imgcluster.copies.groups import Group, connected_groups
 from imgcluster.features.normalize import l2_normalize, normalize_features
 from imgcluster.features.threads import one_thread
-from imgcluster.fileio.in_threads import in_order
-from imgcluster.fileio.path_text import to_text
-from imgcluster.images.decode import quiet_decoders
-from imgcluster.images.found import FoundFile
-from imgcluster.images.load import Loaded, default_workers, read_image
+from imgcluster.images.found import found_file
+from imgcluster.images.load import Loaded
 from imgcluster.images.quality import fine_detail
+from imgcluster.images.readers import read_each
 from imgcluster.images.types import InputSpec
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.types import Metric
@@ -70,18 +67,7 @@ def find_bursts(
 def _details(files: Sequence[Path], on_progress: OnProgress) -> list[float]:
     """Return the fine detail of each file; 0 if it cannot be read."""
     details = []
-    with quiet_decoders():
-        for done, (_, detail) in enumerate(in_order(_detail, files, default_workers()), start=1):
-            details.append(detail)
-            on_progress(Progress("sharpness", done, len(files)))
+    for done, content in enumerate(read_each(map(found_file, files), _DETAIL_SPEC), start=1):
+        details.append(fine_detail(content.image.pixels[:, :, 0]) if isinstance(content, Loaded) else 0.0)
+        on_progress(Progress("sharpness", done, len(files)))
     return details
-
-
-def _detail(file: Path) -> float:
-    try:
-        facts = os.stat(file)
-    except OSError:
-        return 0.0
-    found_file = FoundFile(to_text(file.parent), to_text(file.name), facts.st_size, facts.st_mtime_ns)
-    loaded = read_image(found_file, _DETAIL_SPEC)
-    return fine_detail(loaded.image.pixels[:, :, 0]) if isinstance(loaded, Loaded) else 0.0

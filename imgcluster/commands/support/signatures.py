@@ -13,13 +13,12 @@ import numpy.typing as npt
 from imgcluster.copies.signatures import COLOR_SIDE, SIDE, SIGNATURE_SPEC, Signatures, signature
 from imgcluster.fileio.digests import DIGEST_BYTES, update_from_file
 from imgcluster.fileio.in_threads import in_order
-from imgcluster.fileio.path_text import to_text
-from imgcluster.images.decode import quiet_decoders
-from imgcluster.images.found import FoundFile
-from imgcluster.images.load import Loaded, default_workers, read_image
+from imgcluster.images.found import found_file
+from imgcluster.images.load import Loaded, default_workers
+from imgcluster.images.readers import read_each
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.signature_cache import StoredSignature, read_signatures, write_signatures
+from imgcluster.workspace.signature_cache import read_signatures, write_signatures
 
 __all__ = ["content_digests", "load_signatures"]
 
@@ -47,16 +46,14 @@ def load_signatures(
     stored = read_signatures(workspace.signatures, _SHAPES)
     missing = [position for position, digest in enumerate(digests) if digest not in stored]
     known = {digest: stored[digest] for digest in digests if digest in stored}
-    with quiet_decoders():
-
-        def read(position: int) -> StoredSignature | None:
-            copies = (_read(file, digests[position]) for file in files[position])
-            return next((one for one in copies if one is not None), None)
-
-        for done, (position, one) in enumerate(in_order(read, missing, default_workers()), start=1):
-            if one is not None:
-                known[digests[position]] = one
-            on_progress(Progress("signatures", done, len(missing)))
+    # The first file of each content, then the second of those whose first is missing or has changed, and so on.
+    for copy in range(max((len(files[position]) for position in missing), default=0)):
+        tried = [at for at in missing if digests[at] not in known and copy < len(files[at])]
+        contents = read_each((found_file(files[at][copy]) for at in tried), SIGNATURE_SPEC)
+        for done, (position, content) in enumerate(zip(tried, contents, strict=True), start=1):
+            if isinstance(content, Loaded) and content.digest == digests[position]:
+                known[content.digest] = signature(content.image.pixels)
+            on_progress(Progress("signatures", done, len(tried)))
     if known.keys() != stored.keys():
         write_signatures(workspace.signatures, known)
     rows = np.array([position for position, digest in enumerate(digests) if digest in known], np.int64)
@@ -82,12 +79,3 @@ def _digest(file: Path) -> bytes:
     except OSError:
         digest = hashlib.blake2b(b"no file: " + os.fsencode(file), digest_size=DIGEST_BYTES)
     return digest.digest()
-
-
-def _read(file: Path, digest: bytes) -> StoredSignature | None:
-    try:
-        size = os.stat(file).st_size
-    except OSError:
-        return None
-    loaded = read_image(FoundFile(to_text(file.parent), to_text(file.name), size, 0), SIGNATURE_SPEC)
-    return signature(loaded.image.pixels) if isinstance(loaded, Loaded) and loaded.digest == digest else None
