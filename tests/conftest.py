@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from imgcluster.images import readers
@@ -15,6 +16,10 @@ from samples import paint
 from tiny_models import mean_colour
 
 DATA = Path(os.environ.get("IMGCLUSTER_TEST_DATA") or Path(__file__).parents[1] / "../shared/data").resolve()
+
+# How long a test takes depends on what else the machine does.
+hypothesis.settings.register_profile("imgcluster", deadline=None)
+hypothesis.settings.load_profile("imgcluster")
 
 # Collecting the tests makes objects that stay; looking for garbage among them takes a third of its time.
 gc.disable()

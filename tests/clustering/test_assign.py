@@ -144,7 +144,7 @@ def test_a_copy_of_each_earlier_image_joins_its_cluster() -> None:
     assert (layer.labels == truth).all()
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 100), position=st.permutations(range(60)))
 def test_positions_do_not_matter(seed: int, position: list[int]) -> None:
     points, truth, new = grown([30, 20, 10], seed=seed)

@@ -36,7 +36,7 @@ def test_numbers_of_one_cluster() -> None:
     assert count_moved(before, after) == 4
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80, derandomize=True)
 @given(
     st.lists(st.tuples(st.integers(-2, 4), st.integers(-1, 4)), max_size=30),
     st.dictionaries(st.integers(0, 5), st.integers(1, 3), max_size=2),

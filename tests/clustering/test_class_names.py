@@ -117,7 +117,7 @@ def test_nothing_to_name() -> None:
     assert names(certain(*[PUG] * 10), [2] * 10) == {2: "pug"}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(-1, 3), st.integers(0, 3)), min_size=1, max_size=60), st.randoms())
 def test_the_order_of_images_does_not_matter(images: list[tuple[int, int]], random: Random) -> None:
     shuffled = images.copy()

@@ -30,7 +30,7 @@ def naive(vectors: np.ndarray, labels: np.ndarray) -> tuple[list[float], list[in
     return confidence, second
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(st.lists(st.integers(-1, 4), min_size=1, max_size=50), st.integers(0, 99), st.integers(1, 6))
 def test_as_the_definition_says(labels: list[int], seed: int, dimensions: int) -> None:
     numbers = np.unique([-1, *labels], return_inverse=True)[1][1:] - 1

@@ -50,7 +50,7 @@ def test_an_earlier_cluster_comes_back() -> None:
     assert numbers([0, 0, 0, 1, 1, 2, 2, 2], known(coarse, fine)) == [0, 1, 2]
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80, derandomize=True)
 @given(st.lists(st.tuples(st.integers(-1, 4), st.integers(-2, 4)), min_size=1, max_size=30))
 def test_no_number_is_used_twice_or_for_something_else(pairs: list[tuple[int, int]]) -> None:
     _, after = np.unique([new for new, _ in pairs], return_inverse=True)

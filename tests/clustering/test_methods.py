@@ -235,7 +235,7 @@ class TestDegenerate:
             cluster_vectors(plain(points), method, settings_for(method))
         assert np.array_equal(points, before)
 
-    @settings(max_examples=40, deadline=None, derandomize=True)
+    @settings(max_examples=40, derandomize=True)
     @given(st.data())
     def test_any_small_input_gives_clusters_or_a_clustering_error(self, data: st.DataObject) -> None:
         count = data.draw(st.integers(0, 14))

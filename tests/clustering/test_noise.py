@@ -77,7 +77,7 @@ def test_every_layer_is_filled_and_the_chosen_one_is_counted() -> None:
     assert np.all(answer.layers[0].labels[20:] == answer.layers[0].labels[20])
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50, derandomize=True)
 @given(st.lists(st.integers(-1, 3), min_size=2, max_size=40), st.integers(0, 5))
 def test_any_clustering_keeps_its_members_together(labels: list[int], seed: int) -> None:
     _, numbers = np.unique([-1, *labels], return_inverse=True)

@@ -106,7 +106,7 @@ class TestLayersAround:
         layers, chosen = nested.labels, nested.given
         assert same_partition(layers[chosen + 1], truth // 3)
 
-    @settings(max_examples=40, deadline=None, derandomize=True)
+    @settings(max_examples=40, derandomize=True)
     @given(
         count=st.integers(2, 90),
         k=st.integers(1, 12),

@@ -117,7 +117,7 @@ def assert_same_in_another_order(vectors: np.ndarray, order: np.ndarray, **optio
 
 
 class TestOrder:
-    @settings(max_examples=6, deadline=None, derandomize=True)
+    @settings(max_examples=6, derandomize=True)
     @given(
         count=st.integers(2, 120),
         groups=st.integers(1, 6),

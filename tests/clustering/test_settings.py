@@ -74,7 +74,7 @@ class TestSettingsOf:
         with pytest.raises(UsageError, match="is not possible"):
             Settings.of(k)
 
-    @settings(max_examples=200, deadline=None, derandomize=True)
+    @settings(max_examples=200, derandomize=True)
     @given(st.text(max_size=8) | st.from_regex(r"[0-9.]{1,6}", fullmatch=True))
     def test_any_text_gives_settings_or_wrong_usage(self, text: str) -> None:
         with contextlib.suppress(UsageError):

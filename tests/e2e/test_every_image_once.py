@@ -49,7 +49,7 @@ def write(folder: Path, tree: dict[tuple[tuple[str, ...], str], str]) -> tuple[s
     return good, bad
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=TREES, second=TREES, k=st.sampled_from([None, 1, 2]))
 def test_every_image_is_in_exactly_one_row(
     tiny_encoder: Path,

@@ -121,7 +121,7 @@ def test_other_files_are_no_models(tmp_path: Path, content: bytes) -> None:
         check_graph(path)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_models_end_in_an_encoder_error(tmp_path: Path, data: st.DataObject) -> None:
     content = bytearray(tiny_models.mean_colour(tmp_path / "whole.onnx").read_bytes())

@@ -52,7 +52,7 @@ class TestExplained:
     def test_where_nothing_can_be_said_it_is_0(self, labels: np.ndarray, values: np.ndarray) -> None:
         assert explained_variance(labels, values.astype(np.float64)) == 0
 
-    @settings(max_examples=60, deadline=None, derandomize=True)
+    @settings(max_examples=60, derandomize=True)
     @given(st.lists(st.tuples(st.integers(-1, 3), st.floats(-1e6, 1e6)), min_size=30, max_size=60))
     def test_it_lies_between_0_and_1(self, images: list[tuple[int, float]]) -> None:
         labels, values = np.array([label for label, _ in images]), np.array([value for _, value in images])

@@ -43,7 +43,7 @@ points_and_labels = st.lists(
 
 
 class TestMedoid:
-    @settings(max_examples=120, deadline=None, derandomize=True)
+    @settings(max_examples=120, derandomize=True)
     @given(points_and_labels, st.sampled_from(METRICS))
     def test_it_is_the_member_nearest_to_the_others(
         self, drawn: list[tuple[tuple[float, float, float], int]], metric: Metric

@@ -33,7 +33,7 @@ def test_clusters_by_chance_have_intervals_with_their_scores(labels: int, cluste
     assert_contained(by_chance(labels, clusters, images))
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, derandomize=True)
 @given(st.lists(st.tuples(st.integers(-1, 4), st.integers(0, 4)), min_size=1, max_size=40))
 def test_every_interval_contains_its_score(images: list[tuple[int, int]]) -> None:
     assert_contained(score(np.array([cluster for cluster, _ in images]), [str(label) for _, label in images]))

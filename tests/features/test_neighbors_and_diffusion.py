@@ -107,7 +107,7 @@ class TestNearest:
         assert np.all(distances == 0)
         assert indices.shape == (50, 5)
 
-    @settings(max_examples=60, deadline=None, derandomize=True)
+    @settings(max_examples=60, derandomize=True)
     @given(st.integers(2, 30), st.integers(1, 25), st.integers(0, 50), st.integers(1, 5))
     def test_any_vectors_with_copies(self, count: int, dimensions: int, seed: int, values: int) -> None:
         vectors = np.random.default_rng(seed).integers(values, size=(count, dimensions)).astype(np.float32)
@@ -135,7 +135,7 @@ class TestNearest:
 
 
 class TestNeighbourGraph:
-    @settings(max_examples=40, deadline=None, derandomize=True)
+    @settings(max_examples=40, derandomize=True)
     @given(st.integers(3, 60), st.integers(1, 8), st.integers(0, 99), st.sampled_from([1e-6, 1, 1e6]))
     def test_weights_are_symmetric_and_between_0_and_1(self, count: int, width: int, seed: int, scale: float) -> None:
         graph = neighbor_graph((scattered(count, width, seed=seed) * scale).astype(np.float32))

@@ -21,7 +21,7 @@ texts = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",
 )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(st.lists(st.tuples(texts, texts), max_size=6))
 @example([("\ufeffa", "b\r"), ("", ""), ("\n", '"'), ("a\r\nb", "\r"), (" a ", ",")])
 def test_any_text_is_read_back(rows: list[tuple[str, str]]) -> None:
@@ -34,7 +34,7 @@ def test_any_text_is_read_back(rows: list[tuple[str, str]]) -> None:
             assert list(csv.reader(file)) == [list(SKIPPED), *([field(text) for text in row] for row in rows)]
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50, derandomize=True)
 @given(st.lists(texts, max_size=6))
 def test_a_table_of_one_column_keeps_empty_fields(values: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:

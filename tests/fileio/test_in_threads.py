@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from imgcluster.errors import UsageError
 from imgcluster.fileio.in_threads import in_order
 
-QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=50)
+QUICK = settings(derandomize=True, database=None, max_examples=50)
 
 
 @QUICK

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from imgcluster.fileio.path_text import absolute_path, common_base, from_text, join, relative_path, relative_to, to_text
 
-QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=100)
+QUICK = settings(derandomize=True, database=None, max_examples=100)
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="on Windows file names are not bytes, and \\ is the separator")
 

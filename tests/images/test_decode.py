@@ -26,7 +26,7 @@ from imgcluster.images.resize import prepare
 from imgcluster.images.types import InputSpec
 from pictures import WHITE, encoded, flat, noise, quarters, smooth
 
-QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=100)
+QUICK = settings(derandomize=True, database=None, max_examples=100)
 
 SMALL = InputSpec(width=16, height=16, channels=3)
 GREY = InputSpec(width=16, height=16, channels=1)

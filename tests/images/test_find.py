@@ -19,7 +19,7 @@ from imgcluster.images.find import Finder, read_list
 from imgcluster.images.found import FoundFile, UnreadablePath
 from imgcluster.images.scope import Scope
 
-QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=80)
+QUICK = settings(derandomize=True, database=None, max_examples=80)
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="Windows has neither FIFOs nor file names of bytes")
 

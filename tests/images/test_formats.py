@@ -10,7 +10,7 @@ from PIL import features
 from imgcluster.images.formats import HEAD_BYTES, PILLOW_FORMATS, RAW, FileKind, has_image_extension, sniff
 from pictures import encoded, quarters
 
-QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=300)
+QUICK = settings(derandomize=True, database=None, max_examples=300)
 
 
 def written(file_format: str) -> bytes:

@@ -20,7 +20,7 @@ from pictures import encoded, exif_orientation, flat, quarters, turned
 
 needs_jxl = pytest.mark.skipif(not optional_decoders.can_decode("JXL"), reason="pillow-jxl-plugin is not installed")
 SPEC = InputSpec(width=96, height=64, channels=3)
-QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=200)
+QUICK = settings(derandomize=True, database=None, max_examples=200)
 
 
 def jxl_header(width: int, height: int) -> bytes:

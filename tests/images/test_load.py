@@ -21,7 +21,7 @@ from imgcluster.images.load import Loaded, NotAnImage, Skipped, Unchanged, defau
 from imgcluster.images.types import InputSpec
 from pictures import encoded, flat, noise
 
-QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=50)
+QUICK = settings(derandomize=True, database=None, max_examples=50)
 SPEC = InputSpec(width=16, height=16, channels=3)
 
 

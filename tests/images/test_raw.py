@@ -128,7 +128,7 @@ class TestDamage:
         with pytest.raises(UnreadableImage, match="^damaged[:,] "):
             decode(dng(quarters())[:length], SPEC, kind=RAW)
 
-    @settings(derandomize=True, deadline=None, database=None, max_examples=60)
+    @settings(derandomize=True, database=None, max_examples=60)
     @given(st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=4)), max_size=4))
     def test_arbitrary_damage_gives_a_picture_or_a_reason(self, changes: list[tuple[float, bytes]]) -> None:
         data = bytearray(dng(quarters(24, 16), preview=quarters(48, 32)))

@@ -102,7 +102,7 @@ def test_dib_files_are_read() -> None:
     assert sniff(data[:64], ".txt").format is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(FORMATS), st.integers(0, 2**32), st.sampled_from(["header", "anywhere", "cut"]))
 def test_damaged_files_get_one_of_a_few_reasons(name: str, seed: int, where: str) -> None:
     generator = random.Random(seed)

@@ -14,7 +14,7 @@ from imgcluster.images.types import InputSpec
 from imgcluster.types import FILTERS, RESIZE_RULES
 from pictures import noise, quarters, smooth
 
-QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=150)
+QUICK = settings(derandomize=True, database=None, max_examples=150)
 SIDES = st.integers(1, 60)
 
 

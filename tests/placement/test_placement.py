@@ -187,7 +187,7 @@ class TestPlan:
             "noise/a.jpg",
         ]
 
-    @settings(max_examples=100, deadline=None, derandomize=True)
+    @settings(max_examples=100, derandomize=True)
     @given(
         st.lists(
             st.tuples(
@@ -964,7 +964,7 @@ images = st.tuples(
 )
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, derandomize=True)
 @given(
     found=st.lists(images, max_size=8, unique_by=lambda image: image[0] + image[1]),
     foreign=st.lists(

@@ -37,7 +37,7 @@ class TestChooseEmbedded:
         assert {999, 998, 990} <= set(chosen)
         assert max(np.diff(sorted(chosen))) < 80
 
-    @settings(max_examples=60, deadline=None, derandomize=True)
+    @settings(max_examples=60, derandomize=True)
     @given(
         st.lists(st.tuples(st.integers(-1, 4), st.floats(0, 1) | st.just(float("nan"))), max_size=60),
         st.integers(0, 80),

@@ -302,7 +302,7 @@ walks = st.tuples(
 )
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=20, derandomize=True)
 @given(st.lists(walks, min_size=1, max_size=5), st.integers(1, 4))
 def test_a_complete_run_is_right_after_any_changes_and_interruptions(
     runs: list[tuple[dict[str, File], tuple[str, ...], str]], rows_per_shard: int

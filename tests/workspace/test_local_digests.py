@@ -112,7 +112,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(steps=STEPS)
 def test_digests_are_always_those_of_the_files(
     steps: list[tuple[str, str, str]], tmp_path_factory: pytest.TempPathFactory

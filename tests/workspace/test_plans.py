@@ -117,7 +117,7 @@ class TestReading:
         assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 300
 
-    @settings(max_examples=60, deadline=None, derandomize=True)
+    @settings(max_examples=60, derandomize=True)
     @given(
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -229,7 +229,7 @@ class TestApplying:
             with pytest.raises(PlanError, match="another clustering"):
                 apply_plan(plan, paths, clusters, {})
 
-    @settings(max_examples=60, deadline=None, derandomize=True)
+    @settings(max_examples=60, derandomize=True)
     @given(
         st.dictionaries(st.integers(0, 2), st.integers(-1, 2), max_size=3),
         st.dictionaries(st.sampled_from(PATHS), st.integers(-1, 2), max_size=4),

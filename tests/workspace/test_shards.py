@@ -205,7 +205,7 @@ class TestNewestCounts:
         assert answer.roots == ("/photos/sub",)
         assert answer.sizes.tolist() == [[642, 482]]
 
-    @settings(max_examples=8, deadline=None, derandomize=True)
+    @settings(max_examples=8, derandomize=True)
     @given(st.data())
     def test_the_order_of_adding_does_not_matter(self, data: st.DataObject) -> None:
         rows = [make_row(name, content=number) for number, name in enumerate(NAMES)]
