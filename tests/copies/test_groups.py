@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imgcluster.copies.groups import Group, best_first, group_around_best, propose_pairs
@@ -45,7 +45,6 @@ def test_nothing_alike_gives_no_group() -> None:
     assert grouped([0.0], ranks=[0]) == []
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_every_member_is_a_copy_of_the_best(data: st.DataObject) -> None:
     positions = data.draw(st.lists(st.integers(0, 40).map(lambda value: value / 40), max_size=14))

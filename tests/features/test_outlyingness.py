@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imgcluster.features.outlyingness import cluster_outlyingness, neighbor_outlyingness, robust_z_scores
@@ -22,7 +22,6 @@ def test_outliers_do_not_change_the_scores_of_others() -> None:
     np.testing.assert_allclose(robust_z_scores(changed)[50:], robust_z_scores(values)[50:], atol=0.3)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(-100, 100), max_size=30))
 def test_robust_z_scores_keep_the_order(values: list[int]) -> None:
     scores = robust_z_scores(np.array(values, np.float64))

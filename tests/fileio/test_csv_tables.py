@@ -125,7 +125,6 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
         list(read_table(tmp_path, SKIPPED))
 
 
-@settings(deadline=None)
 @given(st.lists(texts | st.text("'=+-@\\xu013b5c8f;\x1b\x9b\0\n", max_size=9), min_size=1, max_size=4))
 def test_any_text_is_harmless_and_reads_back(texts: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
