@@ -87,19 +87,14 @@ class ProgressLines:
     @contextmanager
     def repeating(self) -> Iterator[None]:
         """Call `repeat` during the block, from a thread."""
-        stop = threading.Event()
+        from imgcluster.fileio.in_threads import beside
 
-        def run() -> None:
+        def run(stop: threading.Event) -> None:
             while not stop.wait(min(1.0, SECONDS)):
                 self.repeat()
 
-        thread = threading.Thread(target=run, name="imgcluster-progress-lines", daemon=True)
-        thread.start()
-        try:
+        with beside(run):
             yield
-        finally:
-            stop.set()
-            thread.join()
 
     def _print_if_due(self, step: Progress) -> None:
         now = self._clock()

@@ -25,6 +25,7 @@ from imgcluster.commands.support.ray_nodes import Pool, RayCluster, begin, conne
 from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.encoders.registry import list_encoders
 from imgcluster.errors import ImgclusterError, NoImagesError, RayClusterError, WorkspaceInUseError, one_line
+from imgcluster.fileio.in_threads import beside
 from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import Paths, path_list
 from imgcluster.images.find import Finder
@@ -219,9 +220,8 @@ def _nodes(done: Sequence[dict[str, Any]]) -> tuple[NodeFigures, ...]:
 @contextmanager
 def _reporting(cluster: RayCluster, finder: Finder, on_progress: OnProgress) -> Iterator[None]:
     """Count the files, then report how many of them are done, until the end of the block."""
-    stop = threading.Event()
 
-    def report() -> None:
+    def report(stop: threading.Event) -> None:
         total = 0
         # What is wrong with the files is reported by the workers.
         with suppress(ImgclusterError, OSError):
@@ -234,13 +234,8 @@ def _reporting(cluster: RayCluster, finder: Finder, on_progress: OnProgress) -> 
             done, _ = cluster.read_progress() or (0, 0)
             on_progress(Progress("embed", done, max(done, total)))
 
-    thread = threading.Thread(target=report, name="imgcluster-progress", daemon=True)
-    thread.start()
-    try:
+    with beside(report):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _absolute(paths: Paths) -> list[str]:

@@ -23,14 +23,7 @@ from imgcluster.fileio.path_text import from_text, relative_path, to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import (
-    Results,
-    base_folder,
-    check_rows,
-    encoder_identity,
-    read_results,
-    results_or_none,
-)
+from imgcluster.workspace.results import Results, base_folder, encoder_identity, read_results, results_or_none
 from imgcluster.workspace.shards import Embeddings, load
 
 __all__ = ["ExportSummary", "export"]
@@ -93,9 +86,7 @@ def export(
     with workspace.locked(read_only=True) as manifest:
         on_progress(Progress("load", 0))
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
-        results = results_or_none(workspace, manifest)
-        if results is not None:
-            check_rows(workspace, results, embeddings)
+        results = results_or_none(workspace, manifest, embeddings)
         journal = read_placement(workspace, embeddings.files)
         addresses = current_locations(workspace, embeddings.locations, journal)
         files = list(map(from_text, addresses))

@@ -13,7 +13,7 @@ from imgcluster.fileio.path_text import relative_path
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.types import Vectors
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import base_folder, check_rows, encoder_identity, results_or_none
+from imgcluster.workspace.results import base_folder, encoder_identity, results_or_none
 from imgcluster.workspace.shards import load as load_embeddings
 
 __all__ = ["Collection", "load"]
@@ -64,9 +64,7 @@ def load(workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> Collection:
     manifest = workspace.manifest
     embeddings = load_embeddings(workspace.embeddings, encoder_identity(workspace, manifest))
     base = base_folder(manifest, embeddings)
-    results = results_or_none(workspace, manifest)
-    if results is not None:
-        check_rows(workspace, results, embeddings)
+    results = results_or_none(workspace, manifest, embeddings)
     return Collection(
         base=base,
         paths=[relative_path(location, base) for location in embeddings.locations],

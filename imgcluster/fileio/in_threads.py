@@ -1,15 +1,17 @@
-"""Calling a function for many items in threads: reading, downloading and uploading."""
+"""Calling functions in threads: for many items, as for reading, downloading and uploading, or beside other work."""
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from imgcluster.errors import UsageError
 
-__all__ = ["in_order"]
+__all__ = ["beside", "in_order"]
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -43,3 +45,16 @@ def in_order(
             yield first, future.result()
     finally:
         pool.shutdown(wait=wait, cancel_futures=True)
+
+
+@contextmanager
+def beside(function: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Call `function` in a thread during the block, at whose end the event is set, and wait for it."""
+    stop = threading.Event()
+    thread = threading.Thread(target=function, args=(stop,), name="imgcluster-beside", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

@@ -25,7 +25,6 @@ __all__ = [
     "SORT",
     "Results",
     "base_folder",
-    "check_rows",
     "current_results",
     "encoder_identity",
     "encoder_metric",
@@ -176,11 +175,11 @@ def current_results(workspace: Workspace, embeddings: Embeddings) -> Results | N
     if metrics.get("fingerprint") != embeddings.fingerprint:
         return None
     results = read_tables(workspace, metrics)
-    check_rows(workspace, results, embeddings)
+    _check_rows(workspace, results, embeddings)
     return results
 
 
-def check_rows(workspace: Workspace, results: Results, embeddings: Embeddings) -> None:
+def _check_rows(workspace: Workspace, results: Results, embeddings: Embeddings) -> None:
     """Check that the rows of a clustering are those of the embedded images, in their order.
 
     Raises:
@@ -190,11 +189,13 @@ def check_rows(workspace: Workspace, results: Results, embeddings: Embeddings) -
         raise _damaged(workspace.assignments, "its rows are not those of the embedded images", workspace.repair_remedy)
 
 
-def results_or_none(workspace: Workspace, manifest: dict[str, Any]) -> Results | None:
-    """Return what `read_results` does; None if nothing was ever clustered."""
+def results_or_none(workspace: Workspace, manifest: dict[str, Any], embeddings: Embeddings) -> Results | None:
+    """Return what `read_results` does, with a row for each of the embeddings; None if nothing was ever clustered."""
     if not workspace.metrics.exists() and interrupted_state(workspace) is None:
         return None
-    return read_results(workspace, manifest)
+    results = read_results(workspace, manifest)
+    _check_rows(workspace, results, embeddings)
+    return results
 
 
 def read_tables(workspace: Workspace, metrics: dict[str, Any], *, folder: Path | None = None) -> Results:
