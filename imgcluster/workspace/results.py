@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -215,26 +217,14 @@ def read_tables(workspace: Workspace, metrics: dict[str, Any], *, folder: Path |
     folder = folder or workspace.path
     file, clusters_file = (folder / path.name for path in (workspace.assignments, workspace.clusters_table))
     try:
-        rows = list(read_table(file, ASSIGNMENTS))
+        columns = _columns(read_table(file, ASSIGNMENTS))
         table = list(read_table(clusters_file, _REQUIRED))
     except WorkspaceError as error:
         raise WorkspaceError(f"{error}; {remedy}") from None
-    try:
-        results = Results(
-            base=base,
-            paths=[row["path"] for row in rows],
-            locations=[absolute_path(base, row["path"]) for row in rows],
-            clusters=np.array(_integers(row["cluster"] for row in rows), dtype=np.int64),
-            confidence=_numbers(row["confidence"] for row in rows),
-            distances=_numbers(row["distance"] for row in rows),
-            medoids=np.array([row["is_medoid"] == "true" for row in rows], dtype=bool),
-            table=table,
-            metrics=metrics,
-            runner_ups=np.array(_integers(row["runner_up"] for row in rows), dtype=np.int32),
-            decisions={row["path"]: row["decision"] for row in rows if row.get("decision")},
-        )
     except ValueError as error:
         raise _damaged(file, error, remedy) from None
+    locations = [absolute_path(base, path) for path in columns["paths"]]
+    results = Results(base=base, locations=locations, table=table, metrics=metrics, **columns)
     try:
         numbers = [row_of(row).cluster for row in table]
     except ValueError as error:
@@ -248,11 +238,39 @@ def _damaged(file: Path, why: object, remedy: str) -> WorkspaceError:
     return WorkspaceError(f"{file} is damaged ({why}); {remedy}")
 
 
-def _integers(texts: Iterable[str]) -> list[int]:
-    """Return the numbers of clusters; −1 for an empty text."""
-    return [parse_integer(text or "-1", least=-1) for text in texts]
+def _columns(rows: Iterable[Mapping[str, str]]) -> dict[str, Any]:
+    """Return the fields of `Results` that are in the rows of ``assignments.csv``.
+
+    No row is kept: those of five million images need more memory than many computers have.
+
+    Raises:
+        ValueError: A number is invalid.
+    """
+    paths: list[str] = []
+    decisions: dict[str, str] = {}
+    clusters, runner_ups = array("q"), array("i")
+    confidence, distances = array("d"), array("d")
+    medoids = bytearray()
+    for row in rows:
+        paths.append(row["path"])
+        clusters.append(parse_integer(row["cluster"] or "-1", least=-1))
+        runner_ups.append(parse_integer(row["runner_up"] or "-1", least=-1))
+        confidence.append(_number(row["confidence"]))
+        distances.append(_number(row["distance"]))
+        medoids.append(row["is_medoid"] == "true")
+        if row.get("decision"):
+            decisions[row["path"]] = row["decision"]
+    return {
+        "paths": paths,
+        "clusters": np.array(clusters, dtype=np.int64),
+        "confidence": np.array(confidence, dtype=np.float64),
+        "distances": np.array(distances, dtype=np.float64),
+        "medoids": np.array(medoids, dtype=bool),
+        "runner_ups": np.array(runner_ups, dtype=np.int32),
+        "decisions": decisions,
+    }
 
 
-def _numbers(texts: Iterable[str]) -> npt.NDArray[np.float64]:
-    """Return numbers; NaN for an empty text."""
-    return np.array([parse_number(text) if text else np.nan for text in texts], dtype=np.float64)
+def _number(text: str) -> float:
+    """Return the number in a field; NaN for an empty text."""
+    return parse_number(text) if text else math.nan

@@ -43,10 +43,8 @@ class PlanTables:
         aside: Container[str],
     ) -> None:
         self._before, self._after = before, after
-        self._rows = list(read_table(workspace.assignments, ASSIGNMENTS))
-        for row in self._rows if after.decisions else ():
-            row["decision"] = after.decisions.get(row["path"], row.get("decision", ""))
-        self.assignment_columns = list(self._rows[0])
+        self._table = workspace.assignments
+        self.assignment_columns = list(next(self._rows()))
         present = before.table[0] if before.table else ()
         # The name is the last column.
         self.cluster_columns = [name for name in dict.fromkeys([*present, *CLUSTERS]) if name != "name"] + ["name"]
@@ -69,12 +67,12 @@ class PlanTables:
     def assignments(self) -> Iterator[Sequence[Any]]:
         """Yield the rows of ``assignments.csv``."""
         if self.measures is None:
-            yield from (list(row.values()) for row in self._rows)
+            yield from (list(row.values()) for row in self._rows())
             return
         present = set(cluster_numbers(self._after))
         medoids = {facts.medoid for facts in self.measures.clusters}
         distances = self.measures.distances.tolist()
-        for index, (row, cluster) in enumerate(zip(self._rows, self._after.clusters.tolist(), strict=True)):
+        for index, (row, cluster) in enumerate(zip(self._rows(), self._after.clusters.tolist(), strict=True)):
             distance = distances[index]
             changed = {
                 "cluster": cluster,
@@ -88,6 +86,13 @@ class PlanTables:
                 other = self._after.merged.get(int(row["runner_up"]), int(row["runner_up"]))
                 changed["runner_up"] = other if other in present and other != cluster else None
             yield [changed.get(name, row[name]) for name in self.assignment_columns]
+
+    def _rows(self) -> Iterator[dict[str, str]]:
+        """Yield the rows of ``assignments.csv`` before the plan, with its decisions."""
+        for row in read_table(self._table, ASSIGNMENTS):
+            if self._after.decisions:
+                row["decision"] = self._after.decisions.get(row["path"], row.get("decision", ""))
+            yield row
 
     def _compact_labels(self) -> npt.NDArray[np.int64]:
         """Return the labels renumbered without gaps, in the same order."""
