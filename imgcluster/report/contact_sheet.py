@@ -59,9 +59,12 @@ def is_replaceable(path: Path, generator: str = "imgcluster contact sheet") -> b
     """Return whether a path is free, or holds a page of this generator, by default one of `render_sheet`."""
     if not os.path.lexists(path):
         return True
+    # Opening a named pipe waits until somebody writes to it.
+    if path.is_symlink() or not path.is_file():
+        return False
     try:
         with path.open("rb") as file:
-            return not path.is_symlink() and f'name="generator" content="{generator}"'.encode() in file.read(_HEAD)
+            return f'name="generator" content="{generator}"'.encode() in file.read(_HEAD)
     except OSError:
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,9 @@ def test_a_page_elsewhere(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.html").write_text("<!doctype html>mine", encoding="utf-8")
     with pytest.raises(imgcluster.UsageError, match=r"notes\.html exists"):
         imgcluster.report_page(workspace=out, output=tmp_path / "notes.html")
+    os.mkfifo(tmp_path / "pipe.html")
+    with pytest.raises(imgcluster.UsageError, match=r"pipe\.html exists"):
+        imgcluster.report_page(workspace=out, output=tmp_path / "pipe.html")
     with pytest.raises(imgcluster.UsageError, match="inside the workspace"):
         imgcluster.report_page(workspace=out, output=out / "other.html")
     with pytest.raises(imgcluster.UsageError, match="--figures"):
