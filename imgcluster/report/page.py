@@ -28,11 +28,13 @@ SCRIPTS: Final = (
     "data.js",
     "thumbnails.js",
     "plan.js",
+    "plan-storage.js",
     "cluster-labels.js",
     "selection.js",
     "dialogs.js",
     "help-dialog.js",
     "plan-dialog.js",
+    "earlier-changes.js",
     "tile-selection.js",
     "tile-grid.js",
     "image-dialog.js",
@@ -80,6 +82,7 @@ def render(page: Page) -> str:
 def _document(page: Page) -> dict[str, Any]:
     return {
         "identity": page.identity,
+        "earlierClusterings": page.earlier,
         "title": page.title,
         "sentences": page.sentences,
         "warnings": page.warnings,

@@ -139,6 +139,7 @@ class Page:
         made_by: The last line.
         findings: Similar images, duplicates, bursts and outliers.
         folder: The name of the folder that contains all images, in the heading; "" without one.
+        earlier: Identities of earlier clusterings, to which only images were added since; the newest last.
     """
 
     identity: str
@@ -154,6 +155,7 @@ class Page:
     made_by: str
     findings: Findings = field(default_factory=Findings)
     folder: str = ""
+    earlier: tuple[str, ...] = ()
 
 
 def headline(metrics: dict[str, Any]) -> str:

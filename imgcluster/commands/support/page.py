@@ -96,6 +96,7 @@ def write_page(
     projection = finish()
     page = Page(
         identity=identity_of(results.paths, results.clusters),
+        earlier=tuple(map(str, metrics.get("identities", ()))),
         title=headline(metrics),
         sentences=sentences(metrics),
         warnings=tuple(metrics.get("warnings", ())),

@@ -47,7 +47,7 @@ function openHelp() {
     element(
       "p",
       { class: "soft" },
-      plan.stored
+      planStorage.works
         ? "Changes are kept in this browser until you remove them. Save the plan and apply it to change the folders."
         : "This browser does not keep changes when the page is closed: save the plan before.",
     ),

@@ -103,7 +103,7 @@ function fillPlanDialog() {
     commandRow(`apply ~/Downloads/${plan.fileName}`, "plan-copy"),
     element("p", { class: "soft" }, "The plan changes the cluster folders, the tables and this page. To undo it:"),
     commandRow("undo", "plan-copy-undo"),
-    plan.stored
+    planStorage.works
       ? ""
       : element(
           "p",

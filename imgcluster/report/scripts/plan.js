@@ -1,24 +1,31 @@
-// The plan: what `imgcluster apply` is to change. Each change can be undone, and the browser keeps the plan of this
-// clustering when the page is reloaded.
+// The plan: what `imgcluster apply` is to change. Each change can be undone.
 
 const NOISE = -1; // new clusters have the numbers -2, -3, …
 const MOST_PARTS = 20;
 const MOST_UNDONE = 100;
-const PLAN_KEY = `imgcluster plan ${data.identity}`;
 
 // The parts of a plan; an image is in one of misplaced, unsorted and pinned at most.
 const PLAN_PARTS = ["names", "merges", "splits", "created", "misplaced", "unsorted", "pinned", "aside"];
 const IMAGE_PARTS = new Set(["misplaced", "unsorted", "pinned", "aside"]);
 
-// The next page of the clustering can have another sample, with other indices: plans are then stored with paths.
-const IS_SAMPLE = images.count < images.total;
+const emptyParts = () => Object.fromEntries(PLAN_PARTS.map((part) => [part, new Map()]));
+
+// The number of changes of a plan; images that move to the same cluster are one.
+function countChanges({ names, merges, splits, created, misplaced, unsorted, pinned, aside }) {
+  const targets = new Set([...misplaced.values(), ...created.keys()]);
+  const kinds = [unsorted, pinned, aside].filter((images) => images.size);
+  return names.size + merges.size + splits.size + targets.size + kinds.length;
+}
+
+// Removes new clusters without images.
+function removeUnused({ created, misplaced }) {
+  const used = new Set(misplaced.values());
+  for (const number of created.keys()) if (!used.has(number)) created.delete(number);
+}
 
 const plan = {
-  ...Object.fromEntries(PLAN_PARTS.map((part) => [part, new Map()])),
-  earlier: [], // the states before the last changes
-  saved: true,
-  stored: true, // whether the browser keeps the plan; some do not for local files
-  storedText: null, // what this tab read or stored last
+  ...emptyParts(),
+  earlier: [], // the states before the last changes, and what to do when these are undone
   listeners: [],
 
   get state() {
@@ -31,94 +38,58 @@ const plan = {
   },
 
   get size() {
-    const targets = new Set(this.misplaced.values());
-    for (const number of this.created.keys()) targets.add(number);
-    const kinds = [this.unsorted, this.pinned, this.aside].filter((images) => images.size);
-    return this.names.size + this.merges.size + this.splits.size + targets.size + kinds.length;
+    return countChanges(this);
   },
 
-  change(edit) {
-    this.synchronize();
+  change(edit, whenUndone = null) {
+    planStorage.synchronize();
     const before = this.state;
     edit();
-    const used = new Set(this.misplaced.values());
-    for (const number of this.created.keys()) if (!used.has(number)) this.created.delete(number);
+    removeUnused(this);
     if (this.state === before) return;
-    this.remember(before);
+    this.remember(before, whenUndone);
     this.changed();
   },
 
-  remember(state) {
-    this.earlier.push(state);
+  remember(state, whenUndone = null) {
+    this.earlier.push({ state, whenUndone });
     if (this.earlier.length > MOST_UNDONE) this.earlier.shift();
   },
 
   undo() {
-    this.synchronize();
+    planStorage.synchronize();
     if (!this.earlier.length) return;
-    this.state = this.earlier.pop();
+    const { state, whenUndone } = this.earlier.pop();
+    this.state = state;
     this.changed();
+    whenUndone?.();
   },
 
   changed() {
-    this.saved = this.size === 0;
-    this.store();
+    planStorage.store();
     for (const listener of this.listeners) listener();
   },
 
-  // A plan without changes is stored too, so that other tabs see that all were undone.
-  store() {
-    try {
-      localStorage.setItem(PLAN_KEY, this.textToStore());
-      this.storedText = localStorage.getItem(PLAN_KEY);
-    } catch {
-      this.stored = false;
+  // Adds the changes of another plan; what this one changes already stays as it is.
+  add(other) {
+    const isNew = (index) => ![this.misplaced, this.unsorted, this.pinned].some((part) => part.has(index));
+    for (const [from, into] of other.merges)
+      if (!this.merges.has(from) && !this.splits.has(from) && !this.names.get(from) && this.mergeTarget(into) !== from)
+        this.merges.set(from, into);
+    for (const part of ["names", "splits"])
+      for (const [number, value] of other[part])
+        if (!this[part].has(number) && !this.merges.has(number)) this[part].set(number, value);
+    const numbers = new Map();
+    for (const [number, name] of other.created) {
+      const same = (known) => name && this.nameOf(known).toLowerCase() === name.toLowerCase();
+      const next = Math.min(NOISE, ...this.created.keys()) - 1;
+      numbers.set(number, [...clusters.keys(), ...this.created.keys()].find(same) ?? next);
+      if (numbers.get(number) === next) this.created.set(next, name);
     }
-  },
-
-  textToStore() {
-    if (!IS_SAMPLE) return this.state;
-    const withPaths = (entries) => entries.map(([image, value]) => [images.path(image), value]);
-    return JSON.stringify(
-      PLAN_PARTS.map((part) => (IMAGE_PARTS.has(part) ? withPaths([...this[part]]) : [...this[part]])),
-    );
-  },
-
-  // Reads the stored plan; returns whether this tab did not know it.
-  restore() {
-    let text = null;
-    try {
-      text = localStorage.getItem(PLAN_KEY);
-    } catch {
-      this.stored = false;
-    }
-    if (text === null || text === this.storedText) return false;
-    this.storedText = text;
-    if (!isPlanState(text)) return false;
-    this.state = text;
-    if (IS_SAMPLE) this.findImages();
-    // A plan that moves no image leaves the clustering as it was: after `apply` its changes are part of the page.
-    for (const [number, name] of this.names) if (name === clusters.get(number).name) this.names.delete(number);
-    for (const part of ["unsorted", "pinned"])
-      for (const index of this[part].keys()) if (images.decisions.get(index) === part) this[part].delete(index);
-    for (const index of this.aside.keys()) if (setAside.has(index)) this.aside.delete(index);
-    this.saved = this.size === 0;
-    return true;
-  },
-
-  // Replaces the paths of images by their indices; those that are not in the sample stay in the plan by their paths.
-  findImages() {
-    const indices = new Map(images.names.map((_, index) => [images.path(index), index]));
-    for (const part of IMAGE_PARTS)
-      this[part] = new Map([...this[part]].map(([path, value]) => [indices.get(path) ?? path, value]));
-  },
-
-  // Takes over what another tab with this page changed, which the next change would overwrite.
-  synchronize() {
-    const before = this.state;
-    if (!this.stored || !this.restore()) return;
-    this.remember(before);
-    for (const listener of this.listeners) listener();
+    for (const part of ["misplaced", "unsorted", "pinned"])
+      for (const [index, value] of [...other[part]].filter(([index]) => isNew(index)))
+        this[part].set(index, part === "misplaced" ? (numbers.get(value) ?? value) : value);
+    for (const index of other.aside.keys()) if (canBeSetAside(index)) this.aside.set(index, true);
   },
 
   nameOf(number) {
@@ -219,7 +190,7 @@ const plan = {
     const isNew = (index) => images.decisions.get(index) !== decision;
     this.change(() => {
       this.set(indices, this[decision], null);
-      this.set(indices.filter(isNew), this[decision], true);
+      for (const index of indices.filter(isNew)) this[decision].set(index, images.cluster[index]);
     });
   },
 
@@ -271,42 +242,9 @@ const plan = {
 
   save() {
     download(this.fileName, "application/json", this.text);
-    this.saved = true;
+    planStorage.noteSaved();
   },
 };
-
-// Whether a stored text is the state of a plan for this clustering.
-function isPlanState(text) {
-  try {
-    const parts = JSON.parse(text);
-    // Plans of earlier pages set no images aside.
-    const [names, merges, splits, created, misplaced, unsorted, pinned, aside = []] = parts;
-    const isCluster = (number) => number >= 0 && clusters.has(number);
-    const isTarget = (number) => number === NOISE || isCluster(number);
-    const isIndex = (index) => Number.isInteger(index) && index >= 0 && index < images.count;
-    const isImage = IS_SAMPLE ? (path) => typeof path === "string" : isIndex;
-    const fresh = new Set(created.map(([number]) => number));
-    return (
-      parts.length <= PLAN_PARTS.length &&
-      names.every(([number, name]) => isCluster(number) && typeof name === "string") &&
-      merges.every(([from, into]) => isCluster(from) && isTarget(into)) &&
-      splits.every(([number, into]) => isCluster(number) && into >= 2 && into <= MOST_PARTS) &&
-      created.every(([number, name]) => Number.isInteger(number) && number < NOISE && typeof name === "string") &&
-      misplaced.every(([index, to]) => isImage(index) && (isTarget(to) || fresh.has(to))) &&
-      [...unsorted, ...pinned, ...aside].every(([index]) => isImage(index))
-    );
-  } catch {
-    return false;
-  }
-}
-
-plan.restore();
-
-for (const type of ["storage", "pageshow"]) window.addEventListener(type, () => plan.synchronize());
-
-window.addEventListener("beforeunload", (event) => {
-  if (!plan.saved && !plan.stored) event.preventDefault();
-});
 
 document.addEventListener("keydown", (event) => {
   const typing = event.target.matches("input:not([type=checkbox]), textarea");
