@@ -98,8 +98,11 @@ def embed(
         manifest = recover(workspace, manifest, on_progress=on_progress)
         journal, _ = return_interrupted_move(workspace, record_renamed(workspace))
         _refuse_other_encoder(workspace, manifest, model, chosen.fresh)
-        files_moved = _moved_files(moved_files(workspace, journal) if moved is None else moved, manifest)
-        return run_update(WorkspaceUpdate(request, manifest), request, files_moved, watch, on_progress)
+        moved = moved_files(workspace, journal) if moved is None else moved
+        request = request.with_moved(moved)
+        return run_update(
+            WorkspaceUpdate(request, manifest), request, _moved_files(moved, manifest), watch, on_progress
+        )
 
 
 def prepare_request(
@@ -201,7 +204,8 @@ def embed_shard(
             f"a step was interrupted in {workspace.path}, and shards cannot undo it: first run "
             f"{workspace.command('undo')}"
         )
-    moved_images = _moved_files(moved_files(workspace, journal) if moved is None else moved, workspace.manifest)
+    moved = moved_files(workspace, journal) if moved is None else moved
+    request, moved_images = request.with_moved(moved), _moved_files(moved, workspace.manifest)
     with part.workspace(workspace).locked() as before:
         update = ShardUpdate(request, part, before)
         if update.is_complete:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from imgcluster.encoders import PixelEncoder
@@ -37,6 +38,10 @@ class EmbedRequest:
     listed: int
     files_digest: str
     workers: int
+
+    def with_moved(self, locations: Iterable[str]) -> EmbedRequest:
+        """Return the request with the absolute paths of the files that ``--place move`` moved."""
+        return replace(self, finder=replace(self.finder, moved=frozenset(locations)))
 
     @property
     def batch_size(self) -> int:
