@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Callable
@@ -300,6 +301,36 @@ def test_a_repeated_clustering_is_compared(work: Path) -> None:
     summary = imgcluster.verify(workspace=out, rerun=True)
     assert summary.reassigned == 1
     assert "rerun" in {finding.check for finding in summary.findings}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (r"(blue/00\.png,1),[0-9.]+,", r"\1,0.1234,"),
+        (r"(blue/00\.png,1,[0-9.]+),[0-9.]+,", r"\1,0.9876,"),
+        (r"(blue/00\.png,1,.*),([0-9]+),([0-9]+),,,", r"\1,\2,7,,,"),
+        (r"(blue/00\.png,1,.*),,,$", r"\1,,A camera,"),
+    ],
+)
+def test_all_values_of_a_repeated_clustering_are_compared(work: Path, before: str, after: str) -> None:
+    out = work / "symlink/out"
+    table = out / "assignments.csv"
+    text = table.read_text(encoding="utf-8")
+    table.write_text(re.sub(before, after, text, flags=re.M), encoding="utf-8")
+    assert table.read_text(encoding="utf-8") != text
+    summary = imgcluster.verify(workspace=out, rerun=True)
+    (finding,) = summary.findings
+    assert (summary.reassigned, finding.check, finding.paths) == (0, "rerun", ("blue/00.png",))
+    imgcluster.cluster(workspace=out, k=3)
+    assert table.read_text(encoding="utf-8") == text
+    assert not imgcluster.verify(workspace=out, rerun=True).findings
+
+
+def test_plans_change_values_that_are_not_repeated(work: Path) -> None:
+    out = work / "copy/out"
+    assert not imgcluster.verify(workspace=out, rerun=True).findings
+    imgcluster.cluster(workspace=out, k=3)
+    assert not imgcluster.verify(workspace=out, rerun=True).findings
 
 
 def record_options(out: Path, **options: object) -> None:

@@ -270,22 +270,30 @@ def check_page(stored: Stored) -> Iterator[Finding]:
         yield problem("page", "the page is missing or shows another clustering", [to_text(page)], repair="page")
 
 
-def check_repeated(stored: Stored, reassigned: Sequence[str], version: str) -> Iterator[Finding]:
-    """A repeated clustering puts all images into the same clusters.
+def check_repeated(
+    stored: Stored, reassigned: Sequence[str], changed: Sequence[str], version: str
+) -> Iterator[Finding]:
+    """A repeated clustering puts all images into the same clusters, with the same values.
 
     Args:
         stored: What the workspace records.
         reassigned: The images in other clusters.
+        changed: Other images with other values, such as their confidence.
         version: The version of imgcluster that repeated it.
     """
-    if not reassigned:
-        return
-    message = f"the repeated clustering puts {len(reassigned):,} images into other clusters"
     made_by = stored.metrics.get("imgcluster")
-    if made_by == version:
-        yield problem("rerun", message, reassigned, remedy="run imgcluster cluster to take it")
-    else:
-        yield note("rerun", f"{message}; version {made_by} made the present one, {version} repeated it", reassigned)
+    results = (
+        (reassigned, "puts {} images into other clusters", "run imgcluster cluster to take it"),
+        (changed, "gives {} images another row in assignments.csv", "run imgcluster cluster to write it again"),
+    )
+    for paths, what, remedy in results:
+        message = f"the repeated clustering {what.format(f'{len(paths):,}')}"
+        if not paths:
+            continue
+        if made_by == version:
+            yield problem("rerun", message, paths, remedy=remedy)
+        else:
+            yield note("rerun", f"{message}; version {made_by} made the present one, {version} repeated it", paths)
 
 
 CHECKS: Final[tuple[Callable[[Stored], Iterator[Finding]], ...]] = (
