@@ -94,7 +94,7 @@ def verify(
     workspace = Workspace(workspace)
     workspace.require_initialized()
     repaired = _repair(workspace, on_progress) if repair else []
-    with workspace.locked(read_only=True) as manifest:
+    with workspace.locked(read_only=True, even_damaged=True) as manifest:
         stored, findings, changed = _check(workspace, manifest, quick=quick, rerun=rerun, on_progress=on_progress)
     images = 0 if stored.embeddings is None else len(stored.embeddings.locations)
     return VerifySummary(
@@ -144,7 +144,7 @@ def _repair(workspace: Workspace, on_progress: OnProgress) -> list[str]:
     done: list[str] = []
     left = list(REPAIRS)
     while True:
-        with workspace.locked() as manifest:
+        with workspace.locked(even_damaged=True) as manifest:
             on_progress(Progress("load", 0))
             stored = read_stored(workspace, manifest)
             requested = {finding.repair for finding in _findings(stored)}

@@ -351,7 +351,7 @@ def test_embeddings_survive_a_damaged_manifest(pictures: Path, tmp_path: Path, t
     out = tmp_path / "out"
     embed(pictures, out=out, encoder=tiny_encoder)
     (out / "manifest.json").write_text("{")
-    with pytest.raises(WorkspaceError, match=r"manifest\.json.*delete that file"):
+    with pytest.raises(WorkspaceError, match=r"manifest\.json.*--repair.*delete that file"):
         embed(pictures, out=out, encoder=tiny_encoder)
     (out / "manifest.json").unlink()
     assert embed(pictures, out=out, encoder=tiny_encoder).unchanged == 24

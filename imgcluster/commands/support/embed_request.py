@@ -12,7 +12,7 @@ from imgcluster.images.find import Finder
 from imgcluster.options import EmbedOptions
 from imgcluster.workspace.folder import Workspace
 
-__all__ = ["EmbedRequest"]
+__all__ = ["EmbedRequest", "encoder_record"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,4 +68,9 @@ class EmbedRequest:
     @property
     def encoder_record(self) -> dict[str, Any]:
         """What the manifest records of the encoder."""
-        return {"identity": self.model.identity, "file": to_text(self.model.path), **self.model.info.by_stored_name()}
+        return encoder_record(self.model)
+
+
+def encoder_record(model: PixelEncoder) -> dict[str, Any]:
+    """Return what the manifest records of an encoder."""
+    return {"identity": model.identity, "file": to_text(model.path), **model.info.by_stored_name()}

@@ -62,19 +62,21 @@ def check_counts(stored: Stored) -> Iterator[Finding]:
     counts = stored.manifest["counts"]
     if stored.skipped is None:
         if not stored.workspace.skipped.exists():
-            yield problem("counts", "skipped.csv is missing", remedy=_again(stored))
+            # Without skipped images it has no row.
+            how = {"remedy": _again(stored)} if counts["skipped"] else {"repair": "skipped"}
+            yield problem("counts", "skipped.csv is missing", **how)
         return
     paths = [row["path"] for row in stored.skipped]
     embedded, skipped = len(stored.embeddings.locations), len(paths)
     present = {"found": embedded + skipped, "embedded": embedded, "skipped": skipped}
+    # What is lost is not counted away: its images have to be read again.
+    lost = counts["embedded"] > embedded or counts["skipped"] > skipped
+    how = {"remedy": _again(stored)} if lost else {"repair": "manifest"}
     if counts != present:
-        yield problem(
-            "counts",
-            f"the manifest counts {_listed(counts)}; the shards and skipped.csv have {_listed(present)}",
-            repair="manifest",
-        )
+        message = f"the manifest counts {_listed(counts)}; the shards and skipped.csv have {_listed(present)}"
+        yield problem("counts", message, **how)
     if stored.manifest.get("fingerprint") != stored.embeddings.fingerprint:
-        yield problem("counts", "the manifest was written for other embeddings", repair="manifest")
+        yield problem("counts", "the manifest was written for other embeddings", **how)
     twice = [path for path, count in Counter(paths).items() if count > 1]
     base = base_folder(stored.manifest, stored.embeddings)
     images = {relative_path(location, base) for location in stored.embeddings.locations if location not in stored.moved}
@@ -247,11 +249,11 @@ def check_steps(stored: Stored) -> Iterator[Finding]:
             "steps", "a clustering that moves images was interrupted", remedy="run the same command again, or undo"
         )
     for position, state in enumerate(saved):
-        if not (state.folder / workspace.metrics.name).is_file():
+        if state.damaged_files:
             yield problem(
                 "steps",
-                f"the state before step {state.number} is not complete, so steps up to it cannot be undone",
-                [to_text(state.folder)],
+                f"files of the state before step {state.number} are damaged or missing, so it cannot be undone",
+                _texts(state.damaged_files),
             )
         folders = [workspace.embeddings, *(archive_folder(later) for later in saved[position:])]
         gone = [name for name in state.shards or () if not any((folder / name).is_file() for folder in folders)]
