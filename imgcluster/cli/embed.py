@@ -100,7 +100,7 @@ def show_embed(summary: EmbedSummary, *, dry_run: bool = False) -> None:
             (summary.changed, "changed"),
             (summary.unchanged, "unchanged"),
             (summary.renamed, "renamed"),
-            (others, "of folders not named now (--fresh removes these)"),
+            (others, "of folders that were not searched (--fresh removes these)"),
         )
         counts = ", ".join(f"{count:,} {word}" for count, word in parts if count)
         echo(f"The workspace {holds} {counted(summary.embedded, 'image')}: {counts}.")
@@ -126,12 +126,11 @@ def show_embed(summary: EmbedSummary, *, dry_run: bool = False) -> None:
 
 
 def show_next(summary: EmbedSummary) -> None:
-    """Print the command that puts the images into clusters."""
-    if summary.shard:
-        return
-    clustered = Path(files_of(summary.workspace), "metrics.json").exists()
-    what, words = ("To put new images into the clusters", "assign") if clustered else ("To cluster them", "cluster")
-    echo(f"{what}: {command_for(summary.workspace, words)}")
+    """Print the command that puts the images into clusters, unless they are in these."""
+    if summary.outdated:
+        echo(f"To bring the clusters up to date: {command_for(summary.workspace, 'assign')}")
+    elif not summary.shard and not Path(files_of(summary.workspace), "metrics.json").exists():
+        echo(f"To cluster them: {command_for(summary.workspace, 'cluster')}")
 
 
 def _show_shards(summary: ShardsSummary) -> None:

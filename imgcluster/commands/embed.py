@@ -36,6 +36,7 @@ from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, EncoderOptions
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Precision
 from imgcluster.workspace.folder import Workspace, is_workspace
+from imgcluster.workspace.shards import all_shards, list_shards
 from imgcluster.workspace.states import interrupted_state
 from imgcluster.workspace.work_shards import WorkShard, refuse_other_counts, refuse_unjoined, work_shards
 
@@ -98,8 +99,11 @@ def embed(
         manifest = recover(workspace, manifest, on_progress=on_progress)
         journal, _ = return_interrupted_move(workspace, record_renamed(workspace))
         _refuse_other_encoder(workspace, manifest, model, chosen.fresh)
-        files_moved = _moved_files(moved_files(workspace, journal) if moved is None else moved, manifest)
-        return run_update(WorkspaceUpdate(request, manifest), request, files_moved, watch, on_progress)
+        moved = moved_files(workspace, journal) if moved is None else moved
+        request = request.with_moved(moved)
+        return run_update(
+            WorkspaceUpdate(request, manifest), request, _moved_files(moved, manifest), watch, on_progress
+        )
 
 
 def prepare_request(
@@ -201,7 +205,8 @@ def embed_shard(
             f"a step was interrupted in {workspace.path}, and shards cannot undo it: first run "
             f"{workspace.command('undo')}"
         )
-    moved_images = _moved_files(moved_files(workspace, journal) if moved is None else moved, workspace.manifest)
+    moved = moved_files(workspace, journal) if moved is None else moved
+    request, moved_images = request.with_moved(moved), _moved_files(moved, workspace.manifest)
     with part.workspace(workspace).locked() as before:
         update = ShardUpdate(request, part, before)
         if update.is_complete:
@@ -272,7 +277,16 @@ def _precision(encoder: str, requested: str, manifest: dict[str, Any]) -> str:
 
 def _refuse_other_encoder(workspace: Workspace, manifest: dict[str, Any], model: PixelEncoder, fresh: bool) -> None:
     present = manifest.get("encoder", {})
-    if fresh or not present or present.get("identity") == model.identity:
+    if fresh or present.get("identity") == model.identity:
+        return
+    if not present:
+        # Without a manifest, as one that was damaged and deleted.
+        if all_shards(workspace.embeddings) and not list_shards(workspace.embeddings, model.identity):
+            raise WorkspaceError(
+                f"{workspace.manifest_file} is missing, and the embeddings there are not of encoder "
+                f"{model.info.name!r}: {workspace.repair_remedy}, name their encoder with --encoder, or start over "
+                "with --fresh"
+            )
         return
     variant, remedy = "", ""
     if present.get("name") != model.info.name and has_known_encoder(manifest):

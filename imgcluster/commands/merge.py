@@ -108,10 +108,13 @@ def finish_shards(
 
 def _finish_stored(url: str, on_progress: OnProgress) -> EmbedSummary:
     store = ShardStore(url)
-    parts = store.parts()
-    summary = merge([url], workspace=url, on_progress=on_progress)
-    store.remove(parts)
-    return summary
+    while True:
+        joined = store.objects()
+        summary = merge([url], workspace=url, on_progress=on_progress)
+        # Another process may have written a shard again meanwhile; then all of them are joined once more.
+        if store.objects() == joined:
+            store.remove(joined)
+            return summary
 
 
 def merge(

@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -14,8 +15,10 @@ from imgcluster._version import __version__
 from imgcluster.clustering import METHODS
 from imgcluster.commands.cluster import cluster
 from imgcluster.commands.support.cluster_request import fit_clusters, resolve
+from imgcluster.commands.support.measures import measure_clusters
 from imgcluster.commands.support.naming import is_vocabulary_file
 from imgcluster.commands.support.numbering import number_clusters
+from imgcluster.commands.support.page import with_normalized_lengths
 from imgcluster.commands.support.signatures import content_digests
 from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.commands.support.stored_values import Finding, Stored, read_stored
@@ -23,15 +26,19 @@ from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.commands.support.verify_checks import CHECKS, check_contents, check_repeated, has_row_for_each_image
 from imgcluster.commands.support.verify_repair import REPAIRS
 from imgcluster.errors import UsageError, WorkspaceError
+from imgcluster.fileio.csv_tables import field, read_table
 from imgcluster.fileio.path_text import from_text
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import FORMAT, Workspace
+from imgcluster.workspace.result_tables import ClusteringTables
 from imgcluster.workspace.results import with_options
+from imgcluster.workspace.table_columns import ASSIGNMENTS
 
 __all__ = ["Finding", "VerifySummary", "verify"]
 
 _CLUSTERING: Final = "clustering"
+_TOLERANCE: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +94,7 @@ def verify(
     workspace = Workspace(workspace)
     workspace.require_initialized()
     repaired = _repair(workspace, on_progress) if repair else []
-    with workspace.locked(read_only=True) as manifest:
+    with workspace.locked(read_only=True, even_damaged=True) as manifest:
         stored, findings, changed = _check(workspace, manifest, quick=quick, rerun=rerun, on_progress=on_progress)
     images = 0 if stored.embeddings is None else len(stored.embeddings.locations)
     return VerifySummary(
@@ -116,10 +123,10 @@ def _check(
     if not rerun:
         return stored, tuple(findings), None
     on_progress(Progress("cluster", 0))
-    reassigned = _reassigned(stored)
-    if reassigned is not None:
-        findings += check_repeated(stored, reassigned, __version__)
-        return stored, tuple(findings), len(reassigned)
+    repeated = _repeat_clustering(stored)
+    if repeated is not None:
+        findings += check_repeated(stored, *repeated, __version__)
+        return stored, tuple(findings), len(repeated[0])
     why = "the clustering cannot be repeated: it is missing, outdated, or made or extended by sort or assign"
     findings.append(Finding(check="rerun", level="note", message=why))
     return stored, tuple(findings), None
@@ -137,7 +144,7 @@ def _repair(workspace: Workspace, on_progress: OnProgress) -> list[str]:
     done: list[str] = []
     left = list(REPAIRS)
     while True:
-        with workspace.locked() as manifest:
+        with workspace.locked(even_damaged=True) as manifest:
             on_progress(Progress("load", 0))
             stored = read_stored(workspace, manifest)
             requested = {finding.repair for finding in _findings(stored)}
@@ -179,19 +186,68 @@ def _options(stored: Stored) -> ClusterOptions | None:
         return None
 
 
-def _reassigned(stored: Stored) -> list[str] | None:
-    """Repeat the clustering, and return the paths of the images that it puts elsewhere; None if it cannot be."""
+def _repeat_clustering(stored: Stored) -> tuple[list[str], list[str]] | None:
+    """Repeat the clustering, and compare its table with the present one; None if it cannot be repeated.
+
+    Returns:
+        The paths of the images that it puts into other clusters, and those of other images with other values.
+    """
     options, embeddings, results, earlier = _options(stored), stored.embeddings, stored.results, stored.earlier
     if options is None or embeddings is None or results is None or earlier is None:
         return None
     if "assigned" in stored.metrics or not has_row_for_each_image(stored):
         return None
     request = resolve(options)
-    fit = fit_clusters(embeddings, with_options(stored.manifest, dataclasses.asdict(options)), request)
+    manifest = with_options(stored.manifest, dataclasses.asdict(options))
+    fit = fit_clusters(embeddings, manifest, request)
     clustering = fit.clustering.at(options.level)
     try:
         numbered = number_clusters(clustering, fit.stability[clustering.chosen], earlier, embeddings.locations)
     except WorkspaceError:
         # Decisions have no counterpart in it, so it is another clustering.
-        return results.paths
-    return [results.paths[row] for row in np.flatnonzero(numbered.clusters != results.clusters)]
+        return results.paths, []
+    differs = numbered.clusters != results.clusters
+    reassigned = [results.paths[row] for row in np.flatnonzero(differs)]
+    if reassigned or _is_changed_by_plan(stored):
+        # Then the other values are those of other clusters.
+        return reassigned, []
+    embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
+    tables = ClusteringTables(
+        stored.workspace,
+        manifest,
+        embeddings,
+        numbered.clustering,
+        measure_clusters(stored.workspace, manifest, embeddings, numbered.clustering.labels),
+        numbered.stability,
+        numbers=numbered.numbers.tolist(),
+        decisions=earlier.kinds(numbered.decisions),
+    )
+    return reassigned, list(_changed_rows(tables, stored.workspace.assignments))
+
+
+def _is_changed_by_plan(stored: Stored) -> bool:
+    """Return whether a plan was applied since the clustering, or this is not known."""
+    if stored.states is None:
+        return True
+    commands = [state.command for state in stored.states if state.complete and state.command in ("apply", "cluster")]
+    return commands[-1:] == ["apply"]
+
+
+def _changed_rows(tables: ClusteringTables, path: Path) -> Iterator[str]:
+    """Yield the paths of the images whose row in the table at `path` has other values than in `tables`."""
+    columns = tables.assignment_columns
+    for repeated, row in zip(tables.assignments(), read_table(path, ASSIGNMENTS), strict=True):
+        if row.keys() != set(columns) or any(
+            not _is_same(name, value, row[name]) for name, value in zip(columns, repeated, strict=True)
+        ):
+            yield row["path"]
+
+
+def _is_same(column: str, repeated: Any, text: str) -> bool:
+    if field(repeated) == field(text):
+        return True
+    try:
+        # The last digits can differ on another processor.
+        return column in ("confidence", "distance") and abs(float(repeated) - float(text)) < _TOLERANCE
+    except (TypeError, ValueError):
+        return False

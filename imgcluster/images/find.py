@@ -8,15 +8,15 @@ from __future__ import annotations
 import codecs
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from imgcluster.errors import UsageError
-from imgcluster.fileio.path_text import join, to_text
+from imgcluster.fileio.path_text import from_text, join, to_text
 from imgcluster.images.formats import has_image_extension
 from imgcluster.images.found import FoundFile, UnreadablePath
-from imgcluster.images.scope import Scope
+from imgcluster.images.scope import Scope, is_below
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -70,6 +70,8 @@ class Finder:
         skips: Called with the path of each subfolder, which is skipped if it returns True (another workspace).
         remote: More images, in object storage or on web servers.
         takes: Called with each file's absolute path, as text; only those are found for which it returns True.
+        moved: Absolute paths, as texts, of files that ``--place move`` moved: that their folder is empty now says
+            nothing about them.
 
     Raises:
         UsageError: A path does not exist, or a pattern is invalid.
@@ -82,6 +84,7 @@ class Finder:
     skips: Callable[[str], bool] | None = None
     remote: Remote | None = None
     takes: Callable[[str], bool] | None = None
+    moved: Collection[str] = ()
     _excluded: GitIgnoreSpec | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -138,10 +141,12 @@ class Finder:
         for path in self.paths:
             (folders if os.path.isdir(path) else files).add(to_text(_canonical(path)))
         files.update(to_text(_canonical(path)) for path in self.listed)
+        empty = frozenset(folder for folder in folders if _is_empty(from_text(folder)))
+        files.update(file for file in self.moved if is_below(file, empty))
         if self.remote:
             folders.update(self.remote.folders)
             files.update(self.remote.files)
-        return Scope(frozenset(folders), frozenset(files))
+        return Scope(frozenset(folders), frozenset(files), empty)
 
 
 class _Search:
@@ -323,6 +328,15 @@ def _canonical(path: str | os.PathLike[str]) -> str:
     if os.path.isdir(native):
         return os.path.realpath(native)
     return os.path.join(os.path.realpath(os.path.dirname(native)), os.path.basename(native))
+
+
+def _is_empty(folder: str | os.PathLike[str]) -> bool:
+    """Return whether a folder has no entries but hidden ones; False if it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return all(entry.name.startswith(".") or entry.name in _SYSTEM_FOLDERS for entry in entries)
+    except OSError:
+        return False
 
 
 def _identity(folder: str) -> tuple[int, int] | str:

@@ -34,9 +34,6 @@ __all__ = ["FORMAT", "Workspace", "is_workspace", "read_json", "read_metrics"]
 FORMAT: Final = 1
 """The version of the workspace's layout; newer ones are refused."""
 
-# The embeddings are kept: each shard stores the identity of its encoder.
-_MANIFEST_REMEDY: Final = "delete that file, then run the same embed command again"
-
 _FIGURE: Final = re.compile(r"(map|sizes|silhouettes|tree|confusion|noise|cluster_[0-9]{3,}\w*)\.(png|svg)")
 
 # File managers create these in any folder.
@@ -132,14 +129,33 @@ class Workspace(WorkspaceFiles):
         Raises:
             WorkspaceError: The file is damaged, or of a newer version.
         """
-        path = self.manifest_file
-        manifest = read_json(path, _MANIFEST_REMEDY, MANIFEST)
+        remedy = f"{self.repair_remedy}, or delete that file and embed again with the same --encoder"
+        manifest = read_json(self.manifest_file, remedy, MANIFEST)
         version = manifest.get("format", FORMAT)
         if version > FORMAT:
             raise WorkspaceError(
                 f"{self.path} has format version {version}; this imgcluster reads version {FORMAT}: upgrade imgcluster"
             )
         return manifest
+
+    def _manifest_or_empty(self) -> dict[str, Any]:
+        """Return the manifest; empty if it is damaged.
+
+        Raises:
+            WorkspaceError: It is of a newer version.
+        """
+        try:
+            return self.manifest
+        except WorkspaceError:
+            # One of a newer version is intact, although its fields may have other shapes.
+            if self._recorded_format() > FORMAT:
+                raise
+            return {}
+
+    def _recorded_format(self) -> int:
+        with suppress(WorkspaceError):
+            return int(read_json(self.manifest_file, "", {"format": int}).get("format", FORMAT))
+        return FORMAT
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         """Replace ``manifest.json``."""
@@ -159,11 +175,11 @@ class Workspace(WorkspaceFiles):
         return f"run {self.command('verify --repair')}"
 
     @contextmanager
-    def locked(self, *, read_only: bool = False) -> Iterator[dict[str, Any]]:
+    def locked(self, *, read_only: bool = False, even_damaged: bool = False) -> Iterator[dict[str, Any]]:
         """Hold the workspace's lock during the block, create the folder if it is missing, and yield the manifest.
 
         Unless it is only read, the marker is written and temporary files of interrupted processes are removed. One
-        that cannot be written is read without a lock.
+        that cannot be written is read without a lock. With `even_damaged`, a damaged manifest is an empty one.
 
         Raises:
             WorkspaceInUseError: Another process holds the lock.
@@ -197,7 +213,7 @@ class Workspace(WorkspaceFiles):
                 ) from None
             self.is_writable = False
         try:
-            manifest = self.manifest
+            manifest = self._manifest_or_empty() if even_damaged else self.manifest
             if not read_only:
                 if not self.is_initialized:
                     write_text(self.marker, _MARKER_TEXT)

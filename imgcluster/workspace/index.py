@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -195,22 +195,28 @@ class Index:
 
         return self._drop(is_renamed)
 
+    def unseen(self) -> Iterator[str]:
+        """Yield the locations of the images that were not marked."""
+        for _, location in self._unseen():
+            yield location
+
     def _drop(self, leaves: Callable[[str, bytes], bool]) -> list[bytes]:
         dropped: list[bytes] = []
+        for position, location in self._unseen():
+            digest = self._digests[position].tobytes()
+            if leaves(location, digest):
+                self._current[position] = False
+                dropped.append(digest)
+                self.removed.append(location)
+        return dropped
+
+    def _unseen(self) -> Iterator[tuple[int, str]]:
         for number, shard in enumerate(self._shards):
             part = slice(self._starts[number], self._starts[number + 1])
-            unseen = self._current[part] & ~self._seen[part]
-            if not unseen.any():
-                continue
-            rows = np.flatnonzero(unseen)
-            locations = _locations(read_keys(shard).take(rows))
-            for row, location in zip(rows, locations, strict=True):
-                digest = self._digests[part.start + row].tobytes()
-                if leaves(location, digest):
-                    self._current[part.start + row] = False
-                    dropped.append(digest)
-                    self.removed.append(location)
-        return dropped
+            rows = np.flatnonzero(self._current[part] & ~self._seen[part])
+            if rows.size:
+                positions = (part.start + rows).tolist()
+                yield from zip(positions, _locations(read_keys(shard).take(rows)), strict=True)
 
     @property
     def has_outdated_rows(self) -> bool:

@@ -88,15 +88,19 @@ class ClusteringTables:
             WorkspaceError: An image would not be in exactly one row of ``assignments.csv`` and ``skipped.csv``.
         """
         self._check_every_image_has_one_row()
-        layers = [f"layer_{number}" for number in range(len(self.clustering.layers))]
-        columns = (*ASSIGNMENTS, *layers, *PHOTOGRAPH, *(("decision",) if self._decisions else ()))
-        columns += ("companion",) if self._has_companions else ()
-        write_table(self._workspace.assignments, columns, self._assignment_rows())
+        write_table(self._workspace.assignments, self.assignment_columns, self.assignments())
         if len(self.paths) > _ALSO_PARQUET_FROM:
             write_as_parquet(self._workspace.assignments, self._workspace.assignments_parquet)
         else:
             remove(self._workspace.assignments_parquet)
         write_table(self._workspace.clusters_table, CLUSTERS, self._cluster_rows())
+
+    @property
+    def assignment_columns(self) -> tuple[str, ...]:
+        """The columns of ``assignments.csv``."""
+        layers = [f"layer_{number}" for number in range(len(self.clustering.layers))]
+        columns = (*ASSIGNMENTS, *layers, *PHOTOGRAPH, *(("decision",) if self._decisions else ()))
+        return (*columns, "companion") if self._has_companions else columns
 
     def results(self, metrics: dict[str, Any]) -> Results:
         """Return the same `Results` as `read_tables` would after `write`."""
@@ -117,7 +121,8 @@ class ClusteringTables:
             decisions={self.paths[row]: decision for row, decision in self._decisions.items()},
         )
 
-    def _assignment_rows(self) -> Iterator[Sequence[Any]]:
+    def assignments(self) -> Iterator[Sequence[Any]]:
+        """Yield the rows of ``assignments.csv``."""
         medoids = {facts.medoid for facts in self._measures.clusters}
         # The chosen layer is the clustering; the clusters of the others have numbers of their own.
         layers = [layer.labels for layer in self.clustering.layers]

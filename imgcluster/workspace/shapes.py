@@ -67,6 +67,7 @@ MANIFEST: Final = {
     "base?": str,
     "fingerprint?": str,
     "roots?": [str],
+    "counts?": {"found": _COUNT, "embedded": _COUNT, "skipped": _COUNT},
     "embed?": {"device?": str, "options?": {str: _PLAIN}},
     "joining?": str,
     "joined?": {"before": str, "after": str},
@@ -131,6 +132,7 @@ STEP: Final = {
     "complete?": bool,
     "metrics?": (None, METRICS),
     "shards?": (None, [str]),
+    "files?": {str: str},
 }
 
 UNDOING: Final = {"what": str, "place": str, "step": _COUNT}

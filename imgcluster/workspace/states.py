@@ -10,15 +10,19 @@ that are replaced later move into the last state.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path, remove, sync_folder, write_json
+from imgcluster.fileio.digests import DIGEST_BYTES, update_from_file
+from imgcluster.workspace.file_names import WorkspaceFiles
 from imgcluster.workspace.folder import Workspace, read_json, read_metrics
 from imgcluster.workspace.shapes import MANIFEST, STEP
 from imgcluster.workspace.shards import all_shards, locations
@@ -55,7 +59,7 @@ class State:
     `command` is the step's command, `summary` what it did, in words, and `seconds` when, in seconds since 1970. It is
     `complete` if it changed results, and `metrics` is the content of ``metrics.json`` then; None if it is not known.
     `operation` identifies a step that must not be repeated. `shards` are the names of the shards that belong to the
-    state; None if they are not known.
+    state; None if they are not known. `files` are the digests of the saved files by name; empty if they are not known.
     """
 
     number: int
@@ -67,6 +71,13 @@ class State:
     metrics: dict[str, Any] | None
     operation: str
     shards: tuple[str, ...] | None
+    files: Mapping[str, str]
+
+    @property
+    def damaged_files(self) -> list[Path]:
+        """The saved files that are missing or have another content than when they were saved."""
+        paths = {self.folder / name: digest for name, digest in self.files.items()}
+        return [path for path, digest in paths.items() if not path.is_file() or _digest(path) != digest]
 
 
 def states(workspace: Workspace) -> list[State]:
@@ -109,7 +120,7 @@ def begin_state(workspace: Workspace, command: str, summary: str, *, operation: 
     last = last_state(workspace)
     facts = {"command": command, "summary": summary, "seconds": round(time.time(), 3), "operation": operation}
     if last is not None and is_pending(workspace, last):
-        write_json(last.folder / _FACTS, facts | {"shards": last.shards})
+        write_json(last.folder / _FACTS, facts | {"shards": last.shards, "files": last.files})
         return _read(last.folder)
     draft = workspace.applied / ".draft"
     for unfinished in (draft, *_folders(workspace)):
@@ -117,11 +128,16 @@ def begin_state(workspace: Workspace, command: str, summary: str, *, operation: 
             _remove_own_files(workspace, unfinished)
     number = max(map(_number, _folders(workspace)), default=0) + 1
     draft.mkdir(parents=True, exist_ok=True)
+    files = {}
     for path in _saved_files(workspace):
         if path.exists():
             with atomic_path(draft / path.name) as copy:
                 shutil.copyfile(path, copy)
-    write_json(draft / _FACTS, facts | {"shards": [shard.name for shard in all_shards(workspace.embeddings)]})
+                # The page is removed when the next state is saved.
+                if path != workspace.report:
+                    files[path.name] = _digest(copy)
+    shards = [shard.name for shard in all_shards(workspace.embeddings)]
+    write_json(draft / _FACTS, facts | {"shards": shards, "files": files})
     os.rename(draft, workspace.applied / f"{number:03d}")
     sync_folder(workspace.applied)
     _forget_old(workspace)
@@ -143,8 +159,10 @@ def restore_files(workspace: Workspace, state: State, *, embedded: bool) -> dict
         embedded: Whether the files that describe the embeddings are restored, too.
 
     Raises:
-        WorkspaceError: The state has no valid ``metrics.json``.
+        WorkspaceError: A file of the state is damaged; nothing is changed.
     """
+    if damaged := state.damaged_files:
+        raise WorkspaceError(f"{damaged[0]} is damaged or missing; {_REMEDY}")
     metrics = read_metrics(state.folder / workspace.metrics.name, _REMEDY)
     # In this order: a complete step without metrics.json is not undone.
     remove(workspace.metrics)
@@ -212,6 +230,9 @@ def earlier_locations(workspace: Workspace) -> Iterator[str]:
 
 def _read(folder: Path) -> State:
     facts = read_json(folder / _FACTS, _REMEDY, STEP)
+    if not facts and WorkspaceFiles(folder).manifest_file.exists():
+        # The versions that wrote none saved no manifest either.
+        raise WorkspaceError(f"{folder / _FACTS} is missing; {_REMEDY}")
     shards = facts.get("shards")
     return State(
         number=_number(folder),
@@ -224,7 +245,14 @@ def _read(folder: Path) -> State:
         metrics=facts.get("metrics"),
         operation=facts.get("operation", ""),
         shards=None if shards is None else tuple(shards),
+        files=facts.get("files", {}),
     )
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    update_from_file(digest.update, path)
+    return digest.hexdigest()
 
 
 def _folders(workspace: Workspace) -> list[Path]:

@@ -48,7 +48,7 @@ def test_embed_explains_each_image_of_the_workspace(pictures: Path, tmp_path: Pa
     assert "--fresh" not in said("embed", pictures / "red", pictures / "blue", *words)
     (pictures / "red/00.png").unlink()
     lines = said("embed", pictures / "red", *words)
-    assert "15 images: 7 unchanged, 8 of folders not named now (--fresh" in lines
+    assert "15 images: 7 unchanged, 8 of folders that were not searched (--fresh" in lines
     assert "1 image removed" in lines
 
 
@@ -97,7 +97,12 @@ def test_the_next_command_and_the_page_are_named(pictures: Path, tmp_path: Path,
     assert f"Page: {out / 'report.html'}" in said("run", *words)
     assert f"Page: {out / 'report.html'}" in said("run", *words)
     assert "Page:" not in said("run", *words, "--dry-run")
+    assert "imgcluster " not in said("embed", *words)
+    (pictures / "red/00.png").unlink()
     assert f"imgcluster assign -w '{out}'" in said("embed", *words)
+    assert json.loads(said("embed", *words, "--json"))["outdated"]
+    said("assign", "-w", out)
+    assert not json.loads(said("embed", *words, "--json"))["outdated"]
 
 
 def test_errors_name_the_remedy(

@@ -20,6 +20,7 @@ import tiny_models
 from imgcluster import EmbedSummary, EncoderError, NoImagesError, UsageError, WorkspaceError
 from imgcluster.images import readers
 from interruptions import interrupt_at
+from samples import paint
 
 
 def embed(*paths: Path, out: Path, encoder: Path, **options: object) -> EmbedSummary:
@@ -178,6 +179,60 @@ def test_another_encoder_is_refused_until_fresh(pictures: Path, tmp_path: Path, 
     assert (stored(out)["red/00.png"] >= 0).all()
 
 
+def test_images_of_an_empty_folder_stay(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    out, red, blue = tmp_path / "out", pictures / "red", pictures / "blue"
+    (red / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    embed(red, blue, out=out, encoder=tiny_encoder)
+    before = stored(out)
+    red.rename(tmp_path / "unmounted")
+    (red / ".hidden").mkdir(parents=True)
+    paint(tmp_path / "more", per_folder=1, seed=3)
+    (tmp_path / "more/blue/00.png").rename(blue / "new.png")
+    for new in (1, 0):
+        summary = embed(red, blue, out=out, encoder=tiny_encoder)
+        assert (summary.new, summary.vanished, summary.embedded, summary.skipped) == (new, 0, 17, 1)
+        assert [str(red) in note and "--fresh" in note for note in summary.notes] == [True]
+        assert before.keys() < stored(out).keys()
+    # It was moved: its images are known by their content.
+    other = tmp_path / "other"
+    (tmp_path / "unmounted").rename(other)
+    summary = embed(red, blue, other, out=out, encoder=tiny_encoder)
+    assert (summary.renamed, summary.new, summary.embedded, summary.skipped) == (8, 0, 17, 1)
+    assert [str(red) in note and "--fresh" not in note for note in summary.notes] == [True]
+    # All other images are removed as before: those that are excluded, and those of a folder that has other files.
+    for file in other.glob("*.png"):
+        file.unlink()
+    summary = embed(blue, other, out=out, encoder=tiny_encoder, exclude=["new.png"])
+    assert (summary.vanished, summary.embedded, summary.notes) == (9, 8, ())
+
+
+def test_moved_images_leave_although_their_folder_is_empty(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    out, red, blue = tmp_path / "out", pictures / "red", pictures / "blue"
+    imgcluster.run([red, blue], workspace=out, encoder=tiny_encoder, device="cpu", k=2, place="move")
+    assert not list(red.iterdir())
+    next((out / "clusters").rglob("*.png")).unlink()
+    summary = embed(red, blue, out=out, encoder=tiny_encoder)
+    assert (summary.vanished, summary.embedded) == (1, 15)
+    assert not any("--fresh" in note for note in summary.notes)
+
+
+def test_shards_of_an_empty_folder(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    out, red, blue = tmp_path / "out", pictures / "red", pictures / "blue"
+    embed(red, blue, out=out, encoder=tiny_encoder)
+    red.rename(tmp_path / "unmounted")
+    red.mkdir()
+    for number in range(2):
+        embed(red, blue, out=out, encoder=tiny_encoder, shard=f"{number}/2")
+    assert (imgcluster.finish_shards(out).embedded, len(stored(out))) == (16, 16)
+    # On the second machine the disk is mounted.
+    embed(red, blue, out=out, encoder=tiny_encoder, shard="0/2")
+    red.rmdir()
+    (tmp_path / "unmounted").rename(red)
+    embed(red, blue, out=out, encoder=tiny_encoder, shard="1/2")
+    with pytest.raises(WorkspaceError, match="empty folders"):
+        imgcluster.finish_shards(out)
+
+
 @pytest.mark.parametrize("fresh", [False, True])
 def test_an_empty_folder_changes_nothing(pictures: Path, tmp_path: Path, tiny_encoder: Path, fresh: bool) -> None:
     out = tmp_path / "out"
@@ -296,7 +351,7 @@ def test_embeddings_survive_a_damaged_manifest(pictures: Path, tmp_path: Path, t
     out = tmp_path / "out"
     embed(pictures, out=out, encoder=tiny_encoder)
     (out / "manifest.json").write_text("{")
-    with pytest.raises(WorkspaceError, match=r"manifest\.json.*delete that file"):
+    with pytest.raises(WorkspaceError, match=r"manifest\.json.*--repair.*delete that file"):
         embed(pictures, out=out, encoder=tiny_encoder)
     (out / "manifest.json").unlink()
     assert embed(pictures, out=out, encoder=tiny_encoder).unchanged == 24

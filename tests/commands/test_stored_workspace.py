@@ -22,6 +22,7 @@ from imgcluster.errors import SourceError, WorkspaceInUseError
 from imgcluster.images.remote import RemoteImages
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.workspace.local_copy import local_copy
+from samples import paint
 
 STORE = "s3://bucket/ws"
 LIST = "ws/imgcluster-workspace.json"
@@ -450,3 +451,32 @@ def test_shards_are_joined_into_the_workspace(made: Bucket, tiny_encoder: Path, 
     assert stored(made)["assignments.csv"] == single["assignments.csv"]
     merged = imgcluster.merge([STORE], workspace=tmp_path / "merged")
     assert merged.embedded == 24
+
+
+def test_a_shard_that_is_written_again_while_shards_are_joined(
+    made: Bucket, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    for key in state(made):
+        del made.objects[key]
+    options = {"workspace": STORE, "encoder": tiny_encoder, "device": "cpu", "workers": 1}
+    for number in range(2):
+        imgcluster.embed_into_store("s3://bucket/in", shard=f"{number}/2", **options)
+    first = {key: data for key, data in made.objects.items() if key.endswith(".zip")}
+    paint(tmp_path / "more", per_folder=2, seed=5)
+    for file in (tmp_path / "more").rglob("*.png"):
+        made.objects[f"in/more-{file.parent.name}-{file.name}"] = file.read_bytes()
+    for number in range(2):
+        imgcluster.embed_into_store("s3://bucket/in", shard=f"{number}/2", **options, fresh=True)
+    second = {key: data for key, data in made.objects.items() if key.endswith(".zip")}
+    made.objects |= first
+
+    def write_again(method: str, key: str, count: int) -> int:
+        if method == "PUT" and key == LIST:
+            made.objects.update(second)
+            made.times.update(dict.fromkeys(second, "2026-03-01T00:00:00"))
+        return 0
+
+    made.fail = write_again
+    assert imgcluster.finish_shards(STORE).embedded == 30
+    assert not [key for key in made.objects if key.endswith(".zip")]
+    assert len(imgcluster.load(STORE).paths) == 30

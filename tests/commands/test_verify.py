@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Callable
@@ -111,6 +112,9 @@ def swap_files(out: Path) -> None:
 
 DAMAGES: list[tuple[str, str, Callable[[Path], None]]] = [
     ("symlink", "counts", edit("manifest.json", '"found": 18', '"found": 19')),
+    ("copy", "counts", spoil("manifest.json")),
+    ("copy", "counts", delete("manifest.json")),
+    ("symlink", "counts", delete("skipped.csv")),
     ("symlink", "tables", edit("assignments.csv", "blue/00.png,", "blue/zz.png,")),
     ("symlink", "tables", edit("assignments.csv", "path,", "pat,")),
     ("symlink", "tables", change_rows(lambda rows: rows[:-1])),
@@ -155,6 +159,83 @@ def test_damage_is_found_and_repaired(work: Path, place: str, check: str, damage
     imgcluster.undo(workspace=out, trust=check == "placement")
     assert len(list((work / place / "pictures").rglob("*.png"))) == 18
     assert not list((out / "clusters").rglob("*.png"))
+
+
+def test_a_manifest_whose_encoder_is_not_known(work: Path) -> None:
+    out, pictures = work / "symlink/out", work / "symlink/pictures"
+    before, vectors = tables(out), imgcluster.load(out).vectors
+    spoil("manifest.json")(out)
+    for words in (["embed", str(pictures)], ["history"]):
+        assert "--repair" in CliRunner().invoke(app, [*words, "-w", str(out)]).stderr
+    summary = imgcluster.verify(workspace=out, repair=True)
+    assert not summary.consistent
+    assert not summary.repaired
+    (finding,) = summary.findings
+    assert (finding.check, "--encoder" in finding.remedy) == ("counts", True)
+    (out / "manifest.json").unlink()
+    # Another encoder would throw the vectors away.
+    for encoder in (None, "photos-fast"):
+        with pytest.raises(imgcluster.WorkspaceError, match="manifest.json"):
+            imgcluster.embed(pictures, workspace=out, encoder=encoder, device="cpu")
+    assert imgcluster.embed(pictures, workspace=out, encoder=work / "tiny.onnx", device="cpu").unchanged == 18
+    assert not imgcluster.verify(workspace=out, rerun=True).findings
+    assert (tables(out), (imgcluster.load(out).vectors == vectors).all()) == (before, True)
+
+
+def test_a_manifest_of_a_bundled_encoder_is_written_again(tmp_path: Path) -> None:
+    out, pictures = tmp_path / "out", tmp_path / "in"
+    paint(pictures, per_folder=2)
+    (pictures / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    options: dict[str, Any] = {"workspace": out, "device": "cpu"}
+    imgcluster.embed(pictures, encoder="photos-fast", **options)
+    before = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    (out / "manifest.json").unlink()
+    assert imgcluster.verify(workspace=out, repair=True).consistent
+    after = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    for name in ("encoder", "base", "fingerprint", "roots", "counts"):
+        assert after[name] == before[name]
+    assert [finding.level for finding in imgcluster.verify(workspace=out).findings] == ["note"]
+    assert imgcluster.embed(pictures, **options).unchanged == 6
+    assert not imgcluster.verify(workspace=out).findings
+
+
+@pytest.mark.parametrize("file", ["skipped.csv", "embeddings/*"])
+def test_what_is_lost_is_not_counted_away(work: Path, file: str) -> None:
+    out, pictures = work / "symlink/out", work / "symlink/pictures"
+    (pictures / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    options: dict[str, Any] = {"workspace": out, "encoder": work / "tiny.onnx", "device": "cpu"}
+    imgcluster.embed(pictures, **options)
+    (path,) = out.glob(file)
+    if path.suffix == ".csv":
+        path.write_bytes(b"path,reason\n")
+    else:
+        path.unlink()
+    counts = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["counts"]
+    assert not imgcluster.verify(workspace=out, repair=True).consistent
+    assert json.loads((out / "manifest.json").read_text(encoding="utf-8"))["counts"] == counts
+    imgcluster.embed(pictures, **options)
+    assert imgcluster.verify(workspace=out).consistent
+    assert json.loads((out / "manifest.json").read_text(encoding="utf-8"))["counts"] == counts
+
+
+@pytest.mark.parametrize("damage", [spoil, delete])
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "known_clusters.parquet", "assignments.csv", "decisions.json", "step.json"]
+)
+def test_a_damaged_state_is_found_and_replaces_nothing(
+    work: Path, name: str, damage: Callable[[str], Callable[[Path], None]]
+) -> None:
+    out = work / "copy/out"
+    apply(out, names={"1": "second"})
+    before, decisions = tables(out), (out / "decisions.json").read_bytes()
+    damage(f"applied/002/{name}")(out)
+    assert problems(out) == {"steps"}
+    with pytest.raises(imgcluster.WorkspaceError, match=rf"applied/002/{name}.*delete that folder"):
+        imgcluster.undo(workspace=out)
+    assert (tables(out), (out / "decisions.json").read_bytes()) == (before, decisions)
+    assert "steps" in problems(out, repair=True)
+    shutil.rmtree(out / "applied/002")
+    assert not problems(out)
 
 
 DAMAGED: list[dict[str, Callable[[Path], None]]] = [
@@ -300,6 +381,36 @@ def test_a_repeated_clustering_is_compared(work: Path) -> None:
     summary = imgcluster.verify(workspace=out, rerun=True)
     assert summary.reassigned == 1
     assert "rerun" in {finding.check for finding in summary.findings}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (r"(blue/00\.png,1),[0-9.]+,", r"\1,0.1234,"),
+        (r"(blue/00\.png,1,[0-9.]+),[0-9.]+,", r"\1,0.9876,"),
+        (r"(blue/00\.png,1,.*),([0-9]+),([0-9]+),,,", r"\1,\2,7,,,"),
+        (r"(blue/00\.png,1,.*),,,$", r"\1,,A camera,"),
+    ],
+)
+def test_all_values_of_a_repeated_clustering_are_compared(work: Path, before: str, after: str) -> None:
+    out = work / "symlink/out"
+    table = out / "assignments.csv"
+    text = table.read_text(encoding="utf-8")
+    table.write_text(re.sub(before, after, text, flags=re.M), encoding="utf-8")
+    assert table.read_text(encoding="utf-8") != text
+    summary = imgcluster.verify(workspace=out, rerun=True)
+    (finding,) = summary.findings
+    assert (summary.reassigned, finding.check, finding.paths) == (0, "rerun", ("blue/00.png",))
+    imgcluster.cluster(workspace=out, k=3)
+    assert table.read_text(encoding="utf-8") == text
+    assert not imgcluster.verify(workspace=out, rerun=True).findings
+
+
+def test_plans_change_values_that_are_not_repeated(work: Path) -> None:
+    out = work / "copy/out"
+    assert not imgcluster.verify(workspace=out, rerun=True).findings
+    imgcluster.cluster(workspace=out, k=3)
+    assert not imgcluster.verify(workspace=out, rerun=True).findings
 
 
 def record_options(out: Path, **options: object) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from imgcluster.encoders import PixelEncoder
@@ -11,7 +12,7 @@ from imgcluster.images.find import Finder
 from imgcluster.options import EmbedOptions
 from imgcluster.workspace.folder import Workspace
 
-__all__ = ["EmbedRequest"]
+__all__ = ["EmbedRequest", "encoder_record"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,10 @@ class EmbedRequest:
     files_digest: str
     workers: int
 
+    def with_moved(self, locations: Iterable[str]) -> EmbedRequest:
+        """Return the request with the absolute paths of the files that ``--place move`` moved."""
+        return replace(self, finder=replace(self.finder, moved=frozenset(locations)))
+
     @property
     def batch_size(self) -> int:
         """The number of images that are encoded at once."""
@@ -63,4 +68,9 @@ class EmbedRequest:
     @property
     def encoder_record(self) -> dict[str, Any]:
         """What the manifest records of the encoder."""
-        return {"identity": self.model.identity, "file": to_text(self.model.path), **self.model.info.by_stored_name()}
+        return encoder_record(self.model)
+
+
+def encoder_record(model: PixelEncoder) -> dict[str, Any]:
+    """Return what the manifest records of an encoder."""
+    return {"identity": model.identity, "file": to_text(model.path), **model.info.by_stored_name()}

@@ -11,7 +11,14 @@ from imgcluster._version import versions
 from imgcluster.commands.support.embed_request import EmbedRequest
 from imgcluster.commands.support.embed_run import EmbedRun
 from imgcluster.commands.support.embed_summary import EmbedSummary, embedded_record, summarize
-from imgcluster.commands.support.embed_update import all_skipped, base_of, no_images, readable_scope, write_skipped
+from imgcluster.commands.support.embed_update import (
+    all_skipped,
+    base_of,
+    no_images,
+    notes_about_empty,
+    readable_scope,
+    write_skipped,
+)
 from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.path_text import relative_path
@@ -46,6 +53,8 @@ class ShardUpdate:
         self._same = {
             "encoder": identity,
             "paths": request.paths,
+            # A disk that is mounted on some machines only.
+            "empty folders": sorted(request.finder.scope().empty),
             "listing": request.files_digest,
             "exclude": list(options.exclude),
             "recursive": options.recursive,
@@ -87,7 +96,7 @@ class ShardUpdate:
     def completed_before(self, watch: Stopwatch) -> EmbedSummary:
         """Return the summary of a shard that is complete."""
         stored = self._stored["summary"]
-        names = [field.name for field in dataclasses.fields(EmbedSummary) if field.name != "nodes"]
+        names = [field.name for field in dataclasses.fields(EmbedSummary) if field.name not in ("nodes", "outdated")]
         summary = EmbedSummary(**{name: stored[name] for name in names})
         note = f"Shard {self._part} was complete already."
         return dataclasses.replace(
@@ -132,6 +141,7 @@ class ShardUpdate:
             renamed=renamed,
             roots=roots | set(current.roots),
             shard=str(self._part),
+            notes=notes_about_empty(scope, self.index),
         )
         record = self._record() | embedded_record(summary, self._request.record | {"seconds": watch.stages})
         record |= {"rows": current.images, "fingerprint": current.fingerprint, "summary": dataclasses.asdict(summary)}

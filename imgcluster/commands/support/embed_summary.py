@@ -66,6 +66,7 @@ class EmbedSummary:
         notes: Sentences about choices made by default that the user should know.
         shard: The shard that was embedded, as I/N; then all counts are those of its images. "" for all images.
         nodes: The nodes of the Ray cluster that embedded images; none without ``--ray``.
+        outdated: Whether images were added, removed or renamed since the last clustering; False without a clustering.
     """
 
     workspace: str
@@ -88,6 +89,7 @@ class EmbedSummary:
     paired: int = 0
     shard: str = ""
     nodes: tuple[NodeFigures, ...] = ()
+    outdated: bool = False
 
 
 def summarize(
@@ -100,7 +102,9 @@ def summarize(
     vanished: int,
     renamed: int,
     roots: set[str],
+    notes: tuple[str, ...],
     shard: str = "",
+    outdated: bool = False,
 ) -> EmbedSummary:
     """Return the summary of a finished `embed`; its fields are those of `EmbedSummary`."""
     seconds, computed = watch.seconds, run.new + run.changed
@@ -122,8 +126,9 @@ def summarize(
         seconds=seconds,
         images_per_second=round(computed / seconds, 1) if computed else 0.0,
         passed_over=request.model.rejected_devices,
-        notes=_notes(request.model, run),
+        notes=(*_notes(request.model, run), *notes),
         shard=shard,
+        outdated=outdated,
     )
 
 

@@ -12,6 +12,7 @@ from imgcluster._version import versions
 from imgcluster.commands.support.embed_request import EmbedRequest
 from imgcluster.commands.support.embed_run import EmbedRun
 from imgcluster.commands.support.embed_summary import EmbedSummary, embedded_record, summarize
+from imgcluster.commands.support.last_clustering import is_outdated
 from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.errors import NoImagesError, WorkspaceError
 from imgcluster.fileio.csv_tables import read_table, write_table
@@ -20,7 +21,7 @@ from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile, UnreadablePath
 from imgcluster.images.readers import ReaderSettings
-from imgcluster.images.scope import Scope
+from imgcluster.images.scope import Scope, is_below
 from imgcluster.progress import OnProgress
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.index import Index, is_gone
@@ -34,6 +35,7 @@ __all__ = [
     "all_skipped",
     "base_of",
     "no_images",
+    "notes_about_empty",
     "read_skipped",
     "readable_scope",
     "run_update",
@@ -172,6 +174,8 @@ class WorkspaceUpdate:
             vanished=vanished,
             renamed=renamed,
             roots=roots,
+            notes=notes_about_empty(scope, self.index),
+            outdated=is_outdated(self._workspace, current.fingerprint),
         )
         record = {
             **versions(),
@@ -206,6 +210,17 @@ def readable_scope(finder: Finder, run: EmbedRun) -> Scope:
     """Return what was searched, without folders that are not readable now: images in them may still exist."""
     unreadable = [entry for entry, _ in run.skipped if isinstance(entry, UnreadablePath)]
     return finder.scope().without(entry.location for entry in unreadable if entry.is_folder)
+
+
+def notes_about_empty(scope: Scope, index: Index) -> tuple[str, ...]:
+    """Return a sentence about each empty folder of `scope`, whose images stay in the workspace."""
+    unseen = index.unseen() if scope.empty else ()
+    kept = {folder for location in unseen for folder in scope.empty if is_below(location, [folder])}
+    stay = (
+        ". Its images stay in the workspace, because its disk may not be mounted. Where they were removed, start over "
+        "with --fresh on the other folders"
+    )
+    return tuple(f"{folder} is empty{stay if folder in kept else ''}." for folder in sorted(scope.empty))
 
 
 def all_skipped(

@@ -11,6 +11,7 @@ from typing import Any
 from imgcluster._version import versions
 from imgcluster.commands.support.embed_summary import EmbedSummary, embedded_record
 from imgcluster.commands.support.embed_update import read_skipped, write_skipped
+from imgcluster.commands.support.last_clustering import is_outdated
 from imgcluster.commands.support.replace_results import moved_files, read_placement, return_interrupted_move
 from imgcluster.commands.support.steps import recover
 from imgcluster.commands.support.stopwatch import Stopwatch
@@ -195,6 +196,7 @@ class _Join:
             seconds=watch.seconds,
             images_per_second=0.0,
             notes=tuple(dict.fromkeys(note for each in manifests for note in each.get("summary", {}).get("notes", ()))),
+            outdated=is_outdated(workspace, current.fingerprint),
         )
         paths = list(dict.fromkeys(path for each in manifests for path in each.get("embed", {}).get("paths", ())))
         options = self._first.get("embed", {}) | {"paths": paths, "seconds": watch.stages, "joined": len(manifests)}

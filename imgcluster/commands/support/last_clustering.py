@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import SORT, Results, read_tables
 from imgcluster.workspace.table_columns import ClusterRow
 
-__all__ = ["folder_names", "placed_names", "read_last_clustering"]
+__all__ = ["folder_names", "is_outdated", "placed_names", "read_last_clustering"]
 
 
 def read_last_clustering(workspace: Workspace) -> Results:
@@ -29,6 +30,13 @@ def read_last_clustering(workspace: Workspace) -> Results:
             f"the tables in {workspace.path} are not those of its metrics.json: run imgcluster cluster again"
         )
     return results
+
+
+def is_outdated(workspace: Workspace, fingerprint: str) -> bool:
+    """Return whether there is a clustering that is not of the images with this fingerprint, or is damaged."""
+    with contextlib.suppress(WorkspaceError):
+        return workspace.metrics.exists() and workspace.read_metrics().get("fingerprint") != fingerprint
+    return True
 
 
 def placed_names(options: Mapping[str, Any], rows: Iterable[ClusterRow]) -> dict[int, str]:

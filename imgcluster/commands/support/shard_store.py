@@ -53,11 +53,21 @@ class ShardStore:
         Raises:
             SourceError: The store cannot be listed.
         """
+        return sorted(self.objects())
+
+    def objects(self) -> dict[WorkShard, tuple[int, int]]:
+        """Return the size and time of the object of each shard, which differ where it was written again.
+
+        Raises:
+            SourceError: The store cannot be listed.
+        """
         from pyarrow import fs
 
-        folders = list_folder(self._system, f"{self.url}/shards", may_be_missing=True)
-        names = (_OBJECT.fullmatch(entry.base_name) for entry in folders if entry.type == fs.FileType.File)
-        return sorted(WorkShard(int(match[1]), int(match[2])) for match in names if match)
+        entries = list_folder(self._system, f"{self.url}/shards", may_be_missing=True)
+        found = ((_OBJECT.fullmatch(entry.base_name), entry) for entry in entries if entry.type == fs.FileType.File)
+        return {
+            WorkShard(int(match[1]), int(match[2])): (entry.size, entry.mtime_ns) for match, entry in found if match
+        }
 
     def manifest(self, part: WorkShard) -> str:
         """Return the manifest of a shard that is there, without reading the rest.

@@ -179,6 +179,9 @@ def _read_embeddings(reader: _Reader, workspace: Workspace, manifest: dict[str, 
             )
         )
         return {"embeddings": None}
+    if shards and not manifest.get("encoder"):
+        reader.found.append(_without_manifest(workspace))
+        return {"embeddings": None}
     identity = reader.read("counts", workspace.manifest_file, encoder_identity, workspace, manifest)
     # One after the other, because together they need much memory.
     tables = (reader.read("shards", shard, read_rows, shard, repair="shards") for shard in shards)
@@ -190,6 +193,21 @@ def _read_embeddings(reader: _Reader, workspace: Workspace, manifest: dict[str, 
         "facts": reader.read("shards", folder, read_file_facts, folder, identity),
         "foreign": tuple(sorted(set(shards) - set(list_shards(folder, identity)))),
     }
+
+
+def _without_manifest(workspace: Workspace) -> Finding:
+    path = workspace.manifest_file
+    state, delete = ("cannot be read", "delete that file, then ") if path.exists() else ("is missing", "")
+    return problem(
+        "counts",
+        f"{path} {state}",
+        [to_text(path)],
+        remedy=(
+            f"--repair writes it again if the encoder is known; otherwise {delete}run the embed command again with the "
+            "--encoder and the options that the images were embedded with"
+        ),
+        repair="manifest",
+    )
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

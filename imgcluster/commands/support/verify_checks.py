@@ -62,19 +62,21 @@ def check_counts(stored: Stored) -> Iterator[Finding]:
     counts = stored.manifest["counts"]
     if stored.skipped is None:
         if not stored.workspace.skipped.exists():
-            yield problem("counts", "skipped.csv is missing", remedy=_again(stored))
+            # Without skipped images it has no row.
+            how = {"remedy": _again(stored)} if counts["skipped"] else {"repair": "skipped"}
+            yield problem("counts", "skipped.csv is missing", **how)
         return
     paths = [row["path"] for row in stored.skipped]
     embedded, skipped = len(stored.embeddings.locations), len(paths)
     present = {"found": embedded + skipped, "embedded": embedded, "skipped": skipped}
+    # What is lost is not counted away: its images have to be read again.
+    lost = counts["embedded"] > embedded or counts["skipped"] > skipped
+    how = {"remedy": _again(stored)} if lost else {"repair": "manifest"}
     if counts != present:
-        yield problem(
-            "counts",
-            f"the manifest counts {_listed(counts)}; the shards and skipped.csv have {_listed(present)}",
-            repair="manifest",
-        )
+        message = f"the manifest counts {_listed(counts)}; the shards and skipped.csv have {_listed(present)}"
+        yield problem("counts", message, **how)
     if stored.manifest.get("fingerprint") != stored.embeddings.fingerprint:
-        yield problem("counts", "the manifest was written for other embeddings", repair="manifest")
+        yield problem("counts", "the manifest was written for other embeddings", **how)
     twice = [path for path, count in Counter(paths).items() if count > 1]
     base = base_folder(stored.manifest, stored.embeddings)
     images = {relative_path(location, base) for location in stored.embeddings.locations if location not in stored.moved}
@@ -247,11 +249,11 @@ def check_steps(stored: Stored) -> Iterator[Finding]:
             "steps", "a clustering that moves images was interrupted", remedy="run the same command again, or undo"
         )
     for position, state in enumerate(saved):
-        if not (state.folder / workspace.metrics.name).is_file():
+        if state.damaged_files:
             yield problem(
                 "steps",
-                f"the state before step {state.number} is not complete, so steps up to it cannot be undone",
-                [to_text(state.folder)],
+                f"files of the state before step {state.number} are damaged or missing, so it cannot be undone",
+                _texts(state.damaged_files),
             )
         folders = [workspace.embeddings, *(archive_folder(later) for later in saved[position:])]
         gone = [name for name in state.shards or () if not any((folder / name).is_file() for folder in folders)]
@@ -270,22 +272,30 @@ def check_page(stored: Stored) -> Iterator[Finding]:
         yield problem("page", "the page is missing or shows another clustering", [to_text(page)], repair="page")
 
 
-def check_repeated(stored: Stored, reassigned: Sequence[str], version: str) -> Iterator[Finding]:
-    """A repeated clustering puts all images into the same clusters.
+def check_repeated(
+    stored: Stored, reassigned: Sequence[str], changed: Sequence[str], version: str
+) -> Iterator[Finding]:
+    """A repeated clustering puts all images into the same clusters, with the same values.
 
     Args:
         stored: What the workspace records.
         reassigned: The images in other clusters.
+        changed: Other images with other values, such as their confidence.
         version: The version of imgcluster that repeated it.
     """
-    if not reassigned:
-        return
-    message = f"the repeated clustering puts {len(reassigned):,} images into other clusters"
     made_by = stored.metrics.get("imgcluster")
-    if made_by == version:
-        yield problem("rerun", message, reassigned, remedy="run imgcluster cluster to take it")
-    else:
-        yield note("rerun", f"{message}; version {made_by} made the present one, {version} repeated it", reassigned)
+    results = (
+        (reassigned, "puts {} images into other clusters", "run imgcluster cluster to take it"),
+        (changed, "gives {} images another row in assignments.csv", "run imgcluster cluster to write it again"),
+    )
+    for paths, what, remedy in results:
+        message = f"the repeated clustering {what.format(f'{len(paths):,}')}"
+        if not paths:
+            continue
+        if made_by == version:
+            yield problem("rerun", message, paths, remedy=remedy)
+        else:
+            yield note("rerun", f"{message}; version {made_by} made the present one, {version} repeated it", paths)
 
 
 CHECKS: Final[tuple[Callable[[Stored], Iterator[Finding]], ...]] = (

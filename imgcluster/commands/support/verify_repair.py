@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from imgcluster._version import __version__
+from imgcluster._version import __version__, versions
 from imgcluster.clustering.changes import ABSENT
 from imgcluster.clustering.types import Clustering, Layer
+from imgcluster.commands.support.embed_request import encoder_record
 from imgcluster.commands.support.last_clustering import folder_names, placed_names
 from imgcluster.commands.support.measures import measure_clusters
 from imgcluster.commands.support.numbering import read_earlier, write_earlier
@@ -23,8 +24,11 @@ from imgcluster.commands.support.replace_results import update_placement
 from imgcluster.commands.support.signatures import content_digests
 from imgcluster.commands.support.steps import recover, rewrite_page
 from imgcluster.commands.support.stored_values import Stored
-from imgcluster.errors import WorkspaceError
+from imgcluster.encoders import PixelEncoder
+from imgcluster.encoders.registry import list_encoders, precision_files
+from imgcluster.errors import ImgclusterError, WorkspaceError
 from imgcluster.fileio.atomic import is_link, link_or_copy, make_folder, remove, write_json
+from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.path_text import from_text, to_text
 from imgcluster.options import ClusterOptions
 from imgcluster.placement import Journal
@@ -33,11 +37,14 @@ from imgcluster.placement.place import mode_of
 from imgcluster.placement.plan import existing_names, free_name
 from imgcluster.progress import OnProgress
 from imgcluster.workspace.decisions import DecidedImage, Decisions, write_decisions
-from imgcluster.workspace.folder import Workspace, read_metrics
+from imgcluster.workspace.folder import Workspace, read_json, read_metrics
 from imgcluster.workspace.known_clusters import NOTHING_KNOWN, write_known_clusters
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
 from imgcluster.workspace.results import IMPORTED, SORT, read_tables, with_options
-from imgcluster.workspace.table_columns import row_of
+from imgcluster.workspace.shapes import MANIFEST
+from imgcluster.workspace.shard_file import identity_of, read_keys
+from imgcluster.workspace.shards import all_shards, summarize_shards
+from imgcluster.workspace.table_columns import SKIPPED, row_of
 
 __all__ = ["REPAIRS", "keep_damaged"]
 
@@ -79,7 +86,10 @@ def repair_shards(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
 
 
 def repair_manifest(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
-    """Count the images again."""
+    """Count the images again, or write a manifest that cannot be read again."""
+    if not stored.manifest.get("encoder"):
+        yield from _rebuild_manifest(stored)
+        return
     if stored.embeddings is None or stored.skipped is None:
         return
     embedded, skipped = len(stored.embeddings.locations), len(stored.skipped)
@@ -87,6 +97,57 @@ def repair_manifest(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
     record = {"counts": counts, "fingerprint": stored.embeddings.fingerprint}
     stored.workspace.write_manifest(stored.manifest | record)
     yield "The counts in manifest.json were corrected."
+
+
+def repair_skipped(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
+    """Write the table of skipped images, of which the manifest counts none."""
+    write_table(stored.workspace.skipped, SKIPPED, ())
+    yield "skipped.csv was written again, without rows, because no image was skipped."
+
+
+def _rebuild_manifest(stored: Stored) -> Iterator[str]:
+    """Write the manifest again from the shards and what is known of their encoder; without the latter, nothing."""
+    workspace = stored.workspace
+    newest = all_shards(workspace.embeddings)[-1]
+    identity = identity_of(newest)
+    known, source = _known_encoder(stored, identity)
+    if not known:
+        return
+    current = summarize_shards(workspace.embeddings, identity)
+    skipped = len(stored.skipped or ())
+    record = {
+        **versions(),
+        **known,
+        # Whether the last `embed` was complete is not on record.
+        "state": "embedding",
+        "base": stored.metrics.get("base") or known.get("base") or str(read_keys(newest).column("root")[-1]),
+        "fingerprint": current.fingerprint,
+        "roots": list(current.roots),
+        "counts": {"found": current.images + skipped, "embedded": current.images, "skipped": skipped},
+    }
+    if stored.metrics:
+        record["cluster"] = {**known.get("cluster", {}), "options": stored.metrics["options"]}
+    if workspace.manifest_file.exists():
+        yield keep_damaged(workspace, workspace.manifest_file)
+    workspace.write_manifest(record)
+    yield f"manifest.json was written again from the embeddings and {source}."
+
+
+def _known_encoder(stored: Stored, identity: str) -> tuple[dict[str, Any], str]:
+    """Return a manifest with a record of the encoder of this identity, and where it is from; empty without one."""
+    for state in reversed(stored.states or ()):
+        with suppress(WorkspaceError):
+            saved = read_json(state.folder / stored.workspace.manifest_file.name, "", MANIFEST)
+            if saved.get("encoder", {}).get("identity") == identity:
+                return saved, f"the state before step {state.number}"
+    for name, path in list_encoders().items():
+        for precision in precision_files(path):
+            # A damaged file of somebody's own encoder.
+            with suppress(ImgclusterError):
+                model = PixelEncoder(name, device="cpu", precision=precision)
+                if model.identity == identity:
+                    return {"encoder": encoder_record(model)}, f"the encoder {name}"
+    return {}, ""
 
 
 def repair_metrics(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
@@ -307,6 +368,7 @@ REPAIRS: Final[Mapping[str, Repair]] = MappingProxyType(
         "step": repair_step,
         "shards": repair_shards,
         "manifest": repair_manifest,
+        "skipped": repair_skipped,
         "metrics": repair_metrics,
         "journal": repair_journal,
         "known": repair_known,
