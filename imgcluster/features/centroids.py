@@ -48,7 +48,7 @@ def nearest_centroid(vectors: Vectors, centers: npt.NDArray[np.floating]) -> Lab
     points = relative(centers, origin).astype(np.float32)
     lengths = (points * points).sum(axis=1)
     result = np.empty(len(vectors), dtype=np.int64)
-    for rows, block in blocks(vectors):
+    for rows, block in blocks(vectors, len(points)):
         result[rows] = (lengths - 2 * (relative(block, origin) @ points.T)).argmin(axis=1)
     return result
 
