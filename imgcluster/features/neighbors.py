@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.features.cells import SHARE, Cells
-from imgcluster.features.centroids import centroids, evenly_spaced
+from imgcluster.features.centroids import centroids, evenly_spaced, rows_by_label
 from imgcluster.features.threads import one_thread
 from imgcluster.types import Labels, Vectors
 
@@ -260,7 +260,7 @@ def connect_components(graph: csr_matrix, vectors: Vectors, weight: float = 1.0)
     while (count := int(labels.max()) + 1) > 1:
         centers = centroids(vectors, labels, count)
         _, nearest = nearest_neighbors(centers.astype(np.float32), 1)
-        members = _members(labels)
+        members = rows_by_label(labels, count)
         pairs = {tuple(sorted((number, int(other)))) for number, other in enumerate(nearest[:, 0])}
         ends = np.array(
             [
@@ -272,11 +272,6 @@ def connect_components(graph: csr_matrix, vectors: Vectors, weight: float = 1.0)
         graph = csr_matrix(graph + links + links.T)
         labels, weight = component_labels(graph), weight / 10
     return graph
-
-
-def _members(labels: Labels) -> list[_Indices]:
-    order = np.argsort(labels, kind="stable")
-    return np.split(order, np.cumsum(np.bincount(labels))[:-1])
 
 
 def _closest(vectors: Vectors, rows: _Indices, point: _Floats) -> int:
