@@ -6,7 +6,7 @@ the similar ones.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from imgcluster.features.cells import SHARE, Cells
 from imgcluster.features.centroids import centroids, evenly_spaced, rows_by_label
 from imgcluster.features.threads import one_thread
+from imgcluster.fileio.in_threads import in_order
 from imgcluster.types import Labels, Vectors
 
 if TYPE_CHECKING:
@@ -141,13 +142,15 @@ class NeighborSearch:
                 distances[rows], nearest = index.kneighbors(targets[rows], count)
                 indices[rows] = nearest if candidates is None else candidates[nearest]
 
-        parts: list[tuple[Any, Any]] = [
+        parts: Iterable[tuple[Any, Any]] = (
             (slice(start, start + _CHUNK_ROWS), None) for start in range(0, len(targets), _CHUNK_ROWS)
-        ]
+        )
         if self._cells is not None:
-            parts = list(self._cells.pairs(targets, count, self._share))
-        with one_thread(), ThreadPoolExecutor(2) as pool:
-            list(pool.map(search, parts))
+            parts = self._cells.pairs(targets, count, self._share)
+        with one_thread():
+            # The candidates of all cells together are fifty times as many as the vectors.
+            for _ in in_order(search, parts, 2):
+                pass
         return distances, indices
 
 
