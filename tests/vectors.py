@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +108,14 @@ def output_with_threads(program: str, threads: int) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def peak_bytes(function: Callable[[], object]) -> int:
+    """Return the most bytes that Python and NumPy hold at once during the second of two calls."""
+    function()  # imports, and what is cached
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()

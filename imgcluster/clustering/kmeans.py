@@ -119,7 +119,7 @@ def continue_kmeans(vectors: Vectors, centers: Vectors, tolerance: float = _CONV
             labels = np.empty(len(vectors), dtype=np.int64)
             sums, inertia = np.zeros(centers.shape), lengths
             assign = partial(_assign_block, centers, origin, labels)
-            for block_sums, block_inertia in pool.map(assign, blocks(vectors)):
+            for block_sums, block_inertia in pool.map(assign, blocks(vectors, len(centers))):
                 sums += block_sums
                 inertia += block_inertia
             if inertia >= (1 - tolerance) * previous:

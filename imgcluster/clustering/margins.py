@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from imgcluster.clustering.types import Confidence
+from imgcluster.features.blocks import blocks
 from imgcluster.features.centroids import centroids
 from imgcluster.types import Labels, Vectors
 
 __all__ = ["margins"]
-
-_CHUNK_ROWS: Final = 8192
 
 
 def margins(vectors: Vectors, labels: Labels) -> tuple[Confidence, Labels]:
@@ -34,9 +31,8 @@ def margins(vectors: Vectors, labels: Labels) -> tuple[Confidence, Labels]:
         return confidence, runner_up
     centers = centroids(vectors, labels, count)
     lengths = (centers * centers).sum(axis=1)
-    for start in range(0, len(labels), _CHUNK_ROWS):
-        part = slice(start, start + _CHUNK_ROWS)
-        points = vectors[part].astype(np.float64)
+    for part, block in blocks(vectors, count):
+        points = block.astype(np.float64)
         squares = (points * points).sum(axis=1)[:, None] - 2 * (points @ centers.T) + lengths[None, :]
         distances = np.sqrt(np.maximum(squares, 0.0))
         own, rows = labels[part], np.arange(len(points))

@@ -9,6 +9,7 @@ import numpy as np
 
 from imgcluster.clustering.numbering import number_by_size
 from imgcluster.clustering.types import Clustering, Layer
+from imgcluster.features.blocks import blocks
 from imgcluster.features.neighbors import nearest_neighbors
 from imgcluster.types import Labels, Vectors
 
@@ -49,11 +50,13 @@ def _without_noise(vectors: Vectors, layer: Layer, coarser: Labels | None) -> La
             continue
         members, voters = layer.labels[voting], min(_VOTERS, len(voting))
         _, neighbors = nearest_neighbors(vectors[voting], voters, queries=vectors[assigned])
-        votes = np.zeros((len(assigned), layer.count))
-        np.add.at(votes, (np.arange(len(assigned))[:, None], members[neighbors]), 1.0)
-        labels[assigned] = votes.argmax(axis=1)
-        confidence[assigned] = votes.max(axis=1) / voters / 2
-        runner_up[assigned] = _second(votes, runner_up[assigned])
+        for part, nearest in blocks(neighbors, layer.count):
+            votes = np.zeros((len(nearest), layer.count))
+            np.add.at(votes, (np.arange(len(nearest))[:, None], members[nearest]), 1.0)
+            rows = assigned[part]
+            labels[rows] = votes.argmax(axis=1)
+            confidence[rows] = votes.max(axis=1) / voters / 2
+            runner_up[rows] = _second(votes, runner_up[rows])
     return number_by_size(Layer(labels, confidence, runner_up))
 
 

@@ -101,8 +101,9 @@ def _renumbered(before: Clustering, after: Clustering, values: _Stability) -> _S
     result = []
     for old, new, stable in zip(before.layers, after.layers, values, strict=True):
         renumbered: list[float | None] = [None] * new.count
-        inside = old.labels >= 0
-        for number, target in set(zip(old.labels[inside].tolist(), new.labels[inside].tolist(), strict=True)):
-            renumbered[target] = stable[number]
+        numbers, first = np.unique(old.labels, return_index=True)
+        for number, target in zip(numbers.tolist(), new.labels[first].tolist(), strict=True):
+            if number >= 0:
+                renumbered[target] = stable[number]
         result.append(tuple(renumbered))
     return tuple(result)

@@ -93,11 +93,11 @@ def _fit(vectors: Vectors, method: str, settings: Settings) -> list[Labels]:
 def _jaccard(old: Labels, new: Labels, count: int) -> npt.NDArray[np.float64]:
     """Return for each of `count` old clusters the largest Jaccard index with a new one."""
     others = int(new.max(initial=-1)) + 1
-    if not others:
-        return np.zeros(count)
     both = (old >= 0) & (new >= 0)
-    shared = np.zeros((count, others))
-    np.add.at(shared, (old[both], new[both]), 1)
+    # Only pairs that share images: all of them are too many for thousands of clusters.
+    pairs, shared = np.unique(old[both] * others + new[both], return_counts=True)
+    numbers, new_numbers = np.divmod(pairs, max(others, 1))
     sizes, new_sizes = np.bincount(old[old >= 0], minlength=count), np.bincount(new[new >= 0], minlength=others)
-    union = sizes[:, None] + new_sizes[None, :] - shared
-    return np.asarray((shared / np.maximum(union, 1)).max(axis=1))
+    best = np.zeros(count)
+    np.maximum.at(best, numbers, shared / (sizes[numbers] + new_sizes[new_numbers] - shared))
+    return best

@@ -38,7 +38,7 @@ def suggest_names(vectors: Vectors | VectorRows, labels: Labels, words: Vectors)
     top = max(1, round(TOP_SHARE * len(words)))
     # The last row is noise, as index −1.
     support = np.zeros((count + 1, len(words)), dtype=np.int64)
-    for rows, block in blocks(vectors):
+    for rows, block in blocks(vectors, len(words)):
         best = np.argpartition(-(block @ words.T), top - 1, axis=1)[:, :top]
         np.add.at(support, (labels[rows][:, None], best), 1)
     sizes = np.bincount(labels[labels >= 0], minlength=count)[:, None]

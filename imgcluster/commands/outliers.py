@@ -17,6 +17,7 @@ from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.commands.support.stored_images import StoredImages, read_images
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.errors import UsageError
+from imgcluster.features.centroids import rows_by_label
 from imgcluster.features.outlyingness import cluster_outlyingness, neighbor_outlyingness
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.path_text import to_text
@@ -177,8 +178,7 @@ def _flags(
         problems[name] = np.zeros_like(problems[name])
     atypical = np.zeros(len(images.paths), bool)
     if clusters is not None:
-        for cluster in np.unique(clusters[~np.isnan(cluster_scores)]):
-            rows = np.flatnonzero(clusters == cluster)
+        for rows in rows_by_label(clusters, int(clusters.max(initial=-1)) + 1):
             shown = min(_PER_CLUSTER, math.ceil(_CLUSTER_SHARE * len(rows)))
             least = rows[np.argsort(-cluster_scores[rows], kind="stable")[:shown]]
             atypical[least[cluster_scores[least] > 0]] = True

@@ -34,9 +34,7 @@ def explained_variance(labels: Labels, values: npt.NDArray[np.floating], sources
     """
     known = (labels >= 0) & np.isfinite(values)
     numbers = np.unique(labels[known], return_inverse=True)[1]
-    origin = np.zeros(len(numbers), np.int64)
-    if sources is not None:
-        origin = np.unique(np.asarray(sources)[known], return_inverse=True)[1]
+    origin = np.zeros(len(numbers), np.int64) if sources is None else _numbered(sources)[known]
     count = len(numbers)
     if count < _FEWEST or numbers.max() == 0:
         return 0.0
@@ -58,11 +56,17 @@ def mutual_information(labels: Labels, groups: Sequence[str]) -> float:
     from sklearn.metrics import adjusted_mutual_info_score
 
     clustered = labels >= 0
-    names = [group for group, inside in zip(groups, clustered.tolist(), strict=True) if inside]
-    different = len(set(names))
-    if len(names) < _FEWEST or not 2 <= different <= len(names) / 3 or len(np.unique(labels[clustered])) < 2:
+    clusters, numbers = labels[clustered], _numbered(groups)[clustered]
+    different = len(np.unique(numbers))
+    if len(numbers) < _FEWEST or not 2 <= different <= len(numbers) / 3 or len(np.unique(clusters)) < 2:
         return 0.0
-    return max(0.0, float(adjusted_mutual_info_score(names, labels[clustered])))
+    return max(0.0, float(adjusted_mutual_info_score(numbers, clusters)))
+
+
+def _numbered(names: Sequence[str]) -> Labels:
+    """Return a number for each name, ``int64 (n,)``: an array of the names would take hundreds of bytes for each."""
+    numbers: dict[str, int] = {}
+    return np.fromiter((numbers.setdefault(name, len(numbers)) for name in names), np.int64, len(names))
 
 
 def _variance_within(values: npt.NDArray[np.float64], groups: npt.NDArray[np.integer]) -> float:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from imgcluster.evaluation.types import ClusterFacts, Measures
 from imgcluster.features.blocks import blocks
-from imgcluster.features.centroids import centroids, evenly_spaced, silhouettes
+from imgcluster.features.centroids import centroids, evenly_spaced, rows_by_label, silhouettes
 from imgcluster.types import Labels, Metric, VectorRows, Vectors
 
 __all__ = ["measure"]
@@ -46,8 +46,8 @@ def measure(
     """
     order = np.arange(len(labels)) if order is None else order
     present = np.unique(labels[labels >= 0])
-    members = [order[labels[order] == cluster] for cluster in present]
     own = np.where(labels >= 0, np.searchsorted(present, labels), -1)
+    members = [order[rows] for rows in rows_by_label(own[order], len(present))]
     sums = _sums_of_distances(points, own, members, metric)
     candidates = members
     if set_aside is not None:
@@ -89,14 +89,14 @@ def _sums_of_distances(
     result = np.full(len(labels), np.nan)
     for rows, block in blocks(points):
         own, sums = labels[rows], np.full(len(block), np.nan)
-        for cluster in np.unique(own[own >= 0]).tolist():
-            inside = own == cluster
-            if metric == "cosine":
-                rows_inside = block[inside].astype(np.float64)
-                # To itself, rounding errors and vectors of length 0 would give a distance.
-                to_others = totals[cluster] - rows_inside
-                sums[inside] = sizes[cluster] - 1 - np.einsum("ij,ij->i", rows_inside, to_others)
-            else:
+        if metric == "cosine":
+            inside = own >= 0
+            vectors, clusters = block[inside].astype(np.float64), own[inside]
+            # To itself, rounding errors and vectors of length 0 would give a distance.
+            sums[inside] = sizes[clusters] - 1 - np.einsum("ij,ij->i", vectors, totals[clusters] - vectors)
+        else:
+            for cluster in np.unique(own[own >= 0]).tolist():
+                inside = own == cluster
                 sums[inside] = _pairwise(block[inside], samples[cluster], metric).sum(axis=1)
         result[rows] = sums
     return result

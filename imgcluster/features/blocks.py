@@ -15,18 +15,25 @@ __all__ = ["blocks", "in_memory", "reordered", "transformed"]
 # Larger ones do not fit into a processor's cache, and the memory of each is requested from the system anew.
 _BYTES: Final = 8 << 20
 _ROWS: Final = 8192
+# For more than a thousand clusters blocks have fewer rows, so that the distances to all of them do not fill the memory.
+_RESULTS: Final = 1 << 23
 
 
-def blocks(vectors: npt.NDArray[Any] | VectorRows) -> Iterator[tuple[Any, npt.NDArray[Any]]]:
-    """Yield blocks of at most 8 MB and 8,192 vectors, each with the index of its rows: a slice or ``int64``."""
+def blocks(vectors: npt.NDArray[Any] | VectorRows, results: int = 1) -> Iterator[tuple[Any, npt.NDArray[Any]]]:
+    """Yield blocks of at most 8 MB and 8,192 vectors, each with the index of its rows: a slice or ``int64``.
+
+    Args:
+        vectors: ``(n, d)``.
+        results: How many values are computed of each row; of a block they are at most 8.4 million.
+    """
     if isinstance(vectors, np.ndarray):
-        count = min(_ROWS, max(1, _BYTES // max(1, vectors[:1].nbytes)))
+        count = max(1, min(_ROWS, _BYTES // max(1, vectors[:1].nbytes), _RESULTS // max(1, results)))
         for start in range(0, len(vectors), count):
             part = slice(start, start + count)
             yield part, vectors[part]
         return
     for rows, block in vectors.blocks():
-        for part, vectors_of_part in blocks(block):
+        for part, vectors_of_part in blocks(block, results):
             yield rows[part], vectors_of_part
 
 

@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.features.centroids import evenly_spaced, nearest_centroid
+from imgcluster.features.centroids import evenly_spaced, nearest_centroid, rows_by_label
 from imgcluster.features.threads import one_thread
-from imgcluster.types import Labels, Vectors
+from imgcluster.types import Vectors
 
 __all__ = ["SHARE", "Cells"]
 
@@ -34,7 +34,7 @@ class Cells:
     def __init__(self, vectors: Vectors) -> None:
         with one_thread():
             self._centers = _centers(vectors)
-            self._members = _by_cell(nearest_centroid(vectors, self._centers))
+            self._members = rows_by_label(nearest_centroid(vectors, self._centers), _CELLS)
             lengths = (self._centers * self._centers).sum(axis=1)
             self._nearest = np.argsort(lengths - 2 * self._centers @ self._centers.T, axis=1, kind="stable")
         self._sizes = np.array([len(rows) for rows in self._members])
@@ -52,7 +52,7 @@ class Cells:
         least = max(share * int(self._sizes.sum()), count)
         with one_thread():
             cells = nearest_centroid(queries, self._centers)
-        for nearest, rows in zip(self._nearest, _by_cell(cells), strict=True):
+        for nearest, rows in zip(self._nearest, rows_by_label(cells, _CELLS), strict=True):
             if len(rows):
                 enough = int(np.searchsorted(np.cumsum(self._sizes[nearest]), least)) + 1
                 yield rows, np.sort(np.concatenate([self._members[cell] for cell in nearest[:enough]]))
@@ -66,9 +66,3 @@ def _centers(vectors: Vectors) -> Vectors:
     return np.asarray(
         KMeans(_CELLS, init="random", n_init=1, max_iter=_ROUNDS, random_state=0).fit(sample).cluster_centers_
     )
-
-
-def _by_cell(cells: Labels) -> list[_Indices]:
-    """Return the rows of each cell."""
-    order = np.argsort(cells, kind="stable")
-    return np.split(order, np.cumsum(np.bincount(cells, minlength=_CELLS))[:-1])

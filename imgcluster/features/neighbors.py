@@ -6,7 +6,7 @@ the similar ones.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.features.cells import SHARE, Cells
-from imgcluster.features.centroids import centroids, evenly_spaced
+from imgcluster.features.centroids import centroids, evenly_spaced, rows_by_label
 from imgcluster.features.threads import one_thread
+from imgcluster.fileio.in_threads import in_order
 from imgcluster.types import Labels, Vectors
 
 if TYPE_CHECKING:
@@ -141,13 +142,15 @@ class NeighborSearch:
                 distances[rows], nearest = index.kneighbors(targets[rows], count)
                 indices[rows] = nearest if candidates is None else candidates[nearest]
 
-        parts: list[tuple[Any, Any]] = [
+        parts: Iterable[tuple[Any, Any]] = (
             (slice(start, start + _CHUNK_ROWS), None) for start in range(0, len(targets), _CHUNK_ROWS)
-        ]
+        )
         if self._cells is not None:
-            parts = list(self._cells.pairs(targets, count, self._share))
-        with one_thread(), ThreadPoolExecutor(2) as pool:
-            list(pool.map(search, parts))
+            parts = self._cells.pairs(targets, count, self._share)
+        with one_thread():
+            # The candidates of all cells together are fifty times as many as the vectors.
+            for _ in in_order(search, parts, 2):
+                pass
         return distances, indices
 
 
@@ -260,7 +263,7 @@ def connect_components(graph: csr_matrix, vectors: Vectors, weight: float = 1.0)
     while (count := int(labels.max()) + 1) > 1:
         centers = centroids(vectors, labels, count)
         _, nearest = nearest_neighbors(centers.astype(np.float32), 1)
-        members = _members(labels)
+        members = rows_by_label(labels, count)
         pairs = {tuple(sorted((number, int(other)))) for number, other in enumerate(nearest[:, 0])}
         ends = np.array(
             [
@@ -272,11 +275,6 @@ def connect_components(graph: csr_matrix, vectors: Vectors, weight: float = 1.0)
         graph = csr_matrix(graph + links + links.T)
         labels, weight = component_labels(graph), weight / 10
     return graph
-
-
-def _members(labels: Labels) -> list[_Indices]:
-    order = np.argsort(labels, kind="stable")
-    return np.split(order, np.cumsum(np.bincount(labels))[:-1])
 
 
 def _closest(vectors: Vectors, rows: _Indices, point: _Floats) -> int:

@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.features.blocks import blocks
+from imgcluster.features.centroids import centroids, rows_by_label
 from imgcluster.features.duplicate_vectors import find_duplicates
 from imgcluster.features.nearest import nearest_images
 from imgcluster.types import Labels, Vectors
@@ -70,9 +72,15 @@ def cluster_outlyingness(vectors: Vectors, labels: Labels) -> _Floats:
         ``float64 (n,)``; NaN for images in no cluster, or in one of fewer than 5 images.
     """
     scores = np.full(len(vectors), np.nan)
-    for label in np.unique(labels[labels >= 0]):
-        rows = np.flatnonzero(labels == label)
+    present = np.unique(labels[labels >= 0])
+    if not len(present):
+        return scores
+    own = np.where(labels >= 0, np.searchsorted(present, labels), -1)
+    centers = centroids(vectors, own, len(present))
+    distances = np.empty(len(vectors))
+    for part, block in blocks(vectors):
+        distances[part] = np.linalg.norm(block - centers[own[part]], axis=1)
+    for rows in rows_by_label(own, len(present)):
         if len(rows) >= _LEAST_MEMBERS:
-            center = vectors[rows].mean(axis=0, dtype=np.float64)
-            scores[rows] = robust_z_scores(np.linalg.norm(vectors[rows] - center, axis=1))
+            scores[rows] = robust_z_scores(distances[rows])
     return scores

@@ -49,7 +49,7 @@ def request_text(first: int, files: list[tuple[int, FoundFile, bytes | None]]) -
         (position, (file.root, file.path, file.size, file.mtime_ns, file.moved_to), digest.hex() if digest else "")
         for position, file, digest in files
     ]
-    return json.dumps((first, entries), separators=(",", ":")).encode()
+    return json.dumps((first, entries), separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def from_plain(value: Any, pixels: Pixels) -> Content | Large:

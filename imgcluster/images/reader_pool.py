@@ -29,7 +29,9 @@ _LEAST_SHARE: Final = 64 << 20
 _REQUEST_FILES: Final = 128
 _REQUEST_FILE_BYTES: Final = 4 << 20
 _REQUEST_PIXELS: Final = 2 << 20
-_REQUEST_TEXT: Final = REQUEST_BYTES - 24 * 1024
+# The most bytes of a character of a path in JSON, and of everything else about a file.
+_BYTES_PER_CHARACTER: Final = 6
+_FILE_BYTES: Final = 128
 
 # One is read while the next waits; with one more, a slow file does not stop the other readers at once.
 _REQUESTS_PER_READER: Final = 2
@@ -136,9 +138,9 @@ class ReaderPool:
         group: list[Request] = []
         size = text = 0
         for request in requests:
-            # A character may take six bytes in JSON.
-            length = 100 + 6 * (len(request.file.root) + len(request.file.path) + len(request.file.moved_to))
-            if group and text + length > _REQUEST_TEXT:
+            file = request.file
+            length = _FILE_BYTES + _BYTES_PER_CHARACTER * (len(file.root) + len(file.path) + len(file.moved_to))
+            if group and text + length > REQUEST_BYTES:
                 yield group
                 group, size, text = [], 0, 0
             group.append(request)

@@ -17,6 +17,8 @@ __all__ = [
 
 # The middle of the value range, so that a border has little effect on an encoder's first layer.
 _PAD_GRAY: Final = 127
+# Of an image that is resized to more pixels than this, only the part that is kept is computed.
+_MOST_PIXELS: Final = 1 << 24
 
 
 def prepare(picture: Image.Image, spec: InputSpec) -> Image.Image:
@@ -50,5 +52,10 @@ def _resize_then_crop(picture: Image.Image, spec: InputSpec, resample: Image.Res
         short = min(picture.size)
         width, height = (int(spec.resize_edge * side / short) for side in picture.size)
     left, upper = (width - spec.width) // 2, (height - spec.height) // 2
+    if width * height > _MOST_PIXELS:
+        # For others it would differ from transformers in the last digit.
+        across, down = picture.width / width, picture.height / height
+        box = (left * across, upper * down, (left + spec.width) * across, (upper + spec.height) * down)
+        return picture.resize((spec.width, spec.height), resample, box=box)
     resized = picture if picture.size == (width, height) else picture.resize((width, height), resample)
     return resized.crop((left, upper, left + spec.width, upper + spec.height))

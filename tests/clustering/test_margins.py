@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgcluster.clustering import margins as module
 from imgcluster.clustering.margins import margins
-from vectors import scattered
+from vectors import peak_bytes, scattered
 
 
 def naive(vectors: np.ndarray, labels: np.ndarray) -> tuple[list[float], list[int]]:
@@ -45,13 +44,18 @@ def test_as_the_definition_says(labels: list[int], seed: int, dimensions: int) -
     assert runner_up.tolist() == second
 
 
-def test_part_by_part_is_as_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_part_by_part_is_as_all_at_once() -> None:
     vectors, labels = scattered(100), np.arange(100) % 5 - 1
     whole = margins(vectors, labels)
-    monkeypatch.setattr(module, "_CHUNK_ROWS", 7)
-    parts = margins(vectors, labels)
-    assert parts[0] == pytest.approx(whole[0], abs=1e-6)
-    assert np.array_equal(parts[1], whole[1])
+    parts = margins(np.tile(vectors, (200, 1)), np.tile(labels, 200))
+    assert parts[0] == pytest.approx(np.tile(whole[0], 200), abs=1e-6)
+    assert np.array_equal(parts[1], np.tile(whole[1], 200))
+
+
+def test_the_distances_to_many_clusters_do_not_fill_the_memory() -> None:
+    vectors, labels = scattered(8192), np.arange(8192) % 8000
+    # All of them are 524 MB.
+    assert peak_bytes(lambda: margins(vectors, labels)) < 300_000_000
 
 
 def test_noise_only_and_no_images() -> None:

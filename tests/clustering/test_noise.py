@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from imgcluster.clustering import assign_noise
 from imgcluster.clustering.types import Clustering
-from vectors import assert_well_formed, one_layer, scattered
+from vectors import assert_well_formed, one_layer, peak_bytes, scattered
 
 
 def test_noise_goes_to_the_cluster_of_its_neighbours() -> None:
@@ -91,3 +91,10 @@ def test_any_clustering_keeps_its_members_together(labels: list[int], seed: int)
         assert np.all(answer.confidence[~inside] <= 0.5)
         assert np.all(answer.confidence[~inside] > 0)
     assert np.array_equal(answer.confidence[inside], before.confidence[inside])
+
+
+def test_the_votes_for_many_clusters_do_not_fill_the_memory() -> None:
+    points = scattered(20_000, 2)
+    labels = np.concatenate([np.arange(4000) % 2000, np.full(16_000, -1)])
+    # All votes are 256 MB, and so are those without the first cluster.
+    assert peak_bytes(lambda: assign_noise(points, one_layer(labels))) < 250_000_000

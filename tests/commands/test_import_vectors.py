@@ -16,8 +16,9 @@ from PIL import Image
 import imgcluster
 import pages
 from imgcluster import NoImagesError, UsageError, WorkspaceError
+from imgcluster.commands.support.vector_files import read_vectors
 from samples import paint
-from vectors import blobs
+from vectors import blobs, peak_bytes
 
 VECTORS, TRUTH = blobs([12, 10, 8], dimensions=7)
 NAMES = [f"kind {kind}/{number:02d}.png" for number, kind in enumerate(TRUTH.tolist())]
@@ -242,3 +243,28 @@ def test_columns_and_arrays_are_chosen_by_name(here: Path) -> None:
     assert imgcluster.import_vectors("two.parquet", "file", column="clip", workspace="parquet").embedding_size == 7
     with pytest.raises(UsageError, match="'nothing'.*'clip'"):
         imgcluster.import_vectors("two.parquet", "file", column="nothing", workspace="out")
+
+
+def test_parquet_files_with_several_row_groups(here: Path) -> None:
+    table = pa.table({"path": NAMES, "embedding": list(VECTORS)})
+    pq.write_table(table, "groups.parquet", row_group_size=7)
+
+    vectors, names = read_vectors(Path("groups.parquet"), None, None)
+
+    assert names == NAMES
+    np.testing.assert_array_equal(vectors, VECTORS)
+    lengths = pa.table({"path": NAMES, "embedding": [*VECTORS[:20], *VECTORS[20:, :3]]})
+    pq.write_table(lengths, "lengths.parquet", row_group_size=20)
+    with pytest.raises(UsageError, match="different lengths, among them 3 and 7"):
+        read_vectors(Path("lengths.parquet"), None, None)
+
+
+def test_a_csv_file_takes_little_more_memory_than_its_vectors(here: Path) -> None:
+    vectors = np.random.default_rng(0).standard_normal((2000, 128)).astype(np.float32)
+    with Path("many.csv").open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["path", *(f"embedding_{number}" for number in range(128))])
+        writer.writerows([f"{row}.png", *vector] for row, vector in enumerate(vectors.tolist()))
+
+    np.testing.assert_array_equal(read_vectors(Path("many.csv"), None, None)[0], vectors)
+    assert peak_bytes(lambda: read_vectors(Path("many.csv"), None, None)) < 5 * vectors.nbytes

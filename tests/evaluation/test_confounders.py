@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgcluster.evaluation.confounders import explained_variance, mutual_information
+from vectors import peak_bytes
 
 
 class TestExplained:
@@ -121,3 +122,11 @@ class TestAgreement:
     )
     def test_where_nothing_can_be_said_it_is_0(self, labels: np.ndarray, groups: list[str]) -> None:
         assert mutual_information(labels, groups) == 0
+
+
+def test_long_paths_take_no_more_memory_than_short_ones() -> None:
+    labels, values = np.arange(20_000) % 5, np.arange(20_000) % 7.0
+    folders = [f"/{'deep/' * 100}{number % 50}" for number in range(20_000)]
+
+    assert peak_bytes(lambda: mutual_information(labels, folders)) < 10_000_000
+    assert peak_bytes(lambda: explained_variance(labels, values, folders)) < 10_000_000

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgcluster.features.outlyingness import cluster_outlyingness, neighbor_outlyingness, robust_z_scores
+from vectors import peak_bytes
 
 
 def test_robust_z_scores_of_a_normal_distribution() -> None:
@@ -61,3 +62,9 @@ def test_scores_within_clusters() -> None:
     assert scores[:20].argmax() == 3
     assert np.isfinite(scores[:32]).all()
     assert np.isnan(scores[32:]).all()
+
+
+def test_a_large_cluster_is_not_copied() -> None:
+    vectors = np.random.default_rng(0).standard_normal((20_000, 256)).astype(np.float32)
+    # In double precision 41 MB, and so are the differences to the center.
+    assert peak_bytes(lambda: cluster_outlyingness(vectors, np.zeros(20_000, np.int64))) < 60_000_000

@@ -276,3 +276,15 @@ def test_a_program_without_a_guard_can_read(folder: Path) -> None:
         check=True,
     )
     assert (done.stdout, done.stderr) == ("105\n", "")
+
+
+@pytest.mark.skipif(not LINUX, reason="other systems do not allow paths as long as these")
+def test_long_paths_of_characters_outside_the_basic_plane(tmp_path: Path) -> None:
+    folder = tmp_path.joinpath(*["😀" * 60] * 10)
+    folder.mkdir(parents=True)
+    for number in range(30):
+        (folder / f"{number:02}.png").write_bytes(encoded(flat((number, 0, 0)), "PNG"))
+
+    contents = [content for _, content in read(found(folder), settings())]
+
+    assert [content.image.pixels[0, 0, 0] for content in contents if isinstance(content, Loaded)] == [*range(30)]

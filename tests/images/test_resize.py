@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -160,6 +163,30 @@ class TestPrepare:
         prepared = np.asarray(prepare(Image.new("RGB", (1000, 1), "white"), spec(20, 20, "pad")))
 
         assert (prepared == 255).all(axis=-1).sum() == 20
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited as on Linux")
+    def test_the_center_of_a_sliver_is_resized_in_two_steps_without_the_rest(self) -> None:
+        picture = Image.new("RGB", (1, 20_000), "red")
+        picture.paste((0, 0, 255), (0, 9_998, 1, 10_002))
+        # The whole of it would have 1.3 billion pixels.
+        script = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+from PIL import Image
+from imgcluster.images.resize import prepare
+from imgcluster.images.types import InputSpec
+picture = Image.frombytes("RGB", (1, 20_000), sys.stdin.buffer.read())
+spec = InputSpec(width=224, height=224, channels=3, resize="crop", resize_edge=256)
+sys.stdout.buffer.write(prepare(picture, spec).tobytes())
+"""
+
+        result = subprocess.run(
+            [sys.executable, "-c", script], input=picture.tobytes(), capture_output=True, check=False
+        )
+
+        assert result.stderr == b""
+        prepared = np.frombuffer(result.stdout, np.uint8).reshape(224, 224, 3)
+        assert (prepared == (0, 0, 255)).all()
 
     def test_shrinking_averages_instead_of_picking(self) -> None:
         board = Image.fromarray((np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8))

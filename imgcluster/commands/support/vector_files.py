@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -95,26 +96,45 @@ def _read_parquet(source: Path, paths: str, column: str | None) -> tuple[Any, li
 
 def _matrix(column: pa.ChunkedArray) -> Any:
     """Return the lists of a column as an array; lists of different lengths raise ValueError."""
-    values = column.combine_chunks()
-    if values.null_count or values.flatten().null_count:
-        raise ValueError(f"{values.null_count or values.flatten().null_count} values are missing")
-    lengths = values.value_lengths().unique().to_pylist()
+    # Not combined: the offsets of one list column count to two billion values.
+    parts = [chunk.flatten() for chunk in column.chunks]
+    if missing := column.null_count or sum(part.null_count for part in parts):
+        raise ValueError(f"{missing} values are missing")
+    lengths = sorted({length for chunk in column.chunks for length in chunk.value_lengths().unique().to_pylist()})
     if len(lengths) > 1:
         raise ValueError(f"its vectors have different lengths, among them {lengths[0]} and {lengths[1]}")
-    return values.flatten().to_numpy(zero_copy_only=False).reshape(len(values), -1)
+    if not lengths:
+        return np.empty((0, 0))
+    return np.concatenate([part.to_numpy(zero_copy_only=False) for part in parts]).reshape(len(column), -1)
 
 
 def _read_csv(source: Path, paths: str, column: str | None) -> tuple[Any, list[str] | None]:
-    rows = list(read_table(source, ()))
-    header = list(rows[0]) if rows else []
+    header: list[str] = []
+    chosen: list[str] = []
+    names: list[str] = []
+    # Four bytes for each value, of which there may be billions.
+    values = array("f")
+    rows = 0
+    for rows, row in enumerate(read_table(source, ()), start=1):
+        if rows == 1:
+            header = list(row)
+            chosen = _vector_columns(source, header, paths, column)
+        values.extend(float(row[name]) for name in chosen)
+        if paths in header:
+            names.append(_path(row[paths]))
+    vectors = np.frombuffer(values, np.float32).reshape(rows, len(chosen))
+    return vectors, names if paths in header else None
+
+
+def _vector_columns(source: Path, header: Sequence[str], paths: str, column: str | None) -> list[str]:
+    """Return the columns of a CSV file that are the values of its vectors, in their order."""
     start = f"{column or VECTOR_COLUMN}_"
     chosen = [name for name in header if name.startswith(start) and name[len(start) :].isdecimal()]
-    chosen.sort(key=lambda name: int(name[len(start) :]))
     if not chosen and column is not None:
         raise UsageError(f"{source} has no columns {start}0, {start}1, …; its columns are {_listed(header)}")
-    chosen = chosen or [name for name in header if name != paths]
-    names = [_path(row[paths]) for row in rows] if paths in header else None
-    return np.array([[float(row[name]) for name in chosen] for row in rows], dtype=np.float64), names
+    if not chosen:
+        return [name for name in header if name != paths]
+    return sorted(chosen, key=lambda name: int(name[len(start) :]))
 
 
 _READERS: Final = {".npy": _read_npy, ".npz": _read_npz, ".parquet": _read_parquet, ".csv": _read_csv}
