@@ -1,4 +1,4 @@
-"""What this machine offers to this process: processors and memory."""
+"""What this machine offers to this process: processors and memory, and how much of it reading images may take."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 from typing import Final
 
-__all__ = ["LIMIT", "memory_bytes", "processors"]
+__all__ = ["LIMIT", "READING_SECONDS", "memory_bytes", "processors", "reading_memory"]
 
 LIMIT: Final = "PYTHON_CPU_COUNT"
 """The environment variable with the number of processors to use, as for Python 3.13."""
+
+READING_SECONDS: Final = 20.0
+"""How long reading and decoding one image may take, unless an option says otherwise."""
 
 _CONTAINER_LIMITS: Final = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 # Where a system does not tell.
@@ -36,6 +39,11 @@ def memory_bytes() -> int:
         except (OSError, ValueError):  # another system, or "max"
             continue
     return total
+
+
+def reading_memory() -> int:
+    """Return the memory for images that are decoded at the same time, unless an option says otherwise."""
+    return memory_bytes() // 8
 
 
 def _physical_bytes() -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from imgcluster.errors import UsageError
-from imgcluster.machine import memory_bytes
+from imgcluster.machine import READING_SECONDS, reading_memory
 from imgcluster.option_fields import make_booleans, make_integers, make_numbers, option
 
 __all__ = [
@@ -164,7 +164,9 @@ class EmbedOptions:
         "machine's. Images that need more are skipped.",
         metavar="SIZE",
     )
-    read_timeout: float = option(20.0, "Skip a file that takes longer to read and decode.", metavar="SECONDS")
+    read_timeout: float = option(
+        READING_SECONDS, "Skip a file that takes longer to read and decode.", metavar="SECONDS"
+    )
     exclude: Sequence[str] = option(
         (),
         "Exclude files and folders, by a pattern as in .gitignore: *.png, raw/, 2019/*.tif. Can be repeated.",
@@ -200,7 +202,7 @@ class EmbedOptions:
     @property
     def memory_bytes(self) -> int:
         """The memory for the images that are decoded at the same time."""
-        return memory_bytes() // 8 if self.memory is None else _bytes(self.memory)
+        return reading_memory() if self.memory is None else _bytes(self.memory)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ from imgcluster.fileio.in_threads import beside
 from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import Paths, path_list
 from imgcluster.images.find import Finder
-from imgcluster.machine import LIMIT, memory_bytes, processors
+from imgcluster.machine import LIMIT, processors, reading_memory
 from imgcluster.option_fields import with_changes
 from imgcluster.options import DEFAULT_WORKSPACE, LEAST_MEMORY, EmbedOptions, RayOptions
 from imgcluster.progress import OnProgress, Progress, ignore_progress
@@ -121,7 +121,7 @@ class _EmbedTask:
         """Return the options of a worker, whose share of the machine is that of the pool."""
         options, share = self.options, min(1.0, pool.cpus / processors())
         if options.memory is None:
-            memory = max(LEAST_MEMORY, int(memory_bytes() // 8 * share))
+            memory = max(LEAST_MEMORY, int(reading_memory() * share))
             options = dataclasses.replace(options, memory=f"{memory >> 10}K")
         if options.device == "auto" and not pool.gpus:
             # Another program may use the GPUs of this node.

@@ -23,12 +23,10 @@ from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.errors import NoImagesError, UsageError, WorkspaceError
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.digests import DIGEST_BYTES
-from imgcluster.fileio.in_threads import in_order
 from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import absolute_path, common_base, from_text, join, relative_path, to_text
-from imgcluster.images.decode import Header, quiet_decoders, read_header
-from imgcluster.images.found import storable_time
-from imgcluster.images.load import default_workers
+from imgcluster.images.found import found_file, storable_time
+from imgcluster.images.readers import read_headers
 from imgcluster.images.types import NO_EXIF
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
@@ -244,14 +242,13 @@ def _replace_shards(
     """Write all vectors to new shards, then remove the earlier ones."""
     outdated = all_shards(workspace.embeddings)
     writer = ShardWriter(workspace.embeddings, identity, archive=archive_of(workspace))
-    with quiet_decoders():
-        rows: list[Row] = []
-        for done, row in enumerate(_rows(locations, values, base, moved), start=1):
-            rows.append(row)
-            if len(rows) == _ROWS_PER_STEP or done == len(locations):
-                writer.add(rows)
-                rows = []
-                on_progress(Progress("store", done, len(locations)))
+    rows: list[Row] = []
+    for done, row in enumerate(_rows(locations, values, base, moved), start=1):
+        rows.append(row)
+        if len(rows) == _ROWS_PER_STEP or done == len(locations):
+            writer.add(rows)
+            rows = []
+            on_progress(Progress("store", done, len(locations)))
     writer.flush()
     remove_shards(outdated, archive_of(workspace))
     write_table(workspace.skipped, SKIPPED, ())
@@ -259,25 +256,19 @@ def _replace_shards(
 
 def _rows(locations: list[str], values: Vectors, base: str, moved: Mapping[str, str]) -> Iterator[Row]:
     """Yield the rows; the digest is that of the vector, so that results do not depend on names and files."""
-    files = (from_text(moved.get(location, location)) for location in locations)
-    read = in_order(_read_file, files, default_workers())
-    for location, (_, (size, mtime_ns, header)), vector in zip(locations, read, values, strict=True):
+    files = (found_file(from_text(moved.get(location, location))) for location in locations)
+    for location, (file, header), vector in zip(locations, read_headers(files), values, strict=True):
         yield Row(
             path=relative_path(location, base),
             root=base,
-            size=size,
-            mtime_ns=mtime_ns,
+            size=file.size,
+            mtime_ns=file.mtime_ns,
             digest=hashlib.blake2b(vector.tobytes(), digest_size=DIGEST_BYTES).digest(),
             width=header.width if header else 0,
             height=header.height if header else 0,
             embedding=vector,
             exif=header.exif if header else NO_EXIF,
         )
-
-
-def _read_file(path: Path) -> tuple[int, int, Header | None]:
-    """Return size, modification time and header; zeros and None where there is no file."""
-    return *_facts(path), read_header(path) if path.is_file() else None
 
 
 def _facts(path: Path) -> tuple[int, int]:

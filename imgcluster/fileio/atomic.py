@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import functools
-import itertools
 import json
 import os
 import re
@@ -37,8 +36,7 @@ __all__ = [
 NOT_WRITABLE: Final = (errno.EROFS, errno.EACCES, errno.EPERM)
 """The error numbers of a folder that can only be read."""
 
-_COUNTER: Final = itertools.count()
-# The computer, the process and a number; earlier versions had no computer in the name.
+# The computer, the process and a random number; earlier versions had no computer in the name.
 _TEMPORARY: Final = re.compile(r"\.imgcluster-(?:(?P<computer>[0-9a-f]{8})-)?(?P<process>[0-9]+)-[0-9]+\.tmp")
 # The names of this process, whatever path leads to their folder.
 _names: set[str] = set()
@@ -98,8 +96,10 @@ def temporary_path(folder: Path, record: Path | None = None) -> Iterator[Path]:
     Meanwhile the file `record` contains the path, so that `remove_recorded` finds it after a kill. What killed
     processes left in `folder` is removed first.
     """
-    # Not derived from the name of the final file, which may already be as long as the file system allows.
-    temporary = folder / f".imgcluster-{_computer()}-{os.getpid()}-{next(_COUNTER)}.tmp"
+    # Not derived from the name of the final file, which may already be as long as the file system allows. Random, as
+    # another user who can write to the folder could put a link to any file where the next one will be.
+    number = int.from_bytes(os.urandom(8), "big")
+    temporary = folder / f".imgcluster-{_computer()}-{os.getpid()}-{number}.tmp"
     _names.add(temporary.name)
     if folder not in _cleaned:
         _cleaned.add(folder)

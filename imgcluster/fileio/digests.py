@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+
+from imgcluster.fileio.regular import open_regular
 
 __all__ = ["DIGEST_BYTES", "update_from_file"]
 
@@ -15,10 +18,16 @@ _PART: Final = 1 << 20
 
 
 def update_from_file(update: Callable[[bytes], object], path: Path) -> int:
-    """Call the method `update` of a digest with the content of a file, part by part, and return its size."""
+    """Call the method `update` of a digest with the content of a file, part by part, and return its size.
+
+    Raises:
+        OSError: As in `open_regular`.
+    """
     size = 0
-    with path.open("rb") as file:
-        while part := file.read(_PART):
+    with open_regular(path) as file:
+        # A file of the system that is empty, such as /proc/kmsg, can be read forever.
+        length = os.fstat(file.fileno()).st_size
+        while part := file.read(min(_PART, length - size)):
             update(part)
             size += len(part)
     return size

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import io
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ import numpy as np
 from PIL import AvifImagePlugin, Image, features
 
 from imgcluster.errors import one_line
+from imgcluster.fileio.regular import open_regular
 from imgcluster.images.convert import flatten, to_srgb
 from imgcluster.images.exif import ORIENTATION, Header, exif_of
 from imgcluster.images.formats import HEAD_BYTES, PILLOW_FORMATS, RAW, sniff
@@ -100,16 +102,30 @@ class Decoded:
     thumbnail: bytes = b""
 
 
-def read_header(path: Path) -> Header | None:
-    """Return the header of an image file; None if it cannot be read."""
+def read_header(path: Path, *, memory: int | None = None) -> Header | None:
+    """Return the header of an image file; None if it cannot be read.
+
+    Raises:
+        NeedsMemory: That would take more than `memory` bytes.
+    """
+
+    def allow(need: int) -> None:
+        if memory is not None and need > memory:
+            raise NeedsMemory(need)
+
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             kind = sniff(stream.read(HEAD_BYTES), path.suffix.lower()).format
+            whole = kind in (RAW, "JXL")
+            if whole:
+                allow(os.fstat(stream.fileno()).st_size)
         with _explained(kind):
             if kind == RAW:
                 return read_raw_header(path.read_bytes())
-            with _open(path.read_bytes() if kind == "JXL" else path) as image:
+            with _open(path.read_bytes() if whole else path, allow) as image:
                 (width, height), exif = image.size, exif_of(image)
+    except NeedsMemory:
+        raise
     except (OSError, UnreadableImage) as error:
         _LOG.debug("no header of %s: %s", path, error)
         return None

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from imgcluster.errors import UsageError
 from imgcluster.fileio.path_text import from_text, join, to_text
+from imgcluster.fileio.path_text import join, to_text
+from imgcluster.fileio.regular import special_kind
 from imgcluster.images.formats import has_image_extension
 from imgcluster.images.found import FoundFile, UnreadablePath
 from imgcluster.images.scope import Scope, is_below
@@ -277,8 +279,7 @@ class _Search:
 
 def _special(root: str, path: str, mode: int) -> UnreadablePath:
     """Return a path that is neither a file nor a folder; nothing is read from it, because that might never end."""
-    kind = "a named pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
-    return UnreadablePath(root, to_text(path), f"{kind}, not a file", is_image=has_image_extension(path))
+    return UnreadablePath(root, to_text(path), f"{special_kind(mode)}, not a file", is_image=has_image_extension(path))
 
 
 def _root_of_file(native: str, current: str) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from imgcluster.fileio.digests import DIGEST_BYTES
-from imgcluster.images.decode import Decoded, NeedsMemory, UnreadableImage, decode
+from imgcluster.fileio.regular import open_regular
+from imgcluster.images.decode import Decoded, Header, NeedsMemory, UnreadableImage, decode, read_header
 from imgcluster.images.formats import HEAD_BYTES, sniff
 from imgcluster.images.found import FoundFile
 from imgcluster.images.optional_decoders import OptionalDecoder, missing_decoder
@@ -64,7 +65,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class NotAnImage:
-    """A file that is not an image and has no image extension."""
+    """A file that is not an image and has no image extension; of headers, any file that has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +75,24 @@ class Large:
     memory: int
 
 
-Content = Loaded | Unchanged | Skipped | NotAnImage
+Content = Loaded | Header | Unchanged | Skipped | NotAnImage
 
 
 def read_image(
-    file: FoundFile, spec: InputSpec, known_digest: bytes | None = None, *, memory: int | None = None
+    file: FoundFile, spec: InputSpec | None, known_digest: bytes | None = None, *, memory: int | None = None
 ) -> Content | Large:
-    """Read and decode one file; problems with it are returned, not raised.
+    """Read and decode one file, or its header if there is no `spec`; problems with it are returned, not raised.
 
     A file whose content still has the `known_digest` is not decoded, and one that needs more than `memory` bytes is not
     read.
     """
+    if spec is None:
+        try:
+            return read_header(file.file, memory=memory) or NotAnImage()
+        except NeedsMemory as need:
+            return Large(need.memory)
     try:
-        with file.file.open("rb", buffering=0) as stream:
+        with open_regular(file.file) as stream:
             before = os.fstat(stream.fileno())
             head = stream.read(_FIRST_BYTES)
             kind = sniff(head[:HEAD_BYTES], os.path.splitext(file.path)[1].lower())

@@ -19,7 +19,7 @@ import threading
 import time
 from typing import IO, Any, Final
 
-from imgcluster.images.decode import Decoded, quiet_decoders, use_one_thread
+from imgcluster.images.decode import Decoded, Header, quiet_decoders, use_one_thread
 from imgcluster.images.found import FoundFile
 from imgcluster.images.load import Content, Large, Loaded, NotAnImage, Skipped, Unchanged, read_image
 from imgcluster.images.optional_decoders import OPTIONAL_DECODERS
@@ -36,6 +36,7 @@ _facts_of = operator.attrgetter(*_FACTS)
 
 _UNCHANGED: Final = True
 _NO_IMAGE: Final = None
+_HEADER_VALUES: Final = len(dataclasses.fields(Header))
 
 
 def request_text(first: int, files: list[tuple[int, FoundFile, bytes | None]]) -> bytes:
@@ -62,6 +63,9 @@ def from_plain(value: Any, pixels: Pixels) -> Content | Large:
         return Skipped(value["reason"], OPTIONAL_DECODERS.get(value["decoder"]), value["detail"])
     if isinstance(value, int):
         return Large(value)
+    if len(value) == _HEADER_VALUES:
+        width, height, exif = value
+        return Header(width, height, Exif(*exif))
     digest, facts, exif, thumbnail = value
     image = Decoded(
         pixels=pixels,
@@ -78,6 +82,8 @@ def _to_plain(content: Content | Large, pixels: Pixels) -> Any:
         exif = content.image.exif
         plain = None if exif == NO_EXIF else dataclasses.astuple(exif)
         return content.digest.hex(), _facts_of(content.image), plain, base64.b64encode(content.image.thumbnail).decode()
+    if isinstance(content, Header):
+        return content.width, content.height, dataclasses.astuple(content.exif)
     if isinstance(content, Skipped):
         decoder = next((kind for kind, one in OPTIONAL_DECODERS.items() if one is content.missing), "")
         return {"reason": content.reason, "decoder": decoder, "detail": content.detail}
@@ -98,7 +104,7 @@ def main() -> None:
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(sys.stdin.buffer, requests), daemon=True).start()
     memory = attach(description["memory"], Layout(**description["layout"]))
-    spec = InputSpec(**description["spec"])
+    spec = InputSpec(**description["spec"]) if description["spec"] else None
     use_one_thread()
     with quiet_decoders():
         while True:
@@ -115,7 +121,7 @@ def _receive(stream: IO[bytes], requests: queue.SimpleQueue[bytes]) -> None:
     os._exit(0)
 
 
-def _read(memory: SharedMemory, number: int, spec: InputSpec, block: int, length: int, limit: int) -> list[Any]:
+def _read(memory: SharedMemory, number: int, spec: InputSpec | None, block: int, length: int, limit: int) -> list[Any]:
     first, files = json.loads(memory.request(block)[:length].tobytes())
     pixels = memory.pixels(block)
     status = memory.status[number : number + 1]

@@ -17,7 +17,7 @@ from imgcluster.images.reader import from_plain
 from imgcluster.images.reader_process import Inbox, ReaderProcess, Request, Task
 from imgcluster.images.shared import REQUEST_BYTES, Layout, SharedMemory
 from imgcluster.images.types import InputSpec
-from imgcluster.machine import memory_bytes
+from imgcluster.machine import READING_SECONDS, reading_memory
 
 __all__ = ["ReaderPool", "ReaderSettings", "Results", "read_now"]
 
@@ -52,38 +52,38 @@ class ReaderSettings:
     """
 
     workers: int = field(default_factory=default_workers)
-    memory: int = field(default_factory=lambda: memory_bytes() // 8)
-    seconds: float = 20.0
+    memory: int = field(default_factory=reading_memory)
+    seconds: float = READING_SECONDS
 
 
 Results = list[tuple[Request, Content]]
 """Files with what was read; pixels are valid until the next list."""
 
 
-def read_now(request: Request, spec: InputSpec, memory: int) -> Content:
+def read_now(request: Request, spec: InputSpec | None, memory: int) -> Content:
     """Read a file in this process; an image that needs more than `memory` bytes is skipped."""
     content = read_image(request.file, spec, request.known_digest, memory=memory)
     return _too_large(content.memory, memory) if isinstance(content, Large) else content
 
 
 class ReaderPool:
-    """Reader processes that share one memory budget."""
+    """Reader processes that share one memory budget; without `spec` they read headers."""
 
-    def __init__(self, spec: InputSpec, settings: ReaderSettings) -> None:
+    def __init__(self, spec: InputSpec | None, settings: ReaderSettings) -> None:
         self._spec = spec
         self._budget = settings.memory
         self._seconds = settings.seconds
         count = max(1, min(settings.workers, settings.memory // _LEAST_SHARE))
         self._share = settings.memory // count
-        image_bytes = spec.width * spec.height * spec.channels
-        images = max(1, min(_REQUEST_FILES, _REQUEST_PIXELS // image_bytes))
-        layout = Layout(count, count * _BLOCKS_PER_READER, images, spec.height, spec.width, spec.channels)
+        height, width, channels = (spec.height, spec.width, spec.channels) if spec else (1, 1, 1)
+        images = max(1, min(_REQUEST_FILES, _REQUEST_PIXELS // (height * width * channels)))
+        layout = Layout(count, count * _BLOCKS_PER_READER, images, height, width, channels)
         self._images = images
         self._memory = SharedMemory.create(layout)
         self._description = {
             "memory": self._memory.key,
             "layout": dataclasses.asdict(layout),
-            "spec": dataclasses.asdict(spec),
+            "spec": dataclasses.asdict(spec) if spec else None,
         }
         self._inbox: Inbox = queue.SimpleQueue()
         self._free = deque(range(layout.blocks))

@@ -15,14 +15,14 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import Final
 
 from imgcluster.fileio.in_threads import in_order
-from imgcluster.images.decode import quiet_decoders
+from imgcluster.images.decode import Header, quiet_decoders
 from imgcluster.images.found import FoundFile
 from imgcluster.images.load import Content, Large, Loaded, read_image
 from imgcluster.images.reader_pool import ReaderPool, ReaderSettings, Results, read_now
 from imgcluster.images.reader_process import Request
 from imgcluster.images.types import InputSpec
 
-__all__ = ["FEW_FILES", "ReaderSettings", "Request", "Results", "read_each", "read_files"]
+__all__ = ["FEW_FILES", "ReaderSettings", "Request", "Results", "read_each", "read_files", "read_headers"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,9 +31,12 @@ FEW_FILES: Final = 0
 
 
 def read_files(
-    requests: Iterable[Request], spec: InputSpec, settings: ReaderSettings
+    requests: Iterable[Request], spec: InputSpec | None, settings: ReaderSettings
 ) -> Generator[Results, None, None]:
-    """Read files and yield the results in their order; closing the generator ends the processes."""
+    """Read files, or their headers if there is no `spec`, and yield the results in their order.
+
+    Closing the generator ends the processes.
+    """
     requests = iter(requests)
     first = list(itertools.islice(requests, FEW_FILES + 1))
     requests = itertools.chain(first, requests)
@@ -58,7 +61,15 @@ def read_each(
             yield content
 
 
-def _open(spec: InputSpec, settings: ReaderSettings) -> ReaderPool | None:
+def read_headers(files: Iterable[FoundFile]) -> Generator[tuple[FoundFile, Header | None], None, None]:
+    """Yield files, in their order, with their headers; None where there is none."""
+    requests = (Request(file) for file in files)
+    with quiet_decoders(), contextlib.closing(read_files(requests, None, ReaderSettings())) as results:
+        for request, content in itertools.chain.from_iterable(results):
+            yield request.file, content if isinstance(content, Header) else None
+
+
+def _open(spec: InputSpec | None, settings: ReaderSettings) -> ReaderPool | None:
     """Start readers; return None where that is not possible."""
     # A program made of Python and imgcluster in one file would start itself.
     if not sys.executable or getattr(sys, "frozen", False):
@@ -70,7 +81,7 @@ def _open(spec: InputSpec, settings: ReaderSettings) -> ReaderPool | None:
         return None
 
 
-def _read_here(requests: Iterable[Request], spec: InputSpec, settings: ReaderSettings) -> Iterator[Results]:
+def _read_here(requests: Iterable[Request], spec: InputSpec | None, settings: ReaderSettings) -> Iterator[Results]:
     """Read files in threads of this process, and large images one by one; nothing can interrupt a decoder here."""
     share = settings.memory // settings.workers
 

@@ -19,6 +19,8 @@ _QUALITY: Final = 85
 _FORMATS: Final = ("JPEG", "PNG")
 # About that of a thumbnail; others have metadata or are hardly compressed.
 _LARGEST_FILE: Final = 4096
+# Several times what the noisiest picture takes.
+_MOST_BYTES: Final = 1 << 17
 
 
 def square(picture: Image.Image) -> Image.Image:
@@ -56,6 +58,9 @@ def can_be_thumbnail(image: Image.Image, data: bytes) -> bool:
 
 def read_thumbnail(data: bytes, side: int) -> Pixels | None:
     """Return a thumbnail as ``uint8 (side, side, 3)``; None if the bytes are none."""
+    # More could take the decoder minutes.
+    if len(data) > _MOST_BYTES:
+        return None
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             if max(image.size) > THUMBNAIL_SIDE:

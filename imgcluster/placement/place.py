@@ -125,7 +125,8 @@ def place_entries(
     for done, entry in enumerate(entries, start=1):
         source, target = from_text(entry.source), from_text(entry.target)
         try:
-            if source.exists():
+            # A path from a stranger can also be that of a folder or a device, which must not move.
+            if source.is_file():
                 make_folder(target.parent, within=path.parent)
                 links = os.lstat(source).st_nlink
                 used = _place_one(source, target, mode, path.parent)

@@ -5,8 +5,10 @@ Each function takes arrays and gives a matplotlib figure; `save` writes it. Colo
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,6 +33,7 @@ __all__ = [
     "silhouette_figure",
     "sizes_figure",
     "tree_figure",
+    "without_local_style",
 ]
 
 _MARKERS: Final = {"circle": "o", "square": "s", "diamond": "D"}
@@ -48,6 +51,21 @@ _LONGEST_LABEL: Final = 40
 _LARGEST_INCHES: Final = 24.0
 
 
+@contextmanager
+def without_local_style() -> Iterator[None]:
+    """Ignore a file ``matplotlibrc`` of the current folder, which matplotlib reads.
+
+    The folder can be a stranger's, and the file can let matplotlib run LaTeX.
+    """
+    import matplotlib
+
+    with matplotlib.rc_context():
+        if os.path.dirname(os.path.abspath(matplotlib.matplotlib_fname())) == os.getcwd():
+            matplotlib.rcdefaults()
+        yield
+
+
+@without_local_style()
 def map_figure(
     points: npt.NDArray[np.float32],
     clusters: npt.NDArray[np.int64],
@@ -120,6 +138,7 @@ def _draw_title(axes: Axes, point: npt.NDArray[np.float32], number: int, title: 
     )
 
 
+@without_local_style()
 def montage_figure(canvas: Pixels, number: int, title: str) -> Figure:
     """Draw a montage of images, ``uint8 (height, width, 3)``, under a title in the cluster's color."""
     scale = 6.0 / max(canvas.shape[:2])
@@ -131,6 +150,7 @@ def montage_figure(canvas: Pixels, number: int, title: str) -> Figure:
     return figure
 
 
+@without_local_style()
 def silhouette_figure(
     silhouettes: npt.NDArray[np.float64], clusters: npt.NDArray[np.int64], titles: Mapping[int, str]
 ) -> Figure:
@@ -159,6 +179,7 @@ def silhouette_figure(
     return figure
 
 
+@without_local_style()
 def sizes_figure(sizes: Mapping[int, int], titles: Mapping[int, str]) -> Figure:
     """Draw the number of images of each cluster."""
     numbers = list(sizes)
@@ -177,6 +198,7 @@ def sizes_figure(sizes: Mapping[int, int], titles: Mapping[int, str]) -> Figure:
     return figure
 
 
+@without_local_style()
 def tree_figure(plot: Mapping[str, Any], chosen: Mapping[int, int], titles: Mapping[int, str]) -> Figure:
     """Draw HDBSCAN's condensed tree (Campello, Moulavi & Sander 2013): what stays together as density grows.
 
@@ -261,6 +283,7 @@ def _plain(text: str) -> str:
     return short.replace("$", r"\$")
 
 
+@without_local_style()
 def confusion_figure(counts: npt.NDArray[np.int64], labels: Sequence[str], clusters: Sequence[str]) -> Figure:
     """Draw a confusion matrix: counts ``int64 (labels, clusters)``, colored by the share of the label's images."""
     from matplotlib.figure import Figure
@@ -286,6 +309,7 @@ def confusion_figure(counts: npt.NDArray[np.int64], labels: Sequence[str], clust
     return figure
 
 
+@without_local_style()
 def candidates_figure(candidates: Sequence[Candidate]) -> Figure:
     """Draw silhouette, stability and persistence over the numbers of clusters, the chosen one marked."""
     from matplotlib.figure import Figure
@@ -310,6 +334,7 @@ def candidates_figure(candidates: Sequence[Candidate]) -> Figure:
     return figure
 
 
+@without_local_style()
 def save(figure: Figure, path: Path, *, dpi: int = 120) -> None:
     """Write a figure as PNG or, where `path` ends so, SVG; the same figure gives the same bytes."""
     from matplotlib import rc_context

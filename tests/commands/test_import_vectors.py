@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import pickle
 from pathlib import Path
 
@@ -128,6 +129,26 @@ def test_sizes_are_those_of_the_upright_pictures(here: Path) -> None:
     table = pq.read_table(next((here / "out/embeddings").iterdir()))
     assert table["width"].to_pylist() == [20, 0, 0]
     assert table["height"].to_pylist() == [30, 0, 0]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_pipes_and_folders_are_neither_read_nor_placed(here: Path) -> None:
+    """Reading a pipe would never end, and a file of vectors can name any path."""
+    os.mkfifo("pipe.jpg")
+    Path("folder.jpg").mkdir()
+    Path("endless.jpg").symlink_to("/dev/zero")
+    Image.new("RGB", (30, 20)).save("a.jpg")
+    np.save("v.npy", np.eye(4))
+    Path("p.txt").write_text("a.jpg\nendless.jpg\nfolder.jpg\npipe.jpg", encoding="utf-8")
+    imgcluster.import_vectors("v.npy", "p.txt", workspace="out")
+    assert imgcluster.duplicates(workspace="out").groups == 0
+    for place in ("symlink", "copy", "move"):
+        imgcluster.cluster(workspace="out", k=2, place=place)
+        assert [path.name for path in (here / "out/clusters").glob("*/*")] == ["a.jpg"]
+    assert imgcluster.verify(workspace="out").consistent
+    imgcluster.export("exported", format="imagefolder", workspace="out")
+    imgcluster.undo(workspace="out")
+    assert sorted(path.name for path in here.glob("*.jpg")) == ["a.jpg", "endless.jpg", "folder.jpg", "pipe.jpg"]
 
 
 def test_files_that_came_later_are_read(here: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,3 +71,22 @@ def test_they_follow_plans_and_go_with_their_clustering(workspace: Path) -> None
         path.write_bytes(content)
     imgcluster.cluster(workspace=workspace, k=2)
     assert names(workspace) == {"mine.png"}
+
+
+def test_settings_of_matplotlib_in_the_current_folder_are_ignored(workspace: Path, tmp_path: Path) -> None:
+    """They can make it run LaTeX with commands of whoever wrote them."""
+    imgcluster.cluster(workspace=workspace, k=3)
+    folder = tmp_path / "folder of a stranger"
+    folder.mkdir()
+    settings = "text.usetex: True\ntext.latex.preamble: \\undefined\nfont.family: Nowhere\n"
+    (folder / "matplotlibrc").write_text(settings, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "imgcluster", "report", "--figures", "-w", workspace],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "font" in done.stderr) == (0, False), done.stderr
+    assert "map.png" in names(workspace)

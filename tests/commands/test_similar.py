@@ -13,9 +13,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import imgcluster
-from imgcluster import NoImagesError, UsageError, WorkspaceError
+from imgcluster import NoImagesError, UsageError, WorkspaceError, machine
 from imgcluster.cli.app import app
-from imgcluster.images import reader_pool
 from tiny_models import TINY, mean_colour
 
 
@@ -100,7 +99,7 @@ def test_an_image_that_needs_too_much_memory(
     out: Path, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.new("RGB", (3000, 3000)).save(tmp_path / "large.png")
-    monkeypatch.setattr(reader_pool, "memory_bytes", lambda: 8 << 23)
+    monkeypatch.setattr(machine, "memory_bytes", lambda: 8 << 23)
     with pytest.raises(NoImagesError, match=r"large.png cannot be read: too large"):
         imgcluster.similar(tmp_path / "large.png", workspace=out, encoder=tiny_encoder, device="cpu")
 

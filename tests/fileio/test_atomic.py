@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -246,3 +247,15 @@ def test_temporary_files_of_processes_outside_of_a_container_stay(tmp_path: Path
         temporary.write_bytes(b"written")
         subprocess.run([*unshare, program, tmp_path], env=environment, check=True)
         assert temporary.read_bytes() == b"written"
+
+
+def test_the_next_temporary_file_cannot_be_guessed(tmp_path: Path) -> None:
+    """Another user who can write to the folder could put a link to any file there."""
+    (tmp_path / "other").write_text("only copy", encoding="utf-8")
+    with temporary_path(tmp_path) as seen:
+        prefix, number, _ = re.split(r"-(\d+)\.tmp", seen.name)
+    for following in range(int(number), int(number) + 100):
+        (tmp_path / f"{prefix}-{following}.tmp").symlink_to("other")
+    for _ in range(20):
+        write_text(tmp_path / "file", "new")
+    assert (tmp_path / "other").read_text(encoding="utf-8") == "only copy"

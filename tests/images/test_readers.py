@@ -17,16 +17,27 @@ from PIL import Image
 
 from imgcluster.fileio.path_text import to_text
 from imgcluster.images import reader_process, readers
-from imgcluster.images.decode import quiet_decoders
+from imgcluster.images.decode import quiet_decoders, read_header
 from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile, found_file
 from imgcluster.images.load import Content, Loaded, NotAnImage, Skipped, Unchanged, read_image
-from imgcluster.images.readers import ReaderSettings, Request, read_each, read_files
+from imgcluster.images.readers import ReaderSettings, Request, read_each, read_files, read_headers
 from imgcluster.images.types import InputSpec
 from interruptions import children
 from pictures import encoded, flat, noise
 
 SPEC = InputSpec(width=16, height=16, channels=3)
+# A reader that waits for a pipe where another file would take its decoder very long.
+STUCK = (
+    "import sys, json; sys.path[:] = json.loads(sys.stdin.buffer.readline())\n"
+    "from imgcluster.images import reader\n"
+    "read_image = reader.read_image\n"
+    "def wait(file, *args, **options):\n"
+    "    'stuck' in file.path and open(file.file)\n"
+    "    return read_image(file, *args, **options)\n"
+    "reader.read_image = wait\n"
+    "reader.main()"
+)
 GIGABYTE = 1 << 30
 LINUX = sys.platform == "linux"
 
@@ -141,17 +152,50 @@ def test_where_processes_cannot_be_started_files_are_read_without(
     assert sum(isinstance(content, Loaded) for _, content in results) == 101
 
 
-def stuck(folder: Path) -> FoundFile:
-    """Return a file that can be opened but never read: a pipe that nobody writes to."""
+@pytest.fixture
+def stuck(folder: Path, monkeypatch: pytest.MonkeyPatch) -> FoundFile:
+    """A file that is never read: a reader waits for a pipe that nobody writes to."""
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("no named pipes")
     os.mkfifo(folder / "005-stuck.png")
+    monkeypatch.setattr(reader_process, "_PROGRAM", STUCK)
     return FoundFile(to_text(folder), "005-stuck.png", 10, 0)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_pipes_and_devices_are_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "device.png").symlink_to("/dev/zero")
+    files = [found_file(tmp_path / name) for name in ("pipe.png", "device.png")]
+    reasons = [Skipped("a named pipe, not a file"), Skipped("a device, not a file")]
+    assert list(read_each(files, SPEC, settings())) == reasons
+    assert [header for _, header in read_headers(files)] == [None, None]
+
+
 @pytest.mark.parametrize("few", [True, False])
-def test_a_file_that_takes_too_long_is_skipped(folder: Path, few: bool) -> None:
+def test_headers_are_those_that_are_read_in_this_process(folder: Path, few: bool) -> None:
+    rotated = Image.Exif()
+    rotated[0x0112], rotated[0x0110] = 6, "camera"
+    Image.new("RGB", (30, 20)).save(folder / "turned.jpg", exif=rotated)
+    files = [*found(folder)[: 20 if few else None], found_file(folder / "turned.jpg"), found_file(folder / "missing")]
+    answers = list(read_headers(files))
+    assert [file for file, _ in answers] == files
+    assert [header for _, header in answers] == [read_header(file.file) for file in files]
+    turned = answers[-2][1]
+    assert turned is not None
+    assert (turned.width, turned.height, turned.exif.camera) == (20, 30, "camera")
+
+
+def test_a_header_that_takes_too_long_is_none(folder: Path, stuck: FoundFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "ReaderSettings", lambda: settings(seconds=1.0))
+    answers = list(read_headers([stuck, *found(folder)[:20]]))
+    assert [header is None for _, header in answers] == [True] + [False] * 20
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_a_file_that_takes_too_long_is_skipped(folder: Path, stuck: FoundFile, few: bool) -> None:
     files = found(folder)[: 20 if few else None]
-    files.insert(5, stuck(folder))
+    files.insert(5, stuck)
     results = read(files, settings(seconds=1.0))
     assert [file for file, _ in results] == files
     assert results[5][1] == Skipped("reading it took longer than 1 s")
@@ -159,9 +203,9 @@ def test_a_file_that_takes_too_long_is_skipped(folder: Path, few: bool) -> None:
 
 
 @pytest.mark.skipif(not LINUX, reason="needs /proc")
-def test_a_crash_costs_one_file(folder: Path) -> None:
+def test_a_crash_costs_one_file(folder: Path, stuck: FoundFile) -> None:
     files = found(folder)
-    files.insert(5, stuck(folder))
+    files.insert(5, stuck)
 
     def crash() -> None:
         # Opening the other end waits until the reader has opened the file.
@@ -181,9 +225,9 @@ def test_a_crash_costs_one_file(folder: Path) -> None:
 
 
 @pytest.mark.skipif(not LINUX, reason="needs /proc")
-def test_no_process_outlives_an_interruption(folder: Path) -> None:
+def test_no_process_outlives_an_interruption(folder: Path, stuck: FoundFile) -> None:
     files = found(folder)
-    files.insert(5, stuck(folder))
+    files.insert(5, stuck)
     before = set(os.listdir("/dev/shm"))
     results = read_files((Request(file) for file in files), SPEC, settings(workers=2))
     threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
@@ -203,6 +247,7 @@ def test_readers_end_with_a_killed_parent(folder: Path) -> None:
         "import sys\nfrom imgcluster.images.find import *\nfrom imgcluster.images.found import *\n"
         "from imgcluster.images.readers import *\n"
         "from imgcluster.images.types import InputSpec\n"
+        f"from imgcluster.images import reader_process\nreader_process._PROGRAM = {STUCK!r}\n"
         "files = [f for f in Finder(paths=[sys.argv[1]]).find() if isinstance(f, FoundFile)]\n"
         "files.insert(5, FoundFile(sys.argv[1], '005-stuck.png', 9, 0))\n"
         "for some in read_files(map(Request, files), InputSpec(width=4, height=4, channels=3), "

@@ -60,7 +60,8 @@ def test_damaged_bytes(data: bytes) -> None:
     for damaged in (data, whole[: len(data)], whole[:20] + data):
         read_thumbnail(damaged, 16)
     assert read_thumbnail(data, 16) is None
-    # A larger picture than `make_thumbnail` makes is not decoded.
+    # A larger picture than `make_thumbnail` makes is not decoded, nor are more bytes.
+    assert read_thumbnail(whole + bytes(1 << 17), 16) is None
     assert read_thumbnail(saved(Image.new("RGB", (500, 500)), format="JPEG"), 16) is None
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from imgcluster.fileio.in_threads import in_order
-from imgcluster.images.decode import UnreadableImage, decode_file, quiet_decoders
-from imgcluster.images.load import default_workers
+from imgcluster.images.decode import quiet_decoders
+from imgcluster.images.found import found_file
+from imgcluster.images.load import Content, Loaded, default_workers
+from imgcluster.images.readers import read_each
 from imgcluster.images.thumbnail import THUMBNAIL_SIDE, read_thumbnail
 from imgcluster.images.types import InputSpec
 from imgcluster.types import Pixels
@@ -28,18 +31,16 @@ def read_tiles(paths: Sequence[Path], side: int, thumbnails: Sequence[bytes] = (
     """
     spec = InputSpec(width=side, height=side, channels=3, resize="crop")
     stored = thumbnails if thumbnails and side <= THUMBNAIL_SIDE else [b""] * len(paths)
+    without = [path for path, thumbnail in zip(paths, stored, strict=True) if not thumbnail]
+    small = in_order(lambda data: read_thumbnail(data, side), filter(None, stored), default_workers())
+    with quiet_decoders(), contextlib.closing(read_each(map(found_file, without), spec)) as contents:
+        files = zip(without, contents, strict=True)
+        for thumbnail in stored:
+            yield next(small)[1] if thumbnail else _tile(*next(files))
 
-    def read(source: tuple[Path, bytes]) -> Pixels | None:
-        path, thumbnail = source
-        tile = read_thumbnail(thumbnail, side) if thumbnail else None
-        if tile is not None:
-            return tile
-        try:
-            return decode_file(path, spec).pixels
-        except (OSError, UnreadableImage) as error:
-            _LOG.debug("no thumbnail of %s: %s", path, error)
-            return None
 
-    with quiet_decoders():
-        for _, pixels in in_order(read, zip(paths, stored, strict=True), default_workers()):
-            yield pixels
+def _tile(path: Path, content: Content) -> Pixels | None:
+    if isinstance(content, Loaded):
+        return content.image.pixels
+    _LOG.debug("no thumbnail of %s: %s", path, content)
+    return None

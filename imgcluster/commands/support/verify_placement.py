@@ -51,7 +51,7 @@ def check_placement(stored: Stored) -> Iterator[Finding]:
     ]
     if elsewhere:
         yield problem("placement", "these images are in the folder of another cluster", elsewhere, repair="placement")
-    unplaced = [file for file in expected if file not in folders and os.path.exists(from_text(file))]
+    unplaced = [file for file in expected if file not in folders and os.path.isfile(from_text(file))]
     if unplaced:
         yield problem("placement", "these images are in no folder of a cluster", unplaced, repair="placement")
 
@@ -69,7 +69,7 @@ def _check_entries(stored: Stored) -> Iterator[Finding]:
                 # After an embed without it, it is one that the user removed.
                 if stored.embeddings is None or entry.source in stored.embeddings.files:
                     lost.append(entry.source)
-            elif os.path.exists(source):
+            elif os.path.isfile(source):
                 absent.append(entry.target)
         elif not moved and not _is_of(source, target):
             other.append(entry.target)

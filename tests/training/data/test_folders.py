@@ -8,6 +8,7 @@ from PIL import Image
 
 pytest.importorskip("torch")
 
+from imgcluster import machine
 from imgcluster.errors import NoImagesError, UsageError
 from imgcluster.images.decode import decode
 from imgcluster.images.types import InputSpec
@@ -46,6 +47,13 @@ def test_memory_and_stream_give_the_same_pixels_as_use(folder):
     assert np.array_equal(kept.train.take(np.array([1]))[0], decode((folder / "b.png").read_bytes(), SPEC).pixels)
     assert kept.train_labels is None
     assert images_digest(kept.train) == images_digest(streamed.train)
+
+
+def test_images_that_need_too_much_memory_are_left_out(folder, monkeypatch):
+    Image.new("RGB", (3000, 3000)).save(folder / "large.png")
+    monkeypatch.setattr(machine, "memory_bytes", lambda: 8 << 23)
+    images, lost = load_folder(folder, SPEC)
+    assert (len(images.train), lost) == (3, 2)
 
 
 def test_a_file_that_vanishes_is_black(folder):

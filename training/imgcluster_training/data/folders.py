@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,11 +14,11 @@ from typing import Final
 import numpy as np
 
 from imgcluster.errors import NoImagesError, UsageError
-from imgcluster.fileio.in_threads import in_order
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile, UnreadablePath
 from imgcluster.images.load import Loaded, NotAnImage, default_workers, read_image
+from imgcluster.images.readers import read_each
 from imgcluster.images.types import InputSpec
 from imgcluster.types import Pixels
 from imgcluster_training.data.datasets import ImageSet
@@ -49,7 +50,10 @@ class FileImages:
         return len(self.files)
 
     def take(self, indices: Indices) -> Pixels:
-        """Decode these images; one that has become unreadable is black."""
+        """Decode these images; one that has become unreadable is black.
+
+        That is in this process: the same files were read before, within the limits of time and memory.
+        """
         result = np.zeros((len(indices), *self.shape), dtype=np.uint8)
         chosen = [self.files[index] for index in indices]
         with quiet_decoders(), ThreadPoolExecutor(default_workers()) as pool:
@@ -88,8 +92,8 @@ def load_folder(folder: Path, spec: InputSpec, *, memory_bytes: int = MEMORY_BYT
     found = list(finder.find())
     files = [item for item in found if isinstance(item, FoundFile)]
     unreadable = sum(isinstance(item, UnreadablePath) and item.is_image for item in found)
-    with quiet_decoders():
-        for file, answer in in_order(lambda file: read_image(file, spec), files, default_workers()):
+    with closing(read_each(files, spec)) as answers:
+        for file, answer in zip(files, answers, strict=True):
             if isinstance(answer, Loaded):
                 readable.append(file)
                 digests.append(pixel_digest(answer.image.pixels))

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.images.arrays import tile, to_pixels, write_png
-from imgcluster.report.plots import save
+from imgcluster.report.plots import save, without_local_style
 from imgcluster.types import Pixels
 from imgcluster_training.data.archives import Labels
 from imgcluster_training.progress import EpochRecord
@@ -36,6 +36,7 @@ _MARKED_EPOCHS: Final = 20
 _DECADE: Final = 10.0
 
 
+@without_local_style()
 def draw_curves(histories: Mapping[str, Sequence[EpochRecord]], path: Path) -> None:
     """Draw the loss by epoch of every history (training dashed, validation solid) on a logarithmic axis."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
@@ -62,6 +63,7 @@ def draw_curves(histories: Mapping[str, Sequence[EpochRecord]], path: Path) -> N
     save(figure, path, dpi=_DPI)
 
 
+@without_local_style()
 def draw_side_by_side(columns: Mapping[str, Floats], path: Path, *, upright: bool = False) -> None:
     """Draw one row per image and one column per kind of picture; `upright` exchanges rows and columns."""
     names, stacks = list(columns), list(columns.values())
@@ -92,6 +94,7 @@ def draw_rows(images: Floats, path: Path) -> None:
     write_png(path, _enlarged(to_pixels(gapped.reshape(-1, columns * width, channels))))
 
 
+@without_local_style()
 def draw_latent_plane(codes: Floats, labels: Labels | None, classes: Sequence[str], path: Path) -> None:
     """Draw two-dimensional `codes` (n, 2) as points, colored by class if labels are known."""
     figure = _figure(6.4, 5.2)
