@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from imgcluster.fileio.path_text import from_text, to_text
+from imgcluster.fileio.regular import is_special
 
 __all__ = [
     "NOT_WRITABLE",
@@ -61,20 +62,13 @@ def atomic_path(
         OSError: There is a device, a socket or a named pipe, which is not replaced.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _refuse_special(path)
+    if is_special(path):
+        raise OSError(errno.EINVAL, "neither a file nor a folder, so it is not replaced", os.fspath(path))
     with _naming(path), temporary_path(folder or path.parent, record) as temporary:
         yield temporary
         _flush(temporary)
         (_rename_to_free if new else os.replace)(temporary, path)
         sync_folder(path.parent)
-
-
-def _refuse_special(path: Path) -> None:
-    """Raise OSError if there is something at `path` that is no file, folder or link, such as ``/dev/null``."""
-    with suppress(FileNotFoundError):
-        mode = os.lstat(path).st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
-            raise OSError(errno.EINVAL, "neither a file nor a folder, so it is not replaced", os.fspath(path))
 
 
 def _rename_to_free(temporary: Path, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Opening files whose paths a stranger may have chosen: only regular ones, because reading others might never end."""
+"""Regular files, beside named pipes, sockets and devices, which are not read, because that might never end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ import stat
 from pathlib import Path
 from typing import IO
 
-__all__ = ["open_regular", "special_kind"]
+__all__ = ["is_special", "open_regular", "special_kind"]
+
+
+def is_special(path: Path) -> bool:
+    """Return whether there is something other than a file, a folder or a link at a path."""
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
 
 
 def special_kind(mode: int) -> str:

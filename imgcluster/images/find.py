@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from imgcluster.errors import UsageError
 from imgcluster.fileio.path_text import from_text, join, to_text
-from imgcluster.fileio.path_text import join, to_text
 from imgcluster.fileio.regular import special_kind
 from imgcluster.images.formats import has_image_extension
 from imgcluster.images.found import FoundFile, UnreadablePath

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +22,7 @@ from imgcluster.fileio.atomic import (
 from imgcluster.fileio.locks import take_lock
 from imgcluster.fileio.object_store import store_url
 from imgcluster.fileio.path_text import to_text
+from imgcluster.fileio.regular import is_special
 from imgcluster.fileio.schema import parse_json
 from imgcluster.wording import quoted_argument
 from imgcluster.workspace.file_names import OWN_NAMES, WorkspaceFiles
@@ -99,7 +99,7 @@ class Workspace(WorkspaceFiles):
                     f"{path} is a link, and links inside a workspace are not followed; replace it with its target, or "
                     "choose another workspace with -w DIR"
                 )
-            if _is_special(path):
+            if is_special(path):
                 raise WorkspaceError(
                     f"{path} is neither a file nor a folder, so that reading it might never end; remove it, or choose "
                     "another workspace with -w DIR"
@@ -293,15 +293,6 @@ def is_workspace(folder: str | os.PathLike[str]) -> bool:
     return text.startswith(_MARKER_TEXT.strip().encode()) or (
         files.manifest_file.is_file() and files.embeddings.is_dir()
     )
-
-
-def _is_special(path: Path) -> bool:
-    """Return whether there is something other than a file, a folder or a link at `path`."""
-    try:
-        mode = os.lstat(path).st_mode
-    except OSError:
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
 
 
 def _is_ignorable(path: Path) -> bool:

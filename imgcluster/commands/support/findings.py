@@ -117,9 +117,7 @@ def _rows(table: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
         _LOG.warning("the page does not show %s: %s", table.name, error)
 
 
-def _copies(
-    table: _Table, rows: dict[str, int], embeddings: Embeddings, file_sizes: npt.NDArray[np.int64]
-) -> _Groups:
+def _copies(table: _Table, rows: dict[str, int], embeddings: Embeddings, file_sizes: npt.NDArray[np.int64]) -> _Groups:
     groups: dict[str, list[Copy]] = {}
     for row in table:
         image = rows.get(row["path"], -1)
