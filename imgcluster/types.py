@@ -80,7 +80,7 @@ class VectorRows(Protocol):
         """Return the vectors in parts, whose blocks have the numbers that their rows have among all vectors."""
 
     def reordered(self, order: npt.NDArray[np.int64]) -> VectorRows:
-        """Return the vectors in another order."""
+        """Return the vectors of different rows, in this order."""
 
     def transformed(self, function: Callable[[Vectors], Vectors]) -> VectorRows:
         """Return the vectors with a function applied that treats each row on its own."""

@@ -8,17 +8,18 @@ from typing import Final
 import numpy as np
 
 from imgcluster.clustering.types import Layer
-from imgcluster.types import Vectors
+from imgcluster.features.blocks import blocks
+from imgcluster.types import VectorRows, Vectors
 
 __all__ = ["assign_to_groups"]
 
 _SCALE: Final = 100.0
 """The factor of cosines before the softmax; CLIP was trained with it."""
 
-_ROWS: Final = 4096
 
-
-def assign_to_groups(vectors: Vectors, groups: Sequence[Vectors], words: Vectors, *, threshold: float) -> Layer:
+def assign_to_groups(
+    vectors: Vectors | VectorRows, groups: Sequence[Vectors], words: Vectors, *, threshold: float
+) -> Layer:
     """Return the group of each image: that of the description most similar to it.
 
     An image stays outside of all groups (−1) unless this description is more similar to it than the share `threshold`
@@ -36,12 +37,11 @@ def assign_to_groups(vectors: Vectors, groups: Sequence[Vectors], words: Vectors
     labels = np.empty(count, dtype=np.int64)
     confidence = np.empty(count, dtype=np.float32)
     runner_up = np.full(count, -1, dtype=np.int64)
-    for start in range(0, count, _ROWS):
-        part = slice(start, start + _ROWS)
-        scores = np.stack([(vectors[part] @ texts.T).max(axis=1) for texts in groups], axis=1)
+    for part, block in blocks(vectors, len(words)):
+        scores = np.stack([(block @ texts.T).max(axis=1) for texts in groups], axis=1)
         order = np.argsort(-scores, axis=1, kind="stable")
         best = np.take_along_axis(scores, order[:, :1], axis=1)
-        share = (vectors[part] @ words.T < best).mean(axis=1)
+        share = (block @ words.T < best).mean(axis=1)
         inside = share >= threshold
         labels[part] = np.where(inside, order[:, 0], -1)
         odds = np.exp(_SCALE * (scores - best))

@@ -23,15 +23,16 @@ from imgcluster.copies.groups import Group, group_around_best, propose_pairs
 from imgcluster.copies.near_copies import NEAR_COPY, structural_agreement
 from imgcluster.copies.signatures import orientation_invariants
 from imgcluster.errors import UsageError, WorkspaceError
+from imgcluster.features.blocks import reordered
 from imgcluster.features.duplicate_vectors import find_duplicates
 from imgcluster.features.nearest import nearest_images
-from imgcluster.features.normalize import normalize_features
+from imgcluster.features.normalize import normalize_rows
 from imgcluster.features.threads import one_thread
 from imgcluster.fileio.csv_tables import read_table, write_table
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.types import Metric, Vectors
+from imgcluster.types import Metric, VectorRows, Vectors
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.plan_file import VERSION
 from imgcluster.workspace.plans import identity_of
@@ -228,10 +229,10 @@ def _near_copies(
     workspace: Workspace, contents: Contents, metric: Metric, threshold: float, on_progress: OnProgress
 ) -> tuple[list[Group], int]:
     """Return the groups of contents, and the number of images that could not be compared."""
-    vectors = normalize_features(contents.stored.embeddings.vectors[contents.first], metric, in_place=True)
+    vectors = normalize_rows(reordered(contents.stored.embeddings.vectors, contents.first), metric)
     signatures, rows = contents.signatures(workspace, on_progress)
     on_progress(Progress("neighbors", 0))
-    pairs = _candidates(signatures.gray, vectors[rows])
+    pairs = _candidates(signatures.gray, reordered(vectors, rows))
 
     def compare(pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         return structural_agreement(
@@ -247,7 +248,7 @@ def _near_copies(
     return compared, contents.left_out(rows)
 
 
-def _candidates(gray: npt.NDArray[np.uint8], vectors: Vectors) -> npt.NDArray[np.int64]:
+def _candidates(gray: npt.NDArray[np.uint8], vectors: Vectors | VectorRows) -> npt.NDArray[np.int64]:
     """Return the pairs of images that may be copies, ``int64 (p, 2)``."""
     if len(gray) < 2:
         return np.empty((0, 2), np.int64)
@@ -255,7 +256,7 @@ def _candidates(gray: npt.NDArray[np.uint8], vectors: Vectors) -> npt.NDArray[np
     distinct, copies = find_duplicates(gray.reshape(len(gray), -1))
     equal = np.stack([distinct[copies], np.arange(len(gray))], axis=1)
     neighbors = [
-        nearest_images(vectors[distinct], _NEIGHBORS)[1],
+        nearest_images(reordered(vectors, distinct), _NEIGHBORS)[1],
         nearest_images(orientation_invariants(gray[distinct]), _NEIGHBORS)[1],
     ]
     pairs = np.concatenate([distinct[propose_pairs(neighbors)].reshape(-1, 2), equal])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -17,6 +20,7 @@ from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.commands.support.stored_images import StoredImages, read_images
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.errors import UsageError
+from imgcluster.features.blocks import reordered
 from imgcluster.features.centroids import rows_by_label
 from imgcluster.features.outlyingness import cluster_outlyingness, neighbor_outlyingness
 from imgcluster.fileio.csv_tables import write_table
@@ -24,7 +28,7 @@ from imgcluster.fileio.path_text import to_text
 from imgcluster.images.quality import QUALITY_PROBLEMS, quality_problems
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.types import Labels
+from imgcluster.types import Labels, VectorRows, Vectors
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import current_results
 from imgcluster.workspace.table_columns import OUTLIERS, OutlierRow
@@ -122,23 +126,26 @@ def outliers(
         normalized = with_normalized_lengths(embeddings, manifest, in_place=True)
         neighbor_scores, cluster_scores = _scores(normalized.vectors, embeddings.content_order, clusters)
         flags, common = _flags(images, neighbor_scores, cluster_scores, clusters)
-        rows = tuple(_rows(images, flags, neighbor_scores, cluster_scores, clusters))
+        # Not all at once: the rows of millions of images need more memory than their vectors.
+        rows = partial(_rows, images, flags, neighbor_scores, cluster_scores, clusters)
         if workspace.is_writable:
-            write_table(workspace.outliers_table, OUTLIERS, (row.fields for row in rows))
+            write_table(workspace.outliers_table, OUTLIERS, (row.fields for row in rows()))
         if workspace.is_writable and results is not None:
             rewrite_page(workspace, results, on_progress, embeddings=normalized)
-    unusual = [row for row in rows if set(row.reasons) & set(chosen or REASONS)]
+    unusual = (row for row in rows() if set(row.reasons) & set(chosen or REASONS))
     if len(chosen) == 1 and chosen[0] in QUALITY_PROBLEMS:
-        unusual.sort(key=lambda row: _severity(row, chosen[0]), reverse=True)
+        shown = heapq.nlargest(limit, unusual, key=lambda row: _severity(row, chosen[0]))
+    else:
+        shown = list(itertools.islice(unusual, limit))
     return OutliersSummary(
         workspace=workspace.name,
-        images=len(rows),
+        images=len(images.paths),
         only=chosen,
         reasons={reason: int(flags[reason].sum()) for reason in REASONS},
         common=common,
         not_measured=int(np.isnan(embeddings.statistics[:, 2]).sum()),
-        found=len(unusual),
-        outliers=tuple(unusual[:limit]),
+        found=int(np.any([flags[reason] for reason in chosen or REASONS], axis=0).sum()),
+        outliers=tuple(shown),
         table=to_text(workspace.outliers_table) if workspace.is_writable else "",
         report="" if results is None or not workspace.is_writable else to_text(workspace.report),
         seconds=watch.seconds,
@@ -155,10 +162,10 @@ def _reasons(only: Sequence[str]) -> tuple[str, ...]:
 
 
 def _scores(
-    vectors: npt.NDArray[np.float32], order: npt.NDArray[np.int64], clusters: Labels | None
+    vectors: Vectors | VectorRows, order: npt.NDArray[np.int64], clusters: Labels | None
 ) -> tuple[_Floats, _Floats]:
     """Return neighbor and cluster scores; computed in an order that does not depend on file names."""
-    ordered = vectors[order]
+    ordered = reordered(vectors, order)
     neighbor_scores, cluster_scores = (np.full(len(vectors), np.nan) for _ in range(2))
     neighbor_scores[order] = neighbor_outlyingness(ordered)[1]
     if clusters is not None:

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from imgcluster.commands.support.page import with_normalized_lengths
 from imgcluster.commands.support.stored_images import read_images
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.commands.support.text import info_of, open_text, require_text
 from imgcluster.errors import UsageError
+from imgcluster.features.blocks import of_all
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.workspace.folder import Workspace
@@ -104,8 +106,9 @@ def search(
         assert text is not None
         vectors = with_normalized_lengths(images.embeddings, manifest, in_place=True).vectors
         # Without rounding, cosines of equal vectors differ in the last digit.
-        scores = np.round(vectors @ text.encode([query, *without]).T, 6)
-    matching = (scores[:, :1] > scores[:, 1:]).all(axis=1)
+        texts = text.encode([query, *without])
+        scores = np.round(of_all(vectors, lambda block: block @ texts.T, len(texts)), 6)
+    matching: npt.NDArray[np.bool_] = np.all(scores[:, :1] > scores[:, 1:], axis=1)
     # Equal scores in the order of the paths.
     order = [index for index in np.argsort(-scores[:, 0], kind="stable").tolist() if matching[index]]
     return SearchSummary(

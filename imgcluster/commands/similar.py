@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from imgcluster.commands.encode import Encoder, pixels_of
 from imgcluster.commands.search import FoundImage
@@ -18,6 +20,7 @@ from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.commands.support.thumbnails import read_tiles
 from imgcluster.commands.support.workspace_encoder import has_known_encoder, recorded_options
 from imgcluster.errors import UsageError, WorkspaceError
+from imgcluster.features.blocks import of_all
 from imgcluster.features.normalize import normalize_lengths
 from imgcluster.fileio.atomic import write_text
 from imgcluster.fileio.object_store import url_of
@@ -27,13 +30,15 @@ from imgcluster.images.readers import read_each
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.report.contact_sheet import Picture, is_replaceable, render_sheet
-from imgcluster.types import Vectors
+from imgcluster.types import Metric, Vectors
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import IMPORTED, encoder_metric
 
 __all__ = ["SimilarImages", "SimilarSummary", "similar"]
 
 _TILE: Final = 160
+# The vectors are read once for so many images.
+_AT_ONCE: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,12 +132,17 @@ def similar(
         metric = encoder_metric(manifest)
         vectors = with_normalized_lengths(stored.embeddings, manifest, in_place=True).vectors
         given = iter(normalize_lengths(new, metric))
-        queries = tuple(
-            _similar(
-                stored, vectors, image, row, next(given) if row is None else vectors[row], metric, limit, threshold
-            )
-            for image, row in zip(requested, rows, strict=True)
-        )
+        own = iter(vectors[np.array([row for row in rows if row is not None], np.int64)])
+        targets = [next(given if row is None else own) for row in rows]
+        found: list[SimilarImages] = []
+        for start in range(0, len(rows), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            scores = of_all(vectors, partial(_scores, targets=np.stack(targets[part]), metric=metric), len(rows[part]))
+            found += [
+                _similar(stored, image, row, scores[:, column], limit, threshold)
+                for column, (image, row) in enumerate(zip(requested[part], rows[part], strict=True))
+            ]
+        queries = tuple(found)
     if page is not None:
         _write_page(Path(page), stored, queries)
     return SimilarSummary(
@@ -209,19 +219,22 @@ def _embed(
     return model.encode(pixels_of(content, image) for image, content in zip(images, contents, strict=True))
 
 
+def _scores(vectors: Vectors, targets: Vectors, metric: Metric) -> Vectors:
+    """Return how much each vector resembles each of m targets, ``float32 (n, m)``."""
+    if metric == "cosine":
+        # Rounded: cosines of equal vectors differ in the last digit, and equal scores are in the order of the paths.
+        return np.asarray(np.round(vectors @ targets.T, 6))
+    return np.stack([1 / (1 + np.linalg.norm(vectors - target, axis=1)) for target in targets], axis=1)
+
+
 def _similar(
     stored: StoredImages,
-    vectors: Vectors,
     image: str | os.PathLike[str],
     row: int | None,
-    vector: Vectors,
-    metric: str,
+    scores: npt.NDArray[np.float32],
     limit: int,
     threshold: float | None,
 ) -> SimilarImages:
-    # Equal scores in the order of the paths: without rounding, cosines of equal vectors differ in the last digit.
-    cosine = metric == "cosine"
-    scores = np.round(vectors @ vector, 6) if cosine else 1 / (1 + np.linalg.norm(vectors - vector, axis=1))
     order = [other for other in np.argsort(-scores, kind="stable").tolist() if other != row][:limit]
     if threshold is not None:
         # As they are printed, so that the printed score of a result can be given.

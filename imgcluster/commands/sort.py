@@ -29,7 +29,7 @@ from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.placement import UNSORTED_FOLDER, PlaceMode, check_mode, choose_mode, group_folder_name
 from imgcluster.progress import OnProgress, Progress, ignore_progress
-from imgcluster.types import Vectors
+from imgcluster.types import VectorRows, Vectors
 from imgcluster.workspace.decisions import Decisions
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
@@ -140,7 +140,7 @@ def sort(
     with workspace.locked(read_only=dry_run) as manifest:
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         on_progress(Progress("load", 0))
-        embeddings = read_embeddings(workspace, manifest)
+        embeddings = read_embeddings(workspace, manifest, streamed=True)
         info = info_of(manifest)
         require_text(info.name)
         placed_before = read_placement(workspace, embeddings.files)
@@ -240,7 +240,11 @@ def _sorted_groups(text: TextEncoder, groups: Mapping[str, list[str]], layer: La
 
 
 def _assign(
-    text: TextEncoder, vectors: Vectors, groups: Mapping[str, list[str]], threshold: float, on_progress: OnProgress
+    text: TextEncoder,
+    vectors: Vectors | VectorRows,
+    groups: Mapping[str, list[str]],
+    threshold: float,
+    on_progress: OnProgress,
 ) -> Layer:
     """Return the group of each image, by its number in the file."""
     described = [text.encode(_texts(text, name, descriptions)) for name, descriptions in groups.items()]

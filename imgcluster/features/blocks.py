@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.types import VectorRows, Vectors
+from imgcluster.types import MapParts, VectorRows, Vectors
 
-__all__ = ["blocks", "in_memory", "reordered", "transformed"]
+__all__ = ["blocks", "in_memory", "of_all", "reordered", "transformed"]
 
 # Larger ones do not fit into a processor's cache, and the memory of each is requested from the system anew.
 _BYTES: Final = 8 << 20
@@ -43,10 +44,33 @@ def in_memory(vectors: Vectors | VectorRows) -> Vectors:
 
 
 def reordered(vectors: Vectors | VectorRows, order: npt.NDArray[np.int64]) -> Vectors | VectorRows:
-    """Return the vectors in another order; an array is copied."""
+    """Return the vectors of different rows, in this order; an array is copied."""
     return vectors[order] if isinstance(vectors, np.ndarray) else vectors.reordered(order)
 
 
 def transformed(vectors: Vectors | VectorRows, function: Callable[[Vectors], Vectors]) -> Vectors | VectorRows:
     """Return the vectors with a function applied that treats each row on its own."""
     return function(vectors) if isinstance(vectors, np.ndarray) else vectors.transformed(function)
+
+
+def of_all(
+    vectors: Vectors | VectorRows, function: Callable[[Vectors], Vectors], values: int, map_parts: MapParts = map
+) -> Vectors:
+    """Return a function of all vectors that treats each row on its own, computed in blocks.
+
+    Args:
+        vectors: ``float32 (n, d)``.
+        function: Returns ``float32 (m, values)`` for a block ``float32 (m, d)``.
+        values: The number of values of each row of the result.
+        map_parts: Computes the function of parts of the vectors.
+    """
+    result = np.empty((len(vectors), values), dtype=np.float32)
+    parts = [vectors] if isinstance(vectors, np.ndarray) else vectors.parts()
+    for computed in map_parts(partial(_of_part, function), parts):
+        for rows, block in computed:
+            result[rows] = block
+    return result
+
+
+def _of_part(function: Callable[[Vectors], Vectors], part: Vectors | VectorRows) -> list[tuple[Any, Vectors]]:
+    return [(rows, function(block)) for rows, block in blocks(part)]

@@ -7,12 +7,12 @@ import numpy.typing as npt
 
 from imgcluster.features.neighbors import nearest_neighbors
 from imgcluster.features.reduce import searchable
-from imgcluster.types import Vectors
+from imgcluster.types import VectorRows, Vectors
 
 __all__ = ["nearest_images"]
 
 
-def nearest_images(vectors: Vectors, count: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+def nearest_images(vectors: Vectors | VectorRows, count: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Return distances ``float64 (n, k)``, ascending, and indices ``int64 (n, k)`` of the nearest other images.
 
     Args:

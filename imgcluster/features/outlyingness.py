@@ -11,11 +11,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.features.blocks import blocks
+from imgcluster.features.blocks import blocks, reordered
 from imgcluster.features.centroids import centroids, rows_by_label
 from imgcluster.features.duplicate_vectors import find_duplicates
 from imgcluster.features.nearest import nearest_images
-from imgcluster.types import Labels, Vectors
+from imgcluster.types import Labels, VectorRows, Vectors
 
 __all__ = ["cluster_outlyingness", "neighbor_outlyingness", "robust_z_scores"]
 
@@ -40,7 +40,7 @@ def robust_z_scores(values: _Floats) -> _Floats:
     return np.asarray(above / scale if scale else above, np.float64)
 
 
-def neighbor_outlyingness(vectors: Vectors) -> tuple[_Floats, _Floats]:
+def neighbor_outlyingness(vectors: Vectors | VectorRows) -> tuple[_Floats, _Floats]:
     """Return the distance of each vector to its tenth neighbor, and the robust z-score of that distance.
 
     Equal vectors count as one, so that copies of an outlier are outliers as well. With fewer vectors the distance is
@@ -53,7 +53,7 @@ def neighbor_outlyingness(vectors: Vectors) -> tuple[_Floats, _Floats]:
         Both ``float64 (n,)``.
     """
     first, copies = find_duplicates(vectors)
-    distances = nearest_images(vectors[first], _NEIGHBOR)[0]
+    distances = nearest_images(reordered(vectors, first), _NEIGHBOR)[0]
     if not distances.shape[1]:
         nothing = np.full(len(vectors), np.nan)
         return nothing, nothing
@@ -61,7 +61,7 @@ def neighbor_outlyingness(vectors: Vectors) -> tuple[_Floats, _Floats]:
     return last[copies], robust_z_scores(last)[copies]
 
 
-def cluster_outlyingness(vectors: Vectors, labels: Labels) -> _Floats:
+def cluster_outlyingness(vectors: Vectors | VectorRows, labels: Labels) -> _Floats:
     """Return the robust z-score of each vector's distance to the mean of its cluster, among those of the cluster.
 
     Args:

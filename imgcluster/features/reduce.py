@@ -7,13 +7,13 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from imgcluster.errors import ClusteringError, UsageError
-from imgcluster.features.blocks import blocks, in_memory
+from imgcluster.features.blocks import in_memory, of_all
 from imgcluster.features.centroids import evenly_spaced
 from imgcluster.features.diffusion import diffusion_map
 from imgcluster.features.duplicate_vectors import find_duplicates
@@ -140,7 +140,7 @@ def reduce(vectors: Vectors | VectorRows, method: str, *, seed: int, map_parts: 
     first, copies = find_duplicates(vectors)
     if len(first) == 1:
         return Reduced(in_memory(vectors), "none")
-    projected = _of_all(vectors, principal_axes(vectors, target, seed), target, map_parts)
+    projected = of_all(vectors, principal_axes(vectors, target, seed), target, map_parts)
     return Reduced(projected[first[copies]], f"PCA to {target} dimensions")
 
 
@@ -154,7 +154,7 @@ def _graph(vectors: Vectors | VectorRows, seed: int, map_parts: MapParts) -> Red
         rows = first[np.sort(np.random.default_rng(seed).choice(len(first), _GRAPH_SAMPLE, replace=False))]
     if _search_is_slow((len(first), vectors.shape[1]), len(rows)):
         axes = principal_axes(vectors, _PAIR_DIMENSIONS, seed, rows)
-        projected = _of_all(vectors, axes, _PAIR_DIMENSIONS, map_parts)
+        projected = of_all(vectors, axes, _PAIR_DIMENSIONS, map_parts)
     else:
         projected = in_memory(vectors)
     sampled = projected[rows] if len(rows) < len(projected) else projected
@@ -184,22 +184,6 @@ def _graph(vectors: Vectors | VectorRows, seed: int, map_parts: MapParts) -> Red
     return Reduced(result, f"{note} of {len(rows):,} images", graph_of_rows, len(rows))
 
 
-def _of_all(
-    vectors: Vectors | VectorRows, function: _Projection, dimensions: int, map_parts: MapParts = map
-) -> Vectors:
-    """Return a function of all vectors, computed in blocks."""
-    result = np.empty((len(vectors), dimensions), dtype=np.float32)
-    parts = [vectors] if isinstance(vectors, np.ndarray) else vectors.parts()
-    for computed in map_parts(partial(_of_part, function), parts):
-        for rows, block in computed:
-            result[rows] = block
-    return result
-
-
-def _of_part(function: _Projection, part: Vectors | VectorRows) -> list[tuple[Any, Vectors]]:
-    return [(rows, function(block)) for rows, block in blocks(part)]
-
-
 def _interpolated(search: NeighborSearch, mapped: Vectors, vectors: Vectors) -> Vectors:
     """Return the positions of other vectors on the diffusion map of those that are searched."""
     return l2_normalize((_weights(search, vectors, len(mapped)) @ mapped).astype(np.float32))
@@ -221,17 +205,17 @@ def _weights(search: NeighborSearch, vectors: Vectors, size: int) -> csr_matrix:
     return csr_matrix((weights.ravel(), (rows, indices.ravel())), shape=(len(vectors), size))
 
 
-def searchable(vectors: Vectors, queries: int, order: npt.NDArray[np.int64], *, seed: int) -> Vectors:
+def searchable(vectors: Vectors | VectorRows, queries: int, order: npt.NDArray[np.int64], *, seed: int) -> Vectors:
     """Return vectors for an exact neighbor search of so many queries, in fewer dimensions where it would be slow.
 
     Args:
-        vectors: ``float32 (n, d)``.
+        vectors: ``float32 (n, d)``; those in files are read in blocks where the search would be slow.
         queries: The number of queries.
         order: ``int64 (n,)``, the rows in content order, from which a sample for principal components is taken.
         seed: For principal components.
     """
     if not _search_is_slow(vectors.shape, queries):
-        return vectors
+        return in_memory(vectors)
     basis = vectors[order[evenly_spaced(len(order), min(len(order), _BASIS))]]
     return principal_components(basis, vectors, _PAIR_DIMENSIONS, seed)
 
@@ -243,7 +227,7 @@ def _search_is_slow(shape: tuple[int, ...], queries: int) -> bool:
 
 def principal_components(vectors: Vectors, queries: Vectors | VectorRows, target: int, seed: int) -> Vectors:
     """Return queries ``float32 (m, d)`` in the `principal_axes` of `vectors`, ``float32 (m, target)``."""
-    return _of_all(queries, principal_axes(vectors, target, seed), target)
+    return of_all(queries, principal_axes(vectors, target, seed), target)
 
 
 def principal_axes(

@@ -88,11 +88,12 @@ class StoredVectors:
         return result
 
     def reordered(self, order: _Indices) -> StoredVectors:
-        """Return the same vectors in another order: position i has what position ``order[i]`` had."""
+        """Return the vectors of different rows: position i has what position ``order[i]`` had."""
         # The last entry is that of −1.
-        back = np.full(len(order) + 1, -1, dtype=np.int64)
+        back = np.full(len(self) + 1, -1, dtype=np.int64)
         back[order] = np.arange(len(order))
-        return dataclasses.replace(self, targets=[back[target] for target in self.targets])
+        shape = len(order), self.shape[1]
+        return dataclasses.replace(self, targets=[back[target] for target in self.targets], shape=shape)
 
     def transformed(self, function: Callable[[Vectors], Vectors]) -> StoredVectors:
         """Return the vectors with a function applied to each block."""

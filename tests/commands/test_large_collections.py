@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 import imgcluster
+import pages
 from imgcluster.features import neighborhood, reduce
 from imgcluster.report import projection
 from imgcluster.workspace import result_tables, shards
@@ -81,6 +85,67 @@ def test_no_step_of_a_regular_run_holds_all_vectors_in_files(
     assert results[0] == results[1]
 
 
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_commands_that_search_give_the_same_for_vectors_in_files(
+    vectors: Path, metric: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster("ws", metric, k=4)
+    # As for many vectors: neighbors are searched in principal components.
+    monkeypatch.setattr(reduce, "_PAIR_BUDGET", 0)
+    monkeypatch.setattr(reduce, "_PAIR_DIMENSIONS", 10)
+    select, selected = StoredVectors.__getitem__, []
+
+    def count(self: StoredVectors, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        selected.append(len(rows))
+        return select(self, rows)
+
+    monkeypatch.setattr(reduce, "_BASIS", 60)
+    monkeypatch.setattr(reduce, "_COMPONENT_SAMPLE", 60)
+    monkeypatch.setattr(StoredVectors, "__getitem__", count)
+    found = []
+    for streamed_from in (1 << 30, 0):
+        monkeypatch.setattr(shards, "_STREAMED_FROM", streamed_from)
+        similar = imgcluster.similar([f"{number:04d}.jpg" for number in range(40)], workspace="ws", limit=5)
+        outliers = imgcluster.outliers(workspace="ws", limit=300)
+        table = Path("ws/outliers.csv").read_bytes()
+        listed = [(row.rank, row.path, row.reasons, row.score) for row in outliers.outliers]
+        found.append((similar.queries, listed, outliers.reasons, table))
+        assert bool(selected) == (streamed_from == 0)
+    assert found[0] == found[1]
+    # The page reads representatives.
+    assert max(selected) < 120
+
+
+def test_a_plan_gives_the_same_for_vectors_in_files(vectors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for workspace, streamed_from in (("memory", 1 << 30), ("files", 0)):
+        monkeypatch.setattr(shards, "_STREAMED_FROM", streamed_from)
+        cluster(workspace, k=4)
+        identity = pages.read(Path(workspace, "report.html")).document["identity"]
+        changes = {"split": [{"cluster": 0, "into": 2}], "merges": [{"from": 1, "into": 2}]}
+        Path("plan.json").write_text(json.dumps({"imgcluster_plan": 1, "clustering": identity, **changes}))
+        assert imgcluster.apply("plan.json", workspace=workspace).split == 1
+        found.append([Path(workspace, name).read_bytes() for name in ("assignments.csv", "clusters.csv")])
+    assert found[0] == found[1]
+
+
+def test_copies_are_the_same_for_vectors_in_files(
+    pictures: Path, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Image.open(pictures / "red/00.png") as image:
+        image.resize((24, 20)).save(pictures / "red/smaller.png")
+    shutil.copyfile(pictures / "red/01.png", pictures / "red/same.png")
+    imgcluster.run(pictures, workspace=tmp_path / "ws", encoder=tiny_encoder, device="cpu", k=3)
+    found = []
+    for streamed_from in (1 << 30, 0):
+        monkeypatch.setattr(shards, "_STREAMED_FROM", streamed_from)
+        near = imgcluster.duplicates(workspace=tmp_path / "ws").duplicates
+        bursts = imgcluster.duplicates(workspace=tmp_path / "ws", bursts=True).duplicates
+        found.append((near, bursts))
+    assert found[0] == found[1]
+    assert {row.kind for row in found[0][0]} >= {"best", "exact"}
+
+
 def test_vectors_in_files_are_selected_and_divided(tmp_path: Path) -> None:
     vectors = np.arange(24, dtype=np.float32).reshape(12, 2)
     # The second shard has an outdated row.
@@ -91,6 +156,10 @@ def test_vectors_in_files_are_selected_and_divided(tmp_path: Path) -> None:
     assert everything[:, 0].tolist() == [0, 2, 4, 6, 8, 10, 12, 14, 16, 22, 20]
     rows = np.array([7, 2, 7, 9, 0, 2])
     assert np.array_equal(stored[rows], everything[rows])
+    some = stored.reordered(np.array([7, 2, 9]))
+    assert some.shape == (3, 2)
+    assert np.array_equal(some[np.arange(3)], everything[[7, 2, 9]])
+    assert sorted(position for rows, _ in some.blocks() for position in rows.tolist()) == [0, 1, 2]
     found = np.empty_like(everything)
     for part in stored.parts():
         for positions, block in part.blocks():

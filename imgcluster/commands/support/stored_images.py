@@ -22,7 +22,7 @@ class StoredImages:
     """The images of a workspace.
 
     Attributes:
-        embeddings: As they are stored.
+        embeddings: As they are stored; many vectors stay in the shards.
         base: The folder that `paths` are relative to.
         paths: As in ``assignments.csv``.
         files: Where the file of each image is now.
@@ -45,7 +45,7 @@ def read_images(workspace: Workspace, manifest: dict[str, Any], on_progress: OnP
         WorkspaceError: Nothing is embedded.
     """
     on_progress(Progress("load", 0))
-    embeddings = read_embeddings(workspace, manifest)
+    embeddings = read_embeddings(workspace, manifest, streamed=True)
     base = base_folder(manifest, embeddings)
     addresses = current_locations(workspace, embeddings.locations, read_placement(workspace, embeddings.files))
     return StoredImages(
