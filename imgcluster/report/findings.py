@@ -44,6 +44,8 @@ class Findings:
         set_aside: Images that are in the folder of duplicates.
         outliers: The most unusual images first.
         more_outliers: The number of unusual images that are not in `outliers`.
+        remaining: The images that are left of groups of copies that are not shown as they were found, because some are
+            set aside, say; one image of each group has to stay.
     """
 
     neighbors: npt.NDArray[np.int32] | None = None
@@ -52,6 +54,7 @@ class Findings:
     set_aside: tuple[int, ...] = ()
     outliers: tuple[Unusual, ...] = ()
     more_outliers: int = 0
+    remaining: tuple[tuple[int, ...], ...] = ()
 
 
 def document(findings: Findings) -> dict[str, Any]:
@@ -69,4 +72,5 @@ def document(findings: Findings) -> dict[str, Any]:
         "setAside": findings.set_aside,
         "outliers": [astuple(unusual) for unusual in findings.outliers],
         "moreOutliers": findings.more_outliers,
+        "remaining": findings.remaining,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from typing import Final
 
@@ -66,6 +67,7 @@ def _named(page: Page) -> Iterator[int]:
     yield from (copy.image for group in (*findings.duplicates, *findings.bursts) for copy in group)
     yield from (unusual.image for unusual in findings.outliers)
     yield from findings.set_aside
+    yield from itertools.chain(*findings.remaining)
 
 
 def _cluster(cluster: Cluster, new: _Rows) -> Cluster:
@@ -108,5 +110,6 @@ def _findings(findings: Findings, new: _Rows) -> Findings:
         duplicates=moved(findings.duplicates),
         bursts=moved(findings.bursts),
         set_aside=tuple(new[list(findings.set_aside)].tolist()),
+        remaining=tuple(tuple(new[list(group)].tolist()) for group in findings.remaining),
         outliers=tuple(dataclasses.replace(unusual, image=int(new[unusual.image])) for unusual in findings.outliers),
     )

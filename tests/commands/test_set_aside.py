@@ -68,6 +68,11 @@ def test_originals_move_and_return(folder: Path, out: Path) -> None:
     page = pages.read(out / "report.html").document["findings"]
     assert len(page["setAside"]) == 2
     assert page["duplicates"] == []
+    # The page lets nobody set the last one aside, which `apply` refuses.
+    paths = pages.read(out / "report.html").paths
+    assert [[paths[image] for image in group] for group in page["remaining"]] == [["red/00.png"]]
+    with pytest.raises(PlanError, match=r"red/00\.png"):
+        imgcluster.apply(plan(out, "red/00.png"), workspace=out)
     imgcluster.undo(workspace=out)
     assert contents(folder) == before
     assert placed(out) == links

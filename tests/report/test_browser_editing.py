@@ -438,6 +438,7 @@ class TestActions:
         tab = page.tab
         assert tab.locator("#plan-undo").is_disabled()
         tick(tiles(tab, 0).nth(1))
+        assert tab.locator("#selection-undo").is_disabled()
         tab.click("#selection-pin")
         tick(tiles(tab, 0).nth(2))
         tab.click("#selection-reject")

@@ -164,3 +164,16 @@ def test_what_is_set_aside_already_is_not_in_the_plan(show_example: Callable[...
     opened.tab.click("#clusters .tile[data-image='4']")
     assert "in the folder" in opened.tab.locator("#image-dialog dl").first.inner_text()
     assert opened.tab.locator("#image-aside").count() == 0
+
+
+def test_the_last_image_of_a_group_that_is_not_shown_stays(show_example: Callable[..., Any]) -> None:
+    opened = show_example(LABELS, findings=Findings(set_aside=(1,), remaining=((0,), (4, 5))))
+    tab = opened.tab
+    for number in (0, 4, 5, 6):
+        tick(tab.locator(f"#clusters .tile[data-image='{number}']"))
+    tab.click("#selection-aside")
+    opened.expect(tab.locator("#selection-text")).to_contain_text("2 images must stay")
+    assert saved_plan(tab)["set_aside"] == ["04.png", "06.png"]
+    tab.click("#clusters .tile[data-image='0']")
+    assert tab.locator("#image-aside").is_disabled()
+    assert "has to stay" in tab.locator("#image-aside").get_attribute("title")

@@ -57,6 +57,7 @@ def page() -> Page:
             duplicates=((Copy(700, "best", 1.0, 1, 1, 1), Copy(701, "exact", 1.0, 1, 1, 1)),),
             set_aside=(701,),
             outliers=(Unusual(333, ("blurred",), None),),
+            remaining=((702,),),
         ),
     )
 
@@ -94,6 +95,7 @@ def test_all_columns_are_of_the_same_images() -> None:
     findings = sample.findings
     assert [rows[copy.image] for copy in findings.duplicates[0]] == [700, 701]
     assert ([rows[row] for row in findings.set_aside], rows[findings.outliers[0].image]) == ([701], 333)
+    assert [rows[row] for row in findings.remaining[0]] == [702]
     assert findings.neighbors is None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +35,7 @@ _MOST_OUTLIERS: Final = 240
 _VERSION: Final = 1
 
 _Groups = tuple[tuple[Copy, ...], ...]
+_Table = Sequence[Mapping[str, str]]
 
 
 def read_findings(
@@ -57,11 +58,12 @@ def read_findings(
         read_only: Whether nothing may be stored in the workspace.
     """
     set_aside = are_set_aside(workspace, embeddings)
-    rows = {path: row for row, path in enumerate(results.paths) if not set_aside[row]}
-    tables = workspace.duplicates_table, workspace.bursts_table
+    images = {path: row for row, path in enumerate(results.paths)}
+    rows = {path: row for path, row in images.items() if not set_aside[row]}
+    tables = [[*_rows(table, DUPLICATES)] for table in (workspace.duplicates_table, workspace.bursts_table)]
     identity = encoder_identity(workspace, manifest)
     sizes = np.empty(0, np.int64)
-    if any(table.exists() for table in tables):
+    if any(tables):
         sizes = read_file_facts(workspace.embeddings, identity).sizes
     duplicates, bursts = (_copies(table, rows, embeddings, sizes) for table in tables)
     outliers = [*_outliers(workspace, rows, results, embeddings)]
@@ -72,6 +74,7 @@ def read_findings(
         set_aside=tuple(np.flatnonzero(set_aside).tolist()),
         outliers=tuple(outliers[:_MOST_OUTLIERS]),
         more_outliers=max(0, len(outliers) - _MOST_OUTLIERS),
+        remaining=tuple(_remaining(tables, images, set_aside, shown=(*duplicates, *bursts))),
     )
 
 
@@ -114,9 +117,9 @@ def _rows(table: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
         _LOG.warning("the page does not show %s: %s", table.name, error)
 
 
-def _copies(table: Path, rows: dict[str, int], embeddings: Embeddings, file_sizes: npt.NDArray[np.int64]) -> _Groups:
+def _copies(table: _Table, rows: dict[str, int], embeddings: Embeddings, file_sizes: npt.NDArray[np.int64]) -> _Groups:
     groups: dict[str, list[Copy]] = {}
-    for row in _rows(table, DUPLICATES):
+    for row in table:
         image = rows.get(row["path"], -1)
         known = (*embeddings.sizes[image].tolist(), int(file_sizes[image])) if image >= 0 else None
         try:
@@ -129,6 +132,21 @@ def _copies(table: Path, rows: dict[str, int], embeddings: Embeddings, file_size
             groups.setdefault(row["group"], []).append(copy)
     # Without its best image nothing is known about the rest of a group.
     return tuple(tuple(group) for group in groups.values() if len(group) > 1 and group[0].kind == "best")
+
+
+def _remaining(
+    tables: Iterable[_Table], images: Mapping[str, int], set_aside: npt.NDArray[np.bool_], *, shown: _Groups
+) -> Iterator[tuple[int, ...]]:
+    """Yield what is left of each group of the tables whose images all exist, unless it is `shown`."""
+    known = {tuple(sorted(copy.image for copy in group)) for group in shown}
+    for table in tables:
+        groups: dict[str, set[int]] = {}
+        for row in table:
+            groups.setdefault(row["group"], set()).add(images.get(row["path"], -1))
+        for group in groups.values():
+            left = tuple(sorted(image for image in group if image >= 0 and not set_aside[image]))
+            if left and -1 not in group and left not in known:
+                yield left
 
 
 def _outliers(

@@ -40,13 +40,15 @@ function formatBytes(bytes) {
   return `${at && bytes < 9.95 ? bytes.toFixed(1) : Math.round(bytes)} ${units[at]}`;
 }
 
+// The groups of each image, as lists of images, also those that are not shown.
 const groupsOfImage = new Map();
-for (const group of [...copyGroups.duplicates, ...copyGroups.bursts])
-  for (const { image } of group) groupsOfImage.set(image, [...(groupsOfImage.get(image) ?? []), group]);
+const shownGroups = [...copyGroups.duplicates, ...copyGroups.bursts].map((group) => group.map(({ image }) => image));
+for (const group of [...shownGroups, ...data.findings.remaining])
+  for (const image of group) groupsOfImage.set(image, [...(groupsOfImage.get(image) ?? []), group]);
 
 // Whether an image is not set aside yet, and another image of each of its groups stays.
 function canBeSetAside(image) {
-  const stays = (copy) => copy.image !== image && !plan.aside.has(copy.image);
+  const stays = (copy) => copy !== image && !plan.aside.has(copy);
   return !setAside.has(image) && (groupsOfImage.get(image) ?? []).every((group) => group.some(stays));
 }
 

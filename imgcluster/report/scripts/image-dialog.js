@@ -82,9 +82,12 @@ function decisionButtons(index) {
     );
   const decision = (id, part, text, decide) =>
     toggle(id, part, text, (isDecided) => (isDecided ? plan.move([index], null) : decide.call(plan, [index])));
+  const hasToStay = !plan.aside.has(index) && !canBeSetAside(index);
   const asideAttributes = {
-    title: "Move the original to the folder “duplicates” of the workspace",
-    disabled: !plan.aside.has(index) && !canBeSetAside(index),
+    title: hasToStay
+      ? "The last image of a group of copies has to stay"
+      : "Move the original to the folder “duplicates” of the workspace",
+    disabled: hasToStay,
   };
   return element(
     "p",

@@ -64,11 +64,12 @@ function setUpSelectionBar() {
   );
   document.body.append(bar);
   selection.listeners.push(showSelection);
-  plan.listeners.push(() => {
+  const update = () => {
     fillTargets();
     selectionBar.undo.disabled = !plan.earlier.length;
-  });
-  fillTargets();
+  };
+  plan.listeners.push(update);
+  update();
   const observer = new MutationObserver(placeBar);
   for (const dialog of document.querySelectorAll("dialog"))
     observer.observe(dialog, { attributes: true, attributeFilter: ["open"], childList: true });
