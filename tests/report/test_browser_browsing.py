@@ -111,6 +111,13 @@ class TestOverview:
         tab.keyboard.press("Enter")
         page.expect(tab.locator("#gallery")).to_be_focused()
 
+    def test_a_bar_opens_a_cluster_of_which_the_search_finds_nothing(self, page: Any) -> None:
+        tab = page.tab
+        tab.fill("#search", "nothing")
+        page.expect(tab.locator("#gallery-none")).to_be_visible()
+        tab.click("#sizes [data-cluster='2']")
+        page.expect(tab.locator("#cluster-title")).to_contain_text("Cluster 2")
+
     def test_without_scripts_it_says_what_is_missing(self, path: Path, browser: Any) -> None:
         context = browser.new_context(java_script_enabled=False)
         tab = context.new_page()

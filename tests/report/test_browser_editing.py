@@ -452,8 +452,11 @@ class TestActions:
         tab.fill("#search", "x")
         tab.keyboard.press("Control+z")  # undoes the typing
         assert tab.locator("#plan-open").inner_text() == "Plan: 1 change"
-        tab.focus("#plan-open")
+        tab.fill("#search", "")
+        tick(tiles(tab, 0).nth(1))
+        tab.focus("#selection-target")
         tab.keyboard.press("Control+z")
+        page.expect(tab.locator("#selection-target")).to_be_focused()
         assert tab.locator("#plan-open").inner_text() == "Plan"
         assert tab.locator("#plan-undo").is_disabled()
         assert page.console == []

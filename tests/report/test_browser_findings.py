@@ -116,6 +116,23 @@ def test_similar_images_lead_to_other_images(opened: Any) -> None:
     assert errors(opened) == []
 
 
+def test_keys_walk_among_similar_images_and_then_switch_between_them(opened: Any) -> None:
+    tab = opened.tab
+    tab.click("#clusters .tile >> nth=0")
+    tab.locator("#image-dialog .strip .tile").first.focus()
+    tab.keyboard.press("ArrowRight")
+    opened.expect(tab.locator("#image-dialog .strip .tile").nth(1)).to_be_focused()
+    assert tab.locator("#image-title").inner_text() == "00.png"
+    tab.evaluate("document.querySelector('#image-dialog').scrollTop = 9999")
+    tab.keyboard.press("Enter")
+    opened.expect(tab.locator("#image-title")).to_have_text("02.png")
+    assert tab.evaluate("document.querySelector('#image-dialog').scrollTop") == 0
+    tab.keyboard.press("ArrowLeft")
+    opened.expect(tab.locator("#image-title")).to_have_text("01.png")
+    tab.keyboard.press("Escape")
+    opened.expect(tab.locator("#clusters .tile").first).to_be_focused()
+
+
 def test_nothing_is_shown_that_is_not_known(show_example: Callable[..., Any]) -> None:
     opened = show_example(LABELS)
     for name in ("duplicates", "bursts", "outliers"):

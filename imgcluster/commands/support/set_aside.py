@@ -82,8 +82,8 @@ def _check_that_one_stays(workspace: Workspace, chosen: Set[str], earlier: Set[s
         for group in groups.values():
             if group & chosen and group <= chosen | earlier:
                 raise PlanError(
-                    f"{name} sets aside all {len(group)} images of a group in {table.name}, such as "
-                    f"{min(group & chosen)}; leave one of them out of the plan"
+                    f"{name} sets aside all {len(group)} images of a group in {table.name}; leave one of them, such as "
+                    f"{min(group & chosen)}, out of the plan"
                 )
 
 

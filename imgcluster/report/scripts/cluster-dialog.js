@@ -132,8 +132,7 @@ function openCluster(number, members = null) {
   dialog.dataset.cluster = number;
   dialog.replaceChildren(...parts);
   retitleClusterDialog();
-  if (!dialog.open) dialog.showModal();
-  dialog.scrollTop = 0;
+  showDialog(dialog);
 }
 
 function retitleClusterDialog() {

@@ -10,6 +10,13 @@ function dialogHead(dialog, heading) {
   );
 }
 
+// Shows a dialog from its top. One that is open already has other content, in which no element has the focus.
+function showDialog(dialog) {
+  if (dialog.open) dialog.querySelector(".close").focus();
+  else dialog.showModal();
+  dialog.scrollTop = 0;
+}
+
 function closeDialogs() {
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
 }

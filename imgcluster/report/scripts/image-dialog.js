@@ -120,7 +120,8 @@ function openImage(index, list = [index], opener = null) {
     (same && !same.disabled ? same : dialog.querySelector(".close")).focus();
   };
   dialog.onkeydown = (event) => {
-    if (event.target.matches("select, input")) return;
+    // In the strip of similar images, arrow keys move the focus.
+    if (event.defaultPrevented || event.target.matches("select, input")) return;
     if (event.key === "ArrowLeft") go(-1);
     else if (event.key === "ArrowRight") go(1);
     else return;
@@ -129,7 +130,7 @@ function openImage(index, list = [index], opener = null) {
   // Browsers restore the focus themselves, unless the opener did not have it: Safari does not focus clicked buttons.
   dialog.onclose = () => document.activeElement === document.body && opener?.isConnected && opener.focus();
   show();
-  if (!dialog.open) dialog.showModal();
+  showDialog(dialog);
 }
 
 function fillImageDialog(dialog, list, at, go) {

@@ -82,6 +82,7 @@ function relabelSizes() {
 
 function scrollToCluster(number) {
   const section = byId(`cluster${number}`);
+  if (section.hidden) return openCluster(number); // no image of it matches the search
   section.scrollIntoView({ block: "start" });
   section.querySelector("h3 button").focus({ preventScroll: true });
 }

@@ -57,7 +57,7 @@ const ACTIONS = [
 function setUpSelectionBar() {
   const { bar, actions } = selectionBar;
   actions.append(
-    element("label", { id: "selection-move-to" }),
+    element("label", {}, "Move to ", element("select", { id: "selection-target" })),
     button("selection-move", "Move", moveSelection),
     ...ACTIONS.map((action) => button(`selection-${action.id}`, action.text, () => act(action))),
     button("selection-save", "Save as CSV", () => selection.save()),
@@ -85,10 +85,10 @@ function placeBar() {
 }
 
 function fillTargets() {
-  const chosen = byId("selection-target")?.value ?? "";
-  const select = clusterSelect("selection-target", "…", undefined, undefined, { created: true });
+  const select = byId("selection-target");
+  const chosen = select.value;
+  select.replaceChildren(...clusterSelect("", "…", undefined, undefined, { created: true }).options);
   select.value = [...select.options].some((option) => option.value === chosen) ? chosen : "";
-  selectionBar.actions.firstElementChild.replaceChildren("Move to ", select);
 }
 
 function showSelection() {
