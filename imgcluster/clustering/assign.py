@@ -24,7 +24,13 @@ _SMALLEST_KIND: Final = 5
 _ODDS: Final = (-1.0, 4.4)
 
 
-def assign_new(neighborhood: Neighborhood, labels: Labels, new: npt.NDArray[np.bool_]) -> Layer:
+def assign_new(
+    neighborhood: Neighborhood,
+    labels: Labels,
+    new: npt.NDArray[np.bool_],
+    *,
+    returning: npt.NDArray[np.bool_] | None = None,
+) -> Layer:
     """Return cluster, confidence and runner-up of new images.
 
     A new image joins the cluster with the nearest centroid in the diffusion map, which is where k-means would put it.
@@ -37,14 +43,15 @@ def assign_new(neighborhood: Neighborhood, labels: Labels, new: npt.NDArray[np.b
 
     Args:
         neighborhood: Of all new images.
-        labels: ``int64 (n,)``, the clusters of all images; −1 for none. Those of new images are not read.
+        labels: ``int64 (n,)``, the clusters of all images; −1 for none. Those of new images are read if they return.
         new: ``bool (n,)``, which images are new.
+        returning: ``bool (n,)``, which new images return to the cluster that they had; none by default.
 
     Returns:
         A layer of the new images alone, in the order of their rows.
     """
     rows = np.flatnonzero(new)
-    is_new = new[neighborhood.rows]
+    is_new = (new if returning is None else new & ~returning)[neighborhood.rows]
     known = np.where(is_new, -1, labels[neighborhood.rows])
     layer = Layer(np.full(len(new), -1), np.zeros(len(new), np.float32), np.full(len(new), -1))
     if len(rows) and (known >= 0).any():

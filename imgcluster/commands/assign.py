@@ -184,7 +184,8 @@ def _evaluate(
         Clustering((layer,), 0, facts.parameters),
         measures,
         grown.stability,
-        names={number: name for number, name in last.names.items() if number in present},
+        # The clusters of returning images have no name in the last tables.
+        names={number: name for number, name in {**earlier.decisions.names, **last.names}.items() if number in present},
         decisions=earlier.kinds(earlier.decisions),
         suggested_names={number: row.get("suggested_name", "") for number, row in last.rows.items()},
     )

@@ -10,7 +10,7 @@ import dataclasses
 import errno
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from imgcluster.fileio.path_text import from_text, to_text
 from imgcluster.placement.journal import Entry, Journal, check_signed, one_per_source, write_journal
 from imgcluster.placement.place import PlacementResult, mode_of, place, place_entries, sources_to_move
 from imgcluster.placement.plan import FolderName, existing_names, folder_name, free_name, name_key, plan_placement
-from imgcluster.placement.undo import is_linked_original, remove_entries, sources_to_restore
+from imgcluster.placement.undo import is_linked_original, is_outdated_copy, remove_entries, sources_to_restore
 from imgcluster.wording import quoted_argument
 
 __all__ = ["change_placement", "relocate"]
@@ -78,6 +78,7 @@ def change_placement(
     target: Journal,
     path: Path,
     *,
+    edited: Collection[str] = (),
     aside: Path | None = None,
     step: Callable[[int, int], None] = lambda done, total: None,
 ) -> PlacementResult:
@@ -90,6 +91,7 @@ def change_placement(
         current: The journal, as `read_journal` returns it.
         target: The planned placement.
         path: The journal's file, in the workspace folder.
+        edited: The originals whose content has changed: their copies are removed or set aside, and placed again.
         aside: A folder inside the workspace for files that cannot be removed.
         step: Called with the number of files done and in total.
 
@@ -101,7 +103,7 @@ def change_placement(
         moved = sum(before.get(entry.source, entry.target) != entry.target for entry in target.entries)
         return dataclasses.replace(place(target, path), moved=moved)
     folder = from_text(current.folder)
-    changes = _compare(current, target, folder)
+    changes = _compare(current, target, folder, edited)
     removed, moves, added = changes.removed, changes.moves, changes.added
     waiting = _waiting_paths(changes.placed, moves, folder)
     total, done = len(removed) + len(moves) + len(added), 0
@@ -137,8 +139,8 @@ def change_placement(
     absent = set(missing)
     present = tuple(changes.linked.get(entry.source, entry) for entry in target.entries if entry.source not in absent)
     journal = Journal(target.mode, target.folder, (*present, *remaining), signed)
-    if journal != current or moves or added:
-        write_journal(journal, path)
+    # Also where only original paths are new.
+    write_journal(journal, path)
     _remove_empty_folders({from_text(entry.target).parent for entry in current.entries} | {folder / _WAITING_FOLDER})
     return PlacementResult(counts, missing, journal, len(moves), unlinked, broken=broken)
 
@@ -162,10 +164,14 @@ class _Changes:
     added: list[Entry]
 
 
-def _compare(current: Journal, target: Journal, folder: Path) -> _Changes:
+def _compare(current: Journal, target: Journal, folder: Path, edited: Collection[str]) -> _Changes:
     entries = one_per_source(current.entries)
     placed = {entry.source: from_text(entry.target) for entry in entries if os.path.lexists(from_text(entry.target))}
     planned = {entry.source: from_text(entry.target) for entry in target.entries}
+    copied = [source for source in edited if source in placed]
+    outdated = {source for source in copied if is_outdated_copy(from_text(source), placed[source], folder)}
+    leaving = [entry for entry in entries if entry.source in outdated]
+    placed = {source: at for source, at in placed.items() if source not in outdated}
     moves = {source: new for source, new in planned.items() if source in placed and placed[source] != new}
     linked = {source for source in moves if is_linked_original(from_text(source), placed[source], folder)}
     for source in linked:
@@ -173,7 +179,7 @@ def _compare(current: Journal, target: Journal, folder: Path) -> _Changes:
         del moves[source]
     return _Changes(
         placed={source: at for source, at in placed.items() if source in planned},
-        removed=[entry for entry in entries if entry.source not in planned and entry.source in placed],
+        removed=leaving + [entry for entry in entries if entry.source not in planned and entry.source in placed],
         moves=moves,
         linked={source: Entry(source, to_text(placed[source])) for source in linked},
         added=[entry for entry in target.entries if entry.source not in placed],

@@ -26,7 +26,14 @@ from imgcluster.placement.place import move
 from imgcluster.placement.plan import existing_names, free_name
 from imgcluster.types import PlaceMode
 
-__all__ = ["UndoResult", "is_linked_original", "remove_entries", "sources_to_restore", "undo_placement"]
+__all__ = [
+    "UndoResult",
+    "is_linked_original",
+    "is_outdated_copy",
+    "remove_entries",
+    "sources_to_restore",
+    "undo_placement",
+]
 
 _LOG = logging.getLogger(__name__)
 
@@ -247,6 +254,14 @@ def is_linked_original(source: Path, target: Path, folder: Path) -> bool:
     return (
         not target.is_symlink() and _is_same_file(source, target) and not _is_independent_copy(source, target, folder)
     )
+
+
+def is_outdated_copy(source: Path, target: Path, folder: Path) -> bool:
+    """Return whether a placed file is a copy of another content than that of its original, which exists."""
+    real = Path(os.path.realpath(source))
+    if target.is_symlink() or not real.is_file() or _is_same_file(real, target) or _is_inside(real, folder):
+        return False
+    return not _same_content(real, target)
 
 
 def _is_same_file(first: Path, second: Path) -> bool:

@@ -1,7 +1,8 @@
 """The images of every cluster that a workspace has had, by content, so that clusters keep their numbers.
 
 ``known_clusters.parquet`` has one row per image of the current clustering, noise (−1) included, and the rows of earlier
-clusters whose numbers are not in use now. A missing file means that nothing is known.
+clusters whose numbers are not in use now, and of images that have left, which may return. A missing file means that
+nothing is known.
 """
 
 from __future__ import annotations
@@ -50,8 +51,9 @@ class KnownClusters:
         """Return what is known after a new clustering; of earlier clusters those in `keep` are never forgotten."""
         present = np.unique(clusters)
         earlier = [row for row in range(len(self.clusters)) if self.clusters[row] >= 0]
-        gone = ~np.isin(self.clusters, present)
-        rows = self._within(_REMEMBERED * len(clusters), [row for row in earlier if gone[row]], keep)
+        gone, present_images = ~np.isin(self.clusters, present), set(digests)
+        left = [row for row in earlier if gone[row] or self.digests[row] not in present_images]
+        rows = self._within(_REMEMBERED * len(clusters), left, keep)
         return KnownClusters(
             clusters=np.concatenate([clusters, self.clusters[rows]]).astype(np.int64),
             current=np.repeat([True, False], [len(clusters), len(rows)]),
@@ -77,7 +79,12 @@ NOTHING_KNOWN: Final = KnownClusters(np.empty(0, np.int64), np.empty(0, bool), [
 
 
 def find_rows(
-    digests: Sequence[bytes], paths: Sequence[str], present: Sequence[bytes], present_paths: Sequence[str]
+    digests: Sequence[bytes],
+    paths: Sequence[str],
+    present: Sequence[bytes],
+    present_paths: Sequence[str],
+    *,
+    current: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.int64]:
     """Return the row of each image among the present ones, ``int64 (m,)``; −1 where its content is gone.
 
@@ -89,6 +96,7 @@ def find_rows(
         paths: Their absolute paths.
         present: The digests of the n present images.
         present_paths: Their absolute paths, sorted.
+        current: ``bool (m,)``, which of them are of the last clustering and are found first; by default all.
     """
     keys = list(zip(digests, paths, strict=True))
     known = set(keys)
@@ -99,7 +107,8 @@ def find_rows(
             rows[key] = row
         else:
             others.setdefault(key[0], []).append(row)
-    for key in sorted(known - rows.keys()) if others else ():
+    later = known - {keys[row] for row in np.flatnonzero(current)} if others and current is not None else set()
+    for key in sorted(known - rows.keys(), key=lambda key: (key in later, key)) if others else ():
         if others.get(key[0]):
             rows[key] = others[key[0]].pop(0)
     return np.fromiter((rows.get(key, -1) for key in keys), dtype=np.int64, count=len(keys))

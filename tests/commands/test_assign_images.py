@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import statistics
 from pathlib import Path
 from typing import Any
@@ -311,3 +312,31 @@ def test_moved_originals_are_not_assigned(tmp_path: Path, tiny_encoder: Path) ->
     imgcluster.run(tmp_path / "in", workspace=out, encoder=tiny_encoder, device="cpu", k=3, place="move")
     assert imgcluster.assign(workspace=out).assigned == 0
     assert len(placed(out)) == 24
+
+
+def test_images_that_return_are_in_their_cluster_again(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    out, options = tmp_path / "out", {"encoder": tiny_encoder, "device": "cpu"}
+    # Clusters that the images do not have by themselves.
+    imgcluster.run(pictures, workspace=out, k=3, **options)
+    paths = imgcluster.load(out).paths
+    mixed = [path for path in paths if path[-6:-4] in ("00", "01")]
+    identity = pages.read(out / "report.html").document["identity"]
+    plan = {"imgcluster_plan": 1, "clustering": identity, "new_clusters": [{"name": "mixed", "images": mixed}]}
+    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    imgcluster.apply(tmp_path / "plan.json", workspace=out)
+    before, names = clusters(out), rows(out, "clusters.csv")
+    for away in (mixed, [path for path in paths if path.startswith("red")], mixed[:1]):
+        for path in away:
+            (tmp_path / "away" / path).parent.mkdir(parents=True, exist_ok=True)
+            (pictures / path).rename(tmp_path / "away" / path)
+        for _ in range(2):
+            assert imgcluster.run(pictures, workspace=out, **options).embed.embedded == 24 - len(away)
+        for path in away:
+            shutil.copyfile(tmp_path / "away" / path, pictures / path)
+        done = imgcluster.run(pictures, workspace=out, **options).cluster
+        assert (done.assigned, done.unsorted) == (len(away), 0)
+        assert clusters(out) == before
+        assert {number: row["name"] for number, row in rows(out, "clusters.csv").items()} == {
+            number: row["name"] for number, row in names.items()
+        }
+        assert not imgcluster.verify(workspace=out).findings

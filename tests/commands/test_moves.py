@@ -291,3 +291,62 @@ def test_a_folder_that_cannot_be_created_stops_all_originals(moved: Path, pictur
     with pytest.raises(WorkspaceError, match=re.escape(str(pictures / "blue"))):
         imgcluster.cluster(workspace=moved, k=3, place="none")
     assert snapshot(pictures, moved) == before
+
+
+@pytest.mark.parametrize("place", ["copy", "hardlink"])
+@pytest.mark.parametrize("command", ["assign", "cluster"])
+def test_copies_of_edited_originals_are_replaced(
+    pictures: Path, tmp_path: Path, tiny_encoder: Path, place: str, command: str
+) -> None:
+    out, options = tmp_path / "out", {"encoder": tiny_encoder, "device": "cpu"}
+    imgcluster.run(pictures, workspace=out, k=3, place=place, **options)
+    edited, touched, mine = (pictures / f"red/0{number}.png" for number in range(3))
+    before = {path.read_bytes() for path in pictures.rglob("*.png")}
+    (changed_by_user,) = (path for path in placed(out) if path.read_bytes() == mine.read_bytes())
+    changed_by_user.unlink()
+    changed_by_user.write_bytes(b"changed by the user")
+    # Editors write a new file.
+    for path in (edited, touched):
+        content = path.read_bytes()
+        path.unlink()
+        path.write_bytes(content)
+    Image.new("RGB", (12, 10), (190, 40, 40)).save(edited)
+    imgcluster.embed(pictures, workspace=out, **options)
+    getattr(imgcluster, command)(workspace=out)
+    present = {path.read_bytes() for path in pictures.rglob("*.png")}
+    assert {path.read_bytes() for path in placed(out)} == present - {mine.read_bytes()} | {b"changed by the user"}
+    # The earlier content may be the last copy.
+    assert before - present <= {path.read_bytes() for path in (out / "outdated").rglob("*.png")}
+    assert len(before - present) == 1
+    imgcluster.undo(workspace=out)
+    assert before - present <= {path.read_bytes() for path in out.rglob("*.png")}
+
+
+@pytest.mark.parametrize("place", ["copy", "hardlink"])
+def test_copies_of_renamed_originals_stay(pictures: Path, tmp_path: Path, tiny_encoder: Path, place: str) -> None:
+    out, options = tmp_path / "out", {"encoder": tiny_encoder, "device": "cpu"}
+    imgcluster.run(pictures, workspace=out, k=3, place=place, **options)
+    before = {path: path.stat().st_ino for path in placed(out)}
+    (pictures / "red").rename(pictures / "renamed")
+    # Two exchange their names.
+    for source, target in (("00", "x"), ("01", "00"), ("x", "01")):
+        (pictures / f"blue/{source}.png").rename(pictures / f"blue/{target}.png")
+    assert imgcluster.run(pictures, workspace=out, **options).embed.renamed == 8
+    assert {path: path.stat().st_ino for path in placed(out)} == before
+    assert not (out / "outdated").exists()
+    assert not imgcluster.verify(workspace=out).findings
+    # One takes the path of another one.
+    lost = (pictures / "green/01.png").read_bytes()
+    (pictures / "green/00.png").replace(pictures / "green/01.png")
+    imgcluster.run(pictures, workspace=out, **options)
+    assert lost in {path.read_bytes() for path in (out / "outdated").rglob("*.png")}
+    assert len(placed(out)) == 23
+    assert not imgcluster.verify(workspace=out).findings
+    while imgcluster.history(workspace=out).steps:
+        imgcluster.undo(workspace=out)
+    imgcluster.undo(workspace=out)
+    assert not placed(out)
+
+
+def placed(out: Path) -> list[Path]:
+    return sorted((out / "clusters").rglob("*.png"))

@@ -48,7 +48,9 @@ class Grown:
 def grow(last: Results, earlier: Earlier, embeddings: Embeddings, metric: Metric, *, new_clusters: bool) -> Grown:
     """Assign new images, and create clusters if requested."""
     new = earlier.clusters == ABSENT
-    labels = np.where(new, -1, earlier.clusters)
+    returning = earlier.returning
+    returns = returning != ABSENT
+    labels = np.where(returns, returning, np.where(new, -1, earlier.clusters))
     confidence = np.zeros(len(labels), dtype=np.float32)
     runner_up = np.full(len(labels), -1, dtype=np.int64)
     # The known images of the last clustering are the rows of its table.
@@ -59,12 +61,12 @@ def grow(last: Results, earlier: Earlier, embeddings: Embeddings, metric: Metric
         runner_up[rows[present]] = last.runner_ups[present]
 
     stability = _stability(last, earlier)
-    # Shared by both searches: every image that is in no cluster, new ones included, among the others.
+    # Shared by both searches: every image that is new or in no cluster, among the others.
     normalize = row_normalization(embeddings.vectors, metric)
     neighborhood = find_neighborhood(
-        embeddings.vectors, labels < 0, labels, embeddings.content_order, normalize=normalize
+        embeddings.vectors, (labels < 0) | returns, labels, embeddings.content_order, normalize=normalize
     )
-    added = assign_new(neighborhood, labels, new)
+    added = assign_new(neighborhood, labels, new, returning=returns)
     labels[new], confidence[new], runner_up[new] = added.labels, added.confidence, added.runner_up
     _decide(earlier, labels, confidence)
     # Images that the user removed from the clusters stay outside of them.

@@ -57,6 +57,35 @@ class Earlier:
         present = ((row, decisions.images.get(key)) for row, key in self.decided.items())
         return {row: image.decision for row, image in present if image is not None}
 
+    def renamed(self, embeddings: Embeddings) -> dict[str, str]:
+        """Return the present path of each image of the last clustering that was renamed, by its path there."""
+        known = zip(self.known.paths, self.rows.tolist(), self.known.current.tolist(), strict=True)
+        present = {path: embeddings.locations[row] for path, row, current in known if current and row >= 0}
+        return {before: path for before, path in present.items() if before != path}
+
+    def edited(self, embeddings: Embeddings) -> set[str]:
+        """Return the paths that had another content in the last clustering."""
+        known = zip(self.known.paths, self.known.digests, self.known.current.tolist(), strict=True)
+        before = {path: digest for path, digest, current in known if current}
+        present = zip(embeddings.locations, embeddings.digests, strict=True)
+        return {path for path, digest in present if before.get(path, digest) != digest}
+
+    @property
+    def returning(self) -> Labels:
+        """The cluster that each new image had when it left the workspace, ``int64 (n,)``; `ABSENT` for all others.
+
+        A cluster that has no images now returns with them, unless other images of it are in another cluster.
+        """
+        returning = np.full(len(self.clusters), ABSENT, dtype=np.int64)
+        known = ~self.known.current & (self.rows >= 0) & (self.known.clusters >= 0)
+        numbers, rows = self.known.clusters[known], self.rows[known]
+        is_new = self.clusters[rows] == ABSENT
+        dissolved = np.setdiff1d(numbers[~is_new], self.clusters)
+        returns = is_new & ~np.isin(numbers, dissolved)
+        # Of several clusters the last one counts, which is the first.
+        returning[rows[returns][::-1]] = numbers[returns][::-1]
+        return returning
+
     @property
     def removed(self) -> dict[int, int]:
         """The number of images of each cluster that are gone."""
@@ -119,7 +148,7 @@ def read_earlier(workspace: Workspace, embeddings: Embeddings) -> Earlier:
             results.clusters, [digests.get(path, b"") for path in results.locations], results.locations, keep=()
         )
         decisions = dataclasses.replace(decisions, names={**results.names, **decisions.names})
-    rows = find_rows(known.digests, known.paths, embeddings.digests, embeddings.locations)
+    rows = find_rows(known.digests, known.paths, embeddings.digests, embeddings.locations, current=known.current)
     clusters = np.full(len(embeddings.locations), ABSENT, dtype=np.int64)
     present = known.current & (rows >= 0)
     clusters[rows[present]] = known.clusters[present]

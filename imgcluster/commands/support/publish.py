@@ -176,6 +176,8 @@ def publish(
             placed_names(evaluated.options, tables.rows),
             folder_name=evaluated.folder_name,
             companions=tables.embeddings.companions,
+            renamed=evaluated.earlier.renamed(tables.embeddings),
+            edited=evaluated.earlier.edited(tables.embeddings),
             on_progress=on_progress,
         )
         tables.write()

@@ -6,8 +6,9 @@ import contextlib
 import dataclasses
 import logging
 import os
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -226,11 +227,14 @@ def update_placement(
     *,
     folder_name: FolderName = folder_name,
     companions: Sequence[str] = (),
+    renamed: Mapping[str, str] = MappingProxyType({}),
+    edited: Collection[str] = (),
     on_progress: OnProgress = ignore_progress,
 ) -> PlacementResult:
     """Place the images of a clustering, and change or remove the files placed by `journal` before.
 
-    The second file of an image, in `companions`, is placed beside it.
+    The second file of an image, in `companions`, is placed beside it. Copies of originals that were `renamed`, from the
+    first path to the second, are theirs under the new path; those of originals that were `edited` are placed again.
 
     Raises:
         PlacementError: A file could not be placed.
@@ -240,10 +244,27 @@ def update_placement(
         journal = None
     if mode == "none":
         return PlacementResult({}, ())
+    if journal is not None:
+        journal = _with_renamed_copies(journal, renamed)
     aside = current_files(read_set_aside(workspace))
     files, numbers = with_companions(locations, list(clusters), companions, without=aside)
     target = plan_placement(files, numbers, workspace.clusters, mode, names, folder_name=folder_name, current=journal)
-    return _change(workspace, journal, target, "place", on_progress)
+    return _change(workspace, journal, target, "place", on_progress, edited=edited)
+
+
+def _with_renamed_copies(journal: Journal, renamed: Mapping[str, str]) -> Journal:
+    """Return the journal with the new paths of renamed originals that were copied; a link leads to the old path."""
+    if journal.mode not in ("copy", "hardlink"):
+        return journal
+    entries = (
+        dataclasses.replace(entry, source=renamed[entry.source])
+        if entry.source in renamed and not os.path.islink(from_text(entry.target))
+        else entry
+        for entry in journal.entries
+    )
+    changed = dataclasses.replace(journal, entries=tuple(entries))
+    # One that replaced another image has no entry of its own.
+    return changed if len({entry.source for entry in changed.entries}) == len(changed.entries) else journal
 
 
 def preview_placement(workspace: Workspace, mode: PlaceMode, files: Iterable[str]) -> PlacementResult:
@@ -302,7 +323,13 @@ def warn_about_other_files(journal: Journal) -> None:
 
 
 def _change(
-    workspace: Workspace, current: Journal | None, target: Journal, stage: str, on_progress: OnProgress
+    workspace: Workspace,
+    current: Journal | None,
+    target: Journal,
+    stage: str,
+    on_progress: OnProgress,
+    *,
+    edited: Collection[str] = (),
 ) -> PlacementResult:
     total = len(target.entries)
     if current is None:
@@ -311,6 +338,7 @@ def _change(
         current,
         target,
         workspace.journal,
+        edited=edited,
         aside=workspace.outdated / workspace.clusters.name,
         step=lambda done, total: on_progress(Progress(stage, done, total)),
     )
