@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import sys
 import warnings
 from typing import Any, Final
 
@@ -21,6 +23,8 @@ EXTRAS: Final = {
     "train": {"torch": "nn", "onnx": "helper", "onnxscript": "opset18", "pooch": "retrieve", "pydantic": "BaseModel"},
 }
 """The packages of each extra, with a name that a working installation of the package has."""
+
+_OF_NUMBA: Final = ("umap", "evoc")
 
 
 class UnavailablePackage(ImgclusterError):  # noqa: N818 - callers mostly fall back instead of failing
@@ -41,6 +45,8 @@ def import_optional(package: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            if package in _OF_NUMBA:
+                _import_numba()
             module = importlib.import_module(package)
     except ModuleNotFoundError as error:
         if error.name == package:
@@ -52,3 +58,20 @@ def import_optional(package: str) -> Any:
     if not hasattr(module, attribute):
         raise UnavailablePackage(f"the package {package} is incomplete (it has no {attribute}): {remedy}")
     return module
+
+
+def _import_numba() -> None:
+    """Import numba, if it is there, without the file ``.numba_config.yaml`` of the current folder.
+
+    The folder can be a stranger's, and the file can name a folder of compiled functions, which are pickles that run any
+    code. Numba ignores the file where nothing reads YAML.
+    """
+    parser = sys.modules.pop("yaml", None)
+    sys.modules["yaml"] = None  # type: ignore[assignment]
+    try:
+        with contextlib.suppress(ModuleNotFoundError):
+            importlib.import_module("numba")
+    finally:
+        del sys.modules["yaml"]
+        if parser is not None:
+            sys.modules["yaml"] = parser
