@@ -107,7 +107,8 @@ def read_image(
             if memory is not None and size > memory:
                 return Large(size)
             data = head
-            if len(head) == _FIRST_BYTES:
+            # One call of the system can return less than there is, as on some file systems of programs.
+            if len(head) < size or len(head) == _FIRST_BYTES:
                 stream.seek(0)
                 data = stream.read()
             after = os.fstat(stream.fileno())
