@@ -40,25 +40,20 @@ def robust_z_scores(values: _Floats) -> _Floats:
     return np.asarray(above / scale if scale else above, np.float64)
 
 
-def neighbor_outlyingness(vectors: Vectors) -> tuple[_Floats, _Floats]:
-    """Return the distance of each vector to its tenth neighbor, and the robust z-score of that distance.
+def neighbor_outlyingness(vectors: Vectors) -> _Floats:
+    """Return the robust z-score of each vector's distance to its tenth neighbor, ``float64 (n,)``.
 
     Equal vectors count as one, so that copies of an outlier are outliers as well. With fewer vectors the distance is
-    that to the last neighbor; without neighbors both are NaN.
+    that to the last neighbor; without neighbors the score is NaN.
 
     Args:
         vectors: ``float32 (n, d)``.
-
-    Returns:
-        Both ``float64 (n,)``.
     """
     first, copies = find_duplicates(vectors)
     distances = nearest_images(vectors[first], _NEIGHBOR)[0]
     if not distances.shape[1]:
-        nothing = np.full(len(vectors), np.nan)
-        return nothing, nothing
-    last = distances[:, -1]
-    return last[copies], robust_z_scores(last)[copies]
+        return np.full(len(vectors), np.nan)
+    return robust_z_scores(distances[:, -1])[copies]
 
 
 def cluster_outlyingness(vectors: Vectors, labels: Labels) -> _Floats:
