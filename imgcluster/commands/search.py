@@ -107,7 +107,8 @@ def search(
         scores = np.round(vectors @ text.encode([query, *without]).T, 6)
     matching = (scores[:, :1] > scores[:, 1:]).all(axis=1)
     # Equal scores in the order of the paths.
-    order = [index for index in np.argsort(-scores[:, 0], kind="stable").tolist() if matching[index]]
+    ranked = np.argsort(-scores[:, 0], kind="stable")
+    order = ranked[matching[ranked]][:limit].tolist()
     return SearchSummary(
         workspace=workspace.name,
         encoder=info.name,
@@ -123,6 +124,6 @@ def search(
                 path=images.paths[index],
                 file=images.addresses[index],
             )
-            for rank, index in enumerate(order[:limit], start=1)
+            for rank, index in enumerate(order, start=1)
         ),
     )

@@ -18,6 +18,7 @@ from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.commands.support.thumbnails import read_tiles
 from imgcluster.commands.support.workspace_encoder import has_known_encoder, recorded_options
 from imgcluster.errors import UsageError, WorkspaceError
+from imgcluster.features.blocks import blocks
 from imgcluster.features.normalize import normalize_lengths
 from imgcluster.fileio.atomic import write_text
 from imgcluster.fileio.object_store import url_of
@@ -219,10 +220,14 @@ def _similar(
     limit: int,
     threshold: float | None,
 ) -> SimilarImages:
-    # Equal scores in the order of the paths: without rounding, cosines of equal vectors differ in the last digit.
-    cosine = metric == "cosine"
-    scores = np.round(vectors @ vector, 6) if cosine else 1 / (1 + np.linalg.norm(vectors - vector, axis=1))
-    order = [other for other in np.argsort(-scores, kind="stable").tolist() if other != row][:limit]
+    if metric == "cosine":
+        # Without rounding, cosines of equal vectors differ in the last digit.
+        scores = np.round(vectors @ vector, 6)
+    else:
+        scores = 1 / (1 + np.concatenate([np.linalg.norm(block - vector, axis=1) for _, block in blocks(vectors)]))
+    # Equal scores in the order of the paths.
+    ranked = np.argsort(-scores, kind="stable")
+    order = (ranked if row is None else ranked[ranked != row])[:limit].tolist()
     if threshold is not None:
         # As they are printed, so that the printed score of a result can be given.
         order = [other for other in order if round(float(scores[other]), 4) >= threshold]

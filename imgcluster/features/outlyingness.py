@@ -50,7 +50,8 @@ def neighbor_outlyingness(vectors: Vectors) -> _Floats:
         vectors: ``float32 (n, d)``.
     """
     first, copies = find_duplicates(vectors)
-    distances = nearest_images(vectors[first], _NEIGHBOR)[0]
+    distinct = vectors if len(first) == len(vectors) else vectors[first]
+    distances = nearest_images(distinct, _NEIGHBOR)[0]
     if not distances.shape[1]:
         return np.full(len(vectors), np.nan)
     return robust_z_scores(distances[:, -1])[copies]
