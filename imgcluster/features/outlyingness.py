@@ -31,7 +31,7 @@ _PER_MEAN_DEVIATION: Final = 1.2533
 
 
 def robust_z_scores(values: _Floats) -> _Floats:
-    """Return the robust z-scores of values; 0 for all if they are equal, and NaN for NaN."""
+    """Return the robust z-scores of values ``float64 (n,)``, as many; 0 for all if they are equal, and NaN for NaN."""
     if not len(values):
         return values
     above = values - np.nanmedian(values)
