@@ -18,7 +18,7 @@ from imgcluster.fileio.path_text import to_text
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile
-from imgcluster.images.load import Loaded, NotAnImage, Skipped, Unchanged, default_workers, read_image
+from imgcluster.images.load import Loaded, NotAnImage, Skipped, Unchanged, read_image
 from imgcluster.images.types import InputSpec
 from pictures import encoded, flat, noise
 
@@ -149,10 +149,6 @@ def test_good_and_bad_files_side_by_side(tmp_path: Path) -> None:
     values = [result.image.pixels[0, 0, 0] for _, result in results if isinstance(result, Loaded)]
     assert values == list(range(0, 30, 2))
     assert [type(result) for _, result in results] == [Loaded, Skipped] * 15
-
-
-def test_there_is_at_least_one_worker_by_default() -> None:
-    assert 1 <= default_workers() <= (os.cpu_count() or 1)
 
 
 def test_a_file_system_may_return_less_than_was_requested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
