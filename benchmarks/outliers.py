@@ -82,7 +82,7 @@ def report_far(vectors: Vectors, sets: npt.NDArray[np.str_]) -> None:
         foreign = random.choice(np.flatnonzero(sets != name), _FOREIGN, replace=False)
         rows = np.concatenate([np.flatnonzero(sets == name), foreign])
         truth = np.arange(len(rows)) >= len(rows) - _FOREIGN
-        scores = neighbor_outlyingness(vectors[rows])[1]
+        scores = neighbor_outlyingness(vectors[rows])
         far = scores > _FAR
         results.append(
             (

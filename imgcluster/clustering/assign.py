@@ -17,7 +17,8 @@ __all__ = ["assign_new", "similar_unsorted"]
 
 _Rows = npt.NDArray[np.int64]
 
-# An image is unlike all clusters if its company is new, too, and if there are several such images together.
+# An image is unlike all clusters if the images near it in the graph are mostly new, too, and several such images are
+# connected.
 _NEW_SHARE: Final = 0.3
 _SMALLEST_KIND: Final = 5
 # Intercept and slope of the logarithmic odds of the right cluster by the margin. All three: benchmarks/assign.py.
@@ -84,7 +85,7 @@ def similar_unsorted(neighborhood: Neighborhood, labels: Labels) -> _Rows:
 
 
 def _unlike_all(neighborhood: Neighborhood, new: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return which new images are in the company of clearly more new images than earlier images are."""
+    """Return which new images have clearly more new images near them in the graph than earlier images have."""
     shares = neighborhood.shares(new)
     usual = float(shares[~new].mean())
     unlike = new & (shares >= usual + _NEW_SHARE * (1 - usual))

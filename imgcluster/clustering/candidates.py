@@ -28,6 +28,12 @@ def score_candidates(vectors: Vectors, estimate: ClusterCount, *, seed: int) -> 
     Rand index (Hubert & Arabie 1985) between the clusters of all images and of three draws of 80 % of them, each with
     another seed. Persistence is the factor by which the resolution grows while that number lasts
     (`num_clusters.estimate_num_clusters`).
+
+    Args:
+        vectors: ``float32 (n, d)`` in the space that is clustered, in content order.
+        estimate: The estimated number and the range. Numbers that are not below those of distinct vectors and of images
+            in a draw have no scores.
+        seed: For draws and k-means.
     """
     from sklearn.metrics import adjusted_rand_score
 

@@ -29,8 +29,8 @@ from imgcluster.fileio.object_store import store_url, url_of
 from imgcluster.fileio.path_text import Paths, from_text, join, path_list, relative_to, to_text
 from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile
-from imgcluster.images.load import default_workers
 from imgcluster.images.remote import RemoteImages
+from imgcluster.machine import processors
 from imgcluster.option_fields import with_changes
 from imgcluster.options import DEFAULT_WORKSPACE, EmbedOptions, EncoderOptions
 from imgcluster.progress import OnProgress, ignore_progress
@@ -144,7 +144,7 @@ def prepare_request(
         paths=requested,
         listed=len(files),
         files_digest=_digest(files),
-        workers=options.workers or default_workers(),
+        workers=options.workers or processors(),
     )
 
 

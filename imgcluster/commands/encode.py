@@ -17,8 +17,9 @@ from imgcluster.fileio.in_threads import in_order
 from imgcluster.fileio.path_text import to_text
 from imgcluster.images.decode import UnreadableImage, decode_picture, quiet_decoders
 from imgcluster.images.found import found_file
-from imgcluster.images.load import Content, Large, Loaded, Skipped, default_workers, read_image
+from imgcluster.images.load import Content, Large, Loaded, Skipped, read_image
 from imgcluster.images.types import InputSpec
+from imgcluster.machine import processors
 from imgcluster.types import Pixels
 
 __all__ = ["AnyImage", "Encoder", "pixels_of"]
@@ -81,7 +82,7 @@ class Encoder(PixelEncoder):
         else:
             items = images
         with quiet_decoders():
-            results = in_order(lambda item: _pixels(item, spec), _loaded(items), default_workers())
+            results = in_order(lambda item: _pixels(item, spec), _loaded(items), processors())
             pixels = (result for _, result in results)
             vectors = [run(batch) for batch in _batches(pixels, self.batch_size)]
         return np.concatenate(vectors) if vectors else run(np.empty((0, *_shape(spec)), dtype=np.uint8))

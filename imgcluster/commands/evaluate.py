@@ -144,8 +144,9 @@ def score_labeled(
 def _read_labels(labels: str | os.PathLike[str], locations: Sequence[str], base: str) -> Mapping[str, str]:
     """Return the label of each location that has one."""
     by_folder = os.fspath(labels) == FOLDERS
-    label_of = {location: location.rsplit("/", 2)[-2] for location in locations}
-    if not by_folder:
+    if by_folder:
+        label_of = {location: location.rsplit("/", 2)[-2] for location in locations}
+    else:
         label_of = _read_csv(Path(labels), locations, base)
     if not label_of:
         raise UsageError(

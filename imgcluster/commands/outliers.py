@@ -167,7 +167,7 @@ def _scores(
     """Return neighbor and cluster scores; computed in an order that does not depend on file names."""
     ordered = reordered(vectors, order)
     neighbor_scores, cluster_scores = (np.full(len(vectors), np.nan) for _ in range(2))
-    neighbor_scores[order] = neighbor_outlyingness(ordered)[1]
+    neighbor_scores[order] = neighbor_outlyingness(ordered)
     if clusters is not None:
         cluster_scores[order] = cluster_outlyingness(ordered, clusters[order])
     return neighbor_scores, cluster_scores

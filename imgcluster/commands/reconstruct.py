@@ -22,9 +22,10 @@ from imgcluster.fileio.path_text import Paths, common_base, from_text, path_list
 from imgcluster.images.arrays import merge_chrominance, to_pixels, write_png
 from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile, UnreadablePath
-from imgcluster.images.load import Loaded, Skipped, default_workers
+from imgcluster.images.load import Loaded, Skipped
 from imgcluster.images.readers import ReaderSettings, read_each
 from imgcluster.images.types import InputSpec
+from imgcluster.machine import processors
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Pixels, Values
 from imgcluster.workspace.table_columns import SKIPPED
@@ -114,7 +115,7 @@ def reconstruct(
     rows: list[tuple[float, str]] = []
     skipped = [(relative_to(item.location, base), item.reason) for item in found if isinstance(item, UnreadablePath)]
     files = [item for item in found if isinstance(item, FoundFile)]
-    for batch in _batches(files, _original_spec(model, decoder), workers or default_workers(), skipped, base):
+    for batch in _batches(files, _original_spec(model, decoder), workers or processors(), skipped, base):
         images = np.stack([pixels for _, pixels in batch])
         reconstructed = _reconstruct(model, decoder, images)
         errors = np.square(reconstructed - images.astype(np.float32) / 255.0).mean(axis=(1, 2, 3))

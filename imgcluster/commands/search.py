@@ -110,7 +110,8 @@ def search(
         scores = np.round(of_all(vectors, lambda block: block @ texts.T, len(texts)), 6)
     matching: npt.NDArray[np.bool_] = np.all(scores[:, :1] > scores[:, 1:], axis=1)
     # Equal scores in the order of the paths.
-    order = [index for index in np.argsort(-scores[:, 0], kind="stable").tolist() if matching[index]]
+    ranked = np.argsort(-scores[:, 0], kind="stable")
+    order = ranked[matching[ranked]][:limit].tolist()
     return SearchSummary(
         workspace=workspace.name,
         encoder=info.name,
@@ -126,6 +127,6 @@ def search(
                 path=images.paths[index],
                 file=images.addresses[index],
             )
-            for rank, index in enumerate(order[:limit], start=1)
+            for rank, index in enumerate(order, start=1)
         ),
     )

@@ -222,7 +222,7 @@ def _embed(
 def _scores(vectors: Vectors, targets: Vectors, metric: Metric) -> Vectors:
     """Return how much each vector resembles each of m targets, ``float32 (n, m)``."""
     if metric == "cosine":
-        # Rounded: cosines of equal vectors differ in the last digit, and equal scores are in the order of the paths.
+        # Without rounding, cosines of equal vectors differ in the last digit.
         return np.asarray(np.round(vectors @ targets.T, 6))
     return np.stack([1 / (1 + np.linalg.norm(vectors - target, axis=1)) for target in targets], axis=1)
 
@@ -235,7 +235,9 @@ def _similar(
     limit: int,
     threshold: float | None,
 ) -> SimilarImages:
-    order = [other for other in np.argsort(-scores, kind="stable").tolist() if other != row][:limit]
+    # Equal scores in the order of the paths.
+    ranked = np.argsort(-scores, kind="stable")
+    order = (ranked if row is None else ranked[ranked != row])[:limit].tolist()
     if threshold is not None:
         # As they are printed, so that the printed score of a result can be given.
         order = [other for other in order if round(float(scores[other]), 4) >= threshold]

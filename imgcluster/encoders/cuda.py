@@ -1,7 +1,7 @@
 """Memory of NVIDIA's driver: how much a device has, and pinned memory, from which a device reads without a copy.
 
 The driver is called directly, so that no package is needed; without it there are no devices, and memory is ordinary.
-Neither was ever run on a device by the authors; ``pytest -m gpu`` does that.
+Neither was tested on a device; ``pytest -m gpu`` does that.
 """
 
 from __future__ import annotations

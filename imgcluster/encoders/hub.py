@@ -34,6 +34,7 @@ _TRANSIENT: Final = (408, 429, 500, 502, 503, 504)
 _DELAYS: Final = (0.3, 1.0, 3.0)
 """Seconds to wait before each further attempt; a download that makes progress starts again with the first."""
 
+_HASH: Final = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 _MEGABYTE: Final = 10**6
 _TIMEOUT: Final = 20.0
 
@@ -118,8 +119,9 @@ def download(
     hub = _hub()
     target.parent.mkdir(parents=True, exist_ok=True)
     cached = _cached(repository, commit, file)
-    if cached is not None:
-        etag = cached.resolve().name
+    etag = "" if cached is None else cached.resolve().name
+    # Where links are not possible, as on Windows, the cache does not say the hash of its files.
+    if cached is not None and _HASH.fullmatch(etag):
         partial = target.with_name(f"{target.name}.{etag[:16]}.part")
         shutil.copyfile(cached, partial)
     else:
@@ -182,16 +184,15 @@ def _verify(path: Path, what: str, etag: str, expected: PinnedFile | None) -> Pi
     The hub's is the SHA-256 for large files, and git's SHA-1 of the blob for others.
     """
     pinned = pinned_file(path)
-    if re.fullmatch("[0-9a-f]{64}", etag):
-        actual = pinned.sha256
-    elif re.fullmatch("[0-9a-f]{40}", etag):
-        content = path.read_bytes()
-        actual = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-    else:
+    if not _HASH.fullmatch(etag):
         raise EncoderError(
             f"{_endpoint()} states no hash of {what} (its ETag is {etag!r}), so it cannot be verified; use another "
             "HF_ENDPOINT"
         )
+    actual = pinned.sha256
+    if len(etag) < len(actual):
+        content = path.read_bytes()
+        actual = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
     if actual != etag:
         raise EncoderError(f"{what} is damaged: its hash is {actual}, the hub says {etag}; run the command again")
     if expected is not None and pinned != expected:

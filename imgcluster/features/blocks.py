@@ -13,7 +13,7 @@ from imgcluster.types import MapParts, VectorRows, Vectors
 
 __all__ = ["blocks", "in_memory", "of_all", "reordered", "transformed"]
 
-# Larger ones do not fit into a processor's cache, and the memory of each is requested from the system anew.
+# Larger ones do not fit into a processor's cache, and the system has to provide new memory for each.
 _BYTES: Final = 8 << 20
 _ROWS: Final = 8192
 # For more than a thousand clusters blocks have fewer rows, so that the distances to all of them do not fill the memory.

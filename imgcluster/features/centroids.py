@@ -140,5 +140,8 @@ def _cosine_silhouettes(points: _Floats, labels: Labels) -> _Floats:
 
 
 def evenly_spaced(count: int, size: int) -> npt.NDArray[np.int64]:
-    """Return `size` of `count` row numbers at equal distances: a random sample where rows are in content order."""
+    """Return `size` of `count` row numbers at equal distances, ``int64 (size,)``, ascending.
+
+    They are a random sample where rows are in content order.
+    """
     return np.linspace(0, count - 1, size).astype(np.int64)

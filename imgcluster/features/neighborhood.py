@@ -1,4 +1,4 @@
-"""A diffusion map of some images of a collection, with a random walk on its graph: who has whom for company."""
+"""A diffusion map of some images of a collection, and random walks on its graph, from which `assign` decides."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Neighborhood", "find_neighborhood"]
 _Rows = npt.NDArray[np.int64]
 _Mask = npt.NDArray[np.bool_]
 
-# The graph has at most this many of the images in question, and about as many others.
+# The graph has at most this many of the requested images, and about as many others.
 _SAMPLE: Final = 5000
 # One step sees few images; after many, the walk has forgotten where it began (benchmarks/assign.py).
 _STEPS: Final = 3
@@ -91,7 +91,7 @@ def find_neighborhood(
 
     Args:
         vectors: ``float32 (n, d)``.
-        requested: ``bool (n,)``, the images in question.
+        requested: ``bool (n,)``, the images that must be on the map.
         labels: ``int64 (n,)``, from each of which the sample of other images has some.
         order: ``int64 (n,)``, the rows in the order of their content.
         normalize: Applied to the vectors of the map, which may be few of all.

@@ -91,6 +91,9 @@ def normalize_features(vectors: Vectors, metric: Metric, *, in_place: bool = Fal
         vectors: ``float32 (n, d)``.
         metric: The encoder's.
         in_place: Whether to overwrite `vectors`, which saves the memory of a copy.
+
+    Returns:
+        ``float32 (n, d)``; all zeros for a vector that is the mean of all.
     """
     if metric == "euclidean":
         return vectors

@@ -31,7 +31,7 @@ _PER_MEAN_DEVIATION: Final = 1.2533
 
 
 def robust_z_scores(values: _Floats) -> _Floats:
-    """Return the robust z-scores of values; 0 for all if they are equal, and NaN for NaN."""
+    """Return the robust z-scores of values ``float64 (n,)``, as many; 0 for all if they are equal, and NaN for NaN."""
     if not len(values):
         return values
     above = values - np.nanmedian(values)
@@ -40,25 +40,21 @@ def robust_z_scores(values: _Floats) -> _Floats:
     return np.asarray(above / scale if scale else above, np.float64)
 
 
-def neighbor_outlyingness(vectors: Vectors | VectorRows) -> tuple[_Floats, _Floats]:
-    """Return the distance of each vector to its tenth neighbor, and the robust z-score of that distance.
+def neighbor_outlyingness(vectors: Vectors | VectorRows) -> _Floats:
+    """Return the robust z-score of each vector's distance to its tenth neighbor, ``float64 (n,)``.
 
     Equal vectors count as one, so that copies of an outlier are outliers as well. With fewer vectors the distance is
-    that to the last neighbor; without neighbors both are NaN.
+    that to the last neighbor; without neighbors the score is NaN.
 
     Args:
         vectors: ``float32 (n, d)``.
-
-    Returns:
-        Both ``float64 (n,)``.
     """
     first, copies = find_duplicates(vectors)
-    distances = nearest_images(reordered(vectors, first), _NEIGHBOR)[0]
+    distinct = vectors if len(first) == len(vectors) else reordered(vectors, first)
+    distances = nearest_images(distinct, _NEIGHBOR)[0]
     if not distances.shape[1]:
-        nothing = np.full(len(vectors), np.nan)
-        return nothing, nothing
-    last = distances[:, -1]
-    return last[copies], robust_z_scores(last)[copies]
+        return np.full(len(vectors), np.nan)
+    return robust_z_scores(distances[:, -1])[copies]
 
 
 def cluster_outlyingness(vectors: Vectors | VectorRows, labels: Labels) -> _Floats:

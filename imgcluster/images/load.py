@@ -14,7 +14,6 @@ from imgcluster.images.formats import HEAD_BYTES, sniff
 from imgcluster.images.found import FoundFile
 from imgcluster.images.optional_decoders import OptionalDecoder, missing_decoder
 from imgcluster.images.types import InputSpec
-from imgcluster.machine import processors
 
 __all__ = [
     "MOST_BYTES",
@@ -24,7 +23,6 @@ __all__ = [
     "NotAnImage",
     "Skipped",
     "Unchanged",
-    "default_workers",
     "read_image",
 ]
 
@@ -107,7 +105,8 @@ def read_image(
             if memory is not None and size > memory:
                 return Large(size)
             data = head
-            if len(head) == _FIRST_BYTES:
+            # One call of the system can return less than there is, as on some file systems of programs.
+            if len(head) < size or len(head) == _FIRST_BYTES:
                 stream.seek(0)
                 data = stream.read()
             after = os.fstat(stream.fileno())
@@ -124,8 +123,3 @@ def read_image(
         return Large(need.memory)
     except UnreadableImage as reason:
         return Skipped(str(reason), detail=reason.detail)
-
-
-def default_workers() -> int:
-    """Return the default number of readers: the number of processors available to this process."""
-    return processors()

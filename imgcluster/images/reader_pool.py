@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from imgcluster.images.load import Content, Large, Skipped, default_workers, read_image
+from imgcluster.images.load import Content, Large, Skipped, read_image
 from imgcluster.images.reader import from_plain
 from imgcluster.images.reader_process import Inbox, ReaderProcess, Request, Task
 from imgcluster.images.shared import REQUEST_BYTES, Layout, SharedMemory
 from imgcluster.images.types import InputSpec
-from imgcluster.machine import READING_SECONDS, reading_memory
+from imgcluster.machine import READING_SECONDS, processors, reading_memory
 
 __all__ = ["ReaderPool", "ReaderSettings", "Results", "read_now"]
 
@@ -51,7 +51,7 @@ class ReaderSettings:
         seconds: How long reading one file may take.
     """
 
-    workers: int = field(default_factory=default_workers)
+    workers: int = field(default_factory=processors)
     memory: int = field(default_factory=reading_memory)
     seconds: float = READING_SECONDS
 

@@ -8,14 +8,15 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.features.centroids import centroids, evenly_spaced
+from imgcluster.features.centroids import centroids, evenly_spaced, rows_by_label
 from imgcluster.features.normalize import l2_normalize
 from imgcluster.types import Metric, VectorRows, Vectors
 
 __all__ = ["nearest_clusters", "representatives"]
 
-# More candidates hardly change the choice.
+# More candidates hardly change the choice, of a cluster and of all.
 _CANDIDATES: Final = 2048
+_CANDIDATES_OF_ALL: Final = 1 << 18
 
 
 def representatives(
@@ -43,8 +44,12 @@ def representatives(
         count: The largest number of images per cluster.
     """
     chosen: dict[int, npt.NDArray[np.int64]] = {}
-    for number in _in_order(labels):
-        inside = np.flatnonzero(labels == number)
+    numbers = _in_order(labels)
+    most = max(count, min(_CANDIDATES, _CANDIDATES_OF_ALL // max(1, len(numbers))))
+    # The last ones are noise, as number −1.
+    rows = [*rows_by_label(labels, int(labels.max(initial=-1)) + 1), np.flatnonzero(labels < 0)]
+    for number in numbers:
+        inside = rows[number]
         if set_aside is not None and not set_aside[inside].all():
             inside = inside[~set_aside[inside]]
         order = np.lexsort((inside, -np.nan_to_num(confidence[inside]), ~medoids[inside]))
@@ -53,8 +58,8 @@ def representatives(
             candidates = candidates[np.sort(np.unique(copies[candidates], return_index=True)[1])]
         if number >= 0:
             candidates = candidates[: max(count, len(candidates) // 2)]
-        if len(candidates) > _CANDIDATES:
-            candidates = candidates[evenly_spaced(len(candidates), _CANDIDATES)]
+        if len(candidates) > most:
+            candidates = candidates[evenly_spaced(len(candidates), most)]
         chosen[number] = candidates
     selected: Iterator[Vectors] = (points[candidates] for candidates in chosen.values())
     if not isinstance(points, np.ndarray):

@@ -71,7 +71,7 @@ class TestQuality:
         ],
     )
     def test_one_sentence_has_the_facts(self, stability: list[float | None], noise: int, facts: list[str]) -> None:
-        sentence = quality(stability, 2000, noise)
+        sentence = quality(dict(enumerate(stability)), 2000, noise)
         for fact in facts:
             assert fact in sentence
         assert ("2,000" in sentence) == bool(noise and stability)

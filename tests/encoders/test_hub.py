@@ -366,6 +366,21 @@ def test_the_cache_of_huggingface_hub_is_used(hub: LocalHub, folder: Path, tmp_p
     assert not list((folder / "hub").rglob("*.part"))
 
 
+def test_a_cache_without_links_does_not_say_what_is_in_it(hub: LocalHub, folder: Path) -> None:
+    """As on Windows, where making links is not allowed by default."""
+    files = sorted(hub.repos["test/tiny"].files)
+    fill = f"import huggingface_hub as h; [h.hf_hub_download('test/tiny', file) for file in {files}]"
+    subprocess.run([sys.executable, "-c", fill], check=True, env=dict(os.environ), capture_output=True)
+    for link in [path for path in Path(os.environ["HF_HOME"]).rglob("snapshots/**/*") if path.is_symlink()]:
+        content = link.read_bytes()
+        link.unlink()
+        link.write_bytes(content)
+    pull = "import sys; sys.argv[1:] = ['encoders', 'pull', 'hub:test/tiny']; import imgcluster.__main__ as m; m.main()"
+    result = subprocess.run([sys.executable, "-c", pull], env=dict(os.environ), capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert lock(folder)["hub:test/tiny"]["commit"] == hub.repos["test/tiny"].commit
+
+
 def test_without_the_package(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
     assert invoke("encoders", "pull", "hub:test/tiny").exit_code == 0
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)

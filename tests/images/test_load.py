@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from imgcluster.fileio.path_text import to_text
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile
-from imgcluster.images.load import Loaded, NotAnImage, Skipped, Unchanged, default_workers, read_image
+from imgcluster.images.load import Loaded, NotAnImage, Skipped, Unchanged, read_image
 from imgcluster.images.types import InputSpec
 from pictures import encoded, flat, noise
 
@@ -150,5 +151,18 @@ def test_good_and_bad_files_side_by_side(tmp_path: Path) -> None:
     assert [type(result) for _, result in results] == [Loaded, Skipped] * 15
 
 
-def test_there_is_at_least_one_worker_by_default() -> None:
-    assert 1 <= default_workers() <= (os.cpu_count() or 1)
+def test_a_file_system_may_return_less_than_was_requested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = stored(tmp_path, "a.png", encoded(noise(60, 40), "PNG"))
+    expected = read_image(file, SPEC)
+
+    class Slow(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            return super().read(size if size is None or size < 0 else min(size, 1000)) or b""
+
+    monkeypatch.setattr(Path, "open", lambda path, *_, **__: Slow(path))
+
+    content = read_image(file, SPEC)
+
+    assert isinstance(expected, Loaded)
+    assert isinstance(content, Loaded)
+    assert content.digest == expected.digest

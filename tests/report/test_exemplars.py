@@ -27,6 +27,24 @@ def test_small_clusters_are_shown_whole_and_noise_comes_last() -> None:
     assert {number: sorted(inside) for number, inside in chosen.items()} == {0: [2, 3], 1: [1, 4], -1: [0, 5]}
 
 
+def test_of_very_many_clusters_few_vectors_are_read() -> None:
+    class Rows:
+        """Vectors in files, of which it is counted how many are read."""
+
+        read = 0
+
+        def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+            self.read += len(rows)
+            return np.stack([rows, rows % 7], axis=1).astype(np.float32)
+
+    vectors, labels = Rows(), np.arange(600_000) % 1000
+    chosen = representatives(vectors, labels, np.ones(600_000), np.arange(600_000) < 1000)  # type: ignore[arg-type]
+    assert {len(shown) for shown in chosen.values()} == {12}
+    assert all(shown[0] == number for number, shown in chosen.items())
+    # Not half of all images.
+    assert vectors.read <= 1 << 18
+
+
 def test_images_that_are_all_the_same_are_chosen_once_each() -> None:
     chosen = representatives(np.ones((30, 4), np.float32), np.zeros(30, np.int64), np.ones(30), np.arange(30) == 7)
     assert chosen[0][0] == 7

@@ -43,16 +43,15 @@ _SMALL_INPUT: Final = 64
 _SCALED: Final = 4
 
 
-def quality(stability: Sequence[float | None] | Mapping[int, float | None], images: int, noise: int) -> str:
+def quality(stability: Mapping[int, float | None], images: int, noise: int) -> str:
     """Return one sentence on how far clusters with this stability, by number, can be trusted."""
-    values = stability if isinstance(stability, Mapping) else dict(enumerate(stability))
-    count = len(values)
+    count = len(stability)
     if not count:
         return "There are no clusters."
     if count == 1:
         return "There is one cluster, so there is nothing to compare."
-    stable = [number for number, value in values.items() if value is not None and value >= _STABLE]
-    unstable = [number for number, value in values.items() if value is not None and value < _UNSTABLE]
+    stable = [number for number, value in stability.items() if value is not None and value >= _STABLE]
+    unstable = [number for number, value in stability.items() if value is not None and value < _UNSTABLE]
     outside = f" {noise:,} of {images:,} images are in no cluster." if noise else ""
     if len(stable) == count:
         return f"All {count} clusters are stable ({_REAPPEAR}).{outside}"

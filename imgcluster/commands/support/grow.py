@@ -95,15 +95,13 @@ def _decide(earlier: Earlier, labels: Labels, confidence: npt.NDArray[np.float32
 def _stability(last: Results, earlier: Earlier) -> tuple[float | None, ...]:
     """Return the stability of each cluster up to the highest number, also of numbers that are no longer in use."""
     values = {number: row.get("stability") for number, row in last.rows.items()}
-    numbers = range(earlier.next_number)
-    return tuple(float(values[number] or "nan") if values.get(number) else None for number in numbers)
+    return tuple(float(value) if (value := values.get(number)) else None for number in range(earlier.next_number))
 
 
 def _groups(vectors: Vectors, seed: int) -> tuple[Layer, tuple[float | None, ...]]:
     """Cluster images that are similar to each other."""
-    settings = Settings.of(None, min_cluster_size=None, seed=seed)
     result = cluster_embeddings(
-        vectors, "euclidean", method="kmeans", reduction="graph", settings=settings, assign=False
+        vectors, "euclidean", method="kmeans", reduction="graph", settings=Settings(seed=seed), assign=False
     )
     chosen = result.clustering.chosen
     return result.clustering.layers[chosen], result.stability[chosen]

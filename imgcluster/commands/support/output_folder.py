@@ -16,7 +16,7 @@ __all__ = ["check_replaceable"]
 
 
 def check_replaceable(folder: Path, images: Iterable[Path], tables: Mapping[Path, Sequence[str]] | None = None) -> None:
-    """Check before anything is written that no file of somebody else would be replaced.
+    """Check before anything is written that only files of imgcluster would be replaced.
 
     Args:
         folder: The folder that the user named.

@@ -6,7 +6,6 @@ from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from imgcluster.commands.support.confusion import Confusion, read_confusion
 from imgcluster.commands.support.measures import measure_clusters
@@ -60,8 +59,7 @@ class PlanTables:
         else:
             self.confusion = read_confusion(workspace)
         if self.is_regrouped or any(before.locations[row] in aside for row in np.flatnonzero(before.medoids).tolist()):
-            labels = self._compact_labels()
-            self.measures = measure_clusters(workspace, manifest, embeddings, labels, leaving=aside)
+            self.measures = measure_clusters(workspace, manifest, embeddings, after.clusters, leaving=aside)
         self.clusters = list(self._cluster_rows())
 
     def assignments(self) -> Iterator[Sequence[Any]]:
@@ -94,17 +92,10 @@ class PlanTables:
                 row["decision"] = self._after.decisions.get(row["path"], row.get("decision", ""))
             yield row
 
-    def _compact_labels(self) -> npt.NDArray[np.int64]:
-        """Return the labels renumbered without gaps, in the same order."""
-        labels = np.full(len(self._after.clusters), -1, dtype=np.int64)
-        for compact, number in enumerate(cluster_numbers(self._after)):
-            labels[self._after.clusters == number] = compact
-        return labels
-
     def _cluster_rows(self) -> Iterator[dict[str, str]]:
         before = self._before.rows
         numbers = cluster_numbers(self._after)
-        measures = {} if self.measures is None else dict(zip(numbers, self.measures.clusters, strict=True))
+        measures = {} if self.measures is None else {facts.cluster: facts for facts in self.measures.clusters}
         for number in numbers:
             row = dict.fromkeys(self.cluster_columns, "") | before.get(number, {"cluster": str(number)})
             row["name"] = self._after.names.get(number, "")

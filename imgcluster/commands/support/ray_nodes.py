@@ -41,7 +41,7 @@ class Pool:
 
 
 class ProgressActor:
-    """An actor that the workers report to, on the node of the command; if it is lost, it starts anew."""
+    """An actor that the workers report to, on the node of the command; Ray starts it again if it is lost."""
 
     def __init__(self) -> None:
         self._files: dict[int, int] = {}

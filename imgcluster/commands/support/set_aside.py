@@ -93,8 +93,8 @@ def set_aside(
     names: Mapping[int, str],
     folder_name: FolderName,
     on_progress: OnProgress,
-) -> int:
-    """Move the originals of images to the folder of duplicates, and return their number.
+) -> None:
+    """Move the originals of images to the folder of duplicates.
 
     Args:
         workspace: The workspace.
@@ -116,7 +116,6 @@ def set_aside(
     placed = _change(workspace, current, target, on_progress)
     if placed.about_hard_links:
         _LOG.warning("%s", placed.about_hard_links)
-    return sum(placed.counts.values()) - len(before)
 
 
 def restore_set_aside(workspace: Workspace, saved: Path, on_progress: OnProgress, *, trust: bool) -> None:

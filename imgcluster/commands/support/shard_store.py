@@ -118,7 +118,7 @@ class ShardStore:
             with zipfile.ZipFile(copy) as archive:
                 _check_sizes(archive, copy.stat().st_size)
                 for name in archive.namelist():
-                    # Whatever else a stranger put there, and wherever.
+                    # Others, also those with paths outside of the folder, are ignored.
                     if _MEMBER.fullmatch(name):
                         with archive.open(name) as member:
                             _write(own.path / name, member)
@@ -194,7 +194,7 @@ def _check_sizes(archive: zipfile.ZipFile, size: int) -> None:
     """Check that the files are not larger than the archive, in which they are stored as they are.
 
     Raises:
-        BadZipFile: They are: somebody else made it, and it could fill the disk or the memory.
+        BadZipFile: They are larger, and could fill the disk or the memory.
     """
     if sum(member.file_size for member in archive.infolist()) > size:
         raise zipfile.BadZipFile("its files are larger than itself")

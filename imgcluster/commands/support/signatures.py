@@ -14,8 +14,9 @@ from imgcluster.copies.signatures import COLOR_SIDE, SIDE, SIGNATURE_SPEC, Signa
 from imgcluster.fileio.digests import DIGEST_BYTES, update_from_file
 from imgcluster.fileio.in_threads import in_order
 from imgcluster.images.found import found_file
-from imgcluster.images.load import Loaded, default_workers
+from imgcluster.images.load import Loaded
 from imgcluster.images.readers import read_each
+from imgcluster.machine import processors
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.signature_cache import read_signatures, write_signatures
@@ -66,7 +67,7 @@ def load_signatures(
 def content_digests(files: Sequence[Path], on_progress: OnProgress) -> list[bytes]:
     """Return the BLAKE2b-128 of each file; for a missing one, that of its path, which equals no other."""
     digests = []
-    for done, (_, digest) in enumerate(in_order(_digest, files, default_workers()), start=1):
+    for done, (_, digest) in enumerate(in_order(_digest, files, processors()), start=1):
         digests.append(digest)
         on_progress(Progress("signatures", done, len(files)))
     return digests

@@ -10,10 +10,11 @@ from pathlib import Path
 from imgcluster.fileio.in_threads import in_order
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.found import found_file
-from imgcluster.images.load import Content, Loaded, default_workers
+from imgcluster.images.load import Content, Loaded
 from imgcluster.images.readers import read_each
 from imgcluster.images.thumbnail import THUMBNAIL_SIDE, read_thumbnail
 from imgcluster.images.types import InputSpec
+from imgcluster.machine import processors
 from imgcluster.types import Pixels
 
 __all__ = ["read_tiles"]
@@ -32,7 +33,7 @@ def read_tiles(paths: Sequence[Path], side: int, thumbnails: Sequence[bytes] = (
     spec = InputSpec(width=side, height=side, channels=3, resize="crop")
     stored = thumbnails if thumbnails and side <= THUMBNAIL_SIDE else [b""] * len(paths)
     without = [path for path, thumbnail in zip(paths, stored, strict=True) if not thumbnail]
-    small = in_order(lambda data: read_thumbnail(data, side), filter(None, stored), default_workers())
+    small = in_order(lambda data: read_thumbnail(data, side), filter(None, stored), processors())
     with quiet_decoders(), contextlib.closing(read_each(map(found_file, without), spec)) as contents:
         files = zip(without, contents, strict=True)
         for thumbnail in stored:

@@ -87,7 +87,7 @@ def _check_entries(stored: Stored) -> Iterator[Finding]:
 
 
 def _is_of(source: os.PathLike[str], target: os.PathLike[str]) -> bool:
-    """Return whether a placed file is a link to its original or as large as it; without an original it is."""
+    """Return whether a placed file is a link to its original or as large as it; True if there is no original."""
     if os.path.islink(target):
         return os.path.realpath(target) == os.path.realpath(source)
     try:

@@ -17,9 +17,10 @@ from imgcluster.errors import NoImagesError, UsageError
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile, UnreadablePath
-from imgcluster.images.load import Loaded, NotAnImage, default_workers, read_image
+from imgcluster.images.load import Loaded, NotAnImage, read_image
 from imgcluster.images.readers import read_each
 from imgcluster.images.types import InputSpec
+from imgcluster.machine import processors
 from imgcluster.types import Pixels
 from imgcluster_training.data.datasets import ImageSet
 from imgcluster_training.data.images import ArrayImages, Indices, pixel_digest
@@ -56,7 +57,7 @@ class FileImages:
         """
         result = np.zeros((len(indices), *self.shape), dtype=np.uint8)
         chosen = [self.files[index] for index in indices]
-        with quiet_decoders(), ThreadPoolExecutor(default_workers()) as pool:
+        with quiet_decoders(), ThreadPoolExecutor(processors()) as pool:
             for row, answer in enumerate(pool.map(lambda file: read_image(file, self.spec), chosen)):
                 if isinstance(answer, Loaded):
                     result[row] = answer.image.pixels
