@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -215,8 +216,9 @@ def _embed(
             f"{model.info.name!r} here, so their vectors cannot be compared: embed with --fresh, or name the encoder "
             "with --encoder"
         )
-    contents = read_each(map(found_file, images), model.info.input_spec)
-    return model.encode(pixels_of(content, image) for image, content in zip(images, contents, strict=True))
+    # An error keeps the generator, and with it the processes, as long as it is not handled.
+    with closing(read_each(map(found_file, images), model.info.input_spec)) as contents:
+        return model.encode(pixels_of(content, image) for image, content in zip(images, contents, strict=True))
 
 
 def _scores(vectors: Vectors, targets: Vectors, metric: Metric) -> Vectors:

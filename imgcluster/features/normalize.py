@@ -69,13 +69,15 @@ def row_normalization(vectors: Vectors | VectorRows, metric: Metric) -> Callable
 def _scaled_and_centered(
     scale: Callable[[Vectors], Vectors], mean: npt.NDArray[np.float32], vectors: Vectors
 ) -> Vectors:
-    scaled = scale(vectors)
-    centered = scaled - mean
-    lengths = np.linalg.norm(centered, axis=1, keepdims=True)
-    # Vectors that equal the mean up to rounding errors become 0; these are not to be scaled to length 1.
-    nonzero = lengths > _ROUNDING * np.linalg.norm(scaled, axis=1, keepdims=True)
-    centered /= np.where(nonzero, lengths, np.inf)
-    return np.asarray(centered, dtype=np.float32)
+    result = np.empty(vectors.shape, dtype=np.float32)
+    for rows, block in blocks(vectors):
+        scaled = scale(block)
+        centered = scaled - mean
+        lengths = np.linalg.norm(centered, axis=1, keepdims=True)
+        # Vectors that equal the mean up to rounding errors become 0; these are not to be scaled to length 1.
+        nonzero = lengths > _ROUNDING * np.linalg.norm(scaled, axis=1, keepdims=True)
+        result[rows] = centered / np.where(nonzero, lengths, np.inf)
+    return result
 
 
 def normalize_features(vectors: Vectors, metric: Metric, *, in_place: bool = False) -> Vectors:

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ import imgcluster
 from benchmarks.image_changes import changed
 from imgcluster import UsageError, WorkspaceError
 from imgcluster.cli.app import app
+from imgcluster.images import readers
+from interruptions import children, interrupt_at
 
 PHOTOS = sorted((Path(__file__).parents[2] / "examples/photos").glob("*.jpg"))[:12]
 
@@ -244,3 +247,14 @@ def test_the_command_line(out: Path) -> None:
     assert "1 exact copy" in result.stdout
     result = CliRunner().invoke(app, ["duplicates", "-w", str(out), "--json"])
     assert json.loads(result.stdout)["near"] == 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are listed as on Linux")
+def test_an_interruption_leaves_no_process(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "FEW_FILES", 0)
+
+    with pytest.raises(KeyboardInterrupt) as interruption:
+        imgcluster.duplicates(workspace=out, on_progress=interrupt_at("signatures", 1))
+
+    assert interruption.value.__traceback__ is not None
+    assert children() == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from typer.testing import CliRunner
 import imgcluster
 from imgcluster import NoImagesError, UsageError, WorkspaceError, machine
 from imgcluster.cli.app import app
+from imgcluster.images import readers
+from interruptions import children
 from tiny_models import TINY, mean_colour
 
 
@@ -159,3 +162,17 @@ def test_copies_are_in_the_order_of_their_paths(tmp_path: Path, monkeypatch: pyt
         imgcluster.import_vectors("vectors.npy", "paths.txt", workspace=f"{count}")
         (query,) = imgcluster.similar("query.png", workspace=f"{count}", limit=count).queries
         assert [found.path for found in query.results] == names
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are listed as on Linux")
+def test_an_error_leaves_no_process(
+    out: Path, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers, "FEW_FILES", 0)
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+
+    with pytest.raises(NoImagesError) as error:
+        imgcluster.similar(tmp_path / "broken.png", workspace=out, encoder=tiny_encoder, device="cpu")
+
+    assert error.value.__traceback__ is not None
+    assert children() == []

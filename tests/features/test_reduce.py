@@ -21,16 +21,16 @@ from imgcluster.features.neighbors import (
     diffusion_neighbors,
     neighbor_graph,
 )
-from imgcluster.features.normalize import l2_normalize, normalize_features
+from imgcluster.features.normalize import l2_normalize, normalize_features, row_normalization
 from imgcluster.features.reduce import REDUCTIONS, choose_reduction, reduce
-from vectors import blobs, same_partition, scattered
+from vectors import blobs, peak_bytes, same_partition, scattered
 
 
 def noise(count: int, dimensions: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(count, dimensions)).astype(np.float32)
 
 
-class TestNormalise:
+class TestL2Normalize:
     def test_vectors_have_length_one_and_keep_their_direction(self) -> None:
         vectors = noise(50, 7) * 1000
         unit = l2_normalize(vectors)
@@ -54,7 +54,7 @@ class TestNormalise:
         assert np.array_equal(vectors, before)
 
 
-class TestComparable:
+class TestNormalizeFeatures:
     def test_euclidean_vectors_stay(self) -> None:
         vectors = noise(20, 5)
         assert normalize_features(vectors, "euclidean") is vectors
@@ -105,6 +105,12 @@ class TestComparable:
         assert np.array_equal(normalize_features(vectors, "cosine"), whole)
         assert np.array_equal(l2_normalize(vectors[::2]), l2_normalize(vectors)[::2])
         assert np.array_equal(vectors, given)
+
+    def test_many_rows_need_memory_for_the_result_alone(self) -> None:
+        vectors = noise(40_000, 128)
+        normalize = row_normalization(vectors, "cosine")
+        # There was memory for the scaled and the centered vectors, too.
+        assert peak_bytes(lambda: normalize(vectors)) < 1.9 * vectors.nbytes
 
     def test_zero_vectors_give_numbers(self) -> None:
         for vectors in (np.zeros((5, 4), np.float32), np.vstack([np.zeros((3, 4), np.float32), noise(3, 4)])):

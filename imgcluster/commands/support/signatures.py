@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -50,11 +51,11 @@ def load_signatures(
     # The first file of each content, then the second of those whose first is missing or has changed, and so on.
     for copy in range(max((len(files[position]) for position in missing), default=0)):
         tried = [at for at in missing if digests[at] not in known and copy < len(files[at])]
-        contents = read_each((found_file(files[at][copy]) for at in tried), SIGNATURE_SPEC)
-        for done, (position, content) in enumerate(zip(tried, contents, strict=True), start=1):
-            if isinstance(content, Loaded) and content.digest == digests[position]:
-                known[content.digest] = signature(content.image.pixels)
-            on_progress(Progress("signatures", done, len(tried)))
+        with closing(read_each((found_file(files[at][copy]) for at in tried), SIGNATURE_SPEC)) as contents:
+            for done, (position, content) in enumerate(zip(tried, contents, strict=True), start=1):
+                if isinstance(content, Loaded) and content.digest == digests[position]:
+                    known[content.digest] = signature(content.image.pixels)
+                on_progress(Progress("signatures", done, len(tried)))
     if known.keys() != stored.keys():
         write_signatures(workspace.signatures, known)
     rows = np.array([position for position, digest in enumerate(digests) if digest in known], np.int64)
