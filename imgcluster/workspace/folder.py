@@ -23,6 +23,7 @@ from imgcluster.fileio.atomic import (
 from imgcluster.fileio.locks import take_lock
 from imgcluster.fileio.object_store import store_url
 from imgcluster.fileio.path_text import to_text
+from imgcluster.fileio.regular import special_kind
 from imgcluster.fileio.schema import parse_json
 from imgcluster.wording import quoted_argument
 from imgcluster.workspace.file_names import OWN_NAMES, WorkspaceFiles
@@ -102,11 +103,11 @@ class Workspace(WorkspaceFiles):
                     f"{path} is a link, and links inside a workspace are not followed; replace it with its target, or "
                     "choose another workspace with -w DIR"
                 )
-            if _is_special(path):
-                raise WorkspaceError(
-                    f"{path} is neither a file nor a folder, so that reading it might never end; remove it, or choose "
-                    "another workspace with -w DIR"
-                )
+            _refuse_special(path)
+        if self.embeddings.is_dir():
+            # Links among them are those of a dry run.
+            for path in sorted(self.embeddings.iterdir()):
+                _refuse_special(path)
 
     @property
     def name(self) -> str:
@@ -279,13 +280,21 @@ def is_workspace(folder: str | os.PathLike[str]) -> bool:
     )
 
 
-def _is_special(path: Path) -> bool:
-    """Return whether there is something other than a file, a folder or a link at `path`."""
+def _refuse_special(path: Path) -> None:
+    """Refuse a workspace that has something other than a file or a folder at `path`.
+
+    Raises:
+        WorkspaceError: It has.
+    """
     try:
-        mode = os.lstat(path).st_mode
+        mode = os.stat(path).st_mode
     except OSError:
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise WorkspaceError(
+            f"{path} is {special_kind(mode)}, not a file, so that reading it might never end; remove it, or choose "
+            "another workspace with -w DIR"
+        )
 
 
 def _is_ignorable(path: Path) -> bool:
