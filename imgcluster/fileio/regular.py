@@ -12,12 +12,12 @@ __all__ = ["is_special", "open_regular", "special_kind"]
 
 
 def is_special(path: Path) -> bool:
-    """Return whether there is something other than a file, a folder or a link at a path."""
+    """Return whether a path leads to something other than a file or a folder."""
     try:
-        mode = os.lstat(path).st_mode
+        mode = os.stat(path).st_mode
     except OSError:
         return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def special_kind(mode: int) -> str:

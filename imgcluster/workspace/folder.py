@@ -99,11 +99,11 @@ class Workspace(WorkspaceFiles):
                     f"{path} is a link, and links inside a workspace are not followed; replace it with its target, or "
                     "choose another workspace with -w DIR"
                 )
-            if is_special(path):
-                raise WorkspaceError(
-                    f"{path} is neither a file nor a folder, so that reading it might never end; remove it, or choose "
-                    "another workspace with -w DIR"
-                )
+            _refuse_special(path)
+        if self.embeddings.is_dir():
+            # Links among them are those of a dry run.
+            for path in sorted(self.embeddings.iterdir()):
+                _refuse_special(path)
 
     @property
     def name(self) -> str:
@@ -293,6 +293,19 @@ def is_workspace(folder: str | os.PathLike[str]) -> bool:
     return text.startswith(_MARKER_TEXT.strip().encode()) or (
         files.manifest_file.is_file() and files.embeddings.is_dir()
     )
+
+
+def _refuse_special(path: Path) -> None:
+    """Refuse a workspace that has something other than a file or a folder at `path`.
+
+    Raises:
+        WorkspaceError: It has.
+    """
+    if is_special(path):
+        raise WorkspaceError(
+            f"{path} is neither a file nor a folder, so that reading it might never end; remove it, or choose "
+            "another workspace with -w DIR"
+        )
 
 
 def _is_ignorable(path: Path) -> bool:

@@ -240,7 +240,11 @@ def test_planted_links_are_refused_by_name(command: Command, pictures: Path, tmp
 
 
 @pytest.mark.parametrize(
-    "name", ["manifest.json", "placed.jsonl", "skipped.csv", "applied/001/step.json", "undoing.json"]
+    "name",
+    [
+        *("manifest.json", "placed.jsonl", "skipped.csv", "applied/001/step.json", "undoing.json"),
+        "embeddings/shard-000009.parquet",
+    ],
 )
 def test_named_pipes_are_refused_by_name(command: Command, pictures: Path, tmp_path: Path, name: str) -> None:
     """A tar file can bring them, and reading one waits for ever."""
