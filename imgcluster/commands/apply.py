@@ -173,7 +173,7 @@ def apply_text(
         tables = PlanTables(workspace, manifest, before, after, embeddings, aside)
         moved = 0
         if not dry_run:
-            applied = AppliedPlan(workspace, operation, embeddings, before, after, earlier, tables, aside)
+            applied = AppliedPlan(workspace, operation, parsed, embeddings, before, after, earlier, tables, aside)
             moved = publish_plan(applied, _describe(parsed), on_progress)
     decisions = np.array([after.decisions.get(path, "") for path in before.paths])
     return ApplySummary(

@@ -83,6 +83,7 @@ def _document(page: Page) -> dict[str, Any]:
     return {
         "identity": page.identity,
         "earlierClusterings": page.earlier,
+        "appliedTo": page.applied_to,
         "title": page.title,
         "sentences": page.sentences,
         "warnings": page.warnings,

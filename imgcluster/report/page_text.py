@@ -140,6 +140,7 @@ class Page:
         findings: Similar images, duplicates, bursts and outliers.
         folder: The name of the folder that contains all images, in the heading; "" without one.
         earlier: Identities of earlier clusterings, to which only images were added since; the newest last.
+        applied_to: Identities of the clustering that became this one by a plan, and of the one the plan was made for.
     """
 
     identity: str
@@ -156,6 +157,7 @@ class Page:
     findings: Findings = field(default_factory=Findings)
     folder: str = ""
     earlier: tuple[str, ...] = ()
+    applied_to: tuple[str, ...] = ()
 
 
 def headline(metrics: dict[str, Any]) -> str:

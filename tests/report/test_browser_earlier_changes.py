@@ -1,4 +1,4 @@
-"""Changes that were not saved when the page was written again: they go on, or the page offers them."""
+"""Changes that were not applied when the page was written again: they go on, or the page offers them."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_changes_of_another_clustering_are_offered(path: Path, show: Callable[..
     # What cannot be added here is not lost.
     write(path, LABELS, "1")
     reload(tab)
-    page.expect(tab.locator("#earlier")).to_be_hidden()
+    page.expect(tab.locator("#earlier")).to_contain_text("3 changes made")
     plan = saved_plan(tab)
     assert (plan["names"], plan["misplaced"]) == ({"2": "Sky"}, [{"path": "08.png", "to": 2}])
     assert page.console == []
@@ -163,9 +163,7 @@ def test_changes_that_are_discarded_can_be_put_back(path: Path, show: Callable[.
     assert tab.locator("#plan-open").inner_text() == "Plan"
 
 
-def test_what_was_saved_or_belongs_to_another_page_is_not_offered(
-    path: Path, tmp_path: Path, show: Callable[..., Any]
-) -> None:
+def test_what_was_applied_is_not_offered(path: Path, show: Callable[..., Any]) -> None:
     page = show(path)
     tab = page.tab
     tick(tiles(tab, 0).nth(1))
@@ -175,27 +173,51 @@ def test_what_was_saved_or_belongs_to_another_page_is_not_offered(
     saved_plan(tab)
     write(path, LABELS[::-1], "2")
     reload(tab)
+    page.expect(tab.locator("#earlier")).to_contain_text("1 change made on an earlier version of this page")
+    write(path, LABELS[::-1], "3", applied_to=("1" * 24,))
+    reload(tab)
+    page.expect(tab.locator("#earlier")).to_be_hidden()
+    # Also not by later pages, until the plan is undone.
+    write(path, LABELS[::-1], "2")
+    reload(tab)
     page.expect(tab.locator("#earlier")).to_be_hidden()
     write(path, LABELS, "1")
     reload(tab)
     assert tab.locator("#plan-open").inner_text() == "Plan: 1 change"
+    write(path, LABELS[::-1], "2")
+    reload(tab)
+    page.expect(tab.locator("#earlier")).to_be_visible()
+
+
+def test_changes_after_the_plan_was_saved_are_offered(path: Path, show: Callable[..., Any]) -> None:
+    page = show(path)
+    tab = page.tab
+    tick(tiles(tab, 0).nth(1))
+    tab.click("#selection-new")
+    tab.fill("#selection-name", "Boats")
+    tab.press("#selection-name", "Enter")
+    saved_plan(tab)
     move(tab, 0, 2, -2)
-    other = tmp_path / "other.html"
-    write(other, LABELS[::-1], "2")
-    tab.goto(other.as_uri())
-    tab.wait_for_selector("html[data-state=ready]")
-    page.expect(tab.locator("#earlier")).to_be_hidden()
-    # The cluster was made by the plan that was saved.
-    clusters = example_page(LABELS[::-1]).clusters
-    write(path, LABELS[::-1], "2", clusters=(clusters[0], clusters[1], clusters[2]))
-    tab.goto(path.as_uri())
-    tab.wait_for_selector("html[data-state=ready]")
+    write(path, LABELS[::-1], "2", applied_to=("1" * 24,))
+    reload(tab)
+    # The cluster was made by the plan that was applied.
     rename(tab, 1, "Boats")
     page.expect(tab.locator("#earlier")).to_contain_text("1 change made")
     tab.click("#earlier-add")
     plan = saved_plan(tab)
     assert "new_clusters" not in plan
     assert plan["misplaced"] == [{"path": "02.png", "to": 1}]
+
+
+def test_changes_on_another_page_are_not_offered(path: Path, tmp_path: Path, show: Callable[..., Any]) -> None:
+    page = show(path)
+    tab = page.tab
+    pin(tab, 0, 1)
+    other = tmp_path / "other.html"
+    write(other, LABELS[::-1], "2")
+    tab.goto(other.as_uri())
+    tab.wait_for_selector("html[data-state=ready]")
+    page.expect(tab.locator("#earlier")).to_be_hidden()
 
 
 def test_a_present_change_wins(path: Path, show: Callable[..., Any]) -> None:

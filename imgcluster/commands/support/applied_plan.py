@@ -17,7 +17,8 @@ from imgcluster.fileio.csv_tables import write_table
 from imgcluster.progress import OnProgress
 from imgcluster.workspace.decisions import Decisions
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.plans import PlanResult, decisions_after
+from imgcluster.workspace.plan_file import Plan
+from imgcluster.workspace.plans import PlanResult, decisions_after, identity_of
 from imgcluster.workspace.result_tables import rounded
 from imgcluster.workspace.results import Results, read_tables
 from imgcluster.workspace.shards import Embeddings
@@ -33,6 +34,7 @@ class AppliedPlan:
     Attributes:
         workspace: The workspace.
         operation: The digest of the plan's file.
+        plan: The plan.
         embeddings: Those of the images, normalized.
         before: The results before the plan.
         after: The clustering after it.
@@ -43,6 +45,7 @@ class AppliedPlan:
 
     workspace: Workspace
     operation: str
+    plan: Plan
     embeddings: Embeddings
     before: Results
     after: PlanResult
@@ -60,6 +63,7 @@ class AppliedPlan:
         for name in ("scores", "quality", "identities"):
             metrics.pop(name, None)
         return metrics | {
+            "applied_to": sorted({self.plan.clustering, identity_of(self.before.paths, self.before.clusters)}),
             "clusters": len(self.tables.clusters),
             "noise": int((self.after.clusters < 0).sum()),
             "layers": _layers_after(metrics, len(self.tables.clusters)),

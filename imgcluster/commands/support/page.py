@@ -97,6 +97,7 @@ def write_page(
     page = Page(
         identity=identity_of(results.paths, results.clusters),
         earlier=tuple(map(str, metrics.get("identities", ()))),
+        applied_to=tuple(map(str, metrics.get("applied_to", ()))),
         title=headline(metrics),
         sentences=sentences(metrics),
         warnings=tuple(metrics.get("warnings", ())),

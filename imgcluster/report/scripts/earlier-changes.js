@@ -1,5 +1,5 @@
-// Changes that were made on an earlier version of this page, and neither saved nor applied: a line says so, and they can
-// be added to the plan.
+// Changes that were made on an earlier version of this page and not applied: a line says so, and they can be added to the
+// plan.
 
 function showEarlierChanges() {
   const others = planStorage.others;
@@ -8,14 +8,14 @@ function showEarlierChanges() {
   const line = byId("earlier");
   line.hidden = !others.length;
   line.replaceChildren(
-    element("span", {}, [usable && unsavedChanges(usable), lost && impossibleChanges(lost)].filter(Boolean).join(" ")),
+    element("span", {}, [usable && earlierChanges(usable), lost && impossibleChanges(lost)].filter(Boolean).join(" ")),
     usable ? element("button", { id: "earlier-add", type: "button", onclick: addEarlier }, "Add to the plan") : "",
     element("button", { id: "earlier-discard", type: "button", onclick: discardEarlier }, "Discard"),
   );
 }
 
-const unsavedChanges = (count) =>
-  `${formatCount(count, "change")} made on an earlier version of this page ${count === 1 ? "was" : "were"} not saved as a plan.`;
+const earlierChanges = (count) =>
+  `${formatCount(count, "change")} made on an earlier version of this page ${count === 1 ? "was" : "were"} not applied.`;
 
 const impossibleChanges = (count) =>
   `${formatCount(count, "change")} of an earlier version cannot be added, as their images or clusters are not on this page: ` +

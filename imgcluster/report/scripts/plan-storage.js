@@ -1,5 +1,5 @@
 // The plan in the browser's storage: it survives a reload, all tabs with the page share it, and a page of the same
-// workspace that is written later finds what was not saved.
+// workspace that is written later finds what was not applied.
 
 const PLAN_KEYS = "imgcluster plan "; // followed by the identity of a clustering
 const PLAN_KEY = PLAN_KEYS + data.identity;
@@ -74,7 +74,9 @@ const planStorage = {
   // Reads the plan of this page. Where it has none yet, that of the clustering before `assign` goes on, because all images
   // of that clustering are in the same clusters.
   start() {
-    if (this.restore() || this.text !== null) return;
+    this.noteApplied();
+    if (this.restore()) this.store(); // a page with a plan that was applied is back after `undo`
+    if (this.text !== null) return;
     for (const identity of data.earlierClusterings.toReversed()) {
       const key = PLAN_KEYS + identity;
       const stored = parseStored(this.read(key));
@@ -88,7 +90,16 @@ const planStorage = {
     }
   },
 
-  // The plans with changes that were not saved, of earlier pages at this address and of clusterings before `assign`, the
+  // Records which plans `apply` applied to get this page: what they contain is not offered again.
+  noteApplied() {
+    for (const key of data.appliedTo.map((identity) => PLAN_KEYS + identity)) {
+      const stored = parseStored(this.read(key));
+      if (!stored?.saved || stored.applied || key === PLAN_KEY) continue;
+      localStorage.setItem(key, JSON.stringify({ ...stored, applied: true }));
+    }
+  },
+
+  // The plans with changes that were not applied, of earlier pages at this address and of clusterings before `assign`, the
   // newest first: what is `usable` on this page, and the `rest`.
   get others() {
     let keys = [];
@@ -102,7 +113,7 @@ const planStorage = {
     return keys
       .map((key) => ({ key, stored: parseStored(this.read(key)) }))
       .filter(isOfWorkspace)
-      .map(({ key, stored }) => ({ key, stored, ...divide(unsavedParts(stored)) }))
+      .map(({ key, stored }) => ({ key, stored, ...divide(stored.applied ? unsavedParts(stored) : stored.parts) }))
       .filter(({ usable, rest }) => countChanges(usable) + countChanges(rest) > 0)
       .sort((a, b) => b.stored.time - a.stored.time);
   },
@@ -120,9 +131,9 @@ function parseStored(text) {
   try {
     const value = JSON.parse(text);
     // Earlier versions of imgcluster stored the parts only.
-    const { address = "", time = 0, parts, saved = null } = Array.isArray(value) ? { parts: value } : value;
+    const { address = "", time = 0, parts, saved = null, applied = false } = Array.isArray(value) ? { parts: value } : value;
     const isPart = (part) => part.every(Array.isArray);
-    return parts.every(isPart) && (saved ?? []).every(isPart) ? { address, time, parts, saved } : null;
+    return parts.every(isPart) && (saved ?? []).every(isPart) ? { address, time, parts, saved, applied } : null;
   } catch {
     return null;
   }
