@@ -105,7 +105,8 @@ def show_embed(summary: EmbedSummary, *, dry_run: bool = False) -> None:
         counts = ", ".join(f"{count:,} {word}" for count, word in parts if count)
         echo(f"The workspace {holds} {counted(summary.embedded, 'image')}: {counts}.")
         if summary.vanished:
-            echo(f"{counted(summary.vanished, 'image')} removed, because they no longer exist or are excluded.")
+            why = "they no longer exist or are" if summary.vanished > 1 else "it no longer exists or is"
+            echo(f"{counted(summary.vanished, 'image')} removed, because {why} excluded.")
     for node in summary.nodes:
         rate = f", {node.images_per_second:,.0f} images/s" if node.images_per_second else ""
         echo(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -75,6 +75,7 @@ def plan_placement(
     *,
     folder_name: FolderName = folder_name,
     current: Journal | None = None,
+    renamed: Collection[str] = (),
 ) -> Journal:
     """Return a journal that places each image in its cluster's folder under its own name.
 
@@ -90,13 +91,14 @@ def plan_placement(
         names: The names of the named clusters.
         folder_name: Returns the name of a cluster's folder.
         current: The present placement, if its files are to be moved.
+        renamed: The images in it that have another name now, and whose files get it.
     """
     at = {} if current is None else {entry.source: entry.target for entry in one_per_source(current.entries)}
     numbers = [int(cluster) for cluster in clusters]
     folders = [folder_name(cluster, names.get(cluster, "")) for cluster in numbers]
     targets: dict[int, str] = {}
     for row, location in enumerate(locations):
-        parent = from_text(at[location]).parent.name if location in at else None
+        parent = from_text(at[location]).parent.name if location in at and location not in renamed else None
         if parent == folders[row] or (numbers[row] < 0 and parent in (NOISE_FOLDER, UNSORTED_FOLDER)):
             targets[row] = at[location]
     moving = {at[location] for row, location in enumerate(locations) if location in at and row not in targets}

@@ -235,6 +235,17 @@ def test_no_process_can_begin_a_shard_while_the_joined_ones_are_removed(
     assert errors == [WorkspaceInUseError]
 
 
+def test_an_image_of_several_workspaces_counts_once(pictures: Path, tmp_path: Path, embed: Embed) -> None:
+    embed(pictures, tmp_path / "all")
+    Image.new("RGB", (12, 10), (190, 40, 40)).save(pictures / "red/00.png")
+    embed(pictures / "red", tmp_path / "red")
+    embed(pictures / "blue", tmp_path / "out")
+    merged = imgcluster.merge([tmp_path / "all", tmp_path / "red"], workspace=tmp_path / "out")
+    assert (merged.embedded, merged.new, merged.changed, merged.unchanged) == (24, 16, 0, 8)
+    again = imgcluster.merge([tmp_path / "all", tmp_path / "red"], workspace=tmp_path / "out")
+    assert (again.embedded, again.new, again.unchanged + again.changed) == (24, 0, 24)
+
+
 def test_gaps_and_strangers_are_refused(pictures: Path, tmp_path: Path, embed: Embed) -> None:
     out = tmp_path / "out"
     embed(pictures, out, shard="0/3")

@@ -326,13 +326,14 @@ def test_copies_of_edited_originals_are_replaced(
 def test_copies_of_renamed_originals_stay(pictures: Path, tmp_path: Path, tiny_encoder: Path, place: str) -> None:
     out, options = tmp_path / "out", {"encoder": tiny_encoder, "device": "cpu"}
     imgcluster.run(pictures, workspace=out, k=3, place=place, **options)
-    before = {path: path.stat().st_ino for path in placed(out)}
+    before = {path.stat().st_ino for path in placed(out)}
     (pictures / "red").rename(pictures / "renamed")
     # Two exchange their names.
-    for source, target in (("00", "x"), ("01", "00"), ("x", "01")):
+    for source, target in (("00", "x"), ("01", "00"), ("x", "01"), ("02", "new")):
         (pictures / f"blue/{source}.png").rename(pictures / f"blue/{target}.png")
-    assert imgcluster.run(pictures, workspace=out, **options).embed.renamed == 8
-    assert {path: path.stat().st_ino for path in placed(out)} == before
+    assert imgcluster.run(pictures, workspace=out, **options).embed.renamed == 9
+    assert {path.stat().st_ino for path in placed(out)} == before
+    assert len([path for path in placed(out) if path.name == "new.png"]) == 1
     assert not (out / "outdated").exists()
     assert not imgcluster.verify(workspace=out).findings
     # One takes the path of another one.

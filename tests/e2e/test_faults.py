@@ -48,6 +48,7 @@ SCENARIOS: Final[dict[str, tuple[list[list[str]], list[str]]]] = {
     "cluster otherwise": ([[*_RUN, "--place", "copy"]], ["cluster", *_K3, "--place", "move"]),
     "run": ([], [*_RUN, "--place", "move"]),
     "assign": ([[*_RUN, "--place", "move"], ["ADD"], _EMBED], ["assign"]),
+    "assign copies": ([[*_RUN, "--place", "copy"], ["CHANGE"], ["EDIT"], _EMBED], ["assign"]),
     "apply": ([[*_RUN, "--place", "move"], ["PLAN", "names", "merges", "misplaced"]], ["apply", "PLAN"]),
     "set aside": ([["COPY"], _RUN, ["duplicates"], ["PLAN", "set_aside"]], ["apply", "PLAN"]),
     "undo": ([[*_RUN, "--place", "move"], ["PLAN", "names", "merges"], ["apply", "PLAN"]], ["undo"]),
@@ -158,7 +159,8 @@ class Case:
         moved = (
             journal.exists() and json.loads(journal.read_text(encoding="utf-8").partition("\n")[0])["mode"] == "move"
         )
-        files = [path for path in placed if moved or digest(path) not in known]
+        copies = [*placed, *(self.out / "outdated").rglob("*.png")]
+        files = [path for path in copies if (moved and path in placed) or digest(path) not in known]
         files += (self.out / "duplicates").rglob("*.png")
         return Counter(map(digest, [*here, *files]))
 
@@ -171,6 +173,8 @@ class Case:
             (self.pictures / "red/00.png").unlink()
             (self.pictures / "red/01.png").rename(self.pictures / "red/renamed.png")
             self._add()
+        elif words[0] == "EDIT":
+            Image.new("RGB", (12, 10), (30, 60, 210)).save(self.pictures / "blue/00.png")
         elif words[0] == "ADD":
             self._add()
         elif words[0] == "MANY":

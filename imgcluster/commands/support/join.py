@@ -113,6 +113,8 @@ class _Join:
         self._writer = ShardWriter(workspace.embeddings, identity, archive=archive_of(workspace))
         self._skipped = self._read_skipped()
         self._new = self._changed = self._removed = self._renamed = 0
+        # Of workspaces, which can share images; shards cannot.
+        self._counted: set[str] = set()
 
     def begin(self, command: str) -> None:
         """Save the present state for `undo`, and record that the workspace is being changed."""
@@ -154,10 +156,14 @@ class _Join:
         roots, paths, digests = columns
         locations = [absolute_path(root, path) for root, path in zip(roots, paths, strict=True)]
         for location, digest, stored in zip(locations, digests, self._index.find_all(locations), strict=True):
-            if not self._shards:
-                self._skipped.pop(location, None)
             if stored is not None:
                 self._index.mark_outdated(stored)
+            if not self._shards:
+                self._skipped.pop(location, None)
+                if location in self._counted:
+                    continue
+                self._counted.add(location)
+            if stored is not None:
                 self._changed += stored.digest != digest
                 continue
             self._new += 1
@@ -176,6 +182,7 @@ class _Join:
             return sum(manifest.get("embed", {}).get(name, 0) for manifest in manifests)
 
         old = () if self._shards else self._before.get("roots", ())
+        embedded = sum(manifest["counts"]["embedded"] for manifest in manifests)
         summary = EmbedSummary(
             workspace=workspace.name,
             encoder=self._first["encoder"]["name"],
@@ -185,7 +192,7 @@ class _Join:
             skipped=len(self._skipped),
             new=self._new - self._renamed,
             changed=self._changed,
-            unchanged=sum(manifest["counts"]["embedded"] for manifest in manifests) - self._new - self._changed,
+            unchanged=(embedded if self._shards else len(self._counted)) - self._new - self._changed,
             vanished=self._removed - self._renamed,
             renamed=self._renamed,
             ignored=total("ignored"),

@@ -244,27 +244,40 @@ def update_placement(
         journal = None
     if mode == "none":
         return PlacementResult({}, ())
+    names_changed: set[str] = set()
     if journal is not None:
-        journal = _with_renamed_copies(journal, renamed)
+        journal, names_changed = _with_renamed_copies(journal, renamed)
     aside = current_files(read_set_aside(workspace))
     files, numbers = with_companions(locations, list(clusters), companions, without=aside)
-    target = plan_placement(files, numbers, workspace.clusters, mode, names, folder_name=folder_name, current=journal)
+    target = plan_placement(
+        files,
+        numbers,
+        workspace.clusters,
+        mode,
+        names,
+        folder_name=folder_name,
+        current=journal,
+        renamed=names_changed,
+    )
     return _change(workspace, journal, target, "place", on_progress, edited=edited)
 
 
-def _with_renamed_copies(journal: Journal, renamed: Mapping[str, str]) -> Journal:
-    """Return the journal with the new paths of renamed originals that were copied; a link leads to the old path."""
-    if journal.mode not in ("copy", "hardlink"):
-        return journal
-    entries = (
-        dataclasses.replace(entry, source=renamed[entry.source])
+def _with_renamed_copies(journal: Journal, renamed: Mapping[str, str]) -> tuple[Journal, set[str]]:
+    """Return the journal with the new paths of originals that were copied, and those of them with another name.
+
+    Links are placed again, because they lead to the earlier path.
+    """
+    copied = {
+        entry.source: renamed[entry.source]
+        for entry in (journal.entries if journal.mode in ("copy", "hardlink") else ())
         if entry.source in renamed and not os.path.islink(from_text(entry.target))
-        else entry
-        for entry in journal.entries
-    )
-    changed = dataclasses.replace(journal, entries=tuple(entries))
-    # One that replaced another image has no entry of its own.
-    return changed if len({entry.source for entry in changed.entries}) == len(changed.entries) else journal
+    }
+    entries = [dataclasses.replace(entry, source=copied.get(entry.source, entry.source)) for entry in journal.entries]
+    if len({entry.source for entry in entries}) < len(entries):
+        # One that replaced another image has no entry of its own.
+        return journal, set()
+    names = {new for old, new in copied.items() if old.rpartition("/")[2] != new.rpartition("/")[2]}
+    return dataclasses.replace(journal, entries=tuple(entries)), names
 
 
 def preview_placement(workspace: Workspace, mode: PlaceMode, files: Iterable[str]) -> PlacementResult:
