@@ -119,7 +119,7 @@ def continue_kmeans(vectors: Vectors, centers: Vectors, tolerance: float = _CONV
             labels = np.empty(len(vectors), dtype=np.int64)
             sums, inertia = np.zeros(centers.shape), lengths
             assign = partial(_assign_block, centers, origin, labels)
-            for block_sums, block_inertia in pool.map(assign, blocks(vectors, len(centers))):
+            for block_sums, block_inertia in pool.map(assign, blocks(vectors)):
                 sums += block_sums
                 inertia += block_inertia
             if inertia >= (1 - tolerance) * previous:
@@ -141,13 +141,17 @@ def _assign_block(
 
     rows, block = part
     block = relative(block, origin)
-    distances = block @ (-2 * centers.T)
-    distances += (centers * centers).sum(axis=1)
-    nearest = distances.argmin(axis=1)
+    directions, lengths = -2 * centers.T, (centers * centers).sum(axis=1)
+    nearest, inertia = np.empty(len(block), dtype=np.int64), 0.0
+    for part_rows, vectors in blocks(block, len(centers)):
+        distances = vectors @ directions
+        distances += lengths
+        nearest[part_rows] = best = distances.argmin(axis=1)
+        inertia += float(distances[np.arange(len(best)), best].sum(dtype=np.float64))
     labels[rows] = nearest
     each = np.arange(len(block))
     members = csr_matrix((np.ones(len(block), np.float32), (nearest, each)), shape=(len(centers), len(block)))
-    return members @ block, float(distances[each, nearest].sum(dtype=np.float64))
+    return members @ block, inertia
 
 
 def fit_kmeans_on_sample(vectors: Vectors, k: int, *, seed: int, starts: int, sample: int) -> Labels:

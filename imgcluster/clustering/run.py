@@ -13,7 +13,7 @@ from imgcluster.clustering.noise import assign_noise
 from imgcluster.clustering.settings import Settings
 from imgcluster.clustering.stability import stability
 from imgcluster.clustering.types import Clustering, ClusteringResult, Layer
-from imgcluster.features.blocks import in_memory, reordered
+from imgcluster.features.blocks import reordered
 from imgcluster.features.duplicate_vectors import content_order
 from imgcluster.features.normalize import normalize_rows
 from imgcluster.features.reduce import Reduced, reduce
@@ -58,7 +58,7 @@ def cluster_embeddings(
     Raises:
         ClusteringError: The images cannot be clustered with these settings.
     """
-    order = content_order(in_memory(embeddings)) if order is None else order
+    order = content_order(embeddings) if order is None else order
     degenerate = cluster_degenerate(embeddings, settings)
     if degenerate is not None:
         return ClusteringResult(degenerate, "none", tuple((1.0,) for _ in degenerate.layers))

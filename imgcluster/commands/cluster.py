@@ -57,7 +57,7 @@ class ClusterSummary(ClusteringMetrics):
 
     Attributes:
         workspace: The workspace folder.
-        clusters: The clusters, the largest first.
+        clusters: The clusters in the order of their numbers: of a first clustering the largest first.
         candidates: The numbers of clusters that were scored, under ``--k auto`` or a range.
         seed: The seed.
         place: The requested placement mode.

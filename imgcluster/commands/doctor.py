@@ -46,7 +46,7 @@ class DeviceCheck:
     """The check of one device.
 
     Attributes:
-        device: A key of `devices.DEVICES`.
+        device: A key of `device_names.DEVICES`, with the number if one was given.
         runs: Whether it ran a batch.
         problem: Why it does not run, or must not be used; empty if it works.
         images_per_second: Median of three batches of 16 images; None if it does not run.
@@ -94,7 +94,7 @@ def doctor(*, encoder: str | os.PathLike[str] = DEFAULT_ENCODER, device: str | N
 
     Args:
         encoder: Name or ``.onnx`` file of the encoder to run.
-        device: A key of `devices.DEVICES`, or None for all.
+        device: A device as for `embed`, or None for all.
 
     Raises:
         DeviceError: `device` does not run here.

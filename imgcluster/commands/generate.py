@@ -66,7 +66,7 @@ def generate(
         seed: The same seed gives the same images.
         around: An image file to draw embeddings around; the first image is its reconstruction.
         spread: Standard deviation of the embeddings around it; at least 0.
-        device: ``auto``, ``cpu``, ``cuda``, …; see `devices.DEVICES`.
+        device: ``auto``, ``cpu``, ``cuda``, …; see `device_names.DEVICES`.
         on_progress: Called after each batch.
 
     Raises:

@@ -91,7 +91,7 @@ def reconstruct(
         encoder: The name of an encoder with a decoder, or its ``.onnx`` file.
         output: The folder to write to; created if it does not exist.
         denoised: Another folder, for the reconstructions alone as ``PATH.png``.
-        device: ``auto``, ``cpu``, ``cuda``, …; see `devices.DEVICES`.
+        device: ``auto``, ``cpu``, ``cuda``, …; see `device_names.DEVICES`.
         workers: Number of reading processes; by default the number of processors.
         exclude: Patterns of a ``.gitignore`` file; see `Finder`.
         recursive: Whether subfolders are searched.

@@ -23,9 +23,7 @@ from imgcluster.encoders.device_names import DEVICES, Device
 from imgcluster.errors import DeviceError, EncoderError, ImgclusterError
 
 __all__ = [
-    "AUTO_ORDER",
     "BATCH_SECONDS",
-    "DEVICES",
     "Disagreement",
     "Files",
     "Opened",

@@ -59,7 +59,7 @@ def order_of(device: str, available: Collection[Precision], *, checked: bool) ->
     """Return the available precisions in the order in which ``--precision auto`` tries them on a device.
 
     Args:
-        device: A key of `devices.DEVICES`.
+        device: A key of `device_names.DEVICES`.
         available: The precisions that the encoder has files of.
         checked: Whether there are reference vectors, without which int8 is not preferred to full precision.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -12,26 +11,21 @@ import numpy.typing as npt
 from imgcluster.features.blocks import blocks
 from imgcluster.types import VectorRows, Vectors
 
-__all__ = ["content_order", "count_distinct", "find_duplicates", "vector_digests"]
+__all__ = ["content_order", "count_distinct", "find_duplicates"]
 
 _Indices = npt.NDArray[np.int64]
 
 _DIGEST_BYTES: Final = 16
 
 
-def content_order(vectors: Vectors, digests: Sequence[bytes] | None = None) -> _Indices:
-    """Return the row numbers sorted by content, ``int64 (n,)``.
+def content_order(vectors: Vectors | VectorRows) -> _Indices:
+    """Return the row numbers sorted by the digests of ``float32 (n, d)`` vectors, ``int64 (n,)``.
 
-    Computations in this order do not depend on file names, and samples at equal distances are random ones. Rows with
-    equal digests keep their order, which does not matter where their vectors are equal.
-
-    Args:
-        vectors: ``float32 (n, d)``.
-        digests: A digest of each image's file; without them, digests of the vectors are used. Those of files are better
-            where vectors may differ in the last digit, as from one processor to another.
+    Computations in this order do not depend on file names, and samples at equal distances are random ones. Equal
+    vectors keep their order.
     """
-    keys = list(vector_digests(vectors)) if digests is None else digests
-    return np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
+    keys = _digests(vectors).view(">u8")
+    return np.asarray(np.lexsort((keys[:, 1], keys[:, 0])), dtype=np.int64)
 
 
 def count_distinct(vectors: Vectors | VectorRows, limit: int) -> int:
@@ -57,12 +51,8 @@ def find_duplicates(vectors: npt.NDArray[Any] | VectorRows) -> tuple[_Indices, _
     return first, np.searchsorted(first, copies)
 
 
-def vector_digests(vectors: npt.NDArray[Any] | VectorRows) -> Iterator[bytes]:
-    """Yield a digest of each vector: 16 bytes, faster than sorting rows, and small enough to keep all in memory."""
-    return map(_digest, vectors) if isinstance(vectors, np.ndarray) else (row.tobytes() for row in _digests(vectors))
-
-
 def _digests(vectors: npt.NDArray[Any] | VectorRows) -> npt.NDArray[np.uint8]:
+    """Return a digest of each vector, ``uint8 (n, 16)``: faster to sort than rows, and small enough for memory."""
     digests = np.empty((len(vectors), _DIGEST_BYTES), dtype=np.uint8)
     for rows, block in blocks(vectors):
         digests[rows] = np.frombuffer(b"".join(map(_digest, block)), np.uint8).reshape(-1, _DIGEST_BYTES)

@@ -77,7 +77,7 @@ def open_text(
 
     Args:
         info: The description of the image part.
-        device: ``auto`` or a key of `devices.DEVICES`.
+        device: ``auto`` or a key of `device_names.DEVICES`.
         install: Whether missing files may be downloaded; if not, None is returned where they are missing.
         on_progress: Called during downloads.
 
