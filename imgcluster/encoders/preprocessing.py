@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from imgcluster.errors import EncoderError, UsageError, one_line
+from imgcluster.fileio.regular import read_text
 from imgcluster.fileio.schema import parse_json
 from imgcluster.options import EncoderOptions
 
@@ -58,7 +59,7 @@ def read_preprocessing(path: Path) -> EncoderOptions:
         EncoderError: It is not a file of a known image processor, or states what is not supported.
     """
     try:
-        config = parse_json(path.read_text(encoding="utf-8"), {str: object})
+        config = parse_json(read_text(path), {str: object})
     except (OSError, ValueError) as error:
         raise EncoderError(f"{path} cannot be read: it is not a JSON object ({one_line(error)})") from None
     try:

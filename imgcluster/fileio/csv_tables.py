@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path
+from imgcluster.fileio.regular import bounded_lines
 
 __all__ = [
     "field",
@@ -80,11 +81,11 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
+            header = next(bounded_lines(file), "")
             file.seek(0)
             # Spreadsheets in some locales write semicolons or tabs.
             delimiter = next((sign for sign in ",;\t" if set(columns) <= set(_split(header, sign))), ",")
-            reader = csv.reader(file, strict=True, delimiter=delimiter)
+            reader = csv.reader(bounded_lines(file), strict=True, delimiter=delimiter)
             names = next(reader, [])
             missing = [name for name in columns if name not in names]
             if missing:
@@ -93,7 +94,7 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
                 if len(row) != len(names):
                     raise WorkspaceError(f"{path}, line {reader.line_num}: the number of fields is not that of line 1")
                 yield dict(zip(names, map(_original, row), strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise WorkspaceError(f"{path} cannot be read: {error}") from None
 
 

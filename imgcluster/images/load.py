@@ -24,6 +24,7 @@ __all__ = [
     "Skipped",
     "Unchanged",
     "read_image",
+    "too_many_bytes",
 ]
 
 MOST_BYTES: Final = 1 << 31
@@ -101,7 +102,7 @@ def read_image(
             # A web server need not tell the size, and a file may have grown since it was found.
             size = max(file.size, before.st_size)
             if size > MOST_BYTES:
-                return Skipped(f"the file is too large: {size} bytes, the limit is {MOST_BYTES}")
+                return Skipped(too_many_bytes(size))
             if memory is not None and size > memory:
                 return Large(size)
             data = head
@@ -123,3 +124,8 @@ def read_image(
         return Large(need.memory)
     except UnreadableImage as reason:
         return Skipped(str(reason), detail=reason.detail)
+
+
+def too_many_bytes(size: int) -> str:
+    """Return the reason for skipping a file of more than `MOST_BYTES`."""
+    return f"the file is too large: {size} bytes, the limit is {MOST_BYTES}"

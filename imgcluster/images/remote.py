@@ -18,7 +18,7 @@ from imgcluster.fileio.object_store import BUCKETS, WORKSPACE_LIST, Unavailable,
 from imgcluster.fileio.path_text import join
 from imgcluster.images.address import Address
 from imgcluster.images.found import FoundFile, UnreadablePath
-from imgcluster.images.load import MOST_BYTES
+from imgcluster.images.load import MOST_BYTES, too_many_bytes
 
 __all__ = ["RemoteImages"]
 
@@ -120,7 +120,7 @@ class RemoteImages:
         """Return the content of an object.
 
         Raises:
-            Unavailable: It cannot be read within `seconds`, or has changed since it was found.
+            Unavailable: It cannot be read within `seconds`, has changed since it was found, or is too large.
             SourceError: The credentials have expired.
         """
 
@@ -130,6 +130,8 @@ class RemoteImages:
                 raise OSError(f"{len(data)} of {file.size} bytes were read: it has changed, or the connection was lost")
             return data
 
+        if file.size > MOST_BYTES:
+            raise Unavailable(too_many_bytes(file.size))
         deadline = time.monotonic() + seconds
         try:
             return attempts(attempt, seconds)

@@ -13,6 +13,7 @@ from imgcluster.errors import PlacementError, UsageError
 from imgcluster.fileio.atomic import atomic_path, is_link
 from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import from_text, join, relative_to, to_text
+from imgcluster.fileio.regular import bounded_lines
 from imgcluster.fileio.schema import parse_json, quoted
 from imgcluster.fileio.signature import is_signature, sign
 from imgcluster.types import PLACE_MODES, PlaceMode
@@ -128,8 +129,9 @@ def read_journal(
     """
     try:
         with path.open(encoding="utf-8") as file:
-            head = parse_json(file.readline(), _HEAD)
-            entries = [parse_json(line, _ENTRY) for line in file]
+            lines = bounded_lines(file)
+            head = parse_json(next(lines, ""), _HEAD)
+            entries = [parse_json(line, _ENTRY) for line in lines]
         workspace = Path(os.path.abspath(workspace or path.parent))
         if head["folder"] != folder:
             raise ValueError(f"its folder is {quoted(head['folder'])}, not {folder!r}")

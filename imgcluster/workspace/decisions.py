@@ -20,6 +20,7 @@ from typing import Any, Final, Literal, get_args
 from imgcluster.errors import WorkspaceError, one_line
 from imgcluster.fileio.atomic import remove, write_json
 from imgcluster.fileio.digests import DIGEST_BYTES
+from imgcluster.fileio.regular import read_text
 from imgcluster.fileio.schema import parse_json, quoted
 
 __all__ = [
@@ -126,7 +127,7 @@ def read_decisions(path: Path) -> Decisions:
         WorkspaceError: The file is not valid.
     """
     try:
-        value = parse_json(path.read_text(encoding="utf-8"), _SHAPE)
+        value = parse_json(read_text(path), _SHAPE)
         if value["imgcluster_decisions"] != _VERSION:
             raise ValueError(f"its version is {value['imgcluster_decisions']}, not {_VERSION}")
         return Decisions(

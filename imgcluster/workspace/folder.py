@@ -22,7 +22,7 @@ from imgcluster.fileio.atomic import (
 from imgcluster.fileio.locks import take_lock
 from imgcluster.fileio.object_store import store_url
 from imgcluster.fileio.path_text import to_text
-from imgcluster.fileio.regular import is_special
+from imgcluster.fileio.regular import is_special, read_text
 from imgcluster.fileio.schema import parse_json
 from imgcluster.wording import quoted_argument
 from imgcluster.workspace.file_names import OWN_NAMES, WorkspaceFiles
@@ -336,7 +336,7 @@ def read_json(path: Path, remedy: str, shape: dict[str, Any]) -> dict[str, Any]:
             `remedy`.
     """
     try:
-        value: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"), shape)
+        value: dict[str, Any] = parse_json(read_text(path), shape)
     except FileNotFoundError:
         return {}
     except ValueError as error:

@@ -121,6 +121,16 @@ def test_an_answer_without_an_end_is_given_up(server: Server, pictures: Path, tm
     assert str(len(red)) in reasons(tmp_path / "out")["endless.png"]
 
 
+def test_what_is_too_large_is_not_downloaded(server: Server, pictures: Path, tmp_path: Path, embed: Embed) -> None:
+    red = images(pictures, "red")
+    good, bad = server.put("/good.png", red), server.put("/huge.png", red)
+    server.heads["/huge.png"] = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % 10**15
+    summary = embed(good, bad)
+    assert (summary.embedded, summary.skipped) == (1, 1)
+    assert "too large" in reasons(tmp_path / "out")["huge.png"]
+    assert "GET /huge.png" not in server.requests
+
+
 def test_files_of_unknown_age_are_compared_by_content(server: Server, pictures: Path, embed: Embed) -> None:
     red, blue = images(pictures, "red"), images(pictures, "blue")
     length = f"Content-Length: {len(red)}"

@@ -6,6 +6,7 @@ import csv
 import json
 import shlex
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,21 @@ def test_one_line_names_the_file(original: Path, tmp_path: Path, case: str) -> N
         result = CliRunner().invoke(app, ["verify", *shlex.split(words)])
         assert not [line for line in result.stdout.splitlines() if "damaged" in line], result.stdout
         assert CliRunner().invoke(app, [command, "-w", str(tmp_path / "out")]).exit_code == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no holes")
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "metrics.json", "decisions.json", "assignments.csv", "clusters.csv", "placed.jsonl"]
+)
+def test_files_that_do_not_fit_into_memory(original: Path, tmp_path: Path, name: str) -> None:
+    """A file of a terabyte of holes takes a few bytes in an archive."""
+    shutil.copytree(original, tmp_path / "out", symlinks=True)
+    with (tmp_path / "out" / name).open("ab") as file:
+        file.truncate(1 << 40)
+    result = CliRunner().invoke(app, ["report" if name != "decisions.json" else "cluster", "-w", str(tmp_path / "out")])
+    assert result.exit_code == 1, result.exception
+    (line,) = result.stderr.splitlines()
+    assert str(tmp_path / "out" / name) in line
 
 
 @pytest.mark.parametrize("change", [lambda rows: rows[1:], lambda rows: rows[::-1]])
