@@ -25,7 +25,7 @@ const impossibleChanges = (count) =>
 function keepTexts(others) {
   const texts = others.map(({ key }) => [key, planStorage.read(key)]);
   return () => {
-    for (const [key, text] of texts) localStorage.setItem(key, text);
+    for (const [key, text] of texts) planStorage.write(key, text);
     showEarlierChanges();
   };
 }

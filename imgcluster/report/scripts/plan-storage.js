@@ -28,9 +28,13 @@ const planStorage = {
   // A plan without changes is stored too, so that other tabs see that all were undone.
   store() {
     const stored = { address: ADDRESS, time: Date.now(), parts: this.parts, saved: this.saved };
+    this.write(PLAN_KEY, JSON.stringify(stored));
+    if (this.works) this.text = this.read(PLAN_KEY);
+  },
+
+  write(key, text) {
     try {
-      localStorage.setItem(PLAN_KEY, JSON.stringify(stored));
-      this.text = localStorage.getItem(PLAN_KEY);
+      localStorage.setItem(key, text);
     } catch {
       this.works = false;
     }
@@ -95,7 +99,7 @@ const planStorage = {
     for (const key of data.appliedTo.map((identity) => PLAN_KEYS + identity)) {
       const stored = parseStored(this.read(key));
       if (!stored?.saved || stored.applied || key === PLAN_KEY) continue;
-      localStorage.setItem(key, JSON.stringify({ ...stored, applied: true }));
+      this.write(key, JSON.stringify({ ...stored, applied: true }));
     }
   },
 
@@ -121,7 +125,7 @@ const planStorage = {
   // Leaves of another plan what this page cannot do, for the page of another clustering.
   replace(key, stored, rest) {
     const parts = PLAN_PARTS.map((part) => [...rest[part]]);
-    if (countChanges(rest)) localStorage.setItem(key, JSON.stringify({ ...stored, parts }));
+    if (countChanges(rest)) this.write(key, JSON.stringify({ ...stored, parts }));
     else localStorage.removeItem(key);
   },
 };
