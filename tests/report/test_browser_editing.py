@@ -342,6 +342,7 @@ class TestActions:
         open_cluster(tab, 0)
         tab.fill("#name", "Sea")
         tab.press("#name", "Enter")
+        page.expect(tab.locator("#cluster0 .all")).to_have_attribute("aria-label", "Show all 12: Cluster 0, Sea")
         assert set(saved_plan(tab)) == {"imgcluster_plan", "clustering", "names", "merges", "misplaced"}
 
     def test_a_cluster_is_split_or_merged_but_not_both(self, page: Any) -> None:

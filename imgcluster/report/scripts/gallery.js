@@ -56,6 +56,7 @@ function retitleGallery() {
         ? `will be split into ${plan.splits.get(number)} parts`
         : "";
     merged.hidden = !merged.textContent;
+    labelAll(section, number);
   }
   byId("plan-undo").disabled = !plan.earlier.length;
   byId("plan-open").textContent = plan.size ? `Plan: ${formatCount(plan.size, "change")}` : "Plan";
@@ -81,6 +82,12 @@ function fillStrip(slot) {
   slot.replaceChildren(tileGrid(list, label, { strip: true }));
 }
 
+// The label of the button that shows all images, for screen readers: the cluster has its present name.
+function labelAll(section, number) {
+  const all = section.querySelector(".all");
+  all.setAttribute("aria-label", `${all.textContent}: ${fullTitle(number)}`);
+}
+
 function refillGallery() {
   let total = 0;
   for (const cluster of clusters.values()) {
@@ -96,7 +103,7 @@ function refillGallery() {
         : isSampled(cluster)
           ? `Show ${formatInteger(cluster.members.length)} of them`
           : `Show all ${formatInteger(count)}`;
-    all.setAttribute("aria-label", `${all.textContent}: ${fullTitle(cluster.number)}`);
+    labelAll(cluster.section, cluster.number);
     const slot = cluster.section.querySelector(".strip-slot");
     slot.replaceChildren();
     stripObserver.unobserve(slot);
