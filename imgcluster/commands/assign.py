@@ -165,7 +165,7 @@ def _evaluate(
     renamed = sum(
         location not in known for location, new in zip(embeddings.locations, grown.new, strict=True) if not new
     )
-    assigned = int(last.metrics.get("assigned", 0)) + added
+    assigned = int(last.metrics.get("assigned", 0)) + added - grown.returned
     facts = ClusteringMetrics(
         method=str(last.metrics["method"]),
         reduction=str(last.metrics["reduction"]),

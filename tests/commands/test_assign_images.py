@@ -334,7 +334,7 @@ def test_images_that_return_are_in_their_cluster_again(pictures: Path, tmp_path:
         for path in away:
             shutil.copyfile(tmp_path / "away" / path, pictures / path)
         done = imgcluster.run(pictures, workspace=out, **options).cluster
-        assert (done.assigned, done.unsorted) == (len(away), 0)
+        assert (done.assigned, done.unsorted, done.warnings) == (len(away), 0, ())
         assert clusters(out) == before
         assert {number: row["name"] for number, row in rows(out, "clusters.csv").items()} == {
             number: row["name"] for number, row in names.items()

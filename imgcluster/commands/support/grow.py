@@ -33,6 +33,7 @@ class Grown:
     Attributes:
         layer: Of all images.
         new: Which images are new, ``bool (n,)``.
+        returned: The number of new images that are in the cluster that they had before they left the workspace.
         stability: Of each cluster by its number; None where it is unknown.
         created: The numbers of the clusters that were created.
         similar: The number of images in no cluster that are similar to each other.
@@ -40,6 +41,7 @@ class Grown:
 
     layer: Layer
     new: npt.NDArray[np.bool_]
+    returned: int
     stability: tuple[float | None, ...]
     created: tuple[int, ...]
     similar: int
@@ -80,7 +82,7 @@ def grow(last: Results, earlier: Earlier, embeddings: Embeddings, metric: Metric
         runner_up[similar] = np.where(groups.runner_up < 0, -1, len(stability) + groups.runner_up)
         created = tuple(range(len(stability), len(stability) + groups.count))
         stability, similar = (*stability, *values), similar[:0]
-    return Grown(Layer(labels, confidence, runner_up), new, stability, created, len(similar))
+    return Grown(Layer(labels, confidence, runner_up), new, int(returns.sum()), stability, created, len(similar))
 
 
 def _decide(earlier: Earlier, labels: Labels, confidence: npt.NDArray[np.float32]) -> None:
