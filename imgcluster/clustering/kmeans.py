@@ -12,7 +12,14 @@ from typing import Any, Final
 import numpy as np
 
 from imgcluster.features.blocks import blocks
-from imgcluster.features.centroids import centroids, evenly_spaced, far_origin, nearest_centroid, relative
+from imgcluster.features.centroids import (
+    centroids,
+    evenly_spaced,
+    far_origin,
+    nearest_centroid,
+    relative,
+    rows_by_label,
+)
 from imgcluster.features.threads import one_thread
 from imgcluster.types import Labels, Vectors
 
@@ -195,15 +202,22 @@ def _fill_empty(vectors: Vectors, labels: Labels, k: int) -> Labels:
     """Split clusters until there are k: k-means returns fewer where points differ by less than rounding errors."""
     present, labels = np.unique(labels, return_inverse=True)
     labels = labels.astype(np.int64)
+    if len(present) == k:
+        return labels
+    members = rows_by_label(labels, len(present))
+    spans = [np.ptp(vectors[rows], axis=0) for rows in members]
     for new in range(len(present), k):
-        spans = np.array([np.ptp(vectors[labels == number], axis=0) for number in range(new)])
-        if not spans.any():
+        widest = int(np.argmax([span.max() for span in spans]))
+        if not spans[widest].any():
             # Fewer than k vectors are distinct.
             break
-        widest, dimension = np.unravel_index(int(spans.argmax()), spans.shape)
-        members = np.flatnonzero(labels == widest)
-        values = vectors[members, dimension].astype(np.float64)
-        labels[members[values > (values.min() + values.max()) / 2]] = new
+        values = vectors[members[widest], spans[widest].argmax()].astype(np.float64)
+        upper = values > (values.min() + values.max()) / 2
+        members.append(members[widest][upper])
+        members[widest] = members[widest][~upper]
+        spans[widest] = np.ptp(vectors[members[widest]], axis=0)
+        spans.append(np.ptp(vectors[members[new]], axis=0))
+        labels[members[new]] = new
     return labels
 
 
