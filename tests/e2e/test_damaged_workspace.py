@@ -116,7 +116,7 @@ def test_one_line_names_the_file(original: Path, tmp_path: Path, case: str) -> N
     assert len(line) < 600
     _, found, words = line.rpartition("run imgcluster verify")
     if found:
-        result = CliRunner().invoke(app, ["verify", *shlex.split(words)])
+        result = CliRunner().invoke(app, ["verify", *shlex.split(words.partition(", or ")[0])])
         assert not [line for line in result.stdout.splitlines() if "damaged" in line], result.stdout
         assert CliRunner().invoke(app, [command, "-w", str(tmp_path / "out")]).exit_code == 0
 
