@@ -18,6 +18,7 @@ from imgcluster.commands.support.last_clustering import folder_names, read_last_
 from imgcluster.commands.support.measures import measure_clusters
 from imgcluster.commands.support.numbering import Earlier, read_earlier
 from imgcluster.commands.support.page import with_normalized_lengths
+from imgcluster.commands.support.placed_files import read_placement
 from imgcluster.commands.support.publish import (
     ClusteringMetrics,
     Evaluated,
@@ -26,7 +27,6 @@ from imgcluster.commands.support.publish import (
     publish,
     summary_fields,
 )
-from imgcluster.commands.support.replace_results import read_placement
 from imgcluster.commands.support.steps import place_otherwise, recover
 from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.commands.support.stored_workspace import in_object_storage_too

@@ -12,6 +12,7 @@ from typing import Any
 from imgcluster._version import __version__
 from imgcluster.clustering.changes import ClusterChange
 from imgcluster.clustering.types import Candidate, ClusteringResult
+from imgcluster.commands.support.change_placed import return_interrupted_move
 from imgcluster.commands.support.cluster_request import ClusterRequest, fit_clusters, resolve
 from imgcluster.commands.support.cluster_warnings import (
     about_changes,
@@ -27,10 +28,10 @@ from imgcluster.commands.support.measures import measure_clusters
 from imgcluster.commands.support.naming import suggested_names
 from imgcluster.commands.support.numbering import Numbered, number_clusters, read_earlier
 from imgcluster.commands.support.page import with_normalized_lengths
+from imgcluster.commands.support.placed_files import read_placement
 from imgcluster.commands.support.projection import begin_projection
 from imgcluster.commands.support.publish import ClusteringMetrics, Evaluated, publish, summary_fields
 from imgcluster.commands.support.reduction import cached_reduction
-from imgcluster.commands.support.replace_results import read_placement, return_interrupted_move
 from imgcluster.commands.support.steps import recover
 from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.commands.support.stored_workspace import in_object_storage_too

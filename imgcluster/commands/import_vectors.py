@@ -14,7 +14,8 @@ from typing import Any, Final
 import numpy as np
 
 from imgcluster._version import versions
-from imgcluster.commands.support.replace_results import moved_files, read_placement, return_interrupted_move
+from imgcluster.commands.support.change_placed import return_interrupted_move
+from imgcluster.commands.support.placed_files import moved_files, read_placement
 from imgcluster.commands.support.steps import recover
 from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.commands.support.stored_workspace import in_object_storage_too

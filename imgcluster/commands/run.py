@@ -18,17 +18,13 @@ from imgcluster.commands.cluster import ClusterSummary, cluster
 from imgcluster.commands.cluster_ray import cluster_on_ray
 from imgcluster.commands.embed import embed, refuse_own_output
 from imgcluster.commands.embed_ray import embed_on_ray
+from imgcluster.commands.support.change_placed import preview_placement, return_interrupted_move
 from imgcluster.commands.support.cluster_request import resolve
 from imgcluster.commands.support.embed_summary import EmbedSummary
 from imgcluster.commands.support.join_started import join_if_started
 from imgcluster.commands.support.naming import NO_VOCABULARY
 from imgcluster.commands.support.originals import folders_of, returning_originals
-from imgcluster.commands.support.replace_results import (
-    moved_files,
-    preview_placement,
-    read_placement,
-    return_interrupted_move,
-)
+from imgcluster.commands.support.placed_files import moved_files, read_placement
 from imgcluster.commands.support.steps import recover
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.commands.support.text import require_text

@@ -6,8 +6,9 @@ import dataclasses
 import os
 from dataclasses import dataclass
 
+from imgcluster.commands.support.change_placed import warn_about_other_files
 from imgcluster.commands.support.originals import FileChanges, folders_of
-from imgcluster.commands.support.replace_results import read_placement, read_set_aside, warn_about_other_files
+from imgcluster.commands.support.placed_files import read_placement, read_set_aside
 from imgcluster.commands.support.steps import changes_of_undo, rewrite_page, undo_state, undoable_state
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.errors import WorkspaceError

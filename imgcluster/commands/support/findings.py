@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.commands.support.replace_results import are_set_aside
+from imgcluster.commands.support.placed_files import are_set_aside
 from imgcluster.errors import WorkspaceError
 from imgcluster.features.nearest import nearest_images
 from imgcluster.fileio.csv_tables import read_table

@@ -9,10 +9,11 @@ from contextlib import ExitStack
 from typing import Any
 
 from imgcluster._version import versions
+from imgcluster.commands.support.change_placed import return_interrupted_move
 from imgcluster.commands.support.embed_summary import EmbedSummary, embedded_record
 from imgcluster.commands.support.embed_update import read_skipped, write_skipped
 from imgcluster.commands.support.last_clustering import is_outdated
-from imgcluster.commands.support.replace_results import moved_files, read_placement, return_interrupted_move
+from imgcluster.commands.support.placed_files import moved_files, read_placement
 from imgcluster.commands.support.steps import recover
 from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.errors import NoImagesError, WorkspaceError

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from imgcluster.commands.support.replace_results import are_set_aside
+from imgcluster.commands.support.placed_files import are_set_aside
 from imgcluster.evaluation.internal import measure
 from imgcluster.evaluation.types import Measures
 from imgcluster.types import Labels

@@ -15,8 +15,8 @@ from imgcluster._version import __version__
 from imgcluster.clustering import METHODS
 from imgcluster.clustering.settings import METHOD_OPTIONS
 from imgcluster.commands.support.findings import groups_of_copies, read_findings
+from imgcluster.commands.support.placed_files import moved_files
 from imgcluster.commands.support.projection import StartedProjection, finish_projection
-from imgcluster.commands.support.replace_results import moved_files
 from imgcluster.commands.support.thumbnails import read_tiles
 from imgcluster.errors import WorkspaceError
 from imgcluster.features.normalize import normalize_lengths

@@ -12,12 +12,12 @@ from typing import Any
 from imgcluster._version import __version__
 from imgcluster.clustering.changes import ClusterChange
 from imgcluster.clustering.types import Candidate
+from imgcluster.commands.support.change_placed import preview_placement, update_placement
 from imgcluster.commands.support.last_clustering import placed_names
 from imgcluster.commands.support.numbering import Earlier, write_earlier
 from imgcluster.commands.support.originals import FILES_GONE_REMEDY, folders_of, returning_originals
 from imgcluster.commands.support.page import write_page
 from imgcluster.commands.support.projection import StartedProjection
-from imgcluster.commands.support.replace_results import preview_placement, update_placement
 from imgcluster.commands.support.steps import changing_results, is_repeated
 from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.fileio.atomic import remove

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.commands.support.replace_results import current_files, read_placement, read_set_aside
+from imgcluster.commands.support.placed_files import current_files, read_placement, read_set_aside
 from imgcluster.errors import PlanError
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.placement import (

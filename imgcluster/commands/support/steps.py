@@ -8,17 +8,16 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from imgcluster.commands.support.last_clustering import folder_names, placed_names
-from imgcluster.commands.support.originals import FileChanges, file_changes, returning_originals
-from imgcluster.commands.support.page import with_normalized_lengths, write_page
-from imgcluster.commands.support.replace_results import (
+from imgcluster.commands.support.change_placed import (
     preview_placement,
-    read_placement,
-    read_set_aside,
     restore_placement,
     update_placement,
     with_companions,
 )
+from imgcluster.commands.support.last_clustering import folder_names, placed_names
+from imgcluster.commands.support.originals import FileChanges, file_changes, returning_originals
+from imgcluster.commands.support.page import with_normalized_lengths, write_page
+from imgcluster.commands.support.placed_files import read_placement, read_set_aside
 from imgcluster.commands.support.set_aside import restore_set_aside
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path, remove, write_json

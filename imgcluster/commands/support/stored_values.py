@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from imgcluster.commands.support.embed_update import read_skipped
 from imgcluster.commands.support.numbering import Earlier, read_earlier
-from imgcluster.commands.support.replace_results import current_files, read_placement, read_set_aside
+from imgcluster.commands.support.placed_files import current_files, read_placement, read_set_aside
 from imgcluster.errors import ImgclusterError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.placement import Journal

@@ -1,24 +1,19 @@
-"""The placed files of a workspace: reading their journal, and changing them along with the clustering."""
+"""Changing the placed files of a workspace along with its clustering."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
 import os
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-import numpy as np
-import numpy.typing as npt
-
 from imgcluster.commands.support.originals import return_originals
-from imgcluster.commands.support.renamed_originals import other_files, with_renamed
-from imgcluster.errors import WorkspaceError
+from imgcluster.commands.support.placed_files import current_files, read_placement, read_set_aside
+from imgcluster.commands.support.renamed_originals import other_files
 from imgcluster.fileio.atomic import make_folder
-from imgcluster.fileio.csv_tables import read_table
-from imgcluster.fileio.path_text import absolute_path, from_text
+from imgcluster.fileio.path_text import from_text
 from imgcluster.placement import (
     FolderName,
     Journal,
@@ -28,25 +23,16 @@ from imgcluster.placement import (
     folder_name,
     place,
     plan_placement,
-    read_journal,
     undo_placement,
 )
-from imgcluster.placement.journal import one_per_source, write_journal
 from imgcluster.placement.plan import existing_names, free_name
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.wording import counted
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.shards import Embeddings, locations
-from imgcluster.workspace.states import earlier_locations
+from imgcluster.workspace.shards import locations
 
 __all__ = [
-    "are_set_aside",
-    "current_files",
-    "moved_files",
     "preview_placement",
-    "read_placement",
-    "read_set_aside",
-    "record_renamed",
     "restore_placement",
     "return_interrupted_move",
     "update_placement",
@@ -55,120 +41,6 @@ __all__ = [
 ]
 
 _LOG = logging.getLogger(__name__)
-
-
-class _EmbeddedImages(Container[str]):
-    """The locations of the workspace's images, also of those that were removed since the last saved state.
-
-    Where a damaged shard was deleted, only the table of the clustering still has its images.
-    """
-
-    def __init__(self, workspace: Workspace, present: Container[str]) -> None:
-        self._workspace = workspace
-        self._present = present
-        self._earlier: frozenset[str] | None = None
-
-    def __contains__(self, location: object) -> bool:
-        if location in self._present:
-            return True
-        if self._earlier is None:
-            self._earlier = frozenset((*earlier_locations(self._workspace), *_table_locations(self._workspace)))
-        return location in self._earlier
-
-
-def _table_locations(workspace: Workspace) -> Iterator[str]:
-    """Yield the absolute paths, as texts, of the files in ``assignments.csv``; none if it cannot be read."""
-    with contextlib.suppress(WorkspaceError):
-        base = str(workspace.read_metrics().get("base", ""))
-        for row in read_table(workspace.assignments, ("path",)):
-            yield from (absolute_path(base, path) for path in (row["path"], row.get("companion")) if path)
-
-
-def read_placement(
-    workspace: Workspace,
-    embedded: Container[str] | None = None,
-    *,
-    path: Path | None = None,
-    folder: Path | None = None,
-    trust: bool = False,
-) -> Journal | None:
-    """Return the journal of the last placement; None if nothing is placed.
-
-    Moved originals that the user renamed since have their present paths, except in a saved state.
-
-    Args:
-        workspace: The workspace.
-        embedded: The locations of its images, if they have been read before.
-        path: The journal's file, if it is that of a saved state.
-        folder: The folder of its files, if it is not that of the clusters.
-        trust: Whether the user says that the journal is theirs, although it may not be signed.
-
-    Raises:
-        PlacementError: The journal is damaged.
-        WorkspaceError: A shard is damaged, so that the journal cannot be checked.
-    """
-    path = path or workspace.journal
-    journal = _read(workspace, path, folder or workspace.clusters, embedded)
-    if journal is None:
-        return None
-    if path.parent == workspace.path:
-        journal = with_renamed(journal, workspace.embeddings)
-    return dataclasses.replace(journal, signed=True) if trust else journal
-
-
-def _read(workspace: Workspace, path: Path, folder: Path, embedded: Container[str] | None) -> Journal | None:
-    """Return the journal at `path`, as it was written."""
-    if not path.exists():
-        return None
-    present = locations(workspace.embeddings) if embedded is None else embedded
-    return read_journal(path, _EmbeddedImages(workspace, present), workspace=workspace.path, folder=folder.name)
-
-
-def record_renamed(workspace: Workspace) -> Journal | None:
-    """Record where the user renamed moved originals to, and return the journal of the last placement.
-
-    Raises:
-        PlacementError: A journal is damaged.
-        WorkspaceError: A shard is damaged.
-    """
-    _record_renamed(workspace, workspace.set_aside_journal, workspace.duplicates)
-    return _record_renamed(workspace, workspace.journal, workspace.clusters)
-
-
-def _record_renamed(workspace: Workspace, path: Path, folder: Path) -> Journal | None:
-    before = _read(workspace, path, folder, None)
-    if before is None:
-        return None
-    journal = with_renamed(before, workspace.embeddings)
-    if journal != before:
-        write_journal(journal, path)
-        paths = {entry.target for entry in journal.entries} - {entry.target for entry in before.entries}
-        _LOG.warning(
-            "%s by hand in %s, such as %s, and recognized by content. To put an image into another cluster, move it on "
-            "the page",
-            counted(len(paths), "original was renamed or moved", "originals were renamed or moved"),
-            folder,
-            min(paths),
-        )
-    return journal
-
-
-def read_set_aside(
-    workspace: Workspace, embedded: Container[str] | None = None, *, path: Path | None = None, trust: bool = False
-) -> Journal | None:
-    """Return the journal of the images that are set aside, or that at `path`; None if there are none.
-
-    Args:
-        workspace: The workspace.
-        embedded: The locations of its images, if they have been read before.
-        path: The journal's file, if it is that of a saved state.
-        trust: As for `read_placement`.
-
-    Raises:
-        PlacementError: The journal is damaged.
-    """
-    path = path or workspace.set_aside_journal
-    return read_placement(workspace, embedded, path=path, folder=workspace.duplicates, trust=trust)
 
 
 def return_interrupted_move(
@@ -198,23 +70,6 @@ def return_interrupted_move(
         f"{counted(undone.done, 'image was', 'images were')} moved to {workspace.clusters} by an "
         "interrupted command; without --dry-run this command first moves them back."
     )
-
-
-def current_files(*journals: Journal | None) -> dict[str, str]:
-    """Return where the files are that were moved, by their original paths; both are absolute paths as texts."""
-    moved = [journal for journal in journals if journal is not None and journal.mode == "move"]
-    return {entry.source: entry.target for journal in moved for entry in one_per_source(journal.entries)}
-
-
-def moved_files(workspace: Workspace, journal: Journal | None) -> dict[str, str]:
-    """Return `current_files` of the placed files, whose journal is given, and of those that are set aside."""
-    return current_files(journal, read_set_aside(workspace))
-
-
-def are_set_aside(workspace: Workspace, embeddings: Embeddings) -> npt.NDArray[np.bool_]:
-    """Return whether each image is set aside: ``bool (n,)``."""
-    aside = current_files(read_set_aside(workspace, embeddings.files))
-    return np.array([location in aside for location in embeddings.locations], dtype=bool)
 
 
 def update_placement(
