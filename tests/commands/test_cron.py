@@ -98,6 +98,9 @@ def test_a_file_that_changes_while_it_is_read_waits_for_the_next_run(
     class Growing:
         """A path whose file grows between opening and the end of reading."""
 
+        def __fspath__(self) -> str:
+            return str(growing)
+
         def open(self, mode: str, **_: object) -> Any:
             stream = growing.open(mode)
             read = stream.read

@@ -33,7 +33,7 @@ STUCK = (
     "from imgcluster.images import reader\n"
     "read_image = reader.read_image\n"
     "def wait(file, *args, **options):\n"
-    "    'stuck' in file.path and open(file.file)\n"
+    "    'stuck' in file.path and open(file.file).read()\n"
     "    return read_image(file, *args, **options)\n"
     "reader.read_image = wait\n"
     "reader.main()"
