@@ -159,9 +159,11 @@ class Case:
         moved = (
             journal.exists() and json.loads(journal.read_text(encoding="utf-8").partition("\n")[0])["mode"] == "move"
         )
-        copies = [*placed, *(self.out / "outdated").rglob("*.png")]
-        files = [path for path in copies if (moved and path in placed) or digest(path) not in known]
+        files = [path for path in placed if moved or digest(path) not in known]
         files += (self.out / "duplicates").rglob("*.png")
+        known |= set(map(digest, files))
+        # Copies that were put away, because they could not be compared, count where they are the only ones.
+        files += [path for path in (self.out / "outdated").rglob("*.png") if digest(path) not in known]
         return Counter(map(digest, [*here, *files]))
 
     def _words(self, words: list[str]) -> list[str]:

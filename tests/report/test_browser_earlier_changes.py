@@ -163,14 +163,19 @@ def test_changes_that_are_discarded_can_be_put_back(path: Path, show: Callable[.
     assert tab.locator("#plan-open").inner_text() == "Plan"
 
 
-def test_what_was_applied_is_not_offered(path: Path, show: Callable[..., Any]) -> None:
-    page = show(path)
-    tab = page.tab
+def save_new_cluster(tab: Any) -> None:
+    """Make a cluster of one image, and save the plan."""
     tick(tiles(tab, 0).nth(1))
     tab.click("#selection-new")
     tab.fill("#selection-name", "Boats")
     tab.press("#selection-name", "Enter")
     saved_plan(tab)
+
+
+def test_what_was_applied_is_not_offered(path: Path, show: Callable[..., Any]) -> None:
+    page = show(path)
+    tab = page.tab
+    save_new_cluster(tab)
     write(path, LABELS[::-1], "2")
     reload(tab)
     page.expect(tab.locator("#earlier")).to_contain_text("1 change made on an earlier version of this page")
@@ -192,11 +197,7 @@ def test_what_was_applied_is_not_offered(path: Path, show: Callable[..., Any]) -
 def test_changes_after_the_plan_was_saved_are_offered(path: Path, show: Callable[..., Any]) -> None:
     page = show(path)
     tab = page.tab
-    tick(tiles(tab, 0).nth(1))
-    tab.click("#selection-new")
-    tab.fill("#selection-name", "Boats")
-    tab.press("#selection-name", "Enter")
-    saved_plan(tab)
+    save_new_cluster(tab)
     move(tab, 0, 2, -2)
     write(path, LABELS[::-1], "2", applied_to=("1" * 24,))
     reload(tab)
