@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,12 +10,23 @@ from typing import Final
 
 from imgcluster.fileio.regular import open_regular
 
-__all__ = ["DIGEST_BYTES", "update_from_file"]
+__all__ = ["DIGEST_BYTES", "file_digest", "update_from_file"]
 
 DIGEST_BYTES: Final = 16
 """The length of the digest that identifies the content of an image file, BLAKE2b-128."""
 
 _PART: Final = 1 << 20
+
+
+def file_digest(path: Path) -> bytes:
+    """Return the BLAKE2b-128 of a file.
+
+    Raises:
+        OSError: As in `open_regular`.
+    """
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    update_from_file(digest.update, path)
+    return digest.digest()
 
 
 def update_from_file(update: Callable[[bytes], object], path: Path) -> int:

@@ -10,7 +10,6 @@ that are replaced later move into the last state.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 import time
@@ -21,7 +20,7 @@ from typing import Any, Final
 
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path, remove, sync_folder, write_json
-from imgcluster.fileio.digests import DIGEST_BYTES, update_from_file
+from imgcluster.fileio.digests import file_digest
 from imgcluster.workspace.file_names import WorkspaceFiles
 from imgcluster.workspace.folder import Workspace, read_json, read_metrics
 from imgcluster.workspace.shapes import MANIFEST, STEP
@@ -77,7 +76,7 @@ class State:
     def damaged_files(self) -> list[Path]:
         """The saved files that are missing or have another content than when they were saved."""
         paths = {self.folder / name: digest for name, digest in self.files.items()}
-        return [path for path, digest in paths.items() if not path.is_file() or _digest(path) != digest]
+        return [path for path, digest in paths.items() if not path.is_file() or file_digest(path).hex() != digest]
 
 
 def states(workspace: Workspace) -> list[State]:
@@ -135,7 +134,7 @@ def begin_state(workspace: Workspace, command: str, summary: str, *, operation: 
                 shutil.copyfile(path, copy)
                 # The page is removed when the next state is saved.
                 if path != workspace.report:
-                    files[path.name] = _digest(copy)
+                    files[path.name] = file_digest(copy).hex()
     shards = [shard.name for shard in all_shards(workspace.embeddings)]
     write_json(draft / _FACTS, facts | {"shards": shards, "files": files})
     os.rename(draft, workspace.applied / f"{number:03d}")
@@ -247,12 +246,6 @@ def _read(folder: Path) -> State:
         shards=None if shards is None else tuple(shards),
         files=facts.get("files", {}),
     )
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
-    update_from_file(digest.update, path)
-    return digest.hexdigest()
 
 
 def _folders(workspace: Workspace) -> list[Path]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.copies.signatures import COLOR_SIDE, SIDE, SIGNATURE_SPEC, Signatures, signature
-from imgcluster.fileio.digests import DIGEST_BYTES, update_from_file
+from imgcluster.fileio.digests import DIGEST_BYTES, file_digest
 from imgcluster.fileio.in_threads import in_order
 from imgcluster.images.found import found_file
 from imgcluster.images.load import Loaded
@@ -75,9 +75,7 @@ def content_digests(files: Sequence[Path], on_progress: OnProgress) -> list[byte
 
 
 def _digest(file: Path) -> bytes:
-    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     try:
-        update_from_file(digest.update, file)
+        return file_digest(file)
     except OSError:
-        digest = hashlib.blake2b(b"no file: " + os.fsencode(file), digest_size=DIGEST_BYTES)
-    return digest.digest()
+        return hashlib.blake2b(b"no file: " + os.fsencode(file), digest_size=DIGEST_BYTES).digest()
