@@ -1,4 +1,4 @@
-"""`cluster --k 10` on many vectors (``make bench-scale``), and its parts beside their peers, in turns.
+"""`cluster` and `outliers` on many vectors (``make bench-scale``), and parts of them beside their peers, in turns.
 
 Vectors of 300 groups of unequal sizes that overlap, in 30 of the directions; all others are noise. Seconds are
 wall-clock and processor time of the whole process: where other programs run as well, only the second is comparable.
@@ -41,7 +41,10 @@ AT_ONCE = 8192
 PROGRAM = """
 import resource, sys, time, imgcluster
 start = time.perf_counter()
-imgcluster.cluster(workspace=sys.argv[1], k=int(sys.argv[2]), place="none")
+if sys.argv[2] == "outliers":
+    imgcluster.outliers(workspace=sys.argv[1])
+else:
+    imgcluster.cluster(workspace=sys.argv[1], k=int(sys.argv[2]), place="none")
 use = resource.getrusage(resource.RUSAGE_SELF)
 print(time.perf_counter() - start, use.ru_utime + use.ru_stime, use.ru_maxrss * 1024 / 1e9)
 """
@@ -63,13 +66,16 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             fill(folder, count, dimensions)
             vectors = count * dimensions * 4 / 1e9
-            for k in (10, 11):
-                command = [sys.executable, "-c", PROGRAM, folder, str(k)]
+            for what, name in (
+                ("10", "cluster --k 10"),
+                ("11", "cluster --k 11, with the stored graph"),
+                ("outliers", "outliers"),
+            ):
+                command = [sys.executable, "-c", PROGRAM, folder, what]
                 output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
                 seconds, used, peak = map(float, output.split())
-                again = ", with the stored graph" if k > 10 else ""
                 print(
-                    f"cluster --k {k} of {count:,} × {dimensions}{again}: {seconds:.0f} s, processor {used:.0f} s, "
+                    f"{name}, {count:,} × {dimensions}: {seconds:.0f} s, processor {used:.0f} s, "
                     f"peak memory {peak:.2f} GB, {peak / vectors:.2f} times the vectors",
                     flush=True,
                 )

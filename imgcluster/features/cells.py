@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Final
 
@@ -17,9 +18,11 @@ __all__ = ["SHARE", "Cells"]
 _Indices = npt.NDArray[np.int64]
 
 # With these, 98 % of the 30 nearest neighbors are found among features of CIFAR-10, and more in fewer dimensions.
-_CELLS: Final = 512
+_LEAST_CELLS: Final = 512
 SHARE: Final = 0.1
-"""The share of all vectors that each query is compared with."""
+"""The share of all vectors that each query is compared with, up to 100,000 vectors. Of more it is smaller."""
+# More cells than the least from 100,000 vectors on.
+_CELLS_PER_ROOT: Final = 1.6
 _SAMPLE_PER_CELL: Final = 30
 _ROUNDS: Final = 8
 
@@ -32,9 +35,10 @@ class Cells:
     """
 
     def __init__(self, vectors: Vectors) -> None:
+        self._count = max(_LEAST_CELLS, round(_CELLS_PER_ROOT * math.sqrt(len(vectors))))
         with one_thread():
-            self._centers = _centers(vectors)
-            self._members = rows_by_label(nearest_centroid(vectors, self._centers), _CELLS)
+            self._centers = _centers(vectors, self._count)
+            self._members = rows_by_label(nearest_centroid(vectors, self._centers), self._count)
             lengths = (self._centers * self._centers).sum(axis=1)
             self._nearest = np.argsort(lengths - 2 * self._centers @ self._centers.T, axis=1, kind="stable")
         self._sizes = np.array([len(rows) for rows in self._members])
@@ -47,22 +51,24 @@ class Cells:
         Args:
             queries: ``float32 (m, d)``.
             count: The least number of vectors to compare with.
-            share: The least share of all vectors to compare with.
+            share: The least share of all vectors to compare with, if there are no more than 100,000.
         """
-        least = max(share * int(self._sizes.sum()), count)
+        # The same number of cells, which are smaller among more vectors: nearly as many neighbors are found as with the
+        # same share, whose work grows with the square of their number.
+        least = max(share * _LEAST_CELLS / self._count * int(self._sizes.sum()), count)
         with one_thread():
             cells = nearest_centroid(queries, self._centers)
-        for nearest, rows in zip(self._nearest, rows_by_label(cells, _CELLS), strict=True):
+        for nearest, rows in zip(self._nearest, rows_by_label(cells, self._count), strict=True):
             if len(rows):
                 enough = int(np.searchsorted(np.cumsum(self._sizes[nearest]), least)) + 1
                 yield rows, np.sort(np.concatenate([self._members[cell] for cell in nearest[:enough]]))
 
 
-def _centers(vectors: Vectors) -> Vectors:
+def _centers(vectors: Vectors, count: int) -> Vectors:
     from sklearn.cluster import KMeans
 
-    sample = vectors[evenly_spaced(len(vectors), min(len(vectors), _SAMPLE_PER_CELL * _CELLS))]
+    sample = vectors[evenly_spaced(len(vectors), min(len(vectors), _SAMPLE_PER_CELL * count))]
     # Far from converged, which is as good for a search.
     return np.asarray(
-        KMeans(_CELLS, init="random", n_init=1, max_iter=_ROUNDS, random_state=0).fit(sample).cluster_centers_
+        KMeans(count, init="random", n_init=1, max_iter=_ROUNDS, random_state=0).fit(sample).cluster_centers_
     )

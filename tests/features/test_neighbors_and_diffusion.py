@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
 from imgcluster.clustering.kmeans import fit_kmeans
-from imgcluster.features import eigenvectors, neighbors
+from imgcluster.features import cells, eigenvectors, neighbors
 from imgcluster.features.diffusion import diffusion_map
 from imgcluster.features.neighbors import (
     cluster_count_graph,
@@ -99,6 +99,15 @@ class TestNearest:
             assert not (found[1] == np.arange(len(vectors))[:, None]).any()
         again = nearest_neighbors(vectors, 6, queries=queries)
         assert again[1].tobytes() == found[1].tobytes()
+
+    def test_four_times_the_vectors_are_less_than_ten_times_the_pairs(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(cells, "_LEAST_CELLS", 16)
+
+        def pairs(count: int) -> int:
+            vectors = scattered(count, 24)
+            return sum(len(rows) * len(others) for rows, others in cells.Cells(vectors).pairs(vectors, 6))
+
+        assert pairs(8000) < 10 * pairs(2000)
 
     @pytest.mark.parametrize("dimensions", [3, 40])
     def test_no_copy_is_its_own_neighbour(self, dimensions: int) -> None:
