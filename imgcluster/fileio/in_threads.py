@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final, TypeVar
@@ -22,7 +22,7 @@ _AHEAD_PER_WORKER: Final = 8
 
 def in_order(
     function: Callable[[_Item], _Result], items: Iterable[_Item], workers: int, *, wait: bool = True
-) -> Iterator[tuple[_Item, _Result]]:
+) -> Generator[tuple[_Item, _Result], None, None]:
     """Yield (item, function(item)) in the order of `items`, computed by `workers` threads a few items ahead.
 
     After an interruption no thread is left, unless `wait` is False: then calls in progress end later.

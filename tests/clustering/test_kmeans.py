@@ -30,6 +30,16 @@ def test_a_number_is_taken_as_it_is() -> None:
     assert 8 <= answer.parameters["starts"] <= 64
 
 
+def test_few_optima_need_few_starts() -> None:
+    vectors, truth = blobs([25] * 5, spread=0.5)
+    answer = cluster_vectors(plain(vectors), "kmeans", Settings(k=5))
+    assert answer.parameters["starts"] < 64
+    assert same_partition(answer.labels, truth)
+    asked = cluster_vectors(plain(vectors), "kmeans", Settings(k=5, n_init=64))
+    assert asked.parameters["starts"] == 64
+    assert np.array_equal(asked.labels, answer.labels)
+
+
 def test_a_range_bounds_the_number_and_scores_all_in_it() -> None:
     vectors, _ = blobs([25] * 6, spread=0.5)
     answer = cluster_vectors(reduce(vectors, "graph", seed=0), "kmeans", Settings(k_range=(2, 4), score_k=True))
