@@ -52,7 +52,9 @@ def test_a_stage_without_steps_has_lines_too(
         while printed.count("\n") < 3 and time.monotonic() < end:
             time.sleep(0.01)
             printed += capsys.readouterr().err
+    printed += capsys.readouterr().err
     assert set(printed.splitlines()) == {"imgcluster: Clustering"}
+    time.sleep(0.1)
     assert not capsys.readouterr().err
 
 
