@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0+unknown"
 
 
+@cache
 def versions() -> dict[str, Any]:
     """Return what a manifest records: the version of imgcluster, of Python and of the packages beneath."""
     packages = {"python": platform.python_version()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from imgcluster.errors import UsageError
 __all__ = ["bundled_vocabulary", "read_vocabulary"]
 
 
+@cache
 def bundled_vocabulary() -> tuple[str, ...]:
     """Return about 2,000 everyday nouns and scenes in English."""
     return _words((files("imgcluster.encoders") / "vocabulary.txt").read_text(encoding="utf-8"))

@@ -10,8 +10,9 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,9 @@ from imgcluster.images.types import Exif
 from imgcluster.report import findings
 from imgcluster.report.page_text import Cluster, Images, Page, Thumbnails
 from imgcluster.report.palette import cluster_color, marker
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 __all__ = ["SCRIPTS", "render"]
 
@@ -64,8 +68,6 @@ _CONFIDENCE_STEPS: Final = 65535
 
 def render(page: Page) -> str:
     """Return the page as HTML."""
-    from jinja2 import Environment, StrictUndefined
-
     style = _read("page.css")
     script = '"use strict";\n(() => {\n' + "\n".join(_read(f"scripts/{name}") for name in SCRIPTS) + "})();\n"
     # Only this style and this script may run, and nothing may be fetched but images: thumbnails (blob:) and originals.
@@ -73,10 +75,16 @@ def render(page: Page) -> str:
         f"default-src 'none'; img-src blob: data: file: 'self'; style-src {_hash(style)}; "
         f"script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
     )
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(_read("page.html"))
     data = json.dumps(_document(page), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return template.render(page=page, style=style, script=script, policy=policy, data=data.replace("<", "\\u003c"))
+    return _template().render(page=page, style=style, script=script, policy=policy, data=data.replace("<", "\\u003c"))
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(_read("page.html"))
 
 
 def _document(page: Page) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -9,6 +10,16 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _operators_are_translated_once():
+    """Each export begins with the translation of all operators of torch, which takes longer than that of a tiny model."""
+    registration = pytest.importorskip("torch.onnx._internal.exporter._registration")
+    translate = functools.cache(registration.ONNXRegistry.from_torchlib)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registration.ONNXRegistry, "from_torchlib", staticmethod(translate))
+        yield
 
 
 @pytest.fixture(autouse=True)
