@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 @pytest.fixture(scope="session", autouse=True)
 def _operators_are_translated_once():
-    """Each export begins with the translation of all operators of torch, which takes longer than that of a tiny model."""
+    """Each export begins by translating all operators of torch, which takes longer than that of a tiny model."""
     registration = pytest.importorskip("torch.onnx._internal.exporter._registration")
     translate = functools.cache(registration.ONNXRegistry.from_torchlib)
     with pytest.MonkeyPatch.context() as patch:
