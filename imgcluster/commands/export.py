@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from imgcluster.commands.embed import refuse_own_output
 from imgcluster.commands.support.export_formats import FORMATS, Exported
 from imgcluster.commands.support.export_store import copy_into_store, require_placed
@@ -17,11 +19,13 @@ from imgcluster.commands.support.placed_files import read_placement
 from imgcluster.commands.support.projection import projection_of
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.errors import UsageError
+from imgcluster.features.blocks import blocks
 from imgcluster.fileio.atomic import temporary_path
 from imgcluster.fileio.object_store import store_url
 from imgcluster.fileio.path_text import from_text, relative_path, to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
+from imgcluster.types import VectorRows, Vectors
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import Results, base_folder, encoder_identity, read_results, results_or_none
 from imgcluster.workspace.shards import Embeddings, load
@@ -85,33 +89,35 @@ def export(
         _refuse_existing(path)
     with workspace.locked(read_only=True) as manifest:
         on_progress(Progress("load", 0))
-        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
+        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest), streamed=True)
         results = results_or_none(workspace, manifest, embeddings)
         journal = read_placement(workspace, embeddings.files)
         addresses = current_locations(workspace, embeddings.locations, journal)
         files = list(map(from_text, addresses))
         seed = 0 if results is None else int(results.metrics["options"].get("seed", 0))
-        exported = Exported(
-            columns=_columns(base_folder(manifest, embeddings), embeddings, results, addresses),
-            vectors=embeddings.vectors,
-            files=files,
-            companions=[
-                file if companion else None
-                for file, companion in zip(
-                    current_paths(workspace, embeddings.companions, journal), embeddings.companions, strict=True
-                )
-            ],
-            points=lambda: (
-                projection_of(
-                    workspace, with_normalized_lengths(embeddings, manifest), manifest, seed, on_progress
-                ).points
-            ),
-            on_progress=on_progress,
-        )
-        with _all_or_nothing(target) as draft:
+        with _all_or_nothing(target) as draft, _array(embeddings.vectors, target.parent) as vectors:
+            exported = Exported(
+                columns=_columns(base_folder(manifest, embeddings), embeddings, results, addresses),
+                vectors=vectors,
+                files=files,
+                companions=[
+                    file if companion else None
+                    for file, companion in zip(
+                        current_paths(workspace, embeddings.companions, journal), embeddings.companions, strict=True
+                    )
+                ],
+                points=lambda: (
+                    projection_of(
+                        workspace, with_normalized_lengths(embeddings, manifest), manifest, seed, on_progress
+                    ).points
+                ),
+                on_progress=on_progress,
+            )
             if not FORMATS[name].suffix:
                 draft.mkdir()
             FORMATS[name].write(exported, draft)
+            # Windows removes no file that is mapped.
+            del exported, vectors
     return ExportSummary(
         workspace=workspace.name,
         format=name,
@@ -132,7 +138,7 @@ def _export_into_store(
         raise UsageError(f"--format {name} cannot be written to {url}, only imagefolder; choose a folder or a file")
     workspace.require_initialized()
     with workspace.locked() as manifest:
-        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
+        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest), streamed=True)
         journal = require_placed(read_placement(workspace, embeddings.files))
         clusters = len(read_results(workspace, manifest).table)
         missing = copy_into_store(journal, url, on_progress)
@@ -202,6 +208,23 @@ def _all_or_nothing(target: Path) -> Iterator[Path]:
         for path in sorted(folder.iterdir()):
             _refuse_existing(target.parent / path.name)
             os.rename(path, target.parent / path.name)
+
+
+@contextmanager
+def _array(vectors: Vectors | VectorRows, folder: Path) -> Iterator[Vectors]:
+    """Yield the vectors as an array; those that stay in shards are copied to a temporary file, in their order."""
+    if isinstance(vectors, np.ndarray):
+        yield vectors
+        return
+    with temporary_path(folder) as path:
+        row_bytes = 4 * vectors.shape[1]
+        # Not into the mapped file: on a full disk that would end the process.
+        with path.open("wb") as file:
+            for rows, block in blocks(vectors):
+                for row, vector in zip(rows.tolist(), block, strict=True):
+                    file.seek(row * row_bytes)
+                    file.write(vector.tobytes())
+        yield np.memmap(path, np.float32, "r", shape=vectors.shape)
 
 
 def _refuse_existing(path: Path) -> None:

@@ -22,6 +22,7 @@ from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.commands.support.vector_files import read_vectors
 from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.errors import NoImagesError, UsageError, WorkspaceError
+from imgcluster.features.blocks import blocks
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.digests import DIGEST_BYTES
 from imgcluster.fileio.object_store import url_of
@@ -220,13 +221,16 @@ def _is_stored(
     moved: Mapping[str, str],
 ) -> bool:
     """Return whether the workspace holds these vectors and no others, and knows the files that exist."""
-    before = load(workspace.embeddings, encoder["identity"])
+    before = load(workspace.embeddings, encoder["identity"], streamed=True)
     if manifest.get("state") != "embedded" or before.locations != locations:
         return False
     facts = read_file_facts(workspace.embeddings, encoder["identity"])
     known = zip(locations, facts.sizes.tolist(), facts.times.tolist(), strict=True)
     # Of a file that is missing now, the size of the picture would be forgotten.
-    return np.array_equal(before.vectors, values) and all(
+    same = before.vectors.shape == values.shape and all(
+        np.array_equal(block, values[rows]) for rows, block in blocks(before.vectors)
+    )
+    return same and all(
         _facts(from_text(moved.get(location, location))) in ((0, 0), (size, time)) for location, size, time in known
     )
 

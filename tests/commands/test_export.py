@@ -14,6 +14,7 @@ from PIL import Image
 import imgcluster
 import pages
 from imgcluster import UsageError, WorkspaceError
+from imgcluster.workspace import shards
 from samples import paint
 
 FORMATS = {"parquet": "a.parquet", "npy": "a.npy", "csv": "a.csv", "fiftyone": "f", "embedding-atlas": "e.parquet"}
@@ -30,6 +31,10 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> P
     imgcluster.cluster(workspace=folder / "out", k=3, place="none")
     (folder / "in/blue/02.png").unlink()
     return folder / "out"
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def table_of(kind: str, workspace: Path, target: Path) -> list[dict[str, object]]:
@@ -62,6 +67,17 @@ def test_an_export_can_be_imported(workspace: Path, tmp_path: Path, kind: str) -
     after = imgcluster.load(tmp_path / "out")
     assert after.paths == before.paths
     assert np.array_equal(after.vectors, before.vectors)
+
+
+@pytest.mark.parametrize("kind", [*FORMATS, "imagefolder"])
+def test_vectors_in_files_give_the_same(
+    workspace: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = FORMATS.get(kind, "i")
+    imgcluster.export(tmp_path / "memory" / name, format=kind, workspace=workspace)
+    monkeypatch.setattr(shards, "_STREAMED_FROM", 0)
+    imgcluster.export(tmp_path / "files" / name, format=kind, workspace=workspace)
+    assert files_below(tmp_path / "files") == files_below(tmp_path / "memory")
 
 
 def test_decisions_are_exported(workspace: Path, tmp_path: Path) -> None:

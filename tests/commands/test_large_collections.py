@@ -116,6 +116,16 @@ def test_commands_that_search_give_the_same_for_vectors_in_files(
     assert max(selected) < 120
 
 
+def test_methods_compare_the_same_for_vectors_in_files(vectors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster("ws", k=4)
+    Path("labels.csv").write_text(
+        "path,label\n" + "".join(f"{number:04d}.jpg,{number // 60}\n" for number in range(240)), encoding="utf-8"
+    )
+    before = imgcluster.compare("ws", methods=["kmeans", "hdbscan"], labels="labels.csv", k=4)
+    monkeypatch.setattr(shards, "_STREAMED_FROM", 0)
+    assert imgcluster.compare("ws", methods=["kmeans", "hdbscan"], labels="labels.csv", k=4) == before
+
+
 def test_a_plan_gives_the_same_for_vectors_in_files(vectors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for workspace, streamed_from in (("memory", 1 << 30), ("files", 0)):
