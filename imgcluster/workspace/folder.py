@@ -230,7 +230,7 @@ class Workspace(WorkspaceFiles):
 
     def remove_caches(self) -> None:
         """Remove the caches that are valid for the exact vectors only, which can differ between devices."""
-        for path in (self.layers, self.layout, self.reduction):
+        for path in (self.layers, self.layout, self.reduction, self.neighbors):
             path.unlink(missing_ok=True)
 
     def _remove_leftovers(self) -> None:

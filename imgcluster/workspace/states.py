@@ -187,6 +187,9 @@ def restore_shards(workspace: Workspace, state: State) -> None:
     """Restore the embeddings of a state: replaced shards return, newer ones are removed."""
     if state.shards is None:
         return
+    if shards_differ(workspace, state):
+        # No state has one, and it may be that of the vectors of another device.
+        remove(workspace.reduction)
     for shard in all_shards(archive_folder(state)):
         os.replace(shard, workspace.embeddings / shard.name)
     sync_folder(workspace.embeddings)
