@@ -5,7 +5,6 @@ While files move, the journal contains every path that a file may be at, so that
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import errno
 import logging
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgcluster.errors import PlacementError
-from imgcluster.fileio.atomic import make_folder
+from imgcluster.fileio.atomic import make_folder, remove_if_empty
 from imgcluster.fileio.path_text import from_text, to_text
 from imgcluster.placement.journal import Entry, Journal, check_signed, one_per_source, write_journal
 from imgcluster.placement.place import PlacementResult, mode_of, place, place_entries, sources_to_move
@@ -141,7 +140,8 @@ def change_placement(
     journal = Journal(target.mode, target.folder, (*present, *remaining), signed)
     # Also where only original paths are new.
     write_journal(journal, path)
-    _remove_empty_folders({from_text(entry.target).parent for entry in current.entries} | {folder / _WAITING_FOLDER})
+    for parent in {from_text(entry.target).parent for entry in current.entries} | {folder / _WAITING_FOLDER}:
+        remove_if_empty(parent)
     return PlacementResult(counts, missing, journal, len(moves), unlinked, broken=broken)
 
 
@@ -227,10 +227,3 @@ def _rename(before: Path, after: Path, journal: Path) -> None:
             f"{before} could not be moved to {after}: {error.strerror or error}; "
             f"imgcluster undo -w {quoted_argument(str(journal.parent))} undoes the moves so far"
         ) from None
-
-
-def _remove_empty_folders(folders: Iterable[Path]) -> None:
-    for folder in sorted(folders):
-        # rmdir fails for folders that are not empty.
-        with contextlib.suppress(OSError):
-            folder.rmdir()

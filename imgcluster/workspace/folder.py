@@ -14,6 +14,7 @@ from imgcluster.fileio.atomic import (
     NOT_WRITABLE,
     is_link,
     is_temporary,
+    remove_if_empty,
     remove_recorded,
     remove_temporary_files,
     write_json,
@@ -252,8 +253,7 @@ class Workspace(WorkspaceFiles):
             for file in (self.marker, self.lock):
                 file.unlink(missing_ok=True)
             # Since then another process can have begun.
-            with suppress(OSError):
-                self.path.rmdir()
+            remove_if_empty(self.path)
 
     def command(self, words: str) -> str:
         """Return an imgcluster command for this workspace that works in any folder."""

@@ -9,7 +9,6 @@ that are replaced later move into the last state.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import time
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from imgcluster.errors import WorkspaceError
-from imgcluster.fileio.atomic import atomic_path, remove, sync_folder, write_json
+from imgcluster.fileio.atomic import atomic_path, remove, remove_if_empty, sync_folder, write_json
 from imgcluster.fileio.digests import file_digest
 from imgcluster.workspace.file_names import WorkspaceFiles
 from imgcluster.workspace.folder import Workspace, read_json, read_metrics
@@ -210,7 +209,7 @@ def drop_state(workspace: Workspace, state: State) -> None:
     remove(state.folder / workspace.metrics.name)
     sync_folder(state.folder)
     _remove_own_files(workspace, state.folder)
-    _remove_if_empty(workspace.applied)
+    remove_if_empty(workspace.applied)
 
 
 def archive_folder(state: State) -> Path:
@@ -263,16 +262,11 @@ def _remove_own_files(workspace: Workspace, folder: Path) -> None:
     archive = folder / _ARCHIVE
     for shard in all_shards(archive):
         remove(shard)
-    _remove_if_empty(archive)
+    remove_if_empty(archive)
     for path in _saved_files(workspace):
         remove(folder / path.name)
     remove(folder / _FACTS)
-    _remove_if_empty(folder)
-
-
-def _remove_if_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        folder.rmdir()
+    remove_if_empty(folder)
 
 
 def _number(folder: Path) -> int:
