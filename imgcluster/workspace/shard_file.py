@@ -36,6 +36,7 @@ __all__ = [
     "count_rows",
     "exif_of",
     "identity_of",
+    "locations_of",
     "no_scores",
     "read_columns",
     "read_files",
@@ -217,6 +218,11 @@ def rows_of(table: pa.Table) -> list[Row]:
     return [Row(*values) for values in zip(*columns, vectors, *statistics, *further, strict=True)]
 
 
+def locations_of(table: pa.Table) -> list[str]:
+    """Return the absolute path, as text, of each row."""
+    return list(map(absolute_path, table.column("root").to_pylist(), table.column("path").to_pylist()))
+
+
 def scores_of(table: pa.Table) -> ClassScores:
     """Return the most probable classes of each row."""
     lists = (table.column(name).combine_chunks().flatten().to_numpy() for name in SCORES)
@@ -271,13 +277,12 @@ def read_files(shard: Path) -> list[tuple[str, bytes, str, str]]:
     source = "source" if "source" in stored else "root"
     paired = [COMPANION] if COMPANION in stored else []
     table = read_columns(shard, list(dict.fromkeys(["root", "path", "digest", source, *paired])))
-    columns = (table.column(name).to_pylist() for name in ("root", "path", "digest", source))
+    digests, sources = (table.column(name).to_pylist() for name in ("digest", source))
     names = _companions_of(table) if paired else [""] * len(table)
-    files = []
-    for root, path, digest, named, name in zip(*columns, names, strict=True):
-        location = absolute_path(root, path)
-        files.append((location, digest, named, f"{location.rpartition('/')[0]}/{name}" if name else ""))
-    return files
+    return [
+        (location, digest, named, f"{location.rpartition('/')[0]}/{name}" if name else "")
+        for location, digest, named, name in zip(locations_of(table), digests, sources, names, strict=True)
+    ]
 
 
 def count_rows(shard: Path) -> int:

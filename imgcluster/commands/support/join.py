@@ -24,7 +24,7 @@ from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.index import Index
 from imgcluster.workspace.shapes import SHARD, SOURCE
-from imgcluster.workspace.shard_file import count_rows, read_keys
+from imgcluster.workspace.shard_file import count_rows, locations_of, read_keys
 from imgcluster.workspace.shard_writer import ShardWriter
 from imgcluster.workspace.shards import list_shards, summarize_shards
 from imgcluster.workspace.states import archive_of, begin_state
@@ -153,9 +153,7 @@ class _Join:
         return vanished
 
     def _add(self, table: Any, vanished: Counter[bytes]) -> None:
-        columns = (table.column(name).to_pylist() for name in ("root", "path", "digest"))
-        roots, paths, digests = columns
-        locations = [absolute_path(root, path) for root, path in zip(roots, paths, strict=True)]
+        locations, digests = locations_of(table), table.column("digest").to_pylist()
         for location, digest, stored in zip(locations, digests, self._index.find_all(locations), strict=True):
             if stored is not None:
                 self._index.mark_outdated(stored)
