@@ -73,7 +73,7 @@ def relocate(
 
 
 def change_placement(
-    current: Journal,
+    current: Journal | None,
     target: Journal,
     path: Path,
     *,
@@ -81,13 +81,13 @@ def change_placement(
     aside: Path | None = None,
     step: Callable[[int, int], None] = lambda done, total: None,
 ) -> PlacementResult:
-    """Change the placed files of one placement into those of another one of the same mode.
+    """Change the placed files of one placement, if there is one, into those of another one of the same mode.
 
     Files of both are renamed, the others are removed or moved back as by `undo_placement`, or placed. After an
     interruption, calling it again with the journal as it is then, and the same target, completes the work.
 
     Args:
-        current: The journal, as `read_journal` returns it.
+        current: The journal, as `read_journal` returns it; None if nothing is placed.
         target: The planned placement.
         path: The journal's file, in the workspace folder.
         edited: The originals whose content has changed: their copies are removed or set aside, and placed again.
@@ -97,6 +97,8 @@ def change_placement(
     Raises:
         PlacementError: A file could not be moved or placed, or would be moved although its journal is not signed.
     """
+    if current is None:
+        return place(target, path, step=lambda done: step(done, len(target.entries)))
     if target.mode == "manifest":
         before = {entry.source: entry.target for entry in current.entries}
         moved = sum(before.get(entry.source, entry.target) != entry.target for entry in target.entries)

@@ -21,7 +21,6 @@ from imgcluster.placement import (
     PlaceMode,
     change_placement,
     folder_name,
-    place,
     plan_placement,
     undo_placement,
 )
@@ -199,9 +198,6 @@ def _change(
     *,
     edited: Collection[str] = (),
 ) -> PlacementResult:
-    total = len(target.entries)
-    if current is None:
-        return place(target, workspace.journal, step=lambda done: on_progress(Progress(stage, done, total)))
     return change_placement(
         current,
         target,
