@@ -13,8 +13,7 @@ import numpy as np
 
 from imgcluster.clustering.changes import ABSENT
 from imgcluster.clustering.types import Clustering, Layer
-from imgcluster.commands.support.change_placed import update_placement
-from imgcluster.commands.support.last_clustering import folder_names, placed_names
+from imgcluster.commands.support.change_placed import place_results
 from imgcluster.commands.support.measures import measure_clusters
 from imgcluster.commands.support.numbering import read_earlier, write_earlier
 from imgcluster.commands.support.page import with_normalized_lengths
@@ -32,7 +31,6 @@ from imgcluster.workspace.decisions import DecidedImage, Decisions, write_decisi
 from imgcluster.workspace.known_clusters import NOTHING_KNOWN, write_known_clusters
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
 from imgcluster.workspace.results import IMPORTED, SORT, with_options
-from imgcluster.workspace.table_columns import row_of
 
 __all__ = ["REPAIRS"]
 
@@ -205,17 +203,7 @@ def repair_placement(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
     results, journal, embeddings = stored.results, stored.placement, stored.embeddings
     if results is None or journal is None or embeddings is None or not stored.is_current:
         return
-    update_placement(
-        stored.workspace,
-        journal,
-        journal.mode,
-        results.locations,
-        results.clusters.tolist(),
-        placed_names(stored.metrics.get("options", {}), map(row_of, results.table)),
-        folder_name=folder_names(stored.metrics),
-        companions=embeddings.companions,
-        on_progress=on_progress,
-    )
+    place_results(stored.workspace, journal, journal.mode, results, embeddings.companions, on_progress)
     yield "Missing files were placed again, and others moved to the folders of their clusters."
 
 
