@@ -26,8 +26,8 @@ from imgcluster.commands.support.cluster_warnings import (
 from imgcluster.commands.support.join_started import join_if_started
 from imgcluster.commands.support.measures import measure_clusters
 from imgcluster.commands.support.naming import suggested_names
+from imgcluster.commands.support.normalized import with_normalized_lengths
 from imgcluster.commands.support.numbering import Numbered, number_clusters, read_earlier
-from imgcluster.commands.support.page import with_normalized_lengths
 from imgcluster.commands.support.placed_files import read_placement
 from imgcluster.commands.support.projection import begin_projection
 from imgcluster.commands.support.publish import ClusteringMetrics, Evaluated, publish, summary_fields

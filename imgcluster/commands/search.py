@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.commands.support.page import with_normalized_lengths
+from imgcluster.commands.support.normalized import with_normalized_lengths
 from imgcluster.commands.support.stored_images import read_images
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.commands.support.text import info_of, open_text, require_text

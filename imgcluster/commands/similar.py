@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from imgcluster.commands.encode import Encoder, pixels_of
 from imgcluster.commands.search import FoundImage
-from imgcluster.commands.support.page import with_normalized_lengths
+from imgcluster.commands.support.normalized import with_normalized_lengths
 from imgcluster.commands.support.stored_images import StoredImages, read_images
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.commands.support.thumbnails import read_tiles

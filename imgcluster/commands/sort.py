@@ -15,8 +15,8 @@ from imgcluster.clustering.zero_shot import assign_to_groups
 from imgcluster.commands.support.change_placed import return_interrupted_move
 from imgcluster.commands.support.join_started import join_if_started
 from imgcluster.commands.support.measures import measure_clusters
+from imgcluster.commands.support.normalized import with_normalized_lengths
 from imgcluster.commands.support.numbering import Earlier, describe, read_earlier
-from imgcluster.commands.support.page import with_normalized_lengths
 from imgcluster.commands.support.placed_files import read_placement
 from imgcluster.commands.support.publish import ClusteringMetrics, Evaluated, placed_fields, publish
 from imgcluster.commands.support.steps import recover

@@ -17,8 +17,8 @@ from imgcluster.commands.cluster import cluster
 from imgcluster.commands.support.cluster_request import fit_clusters, resolve
 from imgcluster.commands.support.measures import measure_clusters
 from imgcluster.commands.support.naming import is_vocabulary_file
+from imgcluster.commands.support.normalized import with_normalized_lengths
 from imgcluster.commands.support.numbering import number_clusters
-from imgcluster.commands.support.page import with_normalized_lengths
 from imgcluster.commands.support.signatures import content_digests
 from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.commands.support.stored_values import Finding, Stored, read_stored

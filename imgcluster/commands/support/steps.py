@@ -15,8 +15,9 @@ from imgcluster.commands.support.change_placed import (
     with_companions,
 )
 from imgcluster.commands.support.last_clustering import folder_names
+from imgcluster.commands.support.normalized import with_normalized_lengths
 from imgcluster.commands.support.originals import FileChanges, file_changes, returning_originals
-from imgcluster.commands.support.page import with_normalized_lengths, write_page
+from imgcluster.commands.support.page import write_page
 from imgcluster.commands.support.placed_files import read_placement, read_set_aside
 from imgcluster.commands.support.set_aside import restore_set_aside
 from imgcluster.errors import WorkspaceError

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgcluster.commands.support.page import current_locations
-from imgcluster.commands.support.placed_files import current_files, read_placement, read_set_aside
+from imgcluster.commands.support.placed_files import current_files, current_locations, read_placement, read_set_aside
 from imgcluster.fileio.path_text import from_text, relative_path
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.folder import Workspace

@@ -15,8 +15,8 @@ from imgcluster.clustering.changes import ABSENT
 from imgcluster.clustering.types import Clustering, Layer
 from imgcluster.commands.support.change_placed import place_results
 from imgcluster.commands.support.measures import measure_clusters
+from imgcluster.commands.support.normalized import with_normalized_lengths
 from imgcluster.commands.support.numbering import read_earlier, write_earlier
-from imgcluster.commands.support.page import with_normalized_lengths
 from imgcluster.commands.support.repair_records import keep_damaged, repair_manifest, repair_metrics, repair_skipped
 from imgcluster.commands.support.signatures import content_digests
 from imgcluster.commands.support.steps import recover, rewrite_page
