@@ -26,10 +26,10 @@ from imgcluster.options import ClusterOptions
 from imgcluster.placement import Journal
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.report.exemplars import nearest_clusters, representatives
-from imgcluster.report.findings import Findings
 from imgcluster.report.page import render
+from imgcluster.report.page_content import Findings, Page, SkippedFiles, Thumbnails
 from imgcluster.report.page_inputs import Tier, cluster_rows, image_rows, thumbnail_tiers
-from imgcluster.report.page_text import Page, SkippedFiles, Thumbnails, details, headline, sentences
+from imgcluster.report.page_text import details, headline, sentences
 from imgcluster.report.projection import Projection
 from imgcluster.report.sampling import sampled
 from imgcluster.report.sprites import Tile, make_sheets
