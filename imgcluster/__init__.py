@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from imgcluster.commands.assign import AssignSummary, assign
     from imgcluster.commands.cluster import ClusterSummary, cluster
     from imgcluster.commands.cluster_ray import cluster_on_ray
-    from imgcluster.commands.compare import Comparison, compare
+    from imgcluster.commands.compare_clusterings import Comparison, compare
     from imgcluster.commands.compare_encoders import EncoderComparison, compare_encoders
     from imgcluster.commands.doctor import DoctorSummary, doctor
     from imgcluster.commands.duplicates import DuplicatesSummary, duplicates
@@ -96,8 +96,8 @@ _HOME: Final = {
     "assign": "commands.assign",
     "ClusterSummary": "commands.cluster",
     "cluster": "commands.cluster",
-    "Comparison": "commands.compare",
-    "compare": "commands.compare",
+    "Comparison": "commands.compare_clusterings",
+    "compare": "commands.compare_clusterings",
     "cluster_on_ray": "commands.cluster_ray",
     "EncoderComparison": "commands.compare_encoders",
     "compare_encoders": "commands.compare_encoders",

@@ -119,7 +119,8 @@ def score_labeled(
         labels: As for `evaluate`.
 
     Returns:
-        The scores, and the fields that `EvaluateSummary` and `compare.ComparisonRow` share, rounded to four digits.
+        The scores, and the fields that `EvaluateSummary` and `compare_clusterings.ComparisonRow` share, rounded to four
+        digits.
 
     Raises:
         UsageError: The CSV file is missing or contains none of the images, or there is only one folder.

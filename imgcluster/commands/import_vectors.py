@@ -32,7 +32,7 @@ from imgcluster.images.types import NO_EXIF
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Metric, Vectors, check_metric
-from imgcluster.workspace.files import read_file_facts
+from imgcluster.workspace.file_facts import read_file_facts
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import IMPORTED
 from imgcluster.workspace.shard_file import Row

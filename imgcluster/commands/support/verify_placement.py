@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from imgcluster.commands.support.change_placed import with_companions
 from imgcluster.commands.support.last_clustering import folder_names, placed_names
 from imgcluster.commands.support.renamed_originals import other_files
-from imgcluster.commands.support.stored_values import Finding, Stored, note, problem
+from imgcluster.commands.support.verify_stored import Finding, Stored, note, problem
 from imgcluster.fileio.path_text import from_text, to_text
 from imgcluster.placement import NOISE_FOLDER, UNSORTED_FOLDER
 from imgcluster.placement.plan import existing_names

@@ -20,7 +20,7 @@ from imgcluster.commands.support.numbering import read_earlier, write_earlier
 from imgcluster.commands.support.repair_records import keep_damaged, repair_manifest, repair_metrics, repair_skipped
 from imgcluster.commands.support.signatures import content_digests
 from imgcluster.commands.support.steps import recover, rewrite_page
-from imgcluster.commands.support.stored_values import Stored
+from imgcluster.commands.support.verify_stored import Stored
 from imgcluster.fileio.atomic import is_link, remove, write_json
 from imgcluster.fileio.path_text import from_text, to_text
 from imgcluster.placement import Journal

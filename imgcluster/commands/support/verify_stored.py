@@ -16,7 +16,7 @@ from imgcluster.errors import ImgclusterError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.placement import Journal
 from imgcluster.workspace.decisions import Decisions, read_decisions
-from imgcluster.workspace.files import FileFacts, read_file_facts
+from imgcluster.workspace.file_facts import FileFacts, read_file_facts
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.known_clusters import KnownClusters, read_known_clusters
 from imgcluster.workspace.results import Results, encoder_identity, read_tables
