@@ -189,10 +189,6 @@ class EmbedOptions:
         check_precision(self.precision)
         if isinstance(self.exclude, str):
             object.__setattr__(self, "exclude", (self.exclude,))
-        if self.batch_size is not None and self.batch_size < 1:
-            raise UsageError(f"--batch-size {self.batch_size} is not allowed; it is at least 1")
-        if self.workers is not None and self.workers < 1:
-            raise UsageError(f"--workers {self.workers} is not allowed; it is at least 1")
         if not self.read_timeout > 0:
             raise UsageError(f"--read-timeout {self.read_timeout:g} is not allowed; give seconds, such as 20")
         if self.memory is not None:
@@ -233,8 +229,6 @@ class RayOptions:
     def __post_init__(self) -> None:
         make_integers(self, "cpus_per_worker")
         make_numbers(self, "gpus_per_worker")
-        if self.cpus_per_worker is not None and self.cpus_per_worker < 1:
-            raise UsageError(f"--cpus-per-worker {self.cpus_per_worker} is not allowed; it is at least 1")
         if self.gpus_per_worker is not None and not 0 <= self.gpus_per_worker < math.inf:
             raise UsageError(f"--gpus-per-worker {self.gpus_per_worker:g} is not allowed; give 0 or more")
 
