@@ -42,6 +42,7 @@ from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions
 from imgcluster.placement import Journal, PlaceMode, choose_mode
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import MapParts
+from imgcluster.wording import counted
 from imgcluster.workspace.caches import read_clustering, write_clustering
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
@@ -252,7 +253,7 @@ def _evaluate(
         notes=(*filter(None, [stored.note, missing]), *warnings),
         remarks=(*about_estimate(layer, requested=requested), *about_folders(labels, embeddings)),
         command="cluster",
-        summary=f"{len(tables.rows)} clusters",
+        summary=counted(len(tables.rows), "cluster"),
         earlier=earlier,
         decisions=numbered.decisions,
         changes=numbered.changes,

@@ -31,6 +31,7 @@ from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.placement import UNSORTED_FOLDER, PlaceMode, check_mode, choose_mode, group_folder_name
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import VectorRows, Vectors
+from imgcluster.wording import counted
 from imgcluster.workspace.decisions import Decisions
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
@@ -302,7 +303,7 @@ def _evaluate(
         silhouette_sample=measures.silhouette_sample,
         notes=tuple(filter(None, [note])),
         command="sort",
-        summary=f"{len(present)} groups",
+        summary=counted(len(present), "group"),
         earlier=earlier,
         decisions=Decisions(),
         folder_name=group_folder_name,

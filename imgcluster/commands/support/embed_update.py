@@ -23,6 +23,7 @@ from imgcluster.images.found import FoundFile, UnreadablePath
 from imgcluster.images.readers import ReaderSettings
 from imgcluster.images.scope import Scope, is_below
 from imgcluster.progress import OnProgress
+from imgcluster.wording import counted
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.index import Index, is_gone
 from imgcluster.workspace.shard_writer import ShardWriter, remove_shards
@@ -266,7 +267,8 @@ def no_images(run: EmbedRun, request: EmbedRequest) -> NoImagesError:
     if run.skipped:
         entry, reason = run.skipped[0]
         return NoImagesError(
-            f"none of the {len(run.skipped)} images in {where} can be read; the first is {entry.location}: {reason}"
+            f"no readable image in {where}: {counted(len(run.skipped), 'file')} cannot be read; the first is "
+            f"{entry.location}: {reason}"
         )
     hint = "it contains other files only" if run.ignored else "there are no files, or all of them are excluded"
     flat = "" if request.options.recursive else "; --no-recursive leaves out the folders inside"

@@ -27,6 +27,7 @@ from imgcluster.placement import Journal
 from imgcluster.placement.journal import Entry, write_journal
 from imgcluster.placement.place import mode_of
 from imgcluster.progress import OnProgress
+from imgcluster.wording import counted
 from imgcluster.workspace.decisions import DecidedImage, Decisions, write_decisions
 from imgcluster.workspace.known_clusters import NOTHING_KNOWN, write_known_clusters
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
@@ -154,7 +155,8 @@ def repair_decisions(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
         workspace.decisions,
         dataclasses.replace(decisions, names={**names, **decisions.names}, images={**decisions.images, **images}),
     )
-    yield f"{len(names)} names and {len(images)} decisions were taken from the tables, which have no merges."
+    taken = f"{counted(len(names), 'name')} and {counted(len(images), 'decision')}"
+    yield f"Names and decisions come from the tables, which have no merges: {taken}."
 
 
 def repair_tables(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
