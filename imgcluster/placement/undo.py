@@ -39,9 +39,13 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class UndoResult:
-    """The number of files removed or moved back, the targets that remain, each with the reason, and their journal.
+    """What was removed and moved back.
 
-    `returned` are the original paths of the files that were moved back.
+    Attributes:
+        done: The number of files removed or moved back.
+        remaining: The targets that remain, each with the reason.
+        journal: Their journal; None if none remains.
+        returned: The original paths of the files that were moved back.
     """
 
     done: int

@@ -28,6 +28,7 @@ from imgcluster.workspace.shards import all_shards, locations
 __all__ = [
     "MOST_STATES",
     "State",
+    "archive_folder",
     "archive_of",
     "begin_state",
     "drop_state",
@@ -52,12 +53,19 @@ _REMEDY: Final = "delete that folder, after which the steps up to it cannot be u
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A saved state: its number and folder, and the step that was made from it.
+    """A saved state and the step that was made from it.
 
-    `command` is the step's command, `summary` what it did, in words, and `seconds` when, in seconds since 1970. It is
-    `complete` if it changed results, and `metrics` is the content of ``metrics.json`` then; None if it is not known.
-    `operation` identifies a step that must not be repeated. `shards` are the names of the shards that belong to the
-    state; None if they are not known. `files` are the digests of the saved files by name; empty if they are not known.
+    Attributes:
+        number: Its number; the oldest has the lowest.
+        folder: The folder with the saved files.
+        command: The step's command.
+        summary: What the step did, in words.
+        seconds: When, in seconds since 1970; None if it is not known.
+        complete: Whether the step changed results.
+        metrics: The content of ``metrics.json`` in this state; None if it is not known.
+        operation: Identifies a step that must not be repeated; "" for others.
+        shards: The names of its shards; None if they are not known.
+        files: The digests of the saved files by name; empty if they are not known.
     """
 
     number: int

@@ -33,7 +33,7 @@ from imgcluster.workspace.result_tables import ClusteringTables
 from imgcluster.workspace.results import IMPORTED
 from imgcluster.workspace.table_columns import CANDIDATES, CHANGES
 
-__all__ = ["ClusteringMetrics", "Evaluated", "about_files", "publish", "write_changes"]
+__all__ = ["ClusteringMetrics", "Evaluated", "about_files", "placed_fields", "publish", "summary_fields"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +182,7 @@ def publish(
         )
         tables.write()
         if not repeats:
-            write_changes(workspace, evaluated.changes if before else (), tables.names)
+            _write_changes(workspace, evaluated.changes if before else (), tables.names)
         write_earlier(workspace, evaluated.earlier, tables.embeddings, tables.clusters, evaluated.decisions)
         _write_candidates(workspace, tables.clustering.candidates)
         remove(workspace.confusion_table)
@@ -238,7 +238,7 @@ def summary_fields(
     }
 
 
-def write_changes(workspace: Workspace, changes: Sequence[ClusterChange], names: Mapping[int, str]) -> None:
+def _write_changes(workspace: Workspace, changes: Sequence[ClusterChange], names: Mapping[int, str]) -> None:
     """Write ``changes.csv``; without changes there is none."""
     if not changes:
         remove(workspace.changes_table)
