@@ -320,18 +320,20 @@ class TrainingOptions:
     refine: int | Literal["auto"] | None = option(
         None, "Train until the codes form K clusters; auto estimates their number.", metavar="K|auto"
     )
-    folds: int = option(0, "Cross-validate with this many folds and export the best; 0 for none.")
-    epochs: int | None = option(None, "Replaces the recipe's number of epochs.")
-    steps_per_epoch: int | None = option(None, "Batches that count as one epoch; replaces the recipe's.")
-    limit: int | None = option(None, "Use at most this many images of each part, for a quick try.")
-    image_size: int | None = option(None, "Side in pixels to which images of a folder are resized.", metavar="N")
+    folds: int = option(0, "Cross-validate with this many folds and export the best; 0 for none.", minimum=0)
+    epochs: int | None = option(None, "Replaces the recipe's number of epochs.", minimum=1)
+    steps_per_epoch: int | None = option(None, "Batches that count as one epoch; replaces the recipe's.", minimum=0)
+    limit: int | None = option(None, "Use at most this many images of each part, for a quick try.", minimum=2)
+    image_size: int | None = option(
+        None, "Side in pixels to which images of a folder are resized.", metavar="N", minimum=1
+    )
     data_dir: Path | None = option(None, "The folder with the published files, instead of a download.", metavar="DIR")
     name: str | None = option(
         None, "The encoder's name; by default the recipe's or the folder's, with my- if a bundled encoder has it."
     )
     output: Path | None = option(None, "The folder for the files; by default your encoder folder.", metavar="DIR")
     resume: bool = option(False, "Continue from the checkpoints of an interrupted training.")
-    seed: int | None = option(None, "Replaces the recipe's seed.")
+    seed: int | None = option(None, "Replaces the recipe's seed.", minimum=0)
     device: str = option("auto", "auto, cpu, cuda or mps.", metavar="DEVICE")
 
     def __post_init__(self) -> None:
