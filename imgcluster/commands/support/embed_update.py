@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 from imgcluster._version import versions
@@ -14,9 +12,8 @@ from imgcluster.commands.support.embed_run import EmbedRun
 from imgcluster.commands.support.embed_summary import EmbedSummary, embedded_record, summarize
 from imgcluster.commands.support.last_clustering import is_outdated
 from imgcluster.commands.support.stopwatch import Stopwatch
-from imgcluster.errors import NoImagesError, WorkspaceError
-from imgcluster.fileio.csv_tables import read_table, write_table
-from imgcluster.fileio.path_text import absolute_path, common_base, join, relative_path
+from imgcluster.errors import NoImagesError
+from imgcluster.fileio.path_text import absolute_path, common_base, join
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile, UnreadablePath
@@ -28,8 +25,8 @@ from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.index import Index, is_gone
 from imgcluster.workspace.shard_writer import ShardWriter, remove_shards
 from imgcluster.workspace.shards import all_shards, summarize_shards
+from imgcluster.workspace.skipped_images import read_skipped, write_skipped
 from imgcluster.workspace.states import archive_of, begin_state
-from imgcluster.workspace.table_columns import SKIPPED
 
 __all__ = [
     "WorkspaceUpdate",
@@ -37,10 +34,8 @@ __all__ = [
     "base_of",
     "no_images",
     "notes_about_empty",
-    "read_skipped",
     "readable_scope",
     "run_update",
-    "write_skipped",
 ]
 
 
@@ -241,24 +236,6 @@ def all_skipped(
                 skipped.setdefault(location, row["reason"])
                 roots.update(root for root in before.get("roots", ()) if location.startswith(join(root, "")))
     return skipped, roots
-
-
-def read_skipped(table: Path) -> Iterator[dict[str, str]]:
-    """Yield the rows of a table of skipped images.
-
-    Raises:
-        WorkspaceError: It is damaged.
-    """
-    try:
-        yield from read_table(table, SKIPPED)
-    except WorkspaceError as error:
-        raise WorkspaceError(f"{error}; delete that file, then run the same embed command again") from None
-
-
-def write_skipped(workspace: Workspace, skipped: Mapping[str, str], base: str) -> None:
-    """Write the table of the skipped images, given as the reason of each absolute path."""
-    rows = ((relative_path(location, base), reason) for location, reason in sorted(skipped.items()))
-    write_table(workspace.skipped, SKIPPED, rows)
 
 
 def no_images(run: EmbedRun, request: EmbedRequest) -> NoImagesError:

@@ -11,7 +11,6 @@ from typing import Any
 from imgcluster._version import versions
 from imgcluster.commands.support.change_placed import return_interrupted_move
 from imgcluster.commands.support.embed_summary import EmbedSummary, embedded_record
-from imgcluster.commands.support.embed_update import read_skipped, write_skipped
 from imgcluster.commands.support.last_clustering import is_outdated
 from imgcluster.commands.support.placed_files import moved_files, read_placement
 from imgcluster.commands.support.steps import recover
@@ -27,6 +26,7 @@ from imgcluster.workspace.shapes import SHARD, SOURCE
 from imgcluster.workspace.shard_file import count_rows, locations_of, read_keys
 from imgcluster.workspace.shard_writer import ShardWriter
 from imgcluster.workspace.shards import list_shards, summarize_shards
+from imgcluster.workspace.skipped_images import read_skipped, write_skipped
 from imgcluster.workspace.states import archive_of, begin_state
 from imgcluster.workspace.work_shards import REMOVED, WorkShard, discard_joined, refuse_unjoined, state_of_embeddings
 

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from imgcluster.commands.support.embed_update import read_skipped
 from imgcluster.commands.support.numbering import Earlier, read_earlier
 from imgcluster.commands.support.placed_files import current_files, read_placement, read_set_aside
 from imgcluster.errors import ImgclusterError
@@ -22,6 +21,7 @@ from imgcluster.workspace.known_clusters import KnownClusters, read_known_cluste
 from imgcluster.workspace.results import Results, encoder_identity, read_tables
 from imgcluster.workspace.shard_file import read_rows
 from imgcluster.workspace.shards import Embeddings, all_shards, list_shards, load
+from imgcluster.workspace.skipped_images import read_skipped
 from imgcluster.workspace.states import State, states
 from imgcluster.workspace.work_shards import work_shards
 
