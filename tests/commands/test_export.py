@@ -14,6 +14,7 @@ from PIL import Image
 import imgcluster
 import pages
 from imgcluster import UsageError, WorkspaceError
+from imgcluster.workspace.results import Results
 from samples import paint
 
 FORMATS = {"parquet": "a.parquet", "npy": "a.npy", "csv": "a.csv", "fiftyone": "f", "embedding-atlas": "e.parquet"}
@@ -62,6 +63,15 @@ def test_an_export_can_be_imported(workspace: Path, tmp_path: Path, kind: str) -
     after = imgcluster.load(tmp_path / "out")
     assert after.paths == before.paths
     assert np.array_equal(after.vectors, before.vectors)
+
+
+def test_the_table_of_clusters_is_not_searched_for_each_image(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, rows = [], Results.rows.func
+    monkeypatch.setattr(Results.rows, "func", lambda results: calls.append(1) or rows(results))
+    imgcluster.export(tmp_path / "images.csv", workspace=workspace)
+    assert len(calls) == 1
 
 
 def test_decisions_are_exported(workspace: Path, tmp_path: Path) -> None:

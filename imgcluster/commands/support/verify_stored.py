@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -62,7 +62,7 @@ def note(check: str, message: str, paths: Sequence[str] = (), *, remedy: str = "
     return Finding(check=check, level="note", message=message, paths=tuple(paths), remedy=remedy)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Stored:
     """What a workspace records; None for what does not exist or cannot be read.
 
@@ -109,7 +109,7 @@ class Stored:
             and self.metrics.get("fingerprint") == self.embeddings.fingerprint
         )
 
-    @property
+    @cached_property
     def moved(self) -> dict[str, str]:
         """Where the files are that were moved, by their original paths."""
         return current_files(self.placement, self.aside)
