@@ -57,9 +57,13 @@ def make_integers(options: DataclassInstance, *names: str) -> None:
     """Turn numbers of other libraries (NumPy's, say) into plain ones, which JSON can hold.
 
     Raises:
-        UsageError: A value is neither None nor a whole number.
+        UsageError: A value is neither None nor a whole number, or it is below the option's minimum.
     """
     _convert(options, names, operator.index, "a whole number")
+    for entry in dataclasses.fields(options):
+        value, minimum = getattr(options, entry.name), entry.metadata.get("minimum")
+        if minimum is not None and value is not None and value < minimum:
+            raise UsageError(f"--{entry.name.replace('_', '-')} {value} is not allowed; it is at least {minimum}")
 
 
 def make_numbers(options: DataclassInstance, *names: str) -> None:

@@ -189,10 +189,6 @@ class EmbedOptions:
         check_precision(self.precision)
         if isinstance(self.exclude, str):
             object.__setattr__(self, "exclude", (self.exclude,))
-        if self.batch_size is not None and self.batch_size < 1:
-            raise UsageError(f"--batch-size {self.batch_size} is not allowed; it is at least 1")
-        if self.workers is not None and self.workers < 1:
-            raise UsageError(f"--workers {self.workers} is not allowed; it is at least 1")
         if not self.read_timeout > 0:
             raise UsageError(f"--read-timeout {self.read_timeout:g} is not allowed; give seconds, such as 20")
         if self.memory is not None:
@@ -233,8 +229,6 @@ class RayOptions:
     def __post_init__(self) -> None:
         make_integers(self, "cpus_per_worker")
         make_numbers(self, "gpus_per_worker")
-        if self.cpus_per_worker is not None and self.cpus_per_worker < 1:
-            raise UsageError(f"--cpus-per-worker {self.cpus_per_worker} is not allowed; it is at least 1")
         if self.gpus_per_worker is not None and not 0 <= self.gpus_per_worker < math.inf:
             raise UsageError(f"--gpus-per-worker {self.gpus_per_worker:g} is not allowed; give 0 or more")
 
@@ -326,18 +320,20 @@ class TrainingOptions:
     refine: int | Literal["auto"] | None = option(
         None, "Train until the codes form K clusters; auto estimates their number.", metavar="K|auto"
     )
-    folds: int = option(0, "Cross-validate with this many folds and export the best; 0 for none.")
-    epochs: int | None = option(None, "Replaces the recipe's number of epochs.")
-    steps_per_epoch: int | None = option(None, "Batches that count as one epoch; replaces the recipe's.")
-    limit: int | None = option(None, "Use at most this many images of each part, for a quick try.")
-    image_size: int | None = option(None, "Side in pixels to which images of a folder are resized.", metavar="N")
+    folds: int = option(0, "Cross-validate with this many folds and export the best; 0 for none.", minimum=0)
+    epochs: int | None = option(None, "Replaces the recipe's number of epochs.", minimum=1)
+    steps_per_epoch: int | None = option(None, "Batches that count as one epoch; replaces the recipe's.", minimum=0)
+    limit: int | None = option(None, "Use at most this many images of each part, for a quick try.", minimum=2)
+    image_size: int | None = option(
+        None, "Side in pixels to which images of a folder are resized.", metavar="N", minimum=1
+    )
     data_dir: Path | None = option(None, "The folder with the published files, instead of a download.", metavar="DIR")
     name: str | None = option(
         None, "The encoder's name; by default the recipe's or the folder's, with my- if a bundled encoder has it."
     )
     output: Path | None = option(None, "The folder for the files; by default your encoder folder.", metavar="DIR")
     resume: bool = option(False, "Continue from the checkpoints of an interrupted training.")
-    seed: int | None = option(None, "Replaces the recipe's seed.")
+    seed: int | None = option(None, "Replaces the recipe's seed.", minimum=0)
     device: str = option("auto", "auto, cpu, cuda or mps.", metavar="DEVICE")
 
     def __post_init__(self) -> None:

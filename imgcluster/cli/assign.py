@@ -44,7 +44,7 @@ def assign_command(
 def show_assign(summary: AssignSummary) -> None:
     """Print what is new, the clusters, and the paths of the results."""
     if summary.is_unchanged:
-        echo(f"No new images; the {counted(len(summary.clusters), 'cluster')} are unchanged.")
+        echo(f"No new images; the {counted(len(summary.clusters), 'cluster is', 'clusters are')} unchanged.")
         if summary.placed or summary.returned:
             show_files(summary)
         elif summary.report:

@@ -156,7 +156,6 @@ def _parameter(entry: dataclasses.Field[Any], annotation: Any) -> inspect.Parame
         *flags,
         help=facts["meaning"],
         metavar=facts["metavar"] or None,
-        min=facts["minimum"],
         rich_help_panel=facts["group"] or None,
         show_default=default is not None and not isinstance(default, bool | tuple),
     )

@@ -32,9 +32,7 @@ def compare_command(
             "--labels", metavar="folders|FILE.csv", help="Also score: folder names, or a CSV with path and label."
         ),
     ] = None,
-    k: Annotated[
-        int | None, typer.Option("-k", "--k", min=1, help="The number of clusters; estimated by default.")
-    ] = None,
+    k: Annotated[int | None, typer.Option("-k", "--k", help="The number of clusters; estimated by default.")] = None,
     device: from_field(EmbedOptions, "device") = "auto",  # type: ignore[valid-type]
     seed: from_field(ClusterOptions, "seed") = 0,  # type: ignore[valid-type]
     folder: Annotated[

@@ -81,10 +81,8 @@ def _show(summary: DuplicatesSummary) -> None:
     none = "bursts" if summary.table.endswith("bursts.csv") else "copies"
     echo(f"Found {copies} in {of}, {file_size(summary.bytes)}." if copies else f"Found no {none}: {of}.")
     if summary.unlisted:
-        echo(
-            f"{counted(summary.unlisted, 'near-copy', 'near-copies')} that an earlier run had found are no longer "
-            f"listed; to list them again: {command_for(summary.workspace, 'duplicates')}"
-        )
+        unlisted = counted(summary.unlisted, "near-copy of an earlier run is", "near-copies of an earlier run are")
+        echo(f"{unlisted} not listed; to list them again: {command_for(summary.workspace, 'duplicates')}")
     if summary.without_time:
         echo(f"{counted(summary.without_time, 'image')} without a capture time in EXIF cannot be in a burst.")
     if summary.not_compared:

@@ -15,7 +15,7 @@ from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions
 from imgcluster.wording import counted
 
 if TYPE_CHECKING:
-    from imgcluster.commands.compare import Comparison
+    from imgcluster.commands.compare_clusterings import Comparison
     from imgcluster.commands.evaluate import EvaluateSummary
     from imgcluster.evaluation.external import Interval
 
@@ -60,7 +60,7 @@ def evaluate_command(
 
         screen.show(evaluate(labels=labels, workspace=workspace), show_evaluate)
         return
-    from imgcluster.commands.compare import compare
+    from imgcluster.commands.compare_clusterings import compare
 
     with screen.progress() as on_progress:
         comparison = compare(

@@ -31,7 +31,7 @@ def outliers_command(
             "quality means the last six. Can be repeated.",
         ),
     ] = None,
-    limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="The number of images to print.")] = 25,
+    limit: Annotated[int, typer.Option("-n", "--limit", help="The number of images to print.")] = 25,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Find images unlike all others or unlike their cluster, and images of low quality; no file is changed."""

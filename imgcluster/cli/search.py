@@ -27,7 +27,7 @@ def search_command(
         list[str] | None,
         typer.Option("--not", metavar="TEXT", help="Leave out what this describes as well. Can be repeated."),
     ] = None,
-    limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="The number of images to print.")] = 50,
+    limit: Annotated[int, typer.Option("-n", "--limit", help="The number of images to print.")] = 50,
     device: from_field(EmbedOptions, "device") = "auto",  # type: ignore[valid-type]
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:

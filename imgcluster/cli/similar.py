@@ -23,7 +23,7 @@ __all__ = ["similar_command"]
 def similar_command(
     screen: Screen,
     images: Annotated[list[str], typer.Argument(metavar="IMAGE…", help="Image files, in the workspace or elsewhere.")],
-    limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="The number of images for each.")] = 20,
+    limit: Annotated[int, typer.Option("-n", "--limit", help="The number of images for each.")] = 20,
     threshold: Annotated[
         float | None,
         typer.Option(

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from imgcluster.clustering.split import split_vectors
 from imgcluster.commands.support.applied_plan import AppliedPlan, publish_plan
+from imgcluster.commands.support.normalized import with_normalized_lengths
 from imgcluster.commands.support.numbering import read_earlier
-from imgcluster.commands.support.page import with_normalized_lengths
 from imgcluster.commands.support.plan_location import find_plan
 from imgcluster.commands.support.plan_tables import PlanTables, cluster_numbers
 from imgcluster.commands.support.set_aside import duplicates_of_plan

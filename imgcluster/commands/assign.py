@@ -16,8 +16,8 @@ from imgcluster.commands.support.grow import SMALLEST_GROUP, Grown, grow
 from imgcluster.commands.support.join_started import join_if_started
 from imgcluster.commands.support.last_clustering import folder_names, read_last_clustering
 from imgcluster.commands.support.measures import measure_clusters
+from imgcluster.commands.support.normalized import with_normalized_lengths
 from imgcluster.commands.support.numbering import Earlier, read_earlier
-from imgcluster.commands.support.page import with_normalized_lengths
 from imgcluster.commands.support.placed_files import read_placement
 from imgcluster.commands.support.publish import (
     ClusteringMetrics,

@@ -26,8 +26,8 @@ from imgcluster.commands.support.cluster_warnings import (
 from imgcluster.commands.support.join_started import join_if_started
 from imgcluster.commands.support.measures import measure_clusters
 from imgcluster.commands.support.naming import suggested_names
+from imgcluster.commands.support.normalized import with_normalized_lengths
 from imgcluster.commands.support.numbering import Numbered, number_clusters, read_earlier
-from imgcluster.commands.support.page import with_normalized_lengths
 from imgcluster.commands.support.placed_files import read_placement
 from imgcluster.commands.support.projection import begin_projection
 from imgcluster.commands.support.publish import ClusteringMetrics, Evaluated, publish, summary_fields
@@ -42,6 +42,7 @@ from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions
 from imgcluster.placement import Journal, PlaceMode, choose_mode
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import MapParts
+from imgcluster.wording import counted
 from imgcluster.workspace.caches import read_clustering, write_clustering
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
@@ -252,7 +253,7 @@ def _evaluate(
         notes=(*filter(None, [stored.note, missing]), *warnings),
         remarks=(*about_estimate(layer, requested=requested), *about_folders(labels, embeddings)),
         command="cluster",
-        summary=f"{len(tables.rows)} clusters",
+        summary=counted(len(tables.rows), "cluster"),
         earlier=earlier,
         decisions=numbered.decisions,
         changes=numbered.changes,

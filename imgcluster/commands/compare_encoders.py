@@ -18,6 +18,7 @@ from imgcluster.commands.cluster import ClusterRow, cluster
 from imgcluster.commands.doctor import images_per_second, random_images
 from imgcluster.commands.embed import embed
 from imgcluster.commands.evaluate import require_labels, score_labeled
+from imgcluster.commands.support.cluster_request import resolve
 from imgcluster.commands.support.naming import NO_VOCABULARY
 from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.encoders.onnx_graph import read_graph
@@ -149,6 +150,7 @@ def compare_encoders(
     if labels is not None:
         require_labels(labels)
     clustering = dataclasses.replace(clustering or ClusterOptions(), place="none", vocabulary=NO_VOCABULARY)
+    resolve(clustering)
     rows, clusterings = [], []
     for name in names:
         row, clusters = _measure(

@@ -10,10 +10,10 @@ from typing import Any, cast
 
 from imgcluster.commands.support.change_placed import return_interrupted_move
 from imgcluster.commands.support.embed_request import EmbedRequest
-from imgcluster.commands.support.embed_shard import ShardUpdate
 from imgcluster.commands.support.embed_summary import EmbedSummary
 from imgcluster.commands.support.embed_update import WorkspaceUpdate, run_update
 from imgcluster.commands.support.placed_files import moved_files, read_placement, record_renamed
+from imgcluster.commands.support.shard_update import ShardUpdate
 from imgcluster.commands.support.steps import recover
 from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.commands.support.stored_workspace import in_object_storage_too

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from imgcluster.encoders.registry import list_encoders
 from imgcluster.encoders.tar import export_encoder, import_encoder
 from imgcluster.encoders.text_encoder import WORD_VECTORS
 from imgcluster.errors import UsageError
+from imgcluster.fileio.atomic import remove_if_empty
 from imgcluster.fileio.path_text import to_text
 from imgcluster.progress import OnProgress, ignore_progress
 
@@ -95,8 +95,8 @@ def encoder_remove(name: str) -> EncoderFiles:
         for path in (*(folder / file for file in encoder.files), *leftovers):
             path.unlink(missing_ok=True)
         for path in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
-            _remove_if_empty(path)
-        _remove_if_empty(folder)
+            remove_if_empty(path)
+        remove_if_empty(folder)
     return _files(encoder, "")
 
 
@@ -148,8 +148,3 @@ def _files(encoder: InstalledEncoder, file: str) -> EncoderFiles:
         files=len(encoder.files),
         size=encoder.size,
     )
-
-
-def _remove_if_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        folder.rmdir()

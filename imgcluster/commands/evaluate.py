@@ -22,7 +22,7 @@ from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import read_results
 
-__all__ = ["FOLDERS", "EvaluateSummary", "evaluate", "score_labeled"]
+__all__ = ["FOLDERS", "EvaluateSummary", "evaluate", "require_labels", "score_labeled"]
 
 FOLDERS: Final = "folders"
 """The value of `labels` that takes the name of each image's folder as its label."""
@@ -119,7 +119,8 @@ def score_labeled(
         labels: As for `evaluate`.
 
     Returns:
-        The scores, and the fields that `EvaluateSummary` and `compare.ComparisonRow` share, rounded to four digits.
+        The scores, and the fields that `EvaluateSummary` and `compare_clusterings.ComparisonRow` share, rounded to four
+        digits.
 
     Raises:
         UsageError: The CSV file is missing or contains none of the images, or there is only one folder.

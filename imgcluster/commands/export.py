@@ -14,8 +14,8 @@ import numpy as np
 from imgcluster.commands.embed import refuse_own_output
 from imgcluster.commands.support.export_formats import FORMATS, Exported
 from imgcluster.commands.support.export_store import copy_into_store, require_placed
-from imgcluster.commands.support.page import current_locations, current_paths, with_normalized_lengths
-from imgcluster.commands.support.placed_files import read_placement
+from imgcluster.commands.support.normalized import with_normalized_lengths
+from imgcluster.commands.support.placed_files import current_locations, current_paths, read_placement
 from imgcluster.commands.support.projection import projection_of
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.errors import UsageError

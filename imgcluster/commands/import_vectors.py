@@ -33,7 +33,8 @@ from imgcluster.images.types import NO_EXIF
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Metric, Vectors, check_metric
-from imgcluster.workspace.files import read_file_facts
+from imgcluster.wording import counted
+from imgcluster.workspace.file_facts import read_file_facts
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import IMPORTED
 from imgcluster.workspace.shard_file import Row
@@ -139,7 +140,7 @@ def import_vectors(
             seconds=watch.seconds,
         )
         if not unchanged:
-            begin_state(workspace, "import", f"{len(locations):,} vectors")
+            begin_state(workspace, "import", counted(len(locations), "vector"))
             record |= {**versions(), "state": "embedding", "encoder": encoder, "base": base}
             workspace.write_manifest(record)
             if fresh:

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.commands.support.page import with_normalized_lengths
+from imgcluster.commands.support.normalized import with_normalized_lengths
 from imgcluster.commands.support.steps import rewrite_page
 from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.commands.support.stored_images import StoredImages, read_images

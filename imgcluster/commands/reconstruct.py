@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from imgcluster.commands.support.output_folder import check_replaceable
+from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.encoders.decoder import Decoder
 from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.errors import NoImagesError, UsageError
@@ -104,7 +104,7 @@ def reconstruct(
         EncoderError: The encoder cannot be used, or has no decoder.
         DeviceError: The named device does not run here.
     """
-    started = time.monotonic()
+    watch = Stopwatch()
     model = PixelEncoder(encoder, device=device)
     decoder = Decoder(model)
     found = _find(Finder(paths=path_list(paths), exclude=exclude, recursive=recursive))
@@ -143,7 +143,7 @@ def reconstruct(
         skipped=len(skipped),
         mean_mse=sum(error for error, _ in rows) / len(rows),
         worst=rows[0][1],
-        seconds=round(time.monotonic() - started, 3),
+        seconds=watch.seconds,
     )
 
 
@@ -195,14 +195,14 @@ def _check_outputs(found: Sequence[FoundFile | UnreadablePath], base: str, folde
     """Check that no image, and no file that imgcluster did not write, would be replaced."""
     originals = {os.path.realpath(from_text(item.location)) for item in found}
     names = [relative_to(item.location, base) for item in found if isinstance(item, FoundFile)]
-    outputs = [(folder, folder / "pairs"), *([(clean, clean)] if clean is not None else [])]
-    for named, parent in outputs:
-        images = [_file(parent, name) for name in names]
-        for file in images:
-            if os.path.realpath(file) in originals:
-                raise UsageError(f"{to_text(file)} is one of the images; choose another folder to write to")
-        tables = {named / _RANKING: COLUMNS, named / _SKIPPED: SKIPPED} if named == folder else {}
-        check_replaceable(named, images, tables)
+    pairs = [_file(folder / "pairs", name) for name in names]
+    alone = [] if clean is None else [_file(clean, name) for name in names]
+    for file in (*pairs, *alone):
+        if os.path.realpath(file) in originals:
+            raise UsageError(f"{to_text(file)} is one of the images; choose another folder to write to")
+    check_replaceable(folder, pairs, {folder / _RANKING: COLUMNS, folder / _SKIPPED: SKIPPED})
+    if clean is not None:
+        check_replaceable(clean, alone)
 
 
 def _psnr(error: float) -> float:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgcluster.commands.embed import refuse_own_output
-from imgcluster.commands.support.page import with_normalized_lengths, write_page
+from imgcluster.commands.support.normalized import with_normalized_lengths
+from imgcluster.commands.support.page import write_page
 from imgcluster.commands.support.placed_files import read_placement
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.errors import UsageError

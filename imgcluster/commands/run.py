@@ -172,8 +172,7 @@ def _dry_run_copy(
                 # Where the images lie now `embed` would not find them.
                 raise WorkspaceError(f"{first} To see what comes then: {real.command('undo')}")
             moved = moved_files(real, journal)
-            with copy.locked():
-                pass
+            copy.initialize()
             tables = (real.metrics, real.assignments, real.clusters_table, real.decisions, real.known_clusters)
             for name in (real.manifest_file, real.skipped, *tables):
                 if name.exists():

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.commands.support.page import with_normalized_lengths
-from imgcluster.commands.support.stored_images import read_images
+from imgcluster.commands.support.normalized import with_normalized_lengths
+from imgcluster.commands.support.stored_images import FoundImage, read_images
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.commands.support.text import info_of, open_text, require_text
 from imgcluster.errors import UsageError
@@ -20,24 +20,7 @@ from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import encoder_identity
 
-__all__ = ["FoundImage", "SearchSummary", "search"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundImage:
-    """One image that was found.
-
-    Attributes:
-        rank: 1 for the most similar image.
-        score: The cosine of its vector with that of the text, in [−1, 1].
-        path: As in ``assignments.csv``.
-        file: Where the file is now, absolute.
-    """
-
-    rank: int
-    score: float
-    path: str
-    file: str
+__all__ = ["SearchSummary", "search"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,13 +103,5 @@ def search(
         images=len(matching),
         left_out=int((~matching).sum()),
         base=images.base,
-        results=tuple(
-            FoundImage(
-                rank=rank,
-                score=round(float(scores[index, 0]), 4),
-                path=images.paths[index],
-                file=images.addresses[index],
-            )
-            for rank, index in enumerate(order, start=1)
-        ),
+        results=images.ranked(order, scores[:, 0]),
     )

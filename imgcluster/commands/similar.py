@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.commands.encode import Encoder, pixels_of
-from imgcluster.commands.search import FoundImage
-from imgcluster.commands.support.page import with_normalized_lengths
-from imgcluster.commands.support.stored_images import StoredImages, read_images
+from imgcluster.commands.support.normalized import with_normalized_lengths
+from imgcluster.commands.support.stored_images import FoundImage, StoredImages, read_images
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.commands.support.thumbnails import read_tiles
 from imgcluster.commands.support.workspace_encoder import has_known_encoder, recorded_options
@@ -246,15 +245,7 @@ def _similar(
     return SimilarImages(
         image=to_text(os.path.abspath(image)) if row is None else stored.paths[row],
         stored=row is not None,
-        results=tuple(
-            FoundImage(
-                rank=rank,
-                score=round(float(scores[other]), 4),
-                path=stored.paths[other],
-                file=stored.addresses[other],
-            )
-            for rank, other in enumerate(order, start=1)
-        ),
+        results=stored.ranked(order, scores),
     )
 
 

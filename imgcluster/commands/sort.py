@@ -15,8 +15,8 @@ from imgcluster.clustering.zero_shot import assign_to_groups
 from imgcluster.commands.support.change_placed import return_interrupted_move
 from imgcluster.commands.support.join_started import join_if_started
 from imgcluster.commands.support.measures import measure_clusters
+from imgcluster.commands.support.normalized import with_normalized_lengths
 from imgcluster.commands.support.numbering import Earlier, describe, read_earlier
-from imgcluster.commands.support.page import with_normalized_lengths
 from imgcluster.commands.support.placed_files import read_placement
 from imgcluster.commands.support.publish import ClusteringMetrics, Evaluated, placed_fields, publish
 from imgcluster.commands.support.steps import recover
@@ -31,6 +31,7 @@ from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.placement import UNSORTED_FOLDER, PlaceMode, check_mode, choose_mode, group_folder_name
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import VectorRows, Vectors
+from imgcluster.wording import counted
 from imgcluster.workspace.decisions import Decisions
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
@@ -302,7 +303,7 @@ def _evaluate(
         silhouette_sample=measures.silhouette_sample,
         notes=tuple(filter(None, [note])),
         command="sort",
-        summary=f"{len(present)} groups",
+        summary=counted(len(present), "group"),
         earlier=earlier,
         decisions=Decisions(),
         folder_name=group_folder_name,

@@ -17,14 +17,14 @@ from imgcluster.commands.cluster import cluster
 from imgcluster.commands.support.cluster_request import fit_clusters, resolve
 from imgcluster.commands.support.measures import measure_clusters
 from imgcluster.commands.support.naming import is_vocabulary_file
+from imgcluster.commands.support.normalized import with_normalized_lengths
 from imgcluster.commands.support.numbering import number_clusters
-from imgcluster.commands.support.page import with_normalized_lengths
 from imgcluster.commands.support.signatures import content_digests
 from imgcluster.commands.support.stopwatch import Stopwatch
-from imgcluster.commands.support.stored_values import Finding, Stored, read_stored
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.commands.support.verify_checks import CHECKS, check_contents, check_repeated, has_row_for_each_image
 from imgcluster.commands.support.verify_repair import REPAIRS
+from imgcluster.commands.support.verify_stored import Finding, Stored, read_stored
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.fileio.csv_tables import field, read_table
 from imgcluster.fileio.path_text import from_text

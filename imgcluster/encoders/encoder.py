@@ -22,7 +22,6 @@ from imgcluster.encoders.hub_name import hub_name
 from imgcluster.encoders.hub_source import hub_source
 from imgcluster.encoders.image_model import read_model
 from imgcluster.encoders.lanes import LANES_PER_DEVICE, MEMORY_NAMES, Run, open_lanes
-from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.encoders.onnx_graph import check_graph, read_graph
 from imgcluster.encoders.precision import AGREEMENT, SAME_RESULT, cosines, order_of, read_reference
 from imgcluster.encoders.registry import bundled_encoders, shadowed_encoders
@@ -30,11 +29,12 @@ from imgcluster.encoders.runner import Runner, batch_size_for
 from imgcluster.encoders.source import EncoderSource, local_source, with_defaults
 from imgcluster.encoders.started import Started
 from imgcluster.errors import EncoderError, UsageError
+from imgcluster.fileio.digests import update_from_file
 from imgcluster.options import EncoderOptions, check_precision
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Pixels, Precision, Vectors
 
-__all__ = ["CLASS_SCORES", "PixelEncoder", "describe"]
+__all__ = ["CLASS_SCORES", "PixelEncoder"]
 
 CLASS_SCORES: Final = "class_scores"
 """The output of the graph with the scores of the classes that an encoder was trained on."""
@@ -281,15 +281,6 @@ class PixelEncoder:
             raise EncoderError(message) if self._is_last else Disagreement(message)
 
 
-def describe(path: Path) -> EncoderInfo:
-    """Return the description of an encoder: its metadata or, for other models, what the graph shows.
-
-    Raises:
-        EncoderError: The file cannot be read, or is not an encoder of images.
-    """
-    return PixelEncoder(path, device="cpu").info
-
-
 def find_source(
     encoder: str | os.PathLike[str], options: EncoderOptions, *, install: bool, on_progress: OnProgress
 ) -> EncoderSource:
@@ -310,9 +301,7 @@ def _identity(path: Path, options: EncoderOptions, output: str) -> str:
     digest = hashlib.sha256()
     # Large models keep their weights in other files beside the graph.
     for file in (path, *(path.parent / name for name in sorted(read_graph(path).external_files))):
-        with file.open("rb") as stream:
-            for block in iter(lambda: stream.read(1 << 20), b""):
-                digest.update(block)
+        update_from_file(digest.update, file)
     given: dict[str, Any] = {key: value for key, value in asdict(options).items() if value is not None}
     # The output that is used, whether it was requested or chosen by default.
     given.pop("output", None)

@@ -55,7 +55,6 @@ class NamedEncoder:
         license_source: Where the license is stated.
         megabytes: Size of the fp32 file in 10⁶ bytes, roughly.
         trained_on: The data the weights were trained on, in words.
-        purpose: What it is good for, in a few words.
         text: Its text part; None if it has none.
     """
 
@@ -70,7 +69,6 @@ class NamedEncoder:
     license_source: str
     megabytes: int
     trained_on: str
-    purpose: str
     text: TextTower | None = None
 
 
@@ -110,7 +108,6 @@ _ROWS: Final = (
         license_source="https://github.com/facebookresearch/dinov2",
         megabytes=88,
         trained_on="LVD-142M, without labels",
-        purpose="photographs of any kind, by what they look like",
     ),
     NamedEncoder(
         name="dinov2-base",
@@ -122,7 +119,6 @@ _ROWS: Final = (
         license_source="https://github.com/facebookresearch/dinov2",
         megabytes=347,
         trained_on="LVD-142M, without labels",
-        purpose="as dinov2-small, more accurate, four times the work",
     ),
     NamedEncoder(
         name="dinov2-small-registers",
@@ -134,7 +130,6 @@ _ROWS: Final = (
         license_source="https://github.com/facebookresearch/dinov2",
         megabytes=88,
         trained_on="LVD-142M, without labels",
-        purpose="as dinov2-small, with register tokens",
     ),
     NamedEncoder(
         name="clip-vit-b32",
@@ -155,7 +150,6 @@ _ROWS: Final = (
         license_source="https://github.com/openai/CLIP",
         megabytes=352,
         trained_on="400 million images with captions",
-        purpose="by what images are about",
         text=TextTower(
             files=_files("text_model"),
             output="text_embeds",
@@ -182,7 +176,6 @@ _ROWS: Final = (
         license_source="https://huggingface.co/google/siglip2-base-patch16-224",
         megabytes=372,
         trained_on="WebLI, images with captions in many languages",
-        purpose="by what images are about, also in other languages",
         # The text is pooled at its last token, which is padding: the length and the token have to be those of training.
         text=TextTower(
             files=_files("text_model"),
@@ -204,7 +197,6 @@ _ROWS: Final = (
         license_source="https://huggingface.co/nomic-ai/nomic-embed-vision-v1.5",
         megabytes=374,
         trained_on="DFN-2B, images with captions",
-        purpose="by what images are about, in one space with nomic-embed-text",
     ),
 )
 

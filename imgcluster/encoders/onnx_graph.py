@@ -15,7 +15,7 @@ from typing import Final
 
 from imgcluster.errors import EncoderError
 
-__all__ = ["GraphFacts", "check_graph", "read_graph"]
+__all__ = ["GraphFacts", "check_graph", "is_inside", "read_graph"]
 
 _DOMAINS: Final = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 

@@ -42,7 +42,6 @@ class Scores:
         label_names: The labels, sorted.
         clusters: The clusters, −1 (noise) first where there is any.
         confusion: Images per label (rows) and cluster (columns); ``int64``.
-        matching: The cluster that the best matching gives each label; None where there are more labels than clusters.
     """
 
     accuracy: float
@@ -52,7 +51,6 @@ class Scores:
     label_names: tuple[str, ...]
     clusters: tuple[int, ...]
     confusion: npt.NDArray[np.int64]
-    matching: tuple[int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,6 @@ def score(clusters: npt.NDArray[np.int64], labels: Sequence[str]) -> Scores:
     confusion = np.zeros((len(names), len(numbers)), dtype=np.int64)
     np.add.at(confusion, (label_codes, cluster_codes), 1)
     rows, columns = linear_sum_assignment(confusion, maximize=True)
-    matched = dict(zip(rows.tolist(), columns.tolist(), strict=True))
     return Scores(
         accuracy=float(confusion[rows, columns].sum() / len(label_codes)),
         nmi=float(normalized_mutual_info_score(label_codes, cluster_codes)),
@@ -83,7 +80,6 @@ def score(clusters: npt.NDArray[np.int64], labels: Sequence[str]) -> Scores:
         label_names=tuple(str(name) for name in names),
         clusters=tuple(int(number) for number in numbers),
         confusion=confusion,
-        matching=tuple(int(numbers[matched[row]]) if row in matched else None for row in range(len(names))),
     )
 
 

@@ -85,7 +85,6 @@ def find_neighborhood(
     order: _Rows,
     *,
     normalize: Callable[[Vectors], Vectors] = np.asarray,
-    seed: int = 0,
 ) -> Neighborhood:
     """Return a map of all requested images among the others, or among a sample of these in a large collection.
 
@@ -95,7 +94,6 @@ def find_neighborhood(
         labels: ``int64 (n,)``, from each of which the sample of other images has some.
         order: ``int64 (n,)``, the rows in the order of their content.
         normalize: Applied to the vectors of the map, which may be few of all.
-        seed: For principal components.
     """
     others = order[~requested[order]]
     if len(others) > _SAMPLE:
@@ -108,16 +106,16 @@ def find_neighborhood(
     chosen = np.flatnonzero(requested[rows])
     sampled = ~requested[rows]
     sampled[chosen[evenly_spaced(len(chosen), min(len(chosen), _SAMPLE))]] = True
-    return _located(normalize(vectors[rows]), rows, sampled, seed)
+    return _located(normalize(vectors[rows]), rows, sampled)
 
 
-def _located(vectors: Vectors, rows: _Rows, sampled: _Mask, seed: int) -> Neighborhood:
+def _located(vectors: Vectors, rows: _Rows, sampled: _Mask) -> Neighborhood:
     """Return a map of ``float32 (m, d)`` vectors, of which those `sampled`, ``bool (m,)``, are in the graph."""
     from scipy.sparse import csr_matrix, vstack
 
     inside, outside = np.flatnonzero(sampled), np.flatnonzero(~sampled)
     first, copies = find_duplicates(vectors[inside])
-    vectors = searchable(vectors, len(inside), np.arange(len(vectors)), seed=seed)
+    vectors = searchable(vectors, len(inside), np.arange(len(vectors)), seed=0)
     distinct = vectors[inside[first]]
     if len(distinct) < SMALLEST_GRAPH:
         graph, mapped = csr_matrix(np.ones((len(distinct), len(distinct)))), distinct

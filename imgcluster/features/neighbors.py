@@ -74,10 +74,8 @@ class CountGraph:
     components: int
 
 
-def nearest_neighbors(
-    vectors: Vectors, count: int, *, queries: Vectors | None = None, rows: _Indices | None = None
-) -> tuple[_Floats, _Indices]:
-    """Return the `count` nearest vectors of every vector, of some of them, or of every query, by Euclidean distance.
+def nearest_neighbors(vectors: Vectors, count: int, *, queries: Vectors | None = None) -> tuple[_Floats, _Indices]:
+    """Return the `count` nearest vectors of every vector, or of every query, by Euclidean distance.
 
     The result is the same on every run, whatever the number of processors. On vectors of length 1 the order is that of
     the cosine. The search is exact unless comparing all pairs takes more than 5·10¹⁰ multiplications in more than 20
@@ -88,23 +86,17 @@ def nearest_neighbors(
         vectors: ``float32 (n, d)``, the vectors to search.
         count: The number of neighbors: less than n, or at most n with `queries`.
         queries: ``float32 (m, d)``; by default the vectors themselves, each of which is then not its own neighbor.
-        rows: ``int64 (m,)``, the vectors to find neighbors of, instead of `queries`; by default all.
 
     Returns:
         Distances ``float64 (m, count)``, ascending, and indices ``int64 (m, count)``.
     """
-    targets = vectors if rows is None else vectors[rows]
     if queries is not None:
-        targets = queries
-    elif rows is None:
-        rows = np.arange(len(vectors))
-    distances, indices = NeighborSearch(vectors, len(targets)).find(targets, count + (queries is None))
-    if rows is None:
-        return distances, indices
+        return NeighborSearch(vectors, len(queries)).find(queries, count)
+    distances, indices = NeighborSearch(vectors, len(vectors)).find(vectors, count + 1)
     # Among equal vectors the first result need not be the vector itself.
-    own = indices == rows[:, None]
+    own = indices == np.arange(len(vectors))[:, None]
     own[~own.any(axis=1), -1] = True
-    return distances[~own].reshape(len(targets), count), indices[~own].reshape(len(targets), count)
+    return distances[~own].reshape(len(vectors), count), indices[~own].reshape(len(vectors), count)
 
 
 class NeighborSearch:

@@ -1,1 +1,1 @@
-"""Paths as text, atomic writes and CSV tables."""
+"""Files and what they hold: paths as text, atomic writes, locks, tables, JSON, signatures and object storage."""

@@ -25,6 +25,7 @@ __all__ = [
     "link_or_copy",
     "make_folder",
     "remove",
+    "remove_if_empty",
     "remove_recorded",
     "remove_stale_files",
     "remove_temporary_files",
@@ -247,6 +248,12 @@ def make_folder(folder: Path, *, within: Path) -> None:
 def remove(path: Path) -> None:
     """Remove a file if it exists."""
     path.unlink(missing_ok=True)
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder if it exists, nothing is in it, and it can be removed."""
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def sync_folder(folder: Path) -> None:

@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from imgcluster.errors import WorkspaceError, one_line
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["add_footer_checksum", "open_parquet", "read_parquet"]
+__all__ = ["add_footer_checksum", "open_parquet", "read_parquet", "refuse_damaged"]
 
 _MAGIC: Final = b"PAR1"
 _NAME: Final = b"FCRC"
@@ -59,6 +61,22 @@ def open_parquet(path: Path) -> Iterator[Any]:
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         _check_rows(file.metadata, most=_ROWS_PER_BYTE * path.stat().st_size)
         yield file
+
+
+@contextmanager
+def refuse_damaged(path: Path, remedy: str) -> Iterator[None]:
+    """Replace the exception that the block raises for a damaged file at `path` by one that ends with `remedy`.
+
+    Raises:
+        WorkspaceError: The file is damaged.
+    """
+    try:
+        yield
+    # Arrow raises arbitrary exceptions for damaged files; only errors of the operating system have an errno.
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise WorkspaceError(f"{path} is damaged ({one_line(error)}); {remedy}") from None
 
 
 def add_footer_checksum(path: Path) -> None:

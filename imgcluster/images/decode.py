@@ -45,7 +45,6 @@ __all__ = [
     "NeedsMemory",
     "UnreadableImage",
     "decode",
-    "decode_file",
     "decode_picture",
     "quiet_decoders",
     "read_header",
@@ -172,17 +171,6 @@ def decode(
             if profile:
                 image.info["icc_profile"] = profile
             return _decoded(image, spec, memory, data, thumbnail=thumbnail)
-
-
-def decode_file(path: Path, spec: InputSpec) -> Decoded:
-    """Read and decode an image file; see `decode`.
-
-    Raises:
-        OSError: It cannot be read.
-        UnreadableImage: It cannot be decoded.
-    """
-    data = path.read_bytes()
-    return decode(data, spec, kind=sniff(data[:HEAD_BYTES], path.suffix.lower()).format)
 
 
 def decode_picture(picture: Image.Image, spec: InputSpec) -> Decoded:

@@ -1,6 +1,6 @@
 """Resizing a decoded image to an encoder's input; training and inference share this code.
 
-`images` decodes files. Normalization (scale, mean, standard deviation) is part of the encoder's graph.
+`decode` reads files. Normalization (scale, mean, standard deviation) is part of the encoder's graph.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ from PIL import Image
 
 from imgcluster.images.types import InputSpec
 
-__all__ = [
-    "prepare",
-]
+__all__ = ["prepare"]
 
 # The middle of the value range, so that a border has little effect on an encoder's first layer.
 _PAD_GRAY: Final = 127

@@ -39,12 +39,17 @@ _NOT_ALLOWED_WINDOWS: Final = {1, 17, 1314}
 
 @dataclass(frozen=True, slots=True)
 class PlacementResult:
-    """The number of placed files by mode, the sources that no longer exist (`missing`), and the journal as written.
+    """What was placed.
 
-    `moved` is the number of files that were placed before and are in another folder now. `unlinked` is the number of
-    files that had hard links, which do not lead to another disk, so that their content is stored once more there.
-    `broken` are the sources of links that were placed before and lead nowhere, because the files no longer exist.
-    `returned` are the original paths to which originals that were moved before returned.
+    Attributes:
+        counts: The number of placed files by mode.
+        missing: The sources that no longer exist.
+        journal: The journal as written; None if nothing is placed.
+        moved: The number of files that were placed before and are in another folder now.
+        unlinked: The number of files that had hard links, which do not lead to another disk, so that their content is
+            stored once more there.
+        returned: The original paths to which originals that were moved before returned.
+        broken: The sources of links that were placed before and lead nowhere, because the files no longer exist.
     """
 
     counts: dict[str, int]

@@ -101,22 +101,27 @@ def plan_placement(
         parent = from_text(at[location]).parent.name if location in at and location not in renamed else None
         if parent == folders[row] or (numbers[row] < 0 and parent in (NOISE_FOLDER, UNSORTED_FOLDER)):
             targets[row] = at[location]
-    moving = {at[location] for row, location in enumerate(locations) if location in at and row not in targets}
+    leaving = _names_by_folder(at[path] for row, path in enumerate(locations) if path in at and row not in targets)
     # Those of a manifest are not in the folder.
-    staying: dict[str, set[str]] = {}
-    for path in targets.values():
-        staying.setdefault(from_text(path).parent.name, set()).add(name_key(from_text(path).name))
+    staying = _names_by_folder(targets.values())
     taken: dict[str, dict[str, int]] = {}
     for row in sorted(set(range(len(locations))) - targets.keys(), key=lambda row: _number_order(row, locations, at)):
         target = folder / folders[row]
         if target.name not in taken:
-            leaving = {from_text(path).name for path in moving if from_text(path).parent == target}
-            present = existing_names(target) - {name_key(name) for name in leaving}
-            taken[target.name] = dict.fromkeys(present | staying.get(target.name, set()), 1)
+            present = existing_names(target) - leaving.get(target, set())
+            taken[target.name] = dict.fromkeys(present | staying.get(target, set()), 1)
         name = free_name(from_text(locations[row]).name, taken[target.name])
         targets[row] = to_text(target / name)
     entries = tuple(Entry(location, targets[row]) for row, location in enumerate(locations))
     return Journal(mode, to_text(folder), entries)
+
+
+def _names_by_folder(paths: Iterable[str]) -> dict[Path, set[str]]:
+    """Return the `name_key` of each file by its folder."""
+    names: dict[Path, set[str]] = {}
+    for path in map(from_text, paths):
+        names.setdefault(path.parent, set()).add(name_key(path.name))
+    return names
 
 
 def _number_order(row: int, locations: Sequence[str], at: Mapping[str, str]) -> tuple[bool, bool, int, str | int]:

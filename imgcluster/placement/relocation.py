@@ -5,7 +5,6 @@ While files move, the journal contains every path that a file may be at, so that
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import errno
 import logging
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgcluster.errors import PlacementError
-from imgcluster.fileio.atomic import make_folder
+from imgcluster.fileio.atomic import make_folder, remove_if_empty
 from imgcluster.fileio.path_text import from_text, to_text
 from imgcluster.placement.journal import Entry, Journal, check_signed, one_per_source, write_journal
 from imgcluster.placement.place import PlacementResult, mode_of, place, place_entries, sources_to_move
@@ -74,7 +73,7 @@ def relocate(
 
 
 def change_placement(
-    current: Journal,
+    current: Journal | None,
     target: Journal,
     path: Path,
     *,
@@ -82,13 +81,13 @@ def change_placement(
     aside: Path | None = None,
     step: Callable[[int, int], None] = lambda done, total: None,
 ) -> PlacementResult:
-    """Change the placed files of one placement into those of another one of the same mode.
+    """Change the placed files of one placement, if there is one, into those of another one of the same mode.
 
     Files of both are renamed, the others are removed or moved back as by `undo_placement`, or placed. After an
     interruption, calling it again with the journal as it is then, and the same target, completes the work.
 
     Args:
-        current: The journal, as `read_journal` returns it.
+        current: The journal, as `read_journal` returns it; None if nothing is placed.
         target: The planned placement.
         path: The journal's file, in the workspace folder.
         edited: The originals whose content has changed: their copies are removed or set aside, and placed again.
@@ -98,6 +97,8 @@ def change_placement(
     Raises:
         PlacementError: A file could not be moved or placed, or would be moved although its journal is not signed.
     """
+    if current is None:
+        return place(target, path, step=lambda done: step(done, len(target.entries)))
     if target.mode == "manifest":
         before = {entry.source: entry.target for entry in current.entries}
         moved = sum(before.get(entry.source, entry.target) != entry.target for entry in target.entries)
@@ -141,7 +142,8 @@ def change_placement(
     journal = Journal(target.mode, target.folder, (*present, *remaining), signed)
     # Also where only original paths are new.
     write_journal(journal, path)
-    _remove_empty_folders({from_text(entry.target).parent for entry in current.entries} | {folder / _WAITING_FOLDER})
+    for parent in {from_text(entry.target).parent for entry in current.entries} | {folder / _WAITING_FOLDER}:
+        remove_if_empty(parent)
     return PlacementResult(counts, missing, journal, len(moves), unlinked, broken=broken)
 
 
@@ -227,10 +229,3 @@ def _rename(before: Path, after: Path, journal: Path) -> None:
             f"{before} could not be moved to {after}: {error.strerror or error}; "
             f"imgcluster undo -w {quoted_argument(str(journal.parent))} undoes the moves so far"
         ) from None
-
-
-def _remove_empty_folders(folders: Iterable[Path]) -> None:
-    for folder in sorted(folders):
-        # rmdir fails for folders that are not empty.
-        with contextlib.suppress(OSError):
-            folder.rmdir()

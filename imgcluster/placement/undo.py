@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import stat
@@ -11,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from imgcluster.fileio.atomic import make_folder
+from imgcluster.fileio.atomic import make_folder, remove_if_empty
 from imgcluster.fileio.path_text import from_text
 from imgcluster.placement.journal import (
     UNFINISHED,
@@ -40,9 +39,13 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class UndoResult:
-    """The number of files removed or moved back, the targets that remain, each with the reason, and their journal.
+    """What was removed and moved back.
 
-    `returned` are the original paths of the files that were moved back.
+    Attributes:
+        done: The number of files removed or moved back.
+        remaining: The targets that remain, each with the reason.
+        journal: Their journal; None if none remains.
+        returned: The original paths of the files that were moved back.
     """
 
     done: int
@@ -303,6 +306,4 @@ def _same_content(first: Path, second: Path) -> bool:
 def _remove_empty_folders(folder: Path, entries: Iterable[Entry]) -> None:
     parents = {from_text(entry.target).parent for entry in entries}
     for parent in [*sorted(parents), folder]:
-        # rmdir fails for folders that are not empty.
-        with contextlib.suppress(OSError):
-            parent.rmdir()
+        remove_if_empty(parent)

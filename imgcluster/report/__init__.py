@@ -1,5 +1,5 @@
 """The page and the figures, made from plain values that the commands read from the workspace.
 
-The page: positions on its map (`projection`), typical images (`exemplars`), content (`content`, `page_inputs`),
-thumbnails (`sprites`), HTML (`page`) and scripts (``scripts/``). Figures: `plots`.
+The page: positions on its map (`projection`), typical images (`exemplars`), `page_content`, made by `page_inputs` and
+`page_text`, thumbnails (`sprites`), HTML (`page`) and scripts (``scripts/``). Figures: `plots`.
 """

@@ -18,8 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgcluster.images.types import Exif
-from imgcluster.report import findings
-from imgcluster.report.page_text import Cluster, Images, Page, Thumbnails
+from imgcluster.report.page_content import Cluster, Findings, Images, Page, Thumbnails
 from imgcluster.report.palette import cluster_color, marker
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ def _document(page: Page) -> dict[str, Any]:
         "workspaceOption": page.workspace_option,
         "clusters": [_cluster(cluster) for cluster in page.clusters],
         "images": _images(page.images),
-        "findings": findings.document(page.findings),
+        "findings": _findings(page.findings),
         "thumbnails": [_thumbnails(thumbnails) for thumbnails in page.thumbnails],
     }
 
@@ -149,6 +148,19 @@ def _photographs(exif: Sequence[Exif]) -> dict[str, Any]:
         "captured": None if np.isnan(times).all() else _encode(times, "<f8"),
         "cameras": list(cameras),
         "camera": _encode(np.array([cameras[one.camera] for one in exif]), "<i4") if any(cameras) else None,
+    }
+
+
+def _findings(findings: Findings) -> dict[str, Any]:
+    neighbors = findings.neighbors
+    return {
+        "neighbors": None if neighbors is None else {"count": neighbors.shape[1], "images": _encode(neighbors, "<i4")},
+        "duplicates": [[dataclasses.astuple(copy) for copy in group] for group in findings.duplicates],
+        "bursts": [[dataclasses.astuple(copy) for copy in group] for group in findings.bursts],
+        "setAside": findings.set_aside,
+        "outliers": [dataclasses.astuple(unusual) for unusual in findings.outliers],
+        "moreOutliers": findings.more_outliers,
+        "remaining": findings.remaining,
     }
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import from_text
 from imgcluster.images.types import Exif
-from imgcluster.report.page_text import Cluster, Images
+from imgcluster.report.page_content import Cluster, Images
 from imgcluster.report.sprites import MAX_BYTES, tile_side
 
 __all__ = ["MAX_EMBEDDED", "Tier", "choose_embedded", "cluster_rows", "image_rows", "thumbnail_tiers"]

@@ -277,28 +277,25 @@ def _in_order(clusters: npt.NDArray[np.int64]) -> list[int]:
     return [int(number) for number in np.unique(clusters)]
 
 
-def _plain(text: str) -> str:
-    # Without this a "$" in a name would start a formula.
-    short = text if len(text) <= 30 else text[:29] + "…"
+def _plain(text: str, longest: int = 30) -> str:
+    """Return the text, shortened, without formulas, which a "$" would start."""
+    short = text if len(text) <= longest else text[: longest - 1] + "…"
     return short.replace("$", r"\$")
 
 
 @without_local_style()
 def confusion_figure(counts: npt.NDArray[np.int64], labels: Sequence[str], clusters: Sequence[str]) -> Figure:
     """Draw a confusion matrix: counts ``int64 (labels, clusters)``, colored by the share of the label's images."""
-    from matplotlib.figure import Figure
-
     rows, columns = counts.shape
-    names, called = [_shortened(label) for label in labels], [_shortened(cluster) for cluster in clusters]
+    names, called = ([_plain(name, _LONGEST_LABEL) for name in each] for each in (labels, clusters))
     width = min(2.5 + _INCH_PER_CHARACTER * max(map(len, names), default=0) + _INCH_PER_CELL * columns, _LARGEST_INCHES)
     height = min(2.0 + _INCH_PER_CHARACTER * max(map(len, called), default=0) + _INCH_PER_CELL * rows, _LARGEST_INCHES)
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = _axes(width, height)
+    axes.spines[:].set_visible(True)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    # Without this a "$" in a name would start a formula.
-    axes.set_xticks(range(columns), [name.replace("$", r"\$") for name in called], rotation=90)
-    axes.set_yticks(range(rows), [name.replace("$", r"\$") for name in names])
+    axes.set_xticks(range(columns), called, rotation=90)
+    axes.set_yticks(range(rows), names)
     axes.set_xlabel("cluster")
     axes.set_ylabel("label")
     if counts.size <= _NUMBERS_UP_TO:
@@ -312,10 +309,8 @@ def confusion_figure(counts: npt.NDArray[np.int64], labels: Sequence[str], clust
 @without_local_style()
 def candidates_figure(candidates: Sequence[Candidate]) -> Figure:
     """Draw silhouette, stability and persistence over the numbers of clusters, the chosen one marked."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.0, 3.6), layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = _axes(7.0, 3.6)
+    axes.spines[:].set_visible(True)
     numbers = [candidate.k for candidate in candidates]
     axes.plot(numbers, [candidate.stability for candidate in candidates], "o-", color="#0072B2", label="stability")
     axes.plot(numbers, [candidate.silhouette for candidate in candidates], "s-", color="#D55E00", label="silhouette")
@@ -361,7 +356,3 @@ def _slim(path: Path) -> None:
     red, green, blue = colors.split()
     slim = red if red.tobytes() == green.tobytes() == blue.tobytes() else colors
     slim.save(path, "PNG", **({"dpi": resolution} if resolution else {}))
-
-
-def _shortened(label: str) -> str:
-    return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"

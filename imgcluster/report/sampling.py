@@ -10,9 +10,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.report.findings import Copy, Findings
+from imgcluster.report.page_content import Cluster, Copy, Findings, Images, Page, Thumbnails
 from imgcluster.report.page_inputs import choose_embedded
-from imgcluster.report.page_text import Cluster, Images, Page, Thumbnails
 
 __all__ = ["MAX_SHOWN", "sampled"]
 

@@ -14,6 +14,7 @@ from imgcluster.fileio.atomic import (
     NOT_WRITABLE,
     is_link,
     is_temporary,
+    remove_if_empty,
     remove_recorded,
     remove_temporary_files,
     write_json,
@@ -230,7 +231,7 @@ class Workspace(WorkspaceFiles):
 
     def remove_caches(self) -> None:
         """Remove the caches that are valid for the exact vectors only, which can differ between devices."""
-        for path in (self.layers, self.layout, self.reduction):
+        for path in (self.layers, self.layout, self.reduction, self.neighbors):
             path.unlink(missing_ok=True)
 
     def _remove_leftovers(self) -> None:
@@ -252,8 +253,7 @@ class Workspace(WorkspaceFiles):
             for file in (self.marker, self.lock):
                 file.unlink(missing_ok=True)
             # Since then another process can have begun.
-            with suppress(OSError):
-                self.path.rmdir()
+            remove_if_empty(self.path)
 
     def command(self, words: str) -> str:
         """Return an imgcluster command for this workspace that works in any folder."""

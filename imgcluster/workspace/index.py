@@ -19,9 +19,9 @@ import numpy.typing as npt
 
 from imgcluster.fileio.digests import DIGEST_BYTES
 from imgcluster.fileio.object_store import url_of
-from imgcluster.fileio.path_text import absolute_path, from_text
+from imgcluster.fileio.path_text import from_text
 from imgcluster.workspace import shard_writer
-from imgcluster.workspace.shard_file import Row, read_keys, read_pairs, read_rows, rows_of
+from imgcluster.workspace.shard_file import Row, locations_of, read_keys, read_pairs, read_rows, rows_of
 from imgcluster.workspace.shard_writer import ShardWriter
 from imgcluster.workspace.shards import all_shards, list_shards
 
@@ -75,7 +75,7 @@ class Index:
         self._has_new_companion = False
         for shard in self._shards:
             table = read_keys(shard)
-            keys.append(_keys(_locations(table)))
+            keys.append(_keys(locations_of(table)))
             sizes.append(table.column("size").to_numpy())
             times.append(table.column("mtime_ns").to_numpy())
             digests.append(np.array(table.column("digest").to_pylist(), dtype=f"V{DIGEST_BYTES}"))
@@ -216,7 +216,7 @@ class Index:
             rows = np.flatnonzero(self._current[part] & ~self._seen[part])
             if rows.size:
                 positions = (part.start + rows).tolist()
-                yield from zip(positions, _locations(read_keys(shard).take(rows)), strict=True)
+                yield from zip(positions, locations_of(read_keys(shard).take(rows)), strict=True)
 
     @property
     def has_outdated_rows(self) -> bool:
@@ -267,12 +267,6 @@ class Index:
         if len(small) >= _SMALL_SHARDS:
             outdated.update(small)
         return sorted(outdated)
-
-
-def _locations(table: object) -> list[str]:
-    roots = table.column("root").to_pylist()  # type: ignore[attr-defined]
-    paths = table.column("path").to_pylist()  # type: ignore[attr-defined]
-    return [absolute_path(root, path) for root, path in zip(roots, paths, strict=True)]
 
 
 def _keys(locations: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:

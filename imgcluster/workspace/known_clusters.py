@@ -15,9 +15,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path
-from imgcluster.fileio.parquet import read_parquet
+from imgcluster.fileio.parquet import read_parquet, refuse_damaged
 
 __all__ = ["NOTHING_KNOWN", "KnownClusters", "find_rows", "read_known_clusters", "write_known_clusters"]
 
@@ -124,7 +123,7 @@ def read_known_clusters(path: Path) -> KnownClusters:
 
     if not path.exists():
         return NOTHING_KNOWN
-    try:
+    with refuse_damaged(path, "delete it, after which clusters may get other numbers"):
         table = read_parquet(path)
         table.validate(full=True)
         clusters = table.column("cluster").cast(pa.int64()).to_numpy()
@@ -138,13 +137,6 @@ def read_known_clusters(path: Path) -> KnownClusters:
             paths=table.column("path").cast(pa.string()).to_pylist(),
             highest=highest,
         )
-    # Arrow raises arbitrary exceptions for damaged files; only errors of the operating system have an errno.
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise WorkspaceError(
-            f"{path} is damaged ({' '.join(str(error).split())}); delete it, after which clusters may get other numbers"
-        ) from None
 
 
 def write_known_clusters(path: Path, known: KnownClusters) -> None:

@@ -7,6 +7,7 @@ import math
 from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,7 +47,7 @@ SORT: Final = "sort"
 _REQUIRED: Final = ("cluster", "size", "medoid", "mean_distance", "silhouette")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Results:
     """The tables of a clustering of n images.
 
@@ -76,12 +77,12 @@ class Results:
     runner_ups: npt.NDArray[np.int32] | None = None
     decisions: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
-    @property
+    @cached_property
     def rows(self) -> dict[int, dict[str, str]]:
         """The rows of ``clusters.csv`` by cluster."""
         return {int(row["cluster"]): row for row in self.table}
 
-    @property
+    @cached_property
     def names(self) -> dict[int, str]:
         """The names of the named clusters."""
         return {number: row["name"] for number, row in self.rows.items() if row.get("name")}

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path
-from imgcluster.fileio.parquet import add_footer_checksum, open_parquet, read_parquet
+from imgcluster.fileio.parquet import add_footer_checksum, open_parquet, read_parquet, refuse_damaged
 from imgcluster.fileio.path_text import absolute_path
 from imgcluster.images.types import NO_EXIF, Exif
 from imgcluster.types import TOP_CLASSES, ClassScores
@@ -36,6 +36,7 @@ __all__ = [
     "count_rows",
     "exif_of",
     "identity_of",
+    "locations_of",
     "no_scores",
     "read_columns",
     "read_files",
@@ -51,6 +52,7 @@ __all__ = [
 ]
 
 _IDENTITY_KEY: Final = b"imgcluster.encoder"
+_REMEDY: Final = "delete that file, then run the same embed command again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,8 @@ def read_vectors(shard: Path, dimensions: int | None = None) -> npt.NDArray[np.f
     """
     column = read_columns(shard, ["embedding"]).column("embedding").combine_chunks()
     if dimensions not in (None, column.type.list_size):
-        raise _damaged(shard, f"its vectors have {column.type.list_size} values, those of other shards {dimensions}")
+        why = f"its vectors have {column.type.list_size} values, those of other shards {dimensions}"
+        raise WorkspaceError(f"{shard} is damaged ({why}); {_REMEDY}")
     return np.asarray(column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1), dtype=np.float32)
 
 
@@ -215,6 +218,11 @@ def rows_of(table: pa.Table) -> list[Row]:
     return [Row(*values) for values in zip(*columns, vectors, *statistics, *further, strict=True)]
 
 
+def locations_of(table: pa.Table) -> list[str]:
+    """Return the absolute path, as text, of each row."""
+    return list(map(absolute_path, table.column("root").to_pylist(), table.column("path").to_pylist()))
+
+
 def scores_of(table: pa.Table) -> ClassScores:
     """Return the most probable classes of each row."""
     lists = (table.column(name).combine_chunks().flatten().to_numpy() for name in SCORES)
@@ -253,18 +261,13 @@ def read_columns(shard: Path, columns: list[str] | None) -> pa.Table:
     Raises:
         WorkspaceError: The shard is damaged.
     """
-    try:
+    with refuse_damaged(shard, _REMEDY):
         table = read_parquet(shard, columns)
         # Without validation, Arrow accepts text that is not UTF-8.
         table.validate(full=True)
         for name, column in zip(table.column_names, table.columns, strict=True):
             check_column(name, column)
         return table
-    # Arrow raises arbitrary exceptions for damaged files; only errors of the operating system have an errno.
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise _damaged(shard, error) from None
 
 
 def read_files(shard: Path) -> list[tuple[str, bytes, str, str]]:
@@ -274,13 +277,12 @@ def read_files(shard: Path) -> list[tuple[str, bytes, str, str]]:
     source = "source" if "source" in stored else "root"
     paired = [COMPANION] if COMPANION in stored else []
     table = read_columns(shard, list(dict.fromkeys(["root", "path", "digest", source, *paired])))
-    columns = (table.column(name).to_pylist() for name in ("root", "path", "digest", source))
+    digests, sources = (table.column(name).to_pylist() for name in ("digest", source))
     names = _companions_of(table) if paired else [""] * len(table)
-    files = []
-    for root, path, digest, named, name in zip(*columns, names, strict=True):
-        location = absolute_path(root, path)
-        files.append((location, digest, named, f"{location.rpartition('/')[0]}/{name}" if name else ""))
-    return files
+    return [
+        (location, digest, named, f"{location.rpartition('/')[0]}/{name}" if name else "")
+        for location, digest, named, name in zip(locations_of(table), digests, sources, names, strict=True)
+    ]
 
 
 def count_rows(shard: Path) -> int:
@@ -289,13 +291,8 @@ def count_rows(shard: Path) -> int:
     Raises:
         WorkspaceError: The shard is damaged.
     """
-    try:
-        with open_parquet(shard) as file:
-            return int(file.metadata.num_rows)
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise _damaged(shard, error) from None
+    with refuse_damaged(shard, _REMEDY), open_parquet(shard) as file:
+        return int(file.metadata.num_rows)
 
 
 def identity_of(shard: Path) -> str:
@@ -313,15 +310,5 @@ def read_schema(shard: Path) -> pa.Schema:
     Raises:
         WorkspaceError: The shard is damaged.
     """
-    try:
-        with open_parquet(shard) as file:
-            return file.schema_arrow
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise _damaged(shard, error) from None
-
-
-def _damaged(shard: Path, error: object) -> WorkspaceError:
-    why = " ".join(str(error).split())
-    return WorkspaceError(f"{shard} is damaged ({why}); delete that file, then run the same embed command again")
+    with refuse_damaged(shard, _REMEDY), open_parquet(shard) as file:
+        return file.schema_arrow

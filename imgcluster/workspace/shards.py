@@ -19,13 +19,13 @@ from typing import Any, Final, cast
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.fileio.path_text import absolute_path
 from imgcluster.images.types import NO_EXIF, Exif
 from imgcluster.types import ClassScores
 from imgcluster.workspace.shard_columns import EXIF, SCORES, STATISTICS
 from imgcluster.workspace.shard_file import (
     exif_of,
     identity_of,
+    locations_of,
     no_scores,
     read_columns,
     read_files,
@@ -298,8 +298,7 @@ def thumbnails(folder: Path, identity: str, requested: Collection[str]) -> dict[
         if "thumbnail" not in read_schema(shard).names:
             continue
         table = read_columns(shard, ["root", "path"])
-        paths = map(absolute_path, table.column("root").to_pylist(), table.column("path").to_pylist())
-        rows = [(row, location) for row, location in enumerate(paths) if location in requested]
+        rows = [(row, location) for row, location in enumerate(locations_of(table)) if location in requested]
         if rows:
             chosen = read_columns(shard, ["thumbnail"]).take([row for row, _ in rows])
             images |= zip((location for _, location in rows), thumbnails_of(chosen), strict=True)

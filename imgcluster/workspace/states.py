@@ -9,7 +9,6 @@ that are replaced later move into the last state.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import time
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from imgcluster.errors import WorkspaceError
-from imgcluster.fileio.atomic import atomic_path, remove, sync_folder, write_json
+from imgcluster.fileio.atomic import atomic_path, remove, remove_if_empty, sync_folder, write_json
 from imgcluster.fileio.digests import file_digest
 from imgcluster.workspace.file_names import WorkspaceFiles
 from imgcluster.workspace.folder import Workspace, read_json, read_metrics
@@ -29,6 +28,7 @@ from imgcluster.workspace.shards import all_shards, locations
 __all__ = [
     "MOST_STATES",
     "State",
+    "archive_folder",
     "archive_of",
     "begin_state",
     "drop_state",
@@ -53,12 +53,19 @@ _REMEDY: Final = "delete that folder, after which the steps up to it cannot be u
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A saved state: its number and folder, and the step that was made from it.
+    """A saved state and the step that was made from it.
 
-    `command` is the step's command, `summary` what it did, in words, and `seconds` when, in seconds since 1970. It is
-    `complete` if it changed results, and `metrics` is the content of ``metrics.json`` then; None if it is not known.
-    `operation` identifies a step that must not be repeated. `shards` are the names of the shards that belong to the
-    state; None if they are not known. `files` are the digests of the saved files by name; empty if they are not known.
+    Attributes:
+        number: Its number; the oldest has the lowest.
+        folder: The folder with the saved files.
+        command: The step's command.
+        summary: What the step did, in words.
+        seconds: When, in seconds since 1970; None if it is not known.
+        complete: Whether the step changed results.
+        metrics: The content of ``metrics.json`` in this state; None if it is not known.
+        operation: Identifies a step that must not be repeated; "" for others.
+        shards: The names of its shards; None if they are not known.
+        files: The digests of the saved files by name; empty if they are not known.
     """
 
     number: int
@@ -187,6 +194,9 @@ def restore_shards(workspace: Workspace, state: State) -> None:
     """Restore the embeddings of a state: replaced shards return, newer ones are removed."""
     if state.shards is None:
         return
+    if shards_differ(workspace, state):
+        # No state has one, and it may be that of the vectors of another device.
+        remove(workspace.reduction)
     for shard in all_shards(archive_folder(state)):
         os.replace(shard, workspace.embeddings / shard.name)
     sync_folder(workspace.embeddings)
@@ -207,7 +217,7 @@ def drop_state(workspace: Workspace, state: State) -> None:
     remove(state.folder / workspace.metrics.name)
     sync_folder(state.folder)
     _remove_own_files(workspace, state.folder)
-    _remove_if_empty(workspace.applied)
+    remove_if_empty(workspace.applied)
 
 
 def archive_folder(state: State) -> Path:
@@ -260,16 +270,11 @@ def _remove_own_files(workspace: Workspace, folder: Path) -> None:
     archive = folder / _ARCHIVE
     for shard in all_shards(archive):
         remove(shard)
-    _remove_if_empty(archive)
+    remove_if_empty(archive)
     for path in _saved_files(workspace):
         remove(folder / path.name)
     remove(folder / _FACTS)
-    _remove_if_empty(folder)
-
-
-def _remove_if_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        folder.rmdir()
+    remove_if_empty(folder)
 
 
 def _number(folder: Path) -> int:

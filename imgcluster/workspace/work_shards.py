@@ -11,13 +11,12 @@ import hashlib
 import os
 import re
 from collections.abc import Collection, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from imgcluster.errors import UsageError, WorkspaceError
-from imgcluster.fileio.atomic import remove
+from imgcluster.fileio.atomic import remove, remove_if_empty
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import all_shards
 
@@ -139,20 +138,17 @@ def _clear(folder: Path) -> None:
         return
     for shard in [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]:
         _remove_shard(Workspace(shard))
-    with suppress(OSError):
-        folder.rmdir()
+    remove_if_empty(folder)
 
 
 def _remove_shard(shard: Workspace) -> None:
     for file in shard_files(shard):
         remove(file)
-    with suppress(OSError):
-        shard.embeddings.rmdir()
+    remove_if_empty(shard.embeddings)
     # Without the marker the folder must be empty, or it would not be ours after a kill.
     for file in (shard.lock, shard.marker):
         remove(file)
-    with suppress(OSError):
-        shard.path.rmdir()
+    remove_if_empty(shard.path)
 
 
 def shard_files(shard: Workspace) -> list[Path]:

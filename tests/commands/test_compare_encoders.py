@@ -90,6 +90,8 @@ def test_wrong_use_is_explained(pictures: Path, encoders: tuple[Path, Path], tmp
     assert invoke("embed", pictures, "--encoder", encoders[0], "-w", tmp_path / "out").exit_code == 0
     inside = compare(pictures, encoders, tmp_path / "out")
     assert (inside.exit_code, "is a workspace" in inside.stderr) == (2, True)
+    empty = compare(pictures, encoders, tmp_path / "compared", "--k", "0")
+    assert (empty.exit_code, "--k 0" in empty.stderr) == (2, True)
     assert not (tmp_path / "compared").exists()
 
 

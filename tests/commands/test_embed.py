@@ -163,10 +163,16 @@ def test_fresh_removes_what_was_computed_from_other_vectors(pictures: Path, tmp_
     out = tmp_path / "out"
     embed(pictures, out=out, encoder=tiny_encoder)
     imgcluster.cluster(workspace=out, k=3)
-    caches = [out / name for name in ("layers.parquet", "layout.parquet", "reduction.npz")]
+    caches = [out / name for name in ("layers.parquet", "layout.parquet", "neighbors.parquet", "reduction.npz")]
     assert all(path.exists() for path in caches)
     embed(pictures, out=out, encoder=tiny_encoder, fresh=True)
     assert not any(path.exists() for path in caches)
+
+    imgcluster.cluster(workspace=out, k=3)
+    assert all(path.exists() for path in caches)
+    imgcluster.undo(workspace=out)
+    # The other caches are those of the restored state.
+    assert [path.name for path in caches if not path.exists()] == ["reduction.npz"]
 
 
 def test_another_encoder_is_refused_until_fresh(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:

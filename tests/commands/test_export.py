@@ -15,6 +15,7 @@ import imgcluster
 import pages
 from imgcluster import UsageError, WorkspaceError
 from imgcluster.workspace import shards
+from imgcluster.workspace.results import Results
 from samples import paint
 
 FORMATS = {"parquet": "a.parquet", "npy": "a.npy", "csv": "a.csv", "fiftyone": "f", "embedding-atlas": "e.parquet"}
@@ -78,6 +79,15 @@ def test_vectors_in_files_give_the_same(
     monkeypatch.setattr(shards, "_STREAMED_FROM", 0)
     imgcluster.export(tmp_path / "files" / name, format=kind, workspace=workspace)
     assert files_below(tmp_path / "files") == files_below(tmp_path / "memory")
+
+
+def test_the_table_of_clusters_is_not_searched_for_each_image(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, rows = [], Results.rows.func
+    monkeypatch.setattr(Results.rows, "func", lambda results: calls.append(1) or rows(results))
+    imgcluster.export(tmp_path / "images.csv", workspace=workspace)
+    assert len(calls) == 1
 
 
 def test_decisions_are_exported(workspace: Path, tmp_path: Path) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 from pathlib import Path
 
 import pytest
+import typer
 
 import imgcluster
+from imgcluster.cli.app import app
 
 
 @pytest.fixture
@@ -39,3 +43,21 @@ def test_one_workspace(workspace: str, kind: type) -> None:
 def test_one_encoder_is_not_its_letters(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(imgcluster.UsageError, match="given: photos"):
         imgcluster.compare_encoders(pictures, "photos", folder=tmp_path / "compared")
+
+
+def test_defaults_are_those_of_the_command_line() -> None:
+    names = {"import": "import_vectors", "compare": "compare_encoders", "report": "report_page"}
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    compared = 0
+    for name, command in commands.items():
+        function = getattr(imgcluster, names.get(name, name), None)
+        if not inspect.isfunction(function):
+            continue
+        parameters = inspect.signature(function).parameters
+        for option in command.params:
+            default = getattr(parameters.get(option.name), "default", inspect.Parameter.empty)
+            if option.default is not None and default is not inspect.Parameter.empty:
+                given = os.fspath(option.default) if isinstance(option.default, Path) else option.default
+                assert given == default, f"{name} {option.name}"
+                compared += 1
+    assert compared > 20

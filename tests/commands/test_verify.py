@@ -19,6 +19,9 @@ from typer.testing import CliRunner
 import imgcluster
 import pages
 from imgcluster.cli.app import app
+from imgcluster.commands.support import verify_stored
+from imgcluster.commands.support.placed_files import current_files
+from imgcluster.placement.journal import Entry
 from interruptions import Kills
 from samples import paint
 from tiny_models import mean_colour
@@ -373,6 +376,24 @@ def test_changed_and_deleted_images_are_notes(work: Path) -> None:
 def test_a_lost_moved_image_is_a_problem(work: Path) -> None:
     delete("clusters/cluster_000/*")(work / "move/out")
     assert "placement" in problems(work / "move/out", repair=True)
+
+
+@pytest.mark.parametrize("place", ["symlink", "move"])
+def test_the_journal_is_not_searched_for_each_image(work: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    calls = {"comparisons": 0, "lists": 0}
+
+    def counted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            calls[name] += 1
+            return function(*arguments)
+
+        return call
+
+    monkeypatch.setattr(Entry, "__eq__", counted("comparisons", Entry.__eq__))
+    monkeypatch.setattr(verify_stored, "current_files", counted("lists", current_files))
+    assert not imgcluster.verify(workspace=work / place / "out").findings
+    assert calls["comparisons"] < 18
+    assert calls["lists"] == 1
 
 
 def test_a_repeated_clustering_is_compared(work: Path) -> None:

@@ -14,7 +14,6 @@ import pytest
 
 import tiny_models
 from imgcluster import Encoder, EncoderError, EncoderOptions, UsageError
-from imgcluster.encoders import encoder as session_module
 from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.encoders.started import Started
 from imgcluster.types import Vectors
@@ -285,11 +284,6 @@ def test_identity_follows_weights_and_options(tmp_path: Path) -> None:
     assert plain == Encoder(first, device="cpu").identity
     assert plain != Encoder(second, device="cpu").identity
     assert plain != Encoder(first, device="cpu", options=EncoderOptions(mean=(0.5,))).identity
-
-
-def test_describe_reads_a_foreign_model(tmp_path: Path) -> None:
-    info = session_module.describe(tiny_models.identity(tmp_path / "foreign.onnx", ["n", 3, 8, 9]))
-    assert (info.name, info.width, info.height, info.metric) == ("foreign", 9, 8, "cosine")
 
 
 def test_a_model_that_runs_for_ever_is_ended(tmp_path: Path) -> None:

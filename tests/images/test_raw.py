@@ -18,14 +18,13 @@ from imgcluster.images.decode import (
     NeedsMemory,
     UnreadableImage,
     decode,
-    decode_file,
     quiet_decoders,
     read_header,
 )
 from imgcluster.images.exif import exif_of_tiff
 from imgcluster.images.formats import RAW
-from imgcluster.images.found import FoundFile
-from imgcluster.images.load import Skipped, read_image
+from imgcluster.images.found import FoundFile, found_file
+from imgcluster.images.load import Loaded, Skipped, read_image
 from imgcluster.images.types import InputSpec
 from pictures import encoded, flat, quarters, turned
 from raw_files import dng
@@ -80,7 +79,9 @@ class TestPixels:
     def test_a_file_is_recognized_by_content_and_extension(self, tmp_path: Path) -> None:
         (tmp_path / "a.DNG").write_bytes(dng(quarters()))
 
-        assert difference(decode_file(tmp_path / "a.DNG", SPEC)) < 50
+        content = read_image(found_file(tmp_path / "a.DNG"), SPEC)
+        assert isinstance(content, Loaded)
+        assert difference(content.image) < 50
 
 
 @needs_raw

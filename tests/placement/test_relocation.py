@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from imgcluster.fileio.path_text import to_text
+from imgcluster.fileio.path_text import from_text, to_text
 from imgcluster.placement import (
     Journal,
     PlaceMode,
@@ -76,6 +77,23 @@ class PlacedImages:
 @pytest.fixture(params=MODES)
 def placed(request: pytest.FixtureRequest, tmp_path: Path) -> PlacedImages:
     return PlacedImages(tmp_path, request.param)
+
+
+def test_planning_takes_time_in_proportion_to_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[int] = []
+
+    def counted(text: str) -> Path:
+        steps[-1] += 1
+        return from_text(text)
+
+    monkeypatch.setattr("imgcluster.placement.plan.from_text", counted)
+    for count in (60, 240):
+        locations, clusters = [f"/in/{number}.jpg" for number in range(count)], np.arange(count) // 4
+        steps.append(0)
+        current = plan_placement(locations, clusters, tmp_path, "symlink")
+        changed = plan_placement(locations, (clusters + 1) % (count // 4), tmp_path, "symlink", current=current)
+        assert not {*current.entries} & {*changed.entries}
+    assert steps[1] <= 4 * steps[0]
 
 
 def test_names_merges_and_moves(placed: PlacedImages) -> None:

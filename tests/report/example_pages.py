@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from imgcluster.report.page_text import Cluster, Images, Page, Thumbnails
+from imgcluster.report.page_content import Cluster, Images, Page, Thumbnails
 from imgcluster.report.sprites import make_sheets
 
 SIDE = 16

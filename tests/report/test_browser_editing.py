@@ -17,8 +17,8 @@ import pytest
 import imgcluster
 from example_pages import example_page
 from imgcluster.images.types import Exif
-from imgcluster.report.findings import Findings, Unusual
 from imgcluster.report.page import render
+from imgcluster.report.page_content import Findings, Unusual
 from imgcluster.report.sampling import sampled
 from page_actions import open_cluster, reset, saved_plan, selected, tick, tiles
 from samples import paint

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgcluster.report.findings import Copy, Findings, Unusual
+from imgcluster.report.page_content import Copy, Findings, Unusual
 from page_actions import reset, saved_plan, tick
 
 LABELS = [0, 0, 0, 1, 1, 1, 1, 1]

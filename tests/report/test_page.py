@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import pages
 from imgcluster.report.page import SCRIPTS, render
-from imgcluster.report.page_text import Cluster, Images, Page, SkippedFiles, Thumbnails
+from imgcluster.report.page_content import Cluster, Images, Page, SkippedFiles, Thumbnails
 
 HOSTILE = [
     "<img src=x onerror=alert(1)>.jpg",

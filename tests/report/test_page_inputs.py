@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imgcluster.report.page_content import Images
 from imgcluster.report.page_inputs import choose_embedded, cluster_rows, image_rows, thumbnail_tiers
-from imgcluster.report.page_text import Images
 
 
 def choose(rows: list[tuple[int, float]], most: int, shown: dict[int, list[int]] | None = None) -> list[int]:

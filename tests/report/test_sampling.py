@@ -8,9 +8,8 @@ import numpy as np
 
 import pages
 from imgcluster.images.types import Exif
-from imgcluster.report.findings import Copy, Findings, Unusual
 from imgcluster.report.page import render
-from imgcluster.report.page_text import Cluster, Images, Page, Thumbnails
+from imgcluster.report.page_content import Cluster, Copy, Findings, Images, Page, Thumbnails, Unusual
 from imgcluster.report.sampling import sampled
 
 COUNT = 900

@@ -111,8 +111,6 @@ def _choose_recipe(dataset: str, name: str | None) -> Recipe:
 
 
 def _apply_options(recipe: Recipe, options: TrainingOptions) -> Recipe:
-    if options.limit is not None and options.limit < 2:
-        raise UsageError(f"--limit {options.limit} is not allowed; use at least 2 images")
     training = {"epochs": options.epochs, "steps_per_epoch": options.steps_per_epoch, "seed": options.seed}
     cluster: dict[str, Any] = {"clusters": options.refine}
     if options.epochs is not None and not recipe.model.decoder:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from imgcluster.commands.support.last_clustering import folder_names, placed_names
 from imgcluster.commands.support.originals import return_originals
 from imgcluster.commands.support.placed_files import current_files, read_placement, read_set_aside
 from imgcluster.commands.support.renamed_originals import other_files
@@ -21,7 +22,6 @@ from imgcluster.placement import (
     PlaceMode,
     change_placement,
     folder_name,
-    place,
     plan_placement,
     undo_placement,
 )
@@ -29,9 +29,12 @@ from imgcluster.placement.plan import existing_names, free_name
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.wording import counted
 from imgcluster.workspace.folder import Workspace
+from imgcluster.workspace.results import Results
 from imgcluster.workspace.shards import locations
+from imgcluster.workspace.table_columns import row_of
 
 __all__ = [
+    "place_results",
     "preview_placement",
     "restore_placement",
     "return_interrupted_move",
@@ -117,6 +120,28 @@ def update_placement(
     return _change(workspace, journal, target, "place", on_progress, edited=edited)
 
 
+def place_results(
+    workspace: Workspace,
+    journal: Journal | None,
+    mode: PlaceMode,
+    results: Results,
+    companions: Sequence[str],
+    on_progress: OnProgress,
+) -> PlacementResult:
+    """Place the images of the present clustering, which does not change, as `update_placement` does."""
+    return update_placement(
+        workspace,
+        journal,
+        mode,
+        results.locations,
+        results.clusters.tolist(),
+        placed_names(results.metrics["options"], map(row_of, results.table)),
+        folder_name=folder_names(results.metrics),
+        companions=companions,
+        on_progress=on_progress,
+    )
+
+
 def _with_renamed_copies(journal: Journal, renamed: Mapping[str, str]) -> tuple[Journal, set[str]]:
     """Return the journal with the new paths of originals that were copied, and those of them with another name.
 
@@ -199,9 +224,6 @@ def _change(
     *,
     edited: Collection[str] = (),
 ) -> PlacementResult:
-    total = len(target.entries)
-    if current is None:
-        return place(target, workspace.journal, step=lambda done: on_progress(Progress(stage, done, total)))
     return change_placement(
         current,
         target,

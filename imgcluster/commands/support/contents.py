@@ -13,7 +13,7 @@ from imgcluster.copies.groups import Group, best_first
 from imgcluster.copies.signatures import Signatures
 from imgcluster.progress import OnProgress
 from imgcluster.types import Labels
-from imgcluster.workspace.files import FileFacts, read_file_facts
+from imgcluster.workspace.file_facts import FileFacts, read_file_facts
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import IMPORTED, encoder_identity
 from imgcluster.workspace.table_columns import DuplicateRow

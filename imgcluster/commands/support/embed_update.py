@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 from imgcluster._version import versions
@@ -14,21 +12,21 @@ from imgcluster.commands.support.embed_run import EmbedRun
 from imgcluster.commands.support.embed_summary import EmbedSummary, embedded_record, summarize
 from imgcluster.commands.support.last_clustering import is_outdated
 from imgcluster.commands.support.stopwatch import Stopwatch
-from imgcluster.errors import NoImagesError, WorkspaceError
-from imgcluster.fileio.csv_tables import read_table, write_table
-from imgcluster.fileio.path_text import absolute_path, common_base, join, relative_path
+from imgcluster.errors import NoImagesError
+from imgcluster.fileio.path_text import absolute_path, common_base, join
 from imgcluster.images.decode import quiet_decoders
 from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile, UnreadablePath
 from imgcluster.images.readers import ReaderSettings
 from imgcluster.images.scope import Scope, is_below
 from imgcluster.progress import OnProgress
+from imgcluster.wording import counted
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.index import Index, is_gone
 from imgcluster.workspace.shard_writer import ShardWriter, remove_shards
 from imgcluster.workspace.shards import all_shards, summarize_shards
+from imgcluster.workspace.skipped_images import read_skipped, write_skipped
 from imgcluster.workspace.states import archive_of, begin_state
-from imgcluster.workspace.table_columns import SKIPPED
 
 __all__ = [
     "WorkspaceUpdate",
@@ -36,10 +34,8 @@ __all__ = [
     "base_of",
     "no_images",
     "notes_about_empty",
-    "read_skipped",
     "readable_scope",
     "run_update",
-    "write_skipped",
 ]
 
 
@@ -242,31 +238,14 @@ def all_skipped(
     return skipped, roots
 
 
-def read_skipped(table: Path) -> Iterator[dict[str, str]]:
-    """Yield the rows of a table of skipped images.
-
-    Raises:
-        WorkspaceError: It is damaged.
-    """
-    try:
-        yield from read_table(table, SKIPPED)
-    except WorkspaceError as error:
-        raise WorkspaceError(f"{error}; delete that file, then run the same embed command again") from None
-
-
-def write_skipped(workspace: Workspace, skipped: Mapping[str, str], base: str) -> None:
-    """Write the table of the skipped images, given as the reason of each absolute path."""
-    rows = ((relative_path(location, base), reason) for location, reason in sorted(skipped.items()))
-    write_table(workspace.skipped, SKIPPED, rows)
-
-
 def no_images(run: EmbedRun, request: EmbedRequest) -> NoImagesError:
     """Return the error that says why there is no image to embed."""
     where = ", ".join(request.paths) or "the list of files"
     if run.skipped:
         entry, reason = run.skipped[0]
         return NoImagesError(
-            f"none of the {len(run.skipped)} images in {where} can be read; the first is {entry.location}: {reason}"
+            f"no readable image in {where}: {counted(len(run.skipped), 'file')} cannot be read; the first is "
+            f"{entry.location}: {reason}"
         )
     hint = "it contains other files only" if run.ignored else "there are no files, or all of them are excluded"
     flat = "" if request.options.recursive else "; --no-recursive leaves out the folders inside"

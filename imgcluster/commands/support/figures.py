@@ -12,8 +12,8 @@ from imgcluster.clustering import METHODS
 from imgcluster.clustering.condensed_tree import condensed_tree
 from imgcluster.clustering.density import single_linkage_tree
 from imgcluster.commands.support.confusion import draw_confusion, read_confusion
-from imgcluster.commands.support.page import current_paths, with_normalized_lengths
-from imgcluster.commands.support.placed_files import are_set_aside
+from imgcluster.commands.support.normalized import with_normalized_lengths
+from imgcluster.commands.support.placed_files import are_set_aside, current_paths
 from imgcluster.commands.support.projection import projection_of
 from imgcluster.commands.support.thumbnails import read_tiles
 from imgcluster.features.centroids import silhouettes

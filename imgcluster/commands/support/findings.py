@@ -15,9 +15,9 @@ from imgcluster.errors import WorkspaceError
 from imgcluster.features.nearest import nearest_images
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.progress import OnProgress, Progress
-from imgcluster.report.findings import Copy, Findings, Unusual
+from imgcluster.report.page_content import Copy, Findings, Unusual
 from imgcluster.workspace.caches import read_neighbors, write_neighbors
-from imgcluster.workspace.files import read_file_facts
+from imgcluster.workspace.file_facts import read_file_facts
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import Results, encoder_identity, encoder_metric
 from imgcluster.workspace.shards import Embeddings

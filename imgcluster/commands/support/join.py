@@ -11,7 +11,6 @@ from typing import Any
 from imgcluster._version import versions
 from imgcluster.commands.support.change_placed import return_interrupted_move
 from imgcluster.commands.support.embed_summary import EmbedSummary, embedded_record
-from imgcluster.commands.support.embed_update import read_skipped, write_skipped
 from imgcluster.commands.support.last_clustering import is_outdated
 from imgcluster.commands.support.placed_files import moved_files, read_placement
 from imgcluster.commands.support.steps import recover
@@ -24,9 +23,10 @@ from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.index import Index
 from imgcluster.workspace.shapes import SHARD, SOURCE
-from imgcluster.workspace.shard_file import count_rows, read_keys
+from imgcluster.workspace.shard_file import count_rows, locations_of, read_keys
 from imgcluster.workspace.shard_writer import ShardWriter
 from imgcluster.workspace.shards import list_shards, summarize_shards
+from imgcluster.workspace.skipped_images import read_skipped, write_skipped
 from imgcluster.workspace.states import archive_of, begin_state
 from imgcluster.workspace.work_shards import REMOVED, WorkShard, discard_joined, refuse_unjoined, state_of_embeddings
 
@@ -153,9 +153,7 @@ class _Join:
         return vanished
 
     def _add(self, table: Any, vanished: Counter[bytes]) -> None:
-        columns = (table.column(name).to_pylist() for name in ("root", "path", "digest"))
-        roots, paths, digests = columns
-        locations = [absolute_path(root, path) for root, path in zip(roots, paths, strict=True)]
+        locations, digests = locations_of(table), table.column("digest").to_pylist()
         for location, digest, stored in zip(locations, digests, self._index.find_all(locations), strict=True):
             if stored is not None:
                 self._index.mark_outdated(stored)

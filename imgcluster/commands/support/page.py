@@ -15,11 +15,10 @@ from imgcluster._version import __version__
 from imgcluster.clustering import METHODS
 from imgcluster.clustering.settings import METHOD_OPTIONS
 from imgcluster.commands.support.findings import groups_of_copies, read_findings
-from imgcluster.commands.support.placed_files import moved_files
+from imgcluster.commands.support.placed_files import current_locations
 from imgcluster.commands.support.projection import StartedProjection, finish_projection
 from imgcluster.commands.support.thumbnails import read_tiles
 from imgcluster.errors import WorkspaceError
-from imgcluster.features.normalize import normalize_lengths
 from imgcluster.fileio.atomic import write_text
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.fileio.path_text import from_text
@@ -27,10 +26,10 @@ from imgcluster.options import ClusterOptions
 from imgcluster.placement import Journal
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.report.exemplars import nearest_clusters, representatives
-from imgcluster.report.findings import Findings
 from imgcluster.report.page import render
+from imgcluster.report.page_content import Findings, Page, SkippedFiles, Thumbnails
 from imgcluster.report.page_inputs import Tier, cluster_rows, image_rows, thumbnail_tiers
-from imgcluster.report.page_text import Page, SkippedFiles, Thumbnails, details, headline, sentences
+from imgcluster.report.page_text import details, headline, sentences
 from imgcluster.report.projection import Projection
 from imgcluster.report.sampling import sampled
 from imgcluster.report.sprites import Tile, make_sheets
@@ -39,12 +38,7 @@ from imgcluster.workspace.plans import identity_of
 from imgcluster.workspace.results import Results, encoder_identity, encoder_metric
 from imgcluster.workspace.shards import Embeddings, thumbnails
 
-__all__ = [
-    "current_locations",
-    "current_paths",
-    "with_normalized_lengths",
-    "write_page",
-]
+__all__ = ["write_page"]
 
 # Skipped files that are listed for each reason.
 _MOST_SKIPPED: Final = 20
@@ -129,15 +123,6 @@ def write_page(
     write_text(file, render(sampled(page)))
 
 
-def with_normalized_lengths(embeddings: Embeddings, manifest: dict[str, Any], *, in_place: bool = False) -> Embeddings:
-    """Return embeddings whose vectors are scaled to length 1 if the encoder's metric is the cosine.
-
-    With `in_place` the given vectors are overwritten, which saves the memory of a copy.
-    """
-    metric = encoder_metric(manifest)
-    return dataclasses.replace(embeddings, vectors=normalize_lengths(embeddings.vectors, metric, in_place=in_place))
-
-
 def _facts(
     workspace: Workspace, results: Results, manifest: dict[str, Any], projection: Projection
 ) -> tuple[tuple[str, str], ...]:
@@ -183,23 +168,6 @@ def _given_options(options: dict[str, Any]) -> str:
     return " ".join(
         f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}") for name, value in given.items()
     )
-
-
-def current_locations(workspace: Workspace, locations: Sequence[str], journal: Journal | None) -> list[str]:
-    """Return where the file of each image is now, as text: where it was found, or where it was moved to.
-
-    Args:
-        workspace: The workspace.
-        locations: The absolute paths of its images, as texts.
-        journal: That of the placed files.
-    """
-    moved = moved_files(workspace, journal)
-    return [moved.get(location, location) for location in locations]
-
-
-def current_paths(workspace: Workspace, locations: Sequence[str], journal: Journal | None) -> list[Path]:
-    """Return `current_locations` as paths."""
-    return [from_text(location) for location in current_locations(workspace, locations, journal)]
 
 
 def _representatives(results: Results, embeddings: Embeddings, findings: Findings) -> dict[int, list[int]]:

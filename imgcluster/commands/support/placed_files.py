@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from imgcluster.commands.support.renamed_originals import with_renamed
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.csv_tables import read_table
-from imgcluster.fileio.path_text import absolute_path
+from imgcluster.fileio.path_text import absolute_path, from_text
 from imgcluster.placement import Journal, read_journal
 from imgcluster.placement.journal import one_per_source, write_journal
 from imgcluster.wording import counted
@@ -25,6 +25,8 @@ from imgcluster.workspace.states import earlier_locations
 __all__ = [
     "are_set_aside",
     "current_files",
+    "current_locations",
+    "current_paths",
     "moved_files",
     "read_placement",
     "read_set_aside",
@@ -157,6 +159,23 @@ def current_files(*journals: Journal | None) -> dict[str, str]:
 def moved_files(workspace: Workspace, journal: Journal | None) -> dict[str, str]:
     """Return `current_files` of the placed files, whose journal is given, and of those that are set aside."""
     return current_files(journal, read_set_aside(workspace))
+
+
+def current_locations(workspace: Workspace, locations: Sequence[str], journal: Journal | None) -> list[str]:
+    """Return where the file of each image is now, as text: where it was found, or where it was moved to.
+
+    Args:
+        workspace: The workspace.
+        locations: The absolute paths of its images, as texts.
+        journal: That of the placed files.
+    """
+    moved = moved_files(workspace, journal)
+    return [moved.get(location, location) for location in locations]
+
+
+def current_paths(workspace: Workspace, locations: Sequence[str], journal: Journal | None) -> list[Path]:
+    """Return `current_locations` as paths."""
+    return [from_text(location) for location in current_locations(workspace, locations, journal)]
 
 
 def are_set_aside(workspace: Workspace, embeddings: Embeddings) -> npt.NDArray[np.bool_]:

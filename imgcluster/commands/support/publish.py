@@ -33,7 +33,7 @@ from imgcluster.workspace.result_tables import ClusteringTables
 from imgcluster.workspace.results import IMPORTED
 from imgcluster.workspace.table_columns import CANDIDATES, CHANGES
 
-__all__ = ["ClusteringMetrics", "Evaluated", "about_files", "publish", "write_changes"]
+__all__ = ["ClusteringMetrics", "Evaluated", "about_files", "placed_fields", "publish", "summary_fields"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +182,7 @@ def publish(
         )
         tables.write()
         if not repeats:
-            write_changes(workspace, evaluated.changes if before else (), tables.names)
+            _write_changes(workspace, evaluated.changes if before else (), tables.names)
         write_earlier(workspace, evaluated.earlier, tables.embeddings, tables.clusters, evaluated.decisions)
         _write_candidates(workspace, tables.clustering.candidates)
         remove(workspace.confusion_table)
@@ -238,7 +238,7 @@ def summary_fields(
     }
 
 
-def write_changes(workspace: Workspace, changes: Sequence[ClusterChange], names: Mapping[int, str]) -> None:
+def _write_changes(workspace: Workspace, changes: Sequence[ClusterChange], names: Mapping[int, str]) -> None:
     """Write ``changes.csv``; without changes there is none."""
     if not changes:
         remove(workspace.changes_table)
@@ -278,20 +278,19 @@ def about_files(placed: PlacementResult, mode: str, manifest: dict[str, Any]) ->
             f"The files of {counted(len(placed.broken), 'placed link')} no longer exist; the first is "
             f"{placed.broken[0]}. To correct this, {FILES_GONE_REMEDY}."
         )
-    if placed.missing:
-        if manifest["encoder"]["name"] == IMPORTED:
-            yield f"{len(placed.missing)} images have no file, so the folders lack them; first: {placed.missing[0]}."
-            return
-        remote = [location for location in placed.missing if url_of(location)]
-        if remote:
-            yield (
-                f"{len(remote)} images are in object storage or on web servers, not files, so the folders lack them; "
-                "--place manifest says where each belongs."
-            )
-        if len(remote) == len(placed.missing):
-            return
-        missing = [location for location in placed.missing if not url_of(location)]
+    if placed.missing and manifest["encoder"]["name"] == IMPORTED:
+        lacking = counted(len(placed.missing), "image")
+        yield f"The folders lack {lacking} without a file; the first is {placed.missing[0]}."
+        return
+    remote = [location for location in placed.missing if url_of(location)]
+    if remote:
         yield (
-            f"The files of {len(missing)} images no longer exist, so the folders lack them; the first is "
+            f"The folders lack {counted(len(remote), 'image')} from object storage or web servers; "
+            "--place manifest says where each belongs."
+        )
+    missing = [location for location in placed.missing if not url_of(location)]
+    if missing:
+        yield (
+            f"The folders lack {counted(len(missing), 'image')} whose file no longer exists; the first is "
             f"{missing[0]}. To correct this, {FILES_GONE_REMEDY}."
         )

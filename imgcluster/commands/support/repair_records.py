@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from imgcluster._version import __version__, versions
 from imgcluster.commands.support.embed_request import encoder_record
-from imgcluster.commands.support.stored_values import Stored
+from imgcluster.commands.support.verify_stored import Stored
 from imgcluster.encoders import PixelEncoder
 from imgcluster.encoders.registry import list_encoders, precision_files
 from imgcluster.errors import ImgclusterError, WorkspaceError

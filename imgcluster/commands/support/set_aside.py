@@ -20,7 +20,6 @@ from imgcluster.placement import (
     Journal,
     PlacementResult,
     change_placement,
-    place,
     plan_placement,
     undo_placement,
 )
@@ -137,7 +136,9 @@ def restore_set_aside(workspace: Workspace, saved: Path, on_progress: OnProgress
 
 
 def _change(workspace: Workspace, current: Journal | None, target: Journal, on_progress: OnProgress) -> PlacementResult:
-    path = workspace.set_aside_journal
-    if current is None:
-        return place(target, path, step=lambda done: on_progress(Progress("place", done, len(target.entries))))
-    return change_placement(current, target, path, step=lambda done, total: on_progress(Progress("place", done, total)))
+    return change_placement(
+        current,
+        target,
+        workspace.set_aside_journal,
+        step=lambda done, total: on_progress(Progress("place", done, total)),
+    )

@@ -9,14 +9,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from imgcluster.commands.support.change_placed import (
+    place_results,
     preview_placement,
     restore_placement,
-    update_placement,
     with_companions,
 )
-from imgcluster.commands.support.last_clustering import folder_names, placed_names
+from imgcluster.commands.support.last_clustering import folder_names
+from imgcluster.commands.support.normalized import with_normalized_lengths
 from imgcluster.commands.support.originals import FileChanges, file_changes, returning_originals
-from imgcluster.commands.support.page import with_normalized_lengths, write_page
+from imgcluster.commands.support.page import write_page
 from imgcluster.commands.support.placed_files import read_placement, read_set_aside
 from imgcluster.commands.support.set_aside import restore_set_aside
 from imgcluster.errors import WorkspaceError
@@ -39,7 +40,6 @@ from imgcluster.workspace.states import (
     shards_differ,
     states,
 )
-from imgcluster.workspace.table_columns import row_of
 
 __all__ = [
     "changes_of_undo",
@@ -217,17 +217,7 @@ def place_otherwise(
     results = dataclasses.replace(results, metrics=results.metrics | {"options": options})
     embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
     with changing_results(workspace, "assign", f"--place {mode}", results.metrics):
-        placed = update_placement(
-            workspace,
-            journal,
-            mode,
-            results.locations,
-            results.clusters.tolist(),
-            placed_names(options, map(row_of, results.table)),
-            folder_name=folder_names(results.metrics),
-            companions=embeddings.companions,
-            on_progress=on_progress,
-        )
+        placed = place_results(workspace, journal, mode, results, embeddings.companions, on_progress)
         rewrite_page(workspace, results, on_progress, embeddings=embeddings)
     return dataclasses.replace(placed, returned=returned)
 

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgcluster.commands.support.page import current_locations
-from imgcluster.commands.support.placed_files import current_files, read_placement, read_set_aside
+import numpy as np
+import numpy.typing as npt
+
+from imgcluster.commands.support.placed_files import current_files, current_locations, read_placement, read_set_aside
 from imgcluster.fileio.path_text import from_text, relative_path
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.results import base_folder, read_embeddings
 from imgcluster.workspace.shards import Embeddings
 
-__all__ = ["StoredImages", "read_images"]
+__all__ = ["FoundImage", "StoredImages", "read_images"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundImage:
+    """One image that was found.
+
+    Attributes:
+        rank: 1 for the most similar image.
+        score: The cosine of its vector with that of the text, in [−1, 1].
+        path: As in ``assignments.csv``.
+        file: Where the file is now, absolute.
+    """
+
+    rank: int
+    score: float
+    path: str
+    file: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +56,13 @@ class StoredImages:
     files: list[Path]
     addresses: list[str]
     set_aside: frozenset[str]
+
+    def ranked(self, rows: Sequence[int], scores: npt.NDArray[np.float32]) -> tuple[FoundImage, ...]:
+        """Return the images in these rows, from rank 1 on, with their scores among those of all, ``float32 (n,)``."""
+        return tuple(
+            FoundImage(rank=rank, score=round(float(scores[row]), 4), path=self.paths[row], file=self.addresses[row])
+            for rank, row in enumerate(rows, start=1)
+        )
 
 
 def read_images(workspace: Workspace, manifest: dict[str, Any], on_progress: OnProgress) -> StoredImages:

@@ -11,13 +11,13 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
 from imgcluster.commands.support.shard_store import ShardStore
 from imgcluster.errors import ImgclusterError, SourceError, WorkspaceError, WorkspaceInUseError
-from imgcluster.fileio.atomic import atomic_path, is_temporary, remove, write_text
+from imgcluster.fileio.atomic import atomic_path, is_temporary, remove, remove_if_empty, write_text
 from imgcluster.fileio.in_threads import in_order
 from imgcluster.fileio.locks import take_lock
 from imgcluster.fileio.object_store import store_url
@@ -135,8 +135,7 @@ class _LocalCopy:
                 # Nothing is left of an address that does not exist.
                 for file in (self._list, self._sent, self._digests, self._home / ADDRESS, self._home / "lock"):
                     remove(file)
-                with suppress(OSError):
-                    self._home.rmdir()
+                remove_if_empty(self._home)
 
     def update(self, on_progress: OnProgress) -> None:
         """Make the copy equal to the stored workspace, unless it only has changes that were not uploaded.
@@ -219,8 +218,7 @@ class _LocalCopy:
         for path in {*present.keys() - files.keys(), _NAMES.undoing.name}:
             remove(self.folder / path)
         for folder, _, _ in os.walk(self.folder, topdown=False):
-            with suppress(OSError):
-                os.rmdir(folder)
+            remove_if_empty(Path(folder))
         paths: dict[StoredFile, list[str]] = {}
         for path, file in files.items():
             if present.get(path) != file:

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 
 from imgcluster.commands.support.originals import FILES_GONE_REMEDY
-from imgcluster.commands.support.stored_values import Finding, Stored, note, problem
 from imgcluster.commands.support.verify_placement import check_placement
+from imgcluster.commands.support.verify_stored import Finding, Stored, note, problem
 from imgcluster.features.blocks import blocks
 from imgcluster.fileio.object_store import url_of
 from imgcluster.fileio.path_text import from_text, relative_path, to_text

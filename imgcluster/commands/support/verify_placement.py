@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from imgcluster.commands.support.change_placed import with_companions
 from imgcluster.commands.support.last_clustering import folder_names, placed_names
 from imgcluster.commands.support.renamed_originals import other_files
-from imgcluster.commands.support.stored_values import Finding, Stored, note, problem
+from imgcluster.commands.support.verify_stored import Finding, Stored, note, problem
 from imgcluster.fileio.path_text import from_text, to_text
 from imgcluster.placement import NOISE_FOLDER, UNSORTED_FOLDER
 from imgcluster.placement.plan import existing_names
@@ -61,13 +61,15 @@ def _check_entries(stored: Stored) -> Iterator[Finding]:
     assert journal is not None
     lost, absent, other = [], [], []
     placed = () if journal.mode == "manifest" else journal.entries
-    for entry in (*placed, *(() if stored.aside is None else stored.aside.entries)):
+    aside = () if stored.aside is None else stored.aside.entries
+    embedded = None if stored.embeddings is None else stored.embeddings.files
+    for number, entry in enumerate((*placed, *aside)):
         source, target = from_text(entry.source), from_text(entry.target)
-        moved = journal.mode == "move" or entry not in journal.entries
+        moved = journal.mode == "move" or number >= len(placed)
         if not os.path.lexists(target):
             if moved and not os.path.lexists(source):
                 # After an embed without it, it is one that the user removed.
-                if stored.embeddings is None or entry.source in stored.embeddings.files:
+                if embedded is None or entry.source in embedded:
                     lost.append(entry.source)
             elif os.path.isfile(source):
                 absent.append(entry.target)

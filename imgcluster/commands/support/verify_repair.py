@@ -13,26 +13,25 @@ import numpy as np
 
 from imgcluster.clustering.changes import ABSENT
 from imgcluster.clustering.types import Clustering, Layer
-from imgcluster.commands.support.change_placed import update_placement
-from imgcluster.commands.support.last_clustering import folder_names, placed_names
+from imgcluster.commands.support.change_placed import place_results
 from imgcluster.commands.support.measures import measure_clusters
+from imgcluster.commands.support.normalized import with_normalized_lengths
 from imgcluster.commands.support.numbering import read_earlier, write_earlier
-from imgcluster.commands.support.page import with_normalized_lengths
 from imgcluster.commands.support.repair_records import keep_damaged, repair_manifest, repair_metrics, repair_skipped
 from imgcluster.commands.support.signatures import content_digests
 from imgcluster.commands.support.steps import recover, rewrite_page
-from imgcluster.commands.support.stored_values import Stored
+from imgcluster.commands.support.verify_stored import Stored
 from imgcluster.fileio.atomic import is_link, remove, write_json
 from imgcluster.fileio.path_text import from_text, to_text
 from imgcluster.placement import Journal
 from imgcluster.placement.journal import Entry, write_journal
 from imgcluster.placement.place import mode_of
 from imgcluster.progress import OnProgress
+from imgcluster.wording import counted
 from imgcluster.workspace.decisions import DecidedImage, Decisions, write_decisions
 from imgcluster.workspace.known_clusters import NOTHING_KNOWN, write_known_clusters
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
 from imgcluster.workspace.results import IMPORTED, SORT, with_options
-from imgcluster.workspace.table_columns import row_of
 
 __all__ = ["REPAIRS"]
 
@@ -156,7 +155,8 @@ def repair_decisions(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
         workspace.decisions,
         dataclasses.replace(decisions, names={**names, **decisions.names}, images={**decisions.images, **images}),
     )
-    yield f"{len(names)} names and {len(images)} decisions were taken from the tables, which have no merges."
+    taken = f"{counted(len(names), 'name')} and {counted(len(images), 'decision')}"
+    yield f"Names and decisions come from the tables, which have no merges: {taken}."
 
 
 def repair_tables(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
@@ -205,17 +205,7 @@ def repair_placement(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
     results, journal, embeddings = stored.results, stored.placement, stored.embeddings
     if results is None or journal is None or embeddings is None or not stored.is_current:
         return
-    update_placement(
-        stored.workspace,
-        journal,
-        journal.mode,
-        results.locations,
-        results.clusters.tolist(),
-        placed_names(stored.metrics.get("options", {}), map(row_of, results.table)),
-        folder_name=folder_names(stored.metrics),
-        companions=embeddings.companions,
-        on_progress=on_progress,
-    )
+    place_results(stored.workspace, journal, journal.mode, results, embeddings.companions, on_progress)
     yield "Missing files were placed again, and others moved to the folders of their clusters."
 
 

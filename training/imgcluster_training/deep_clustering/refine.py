@@ -57,14 +57,12 @@ class Refinement:
         clusters: The number of clusters; 0 where no stage needs one.
         found: Whether that number was estimated from the codes, instead of given.
         decodes: Whether the decoder still fits the encoder.
-        images: The number of training images.
     """
 
     stages: tuple[StageResult, ...]
     clusters: int
     found: bool
     decodes: bool
-    images: int
 
     @property
     def seconds(self) -> float:
@@ -117,7 +115,6 @@ def refine(
         clusters=context.clusters or 0 if clustered else 0,
         found=clusters == "auto",
         decodes=bool(recipe.model.decoder) and all(isinstance(stage, Idec) for stage in recipe.cluster.stages),
-        images=len(images),
     )
 
 

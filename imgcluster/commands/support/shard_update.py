@@ -17,7 +17,6 @@ from imgcluster.commands.support.embed_update import (
     no_images,
     notes_about_empty,
     readable_scope,
-    write_skipped,
 )
 from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.fileio.csv_tables import write_table
@@ -28,6 +27,7 @@ from imgcluster.workspace.index import Index
 from imgcluster.workspace.shapes import SHARD
 from imgcluster.workspace.shard_writer import ShardWriter, remove_shards
 from imgcluster.workspace.shards import all_shards, list_shards, summarize_shards
+from imgcluster.workspace.skipped_images import write_skipped
 from imgcluster.workspace.work_shards import REMOVED, WorkShard, state_of_embeddings
 
 __all__ = ["ShardUpdate"]

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.fileio.path_text import absolute_path
-from imgcluster.workspace.shard_file import read_keys
+from imgcluster.workspace.shard_file import locations_of, read_keys
 from imgcluster.workspace.shards import list_shards
 
 __all__ = ["FileFacts", "read_file_facts"]
@@ -37,9 +36,8 @@ def read_file_facts(folder: Path, identity: str) -> FileFacts:
     by_location: dict[str, tuple[int, int]] = {}
     for shard in list_shards(folder, identity):
         table = read_keys(shard)
-        columns = [table.column(name).to_pylist() for name in ("root", "path", "size", "mtime_ns")]
-        for root, path, size, time in zip(*columns, strict=True):
-            by_location[absolute_path(root, path)] = (size, time)
+        sizes, times = (table.column(name).to_pylist() for name in ("size", "mtime_ns"))
+        by_location |= zip(locations_of(table), zip(sizes, times, strict=True), strict=True)
     facts = [by_location[location] for location in sorted(by_location)]
     return FileFacts(
         sizes=np.array([size for size, _ in facts], np.int64),

@@ -5,23 +5,23 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from imgcluster.commands.support.embed_update import read_skipped
 from imgcluster.commands.support.numbering import Earlier, read_earlier
 from imgcluster.commands.support.placed_files import current_files, read_placement, read_set_aside
 from imgcluster.errors import ImgclusterError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.placement import Journal
 from imgcluster.workspace.decisions import Decisions, read_decisions
-from imgcluster.workspace.files import FileFacts, read_file_facts
+from imgcluster.workspace.file_facts import FileFacts, read_file_facts
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.known_clusters import KnownClusters, read_known_clusters
 from imgcluster.workspace.results import Results, encoder_identity, read_tables
 from imgcluster.workspace.shard_file import read_rows
 from imgcluster.workspace.shards import Embeddings, all_shards, list_shards, load
+from imgcluster.workspace.skipped_images import read_skipped
 from imgcluster.workspace.states import State, states
 from imgcluster.workspace.work_shards import work_shards
 
@@ -62,7 +62,7 @@ def note(check: str, message: str, paths: Sequence[str] = (), *, remedy: str = "
     return Finding(check=check, level="note", message=message, paths=tuple(paths), remedy=remedy)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Stored:
     """What a workspace records; None for what does not exist or cannot be read.
 
@@ -109,7 +109,7 @@ class Stored:
             and self.metrics.get("fingerprint") == self.embeddings.fingerprint
         )
 
-    @property
+    @cached_property
     def moved(self) -> dict[str, str]:
         """Where the files are that were moved, by their original paths."""
         return current_files(self.placement, self.aside)
