@@ -75,7 +75,8 @@ def embed_command(
 
     def show(done: EmbedSummary) -> None:
         show_embed(done)
-        show_next(done)
+        if done.outdated or not done.shard:
+            show_next(done.workspace, outdated=done.outdated)
 
     screen.show(summary, show)
     if strict and summary.skipped:
@@ -126,12 +127,12 @@ def show_embed(summary: EmbedSummary, *, dry_run: bool = False) -> None:
         echo(f"Note: {note}")
 
 
-def show_next(summary: EmbedSummary) -> None:
+def show_next(workspace: str, *, outdated: bool) -> None:
     """Print the command that puts the images into clusters, unless they are in these."""
-    if summary.outdated:
-        echo(f"To bring the clusters up to date: {command_for(summary.workspace, 'assign')}")
-    elif not summary.shard and not Path(files_of(summary.workspace), "metrics.json").exists():
-        echo(f"To cluster them: {command_for(summary.workspace, 'cluster')}")
+    if outdated:
+        echo(f"To bring the clusters up to date: {command_for(workspace, 'assign')}")
+    elif not Path(files_of(workspace), "metrics.json").exists():
+        echo(f"To cluster them: {command_for(workspace, 'cluster')}")
 
 
 def _show_shards(summary: ShardsSummary) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import WorkspaceOption, command
-from imgcluster.cli.console import command_for, echo
+from imgcluster.cli.console import echo
+from imgcluster.cli.embed import show_next
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.wording import counted
@@ -80,4 +81,4 @@ def _show(summary: ImportSummary) -> None:
             f"{counted(summary.missing, 'image')} without a file: no pictures, and they cannot be placed. If the files "
             "exist, name the folder that their paths start from with --root DIR."
         )
-    echo(f"To cluster them: {command_for(summary.workspace, 'cluster')}")
+    show_next(summary.workspace, outdated=summary.outdated)

@@ -39,6 +39,6 @@ def merge_command(
         )
         if done.skipped:
             echo(f"{counted(done.skipped, 'image')} could not be read; see {files_of(done.workspace)}/skipped.csv.")
-        show_next(done)
+        show_next(done.workspace, outdated=done.outdated)
 
     screen.show(summary, show)

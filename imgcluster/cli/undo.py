@@ -62,6 +62,6 @@ def _show(summary: UndoSummary) -> None:
     if summary.place_again:
         echo(f"To place them again: {summary.place_again}")
     for target, reason in summary.left[:ROWS]:
-        echo(f"Not removed: {target} ({reason})")
+        echo(f"{'Not moved back' if summary.place == 'move' else 'Not removed'}: {target} ({reason})")
     if len(summary.left) > ROWS:
         echo(f"… and {len(summary.left) - ROWS} more.")

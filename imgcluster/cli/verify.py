@@ -52,5 +52,5 @@ def _show(summary: VerifySummary) -> None:
         echo(f"{finding.level.capitalize()} ({finding.check}): {finding.message}{about}{end}")
     problems = sum(finding.level == "problem" for finding in summary.findings)
     result = "No problem" if summary.consistent else counted(problems, "problem")
-    what = "size and time" if summary.images and not summary.read else "content"
-    echo(f"{result} found; the {what} of {counted(summary.images, 'image')} was compared ({summary.seconds:.1f} s).")
+    compared = f"the content of {summary.read:,} was compared" if summary.read else "their content was not compared"
+    echo(f"{result} found in a workspace of {counted(summary.images, 'image')}; {compared} ({summary.seconds:.1f} s).")

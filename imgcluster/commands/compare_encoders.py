@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from imgcluster.commands.cluster import ClusterRow, cluster
 from imgcluster.commands.doctor import images_per_second, random_images
-from imgcluster.commands.embed import embed
+from imgcluster.commands.embed import embed, prepare_search
 from imgcluster.commands.evaluate import require_labels, score_labeled
 from imgcluster.commands.support.cluster_request import resolve
 from imgcluster.commands.support.naming import NO_VOCABULARY
@@ -29,7 +29,9 @@ from imgcluster.fileio.path_text import Paths, path_list, to_text
 from imgcluster.options import ClusterOptions, EmbedOptions
 from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.workspace.folder import Workspace, is_workspace
+from imgcluster.workspace.index import is_gone
 from imgcluster.workspace.results import read_results
+from imgcluster.workspace.shards import locations
 
 __all__ = ["DEFAULT_FOLDER", "EncoderComparison", "EncoderRow", "compare_encoders", "recommend"]
 
@@ -136,8 +138,8 @@ def compare_encoders(
         on_progress: Called with each step.
 
     Raises:
-        UsageError: There are fewer than two different encoders, `folder` is a workspace, or the file of labels does not
-            exist.
+        UsageError: There are fewer than two different encoders, `folder` is a workspace or holds other images, or the
+            file of labels does not exist.
         ImgclusterError: Whatever `embed` and `cluster` raise.
     """
     paths, names = path_list(paths), [os.fspath(encoder) for encoder in path_list(encoders)]
@@ -149,13 +151,15 @@ def compare_encoders(
         )
     if labels is not None:
         require_labels(labels)
+    embedding = embedding or EmbedOptions()
     clustering = dataclasses.replace(clustering or ClusterOptions(), place="none", vocabulary=NO_VOCABULARY)
     resolve(clustering)
+    folders = {name: Path(folder) / _folder_of(name) for name in names}
+    for own in folders.values():
+        _refuse_other_images(own, paths, embedding)
     rows, clusterings = [], []
-    for name in names:
-        row, clusters = _measure(
-            paths, name, Path(folder) / _folder_of(name), embedding or EmbedOptions(), clustering, labels, on_progress
-        )
+    for name, own in folders.items():
+        row, clusters = _measure(paths, name, own, embedding, clustering, labels, on_progress)
         rows.append(row)
         clusterings.append(clusters)
     agreements = [_agreement(one, [other for other in clusterings if other is not one]) for one in clusterings]
@@ -176,6 +180,25 @@ def _folder_of(encoder: str) -> str:
         digest = hashlib.sha256(os.path.abspath(encoder).encode(errors="surrogateescape")).hexdigest()[:8]
         return f"{Path(encoder).stem}-{digest}"
     return re.sub(r"[^\w.-]+", "-", encoder.removeprefix("hub:"))
+
+
+def _refuse_other_images(folder: Path, paths: Sequence[str | os.PathLike[str]], options: EmbedOptions) -> None:
+    """Check that the workspace of an encoder has no image outside `paths`, which `embed` would leave in it.
+
+    Raises:
+        UsageError: It has one that exists.
+    """
+    workspace = Workspace(folder)
+    if not workspace.is_initialized or options.fresh:
+        return
+    finder, _ = prepare_search(paths, workspace, (), options)
+    scope = finder.scope()
+    others = [file for file in locations(workspace.embeddings) if file not in scope and not is_gone(file)]
+    if others:
+        raise UsageError(
+            f"{workspace.name} has images of an earlier comparison that are not in {', '.join(map(to_text, paths))}, "
+            f"such as {min(others)}; choose another folder with -w DIR"
+        )
 
 
 def _measure(

@@ -151,8 +151,8 @@ def _read_labels(labels: str | os.PathLike[str], locations: Sequence[str], base:
         label_of = _read_csv(Path(labels), locations, base)
     if not label_of:
         raise UsageError(
-            f"{labels} contains none of the {len(locations)} images; its paths must be absolute, or relative to "
-            f"{base}, to the file's folder or to the current folder"
+            f"{labels} contains no label of the {len(locations)} images; its paths must be absolute, or relative "
+            f"to {base}, to the file's folder or to the current folder"
         )
     if by_folder and len(set(label_of.values())) == 1:
         raise UsageError(
@@ -180,6 +180,9 @@ def _read_csv(path: Path, locations: Sequence[str], base: str) -> dict[str, str]
     label_of: dict[str, str] = {}
     bases = [base, to_text(os.path.abspath(path.parent)), to_text(os.getcwd())]
     for row in read_table(path, ("path", "label")):
+        # As other programs write a missing value.
+        if not row["label"].strip():
+            continue
         name = row["path"].replace("\\", "/") if os.name == "nt" else row["path"]
         # Other programs write paths without the escapes of `to_text`.
         for text in dict.fromkeys((name, to_text(from_text(name)), to_text(name))):

@@ -15,6 +15,7 @@ import numpy as np
 
 from imgcluster._version import versions
 from imgcluster.commands.support.change_placed import return_interrupted_move
+from imgcluster.commands.support.last_clustering import is_outdated
 from imgcluster.commands.support.placed_files import moved_files, read_placement
 from imgcluster.commands.support.steps import recover
 from imgcluster.commands.support.stopwatch import Stopwatch
@@ -62,6 +63,7 @@ class ImportSummary:
         unchanged: Whether the workspace had the same vectors before; then nothing was written.
         base: The folder that the paths in the tables are relative to.
         seconds: Wall-clock time.
+        outdated: Whether there is a clustering of other vectors.
     """
 
     workspace: str
@@ -73,6 +75,7 @@ class ImportSummary:
     unchanged: bool
     base: str
     seconds: float
+    outdated: bool = False
 
 
 @in_object_storage_too
@@ -147,8 +150,9 @@ def import_vectors(
                 workspace.remove_caches()
             _replace_shards(workspace, locations, values, base, encoder["identity"], moved, on_progress)
             summary = dataclasses.replace(summary, seconds=watch.seconds)
-            workspace.write_manifest(record | _contents_record(workspace, encoder, summary))
-    return summary
+            record |= _contents_record(workspace, encoder, summary)
+            workspace.write_manifest(record)
+        return dataclasses.replace(summary, outdated=is_outdated(workspace, str(record.get("fingerprint"))))
 
 
 def _contents_record(workspace: Workspace, encoder: dict[str, Any], summary: ImportSummary) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from imgcluster.commands.support.placed_files import moved_files, read_placement
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.fileio.path_text import relative_path
 from imgcluster.options import DEFAULT_WORKSPACE
@@ -26,14 +27,14 @@ class Collection:
     Attributes:
         base: The folder that `paths` are relative to.
         paths: The key of every table: ``path`` in ``assignments.csv`` and in the Parquet files under ``embeddings/``.
-        files: The absolute paths of the originals, as texts.
+        files: The absolute path of each original, as text: where it was found, or where it was moved to.
         vectors: The embeddings, ``float32 (n, embedding_size)``.
         labels: The cluster of each image, ``int64 (n,)``; -1 is noise. None where nothing is clustered yet.
         confidence: ``float64 (n,)`` in [0, 1]; None where nothing is clustered yet.
         captured: When each photograph was taken (ISO 8601, local time); "" if unknown.
         cameras: The camera of each photograph; "" if unknown.
-        companions: The absolute path of the second file of each image, as text: a camera raw file and its JPEG are one
-            image; "" if there is none.
+        companions: The absolute path of the second file of each image, as for `files`: a camera raw file and its JPEG
+            are one image; "" if there is none.
         orientations: The EXIF orientation, 1 to 8, ``int64 (n,)``; 0 if unknown.
         clusters: The rows of ``clusters.csv``, by column; empty where nothing is clustered yet.
     """
@@ -58,6 +59,7 @@ def load(workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> Collection:
     Raises:
         WorkspaceError: Nothing is embedded, the clusters are older than the embeddings, the last step was interrupted,
             or a file is damaged.
+        PlacementError: The journal of moved files is damaged.
     """
     workspace = Workspace(workspace)
     workspace.require_initialized()
@@ -65,10 +67,11 @@ def load(workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> Collection:
     embeddings = load_embeddings(workspace.embeddings, encoder_identity(workspace, manifest))
     base = base_folder(manifest, embeddings)
     results = results_or_none(workspace, manifest, embeddings)
+    moved = moved_files(workspace, read_placement(workspace, embeddings.files))
     return Collection(
         base=base,
         paths=[relative_path(location, base) for location in embeddings.locations],
-        files=embeddings.locations,
+        files=[moved.get(file, file) for file in embeddings.locations],
         vectors=embeddings.vectors,
         captured=[exif.captured for exif in embeddings.exif],
         cameras=[exif.camera for exif in embeddings.exif],
@@ -76,5 +79,5 @@ def load(workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> Collection:
         labels=None if results is None else results.clusters,
         confidence=None if results is None else results.confidence,
         clusters=[] if results is None else results.table,
-        companions=embeddings.companions,
+        companions=[moved.get(file, file) for file in embeddings.companions],
     )

@@ -22,7 +22,13 @@ from imgcluster.commands.support.numbering import number_clusters
 from imgcluster.commands.support.signatures import content_digests
 from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
-from imgcluster.commands.support.verify_checks import CHECKS, check_contents, check_repeated, has_row_for_each_image
+from imgcluster.commands.support.verify_checks import (
+    CHECKS,
+    check_contents,
+    check_repeated,
+    comparable_rows,
+    has_row_for_each_image,
+)
 from imgcluster.commands.support.verify_repair import REPAIRS
 from imgcluster.commands.support.verify_stored import Finding, Stored, read_stored
 from imgcluster.errors import UsageError, WorkspaceError
@@ -95,13 +101,13 @@ def verify(
     workspace.require_initialized()
     repaired = _repair(workspace, on_progress) if repair else []
     with workspace.locked(read_only=True, even_damaged=True) as manifest:
-        stored, findings, changed = _check(workspace, manifest, quick=quick, rerun=rerun, on_progress=on_progress)
+        stored, findings, read, changed = _check(workspace, manifest, quick=quick, rerun=rerun, on_progress=on_progress)
     images = 0 if stored.embeddings is None else len(stored.embeddings.locations)
     return VerifySummary(
         workspace=workspace.name,
         format=int(manifest.get("format", FORMAT)),
         images=images,
-        read=0 if quick else images,
+        read=read,
         consistent=not any(finding.level == "problem" for finding in findings),
         findings=findings,
         repaired=tuple(repaired),
@@ -112,24 +118,26 @@ def verify(
 
 def _check(
     workspace: Workspace, manifest: dict[str, Any], *, quick: bool, rerun: bool, on_progress: OnProgress
-) -> tuple[Stored, tuple[Finding, ...], int | None]:
-    """Run all checks, and return what was read, the findings, and the number of reassigned images."""
+) -> tuple[Stored, tuple[Finding, ...], int, int | None]:
+    """Run all checks, and return what was read, the findings, and the numbers of files read and reassigned images."""
     on_progress(Progress("load", 0))
     stored = read_stored(workspace, manifest)
     findings = list(_findings(stored))
-    if not quick and stored.embeddings is not None:
-        files = [from_text(stored.moved.get(location, location)) for location in stored.embeddings.locations]
-        findings += check_contents(stored, content_digests(files, on_progress))
+    rows = [] if quick else comparable_rows(stored)
+    if stored.embeddings is not None and rows:
+        locations = stored.embeddings.locations
+        files = [from_text(stored.moved.get(locations[row], locations[row])) for row in rows]
+        findings += check_contents(stored, dict(zip(rows, content_digests(files, on_progress), strict=True)))
     if not rerun:
-        return stored, tuple(findings), None
+        return stored, tuple(findings), len(rows), None
     on_progress(Progress("cluster", 0))
     repeated = _repeat_clustering(stored)
     if repeated is not None:
         findings += check_repeated(stored, *repeated, __version__)
-        return stored, tuple(findings), len(repeated[0])
+        return stored, tuple(findings), len(rows), len(repeated[0])
     why = "the clustering cannot be repeated: it is missing, outdated, or made or extended by sort or assign"
     findings.append(Finding(check="rerun", level="note", message=why))
-    return stored, tuple(findings), None
+    return stored, tuple(findings), len(rows), None
 
 
 def _findings(stored: Stored) -> Iterator[Finding]:

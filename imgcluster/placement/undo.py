@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -160,9 +160,11 @@ def _undo_all(
     remaining: list[tuple[Entry, _Remains]] = []
     if mode in WITHOUT_FILES:
         return remaining, done
-    for number, entry in enumerate(one_per_source(entries), start=1):
+    entries = one_per_source(entries)
+    problems = _folder_problems(sources_to_restore(entries, mode))
+    for number, entry in enumerate(entries, start=1):
         try:
-            outcome = _undo_one(entry, mode, folder, dry_run=dry_run)
+            outcome = _undo_one(entry, mode, folder, problems, dry_run=dry_run)
         except OSError as error:
             outcome = _Remains(error.strerror or str(error))
         if isinstance(outcome, _Remains):
@@ -173,14 +175,16 @@ def _undo_all(
     return remaining, done
 
 
-def _undo_one(entry: Entry, mode: PlaceMode, folder: Path, *, dry_run: bool) -> str | _Remains:
+def _undo_one(
+    entry: Entry, mode: PlaceMode, folder: Path, problems: Mapping[Path, str], *, dry_run: bool
+) -> str | _Remains:
     source, target = from_text(entry.source), from_text(entry.target)
     if not os.path.lexists(target):
         # A missing link or copy is harmless; a moved file that is at neither path was renamed or deleted.
         lost = mode == "move" and not os.path.lexists(source)
         return _Remains("the moved file is missing") if lost else _ABSENT
     if mode == "move" and not os.path.lexists(source):
-        if problem := _folder_problem(source.parent):
+        if problem := problems.get(source.parent):
             return _Remains(problem)
         if not dry_run:
             source.parent.mkdir(parents=True, exist_ok=True)
@@ -195,10 +199,36 @@ def _undo_one(entry: Entry, mode: PlaceMode, folder: Path, *, dry_run: bool) -> 
     return _UNDONE
 
 
-def _folder_problem(folder: Path) -> str:
-    """Return why no file can be created in a folder, which may not exist yet; "" if one can."""
-    while not os.path.lexists(folder):
-        folder = folder.parent
+def _folder_problems(sources: Iterable[str]) -> dict[Path, str]:
+    """Return why files cannot be created in the folders of `sources`, by folder; without those where they can.
+
+    A folder may be missing because its disk is not mounted. Then the folder at which it is mounted is empty, and files
+    that were put there would be hidden as soon as it is.
+    """
+    folders = {from_text(source).parent for source in sources}
+    present = {folder: _nearest_existing(folder) for folder in folders}
+    missing = {at: folder for folder, at in sorted(present.items(), reverse=True) if at != folder and _is_empty(at)}
+    problems = {folder: _folder_problem(at, missing.get(at)) for folder, at in present.items()}
+    return {folder: problem for folder, problem in problems.items() if problem}
+
+
+def _nearest_existing(folder: Path) -> Path:
+    """Return a folder or its nearest parent that exists; the root of a drive may not."""
+    return next((path for path in (folder, *folder.parents) if os.path.lexists(path)), Path(folder.anchor))
+
+
+def _is_empty(folder: Path) -> bool:
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        return next(entries, None) is None
+    return False
+
+
+def _folder_problem(folder: Path, missing: Path | None) -> str:
+    """Return why no file can be created in an existing folder, or in `missing` below it; "" if one can."""
+    if missing is not None:
+        return f"{folder} is empty: mount its disk, or create {missing} if it has none, then repeat the command"
+    if not os.path.lexists(folder):
+        return f"{folder} is missing: mount its disk, then repeat the command"
     if not folder.is_dir():
         return f"{folder} is not a folder: move it away, then repeat the command"
     return "" if os.access(folder, os.W_OK | os.X_OK) else f"files in {folder} cannot be created"

@@ -343,13 +343,15 @@ def test_evaluate_against_a_table(workspace: Path, pictures: Path, tmp_path: Pat
     imgcluster.cluster(workspace=workspace, k=3)
     labels = tmp_path / "labels.csv"
     for prefix in ("", f"{pictures}/", "./"):
-        lines = ["path,label", *(f"{prefix}{name}/{n:02d}.png,{name[0]}" for name in COLOURS for n in range(4))]
+        lines = [f"{prefix}{name}/{n:02d}.png,{name[0] if n < 4 else ''}" for name in COLOURS for n in range(6)]
+        lines = ["path,label", *lines]
         labels.write_text("\n".join(lines) + "\n", encoding="utf-8")
         scores = imgcluster.evaluate(workspace=workspace, labels=labels)
         assert (scores.images, scores.unlabelled, scores.accuracy, scores.classes) == (12, 12, 1, 3)
-    labels.write_text("path,label\nelsewhere.png,x\n")
-    with pytest.raises(UsageError, match="24 images"):
-        imgcluster.evaluate(workspace=workspace, labels=labels)
+    for line in ("elsewhere.png,x", "red/00.png, "):
+        labels.write_text(f"path,label\n{line}\n")
+        with pytest.raises(UsageError, match="24 images"):
+            imgcluster.evaluate(workspace=workspace, labels=labels)
     labels.write_text("file,kind\nelsewhere.png,x\n")
     with pytest.raises(WorkspaceError, match="'path'"):
         imgcluster.evaluate(workspace=workspace, labels=labels)

@@ -45,6 +45,16 @@ def test_adding_a_folder_renames_no_path(tmp_path: Path, tiny_encoder: Path) -> 
     assert before < set(imgcluster.load(out).paths)
 
 
+def test_files_are_where_they_were_moved_to(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
+    out = tmp_path / "out"
+    imgcluster.run(pictures, workspace=out, encoder=tiny_encoder, device="cpu", k=3, place="move")
+    collection = imgcluster.load(out)
+    assert {Path(file).parents[1] for file in collection.files} == {out / "clusters"}
+    assert all(Path(file).is_file() for file in collection.files)
+    imgcluster.undo(workspace=out)
+    assert {Path(file).parents[1] for file in imgcluster.load(out).files} == {pictures}
+
+
 def test_arrays_and_labels_belong_together(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> None:
     out = tmp_path / "out"
     imgcluster.embed(pictures, workspace=out, encoder=tiny_encoder, device="cpu")

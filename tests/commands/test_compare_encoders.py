@@ -69,6 +69,23 @@ def test_encoders_side_by_side(pictures: Path, encoders: tuple[Path, Path], tmp_
     assert "accuracy" not in table.stdout
 
 
+def test_images_of_an_earlier_comparison_are_not_compared(
+    pictures: Path, encoders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "compared"
+    assert compare(pictures / "red", encoders[:1] * 2, folder).exit_code == 2
+    assert compare(pictures / "red", encoders, folder).exit_code == 0
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    third = mean_colour(tmp_path / "third.onnx", replace(TINY, name="third"))
+    refused = compare(pictures / "blue", (third, encoders[1]), folder)
+    assert (refused.exit_code, "00.png" in refused.output, "-w DIR" in refused.output) == (2, True, True)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    (pictures / "red/00.png").unlink()
+    assert json.loads(compare(pictures, encoders, folder, "--json").stdout)["rows"][1]["images"] == 23
+    renamed = pictures.rename(pictures.with_name("renamed"))
+    assert json.loads(compare(renamed, encoders, folder, "--json").stdout)["rows"][1]["images"] == 23
+
+
 def test_repeating_continues(pictures: Path, encoders: tuple[Path, Path], tmp_path: Path) -> None:
     folder = tmp_path / "compared"
     assert compare(pictures, encoders, folder).exit_code == 0

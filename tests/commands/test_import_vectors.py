@@ -13,10 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 import imgcluster
 import pages
 from imgcluster import NoImagesError, UsageError, WorkspaceError
+from imgcluster.cli.app import app
 from imgcluster.commands.support.vector_files import read_vectors
 from samples import paint
 from vectors import blobs, peak_bytes
@@ -180,6 +182,18 @@ def test_the_same_vectors_again_change_nothing(here: Path) -> None:
     assert {path: path.read_bytes() for path in sorted((here / "out").rglob("*")) if path.is_file()} == before
 
 
+def test_the_next_command_is_that_of_the_workspace(here: Path) -> None:
+    file, paths = write(here, "npy")
+    np.save("fewer.npy", VECTORS[:29])
+    Path("fewer.txt").write_text("\n".join(NAMES[:29]), encoding="utf-8")
+    both, fewer = (str(file), "--paths", str(paths)), ("fewer.npy", "--paths", "fewer.txt")
+    for arguments, command in ((both, "cluster"), (both, ""), (fewer, "assign"), (fewer, "assign")):
+        said = CliRunner().invoke(app, ["import", *arguments, "-w", "out"]).stdout
+        assert [word for word in ("cluster", "assign") if f"imgcluster {word} " in said] == [command] * bool(command)
+        if command == "cluster":
+            imgcluster.cluster(workspace="out", k=3)
+
+
 def test_the_order_of_rows_and_names_do_not_change_clusters(here: Path) -> None:
     np.save("v.npy", VECTORS)
     np.save("w.npy", VECTORS[::-1])
@@ -211,6 +225,8 @@ def test_what_cannot_be_imported(here: Path) -> None:
     Path("words.csv").write_text("path,x\na,1\nb,two\n", encoding="utf-8")
     pq.write_table(pa.table({"path": ["a", "b"], "embedding": [[1.0], [1.0, 2.0]]}), "ragged.parquet")
     pq.write_table(pa.table({"path": ["a", "b"], "embedding": [[1.0], None]}), "null.parquet")
+    pq.write_table(pa.table({"path": ["a", "b"], "embedding_0": [1.0, 2.0]}), "wide.parquet")
+    Path("latin.csv").write_bytes(b"path,x\n\xe9,1\n")
     Path("p.txt").write_text("\n".join(NAMES), encoding="utf-8")
     Path("few.txt").write_text("a\nb\n", encoding="utf-8")
     Path("zero.txt").write_text("", encoding="utf-8")
@@ -234,6 +250,8 @@ def test_what_cannot_be_imported(here: Path) -> None:
         ("words.csv", None, "words.csv cannot be read.*two"),
         ("ragged.parquet", None, "different lengths"),
         ("null.parquet", None, "missing"),
+        ("wide.parquet", None, "no column of vectors"),
+        ("latin.csv", None, r"^latin.csv cannot be read: 'utf-8'"),
     ):
         with pytest.raises(UsageError, match=fact):
             imgcluster.import_vectors(file, paths, workspace="out")
@@ -264,6 +282,22 @@ def test_columns_and_arrays_are_chosen_by_name(here: Path) -> None:
     assert imgcluster.import_vectors("two.parquet", "file", column="clip", workspace="parquet").embedding_size == 7
     with pytest.raises(UsageError, match="'nothing'.*'clip'"):
         imgcluster.import_vectors("two.parquet", "file", column="nothing", workspace="out")
+    with pytest.raises(UsageError, match="'file'.*lists"):
+        imgcluster.import_vectors("two.parquet", "file", column="file", workspace="out")
+
+
+@pytest.mark.parametrize("index", ["", "Unnamed: 0"])
+def test_the_row_numbers_of_pandas_are_no_values(here: Path, index: str) -> None:
+    with Path("v.csv").open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow([index, "path", *(f"clip{number}" for number in range(7))])
+        writer.writerows(
+            [row, name, *vector] for row, (name, vector) in enumerate(zip(NAMES, VECTORS.tolist(), strict=True))
+        )
+    order = sorted(range(30), key=NAMES.__getitem__)
+    for column in (None, "clip"):
+        assert imgcluster.import_vectors("v.csv", workspace="out", column=column).embedding_size == 7
+        assert np.allclose(imgcluster.load("out").vectors, VECTORS[order])
 
 
 def test_parquet_files_with_several_row_groups(here: Path) -> None:

@@ -7,6 +7,8 @@ import json
 import os
 import re
 import shutil
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -282,6 +284,40 @@ def test_undo_of_a_move_returns_all_originals_or_none(pictures: Path, tmp_path: 
     taken.rmdir()
     assert imgcluster.undo(workspace=out).what == "cluster"
     assert len(list(pictures.rglob("*.png"))) == 24
+
+
+@pytest.mark.parametrize("problem", ["another file", "disk not mounted"])
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_undo_of_a_later_move_returns_all_originals_or_none(
+    moved: Path, pictures: Path, tiny_encoder: Path, problem: str, interrupted: bool
+) -> None:
+    disk = pictures.parent / "disk"
+    paint(disk / "more", per_folder=2, seed=7)
+    added = sorted(disk.rglob("*.png"))
+    options: dict[str, Any] = {"workspace": moved, "encoder": tiny_encoder, "device": "cpu"}
+    with pytest.raises(KeyboardInterrupt) if interrupted else nullcontext():
+        imgcluster.run([pictures, disk], on_progress=interrupt_at("report" if interrupted else ""), **options)
+    assert not any(path.exists() for path in added)
+    if problem == "another file":
+        Image.new("RGB", (9, 9), "white").save(added[0])
+    else:
+        mounted = disk.rename(disk.with_name("unmounted"))
+        disk.mkdir()
+    before = snapshot(pictures, disk, moved / "clusters")
+    commands = [imgcluster.undo, *([imgcluster.assign] if interrupted else []), imgcluster.undo]
+    for command in (partial(imgcluster.undo, dry_run=True), *commands):
+        with pytest.raises(WorkspaceError, match=re.escape(str(disk))):
+            command(workspace=moved)
+        assert snapshot(pictures, disk, moved / "clusters") == before
+    assert not (moved / "outdated").exists()
+    if problem == "another file":
+        added[0].rename(disk / "mine.png")
+    else:
+        disk.rmdir()
+        mounted.rename(disk)
+    imgcluster.undo(workspace=moved)
+    assert all(path.exists() for path in added)
+    assert imgcluster.verify(workspace=moved).consistent
 
 
 def test_a_folder_that_cannot_be_created_stops_all_originals(moved: Path, pictures: Path) -> None:

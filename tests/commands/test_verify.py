@@ -369,8 +369,11 @@ def test_a_file_that_changed_without_a_new_time_is_damaged(work: Path) -> None:
 def test_changed_and_deleted_images_are_notes(work: Path) -> None:
     (work / "symlink/pictures/red/00.png").write_bytes(b"changed")
     (work / "symlink/pictures/red/01.png").unlink()
-    found = imgcluster.verify(workspace=work / "symlink/out").findings
-    assert {(finding.check, finding.level) for finding in found} == {("files", "note")}
+    done = imgcluster.verify(workspace=work / "symlink/out")
+    assert {(finding.check, finding.level) for finding in done.findings} == {("files", "note")}
+    # Only what is as it was embedded is compared.
+    assert done.read == done.images - 2
+    assert imgcluster.verify(workspace=work / "symlink/out", quick=True).read == 0
 
 
 def test_a_lost_moved_image_is_a_problem(work: Path) -> None:

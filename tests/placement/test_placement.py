@@ -598,6 +598,36 @@ class TestRemainingFiles:
         assert scene.undo().done == 1
         assert path.read_bytes().startswith(b"pixels of a.jpg")
 
+    def test_no_file_returns_below_an_empty_folder_whose_disk_may_not_be_mounted(self, scene: Scene) -> None:
+        paths = scene.add("disk/0.jpg", "disk/album/a.jpg", "disk/album/er/b.jpg", "disk/more/c.jpg", "home/d.jpg")
+        scene.place(paths, [0] * 5, "move")
+        mounted = scene.photos / "disk"
+        disk = mounted.rename(scene.base / "disk")
+        mounted.mkdir()
+        before = snapshot(scene.base)
+        assert (scene.undo(dry_run=True).done, snapshot(scene.base)) == (1, before)
+        undone = scene.undo()
+        assert (undone.done, [Path(target).name for target, _ in undone.remaining]) == (
+            1,
+            ["0.jpg", "a.jpg", "b.jpg", "c.jpg"],
+        )
+        assert all(to_text(mounted) in reason for _, reason in undone.remaining)
+        assert not list(mounted.iterdir())
+        mounted.rmdir()
+        disk.rename(mounted)
+        assert scene.undo().done == 4
+        assert all(path.exists() for path in paths)
+
+    def test_removed_folders_are_created_again_in_a_folder_that_is_not_empty(self, scene: Scene) -> None:
+        paths = scene.add("a/1.jpg", "b/2.jpg", "b/3.jpg")
+        scene.place(paths, [0, 0, 0], "move")
+        for name in ("a", "b"):
+            (scene.photos / name).rmdir()
+        assert scene.undo(dry_run=True).done == 0
+        (scene.photos / "a").mkdir()
+        assert scene.undo().done == 3
+        assert all(path.exists() for path in paths)
+
     def test_removed_links_are_ignored(self, scene: Scene) -> None:
         paths = scene.add("a.jpg", "b.jpg")
         scene.place(paths, [0, 1], "symlink")

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from imgcluster.commands.support.last_clustering import folder_names, placed_names
-from imgcluster.commands.support.originals import return_originals
+from imgcluster.commands.support.originals import return_originals, returning_originals
 from imgcluster.commands.support.placed_files import current_files, read_placement, read_set_aside
 from imgcluster.commands.support.renamed_originals import other_files
 from imgcluster.fileio.atomic import make_folder
@@ -183,11 +183,15 @@ def restore_placement(workspace: Workspace, saved: Path, on_progress: OnProgress
 
     Raises:
         PlacementError: A file could not be placed, or a journal is damaged.
+        WorkspaceError: An original cannot return.
     """
     embedded = frozenset(locations(workspace.embeddings))
     current = read_placement(workspace, embedded, trust=trust)
     target = read_placement(workspace, embedded, path=saved, trust=trust)
-    if current is not None and (target is None or target.mode != current.mode):
+    mode: PlaceMode = "none" if target is None else target.mode
+    # `undo` has checked this before it changed anything; a command that undoes an interrupted step has not.
+    returning_originals(current, workspace.journal, mode, {entry.source for entry in target.entries} if target else ())
+    if current is not None and current.mode != mode:
         _remove_placement(workspace, current)
         current = None
     if target is None:

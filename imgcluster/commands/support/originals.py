@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,6 @@ from imgcluster.fileio.path_text import from_text
 from imgcluster.placement import Journal, PlaceMode, UndoResult, undo_placement
 from imgcluster.placement.journal import WITHOUT_FILES, one_per_source
 from imgcluster.placement.place import sources_to_move
-from imgcluster.placement.undo import sources_to_restore
 from imgcluster.wording import counted
 
 __all__ = [
@@ -84,13 +83,13 @@ def returning_originals(
 
     Raises:
         PlacementError: The journal is not signed.
-        WorkspaceError: Files will be placed by another mode, and an original cannot return.
+        WorkspaceError: An original cannot return.
     """
     if journal is None or journal.mode != "move":
         return ()
-    if mode != "move":
-        return return_originals(journal, path, dry_run=True).returned
-    return tuple(source for source in sources_to_restore(journal.entries, journal.mode) if source not in images)
+    if mode == "move":
+        journal = replace(journal, entries=tuple(entry for entry in journal.entries if entry.source not in images))
+    return return_originals(journal, path, dry_run=True).returned
 
 
 def return_originals(journal: Journal, path: Path, *, dry_run: bool = False) -> UndoResult:

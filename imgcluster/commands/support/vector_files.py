@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from imgcluster.errors import UsageError, one_line
+from imgcluster.errors import ImgclusterError, UsageError, one_line
 from imgcluster.features.blocks import blocks
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.fileio.object_store import url_of
@@ -29,6 +30,8 @@ VECTOR_COLUMN: Final = "embedding"
 
 _PATH_COLUMN: Final = "path"
 _SUFFIXES: Final = (".npy", ".npz", ".parquet", ".csv")
+# The number of the row, which pandas writes, and the name that it gives this column when it reads it.
+_ROW_NUMBERS: Final = re.compile(r"(Unnamed: \d+)?")
 
 
 def read_vectors(source: Path, paths: str | None, column: str | None) -> tuple[Vectors, list[str]]:
@@ -52,10 +55,10 @@ def read_vectors(source: Path, paths: str | None, column: str | None) -> tuple[V
     _require_file(source)
     try:
         vectors, names = _READERS[source.suffix.lower()](source, paths or _PATH_COLUMN, column)
+    except ImgclusterError as error:
+        raise UsageError(str(error)) from None
     # Readers of damaged files raise anything.
     except Exception as error:
-        if isinstance(error, UsageError):
-            raise
         raise UsageError(f"{source} cannot be read: {one_line(error)}") from None
     vectors = _checked(source, vectors)
     if names is None:
@@ -87,6 +90,11 @@ def _read_parquet(source: Path, paths: str, column: str | None) -> tuple[Any, li
         schema = file.schema_arrow
         lists = [field.name for field in schema if any(kind(field.type) for kind in kinds)]
         chosen = _choose(source, column, lists, schema.names)
+        if chosen not in lists:
+            raise UsageError(
+                f"column {chosen!r} of {source} contains no lists of numbers; give a column with one list for each "
+                "image, or write the columns as .csv"
+            )
         table = file.read(columns=[chosen, *({paths} & set(schema.names))])
     names = None
     if paths in table.column_names:
@@ -128,13 +136,14 @@ def _read_csv(source: Path, paths: str, column: str | None) -> tuple[Any, list[s
 
 def _vector_columns(source: Path, header: Sequence[str], paths: str, column: str | None) -> list[str]:
     """Return the columns of a CSV file that are the values of its vectors, in their order."""
-    start = f"{column or VECTOR_COLUMN}_"
-    chosen = [name for name in header if name.startswith(start) and name[len(start) :].isdecimal()]
-    if not chosen and column is not None:
-        raise UsageError(f"{source} has no columns {start}0, {start}1, …; its columns are {_listed(header)}")
-    if not chosen:
-        return [name for name in header if name != paths]
-    return sorted(chosen, key=lambda name: int(name[len(start) :]))
+    start = column or VECTOR_COLUMN
+    numbered = re.compile(rf"{re.escape(start)}_?([0-9]+)")
+    numbers = {name: int(match[1]) for name in header if name != paths and (match := numbered.fullmatch(name))}
+    if not numbers and column is not None:
+        raise UsageError(f"{source} has no columns {start}_0, {start}_1, …; its columns are {_listed(header)}")
+    if not numbers:
+        return [name for name in header if name != paths and not _ROW_NUMBERS.fullmatch(name)]
+    return sorted(numbers, key=numbers.__getitem__)
 
 
 _READERS: Final = {".npy": _read_npy, ".npz": _read_npz, ".parquet": _read_parquet, ".csv": _read_csv}

@@ -21,7 +21,7 @@ from imgcluster.workspace.results import IMPORTED, SORT, base_folder
 from imgcluster.workspace.states import archive_folder, interrupted_state
 from imgcluster.workspace.table_columns import row_of
 
-__all__ = ["CHECKS", "check_contents", "check_repeated", "has_row_for_each_image"]
+__all__ = ["CHECKS", "check_contents", "check_repeated", "comparable_rows", "has_row_for_each_image"]
 
 # The tables have four digits.
 _DIGIT: Final = 1e-4
@@ -110,25 +110,36 @@ def check_files(stored: Stored) -> Iterator[Finding]:
         yield note("files", message, changed, remedy=_again(stored))
 
 
-def check_contents(stored: Stored, digests: Sequence[bytes]) -> Iterator[Finding]:
+def comparable_rows(stored: Stored) -> list[int]:
+    """Return the rows of the images whose files have the size and time that they were embedded with."""
+    if stored.embeddings is None or _is_imported(stored):
+        return []
+    return [row for row in range(len(stored.embeddings.locations)) if _is_as_embedded(stored, row)]
+
+
+def _is_as_embedded(stored: Stored, row: int) -> bool:
+    if stored.embeddings is None or stored.facts is None:
+        return False
+    location = stored.embeddings.locations[row]
+    try:
+        facts = os.stat(from_text(stored.moved.get(location, location)))
+    except OSError:
+        return False
+    return (facts.st_size, storable_time(facts.st_mtime_ns)) == (stored.facts.sizes[row], stored.facts.times[row])
+
+
+def check_contents(stored: Stored, digests: Mapping[int, bytes]) -> Iterator[Finding]:
     """A file with the size and time that it was embedded with has the same content, too.
 
     Args:
         stored: What the workspace records.
-        digests: The digests of the images' files, in the order of the embeddings.
+        digests: The digests of the files of `comparable_rows`, by row.
     """
-    if stored.embeddings is None or stored.facts is None or _is_imported(stored):
+    if stored.embeddings is None:
         return
-    damaged = []
-    for row, location in enumerate(stored.embeddings.locations):
-        try:
-            facts = os.stat(from_text(stored.moved.get(location, location)))
-        except OSError:
-            continue
-        recorded = int(stored.facts.sizes[row]), int(stored.facts.times[row])
-        present = facts.st_size, storable_time(facts.st_mtime_ns)
-        if present == recorded and digests[row] != stored.embeddings.digests[row]:
-            damaged.append(location)
+    different = [row for row, digest in digests.items() if digest != stored.embeddings.digests[row]]
+    # Others were changed after they were read.
+    damaged = [stored.embeddings.locations[row] for row in different if _is_as_embedded(stored, row)]
     if damaged:
         yield problem(
             "contents",
