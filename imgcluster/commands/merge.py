@@ -21,7 +21,7 @@ from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shard_file import count_rows
 from imgcluster.workspace.shards import list_shards
-from imgcluster.workspace.work_shards import WorkShard, work_shards
+from imgcluster.workspace.work_shards import WorkShard, every_shard, work_shards
 
 __all__ = ["ShardStatus", "ShardsSummary", "finish_shards", "merge", "shards_status"]
 
@@ -61,8 +61,7 @@ def shards_status(workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> Shar
     workspace = Workspace(workspace)
     workspace.require_initialized()
     started = set(work_shards(workspace))
-    every = sorted({WorkShard(number, part.count) for part in started for number in range(part.count)})
-    statuses = tuple(_status(workspace, part, started) for part in every)
+    statuses = tuple(_status(workspace, part, started) for part in every_shard(started))
     complete = all(shard.state == "complete" for shard in statuses)
     return ShardsSummary(workspace=workspace.name, complete=complete, shards=statuses)
 
@@ -79,7 +78,7 @@ def _status(workspace: Workspace, part: WorkShard, started: set[WorkShard]) -> S
 def _stored_status(url: str) -> ShardsSummary:
     store = ShardStore(url)
     stored = {part: json.loads(store.manifest(part))["rows"] for part in store.parts()}
-    every = sorted({WorkShard(number, part.count) for part in stored for number in range(part.count)})
+    every = every_shard(stored)
     statuses = tuple(
         ShardStatus(shard=str(part), state="complete" if part in stored else "missing", images=stored.get(part, 0))
         for part in every

@@ -24,6 +24,7 @@ __all__ = [
     "REMOVED",
     "WorkShard",
     "discard_joined",
+    "every_shard",
     "refuse_other_counts",
     "refuse_unjoined",
     "shard_files",
@@ -81,6 +82,11 @@ def work_shards(shared: Workspace) -> list[WorkShard]:
         return []
     names = (_NAME.fullmatch(path.name) for path in shared.shards.iterdir())
     return sorted(WorkShard(int(match[1]), int(match[2])) for match in names if match)
+
+
+def every_shard(parts: Iterable[WorkShard]) -> list[WorkShard]:
+    """Return all shards of the sets that the parts are of, sorted."""
+    return sorted(WorkShard(number, count) for count in {part.count for part in parts} for number in range(count))
 
 
 def refuse_other_counts(part: WorkShard, present: Iterable[WorkShard], folder: str) -> None:

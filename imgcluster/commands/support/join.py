@@ -28,7 +28,14 @@ from imgcluster.workspace.shard_writer import ShardWriter
 from imgcluster.workspace.shards import list_shards, summarize_shards
 from imgcluster.workspace.skipped_images import read_skipped, write_skipped
 from imgcluster.workspace.states import archive_of, begin_state
-from imgcluster.workspace.work_shards import REMOVED, WorkShard, discard_joined, refuse_unjoined, state_of_embeddings
+from imgcluster.workspace.work_shards import (
+    REMOVED,
+    WorkShard,
+    discard_joined,
+    every_shard,
+    refuse_unjoined,
+    state_of_embeddings,
+)
 
 __all__ = ["identity_of", "is_complete", "join"]
 
@@ -278,8 +285,7 @@ def _refuse_gaps(sources: Sequence[_Source]) -> None:
         examples = {part.count: source.path for part, (source, _) in zip(parts, sources, strict=True)}
         found = " and ".join(f"shards of {count}, such as {path}" for count, path in sorted(examples.items()))
         raise WorkspaceError(f"there are {found}; delete the folders of those that are not wanted")
-    missing = [WorkShard(number, counts[0]) for number in range(counts[0])]
-    missing = [part for part in missing if part not in parts]
+    missing = sorted({*every_shard(parts)} - {*parts})
     if missing:
         raise WorkspaceError(
             f"{len(missing)} of {counts[0]} shards are missing: {', '.join(map(str, missing[:10]))}; run "
