@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,7 +62,17 @@ def _show(summary: UndoSummary) -> None:
     show_returned(summary)
     if summary.place_again:
         echo(f"To place them again: {summary.place_again}")
-    for target, reason in summary.left[:ROWS]:
-        echo(f"{'Not moved back' if summary.place == 'move' else 'Not removed'}: {target} ({reason})")
-    if len(summary.left) > ROWS:
-        echo(f"… and {len(summary.left) - ROWS} more.")
+    _show_left(summary)
+
+
+def _show_left(summary: UndoSummary) -> None:
+    """Print the files that stay, those with the same reason in one line."""
+    by_reason: dict[str, list[str]] = {}
+    for target, reason in summary.left:
+        by_reason.setdefault(reason, []).append(target)
+    what = "Not moved back" if summary.place == "move" else "Not removed"
+    for reason, targets in itertools.islice(by_reason.items(), ROWS):
+        others = f" and {counted(len(targets) - 1, 'other file')}" if len(targets) > 1 else ""
+        echo(f"{what}: {targets[0]}{others} ({reason})")
+    if len(by_reason) > ROWS:
+        echo(f"… and {counted(len(by_reason) - ROWS, 'other reason')}; with --json all files are listed.")

@@ -167,8 +167,9 @@ def _find_rows(stored: StoredImages, requested: Sequence[str | os.PathLike[str]]
     by_path = {path: row for row, path in enumerate(stored.paths)}
     rows = []
     for image in requested:
-        absolute = url_of(image) or to_text(os.path.abspath(image))
-        row = by_location.get(absolute, by_file.get(absolute))
+        # A link, or a path through one, leads to the image.
+        paths = [url] if (url := url_of(image)) else [to_text(os.path.abspath(image)), to_text(os.path.realpath(image))]
+        row = next((rows_of[path] for rows_of in (by_location, by_file) for path in paths if path in rows_of), None)
         if row is None and not os.path.isfile(image):
             row = by_path.get(to_text(image))
             if row is None:

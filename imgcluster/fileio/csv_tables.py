@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -77,7 +78,8 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
     """Yield the rows of a CSV file; commas, semicolons and tabs are accepted as separators.
 
     Raises:
-        WorkspaceError: The file is not readable, lacks one of `columns`, or has rows of different lengths.
+        WorkspaceError: The file is not readable, lacks one of `columns` or has it twice (any column, if `columns` is
+            empty), or has rows of different lengths.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -88,6 +90,11 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
             reader = csv.reader(bounded_lines(file), strict=True, delimiter=delimiter)
             names = next(reader, [])
             missing = [name for name in columns if name not in names]
+            counts = Counter(names)
+            # Spreadsheets write empty columns without names.
+            twice = [name for name in (columns or counts) if name and counts[name] > 1]
+            if twice:
+                raise WorkspaceError(f"{path} has several columns {twice[0]!r}; give each a name of its own")
             if missing:
                 raise WorkspaceError(f"{path} has no column {missing[0]!r}; required columns: {', '.join(columns)}")
             for row in filter(None, reader):

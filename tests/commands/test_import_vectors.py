@@ -226,6 +226,7 @@ def test_what_cannot_be_imported(here: Path) -> None:
     pq.write_table(pa.table({"path": ["a", "b"], "embedding": [[1.0], [1.0, 2.0]]}), "ragged.parquet")
     pq.write_table(pa.table({"path": ["a", "b"], "embedding": [[1.0], None]}), "null.parquet")
     pq.write_table(pa.table({"path": ["a", "b"], "embedding_0": [1.0, 2.0]}), "wide.parquet")
+    Path("twice.csv").write_text("path,x,x\na,1,2\n", encoding="utf-8")
     Path("latin.csv").write_bytes(b"path,x\n\xe9,1\n")
     Path("p.txt").write_text("\n".join(NAMES), encoding="utf-8")
     Path("few.txt").write_text("a\nb\n", encoding="utf-8")
@@ -251,6 +252,7 @@ def test_what_cannot_be_imported(here: Path) -> None:
         ("ragged.parquet", None, "different lengths"),
         ("null.parquet", None, "missing"),
         ("wide.parquet", None, "no column of vectors"),
+        ("twice.csv", None, "several columns 'x'"),
         ("latin.csv", None, r"^latin.csv cannot be read: 'utf-8'"),
     ):
         with pytest.raises(UsageError, match=fact):

@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 import imgcluster
 import pages
 from imgcluster import ImgclusterError, UsageError, WorkspaceError
+from imgcluster.cli.app import app
 from interruptions import interrupt_at
 from samples import paint
 from tiny_models import TINY, mean_colour
@@ -284,6 +286,20 @@ def test_undo_of_a_move_returns_all_originals_or_none(pictures: Path, tmp_path: 
     taken.rmdir()
     assert imgcluster.undo(workspace=out).what == "cluster"
     assert len(list(pictures.rglob("*.png"))) == 24
+
+
+def test_undo_says_in_one_line_that_a_disk_is_not_mounted(moved: Path, pictures: Path) -> None:
+    mounted = pictures.rename(pictures.with_name("unmounted"))
+    pictures.mkdir()
+    for words in (("--dry-run",), ()):
+        done = CliRunner().invoke(app, ["undo", "-w", str(moved), *words])
+        (line,) = (line for line in done.output.splitlines() if "mount" in line)
+        assert "23 other files" in line
+        assert done.exit_code == 1
+    assert not list(pictures.iterdir())
+    pictures.rmdir()
+    mounted.rename(pictures)
+    assert imgcluster.undo(workspace=moved).returned == 24
 
 
 @pytest.mark.parametrize("problem", ["another file", "disk not mounted"])

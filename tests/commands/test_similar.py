@@ -67,6 +67,15 @@ def test_moved_images_are_found_at_both_paths(pictures: Path, out: Path) -> None
     assert all(Path(found.file).is_file() for found in first.results)
 
 
+def test_links_lead_to_images_of_the_workspace(pictures: Path, out: Path, tmp_path: Path) -> None:
+    imgcluster.cluster(workspace=out, k=3)
+    (tmp_path / "link").symlink_to(pictures)
+    direct = imgcluster.similar(pictures / "red/00.png", workspace=out).queries
+    placed = next(path for path in (out / "clusters").rglob("00.png") if path.resolve() == pictures / "red/00.png")
+    for image in (tmp_path / "link/red/00.png", placed):
+        assert imgcluster.similar(image, workspace=out).queries == direct
+
+
 def test_euclidean_vectors_and_imports(tmp_path: Path) -> None:
     np.save(tmp_path / "vectors.npy", np.array([[0.0], [1.0], [3.0]], np.float32))
     (tmp_path / "paths.txt").write_text("a.png\nb.png\nc.png\n")

@@ -80,8 +80,9 @@ def test_an_error_while_writing_keeps_the_old_table(tmp_path: Path) -> None:
         b"\xef\xbb\xbfpath,label\r\na.jpg,cat\r\n",
         b'"label","path"\n"cat","a.jpg"',
         b"extra,path,label\n1,a.jpg,cat\n\n",
+        b"note,path,label,note,,\n1,a.jpg,cat,2,,\n",
     ],
-    ids=["byte order mark and CRLF", "other order, no last line end", "more columns, an empty line"],
+    ids=["byte order mark and CRLF", "other order, no last line end", "more columns, an empty line", "equal columns"],
 )
 def test_tables_of_other_programs(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "labels.csv"
@@ -101,6 +102,7 @@ def test_separators_of_all_locales(tmp_path: Path, sign: str) -> None:
     [
         (b"", "column 'path'.* path, reason"),
         (b"path,why\na,b\n", "column 'reason'"),
+        (b"path,reason,path\na,b,c\n", "several columns 'path'"),
         (b"path,reason\na\n", "line 2: "),
         (b"path,reason\na,b\nc,d,e\n", "line 3: "),
         (b'path,reason\n"a,b\n', "unexpected end of data"),
