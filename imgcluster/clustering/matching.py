@@ -98,7 +98,7 @@ def match_numbers(
     A new cluster continues a known one if they share more than half of the images of each that are in both
     clusterings. So at most one new cluster continues a known one; of several known ones that a new cluster continues,
     it is the one with the largest Jaccard index. A cluster in `shaped` is continued by every new cluster more than half
-    of whose images of the last clustering it has.
+    of whose images of the last clustering it has. Members that return are counted as images of the last clustering.
 
     Args:
         labels: ``int64 (n,)`` from 0 to k − 1, without gaps; −1 is noise.
@@ -109,15 +109,24 @@ def match_numbers(
     count = int(labels.max(initial=-1)) + 1
     sizes = np.bincount(labels[known.earlier & (labels >= 0)], minlength=count)
     members = dict(zip(*np.unique(known.numbers, return_counts=True), strict=True))
+    late = ~known.earlier[known.rows]
+    returning = {
+        (label, number): shared
+        for label, number, shared in _overlaps(
+            labels, KnownMembers(known.numbers[late], known.rows[late], known.earlier)
+        )
+    }
     numbers = np.full(count, -1, dtype=np.int64)
     best = np.zeros(count)
     for label, number, shared in _overlaps(labels, known):
+        # Images that return are not in the last clustering.
+        size = sizes[label] + returning.get((label, number), 0)
         if number in shaped:
             # More than any Jaccard index.
-            likeness = 2.0 if 2 * shared > sizes[label] else 0.0
+            likeness = 2.0 if 2 * shared > size else 0.0
         else:
-            agree = 2 * shared > max(sizes[label], members[number])
-            likeness = shared / (sizes[label] + members[number] - shared) if agree else 0.0
+            agree = 2 * shared > max(size, members[number])
+            likeness = shared / (size + members[number] - shared) if agree else 0.0
         if likeness > best[label]:
             numbers[label], best[label] = number, likeness
     unmatched = numbers < 0

@@ -45,6 +45,11 @@ def test_images_of_one_clustering_only_do_not_count() -> None:
     assert numbers([0, 0, 1, 1], known([3, 3, -1, -1])) == [3, 10]
 
 
+def test_a_cluster_whose_images_return_comes_back_but_replaces_no_other() -> None:
+    assert numbers([0, 0, 1], known([3, 3, -2], [3, 3, 5])) == [3, 5]
+    assert numbers([0] * 9, known([3] * 4 + [-2] * 5, [3] * 4 + [5] * 5)) == [3]
+
+
 def test_an_earlier_cluster_comes_back() -> None:
     fine, coarse = [0, 0, 0, 1, 1, 2, 2, 2], [0, 0, 0, 0, 0, 2, 2, 2]
     assert numbers([0, 0, 0, 1, 1, 2, 2, 2], known(coarse, fine)) == [0, 1, 2]
