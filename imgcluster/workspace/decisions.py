@@ -12,7 +12,7 @@ their content and, if it was changed, by their path.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
@@ -90,12 +90,13 @@ class Decisions:
     def __bool__(self) -> bool:
         return bool(self.names or self.merges or self.made or self.images)
 
-    def rows(self, digests: Sequence[bytes], paths: Sequence[str]) -> dict[int, _Image]:
+    def rows(self, digests: Sequence[bytes], paths: Sequence[str], *, known: Container[int] = ()) -> dict[int, _Image]:
         """Return the decided images that are present, by their row.
 
         Args:
             digests: The digests of the n present images.
             paths: Their absolute paths, sorted.
+            known: The rows of images that were known before: at the path of another one they are no edited file.
         """
         if not self.images:
             return {}
@@ -110,13 +111,15 @@ class Decisions:
         for key in sorted(self.images.keys() - exact.keys()):
             if renamed.get(key[0]):
                 found[renamed[key[0]].pop(0)] = key
-            elif key[1] in at and at[key[1]] not in found:
+            elif key[1] in at and at[key[1]] not in found and at[key[1]] not in known:
                 found[at[key[1]]] = key
         return found
 
-    def of_present_files(self, digests: Sequence[bytes], paths: Sequence[str]) -> Decisions:
+    def of_present_files(
+        self, digests: Sequence[bytes], paths: Sequence[str], *, known: Container[int] = ()
+    ) -> Decisions:
         """Return the decisions with the present digests and paths of renamed and edited files, given as for `rows`."""
-        present = {key: (digests[row], paths[row]) for row, key in self.rows(digests, paths).items()}
+        present = {key: (digests[row], paths[row]) for row, key in self.rows(digests, paths, known=known).items()}
         return replace(self, images={present.get(key, key): image for key, image in self.images.items()})
 
 

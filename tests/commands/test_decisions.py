@@ -124,6 +124,33 @@ def test_decisions_follow_renamed_files(workspace: Path, pictures: Path, tiny_en
     assert names(workspace)[6] == "mine"
 
 
+@pytest.mark.parametrize("command", ["assign", "cluster"])
+def test_a_decision_does_not_pass_to_another_image_that_takes_the_name(
+    workspace: Path, pictures: Path, tiny_encoder: Path, command: str
+) -> None:
+    def decided() -> dict[str, str]:
+        imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, device="cpu")
+        imgcluster.assign(workspace=workspace) if command == "assign" else imgcluster.cluster(workspace=workspace, k=6)
+        with (workspace / "assignments.csv").open(encoding="utf-8", newline="") as file:
+            return {row["path"]: row["decision"] for row in csv.DictReader(file) if row["decision"]}
+
+    before = clusters(workspace)
+    decide(
+        workspace,
+        misplaced=[{"path": "red/00.png", "to": before["green/00.png"]}],
+        pinned=["red/01.png", "blue/01.png"],
+    )
+    (pictures / "red/00.png").rename(pictures.parent / "taken away.png")
+    (pictures / "blue/00.png").rename(pictures / "red/00.png")
+    assert decided() == {"red/01.png": "pinned", "blue/01.png": "pinned"}
+    assert clusters(workspace)["red/00.png"] not in {clusters(workspace)[f"green/{n:02d}.png"] for n in range(8)}
+    # Its image has the decision when it returns.
+    (pictures / "red/00.png").rename(pictures / "blue/00.png")
+    (pictures.parent / "taken away.png").rename(pictures / "red/00.png")
+    assert decided() == {"red/00.png": "corrected", "red/01.png": "pinned", "blue/01.png": "pinned"}
+    assert clusters(workspace)["red/00.png"] in {clusters(workspace)[f"green/{n:02d}.png"] for n in range(8)}
+
+
 def test_decisions_follow_files_that_are_edited_and_renamed_later(
     workspace: Path, pictures: Path, tiny_encoder: Path
 ) -> None:

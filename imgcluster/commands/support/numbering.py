@@ -152,9 +152,11 @@ def read_earlier(workspace: Workspace, embeddings: Embeddings) -> Earlier:
     clusters = np.full(len(embeddings.locations), ABSENT, dtype=np.int64)
     present = known.current & (rows >= 0)
     clusters[rows[present]] = known.clusters[present]
+    images = embeddings.digests, embeddings.locations
+    recognized = set(np.flatnonzero(clusters != ABSENT).tolist()) if decisions.images else ()
     # An edited file must keep its decision when it is renamed later.
-    decisions = decisions.of_present_files(embeddings.digests, embeddings.locations)
-    return Earlier(known, rows, clusters, decisions, decisions.rows(embeddings.digests, embeddings.locations))
+    decisions = decisions.of_present_files(*images, known=recognized)
+    return Earlier(known, rows, clusters, decisions, decisions.rows(*images, known=recognized))
 
 
 def write_earlier(
