@@ -118,6 +118,18 @@ def test_a_longer_training_at_a_constant_rate_goes_on_from_a_shorter_one(tiny_im
     assert same_weights(at_once, resumed)
 
 
+@pytest.mark.parametrize("state", [{"epoch": 3, "step": 6}, {"epoch": 3, "step": 2}])
+def test_a_shorter_training_is_not_taken_from_the_checkpoint_of_a_longer_one(tiny_images, tiny_recipe, tmp_path, state):
+    path = tmp_path / "c.pt"
+    with pytest.raises(Interrupted):
+        train(tiny_images, tiny_recipe, path, on_progress=interrupt_at(**state))
+    before = path.read_bytes()
+    shorter = with_changes(tiny_recipe, training={"epochs": 2})
+    with pytest.raises(TrainingError, match=r"c\.pt has reached epoch 3.* 2;.*--name"):
+        train(tiny_images, shorter, path, resume=True)
+    assert path.read_bytes() == before
+
+
 def test_a_finished_training_is_taken_from_its_checkpoint(tiny_images, tiny_recipe, tmp_path):
     model, _, _ = train(tiny_images, tiny_recipe, tmp_path / "c.pt")
 

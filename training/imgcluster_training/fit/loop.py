@@ -68,10 +68,10 @@ class TrainingLoop:
         """Train to the end, from the checkpoint where it is to be resumed, and return all epochs.
 
         Raises:
-            TrainingError: The training diverged, or the checkpoint belongs to another training.
+            TrainingError: The training diverged, or the checkpoint is that of another or a longer training.
         """
         if self.run.resume and self.checkpoint is not None and self.checkpoint.exists():
-            self._restore(load_checkpoint(self.checkpoint, self.fingerprint))
+            self._restore(load_checkpoint(self.checkpoint, self.fingerprint), self.checkpoint)
         device = self.run.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             while not self.done and len(self.history) < self.task.epochs:
@@ -157,7 +157,13 @@ class TrainingLoop:
         }
         save_checkpoint(self.checkpoint, state, self.fingerprint)
 
-    def _restore(self, state: dict[str, Any]) -> None:
+    def _restore(self, state: dict[str, Any], path: Path) -> None:
+        epoch = len(state["history"]) + (state["step"] > 0)
+        if epoch > self.task.epochs:
+            raise TrainingError(
+                f"the checkpoint {path} has reached epoch {epoch}, but this training ends after {self.task.epochs}; "
+                f"train for at least {epoch} epochs, or keep the checkpoint and use another --name"
+            )
         self.task.load_state_dict(state["task"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.history = [EpochRecord(**record) for record in state["history"]]
