@@ -63,6 +63,20 @@ def test_the_name_of_a_bundled_encoder_is_refused_where_it_would_hide_it(photos,
     assert resolve(photos, recipe=recipe, name="cifar10", output=tmp_path / "elsewhere").files.name == "cifar10"
 
 
+def test_the_name_of_an_encoder_of_the_hub_is_treated_like_that_of_a_bundled_one(photos, recipe, own_folder):
+    with pytest.raises(UsageError, match="--name dinov2-small .*my-dinov2-small.*--output"):
+        resolve(photos, recipe=recipe, name="dinov2-small")
+    assert resolve(photos.rename(photos.with_name("dinov2-small"))).files.name == "my-dinov2-small"
+
+
+@pytest.mark.parametrize("name", ["mine.decoder", "mine.int8", "mine.fp32"])
+def test_a_name_by_which_the_encoder_would_not_be_found_is_refused(photos, recipe, own_folder, name):
+    with pytest.raises(UsageError, match=rf"--name '{name}' .*\.int8"):
+        resolve(photos, recipe=recipe, name=name)
+    with pytest.raises(UsageError, match=rf"--dataset .*{name}.*--name"):
+        resolve(photos.rename(photos.with_name(name)))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

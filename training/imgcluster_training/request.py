@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imgcluster.encoders.named_encoders import NAMED_ENCODERS
+from imgcluster.encoders.precision import split_precision
 from imgcluster.encoders.registry import bundled_encoders, user_folder
 from imgcluster.errors import UsageError
 from imgcluster.images.types import InputSpec
 from imgcluster.options import TrainingOptions
+from imgcluster.types import PRECISIONS
 from imgcluster_training.data.datasets import DATASET_NAMES, ImageSet, load_dataset
 from imgcluster_training.data.folders import load_folder
 from imgcluster_training.devices import choose_device
@@ -22,6 +25,7 @@ from imgcluster_training.result_files import ResultFiles
 __all__ = ["Request", "resolve_request"]
 
 _OWN_PREFIX = "my-"
+_MISLEADING = f"ends like the file of a decoder or of a precision (.decoder, .{', .'.join(PRECISIONS)})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,30 +74,40 @@ def _choose_name(dataset: str, recipe: Recipe, options: TrainingOptions) -> str:
     """Return the name that the options give, or else the folder's or the recipe's."""
     if options.name is not None:
         _check_plain(options.name, f"--name {options.name!r}")
-        # In the user's folder the bundled encoder would hide it; other folders are given as a path anyway.
-        if _is_bundled(options.name) and (options.output or user_folder()).resolve() == user_folder().resolve():
+        # In the user's folder the other encoder would hide it; other folders are given as a path anyway.
+        if _is_taken(options.name) and (options.output or user_folder()).resolve() == user_folder().resolve():
             raise UsageError(
-                f"--name {options.name} is the name of a bundled encoder, which would hide the new one; use another "
-                f"name, such as {_OWN_PREFIX}{options.name}, or another folder with --output"
+                f"--name {options.name} is the name of a bundled encoder or one of the hub, which would hide the new "
+                f"one; use another name, such as {_OWN_PREFIX}{options.name}, or another folder with --output"
             )
         return options.name
     if recipe.data.dataset == "folder" and options.recipe is None:
         name = Path(dataset).resolve().name
         if not name:
             raise UsageError(f"--dataset {dataset} has no name for the encoder; give one with --name")
+        if _is_misleading(name):
+            raise UsageError(f"--dataset {dataset}: {name} {_MISLEADING}; give another name with --name")
     else:
         name = recipe.export.name or recipe.name
         _check_plain(name, f"recipe {recipe.name}: export.name = {name!r}")
-    return f"{_OWN_PREFIX}{name}" if _is_bundled(name) else name
+    return f"{_OWN_PREFIX}{name}" if _is_taken(name) else name
 
 
 def _check_plain(name: str, given: str) -> None:
     if not name or name != Path(name).name or name.startswith(".") or not name.isprintable():
         raise UsageError(f"{given} is not allowed; give a plain name, and the folder with --output")
+    if _is_misleading(name):
+        raise UsageError(f"{given} {_MISLEADING}; give another name")
 
 
-def _is_bundled(name: str) -> bool:
-    return name in bundled_encoders()
+def _is_misleading(name: str) -> bool:
+    """Return whether ``NAME.onnx`` would be taken for a decoder, or for another precision of another encoder."""
+    return name.endswith(".decoder") or split_precision(name)[0] != name
+
+
+def _is_taken(name: str) -> bool:
+    """Return whether ``--encoder NAME`` means another encoder than the user's own."""
+    return name in bundled_encoders() or name in NAMED_ENCODERS
 
 
 def _choose_recipe(dataset: str, name: str | None) -> Recipe:
