@@ -117,6 +117,19 @@ def test_a_file_that_no_training_wrote_is_not_overwritten(photos, recipe, tmp_pa
     assert resolve(photos, recipe=recipe, name="mine", output=tmp_path).files.name == "mine"
 
 
+def test_a_folder_that_no_training_wrote_is_not_written_to(photos, recipe, tmp_path):
+    folder = tmp_path / "mine.training"
+    folder.mkdir()
+    # Empty, or with what a killed training left, it is no obstacle.
+    (folder / ".imgcluster-00000000-1-1.tmp").write_bytes(b"")
+    assert resolve(photos, recipe=recipe, name="mine", output=tmp_path).files.folder == folder
+    (folder / "history.csv").write_text("the only copy")
+    (tmp_path / "other.training").write_text("a file")
+    for name in ("mine", "other"):
+        with pytest.raises(UsageError, match=rf"{name}\.training .*--name"):
+            resolve(photos, recipe=recipe, name=name, output=tmp_path)
+
+
 def test_a_folder_without_images_is_an_error(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(NoImagesError, match="empty"):

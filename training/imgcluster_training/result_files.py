@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from imgcluster.errors import UsageError
+from imgcluster.fileio.atomic import is_temporary
 from imgcluster.fileio.path_text import to_text
 
 __all__ = ["ResultFiles", "is_picture", "is_training_folder"]
@@ -50,16 +51,26 @@ class ResultFiles:
         """Check that these files do not exist, or are those of an earlier training.
 
         Raises:
-            UsageError: A file would be overwritten that no training wrote.
+            UsageError: A file could be overwritten that no training wrote.
         """
         if is_training_folder(self.folder):
             return
+        if os.path.lexists(self.folder) and not _is_empty(self.folder):
+            raise UsageError(
+                f"{to_text(self.folder)} exists, but is not the folder of a training; use another --name or --output, "
+                "or move it away"
+            )
         for path in (self.encoder, self.decoder, self.card, self.picture):
             if os.path.lexists(path):
                 raise UsageError(
                     f"{to_text(path)} exists and would be overwritten, but no training wrote it ({self.folder.name} is "
                     "not beside it); use another --name or --output, or move the file away"
                 )
+
+
+def _is_empty(folder: Path) -> bool:
+    """Return whether nothing but what a killed process left is in a folder; a file is no folder."""
+    return folder.is_dir() and all(is_temporary(name) for name in os.listdir(folder))
 
 
 def is_training_folder(path: str | os.PathLike[str]) -> bool:
