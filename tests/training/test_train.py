@@ -94,6 +94,11 @@ def test_a_data_set_with_labels_and_folds(small_mnist, tmp_path):
     )
 
 
+def test_the_card_tells_epochs_of_all_images_from_those_of_some_batches(photos, recipe, tmp_path):
+    card = train(photos, recipe=recipe, output=tmp_path / "out", epochs=1, steps_per_epoch=3).card.read_text()
+    assert "| 1 of 3 batches each; the recipe has 2 of all training images; " in card
+
+
 STAGES = """
 [cluster]
 stages = [{ type = "dec", epochs = 2, updates = 3, batch_size = 8, tolerance = 0.0 }]

@@ -106,12 +106,13 @@ def _facts(card: Card) -> _Rows:
 
 def _epochs(card: Card) -> str:
     epochs, settings, planned = len(card.trained.fit.history), card.recipe.training, card.planned.training
-    if settings.steps_per_epoch:
-        return (
-            f"{epochs} of {settings.steps_per_epoch:,} batches each; "
-            f"the recipe has {planned.epochs} of {planned.steps_per_epoch:,}"
-        )
-    return f"{epochs} of the recipe's {planned.epochs}"
+    if not settings.steps_per_epoch and not planned.steps_per_epoch:
+        return f"{epochs} of the recipe's {planned.epochs}"
+    length, planned_length = (
+        f"of {steps:,} batches each" if steps else "of all training images"
+        for steps in (settings.steps_per_epoch, planned.steps_per_epoch)
+    )
+    return f"{epochs} {length}; the recipe has {planned.epochs} {planned_length}"
 
 
 def _best_epoch(fit: FitResult) -> list[str]:
