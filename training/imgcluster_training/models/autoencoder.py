@@ -147,8 +147,8 @@ def build_model(settings: ModelSettings, *, input_shape: Shape, output_shape: Sh
         if settings.decoder and decoded != output_shape:
             raise UsageError(
                 f"model.decoder makes images of {text_of(decoded)}, but the data has {text_of(output_shape)} "
-                "(channels×height×width); change the blocks, or use an --image-size that is a multiple of the "
-                "product of all strides"
+                "(channels×height×width); change the blocks or, for a folder of images, use an --image-size that is a "
+                "multiple of the product of all strides and sizes of pools"
             )
         model = Autoencoder(Encoder(blocks, mean, log_variance), Decoder(decoder, settings.latent))
         if next(model.parameters(), None) is None:
