@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -47,6 +49,25 @@ def test_memory_and_stream_give_the_same_pixels_as_use(folder):
     assert np.array_equal(kept.train.take(np.array([1]))[0], decode((folder / "b.png").read_bytes(), SPEC).pixels)
     assert kept.train_labels is None
     assert images_digest(kept.train) == images_digest(streamed.train)
+
+
+def test_images_are_in_memory_once(tmp_path):
+    for number in range(30):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / f"{number:02}.png")
+    spec = InputSpec(width=256, height=256, channels=3)
+    tracemalloc.start()
+    images, _ = load_folder(tmp_path, spec)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert images.train.take(np.arange(30))[:, 0, 0, 0].tolist() == list(range(30))
+    assert peak < 1.5 * images.train.pixels.nbytes
+
+
+@pytest.mark.parametrize("room", [2, 3])
+def test_images_are_in_memory_all_or_none(folder, room):
+    images, _ = load_folder(folder, SPEC, memory_bytes=room * 8 * 8 * 3)
+    assert isinstance(images.train, ArrayImages if room == 3 else FileImages)
+    assert len(images.train) == 3
 
 
 def test_images_that_need_too_much_memory_are_left_out(folder, monkeypatch):

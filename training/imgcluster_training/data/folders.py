@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -86,29 +87,29 @@ def load_folder(folder: Path, spec: InputSpec, *, memory_bytes: int = MEMORY_BYT
         raise UsageError(f"{folder} is not a folder; give a folder of images, or the name of a data set")
     readable: list[FoundFile] = []
     digests: list[bytes] = []
-    decoded: list[Pixels] = []
-    used = 0
     # Pictures of earlier trainings into this folder are not images of it.
     finder = Finder(paths=[folder], skips=is_training_folder, takes=lambda path: not is_picture(path))
     found = list(finder.find())
     files = [item for item in found if isinstance(item, FoundFile)]
+    shape = (spec.height, spec.width, spec.channels)
+    # Rows that are never written to take no memory.
+    pixels = np.empty((min(len(files), memory_bytes // math.prod(shape)), *shape), dtype=np.uint8)
     unreadable = sum(isinstance(item, UnreadablePath) and item.is_image for item in found)
     with closing(read_each(files, spec)) as answers:
         for file, answer in zip(files, answers, strict=True):
             if isinstance(answer, Loaded):
+                if len(readable) < len(pixels):
+                    pixels[len(readable)] = answer.image.pixels
+                else:
+                    # All or nothing: with a part in memory, every epoch would still decode the rest.
+                    pixels = pixels[:0].copy()
                 readable.append(file)
                 digests.append(pixel_digest(answer.image.pixels))
-                used += answer.image.pixels.nbytes
-                # All or nothing: with a part in memory, every epoch would still decode the rest.
-                if used <= memory_bytes:
-                    decoded.append(answer.image.pixels)
-                else:
-                    decoded.clear()
             elif not isinstance(answer, NotAnImage):
                 unreadable += 1
     if not readable:
         raise NoImagesError(f"{folder} contains no readable image; give a folder of images")
-    images = ArrayImages(np.stack(decoded)) if decoded else FileImages(tuple(readable), spec, tuple(digests))
+    images = ArrayImages(pixels[: len(readable)]) if len(pixels) else FileImages(tuple(readable), spec, tuple(digests))
     name = folder.resolve().name
     described = ImageSet(
         name=name,
