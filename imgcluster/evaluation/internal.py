@@ -85,7 +85,10 @@ def _sums_of_distances(
         totals = centroids(points, labels, len(members)) * sizes[:, None]
     else:
         totals = np.empty((0, 0))
-        samples = [points[inside[evenly_spaced(len(inside), min(len(inside), _MEDOID_SAMPLE))]] for inside in members]
+        chosen = [inside[evenly_spaced(len(inside), min(len(inside), _MEDOID_SAMPLE))] for inside in members]
+        # Taken at once: vectors in files are read once, not for each cluster.
+        taken = points[np.concatenate([np.empty(0, np.int64), *chosen])]
+        samples = np.split(taken, np.cumsum([len(rows) for rows in chosen])[:-1])
     result = np.full(len(labels), np.nan)
     for rows, block in blocks(points):
         own, sums = labels[rows], np.full(len(block), np.nan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from imgcluster.evaluation.internal import measure
 from imgcluster.evaluation.types import Measures
 from imgcluster.features.normalize import normalize_lengths
 from imgcluster.types import Metric
+from imgcluster.workspace.stored_vectors import StoredVectors
 
 METRICS: list[Metric] = ["cosine", "euclidean"]
 
@@ -34,6 +36,26 @@ def naive_sums(points: np.ndarray, metric: Metric) -> list[float]:
 
 def labels_of(*sizes: int) -> np.ndarray:
     return np.repeat(np.arange(len(sizes)), sizes)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_vectors_in_files_are_not_read_again_for_each_cluster(metric: Metric) -> None:
+    vectors = normalize_lengths(np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32), metric)
+    reads: list[Path] = []
+
+    def read(shard: Path) -> np.ndarray:
+        reads.append(shard)
+        return vectors
+
+    stored = StoredVectors([Path("a")], [np.arange(40)], (40, 3), read)
+    counts = []
+    for clusters in (2, 10):
+        labels = np.arange(40) % clusters
+        found, expected = measure(stored, labels, metric), measure(vectors, labels, metric)
+        assert [facts.medoid for facts in found.clusters] == [facts.medoid for facts in expected.clusters]
+        counts.append(len(reads))
+        reads.clear()
+    assert counts[0] == counts[1]
 
 
 coordinates = st.integers(-4, 4).map(float)
