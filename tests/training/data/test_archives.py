@@ -139,7 +139,17 @@ def test_a_damaged_pickle_is_an_error(tmp_path, data):
         read_cifar_python([path])
 
 
-@pytest.mark.parametrize("content", [[1], {b"data": PIXELS.reshape(4, -1).tolist()}, {b"data": [1], b"labels": [1]}])
+@pytest.mark.parametrize(
+    "content",
+    [
+        [1],
+        {b"data": PIXELS.reshape(4, -1).tolist()},
+        {b"data": [1], b"labels": [1]},
+        {b"data": PIXELS.reshape(4, -1).tolist(), b"labels": [0, 1, 2]},
+        {b"data": [300] * 3072, b"labels": [0]},
+        {b"data": [0] * 3072, b"labels": [2**64]},
+    ],
+)
 def test_a_pickle_of_something_else_is_an_error(tmp_path, content):
     path = tmp_path / "data_batch_1"
     path.write_bytes(pickle.dumps(content))
@@ -154,6 +164,9 @@ def test_an_incomplete_or_damaged_cifar_is_an_error(tmp_path):
         read_cifar_binary([path])
     path.write_bytes(binary(PIXELS, LABELS)[:-1])
     with pytest.raises(DatasetError, match="3073 bytes"):
+        read_cifar_binary([path])
+    path.unlink()
+    with pytest.raises(DatasetError, match=r"^[^\[]* cannot be read: .*data_batch_1\.bin"):
         read_cifar_binary([path])
     archive = tmp_path / "c.tar.gz"
     archive.write_bytes(b"no archive")

@@ -92,9 +92,11 @@ def read_cifar_python(archive: Path | list[Path]) -> dict[str, tuple[Pixels, Lab
         content = _unpickle(data, name)
         try:
             planes = np.asarray(content[b"data"], dtype=np.uint8).reshape(-1, _CIFAR_RECORD - 1)
-            labels = np.asarray(content[b"labels"], dtype=np.int64)
-        except (KeyError, TypeError, ValueError):
-            raise DatasetError(f"{name} is not a CIFAR-10 batch: it lacks data or labels; download it again") from None
+            labels = np.asarray(content[b"labels"], dtype=np.int64).reshape(len(planes))
+        except (KeyError, TypeError, ValueError, OverflowError):
+            raise DatasetError(
+                f"{name} is not a CIFAR-10 batch: it lacks images, or a label for each; download it again"
+            ) from None
         parts["test" if "test" in name else "train"].append((_planes_to_images(planes), labels))
     return _joined(parts, "data_batch_1 … data_batch_5 and test_batch")
 
@@ -145,7 +147,8 @@ def _members(archive: Path | list[Path], suffix: str) -> dict[str, bytes]:
                 if item.isfile() and item.name.endswith(suffix) and (opened := tar.extractfile(item)) is not None
             }
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
-        raise DatasetError(f"{archive} cannot be read: {error}; download it again") from None
+        name = archive[0].parent if isinstance(archive, list) else archive
+        raise DatasetError(f"{name} cannot be read: {error}; download it again") from None
 
 
 def _planes_to_images(planes: npt.NDArray[np.uint8]) -> Pixels:
