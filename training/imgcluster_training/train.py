@@ -17,6 +17,7 @@ from imgcluster_training.data.splits import split_images
 from imgcluster_training.deep_clustering.refine import Refinement
 from imgcluster_training.errors import TrainingError
 from imgcluster_training.export.to_onnx import ExportedModel, export_model
+from imgcluster_training.memory import keep_freed_memory
 from imgcluster_training.models.autoencoder import count_parameters
 from imgcluster_training.progress import FitResult, OnProgress, ignore_progress
 from imgcluster_training.recipe.parser import with_changes
@@ -70,6 +71,8 @@ def train_encoder(
 ) -> TrainResult:
     """Train, score and export an encoder.
 
+    With glibc, the process then keeps the memory it frees (`keep_freed_memory`).
+
     Args:
         dataset: ``mnist``, ``fashion-mnist``, ``cifar10``, ``strokes``, or a folder of images.
         options: Everything else; None for the defaults.
@@ -85,6 +88,7 @@ def train_encoder(
     """
     request = resolve_request(dataset, options or TrainingOptions(), on_progress or ignore_progress)
     files = request.files
+    keep_freed_memory()
     try:
         trained, evaluation, folds = _train_and_score(request)
     except RuntimeError as error:
