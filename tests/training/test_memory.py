@@ -13,7 +13,6 @@ import pytest
 from imgcluster_training.memory import keep_freed_memory
 
 SCRIPT = """
-import os
 import numpy as np
 from imgcluster_training.memory import keep_freed_memory
 
