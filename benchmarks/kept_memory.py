@@ -63,7 +63,7 @@ def measure(name: str, side: int, steps: int, *, kept: bool) -> None:
     updates = loop_of(recipe, images)
     timed(updates, 4)
     milliseconds = timed(updates, steps) / steps * 1000
-    print(milliseconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
+    print(milliseconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
 
 
 if __name__ == "__main__":

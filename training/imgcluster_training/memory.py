@@ -16,7 +16,7 @@ def keep_freed_memory() -> None:
     """Keep freed memory for the next batch; without effect where the C library is not glibc.
 
     By default glibc returns every block above 32 MiB to the system, which clears it page by page when the next batch
-    asks for it again: a third of the time with images of 224×224 pixels (benchmarks/kept_memory.py).
+    asks for it again. In `e-strokes-denoise` that took a third of the time (benchmarks/kept_memory.py).
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
