@@ -322,6 +322,9 @@ class TrainingOptions:
     )
     folds: int = option(0, "Cross-validate with this many folds and export the best; 0 for none.", minimum=0)
     epochs: int | None = option(None, "Replaces the recipe's number of epochs.", minimum=1)
+    patience: int | None = option(
+        None, "End after this many epochs without a lower validation loss; replaces the recipe's.", minimum=0
+    )
     steps_per_epoch: int | None = option(None, "Batches that count as one epoch; replaces the recipe's.", minimum=0)
     limit: int | None = option(None, "Use at most this many images of each part, for a quick try.", minimum=2)
     image_size: int | None = option(
@@ -339,7 +342,7 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         if self.refine != "auto":
             make_integers(self, "refine")
-        make_integers(self, "folds", "epochs", "steps_per_epoch", "limit", "image_size", "seed")
+        make_integers(self, "folds", "epochs", "patience", "steps_per_epoch", "limit", "image_size", "seed")
         make_booleans(self, "resume")
 
 

@@ -29,9 +29,9 @@ def test_files_go_to_the_users_encoder_folder_by_default(photos, recipe, own_fol
 
 
 def test_options_replace_values_of_the_recipe(photos):
-    request = resolve(photos, epochs=3, image_size=32, seed=5, refine="auto", steps_per_epoch=7)
+    request = resolve(photos, epochs=3, image_size=32, seed=5, refine="auto", patience=2, steps_per_epoch=7)
     training = request.recipe.training
-    assert (training.epochs, training.seed, training.steps_per_epoch) == (3, 5, 7)
+    assert (training.epochs, training.patience, training.seed, training.steps_per_epoch) == (3, 2, 5, 7)
     assert (request.images.train.shape, request.recipe.cluster.clusters) == ((32, 32, 3), "auto")
     assert request.planned.training.epochs == 60
 
@@ -41,6 +41,12 @@ def test_without_a_decoder_the_epochs_are_those_of_the_first_stage(small_mnist):
     changed = resolve("mnist", recipe="clusters-colour", data_dir=small_mnist, epochs=2).recipe.cluster.stages
     assert changed[0].epochs == 2
     assert changed[1:] == planned[1:]
+
+
+@pytest.mark.parametrize("option", ["patience", "steps_per_epoch"])
+def test_an_option_for_autoencoders_is_refused_without_a_decoder(small_mnist, option):
+    with pytest.raises(UsageError, match=f"--{option.replace('_', '-')} 3 .*clusters-colour"):
+        resolve("mnist", recipe="clusters-colour", data_dir=small_mnist, **{option: 3})
 
 
 def test_the_default_name_is_that_of_the_folder_or_the_recipe(photos, recipe, own_folder):

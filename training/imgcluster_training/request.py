@@ -125,7 +125,14 @@ def _choose_recipe(dataset: str, name: str | None) -> Recipe:
 
 
 def _apply_options(recipe: Recipe, options: TrainingOptions) -> Recipe:
-    training = {"epochs": options.epochs, "steps_per_epoch": options.steps_per_epoch, "seed": options.seed}
+    autoencoder = {"patience": options.patience, "steps_per_epoch": options.steps_per_epoch}
+    for name, value in autoencoder.items():
+        if value and not recipe.model.decoder:
+            raise UsageError(
+                f"--{name.replace('_', '-')} {value} is for autoencoders, but recipe {recipe.name} has no decoder and "
+                "is trained by its stages; leave the option out"
+            )
+    training = {"epochs": options.epochs, "seed": options.seed, **autoencoder}
     cluster: dict[str, Any] = {"clusters": options.refine}
     if options.epochs is not None and not recipe.model.decoder:
         first, *others = recipe.cluster.stages

@@ -118,16 +118,49 @@ def test_a_longer_training_at_a_constant_rate_goes_on_from_a_shorter_one(tiny_im
     assert same_weights(at_once, resumed)
 
 
-@pytest.mark.parametrize("state", [{"epoch": 3, "step": 6}, {"epoch": 3, "step": 2}])
-def test_a_shorter_training_is_not_taken_from_the_checkpoint_of_a_longer_one(tiny_images, tiny_recipe, tmp_path, state):
+@pytest.mark.parametrize("step", [1, 4, 6])
+def test_the_epochs_before_an_interrupted_one_are_a_training_of_their_own(tiny_images, noisy_recipe, tmp_path, step):
+    recipe = with_changes(noisy_recipe, training={"schedule": "constant"})
     path = tmp_path / "c.pt"
     with pytest.raises(Interrupted):
-        train(tiny_images, tiny_recipe, path, on_progress=interrupt_at(**state))
+        train(tiny_images, recipe, path, on_progress=interrupt_at(epoch=3, step=step))
+    before = path.read_bytes()
+    shorter = with_changes(recipe, training={"epochs": 2})
+    taken, result, _ = train(tiny_images, shorter, path, resume=True)
+    at_once, expected, _ = train(tiny_images, shorter)
+    assert same_weights(taken, at_once)
+    assert [record.loss for record in result.history] == [record.loss for record in expected.history]
+    assert result.best_epoch == expected.best_epoch
+    assert path.read_bytes() == before
+
+
+def test_a_shorter_training_is_not_taken_from_the_checkpoint_of_a_longer_one(tiny_images, tiny_recipe, tmp_path):
+    path = tmp_path / "c.pt"
+    train(tiny_images, tiny_recipe, path)
     before = path.read_bytes()
     shorter = with_changes(tiny_recipe, training={"epochs": 2})
     with pytest.raises(TrainingError, match=r"c\.pt has reached epoch 3.* 2;.*--name"):
         train(tiny_images, shorter, path, resume=True)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("patience", [1, 3])
+def test_a_training_ends_when_its_patience_does(tiny_images, tiny_recipe, tmp_path, patience):
+    recipe = with_changes(tiny_recipe, training={"epochs": 40, "learning_rate": 0.1})
+    _, all_epochs, _ = train(tiny_images, recipe)
+    patient = with_changes(recipe, training={"patience": patience})
+    with pytest.raises(Interrupted):
+        train(tiny_images, patient, tmp_path / "c.pt", on_progress=interrupt_at(epoch=2, step=3))
+    model, result, _ = train(tiny_images, patient, tmp_path / "c.pt", resume=True)
+    losses = [record.validation_loss for record in all_epochs.history]
+    ends = next(n for n in range(1, 41) if n - (1 + np.argmin(losses[:n])) == patience)
+    assert ends < 40
+    assert [record.validation_loss for record in result.history] == losses[:ends]
+    assert result.best_epoch == ends - patience
+    shorter, _, _ = train(tiny_images, with_changes(recipe, training={"epochs": ends}))
+    assert same_weights(model, shorter)
+    again, _, _ = train(tiny_images, patient, tmp_path / "c.pt", resume=True)
+    assert same_weights(model, again)
 
 
 def test_a_finished_training_is_taken_from_its_checkpoint(tiny_images, tiny_recipe, tmp_path):

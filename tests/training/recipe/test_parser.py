@@ -51,7 +51,7 @@ def test_every_recipe_that_is_shipped_loads():
 @pytest.mark.parametrize(
     ("old", "new", "facts"),
     [
-        ("epochs = 3", "epoch = 3", ["training", "'epoch'", "epochs, steps_per_epoch"]),
+        ("epochs = 3", "epoch = 3", ["training", "'epoch'", "epochs, patience, steps_per_epoch"]),
         ("epochs = 3", 'epochs = "3"', ["training.epochs = '3'", "whole number"]),
         ("epochs = 3", "epochs = true", ["training.epochs = True", "whole number"]),
         ("epochs = 3", "epochs = 0", ["training.epochs = 0", "greater than 0"]),
@@ -65,6 +65,11 @@ def test_every_recipe_that_is_shipped_loads():
         ("filters = 4", "filters = 0", ["model.encoder[0].filters = 0", "greater than 0", "'image'"]),
         ("filters = 4", 'filters = "picture"', ["filters = 'picture'", "whole number", "'image'"]),
         ("filters = 4", "filter = 4", ["model.encoder[0]", "'filter'", "filters, kernel"]),
+        (
+            "epochs = 3\n\n[split]\nvalidation = 0.2",
+            "epochs = 3\npatience = 5\n\n[split]\nvalidation = 0",
+            ["training.patience = 5", "split.validation"],
+        ),
         ("validation = 0.2", "validation = 1.2", ["split", "1.2", "below 1"]),
         ("[split]", "[spilt]", ["'spilt'", "split, augmentation"]),
         ('title = "tiny"', 'title = "tiny"\naugmentation = 3', ["augmentation = 3", "list of tables"]),

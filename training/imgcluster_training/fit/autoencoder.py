@@ -63,6 +63,7 @@ def fit(
 class AutoencoderTask(Task):
     """An autoencoder with a copy of its best epoch and, if the recipe asks for it, a running average of its weights."""
 
+    result_changes_between_epochs = True
     best_epoch: Tensor
 
     def __init__(self, model: Autoencoder, split: Split, recipe: Recipe, *, seed: int, device: torch.device) -> None:
@@ -102,6 +103,10 @@ class AutoencoderTask(Task):
             eps=_ADAM_EPSILON,
             fused=True,
         )
+
+    def start_epoch(self, epoch: int) -> bool:
+        patience = self.recipe.training.patience
+        return patience == 0 or epoch - int(self.best_epoch) < patience
 
     def batches(self, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         return self.training_batches.epoch(epoch, first)

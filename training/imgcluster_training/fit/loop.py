@@ -158,7 +158,8 @@ class TrainingLoop:
         save_checkpoint(self.checkpoint, state, self.fingerprint)
 
     def _restore(self, state: dict[str, Any], path: Path) -> None:
-        epoch = len(state["history"]) + (state["step"] > 0)
+        started = state["step"] > 0 and not self.task.result_changes_between_epochs
+        epoch = len(state["history"]) + started
         if epoch > self.task.epochs:
             raise TrainingError(
                 f"the checkpoint {path} has reached epoch {epoch}, but this training ends after {self.task.epochs}; "

@@ -24,6 +24,7 @@ class Task(nn.Module, ABC):
         batch_size: Images in a batch.
         learning_rate: The largest learning rate.
         schedule: How the learning rate changes over all epochs.
+        result_changes_between_epochs: Whether the batches of an epoch leave the result alone until it is complete.
     """
 
     name: str = ""
@@ -32,6 +33,7 @@ class Task(nn.Module, ABC):
     batch_size: int
     learning_rate: float
     schedule: Literal["constant", "one-cycle", "cosine"]
+    result_changes_between_epochs: bool = False
 
     @abstractmethod
     def optimizer(self) -> torch.optim.Optimizer:

@@ -81,7 +81,8 @@ class TrainingSettings(Section):
 
     Attributes:
         loss: A name in `losses.LOSSES`.
-        epochs: Passes over the training images.
+        epochs: Passes over the training images; at most, with `patience`.
+        patience: Training ends after this many epochs without a lower validation loss; 0 for all epochs.
         steps_per_epoch: Batches that count as one epoch; 0 for one pass.
         average: Above 0, a running average of the weights over the last ``1 / (1 − average)`` updates, but at most over
             the last tenth of them, is validated and kept (Polyak & Juditsky 1992, https://doi.org/10.1137/0330046).
@@ -97,6 +98,7 @@ class TrainingSettings(Section):
     average: Annotated[float, Field(ge=0, lt=1)] = 0.0
     batch_size: PositiveInt = 32
     epochs: PositiveInt
+    patience: NonNegativeInt = 0
     steps_per_epoch: NonNegativeInt = 0
     # That of a fold is larger by its number, and torch's are below 2⁶⁴.
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -185,6 +187,10 @@ class Recipe(Section):
             )
         if self.model.decoder and "training" not in self.model_fields_set:
             raise ValueError("the key training is missing; a recipe with a decoder needs it")
+        if self.training.patience and not self.split.validation:
+            raise ValueError(
+                f"training.patience = {self.training.patience} needs validation images; set split.validation above 0"
+            )
         if not self.model.decoder:
             self._check_without_decoder()
         self._check_crops()

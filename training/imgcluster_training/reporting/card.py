@@ -106,13 +106,14 @@ def _facts(card: Card) -> _Rows:
 
 def _epochs(card: Card) -> str:
     epochs, settings, planned = len(card.trained.fit.history), card.recipe.training, card.planned.training
+    stopped = f", ended by a patience of {settings.patience}" if epochs < settings.epochs else ""
     if not settings.steps_per_epoch and not planned.steps_per_epoch:
-        return f"{epochs} of the recipe's {planned.epochs}"
+        return f"{epochs} of the recipe's {planned.epochs}{stopped}"
     length, planned_length = (
         f"of {steps:,} batches each" if steps else "of all training images"
         for steps in (settings.steps_per_epoch, planned.steps_per_epoch)
     )
-    return f"{epochs} {length}; the recipe has {planned.epochs} {planned_length}"
+    return f"{epochs} {length}{stopped}; the recipe has {planned.epochs} {planned_length}"
 
 
 def _best_epoch(fit: FitResult) -> list[str]:
