@@ -141,6 +141,28 @@ class TestOpening:
             page.tab.keyboard.press("Escape")
             page.tab.keyboard.press("Escape")
 
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_fields_and_buttons_stand_out_from_the_ground(
+        self, made: Path, show: Callable[..., Any], scheme: str
+    ) -> None:
+        tab = show(made / "out/report.html", color_scheme=scheme).tab
+        edges = tab.evaluate(EDGES)
+        assert len(edges) > 3
+        for edge, inside, outside in edges:
+            for ground in (inside, outside):
+                assert _contrast(np.array(edge), np.array(ground)) >= 3
+
+
+# Colors of the border, the inside and the outside of every visible field and button with a border in one color.
+EDGES = """() => {
+  const parts = (color) => color.match(/[\\d.]+/g).slice(0, 3).map(Number);
+  const outside = getComputedStyle(document.body).backgroundColor;
+  return [...document.querySelectorAll(".bar :is(button, input:not([type=checkbox]), select)")]
+    .filter((one) => one.checkVisibility() && one.ariaPressed !== "true" && !one.matches(".strong, :disabled"))
+    .map((one) => getComputedStyle(one))
+    .map((style) => [style.borderTopColor, style.backgroundColor, outside].map(parts));
+}"""
+
 
 # Pairs of texts whose boxes share more than a pixel; the texts behind an open dialog are covered on purpose.
 OVERLAPS = """() => {
