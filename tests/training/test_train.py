@@ -82,6 +82,7 @@ def test_a_data_set_with_labels_and_folds(small_mnist, tmp_path):
     assert result.clusters == best.clusters
     card = result.card.read_text()
     assert "1 of the recipe's 3" in card
+    assert "| license of the images | CC-BY-SA-3.0 |" in card
     assert "## Cross-validation: 2 of 2 folds" in card
     assert f"fold {best.fold}" in card
     assert f"seed {best.fold - 1}" in card

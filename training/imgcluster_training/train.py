@@ -155,6 +155,7 @@ def _write_card(
         evaluation=evaluation,
         counts=count_parameters(trained.model if trained.decodes else trained.model.encoder),
         folds=folds,
+        image_license=request.images.license,
         picture=request.files.picture.name,
         hardware=describe_hardware(request.run.device),
         difference=exported.difference,

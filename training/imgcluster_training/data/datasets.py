@@ -28,7 +28,7 @@ class ImageSet:
     Attributes:
         name: The name in recipes.
         description: A description in words, for cards and metadata.
-        license: The license of the images.
+        license: The license of the images; empty for a folder.
         train: The training images.
         test: The published test images; None without any.
         train_labels: ``int64 (len(train),)``, for scoring only; None without labels.

@@ -114,7 +114,7 @@ def load_folder(folder: Path, spec: InputSpec, *, memory_bytes: int = MEMORY_BYT
     described = ImageSet(
         name=name,
         description=f"{len(readable):,} images of the folder {name!r}, resized to {spec.width}×{spec.height} px",
-        license="that of the user's images",
+        license="",
         train=images,
     )
     return described, unreadable

@@ -33,6 +33,7 @@ class Card:
         evaluation: Its scores.
         counts: Parameters of the autoencoder, or of the encoder alone if that is exported without a decoder.
         folds: The cross-validation; None without one.
+        image_license: The license of the images; empty if unknown.
         picture: File name of the picture beside the card.
         hardware: What it was trained on.
         difference: Largest difference between ONNX Runtime and torch in the encoder's outputs.
@@ -45,6 +46,7 @@ class Card:
     evaluation: Evaluation
     counts: ParameterCounts
     folds: FoldSummary | None
+    image_license: str
     picture: str
     hardware: str
     difference: float
@@ -100,6 +102,7 @@ def _facts(card: Card) -> _Rows:
         *rows,
         ("time", f"{seconds:,.0f} s on {card.hardware}"),
         ("license", info.license),
+        *([("license of the images", card.image_license)] if card.image_license else []),
         ("checked", f"ONNX Runtime and torch differ by at most {card.difference:.1e}"),
     ]
 
