@@ -153,7 +153,8 @@ class TestOpening:
                 assert _contrast(np.array(edge), np.array(ground)) >= 3
 
 
-# Colors of the border, the inside and the outside of every visible field and button with a border in one color.
+# Colors of the border, the inside and the outside of the bar's fields and buttons. Pressed and strong buttons stand out
+# by their own color, disabled ones need not.
 EDGES = """() => {
   const parts = (color) => color.match(/[\\d.]+/g).slice(0, 3).map(Number);
   const outside = getComputedStyle(document.body).backgroundColor;

@@ -158,8 +158,9 @@ class TrainingLoop:
         save_checkpoint(self.checkpoint, state, self.fingerprint)
 
     def _restore(self, state: dict[str, Any], path: Path) -> None:
-        started = state["step"] > 0 and not self.task.result_changes_between_epochs
-        epoch = len(state["history"]) + started
+        # The batches of an incomplete epoch may have changed the result already.
+        incomplete = state["step"] > 0 and not self.task.result_changes_between_epochs
+        epoch = len(state["history"]) + incomplete
         if epoch > self.task.epochs:
             raise TrainingError(
                 f"the checkpoint {path} has reached epoch {epoch}, but this training ends after {self.task.epochs}; "

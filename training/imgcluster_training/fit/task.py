@@ -24,7 +24,7 @@ class Task(nn.Module, ABC):
         batch_size: Images in a batch.
         learning_rate: The largest learning rate.
         schedule: How the learning rate changes over all epochs.
-        result_changes_between_epochs: Whether the batches of an epoch leave the result alone until it is complete.
+        result_changes_between_epochs: Whether an epoch changes the result only when it is complete.
     """
 
     name: str = ""
