@@ -50,7 +50,8 @@ def main() -> None:
         codes = encode(model, split.train, RECIPE, torch.device("cpu"))
         near = nearest_neighbors(codes, 20)
         purity = (labels[near[:, :10].numpy()] == labels[:, None]).mean()
-        plain = kmeans(l2_normalize(codes.numpy()), CLUSTERS, seed=0)
+        directions = l2_normalize(codes.numpy())
+        plain = kmeans(directions, CLUSTERS, seed=0)
         graph = graph_clusters(codes, CLUSTERS, RECIPE.metric, seed=0).numpy()
         accuracies = [score(found, named).accuracy for found in (plain, graph)]
         print(
@@ -58,16 +59,15 @@ def main() -> None:
             f"graph {accuracies[1]:.3f}",
             flush=True,
         )
-        heads = sorted(_head(codes, near, seed) for seed in range(arguments.heads))
+        values = torch.from_numpy(l2_normalize(directions - directions.mean(axis=0)))
+        heads = sorted(_head(values, near, seed) for seed in range(arguments.heads))
         for loss, found in heads:
             print(f"  head: loss {loss:.4f}, accuracy {score(np.array(found), named).accuracy:.3f}", flush=True)
 
 
-def _head(codes: Tensor, near: Tensor, seed: int) -> tuple[float, list[int]]:
+def _head(values: Tensor, near: Tensor, seed: int) -> tuple[float, list[int]]:
     """Train directions of clusters, from those of random images; return the loss over all neighbors, and clusters."""
     torch.manual_seed(seed)
-    values = torch.from_numpy(l2_normalize(codes.numpy()))
-    values = torch.from_numpy(l2_normalize((values - values.mean(dim=0)).numpy()))
     directions = torch.nn.Parameter(values[torch.randperm(len(values))[:CLUSTERS]].clone())
     optimizer = torch.optim.Adam([directions], lr=RATE)
 
