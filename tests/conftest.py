@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import signal
 from collections.abc import Iterator
@@ -49,6 +50,15 @@ def _few_files_are_read_in_this_process() -> Iterator[None]:
     """Starting a process for a few pictures takes longer than many tests; those of reading do without this."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(readers, "FEW_FILES", 64)
+        yield
+
+
+@pytest.fixture(scope="module")
+def few_fits() -> Iterator[None]:
+    """Let k-means be fitted a few times instead of a hundred: on a few pictures that is most of a command's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.import_module("imgcluster.clustering.kmeans"), "_MAX_STARTS", (16, 16))
+        patch.setattr(importlib.import_module("imgcluster.clustering.stability"), "_DRAWS", 2)
         yield
 
 

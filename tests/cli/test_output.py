@@ -149,7 +149,7 @@ def embed_with_many_lines(out: Path, encoder: Path, pictures: Path) -> list[str]
         "import imgcluster.cli.progress_lines as lines\n"
         "from imgcluster.cli.app import main\n"
         "from imgcluster.cli.interruption import run_interruptibly\n"
-        "lines.SECONDS = 0.0\n"
+        "lines.SECONDS = 0.01\n"
         "run_interruptibly(main)"
     )
     words = ["embed", pictures, "-w", out, "--encoder", encoder, "--device", "cpu", "--json"]

@@ -140,7 +140,10 @@ class TestDegenerate:
         answer = as_in_the_pipeline(vectors[truth], "hdbscan", Settings())
         assert same_partition(answer.labels, truth)
 
-    @pytest.mark.parametrize("reduction", ["none", "graph", "pca"])
+    @pytest.mark.parametrize(
+        "reduction",
+        ["none", pytest.param("graph", marks=pytest.mark.slow), pytest.param("pca", marks=pytest.mark.slow)],
+    )
     @pytest.mark.parametrize("method", FAST_METHODS)
     def test_every_number_of_images_up_to_thirty(self, method: str, reduction: str) -> None:
         for count in (2, 3, 5, 8, 15, 16, 30):

@@ -39,7 +39,7 @@ class TestFindCount:
     @pytest.mark.parametrize(
         ("each", "seeds"), [(20, (0, 1, 2)), (40, (0,)), pytest.param(40, (1, 2), marks=pytest.mark.slow)]
     )
-    @pytest.mark.parametrize("count", [2, 3, 5, 8, 12])
+    @pytest.mark.parametrize("count", [2, 3, 5, 8, pytest.param(12, marks=pytest.mark.slow)])
     def test_separated_blobs_are_counted_exactly(
         self, count: int, each: int, seeds: tuple[int, ...], reduced: bool
     ) -> None:
@@ -61,6 +61,7 @@ class TestFindCount:
         assert sorted(found.factors) == list(range(k_range[0], k_range[1] + 1))
         assert found.k in found.factors
 
+    @pytest.mark.slow
     def test_the_number_is_the_images_and_not_the_seeds(self) -> None:
         digits = l2_normalize(load_digits().data.astype(np.float32))
         numbers = {estimate_num_clusters(reduce(digits, "graph", seed=seed), (2, 30), seed=seed).k for seed in range(4)}

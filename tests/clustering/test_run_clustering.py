@@ -152,12 +152,14 @@ class TestOrder:
             assign=method == "hdbscan",
         )
 
+    @pytest.mark.slow
     def test_it_does_not_matter_to_clusters_of_equal_size(self) -> None:
         vectors, truth = blobs([20] * 5, spread=0.3)
         for order in (np.arange(100)[::-1], np.random.default_rng(0).permutation(100)):
             assert_same_in_another_order(vectors, order, told=Settings(k=5))
             assert same_partition(divided(vectors[order]).clustering.labels, truth[order])
 
+    @pytest.mark.slow
     def test_it_does_not_matter_to_samples(self, monkeypatch: pytest.MonkeyPatch) -> None:
         # As in a large set: of the graphs, of k-means and of stability.
         monkeypatch.setattr(neighbors, "_SAMPLE_SIZE", 120)
@@ -182,7 +184,9 @@ class TestOrder:
 
 
 class TestComponents:
-    @pytest.mark.parametrize(("count", "each", "metric"), [(12, 70, "cosine"), (40, 40, "euclidean")])
+    @pytest.mark.parametrize(
+        ("count", "each", "metric"), [(12, 70, "cosine"), pytest.param(40, 40, "euclidean", marks=pytest.mark.slow)]
+    )
     def test_well_separated_blobs_are_found_whatever_their_number(self, count: int, each: int, metric: Metric) -> None:
         # More than 10 components used to leave the graph method.
         vectors, truth = blobs([each] * count, dimensions=count, spread=0.3)

@@ -1,4 +1,4 @@
-"""What the tests of commands share: a bucket of pictures."""
+"""What the tests of commands share: few fits of k-means, and a bucket of pictures."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 from local_s3 import Bucket, serve
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_fits(few_fits: None) -> None:
+    """How often k-means is fitted is tested where it is."""
 
 
 @pytest.fixture

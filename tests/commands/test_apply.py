@@ -249,7 +249,9 @@ def renames(workspace: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> int
     return len(calls)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0])
+@pytest.mark.parametrize(
+    "share", [0.0, 0.4, 0.8, 1.0, *(pytest.param(share, marks=pytest.mark.slow) for share in (0.2, 0.6, 0.9))]
+)
 @pytest.mark.parametrize("then", ["apply", "undo"])
 def test_after_a_kill_at_any_rename_the_plan_can_be_applied_or_undone(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, share: float, then: str

@@ -83,7 +83,14 @@ def test_columns_and_counts_of_the_tables(workspace: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"k": 3}, {}, {"k": "auto"}, {"method": "hdbscan", "assign_noise": True}, {"k": 5, "reduce": "pca"}]
+    "options",
+    [
+        {"k": 3},
+        {},
+        pytest.param({"k": "auto"}, marks=pytest.mark.slow),
+        {"method": "hdbscan", "assign_noise": True},
+        {"k": 5, "reduce": "pca"},
+    ],
 )
 def test_the_same_seed_gives_the_same_bytes(workspace: Path, options: dict[str, object]) -> None:
     names = ("assignments.csv", "clusters.csv", "metrics.json", "report.html")
@@ -386,7 +393,15 @@ def cache_time(workspace: Path) -> int:
 class TestLevels:
     """Another layer of the last clustering is read from the cache, which is written only after computing."""
 
-    @pytest.mark.parametrize("options", [{}, {"k": 4}, {"k": "2..5"}, {"method": "hdbscan", "min_cluster_size": 2}])
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"k": 4},
+            pytest.param({"k": "2..5"}, marks=pytest.mark.slow),
+            {"method": "hdbscan", "min_cluster_size": 2},
+        ],
+    )
     def test_another_level_computes_nothing(self, workspace: Path, options: dict[str, Any]) -> None:
         first = imgcluster.cluster(workspace=workspace, **options)
         middle = (workspace / "assignments.csv").read_bytes()

@@ -69,6 +69,7 @@ def test_encoders_side_by_side(pictures: Path, encoders: tuple[Path, Path], tmp_
     assert "accuracy" not in table.stdout
 
 
+@pytest.mark.slow
 def test_images_of_an_earlier_comparison_are_not_compared(
     pictures: Path, encoders: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -316,6 +316,7 @@ def test_parquet_files_with_several_row_groups(here: Path) -> None:
         read_vectors(Path("lengths.parquet"), None, None)
 
 
+@pytest.mark.slow
 def test_a_csv_file_takes_little_more_memory_than_its_vectors(here: Path) -> None:
     vectors = np.random.default_rng(0).standard_normal((2000, 128)).astype(np.float32)
     with Path("many.csv").open("w", encoding="utf-8", newline="") as stream:

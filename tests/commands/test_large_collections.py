@@ -37,7 +37,7 @@ def cluster(workspace: str, metric: str = "cosine", **options: object) -> imgclu
     return imgcluster.cluster(workspace=workspace, place="none", **options)
 
 
-@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("metric", ["cosine", pytest.param("euclidean", marks=pytest.mark.slow)])
 def test_vectors_in_files_give_the_same_clusters(vectors: Path, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster("memory", metric, k=4)
     monkeypatch.setattr(shards, "_STREAMED_FROM", 0)
@@ -85,7 +85,7 @@ def test_no_step_of_a_regular_run_holds_all_vectors_in_files(
     assert results[0] == results[1]
 
 
-@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("metric", ["cosine", pytest.param("euclidean", marks=pytest.mark.slow)])
 def test_commands_that_search_give_the_same_for_vectors_in_files(
     vectors: Path, metric: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +116,7 @@ def test_commands_that_search_give_the_same_for_vectors_in_files(
     assert max(selected) < 120
 
 
+@pytest.mark.slow
 def test_methods_compare_the_same_for_vectors_in_files(vectors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster("ws", k=4)
     Path("labels.csv").write_text(
@@ -126,6 +127,7 @@ def test_methods_compare_the_same_for_vectors_in_files(vectors: Path, monkeypatc
     assert imgcluster.compare("ws", methods=["kmeans", "hdbscan"], labels="labels.csv", k=4) == before
 
 
+@pytest.mark.slow
 def test_a_plan_gives_the_same_for_vectors_in_files(vectors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for workspace, streamed_from in (("memory", 1 << 30), ("files", 0)):
@@ -193,6 +195,7 @@ def test_the_map_reads_vectors_in_files_in_blocks(monkeypatch: pytest.MonkeyPatc
     assert max(selected) == 60
 
 
+@pytest.mark.slow
 def test_other_options_reuse_the_graph(vectors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster("first", k=4)
     stored = Path("first/reduction.npz")
@@ -207,6 +210,7 @@ def test_other_options_reuse_the_graph(vectors: Path, monkeypatch: pytest.Monkey
     assert stored.stat().st_mtime_ns != written
 
 
+@pytest.mark.slow
 def test_a_damaged_graph_is_computed_again(vectors: Path) -> None:
     cluster("first", k=4)
     before = Path("first/assignments.csv").read_bytes()

@@ -121,6 +121,7 @@ def test_a_killed_export(workspace: Path, tmp_path: Path) -> None:
     assert len(list(target.rglob("*.png"))) == 24
 
 
+@pytest.mark.slow
 def test_a_killed_reconstruct_and_checkpoint(tmp_path: Path) -> None:
     reconstruct = (
         "import numpy, pathlib, PIL.Image\n"

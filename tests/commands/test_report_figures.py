@@ -50,6 +50,7 @@ def test_every_figure_there_is_data_for_and_the_same_bytes_each_time(workspace: 
     assert contents(workspace) == first
 
 
+@pytest.mark.slow
 def test_they_follow_plans_and_go_with_their_clustering(workspace: Path) -> None:
     imgcluster.cluster(workspace=workspace, k=3)
     imgcluster.report_page(workspace=workspace, figures=True)

@@ -16,6 +16,11 @@ from imgcluster.cli.app import app
 Command = Callable[..., Result]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _few_fits(few_fits: None) -> None:
+    """How often k-means is fitted is tested where it is."""
+
+
 @pytest.fixture
 def command(tiny_encoder: Path) -> Command:
     """Run ``imgcluster WORDS…`` in this process; `run` and `embed` get the tiny encoder on the CPU."""

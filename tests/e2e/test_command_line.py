@@ -139,6 +139,7 @@ def test_help_is_quick_and_imports_nothing_heavy(tool: Tool) -> None:
     assert run.stdout.endswith("heavy: []\n")
 
 
+@pytest.mark.slow
 def test_the_tool_needs_no_torch(tool: Tool, pictures: Path) -> None:
     program = (
         "import sys\n"
@@ -239,7 +240,7 @@ def test_encoders(tool: Tool) -> None:
     assert json.loads(tool("encoders", "list", "--json").stdout)["encoders"][0]["info"]["embedding_size"]
 
 
-@pytest.mark.parametrize("module", ["None", "types.ModuleType('onnx')"])
+@pytest.mark.parametrize("module", [pytest.param("None", marks=pytest.mark.slow), "types.ModuleType('onnx')"])
 def test_training_without_its_extra_names_the_command_to_install_it(tool: Tool, module: str) -> None:
     program = (
         f"import sys, types; sys.modules['onnx'] = {module}\n"
@@ -252,7 +253,14 @@ def test_training_without_its_extra_names_the_command_to_install_it(tool: Tool, 
     assert one_line(run).endswith("pip install 'imgcluster[train]'")
 
 
-@pytest.mark.parametrize("content", [None, "", "raise OSError('libsomething.so: cannot open shared object file')"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(None, marks=pytest.mark.slow),
+        pytest.param("", marks=pytest.mark.slow),
+        "raise OSError('libsomething.so: cannot open shared object file')",
+    ],
+)
 def test_a_broken_optional_package_costs_only_what_needs_it(tool: Tool, tmp_path: Path, content: str | None) -> None:
     paint(tmp_path / "many", per_folder=40)
     for package in ("umap", "pillow_heif", "evoc"):

@@ -163,6 +163,7 @@ def test_hostile_workspaces(server: FaultServer, tmp_path: Path, place: str) -> 
         trial.attempt(random.Random(seed))
 
 
+@pytest.mark.slow
 def test_hostile_name_of_a_model(server: FaultServer, tmp_path: Path) -> None:
     embed_with(server, tmp_path, "name", ["../outside/x"])
 

@@ -40,7 +40,7 @@ def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_while_readers_decode(tmp_path: Path, tiny_encoder: Path, number: signal.Signals) -> None:
     paint(tmp_path / "in", per_folder=30)
     header = struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0)

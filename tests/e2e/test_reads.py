@@ -49,7 +49,7 @@ finally:
 """
 
 
-@pytest.mark.parametrize("place", ["symlink", "copy"])
+@pytest.mark.parametrize("place", ["symlink", pytest.param("copy", marks=pytest.mark.slow)])
 def test_cluster_reads_manifest_journal_and_shards_once(
     tmp_path: Path, pictures: Path, tiny_encoder: Path, place: str
 ) -> None:

@@ -515,7 +515,10 @@ def test_every_text_part_is_tested() -> None:
     assert set(TEXT_FAMILIES) == {name for name, row in NAMED_ENCODERS.items() if row.text}
 
 
-@pytest.mark.parametrize(("name", "masked"), [("clip-vit-b32", False), ("clip-vit-b32", True), ("siglip2-base", False)])
+@pytest.mark.parametrize(
+    ("name", "masked"),
+    [("clip-vit-b32", False), ("clip-vit-b32", True), pytest.param("siglip2-base", False, marks=pytest.mark.slow)],
+)
 def test_texts_are_compared_as_in_transformers(
     hub: LocalHub, made: dict[str, tuple[Any, bytes, Any]], tmp_path: Path, name: str, masked: bool
 ) -> None:

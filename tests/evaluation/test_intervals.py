@@ -33,6 +33,7 @@ def test_clusters_by_chance_have_intervals_with_their_scores(labels: int, cluste
     assert_contained(by_chance(labels, clusters, images))
 
 
+@pytest.mark.slow
 @settings(max_examples=30, derandomize=True)
 @given(st.lists(st.tuples(st.integers(-1, 4), st.integers(0, 4)), min_size=1, max_size=40))
 def test_every_interval_contains_its_score(images: list[tuple[int, int]]) -> None:

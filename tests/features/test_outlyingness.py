@@ -68,6 +68,7 @@ def test_a_large_cluster_is_not_copied() -> None:
     assert peak_bytes(lambda: cluster_outlyingness(vectors, np.zeros(20_000, np.int64))) < 60_000_000
 
 
+@pytest.mark.slow
 def test_vectors_that_are_all_different_are_not_copied() -> None:
     vectors = np.random.default_rng(0).standard_normal((5000, 512)).astype(np.float32)
     assert peak_bytes(lambda: neighbor_outlyingness(vectors)) < vectors.nbytes

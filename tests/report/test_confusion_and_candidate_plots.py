@@ -79,7 +79,7 @@ def test_any_name_can_be_a_label_and_a_clusters(tmp_path: Path, label: str) -> N
     assert min(figure.axes[0].bbox.size) > 100
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (300, 3), (3, 300)])
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), pytest.param(300, 3, marks=pytest.mark.slow), (3, 300)])
 def test_small_and_large_matrices(tmp_path: Path, rows: int, columns: int) -> None:
     path = draw(tmp_path / "c.png", np.ones((rows, columns), np.int64), [f"label {row}" for row in range(rows)])
     with Image.open(path) as picture:

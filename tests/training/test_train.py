@@ -100,6 +100,7 @@ def test_the_card_tells_epochs_of_all_images_from_those_of_some_batches(photos, 
     assert "| 1 of 3 batches each; the recipe has 2 of all training images; " in card
 
 
+@pytest.mark.slow
 def test_the_card_says_that_patience_ended_the_training(photos, recipe, tmp_path):
     result = train(photos, recipe=recipe, output=tmp_path / "out", epochs=60, patience=1)
     epochs = len(result.fit.history)
@@ -150,6 +151,7 @@ def test_a_folder_is_refined(photos, recipe, tmp_path):
         assert text in card
 
 
+@pytest.mark.slow
 def test_a_refined_encoder_with_its_decoder(photos, tmp_path):
     # IDEC is the stage that keeps the decoder.
     text = FOLDER_RECIPE.replace('code = "gaussian"', 'code = "dense"').replace('loss = "vae"', 'loss = "mse"')
@@ -227,6 +229,7 @@ def test_a_model_that_does_not_fit_into_memory_is_one_line(photos, tmp_path):
         train(photos, recipe=str(tmp_path / "huge.toml"), output=tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_an_encoder_may_have_no_weights(photos, tmp_path):
     head, tail = FOLDER_RECIPE.split("encoder = ")
     tail = tail.partition("decoder")[2].replace("dense-to-map", "reshape").replace('"vae"', '"mse"')

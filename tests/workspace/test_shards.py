@@ -357,6 +357,7 @@ class TestDamage:
         all_shards(tmp_path)[0].unlink()
         assert load(tmp_path, ENCODER).locations == ["/photos/c", "/photos/d"]
 
+    @pytest.mark.slow
     def test_a_wrong_bit_anywhere_is_never_a_traceback(self, tmp_path: Path) -> None:
         write(tmp_path, [make_row(f"é{number}.jpg", content=number) for number in range(5)])
         (shard,) = all_shards(tmp_path)

@@ -54,6 +54,7 @@ def test_clusters_that_are_not_convex_are_found_on_the_graph(rings):
     assert torch.equal(found, graph_clusters(codes, 2, "euclidean", seed=0))
 
 
+@pytest.mark.slow
 def test_clusters_and_their_number_do_not_depend_on_the_order_of_the_data():
     random = np.random.default_rng(0)
     codes = torch.from_numpy(random.normal(0, 1, (600, 6)).astype(np.float32))

@@ -144,7 +144,7 @@ def test_a_shorter_training_is_not_taken_from_the_checkpoint_of_a_longer_one(tin
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("patience", [1, 3])
+@pytest.mark.parametrize("patience", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_a_training_ends_when_its_patience_does(tiny_images, tiny_recipe, tmp_path, patience):
     recipe = with_changes(tiny_recipe, training={"epochs": 40, "learning_rate": 0.1})
     _, all_epochs, _ = train(tiny_images, recipe)
