@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
 
@@ -13,7 +14,9 @@ pytest.importorskip("torch")
 
 from imgcluster.errors import UsageError
 from imgcluster_training.cross_validation import cross_validate, fold_checkpoint
+from imgcluster_training.data.images import ArrayImages
 from imgcluster_training.recipe.parser import with_changes
+from imgcluster_training.recipe.transforms import Erase
 from tiny import Interrupted, interrupt_at, on_cpu
 
 
@@ -39,6 +42,21 @@ def test_every_fold_is_measured_and_summed_up(tiny_images, short, tmp_path):
     assert summary.best.fold == int(np.argmin(losses)) + 1
     assert trained.fit == summary.best.fit
     assert trained.seed == short.training.seed + summary.best.fold - 1
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_measure_that_only_some_folds_have_is_averaged_over_those(tiny_images, short, tmp_path, first):
+    # Erasing changes nothing in a black image, so that nothing can be restored.
+    pixels = tiny_images.train.pixels[:2].copy()
+    pixels[first] = 0
+    images = dataclasses.replace(tiny_images, train=ArrayImages(pixels), test=None, train_labels=None, test_labels=None)
+    recipe = short.model_copy(update={"corruption": (Erase(size=0.9),)})
+    cross_validate(images, recipe, on_cpu(), folds=2, folder=tmp_path)
+    with (tmp_path / "folds.csv").open() as file:
+        cells = [row["validation_restored"] for row in csv.DictReader(file)]
+    assert cells.count("") == 1
+    measures = json.loads((tmp_path / "folds.json").read_text(), parse_constant=pytest.fail)["measures"]
+    assert measures["validation_restored"] == {"mean": float("".join(cells)), "sd": None}
 
 
 def test_an_interrupted_cross_validation_resumes_to_the_same_results(tiny_images, short, tmp_path):

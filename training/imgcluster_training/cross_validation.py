@@ -83,7 +83,7 @@ class FoldResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldSummary:
-    """The folds that are done, of `planned`, and mean and deviation of every measure over them."""
+    """The folds that are done, of `planned`, and mean and deviation of every measure over those that have it."""
 
     planned: int
     folds: tuple[FoldResult, ...]
@@ -177,8 +177,9 @@ def _with_fold(run: RunSettings, fold: int, folds: int) -> RunSettings:
 def _summarize(results: list[FoldResult], planned: int) -> FoldSummary:
     columns = [result.measures() for result in results]
     measures = {}
-    for key in columns[0]:
-        values = np.array([column.get(key, math.nan) for column in columns])
+    # A fold can lack a measure: of one image there is no error of the mean image, say.
+    for key in dict.fromkeys(key for column in columns for key in column):
+        values = np.array([column[key] for column in columns if key in column])
         measures[key] = MeanSd(float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else math.nan)
     return FoldSummary(planned=planned, folds=tuple(results), measures=measures)
 

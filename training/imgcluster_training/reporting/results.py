@@ -48,9 +48,10 @@ def write_results(trained: TrainedModel, evaluation: Evaluation, folder: Path) -
 
 
 def write_csv(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Write `rows`, all with the same keys, to the CSV file `path`."""
+    """Write `rows` to the CSV file `path`; a key that a row lacks is an empty cell."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    fields = dict.fromkeys(key for row in rows for key in row)
+    writer = csv.DictWriter(text, fieldnames=list(fields), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())
