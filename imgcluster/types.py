@@ -21,6 +21,7 @@ __all__ = [
     "TOP_CLASSES",
     "ClassScores",
     "ClassWords",
+    "Filter",
     "Labels",
     "MapParts",
     "Metric",
@@ -51,7 +52,8 @@ PlaceMode = Literal["symlink", "copy", "hardlink", "move", "manifest", "none"]
 """How files are placed; with ``manifest`` the journal says where each belongs, and no file is written."""
 PLACE_MODES: Final[tuple[str, ...]] = get_args(PlaceMode)
 
-FILTERS: Final = ("nearest", "bilinear", "bicubic", "lanczos")
+Filter = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+FILTERS: Final[tuple[str, ...]] = get_args(Filter)
 
 Values = npt.NDArray[np.float32]
 """Images as ``float32 (n, height, width, channels)`` in [0, 1]."""

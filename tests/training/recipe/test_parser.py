@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from imgcluster.errors import UsageError
+from imgcluster_training.data.datasets import DATASET_NAMES
 from imgcluster_training.recipe.blocks import Block, Conv
 from imgcluster_training.recipe.parser import (
     DEFAULT_RECIPES,
@@ -18,6 +19,7 @@ from imgcluster_training.recipe.parser import (
 )
 from imgcluster_training.recipe.schema import (
     ClusterSettings,
+    Dataset,
     DataSettings,
     ExportSettings,
     Loss,
@@ -28,6 +30,10 @@ from imgcluster_training.recipe.schema import (
 from imgcluster_training.recipe.stages import Stage
 from imgcluster_training.recipe.transforms import SaltAndPepper, Transform
 from tiny import TINY
+
+
+def test_a_recipe_can_be_for_every_data_set():
+    assert get_args(Dataset) == (*DATASET_NAMES, "folder")
 
 
 def test_every_recipe_that_is_shipped_loads():
@@ -71,6 +77,9 @@ def test_every_recipe_that_is_shipped_loads():
             ["training.patience = 5", "split.validation"],
         ),
         ("validation = 0.2", "validation = 1.2", ["split", "1.2", "below 1"]),
+        ('"mnist"', '"minst"', ["data.dataset = 'minst'", "'mnist', 'fashion-mnist'", "'folder'"]),
+        ('"mnist"', '"folder"\nchannels = 2', ["data.channels = 2", "0, 1 or 3"]),
+        ('"mnist"', '"mnist"\nfilter = "cubic"', ["data.filter = 'cubic'", "'bicubic'"]),
         ("[split]", "[spilt]", ["'spilt'", "split, augmentation"]),
         ('title = "tiny"', 'title = "tiny"\naugmentation = 3', ["augmentation = 3", "list of tables"]),
         ('title = "tiny"', 'title = "tiny"\ncluster = 3', ["cluster = 3", "a table"]),

@@ -104,7 +104,7 @@ def test_curves_with_and_without_validation(tmp_path):
 
 def test_chrominance_and_luminance_make_the_image_again():
     images = torch.rand(2, 3, 4, 4)
-    settings = DataSettings(dataset="x", input="grey", target="chrominance")
+    settings = DataSettings(dataset="cifar10", input="grey", target="chrominance")
     gray = to_input(images, settings).permute(0, 2, 3, 1).numpy()
     colors = to_target(images, settings).permute(0, 2, 3, 1).numpy()
     assert np.abs(merge_chrominance(gray, colors) - images.permute(0, 2, 3, 1).numpy()).max() < 1e-3

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from imgcluster.types import ResizeRule
+from imgcluster.types import Filter, ResizeRule
 from imgcluster_training.recipe.blocks import Blocks, GlobalAverage
 from imgcluster_training.recipe.section import Section
 from imgcluster_training.recipe.stages import Contrastive, Dec, Neighbors, Stages
@@ -16,6 +16,7 @@ __all__ = [
     "ClusterSettings",
     "Clusters",
     "DataSettings",
+    "Dataset",
     "ExportSettings",
     "Loss",
     "ModelSettings",
@@ -24,6 +25,7 @@ __all__ = [
     "TrainingSettings",
 ]
 
+Dataset = Literal["mnist", "fashion-mnist", "cifar10", "strokes", "folder"]
 Loss = Literal["mse", "bce", "mse+cosine", "vae"]
 Metric = Literal["cosine", "euclidean"]
 Clusters = NonNegativeInt | Literal["auto"]
@@ -43,13 +45,13 @@ class DataSettings(Section):
         filter: The resampling filter.
     """
 
-    dataset: str
+    dataset: Dataset
     input: Literal["image", "grey"] = "image"
     target: Literal["image", "chrominance"] = "image"
     image_size: NonNegativeInt = 0
-    channels: NonNegativeInt = 0
+    channels: Literal[0, 1, 3] = 0
     resize: ResizeRule = "stretch"
-    filter: str = "bicubic"
+    filter: Filter = "bicubic"
 
     @model_validator(mode="after")
     def _check(self) -> DataSettings:
