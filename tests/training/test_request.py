@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 pytest.importorskip("torch")
@@ -75,12 +77,24 @@ def test_the_name_of_an_encoder_of_the_hub_is_treated_like_that_of_a_bundled_one
     assert resolve(photos.rename(photos.with_name("dinov2-small"))).files.name == "my-dinov2-small"
 
 
-@pytest.mark.parametrize("name", ["mine.decoder", "mine.int8", "mine.fp32"])
+@pytest.mark.parametrize("name", ["mine.decoder", "mine.int8", "mine.fp32", "mine.onnx"])
 def test_a_name_by_which_the_encoder_would_not_be_found_is_refused(photos, recipe, own_folder, name):
     with pytest.raises(UsageError, match=rf"--name '{name}' .*\.int8"):
         resolve(photos, recipe=recipe, name=name)
     with pytest.raises(UsageError, match=rf"--dataset .*{name}.*--name"):
         resolve(photos.rename(photos.with_name(name)))
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"two\nlines"])
+def test_a_folder_whose_name_cannot_be_that_of_an_encoder_needs_a_name(photos, recipe, own_folder, name):
+    folder = os.fsdecode(os.path.join(os.fsencode(photos.parent), name))
+    try:
+        os.rename(photos, folder)
+    except OSError:
+        pytest.skip("this file system has no such names")
+    with pytest.raises(UsageError, match="characters .*--name"):
+        resolve(folder)
+    assert resolve(folder, name="mine").images.train.shape == (64, 64, 3)
 
 
 @pytest.mark.parametrize(

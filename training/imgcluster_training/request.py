@@ -8,8 +8,9 @@ from typing import Any
 
 from imgcluster.encoders.named_encoders import NAMED_ENCODERS
 from imgcluster.encoders.precision import split_precision
-from imgcluster.encoders.registry import bundled_encoders, user_folder
+from imgcluster.encoders.registry import bundled_encoders, is_file_name, user_folder
 from imgcluster.errors import UsageError
+from imgcluster.fileio.path_text import to_text
 from imgcluster.images.types import InputSpec
 from imgcluster.options import TrainingOptions
 from imgcluster.types import PRECISIONS
@@ -25,7 +26,7 @@ from imgcluster_training.result_files import ResultFiles
 __all__ = ["Request", "resolve_request"]
 
 _OWN_PREFIX = "my-"
-_MISLEADING = f"ends like the file of a decoder or of a precision (.decoder, .{', .'.join(PRECISIONS)})"
+_MISLEADING = f"ends like the file of an encoder, a decoder or a precision (.onnx, .decoder, .{', .'.join(PRECISIONS)})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,11 @@ def _choose_name(dataset: str, recipe: Recipe, options: TrainingOptions) -> str:
             raise UsageError(f"--dataset {dataset} has no name for the encoder; give one with --name")
         if _is_misleading(name):
             raise UsageError(f"--dataset {dataset}: {name} {_MISLEADING}; give another name with --name")
+        if not name.isprintable():
+            raise UsageError(
+                f"--dataset {to_text(dataset)}: the folder's name has characters that an encoder's name cannot have; "
+                "give another name with --name"
+            )
     else:
         name = recipe.export.name or recipe.name
         _check_plain(name, f"recipe {recipe.name}: export.name = {name!r}")
@@ -101,8 +107,8 @@ def _check_plain(name: str, given: str) -> None:
 
 
 def _is_misleading(name: str) -> bool:
-    """Return whether ``NAME.onnx`` would be taken for a decoder, or for another precision of another encoder."""
-    return name.endswith(".decoder") or split_precision(name)[0] != name
+    """Return whether ``--encoder NAME`` would mean a file, or ``NAME.onnx`` a decoder or another precision."""
+    return is_file_name(name) or name.endswith(".decoder") or split_precision(name)[0] != name
 
 
 def _is_taken(name: str) -> bool:
