@@ -68,6 +68,17 @@ def test_a_folder(photos, recipe, tmp_path):
         assert text in card
 
 
+def test_the_card_shows_any_name_and_title(photos, tmp_path):
+    (tmp_path / "small.toml").write_text(FOLDER_RECIPE.replace('"small"', '"left | right\\nend"'))
+    name = "my (best) photos"
+    folder = photos.rename(photos.with_name("a | b"))
+    result = train(folder, recipe=str(tmp_path / "small.toml"), name=name, output=tmp_path / "out", epochs=1)
+    card = result.card.read_text()
+    assert "](my%20%28best%29%20photos.png)" in card
+    assert "| `small`: left \\| right end |" in card
+    assert r"of the folder 'a \| b'," in card
+
+
 def test_a_data_set_with_labels_and_folds(small_mnist, tmp_path):
     path = tmp_path / "tiny.toml"
     path.write_text(TINY)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.fileio.atomic import write_text
@@ -56,7 +57,12 @@ def write_card(card: Card, path: Path) -> None:
     """Write `card` as Markdown to `path`."""
     info, fit, evaluation = card.info, card.trained.fit, card.evaluation
     alt_text = "Originals beside reconstructions" if info.decoder else "The images nearest to each cluster center"
-    parts = [f"# {info.name}", f"{info.score}.", _table(("", ""), _facts(card)), f"![{alt_text}]({card.picture})"]
+    parts = [
+        f"# {info.name}",
+        f"{info.score}.",
+        _table(("", ""), _facts(card)),
+        f"![{alt_text}]({quote(card.picture)})",
+    ]
     if evaluation.test is not None and evaluation.test.note:
         parts.append(evaluation.test.note)
     if fit.history:
@@ -150,5 +156,10 @@ def _score_rows(scores: Scores | ClusterScores, *, digits: int) -> _Rows:
 
 
 def _table(head: tuple[str, str], rows: _Rows) -> str:
-    lines = [f"| {head[0]} | {head[1]} |", "| --- | --- |", *(f"| {key} | {value} |" for key, value in rows)]
+    lines = [f"| {head[0]} | {head[1]} |", "| --- | --- |", *(f"| {key} | {_cell(value)} |" for key, value in rows)]
     return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    """Return a text as one cell: a title or the name of a folder can have any characters."""
+    return " ".join(text.split()).replace("|", "\\|")
