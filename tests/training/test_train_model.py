@@ -6,12 +6,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from imgcluster.errors import UsageError  # noqa: E402
 from imgcluster_training.cross_validation import cross_validate, fold_checkpoint  # noqa: E402
 from imgcluster_training.data.splits import fold_split, split_images  # noqa: E402
 from imgcluster_training.deep_clustering.refine import refine  # noqa: E402
 from imgcluster_training.fit.autoencoder import fit  # noqa: E402
 from imgcluster_training.models.autoencoder import model_for  # noqa: E402
-from imgcluster_training.recipe.parser import parse_recipe  # noqa: E402
+from imgcluster_training.recipe.parser import parse_recipe, with_changes  # noqa: E402
 from imgcluster_training.train_model import train_model  # noqa: E402
 from tiny import TINY, on_cpu, same_weights  # noqa: E402
 
@@ -41,6 +42,20 @@ def test_it_is_the_training_and_then_the_stages(tiny_images, tmp_path, stage, de
     assert list(dict.fromkeys(progress.stage for progress in seen)) == ["", *([stage] if stage else [])]
     kept = {path.name for path in (tmp_path / "a").iterdir()}
     assert kept == {"checkpoint.pt", *([f"stage-1-{stage}.pt"] if stage else [])}
+
+
+def test_too_many_clusters_are_refused_before_the_autoencoder_is_trained(tiny_images, tmp_path):
+    recipe = with_changes(parse_recipe(TINY + STAGE % "dec", "tiny"), cluster={"clusters": 49})
+    seen = []
+    with pytest.raises(UsageError, match="--refine 49 .*1 to 48"):
+        train_model(
+            split_images(tiny_images, recipe),
+            recipe,
+            on_cpu(on_progress=seen.append),
+            seed=0,
+            checkpoint=tmp_path / "checkpoint.pt",
+        )
+    assert (seen, list(tmp_path.iterdir())) == ([], [])
 
 
 def test_a_fold_is_a_training_with_another_seed(tiny_images, tmp_path):

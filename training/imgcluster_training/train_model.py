@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgcluster_training.data.splits import Split
-from imgcluster_training.deep_clustering.refine import Refinement, refine
+from imgcluster_training.deep_clustering.refine import Refinement, check_enough_images, refine
 from imgcluster_training.fit.autoencoder import fit
 from imgcluster_training.fit.loop import RunSettings
 from imgcluster_training.models.autoencoder import Autoencoder, model_for
@@ -51,6 +51,8 @@ def train_model(split: Split, recipe: Recipe, run: RunSettings, *, seed: int, ch
         UsageError: The recipe's layers do not fit the images, or the number of clusters is not possible.
         TrainingError: A training diverged, or a checkpoint belongs to another training.
     """
+    if recipe.refined:
+        check_enough_images(split.train, recipe)
     model = model_for(recipe, split.train.shape, seed=seed)
     fitted, refinement = FitResult(), None
     if recipe.model.decoder:

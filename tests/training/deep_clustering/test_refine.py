@@ -183,7 +183,7 @@ def test_a_loss_that_is_not_finite_stops_with_advice(run, name):
 @pytest.mark.parametrize("name", ["neighbours", "dec", "idec"])
 def test_more_clusters_than_images_are_refused(run, name):
     few = ArrayImages(np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), dtype=np.uint8))
-    with pytest.raises(UsageError, match="--refine 6 .*5 images.*1 to 5"):
+    with pytest.raises(UsageError, match="--refine 6 .*5 training images.*1 to 5"):
         run(SMALL[name], clusters=6, images=few)
 
 

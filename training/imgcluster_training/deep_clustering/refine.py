@@ -25,7 +25,7 @@ from imgcluster_training.progress import EpochRecord
 from imgcluster_training.recipe.schema import Recipe
 from imgcluster_training.recipe.stages import Contrastive, Dec, Idec, Neighbors, Stage
 
-__all__ = ["STAGES", "Refinement", "StageResult", "refine"]
+__all__ = ["STAGES", "Refinement", "StageResult", "check_enough_images", "refine"]
 
 STAGES: Final[dict[type[Any], Callable[[StageContext, Any], StageTask]]] = {
     Contrastive: ContrastiveStage,
@@ -95,11 +95,8 @@ def refine(
         UsageError: The number of clusters is not possible.
         TrainingError: A loss diverged, too few codes differ, or a checkpoint belongs to another training.
     """
+    check_enough_images(images, recipe)
     clusters = recipe.cluster.clusters
-    if len(images) < 2:
-        raise TrainingError(f"1 image is not enough for {recipe.cluster.stages[0].type}; use at least 2 images")
-    if clusters != "auto" and clusters > len(images):
-        raise UsageError(f"--refine {clusters} is not allowed; with {len(images)} images use 1 to {len(images)}")
     model.to(run.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     context = StageContext(model, images, recipe, None if clusters == "auto" else clusters, seed, run.device)
     results = []
@@ -116,6 +113,22 @@ def refine(
         found=clusters == "auto",
         decodes=bool(recipe.model.decoder) and all(isinstance(stage, Idec) for stage in recipe.cluster.stages),
     )
+
+
+def check_enough_images(images: Images, recipe: Recipe) -> None:
+    """Check that the recipe's stages are possible with so many training images.
+
+    Raises:
+        UsageError: The number of clusters is larger.
+        TrainingError: There is only one image.
+    """
+    clusters = recipe.cluster.clusters
+    if len(images) < 2:
+        raise TrainingError(f"1 image is not enough for {recipe.cluster.stages[0].type}; use at least 2 images")
+    if clusters != "auto" and clusters > len(images):
+        raise UsageError(
+            f"--refine {clusters} is not allowed; with {len(images)} training images use 1 to {len(images)}"
+        )
 
 
 def _carry_out(settings: Stage, context: StageContext, run: RunSettings, checkpoint: Path | None) -> StageResult:
