@@ -10,11 +10,12 @@ from imgcluster.errors import UsageError  # noqa: E402
 from imgcluster_training.cross_validation import cross_validate, fold_checkpoint  # noqa: E402
 from imgcluster_training.data.splits import fold_split, split_images  # noqa: E402
 from imgcluster_training.deep_clustering.refine import refine  # noqa: E402
+from imgcluster_training.errors import TrainingError  # noqa: E402
 from imgcluster_training.fit.autoencoder import fit  # noqa: E402
 from imgcluster_training.models.autoencoder import model_for  # noqa: E402
 from imgcluster_training.recipe.parser import parse_recipe, with_changes  # noqa: E402
 from imgcluster_training.train_model import train_model  # noqa: E402
-from tiny import TINY, on_cpu, same_weights  # noqa: E402
+from tiny import TINY, Interrupted, interrupt_at, on_cpu, same_weights  # noqa: E402
 
 STAGE = """
 [cluster]
@@ -56,6 +57,32 @@ def test_too_many_clusters_are_refused_before_the_autoencoder_is_trained(tiny_im
             checkpoint=tmp_path / "checkpoint.pt",
         )
     assert (seen, list(tmp_path.iterdir())) == ([], [])
+
+
+@pytest.mark.parametrize("resumed", ["after an interruption", "with more epochs"])
+def test_a_stage_that_began_from_another_autoencoder_is_trained_anew(tiny_images, tmp_path, resumed):
+    recipe = parse_recipe(TINY + STAGE % "dec", "tiny")
+    split, path = split_images(tiny_images, recipe), tmp_path / "checkpoint.pt"
+    if resumed == "with more epochs":
+        train_model(split, with_changes(recipe, training={"epochs": 2}), on_cpu(), seed=4, checkpoint=path)
+    else:
+        train_model(split, recipe, on_cpu(), seed=5, checkpoint=path)
+        with pytest.raises(Interrupted):
+            train_model(split, recipe, on_cpu(on_progress=interrupt_at(epoch=2)), seed=4, checkpoint=path)
+    again = train_model(split, recipe, on_cpu(resume=True), seed=4, checkpoint=path)
+    undisturbed = train_model(split, recipe, on_cpu(), seed=4, checkpoint=tmp_path / "new/checkpoint.pt")
+    assert same_weights(again.model, undisturbed.model)
+
+
+def test_another_stage_on_the_same_autoencoder_does_not_replace_the_earlier_one(tiny_images, tmp_path):
+    recipe = parse_recipe(TINY + STAGE % "dec", "tiny")
+    split, path = split_images(tiny_images, recipe), tmp_path / "checkpoint.pt"
+    train_model(split, recipe, on_cpu(), seed=4, checkpoint=path)
+    before = (tmp_path / "stage-1-dec.pt").read_bytes()
+    other = with_changes(recipe, cluster={"clusters": 4})
+    with pytest.raises(TrainingError, match="clusters = 3, but now clusters = 4; .*--name"):
+        train_model(split, other, on_cpu(resume=True), seed=4, checkpoint=path)
+    assert (tmp_path / "stage-1-dec.pt").read_bytes() == before
 
 
 def test_a_fold_is_a_training_with_another_seed(tiny_images, tmp_path):

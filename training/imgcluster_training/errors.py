@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imgcluster.errors import ImgclusterError
 
-__all__ = ["DatasetError", "TrainingError"]
+__all__ = ["DatasetError", "OtherTrainingError", "TrainingError"]
 
 
 class DatasetError(ImgclusterError):
@@ -13,3 +13,11 @@ class DatasetError(ImgclusterError):
 
 class TrainingError(ImgclusterError):
     """A training that diverged, or a checkpoint that cannot be used."""
+
+
+class OtherTrainingError(TrainingError):
+    """A checkpoint of a training with other settings; `settings` are the keys that differ."""
+
+    def __init__(self, message: str, settings: frozenset[str]) -> None:
+        super().__init__(message)
+        self.settings = settings

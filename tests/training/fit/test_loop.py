@@ -191,6 +191,8 @@ def test_a_checkpoint_of_another_training_is_refused_with_what_differs(tiny_imag
     other = with_changes(tiny_recipe, training={"batch_size": 16})
     with pytest.raises(TrainingError, match=r"training\.batch_size = 8, .*= 16; .*without --resume"):
         train(tiny_images, other, path, resume=True)
+    with pytest.raises(TrainingError, match=r" seed = 0, but now seed = 1; .*--name"):
+        train(tiny_images, with_changes(tiny_recipe, training={"seed": 1}), path, resume=True)
     torch.save({"fingerprint": {"seed": "0"}, "model": {}}, path)
     with pytest.raises(TrainingError, match="earlier version.*without --resume"):
         train(tiny_images, tiny_recipe, path, resume=True)

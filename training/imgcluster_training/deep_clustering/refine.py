@@ -104,7 +104,11 @@ def refine(
         if settings.needs_clusters and context.clusters is None:
             context = dataclasses.replace(context, clusters=count_clusters(context.codes(), recipe.metric, seed=seed))
         checkpoint = None if folder is None else folder / f"stage-{number}-{settings.type}.pt"
-        results.append(_carry_out(settings, context, run, checkpoint))
+        # Without an earlier checkpoint the weights are those of seed and model, which the user chose.
+        derived = number > 1 or bool(recipe.model.decoder)
+        results.append(
+            _carry_out(settings, context, run, checkpoint, frozenset({"weights"}) if derived else frozenset())
+        )
     model.eval()
     clustered = any(settings.needs_clusters for settings in recipe.cluster.stages)
     return Refinement(
@@ -131,12 +135,14 @@ def check_enough_images(images: Images, recipe: Recipe) -> None:
         )
 
 
-def _carry_out(settings: Stage, context: StageContext, run: RunSettings, checkpoint: Path | None) -> StageResult:
+def _carry_out(
+    settings: Stage, context: StageContext, run: RunSettings, checkpoint: Path | None, origin: frozenset[str]
+) -> StageResult:
     fingerprint = {} if checkpoint is None else _fingerprint(settings, context)
     with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
         torch.manual_seed(context.seed)
         task = STAGES[type(settings)](context, settings).to(run.device)
-        history = TrainingLoop(task, run, checkpoint, fingerprint).follow()
+        history = TrainingLoop(task, run, checkpoint, fingerprint, origin).follow()
     return StageResult(name=settings.type, history=history)
 
 

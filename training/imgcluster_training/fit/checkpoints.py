@@ -10,12 +10,15 @@ import torch
 from torch import nn
 
 from imgcluster.fileio.atomic import atomic_path
-from imgcluster_training.errors import TrainingError
+from imgcluster_training.errors import OtherTrainingError, TrainingError
 
 __all__ = ["load_checkpoint", "save_checkpoint", "state_digest"]
 
 _FORMAT: Final = 2
 _DIGITS: Final = 12
+
+_IMAGES: Final = "images"
+_REPLACE: Final = "train under another --name, or without --resume, which replaces the checkpoint"
 
 # Characters shown before and after the first difference of two long values.
 _BEFORE: Final = 40
@@ -33,7 +36,8 @@ def load_checkpoint(path: Path, fingerprint: dict[str, str]) -> dict[str, Any]:
     """Return the state that `save_checkpoint` wrote with the same `fingerprint`.
 
     Raises:
-        TrainingError: The file is damaged, or was written by another training or an earlier version.
+        OtherTrainingError: It was written by another training.
+        TrainingError: The file is damaged, or was written by an earlier version.
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
@@ -41,18 +45,19 @@ def load_checkpoint(path: Path, fingerprint: dict[str, str]) -> dict[str, Any]:
     # torch raises any kind of exception for damaged bytes.
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
-        raise TrainingError(f"the checkpoint {path} cannot be read ({reason}); train without --resume") from None
+        raise TrainingError(f"the checkpoint {path} cannot be read ({reason}); {_REPLACE}") from None
     if state.get("format") != _FORMAT:
-        raise TrainingError(
-            f"the checkpoint {path} was written by an earlier version of imgcluster; train without --resume"
+        raise TrainingError(f"the checkpoint {path} was written by an earlier version of imgcluster; {_REPLACE}")
+    different = [key for key in {*stored, *fingerprint} if stored.get(key) != fingerprint.get(key)]
+    if different:
+        # The images come last: another seed, for one, selects other images.
+        key = min(different, key=lambda key: (key == _IMAGES, key))
+        before, now = _around_difference(str(stored.get(key)), str(fingerprint.get(key)))
+        raise OtherTrainingError(
+            f"the checkpoint {path} was made with {key} = {before}, but now {key} = {now}; use the same images, recipe "
+            f"and options, or {_REPLACE}",
+            frozenset(different),
         )
-    for key in sorted({*stored, *fingerprint}):
-        if stored.get(key) != fingerprint.get(key):
-            before, now = _around_difference(str(stored.get(key)), str(fingerprint.get(key)))
-            raise TrainingError(
-                f"the checkpoint {path} was made with {key} = {before}, but now {key} = {now}; "
-                "use the same images, recipe and options, or train without --resume"
-            )
     return state
 
 

@@ -7,6 +7,7 @@ on the CPU with the same number of threads.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import time
 from pathlib import Path
@@ -14,13 +15,16 @@ from typing import Any
 
 import torch
 
-from imgcluster_training.errors import TrainingError
+from imgcluster_training.errors import OtherTrainingError, TrainingError
 from imgcluster_training.fit.checkpoints import load_checkpoint, save_checkpoint
 from imgcluster_training.fit.schedules import learning_rate
 from imgcluster_training.fit.task import Task
 from imgcluster_training.progress import EpochRecord, OnProgress, TrainingProgress, ignore_progress
 
 __all__ = ["RunSettings", "TrainingLoop"]
+
+# Below the logger of the command line.
+_LOG = logging.getLogger("imgcluster.training")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +34,14 @@ class RunSettings:
     Attributes:
         device: Where to compute.
         resume: Continue from checkpoints that exist.
+        replace_others: Begin anew where a checkpoint is that of another training, instead of refusing it.
         on_progress: Called after every batch.
         checkpoint_seconds: Time between two checkpoints within an epoch.
     """
 
     device: torch.device
     resume: bool = False
+    replace_others: bool = False
     on_progress: OnProgress = ignore_progress
     checkpoint_seconds: float = 60.0
 
@@ -48,13 +54,23 @@ class TrainingLoop:
         run: How to run it.
         checkpoint: The file for the state, written after every epoch and in between; None for none.
         fingerprint: What must be the same for a checkpoint to be continued.
+        origin: Keys of `fingerprint` that earlier checkpoints of the same run determine. One that differs in them was
+            left by an earlier run, and is replaced.
     """
 
-    def __init__(self, task: Task, run: RunSettings, checkpoint: Path | None, fingerprint: dict[str, str]) -> None:
+    def __init__(
+        self,
+        task: Task,
+        run: RunSettings,
+        checkpoint: Path | None,
+        fingerprint: dict[str, str],
+        origin: frozenset[str] = frozenset(),
+    ) -> None:
         self.task = task
         self.run = run
         self.checkpoint = checkpoint
         self.fingerprint = fingerprint
+        self.origin = origin
         self.optimizer = task.optimizer()
         self.history: list[EpochRecord] = []
         self.step = 0
@@ -71,7 +87,7 @@ class TrainingLoop:
             TrainingError: The training diverged, or the checkpoint is that of another or a longer training.
         """
         if self.run.resume and self.checkpoint is not None and self.checkpoint.exists():
-            self._restore(load_checkpoint(self.checkpoint, self.fingerprint), self.checkpoint)
+            self._resume(self.checkpoint)
         device = self.run.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             while not self.done and len(self.history) < self.task.epochs:
@@ -157,14 +173,23 @@ class TrainingLoop:
         }
         save_checkpoint(self.checkpoint, state, self.fingerprint)
 
+    def _resume(self, checkpoint: Path) -> None:
+        try:
+            self._restore(load_checkpoint(checkpoint, self.fingerprint), checkpoint)
+        except OtherTrainingError as error:
+            if not (self.run.replace_others or self.origin & error.settings):
+                raise
+            _LOG.warning("%s was left by another training, and is replaced", checkpoint)
+
     def _restore(self, state: dict[str, Any], path: Path) -> None:
         # The batches of an incomplete epoch may have changed the result already.
         incomplete = state["step"] > 0 and not self.task.result_changes_between_epochs
         epoch = len(state["history"]) + incomplete
         if epoch > self.task.epochs:
-            raise TrainingError(
+            raise OtherTrainingError(
                 f"the checkpoint {path} has reached epoch {epoch}, but this training ends after {self.task.epochs}; "
-                f"train for at least {epoch} epochs, or keep the checkpoint and use another --name"
+                f"train for at least {epoch} epochs, or keep the checkpoint and use another --name",
+                frozenset({"epochs"}),
             )
         self.task.load_state_dict(state["task"])
         self.optimizer.load_state_dict(state["optimizer"])
