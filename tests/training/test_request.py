@@ -137,6 +137,23 @@ def test_a_file_that_no_training_wrote_is_not_overwritten(photos, recipe, tmp_pa
     assert resolve(photos, recipe=recipe, name="mine", output=tmp_path).files.name == "mine"
 
 
+def test_the_user_is_told_that_a_training_is_replaced_or_not_there(photos, recipe, tmp_path, caplog):
+    def warnings(**options):
+        caplog.clear()
+        resolve(photos, recipe=recipe, name="mine", output=tmp_path, **options)
+        return [record.getMessage() for record in caplog.records]
+
+    assert warnings() == []
+    (message,) = warnings(resume=True)
+    assert "no training" in message
+    (tmp_path / "mine.training").mkdir()
+    (tmp_path / "mine.training" / "checkpoint.pt").write_bytes(b"")
+    assert warnings(resume=True) == []
+    (message,) = warnings()
+    for part in (str(tmp_path / "mine.training"), "replaced", "--resume", "--name"):
+        assert part in message
+
+
 def test_a_folder_that_no_training_wrote_is_not_written_to(photos, recipe, tmp_path):
     folder = tmp_path / "mine.training"
     folder.mkdir()

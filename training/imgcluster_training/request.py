@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,12 @@ from imgcluster_training.fit.loop import RunSettings
 from imgcluster_training.progress import OnProgress
 from imgcluster_training.recipe.parser import DEFAULT_RECIPES, load_recipe, with_changes
 from imgcluster_training.recipe.schema import Recipe
-from imgcluster_training.result_files import ResultFiles
+from imgcluster_training.result_files import ResultFiles, is_training_folder
 
 __all__ = ["Request", "resolve_request"]
+
+# Below the logger of the command line.
+_LOG = logging.getLogger("imgcluster.training")
 
 _OWN_PREFIX = "my-"
 _MISLEADING = f"ends like the file of an encoder, a decoder or a precision (.onnx, .decoder, .{', .'.join(PRECISIONS)})"
@@ -60,6 +64,7 @@ def resolve_request(dataset: str, options: TrainingOptions, on_progress: OnProgr
     files = ResultFiles(options.output or user_folder(), _choose_name(dataset, recipe, options))
     files.require_own()
     images, unreadable = _load_images(dataset, recipe, options.data_dir)
+    _warn_of_surprises(files, resume=options.resume)
     return Request(
         options=options,
         planned=planned,
@@ -69,6 +74,15 @@ def resolve_request(dataset: str, options: TrainingOptions, on_progress: OnProgr
         files=files,
         run=run,
     )
+
+
+def _warn_of_surprises(files: ResultFiles, *, resume: bool) -> None:
+    """Warn if an earlier training is replaced, or if there is none to continue."""
+    folder, exists = to_text(files.folder), is_training_folder(files.folder)
+    if exists and not resume:
+        _LOG.warning("the training in %s is replaced; --resume continues it, another --name keeps it", folder)
+    if resume and not exists:
+        _LOG.warning("there is no training in %s to resume, so it begins anew", folder)
 
 
 def _choose_name(dataset: str, recipe: Recipe, options: TrainingOptions) -> str:
