@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from imgcluster.errors import ImgclusterError, one_line
 
-__all__ = ["EXTRAS", "UnavailablePackage", "import_optional"]
+__all__ = ["EXTRAS", "MissingPackage", "UnavailablePackage", "import_optional"]
 
 EXTRAS: Final = {
     "heif": {"pillow_heif": "register_heif_opener"},
@@ -31,6 +31,10 @@ class UnavailablePackage(ImgclusterError):  # noqa: N818 - callers mostly fall b
     """An optional package is missing or broken; the message says which, why, and how to install it."""
 
 
+class MissingPackage(UnavailablePackage):
+    """An optional package is not installed."""
+
+
 def import_optional(package: str) -> Any:
     """Import a package of `EXTRAS`.
 
@@ -38,7 +42,8 @@ def import_optional(package: str) -> Any:
     and an installed package can fail on import.
 
     Raises:
-        UnavailablePackage: The package is missing, fails on import, or is incomplete.
+        MissingPackage: The package is not installed.
+        UnavailablePackage: It fails on import, or is incomplete.
     """
     extra, attribute = next((extra, names[package]) for extra, names in EXTRAS.items() if package in names)
     remedy = f"pip install 'imgcluster[{extra}]'"
@@ -50,7 +55,7 @@ def import_optional(package: str) -> Any:
             module = importlib.import_module(package)
     except ModuleNotFoundError as error:
         if error.name == package:
-            raise UnavailablePackage(f"the package {package} is not installed: {remedy}") from None
+            raise MissingPackage(f"the package {package} is not installed: {remedy}") from None
         raise UnavailablePackage(f"the package {package} cannot be imported ({one_line(error)}): {remedy}") from error
     # A package that is partly installed, or built for other versions, can raise anything.
     except Exception as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from imgcluster.images.formats import RAW
-from imgcluster.optional import UnavailablePackage, import_optional
+from imgcluster.optional import MissingPackage, UnavailablePackage, import_optional
 
 __all__ = ["OPTIONAL_DECODERS", "OptionalDecoder", "can_decode", "missing_decoder"]
 
@@ -58,6 +58,9 @@ def can_decode(kind: str) -> bool:
     """Return whether the decoder of an optional format is installed; the first call registers it with Pillow."""
     try:
         package = import_optional(OPTIONAL_DECODERS[kind].package)
+    except MissingPackage:
+        # The files that need it say so; others do not.
+        return False
     except UnavailablePackage as error:
         _LOG.debug("%s", error)
         return False

@@ -597,7 +597,9 @@ class TestMissingDecoders:
         (tmp_path / "text").write_bytes(b"hello, I am no picture")
         (tmp_path / "HEIF").write_bytes(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic")
         script = """
-            import pathlib, sys, types
+            import logging, pathlib, sys, types
+            logging.basicConfig()
+            logging.getLogger("imgcluster").setLevel("DEBUG")
             sys.modules["pillow_heif"] = eval(sys.argv[2])
             from imgcluster.images.decode import UnreadableImage, decode
             from imgcluster.images.types import InputSpec
@@ -620,6 +622,9 @@ class TestMissingDecoders:
             "PPM 90 90",
             "text damaged: the header cannot be read",
         ]
+        # Details name a package that does not work, but none that is only missing.
+        assert ("pillow_heif is incomplete" in result.stderr) == (state != "None")
+        assert "not installed" not in result.stderr
 
 
 class TestQuietDecoders:
