@@ -19,7 +19,7 @@ from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.errors import NoImagesError, UsageError
 from imgcluster.fileio.csv_tables import write_table
 from imgcluster.fileio.path_text import Paths, common_base, from_text, path_list, relative_to, to_text
-from imgcluster.images.arrays import merge_chrominance, to_pixels, write_png
+from imgcluster.images.arrays import is_own_png, merge_chrominance, to_pixels, write_png
 from imgcluster.images.find import Finder
 from imgcluster.images.found import FoundFile, UnreadablePath
 from imgcluster.images.load import Loaded, Skipped
@@ -99,7 +99,7 @@ def reconstruct(
 
     Raises:
         UsageError: A path does not exist, or a file that imgcluster did not write, or one of the images, would be
-            replaced.
+            replaced, or two results have the same path.
         NoImagesError: `paths` contain no readable image.
         EncoderError: The encoder cannot be used, or has no decoder.
         DeviceError: The named device does not run here.
@@ -110,6 +110,7 @@ def reconstruct(
     found = _find(Finder(paths=path_list(paths), exclude=exclude, recursive=recursive))
     base = common_base(sorted({item.root for item in found}))
     folder, clean = Path(output), None if denoised is None else Path(denoised)
+    found = _without_results(found, base, folder, clean)
     _check_outputs(found, base, folder, clean)
 
     rows: list[tuple[float, str]] = []
@@ -191,15 +192,40 @@ def _file(folder: Path, path: str) -> Path:
     return folder / from_text("/".join(parts) + ".png")
 
 
-def _check_outputs(found: Sequence[FoundFile | UnreadablePath], base: str, folder: Path, clean: Path | None) -> None:
-    """Check that no image, and no file that imgcluster did not write, would be replaced."""
-    originals = {os.path.realpath(from_text(item.location)) for item in found}
+def _results(
+    found: Sequence[FoundFile | UnreadablePath], base: str, folder: Path, clean: Path | None
+) -> tuple[list[Path], list[Path]]:
+    """Return the pictures in `folder` and in `clean` that will be written, each in the order of the images."""
     names = [relative_to(item.location, base) for item in found if isinstance(item, FoundFile)]
-    pairs = [_file(folder / "pairs", name) for name in names]
-    alone = [] if clean is None else [_file(clean, name) for name in names]
+    return [_file(folder / "pairs", name) for name in names], [_file(clean, name) for name in names] if clean else []
+
+
+def _without_results(
+    found: Sequence[FoundFile | UnreadablePath], base: str, folder: Path, clean: Path | None
+) -> list[FoundFile | UnreadablePath]:
+    """Return what was found without the pictures that the same command wrote before."""
+    pairs, alone = _results(found, base, folder, clean)
+    results = {os.path.realpath(path) for path in (*pairs, *alone)}
+
+    def is_result(item: FoundFile | UnreadablePath) -> bool:
+        path = from_text(item.location)
+        return os.path.realpath(path) in results and is_own_png(path)
+
+    return [item for item in found if not is_result(item)]
+
+
+def _check_outputs(found: Sequence[FoundFile | UnreadablePath], base: str, folder: Path, clean: Path | None) -> None:
+    """Check that no image, no file that imgcluster did not write, and no other result would be replaced."""
+    originals = {os.path.realpath(from_text(item.location)) for item in found}
+    pairs, alone = _results(found, base, folder, clean)
+    written = set()
     for file in (*pairs, *alone):
-        if os.path.realpath(file) in originals:
+        path = os.path.realpath(file)
+        if path in originals:
             raise UsageError(f"{to_text(file)} is one of the images; choose another folder to write to")
+        if path in written:
+            raise UsageError(f"{to_text(file)} would be written twice; rename an image, or choose another --denoised")
+        written.add(path)
     check_replaceable(folder, pairs, {folder / _RANKING: COLUMNS, folder / _SKIPPED: SKIPPED})
     if clean is not None:
         check_replaceable(clean, alone)

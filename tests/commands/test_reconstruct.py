@@ -114,6 +114,25 @@ def test_no_original_is_written_over(tmp_path) -> None:
     assert (tmp_path / "images" / "a.png.png").read_bytes() == before
 
 
+def test_a_folder_that_holds_the_results_can_be_reconstructed_again(images, tmp_path) -> None:
+    options = {"encoder": autoencoder(tmp_path), "output": images / "out", "denoised": images, "device": "cpu"}
+    reconstruct([images], **options)
+    # As after an interruption.
+    (images / "out" / "pairs" / "dark.png.png").unlink()
+    draw(images / "new.png", 50)
+    assert reconstruct([images], **options).images == 4
+    paths = [row["path"] for row in rows(images / "out" / "reconstruction.csv")]
+    assert sorted(paths) == ["dark.png", "new.png", "sub/bright.png", "sub/middle.png"]
+    assert (images / "out" / "pairs" / "dark.png.png").is_file()
+
+
+def test_no_result_is_written_over_another_one(images, tmp_path) -> None:
+    options = {"encoder": autoencoder(tmp_path), "output": tmp_path / "out", "device": "cpu"}
+    with pytest.raises(UsageError, match=r"png.png would be written twice; .*--denoised"):
+        reconstruct([images], denoised=tmp_path / "out" / "pairs", **options)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     "name", ["out/skipped.csv", "out/reconstruction.csv", "out/pairs/a.png.png", "clean/a.png.png"]
 )
