@@ -17,6 +17,7 @@ from imgcluster.encoders.registry import (
     bundled_folder,
     card_of,
     is_file_name,
+    is_same_file,
     list_encoders,
     precision_files,
     shadowed_encoders,
@@ -93,7 +94,7 @@ def encoder_info(name: str, *, check: bool = False) -> EncoderEntry:
     if requested is not None and requested.row is not None and pinned(name) is None and not check:
         return _row_entry(requested.row)
     encoder = PixelEncoder(name, device="cpu", compare=False, install=False)
-    shadowed = any(encoder.path.samefile(path) for path in shadowed_encoders().values())
+    shadowed = any(is_same_file(encoder.path, path) for path in shadowed_encoders().values())
     entry = entry_of(encoder, name if requested or not is_file_name(name) else encoder.path.stem, shadowed=shadowed)
     return replace(entry, cosines=_cosines(name, encoder)) if check else entry
 
@@ -119,7 +120,8 @@ def entry_of(encoder: PixelEncoder, name: str, *, shadowed: bool = False) -> Enc
 
 def _file_entry(path: Path, name: str, *, shadowed: bool) -> EncoderEntry:
     files = precision_files(path)
-    size = sum(file.stat().st_size for file in files.values())
+    # The list also shows a link whose file is not there.
+    size = sum(file.stat().st_size for file in files.values() if file.exists())
     try:
         entry = entry_of(PixelEncoder(path, device="cpu", compare=False), path.stem, shadowed=shadowed)
         return replace(entry, name=name, size=size, precisions=tuple(files))

@@ -24,6 +24,7 @@ __all__ = [
     "card_of",
     "find_encoder",
     "is_file_name",
+    "is_same_file",
     "list_encoders",
     "precision_files",
     "shadowed_encoders",
@@ -72,7 +73,8 @@ def shadowed_encoders() -> dict[str, Path]:
     return {
         name: path
         for name, path in own.items()
-        if (name in bundled and not path.samefile(bundled[name])) or (name in NAMED_ENCODERS and name not in bundled)
+        if (name in bundled and not is_same_file(path, bundled[name]))
+        or (name in NAMED_ENCODERS and name not in bundled)
     }
 
 
@@ -99,6 +101,14 @@ def find_encoder(encoder: str | os.PathLike[str]) -> Path:
 def is_file_name(text: str) -> bool:
     """Return whether the text that names an encoder is that of a file."""
     return text.lower().endswith(".onnx") or os.sep in text or bool(os.altsep and os.altsep in text)
+
+
+def is_same_file(first: Path, second: Path) -> bool:
+    """Return whether two paths are one file; a link to a file that is not there is no file."""
+    try:
+        return first.samefile(second)
+    except OSError:
+        return False
 
 
 def precision_files(path: Path) -> dict[Precision, Path]:

@@ -55,6 +55,24 @@ def test_a_bundled_name_always_means_the_bundled_encoder(tmp_path: Path, monkeyp
     assert Encoder(own, device="cpu").notes == ()
 
 
+def test_a_link_whose_file_is_not_there_spoils_no_other_encoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMGCLUSTER_ENCODERS", str(tmp_path))
+    for name in ("mine", "mnist"):
+        try:
+            (tmp_path / f"{name}.onnx").symlink_to(tmp_path / "not mounted" / "model.onnx")
+        except OSError:
+            pytest.skip("links are not allowed here")
+    assert encoder_info("mnist").bundled
+    assert Encoder("mnist", device="cpu").info.name == "mnist"
+    entries = {(entry.name, entry.shadowed): entry for entry in encoder_list()}
+    assert entries["mnist", False].problem == ""
+    for key in (("mine", False), ("mnist", True)):
+        assert (entries[key].size, entries[key].info) == (0, None)
+        assert entries[key].problem
+
+
 def test_the_bundled_folder_shadows_nothing_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMGCLUSTER_ENCODERS", str(bundled_folder()))
     assert shadowed_encoders() == {}
