@@ -202,6 +202,10 @@ def test_a_zip_of_another_form_is_an_error(tmp_path):
         archive.writestr("train/cat/1.png", b"no image")
     with pytest.raises(DatasetError, match=r"train/cat/1.png in .*b.zip"):
         read_image_zip(broken, spec)
-    broken.write_bytes(b"PK")
-    with pytest.raises(DatasetError, match="cannot be read"):
-        read_image_zip(broken, spec)
+    # The bit says that the first file is encrypted.
+    encrypted = bytearray(image_zip(tmp_path / "a.zip", ["train/cat/1.png"]).read_bytes())
+    encrypted[encrypted.index(b"PK\x01\x02") + 8] |= 1
+    for content in (b"PK", encrypted):
+        broken.write_bytes(content)
+        with pytest.raises(DatasetError, match="cannot be read"):
+            read_image_zip(broken, spec)

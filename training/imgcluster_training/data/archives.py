@@ -112,7 +112,8 @@ def read_image_zip(path: Path, spec: InputSpec) -> dict[str, tuple[Pixels, Label
     try:
         with zipfile.ZipFile(path) as archive:
             files = {name: archive.read(name) for name in sorted(archive.namelist()) if not name.endswith("/")}
-    except (OSError, zipfile.BadZipFile, zlib.error) as error:
+    # zipfile raises RuntimeError for what is encrypted, or compressed in a way that it does not know.
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise DatasetError(f"{path} cannot be read: {error}; download it again") from None
     paths = [PurePosixPath(name) for name in files]
     if not paths or any(len(item.parts) != 3 for item in paths):
