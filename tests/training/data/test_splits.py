@@ -10,7 +10,9 @@ import pytest
 pytest.importorskip("torch")
 
 from imgcluster.errors import UsageError
+from imgcluster_training.data.images import Subset
 from imgcluster_training.data.splits import fold_split, split_images
+from imgcluster_training.errors import DatasetError
 from imgcluster_training.recipe.parser import with_changes
 
 
@@ -62,6 +64,13 @@ def test_folds_cover_the_training_images_once_and_the_first_is_the_plain_split(n
 def test_impossible_folds_are_refused(numbered, tiny_recipe, folds):
     with pytest.raises(UsageError, match=rf"--folds {folds} .*100 training images.*2 to 100"):
         fold_split(numbered, tiny_recipe, fold=0, folds=folds)
+
+
+def test_a_patience_without_validation_images_is_refused(numbered, tiny_recipe):
+    few = dataclasses.replace(numbered, train=Subset(numbered.train, np.arange(2)), train_labels=None)
+    assert len(split_images(few, tiny_recipe).validation) == 0
+    with pytest.raises(DatasetError, match=r"2 images .*patience of 3 .*--patience 0"):
+        split_images(few, with_changes(tiny_recipe, training={"patience": 3}))
 
 
 def test_limit_takes_a_few_of_each(numbered, tiny_recipe):

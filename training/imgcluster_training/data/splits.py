@@ -40,7 +40,7 @@ def split_images(images: ImageSet, recipe: Recipe, *, limit: int | None = None) 
         limit: Take at most this many images for each use.
 
     Raises:
-        DatasetError: No image is left to train on.
+        DatasetError: No image is left to train on, or to validate on with a patience.
     """
     pool, labels = images.train, images.train_labels
     test, test_labels = images.test, images.test_labels
@@ -63,6 +63,11 @@ def split_images(images: ImageSet, recipe: Recipe, *, limit: int | None = None) 
         raise DatasetError(
             f"{images.name}: {len(pool)} images leave none to train on; add images, or lower split.validation and "
             "split.test"
+        )
+    if recipe.training.patience and not len(validating):
+        raise DatasetError(
+            f"{images.name}: {len(pool)} images leave none to validate on, which a patience of "
+            f"{recipe.training.patience} epochs needs; add images, raise split.validation, or use --patience 0"
         )
     return Split(
         Subset(pool, training),
