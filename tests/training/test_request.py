@@ -137,6 +137,15 @@ def test_a_file_that_no_training_wrote_is_not_overwritten(photos, recipe, tmp_pa
     assert resolve(photos, recipe=recipe, name="mine", output=tmp_path).files.name == "mine"
 
 
+@pytest.mark.parametrize("precision", ["int8", "fp16"])
+def test_another_precision_of_an_earlier_encoder_is_not_left_beside_the_new_one(photos, recipe, tmp_path, precision):
+    (tmp_path / f"mine.{precision}.onnx").write_text("of the earlier encoder")
+    (tmp_path / "mine.training").mkdir()
+    (tmp_path / "mine.training" / "checkpoint.pt").write_bytes(b"")
+    with pytest.raises(UsageError, match=rf"mine\.{precision}\.onnx .*--encoder mine .*--name"):
+        resolve(photos, recipe=recipe, name="mine", output=tmp_path)
+
+
 def test_the_user_is_told_that_a_training_is_replaced_or_not_there(photos, recipe, tmp_path, caplog):
     def warnings(**options):
         caplog.clear()

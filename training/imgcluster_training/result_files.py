@@ -10,6 +10,7 @@ from typing import Final
 from imgcluster.errors import UsageError
 from imgcluster.fileio.atomic import is_temporary
 from imgcluster.fileio.path_text import to_text
+from imgcluster.types import PRECISIONS
 
 __all__ = ["ResultFiles", "is_picture", "is_training_folder"]
 
@@ -51,8 +52,15 @@ class ResultFiles:
         """Check that these files do not exist, or are those of an earlier training.
 
         Raises:
-            UsageError: A file could be overwritten that no training wrote.
+            UsageError: A file could be overwritten that no training wrote, or used instead of the new encoder.
         """
+        for precision in PRECISIONS:
+            other = self.output / f"{self.name}.{precision}.onnx"
+            if os.path.lexists(other):
+                raise UsageError(
+                    f"{to_text(other)} exists, and --encoder {self.name} could use it instead of the new encoder; use "
+                    "another --name or --output, or move the file away"
+                )
         if is_training_folder(self.folder):
             return
         if os.path.lexists(self.folder) and not _is_empty(self.folder):
