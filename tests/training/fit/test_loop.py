@@ -201,6 +201,20 @@ def test_a_checkpoint_of_another_training_is_refused_with_what_differs(tiny_imag
         train(tiny_images, tiny_recipe, path, resume=True)
 
 
+def test_a_checkpoint_of_a_version_without_patience_is_continued(tiny_images, tiny_recipe, tmp_path):
+    path = tmp_path / "c.pt"
+    with pytest.raises(Interrupted):
+        train(tiny_images, tiny_recipe, path, on_progress=interrupt_at(epoch=2, step=3))
+    state = torch.load(path, weights_only=True)
+    del state["fingerprint"]["training.patience"]
+    torch.save(state, path)
+    with pytest.raises(TrainingError, match=r"training\.patience = 0, but now training\.patience = 2"):
+        train(tiny_images, with_changes(tiny_recipe, training={"patience": 2}), path, resume=True)
+    resumed, _, _ = train(tiny_images, tiny_recipe, path, resume=True)
+    undisturbed, _, _ = train(tiny_images, tiny_recipe)
+    assert same_weights(resumed, undisturbed)
+
+
 @pytest.mark.parametrize("changed", [0, 59])
 def test_a_checkpoint_of_other_data_of_the_same_size_is_refused(tiny_images, tiny_recipe, tmp_path, changed):
     path = tmp_path / "c.pt"

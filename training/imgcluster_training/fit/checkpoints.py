@@ -17,6 +17,8 @@ __all__ = ["load_checkpoint", "save_checkpoint", "state_digest"]
 _FORMAT: Final = 2
 _DIGITS: Final = 12
 
+# Settings that an earlier version did not have, with the value for what it did.
+_ADDED: Final = {"training.patience": "0"}
 _IMAGES: Final = "images"
 _REPLACE: Final = "train under another --name, or without --resume, which replaces the checkpoint"
 
@@ -48,6 +50,7 @@ def load_checkpoint(path: Path, fingerprint: dict[str, str]) -> dict[str, Any]:
         raise TrainingError(f"the checkpoint {path} cannot be read ({reason}); {_REPLACE}") from None
     if state.get("format") != _FORMAT:
         raise TrainingError(f"the checkpoint {path} was written by an earlier version of imgcluster; {_REPLACE}")
+    stored = {key: value for key, value in _ADDED.items() if key in fingerprint} | stored
     different = [key for key in {*stored, *fingerprint} if stored.get(key) != fingerprint.get(key)]
     if different:
         # The images come last: another seed, for one, selects other images.
