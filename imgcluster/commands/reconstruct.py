@@ -28,6 +28,7 @@ from imgcluster.images.types import InputSpec
 from imgcluster.machine import processors
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Pixels, Values
+from imgcluster.workspace.folder import is_workspace
 from imgcluster.workspace.table_columns import SKIPPED
 
 __all__ = ["COLUMNS", "ReconstructSummary", "reconstruct"]
@@ -87,7 +88,7 @@ def reconstruct(
     that adds color, the original is shown in color although the encoder sees it in gray.
 
     Args:
-        paths: A folder or file, or several. Folders are searched recursively, in sorted order.
+        paths: A folder or file, or several. Folders are searched recursively, in sorted order, without workspaces.
         encoder: The name of an encoder with a decoder, or its ``.onnx`` file.
         output: The folder to write to; created if it does not exist.
         denoised: Another folder, for the reconstructions alone as ``PATH.png``.
@@ -107,7 +108,7 @@ def reconstruct(
     watch = Stopwatch()
     model = PixelEncoder(encoder, device=device)
     decoder = Decoder(model)
-    found = _find(Finder(paths=path_list(paths), exclude=exclude, recursive=recursive))
+    found = _find(Finder(paths=path_list(paths), exclude=exclude, recursive=recursive, skips=is_workspace))
     base = common_base(sorted({item.root for item in found}))
     folder, clean = Path(output), None if denoised is None else Path(denoised)
     found = _without_results(found, base, folder, clean)

@@ -147,6 +147,13 @@ def test_files_of_the_user_are_not_replaced(tmp_path, name) -> None:
     assert (tmp_path / name).read_text(encoding="utf-8") == "of the user"
 
 
+def test_what_imgcluster_wrote_into_a_workspace_is_not_reconstructed(images, tmp_path) -> None:
+    encoder = autoencoder(tmp_path)
+    imgcluster.embed(images, workspace=images / "imgcluster-out", encoder=encoder, device="cpu")
+    draw(images / "imgcluster-out" / "clusters" / "0" / "dark.png", 10)
+    assert reconstruct([images], encoder=encoder, output=tmp_path / "out", device="cpu").images == 3
+
+
 def test_nothing_is_written_into_a_workspace(tmp_path) -> None:
     draw(tmp_path / "a.png", 128)
     encoder = autoencoder(tmp_path)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
 
 pytest.importorskip("torch")
 
+import imgcluster
 from imgcluster import machine
 from imgcluster.errors import NoImagesError, UsageError
 from imgcluster.images.decode import decode
 from imgcluster.images.types import InputSpec
 from imgcluster_training.data.folders import FileImages, load_folder
 from imgcluster_training.data.images import ArrayImages, images_digest
+from tiny_models import mean_colour
 from vectors import peak_bytes
 
 SPEC = InputSpec(width=8, height=8, channels=3, resize="crop")
@@ -34,6 +38,17 @@ def folder(tmp_path):
 def test_images_are_found_by_content_in_sorted_order(folder):
     streamed, _ = load_folder(folder, SPEC, memory_bytes=0)
     assert [file.path for file in streamed.train.files] == ["a.jpg", "b.png", "sub/c.png"]
+
+
+def test_what_imgcluster_wrote_into_a_workspace_is_not_trained_on(folder, tmp_path_factory):
+    encoder = mean_colour(tmp_path_factory.mktemp("encoder") / "e.onnx")
+    workspace = folder / "imgcluster-out"
+    imgcluster.embed(folder, workspace=workspace, encoder=encoder, device="cpu")
+    # As `cluster --place copy` does.
+    (workspace / "clusters" / "0").mkdir(parents=True)
+    shutil.copyfile(folder / "b.png", workspace / "clusters" / "0" / "b.png")
+    images, lost = load_folder(folder, SPEC)
+    assert (len(images.train), lost) == (3, 1)
 
 
 def test_memory_and_stream_give_the_same_pixels_as_use(folder):

@@ -23,6 +23,7 @@ from imgcluster.images.readers import read_each
 from imgcluster.images.types import InputSpec
 from imgcluster.machine import processors
 from imgcluster.types import Pixels
+from imgcluster.workspace.folder import is_workspace
 from imgcluster_training.data.datasets import ImageSet
 from imgcluster_training.data.images import ArrayImages, Indices, pixel_digest
 from imgcluster_training.result_files import is_picture, is_training_folder
@@ -71,8 +72,8 @@ class FileImages:
 def load_folder(folder: Path, spec: InputSpec, *, memory_bytes: int = MEMORY_BYTES) -> tuple[ImageSet, int]:
     """Return the images below `folder` as a set without labels, and the number of images that could not be read.
 
-    Every file is decoded once to find out which are readable. Names of subfolders are ignored, and so are the pictures
-    that earlier trainings wrote into the folder.
+    Every file is decoded once to find out which are readable. Names of subfolders are ignored, and so are workspaces
+    and the pictures that earlier trainings wrote into the folder.
 
     Args:
         folder: Searched recursively, in sorted order.
@@ -87,8 +88,12 @@ def load_folder(folder: Path, spec: InputSpec, *, memory_bytes: int = MEMORY_BYT
         raise UsageError(f"{folder} is not a folder; give a folder of images, or the name of a data set")
     readable: list[FoundFile] = []
     digests: list[bytes] = []
-    # Pictures of earlier trainings into this folder are not images of it.
-    finder = Finder(paths=[folder], skips=is_training_folder, takes=lambda path: not is_picture(path))
+    # Results in this folder are not images of it.
+    finder = Finder(
+        paths=[folder],
+        skips=lambda path: is_training_folder(path) or is_workspace(path),
+        takes=lambda path: not is_picture(path),
+    )
     found = list(finder.find())
     files = [item for item in found if isinstance(item, FoundFile)]
     shape = (spec.height, spec.width, spec.channels)
