@@ -70,8 +70,8 @@ def generate(
         on_progress: Called after each batch.
 
     Raises:
-        UsageError: An option is not possible, `around` does not exist, or a file that imgcluster did not write would
-            be replaced.
+        UsageError: An option is not possible, `around` does not exist, or it or a file that imgcluster did not write
+            would be replaced.
         NoImagesError: `around` cannot be read as an image.
         EncoderError: The encoder cannot be used, or is not variational.
         DeviceError: The named device does not run here.
@@ -91,6 +91,8 @@ def generate(
     folder, digits = Path(output), max(4, len(str(count)))
     files, grid = [folder / f"{number:0{digits}d}.png" for number in range(1, count + 1)], folder / "grid.png"
     check_replaceable(folder, [*files, grid])
+    if around is not None and os.path.realpath(around) in {os.path.realpath(file) for file in (*files, grid)}:
+        raise UsageError(f"--around {to_text(around)} would be replaced; choose another folder to write to")
     codes = np.random.default_rng(seed).standard_normal((count, decoder.info.latent), dtype=np.float32)
     if around is not None:
         codes[0] = 0.0

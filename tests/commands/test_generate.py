@@ -57,6 +57,16 @@ def test_files_of_the_user_are_not_replaced(variational, tmp_path, name) -> None
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
 
 
+def test_the_image_to_stay_near_is_not_replaced(variational, tmp_path) -> None:
+    generate(encoder=variational, count=2, output=tmp_path / "out", device="cpu")
+    chosen = tmp_path / "out" / "0002.png"
+    before = chosen.read_bytes()
+    with pytest.raises(UsageError, match=r"--around .*0002\.png would be replaced; choose another folder"):
+        generate(encoder=variational, count=2, around=chosen, output=tmp_path / "out", device="cpu")
+    assert chosen.read_bytes() == before
+    generate(encoder=variational, count=2, around=chosen, output=tmp_path / "near", device="cpu")
+
+
 def test_an_encoder_that_is_not_variational_is_refused(tmp_path) -> None:
     with pytest.raises(EncoderError, match=r"encoder auto is not variational.*fashion-mnist-vae"):
         generate(encoder=autoencoder(tmp_path), output=tmp_path / "out", device="cpu")
