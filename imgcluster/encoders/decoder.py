@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 import numpy as np
@@ -15,7 +16,9 @@ import numpy as np
 from imgcluster.encoders.device_names import split_devices
 from imgcluster.encoders.devices import open_session, run_limited
 from imgcluster.encoders.encoder import PixelEncoder
+from imgcluster.encoders.precision import split_precision
 from imgcluster.errors import EncoderError
+from imgcluster.fileio.path_text import to_text
 from imgcluster.types import Values
 
 __all__ = ["DECODER_PREFIX", "Content", "Decoder", "DecoderInfo", "Prior"]
@@ -69,6 +72,26 @@ class DecoderInfo:
         return cls(name=name, version=version, latent=latent, prior=cast(Prior, prior), content=cast(Content, content))
 
 
+def _path_of(encoder: PixelEncoder) -> Path:
+    """Return the file of an encoder's decoder: named like the encoder's, else as its metadata says.
+
+    Raises:
+        EncoderError: It has none, or the file is not there.
+    """
+    info = encoder.info
+    if not info.decoder:
+        raise EncoderError(
+            f"encoder {info.name} has no decoder, so its embeddings cannot become images; "
+            "use an autoencoder such as mnist-16, or train one with train-encoder"
+        )
+    own = encoder.path.with_name(f"{split_precision(encoder.path.stem)[0]}.decoder.onnx")
+    # Both files may have been renamed. The name in the metadata can be a stranger's, with folders in it.
+    for path in (own, encoder.path.parent / Path(info.decoder).name):
+        if path.is_file():
+            return path
+    raise EncoderError(f"the decoder of {to_text(encoder.path)} is missing; put it beside the encoder as {own.name}")
+
+
 class Decoder:
     """The decoder of an encoder, ready to run on the encoder's device.
 
@@ -80,17 +103,12 @@ class Decoder:
         shape: ``(height, width, channels)`` of its images.
 
     Raises:
-        EncoderError: The encoder has no decoder, or its decoder cannot be read or belongs to another version.
+        EncoderError: The encoder has no decoder, or its decoder is missing, cannot be read, or is of another version.
     """
 
     def __init__(self, encoder: PixelEncoder) -> None:
         info = encoder.info
-        path = encoder.path.with_name(info.decoder) if info.decoder else None
-        if path is None or not path.is_file():
-            raise EncoderError(
-                f"encoder {info.name} has no decoder, so its embeddings cannot become images; "
-                "use an autoencoder such as mnist-16, or train one with train-encoder"
-            )
+        path = _path_of(encoder)
         self._session = open_session(path, split_devices(encoder.device)[0], self._inspect).session
         if (self.info.latent, self.info.version) != (info.embedding_size, info.version):
             raise EncoderError(f"{path.name} belongs to another version of encoder {info.name}; export both again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from imgcluster.commands.reconstruct import reconstruct
 from imgcluster.encoders.decoder import Decoder
 from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.errors import EncoderError, NoImagesError, UsageError
-from tiny_models import mean_colour
+from tiny_models import TINY, mean_colour
 
 
 def draw(path, value, channels=3, size=(4, 4)):
@@ -175,6 +176,30 @@ def test_without_images_or_decoder_it_says_so(images, tmp_path) -> None:
 def test_a_decoder_of_another_version_is_refused(tmp_path) -> None:
     encoder = autoencoder(tmp_path, changes={"version": "2"})
     with pytest.raises(EncoderError, match="another version of encoder auto"):
+        Decoder(PixelEncoder(encoder, device="cpu"))
+
+
+def test_a_decoder_is_found_by_the_new_name_of_its_encoder(tmp_path) -> None:
+    encoder = autoencoder(tmp_path).rename(tmp_path / "earlier.onnx")
+    (tmp_path / "auto.decoder.onnx").rename(tmp_path / "earlier.decoder.onnx")
+    # Beside a later one of the same training.
+    autoencoder(tmp_path, changes={"version": "2"})
+    assert Decoder(PixelEncoder(encoder, device="cpu")).info.version == "1"
+
+
+def test_a_missing_decoder_is_named(tmp_path) -> None:
+    encoder = autoencoder(tmp_path).rename(tmp_path / "earlier.onnx")
+    (tmp_path / "auto.decoder.onnx").unlink()
+    with pytest.raises(EncoderError, match=r"decoder of .*earlier\.onnx is missing; .* earlier\.decoder\.onnx"):
+        Decoder(PixelEncoder(encoder, device="cpu"))
+
+
+def test_a_decoder_is_never_taken_from_another_folder(tmp_path) -> None:
+    (tmp_path / "stranger").mkdir()
+    autoencoder(tmp_path)
+    info = dataclasses.replace(TINY, decoder="../auto.decoder.onnx", embedding_size=48)
+    encoder = mean_colour(tmp_path / "stranger" / "their.onnx", info)
+    with pytest.raises(EncoderError, match="is missing"):
         Decoder(PixelEncoder(encoder, device="cpu"))
 
 
