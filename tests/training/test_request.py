@@ -131,9 +131,13 @@ def test_a_file_that_no_training_wrote_is_not_overwritten(photos, recipe, tmp_pa
     (tmp_path / f"mine{ending}").write_text("the only copy")
     with pytest.raises(UsageError, match=rf"mine{ending} .*overwritten.*--name"):
         resolve(photos, recipe=recipe, name="mine", output=tmp_path)
-    # That of an earlier training is replaced.
+    # Also if it appeared while a training was interrupted.
     (tmp_path / "mine.training").mkdir()
     (tmp_path / "mine.training" / "checkpoint.pt").write_bytes(b"")
+    with pytest.raises(UsageError, match=rf"mine{ending} .*overwritten.*no results.*--name"):
+        resolve(photos, recipe=recipe, name="mine", output=tmp_path, resume=True)
+    # That of an earlier training is replaced.
+    (tmp_path / "mine.training" / "scores.json").write_text("{}")
     assert resolve(photos, recipe=recipe, name="mine", output=tmp_path).files.name == "mine"
 
 

@@ -17,7 +17,8 @@ __all__ = ["ResultFiles", "is_picture", "is_training_folder"]
 _PICTURE_SUFFIX: Final = ".png"
 _FOLDER_SUFFIX: Final = ".training"
 # The first files that a training writes, and one that remains where somebody deletes the large ones.
-_SIGNS: Final = ("checkpoint.pt", "stage-1-*.pt", "scores.json")
+_SCORES: Final = "scores.json"
+_SIGNS: Final = ("checkpoint.pt", "stage-1-*.pt", _SCORES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +62,21 @@ class ResultFiles:
                     f"{to_text(other)} exists, and --encoder {self.name} could use it instead of the new encoder; use "
                     "another --name or --output, or move the file away"
                 )
-        if is_training_folder(self.folder):
+        is_training = is_training_folder(self.folder)
+        # The scores are written before all other results beside this folder.
+        if is_training and (self.folder / _SCORES).is_file():
             return
-        if os.path.lexists(self.folder) and not _is_empty(self.folder):
+        if not is_training and os.path.lexists(self.folder) and not _is_empty(self.folder):
             raise UsageError(
                 f"{to_text(self.folder)} exists, but is not the folder of a training; use another --name or --output, "
                 "or move it away"
             )
         for path in (self.encoder, self.decoder, self.card, self.picture):
             if os.path.lexists(path):
+                reason = "has no results yet" if is_training else "is not beside it"
                 raise UsageError(
-                    f"{to_text(path)} exists and would be overwritten, but no training wrote it ({self.folder.name} is "
-                    "not beside it); use another --name or --output, or move the file away"
+                    f"{to_text(path)} exists and would be overwritten, but no training wrote it ({self.folder.name} "
+                    f"{reason}); use another --name or --output, or move the file away"
                 )
 
 
