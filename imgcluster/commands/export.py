@@ -137,7 +137,7 @@ def _export_into_store(
     if name not in (None, "imagefolder"):
         raise UsageError(f"--format {name} cannot be written to {url}, only imagefolder; choose a folder or a file")
     workspace.require_initialized()
-    with workspace.locked() as manifest:
+    with workspace.locked(read_only=True) as manifest:
         embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest), streamed=True)
         journal = require_placed(read_placement(workspace, embeddings.files))
         clusters = len(read_results(workspace, manifest).table)
