@@ -301,6 +301,12 @@ def test_a_mirror_without_the_api(hub: LocalHub, folder: Path) -> None:
     fails(1, "encoders", "pull", "hub:test/none", says=("test/none", "does not exist"))
 
 
+def test_a_mirror_that_names_no_commit(hub: LocalHub, folder: Path) -> None:
+    hub.api = hub.commits = False
+    fails(1, "encoders", "pull", "hub:test/tiny", says=("names no commit of test/tiny", "HF_ENDPOINT"))
+    assert not (folder / "hub.lock.json").exists()
+
+
 def external(location: str) -> bytes:
     """Return a model of 4×4 px with its weight in another file."""
     weight = numpy_helper.from_array(np.zeros((1, 48), np.float32), "weight")
