@@ -12,6 +12,7 @@ from imgcluster.encoders.hub_name import hub_name
 from imgcluster.encoders.installed import folder_of, installation_lock, installed_encoders, pin, pinned
 from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.encoders.named_encoders import NAMED_ENCODERS, NamedEncoder
+from imgcluster.encoders.onnx_graph import graph_files
 from imgcluster.encoders.precision import cosines, reference_images, write_reference
 from imgcluster.encoders.registry import (
     bundled_folder,
@@ -21,7 +22,7 @@ from imgcluster.encoders.registry import (
     precision_files,
     shadowed_encoders,
 )
-from imgcluster.errors import ImgclusterError, UsageError
+from imgcluster.errors import EncoderError, ImgclusterError, UsageError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import EncoderOptions
 from imgcluster.types import ResizeRule
@@ -111,7 +112,7 @@ def entry_of(encoder: PixelEncoder, name: str, *, shadowed: bool = False) -> Enc
         card="" if record else card_of(encoder.path),
         shadowed=shadowed,
         outputs=encoder.outputs,
-        size=record.size if record else encoder.path.stat().st_size,
+        size=record.size if record else _size(encoder.path),
         precisions=encoder.precisions,
         options=None if encoder.describes_itself else encoder.options,
     )
@@ -119,7 +120,7 @@ def entry_of(encoder: PixelEncoder, name: str, *, shadowed: bool = False) -> Enc
 
 def _file_entry(path: Path, name: str, *, shadowed: bool) -> EncoderEntry:
     files = precision_files(path)
-    size = sum(file.stat().st_size for file in files.values())
+    size = sum(map(_size, files.values()))
     try:
         entry = entry_of(PixelEncoder(path, device="cpu", compare=False), path.stem, shadowed=shadowed)
         return replace(entry, name=name, size=size, precisions=tuple(files))
@@ -135,6 +136,15 @@ def _file_entry(path: Path, name: str, *, shadowed: bool) -> EncoderEntry:
             size=size,
             precisions=tuple(files),
         )
+
+
+def _size(path: Path) -> int:
+    """Return the bytes of an ONNX file and, if it can be read, of the files that hold its weights."""
+    try:
+        files = graph_files(path)
+    except EncoderError:
+        files = (path,)
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _hub_entry(name: str) -> EncoderEntry:
