@@ -100,13 +100,13 @@ def encoder_identity(workspace: Workspace, manifest: dict[str, Any]) -> str:
     return str(identity)
 
 
-def read_embeddings(workspace: Workspace, manifest: dict[str, Any], *, streamed: bool = False) -> Embeddings:
-    """Return the embeddings of a workspace with this manifest; `streamed` is as for `load`.
+def read_embeddings(workspace: Workspace, manifest: dict[str, Any]) -> Embeddings:
+    """Return the embeddings of a workspace with this manifest.
 
     Raises:
         WorkspaceError: There are none.
     """
-    embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest), streamed=streamed)
+    embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
     if not embeddings.locations:
         raise _nothing_embedded(workspace)
     return embeddings

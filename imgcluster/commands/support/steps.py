@@ -209,7 +209,7 @@ def place_otherwise(
 ) -> PlacementResult:
     """Place the files of an unchanged clustering by another mode than that of the present journal, as a step."""
     manifest = workspace.manifest
-    embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest), streamed=True)
+    embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
     returned = returning_originals(journal, workspace.journal, mode, embeddings.files)
     if dry_run:
         return dataclasses.replace(preview_placement(workspace, mode, embeddings.files), returned=returned)
@@ -228,7 +228,7 @@ def rewrite_page(
     """Write the page again after placed files or tables have changed; `embeddings` are as for `write_page`."""
     manifest = workspace.manifest
     if embeddings is None:
-        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest), streamed=True)
+        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
         embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
     write_page(workspace, results, embeddings, manifest, read_placement(workspace), on_progress=on_progress)
 

@@ -72,7 +72,7 @@ def read_images(workspace: Workspace, manifest: dict[str, Any], on_progress: OnP
         WorkspaceError: Nothing is embedded.
     """
     on_progress(Progress("load", 0))
-    embeddings = read_embeddings(workspace, manifest, streamed=True)
+    embeddings = read_embeddings(workspace, manifest)
     base = base_folder(manifest, embeddings)
     addresses = current_locations(workspace, embeddings.locations, read_placement(workspace, embeddings.files))
     return StoredImages(
