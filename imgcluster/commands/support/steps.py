@@ -170,7 +170,6 @@ def relocate_placed(
     clusters: Sequence[int],
     names: Mapping[int, str],
     companions: Sequence[str],
-    stage: str,
     on_progress: OnProgress,
     *,
     without: Container[str] = (),
@@ -184,7 +183,7 @@ def relocate_placed(
         return 0
 
     def step(done: int, total: int) -> None:
-        on_progress(Progress(stage, done, total))
+        on_progress(Progress("place", done, total))
 
     locations, clusters = with_companions(results.locations, clusters, companions, without=without)
     return relocate(
