@@ -26,7 +26,7 @@ class FoundImage:
 
     Attributes:
         rank: 1 for the most similar image.
-        score: The cosine of its vector with that of the text, in [−1, 1].
+        score: The similarity of its vector to that of the text or image, as the command defines it.
         path: As in ``assignments.csv``.
         file: Where the file is now, absolute.
     """
