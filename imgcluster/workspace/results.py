@@ -142,7 +142,8 @@ def read_results(workspace: Workspace, manifest: dict[str, Any]) -> Results:
     """
     identity = encoder_identity(workspace, manifest)
     _refuse_interrupted(workspace)
-    workspace.require(workspace.metrics, "run imgcluster cluster first")
+    if not workspace.metrics.exists():
+        raise WorkspaceError(f"{workspace.path} has no {workspace.metrics.name} yet: run imgcluster cluster first")
     metrics = workspace.read_metrics()
     if metrics.get("fingerprint") != summarize_shards(workspace.embeddings, identity).fingerprint:
         raise WorkspaceError(
