@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
 
 from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.encoders.hub_name import hub_name
+from imgcluster.encoders.input_settings import resizing
 from imgcluster.encoders.installed import folder_of, installation_lock, installed_encoders, pin, pinned
 from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.encoders.named_encoders import NAMED_ENCODERS, NamedEncoder
@@ -25,7 +25,6 @@ from imgcluster.encoders.registry import (
 from imgcluster.errors import EncoderError, ImgclusterError, UsageError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import EncoderOptions
-from imgcluster.types import ResizeRule
 
 __all__ = ["EncoderEntry", "encoder_info", "encoder_list", "entry_of"]
 
@@ -167,13 +166,11 @@ def _row_entry(row: NamedEncoder) -> EncoderEntry:
         width=width,
         height=height,
         channels=3,
-        resize=cast(ResizeRule, row.options.resize or "crop"),
-        filter=row.options.resample or "bicubic",
-        resize_edge=row.options.resize_edge or 0,
         trained_on=row.trained_on,
         license=row.license,
         source=f"{row.repository} on the Hugging Face hub",
         output=row.options.output or "",
+        **resizing(row.options),
     )
     return EncoderEntry(
         name=row.name,
