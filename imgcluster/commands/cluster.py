@@ -183,7 +183,7 @@ def _load(
     """
     manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
     on_progress(Progress("load", 0))
-    embeddings = read_embeddings(workspace, manifest, streamed=True)
+    embeddings = read_embeddings(workspace, manifest)
     journal = read_placement(workspace, embeddings.files)
     journal, note = return_interrupted_move(workspace, journal, dry_run=dry_run)
     return _Stored(with_options(manifest, dataclasses.asdict(request.options)), embeddings, journal, note)

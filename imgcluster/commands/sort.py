@@ -142,7 +142,7 @@ def sort(
     with workspace.locked(read_only=dry_run) as manifest:
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         on_progress(Progress("load", 0))
-        embeddings = read_embeddings(workspace, manifest, streamed=True)
+        embeddings = read_embeddings(workspace, manifest)
         info = info_of(manifest)
         require_text(info.name)
         placed_before = read_placement(workspace, embeddings.files)
