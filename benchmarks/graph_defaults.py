@@ -8,11 +8,9 @@ where only some of the classes are there. What the README reports on is not look
 from __future__ import annotations
 
 import dataclasses
-import json
 import tempfile
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +26,6 @@ from imgcluster.evaluation.external import score
 from imgcluster.features import diffusion, neighbors
 from imgcluster.features.normalize import l2_normalize, normalize_features
 from imgcluster.features.reduce import reduce
-from imgcluster.workspace.shards import load
 
 Set = tuple[str, npt.NDArray[np.float32], npt.NDArray[np.str_]]
 
@@ -145,9 +142,8 @@ def photo_sets() -> Iterator[Set]:
     for folder in sorted((data_folder() / "photo-sets").glob("*")):
         with tempfile.TemporaryDirectory() as workspace:
             imgcluster.embed([folder], workspace=workspace)
-            manifest = json.loads((Path(workspace) / "manifest.json").read_text(encoding="utf-8"))
-            found = load(Path(workspace) / "embeddings", manifest["encoder"]["identity"])
-        labels = np.array([location.split("/")[-2] for location in found.locations])
+            found = imgcluster.load(workspace)
+        labels = np.array([file.split("/")[-2] for file in found.files])
         yield folder.name, normalize_features(found.vectors, "cosine"), labels
 
 

@@ -31,7 +31,6 @@ from imgcluster.features.duplicate_vectors import content_order
 from imgcluster.features.normalize import normalize_features
 from imgcluster.features.reduce import Reduced, reduce
 from imgcluster.types import Metric
-from imgcluster.workspace.shards import load
 from imgcluster_training.data.datasets import load_dataset
 
 SAMPLES = 5
@@ -109,9 +108,8 @@ def embedded(case: Case) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.str_],
     if case.dataset == "photos":
         with tempfile.TemporaryDirectory() as folder:
             imgcluster.embed([data_folder() / "photos"], workspace=folder, encoder=case.encoder)
-            manifest = json.loads((Path(folder) / "manifest.json").read_text(encoding="utf-8"))
-            found = load(Path(folder) / "embeddings", manifest["encoder"]["identity"])
-        labels = np.array([location.split("/")[-2] for location in found.locations])
+            found = imgcluster.load(folder)
+        labels = np.array([file.split("/")[-2] for file in found.files])
         return found.vectors, labels, encoder.info.metric
     images = load_dataset(case.dataset, data_dir=data_folder())
     assert images.test is not None

@@ -332,7 +332,8 @@ class TrainingOptions:
     )
     data_dir: Path | None = option(None, "The folder with the published files, instead of a download.", metavar="DIR")
     name: str | None = option(
-        None, "The encoder's name; by default the recipe's or the folder's, with my- if a bundled encoder has it."
+        None,
+        "The encoder's name; by default the recipe's or the folder's, with my- if a bundled or hub encoder has it.",
     )
     output: Path | None = option(None, "The folder for the files; by default your encoder folder.", metavar="DIR")
     resume: bool = option(False, "Continue from the checkpoints of an interrupted training.")

@@ -50,6 +50,7 @@ class LocalHub:
         replace: Other content than the hashes say, by the path of the file.
         ranges: Whether ranges are served.
         api: Whether the API is served, or only the files.
+        commits: Whether answers about files name the commit.
     """
 
     def __init__(self) -> None:
@@ -61,6 +62,7 @@ class LocalHub:
         self.replace: dict[str, bytes] = {}
         self.ranges = True
         self.api = True
+        self.commits = True
         self.endpoint = ""
         self.storage = ""
 
@@ -141,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
         repo = self._allowed(name, revision)
         if repo is None:
             return
-        headers = {"X-Repo-Commit": repo.commit}
+        headers = {"X-Repo-Commit": repo.commit} if self.hub.commits else {}
         if file not in repo.files:
             self._send(404, b"", headers | {"X-Error-Code": "EntryNotFound"})
             return

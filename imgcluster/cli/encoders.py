@@ -46,7 +46,9 @@ def encoders_list_command(screen: Screen, workspace: UnusedWorkspace = Path(DEFA
 def encoders_info_command(
     screen: Screen,
     name: Annotated[str, typer.Argument(metavar="NAME|FILE.onnx", help="The encoder.")],
-    check: Annotated[bool, typer.Option("--check", help="Print the cosine of each precision to fp32.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Print the cosine of each installed precision to the highest.")
+    ] = False,
     workspace: UnusedWorkspace = Path(DEFAULT_WORKSPACE),
 ) -> None:
     """Describe an encoder: input, training data, score, license, model card."""

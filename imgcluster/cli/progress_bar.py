@@ -46,15 +46,16 @@ def bar() -> Iterator[progress.OnProgress]:
         _Time(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, TaskID] = {}
+        stage, task = "", TaskID(-1)
 
         def on_progress(step: progress.Progress) -> None:
+            nonlocal stage, task
             title, noun = STAGES.get(step.stage, (step.stage, ""))
-            if step.stage not in tasks:
-                for earlier in tasks.values():
+            # The stages of some commands repeat, as for each encoder of `compare`.
+            if step.stage != stage:
+                for earlier in bars.task_ids:
                     bars.update(earlier, visible=False)
-                tasks[step.stage] = bars.add_task(title, total=step.total, count="")
-            task = tasks[step.stage]
+                stage, task = step.stage, bars.add_task(title, total=step.total, count="")
             speed = bars.tasks[task].speed
             count = f"{step.done:,}" + (f" of {step.total:,}" if step.total else "") if step.done else ""
             rate = f" {noun}  {per_second(speed)}" if speed and step.total else ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.cluster import show_files
-from imgcluster.cli.command import DiscardDecisions, DryRun, WorkspaceOption, command, from_field
+from imgcluster.cli.command import DryRun, WorkspaceOption, command, from_field
 from imgcluster.cli.console import echo, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions, EmbedOptions
@@ -38,7 +38,10 @@ def sort_command(
     ] = 0.99,
     place: from_field(ClusterOptions, "place") = None,  # type: ignore[valid-type]
     device: from_field(EmbedOptions, "device") = "auto",  # type: ignore[valid-type]
-    discard_decisions: DiscardDecisions = False,
+    discard_decisions: Annotated[
+        bool,
+        typer.Option("--discard-decisions", help="Drop all names, merges and corrections; undo brings them back."),
+    ] = False,
     dry_run: DryRun = False,
     workspace: WorkspaceOption = Path(DEFAULT_WORKSPACE),
 ) -> None:

@@ -161,7 +161,7 @@ def apply_text(
         last = last_state(workspace)
         if last is not None and last.complete and last.operation == operation:
             return _repeated(workspace, name, before, dry_run=dry_run)
-        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest), streamed=True)
+        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
         embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
         if embeddings.locations != before.locations:
             raise WorkspaceError(

@@ -116,7 +116,7 @@ def assign(
         if current and not (new_clusters and (last.clusters < 0).any()):
             return _unchanged(workspace, manifest, last, requested, watch, on_progress, dry_run=dry_run)
         on_progress(Progress("load", 0))
-        embeddings = load(workspace.embeddings, identity, streamed=True)
+        embeddings = load(workspace.embeddings, identity)
         journal = read_placement(workspace, embeddings.files)
         earlier = read_earlier(workspace, embeddings)
         if int(earlier.known.current.sum()) != len(last.locations) or not (earlier.clusters >= 0).any():

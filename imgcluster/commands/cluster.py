@@ -28,7 +28,7 @@ from imgcluster.commands.support.measures import measure_clusters
 from imgcluster.commands.support.naming import suggested_names
 from imgcluster.commands.support.normalized import with_normalized_lengths
 from imgcluster.commands.support.numbering import Numbered, number_clusters, read_earlier
-from imgcluster.commands.support.placed_files import read_placement
+from imgcluster.commands.support.placed_files import last_mode, read_placement
 from imgcluster.commands.support.projection import begin_projection
 from imgcluster.commands.support.publish import ClusteringMetrics, Evaluated, publish, summary_fields
 from imgcluster.commands.support.reduction import cached_reduction
@@ -183,7 +183,7 @@ def _load(
     """
     manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
     on_progress(Progress("load", 0))
-    embeddings = read_embeddings(workspace, manifest, streamed=True)
+    embeddings = read_embeddings(workspace, manifest)
     journal = read_placement(workspace, embeddings.files)
     journal, note = return_interrupted_move(workspace, journal, dry_run=dry_run)
     return _Stored(with_options(manifest, dataclasses.asdict(request.options)), embeddings, journal, note)
@@ -218,7 +218,8 @@ def _evaluate(
     """Number and measure the clusters of the requested layer; the stored vectors are normalized in place."""
     manifest, embeddings = stored.manifest, stored.embeddings
     earlier = read_earlier(workspace, embeddings)
-    mode = choose_mode(request.mode, stored.journal, embeddings.locations, workspace.url)
+    last = last_mode(workspace)
+    mode = choose_mode(request.mode, stored.journal, embeddings.locations, last=last, url=workspace.url)
     layer = fit.clustering.at(request.options.level)
     stability = fit.stability[layer.chosen]
     numbered = number_clusters(layer, stability, earlier, embeddings.locations, discard=discard_decisions)

@@ -115,7 +115,7 @@ def _clusterings(
         results = read_results(workspace, manifest)
         yield str(results.metrics.get("method", "")), results.locations, results.base, results.clusters
         return
-    embeddings = read_embeddings(workspace, manifest, streamed=True)
+    embeddings = read_embeddings(workspace, manifest)
     metric = encoder_metric(with_options(manifest, {}))
     for number, method in enumerate(methods):
         on_progress(Progress("compare", number, len(methods)))

@@ -21,7 +21,7 @@ from imgcluster.commands.evaluate import require_labels, score_labeled
 from imgcluster.commands.support.cluster_request import resolve
 from imgcluster.commands.support.naming import NO_VOCABULARY
 from imgcluster.encoders.encoder import PixelEncoder
-from imgcluster.encoders.onnx_graph import read_graph
+from imgcluster.encoders.onnx_graph import graph_files
 from imgcluster.encoders.registry import is_file_name
 from imgcluster.errors import UsageError
 from imgcluster.evaluation.external import adjusted_rand_index
@@ -225,14 +225,13 @@ def _measure(
         options=embedding.encoder_options,
         precision=str(manifest["encoder"].get("precision") or "auto"),
     )
-    files = (model.path, *(model.path.parent / name for name in read_graph(model.path).external_files))
     row = EncoderRow(
         encoder=to_text(encoder),
         workspace=workspace.name,
         device=model.device,
         precision=model.info.precision,
         images_per_second=images_per_second(model, random_images(model.info.input_spec)),
-        size=sum(file.stat().st_size for file in files),
+        size=sum(file.stat().st_size for file in graph_files(model.path)),
         embedding_size=model.info.embedding_size,
         images=summary.images,
         clusters=len(summary.clusters),

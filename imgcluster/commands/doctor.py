@@ -102,7 +102,10 @@ def doctor(*, encoder: str | os.PathLike[str] = DEFAULT_ENCODER, device: str | N
     """
     reference = PixelEncoder(encoder, device="cpu")
     images = random_images(reference.info.input_spec)
-    best = PixelEncoder(encoder, device=device or "auto").device
+    if device is not None:
+        # An error that it does not run ends the command.
+        PixelEncoder(encoder, device=device)
+    best = PixelEncoder(encoder, device="auto").device
     names = [device] if device and device != "auto" else available_devices()
     return DoctorSummary(
         imgcluster=__version__,

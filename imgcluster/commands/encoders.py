@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
 
 from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.encoders.hub_name import hub_name
+from imgcluster.encoders.input_settings import resizing
 from imgcluster.encoders.installed import folder_of, installation_lock, installed_encoders, pin, pinned
 from imgcluster.encoders.metadata import EncoderInfo
 from imgcluster.encoders.named_encoders import NAMED_ENCODERS, NamedEncoder
+from imgcluster.encoders.onnx_graph import graph_files
 from imgcluster.encoders.precision import cosines, reference_images, write_reference
 from imgcluster.encoders.registry import (
     bundled_folder,
@@ -22,10 +23,9 @@ from imgcluster.encoders.registry import (
     precision_files,
     shadowed_encoders,
 )
-from imgcluster.errors import ImgclusterError, UsageError
+from imgcluster.errors import EncoderError, ImgclusterError, UsageError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import EncoderOptions
-from imgcluster.types import ResizeRule
 
 __all__ = ["EncoderEntry", "encoder_info", "encoder_list", "entry_of"]
 
@@ -112,7 +112,7 @@ def entry_of(encoder: PixelEncoder, name: str, *, shadowed: bool = False) -> Enc
         card="" if record else card_of(encoder.path),
         shadowed=shadowed,
         outputs=encoder.outputs,
-        size=record.size if record else encoder.path.stat().st_size,
+        size=record.size if record else _size(encoder.path),
         precisions=encoder.precisions,
         options=None if encoder.describes_itself else encoder.options,
     )
@@ -120,8 +120,7 @@ def entry_of(encoder: PixelEncoder, name: str, *, shadowed: bool = False) -> Enc
 
 def _file_entry(path: Path, name: str, *, shadowed: bool) -> EncoderEntry:
     files = precision_files(path)
-    # The list also shows a link whose file is not there.
-    size = sum(file.stat().st_size for file in files.values() if file.exists())
+    size = sum(map(_size, files.values()))
     try:
         entry = entry_of(PixelEncoder(path, device="cpu", compare=False), path.stem, shadowed=shadowed)
         return replace(entry, name=name, size=size, precisions=tuple(files))
@@ -137,6 +136,15 @@ def _file_entry(path: Path, name: str, *, shadowed: bool) -> EncoderEntry:
             size=size,
             precisions=tuple(files),
         )
+
+
+def _size(path: Path) -> int:
+    """Return the bytes of an ONNX file and, if it can be read, of the files that hold its weights."""
+    try:
+        files = graph_files(path)
+    except EncoderError:
+        files = (path,)
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _hub_entry(name: str) -> EncoderEntry:
@@ -159,13 +167,11 @@ def _row_entry(row: NamedEncoder) -> EncoderEntry:
         width=width,
         height=height,
         channels=3,
-        resize=cast(ResizeRule, row.options.resize or "crop"),
-        filter=row.options.resample or "bicubic",
-        resize_edge=row.options.resize_edge or 0,
         trained_on=row.trained_on,
         license=row.license,
         source=f"{row.repository} on the Hugging Face hub",
         output=row.options.output or "",
+        **resizing(row.options),
     )
     return EncoderEntry(
         name=row.name,

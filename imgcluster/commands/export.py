@@ -89,7 +89,7 @@ def export(
         _refuse_existing(path)
     with workspace.locked(read_only=True) as manifest:
         on_progress(Progress("load", 0))
-        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest), streamed=True)
+        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
         results = results_or_none(workspace, manifest, embeddings)
         journal = read_placement(workspace, embeddings.files)
         addresses = current_locations(workspace, embeddings.locations, journal)
@@ -137,8 +137,8 @@ def _export_into_store(
     if name not in (None, "imagefolder"):
         raise UsageError(f"--format {name} cannot be written to {url}, only imagefolder; choose a folder or a file")
     workspace.require_initialized()
-    with workspace.locked() as manifest:
-        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest), streamed=True)
+    with workspace.locked(read_only=True) as manifest:
+        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
         journal = require_placed(read_placement(workspace, embeddings.files))
         clusters = len(read_results(workspace, manifest).table)
         missing = copy_into_store(journal, url, on_progress)

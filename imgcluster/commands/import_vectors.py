@@ -226,7 +226,7 @@ def _is_stored(
     moved: Mapping[str, str],
 ) -> bool:
     """Return whether the workspace holds these vectors and no others, and knows the files that exist."""
-    before = load(workspace.embeddings, encoder["identity"], streamed=True)
+    before = load(workspace.embeddings, encoder["identity"])
     if manifest.get("state") != "embedded" or before.locations != locations:
         return False
     facts = read_file_facts(workspace.embeddings, encoder["identity"])

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from imgcluster.commands.support.placed_files import moved_files, read_placement
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
+from imgcluster.features.blocks import in_memory
 from imgcluster.fileio.path_text import relative_path
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.types import Vectors
@@ -72,7 +73,7 @@ def load(workspace: str | os.PathLike[str] = DEFAULT_WORKSPACE) -> Collection:
         base=base,
         paths=[relative_path(location, base) for location in embeddings.locations],
         files=[moved.get(file, file) for file in embeddings.locations],
-        vectors=embeddings.vectors,
+        vectors=in_memory(embeddings.vectors),
         captured=[exif.captured for exif in embeddings.exif],
         cameras=[exif.camera for exif in embeddings.exif],
         orientations=np.array([exif.orientation for exif in embeddings.exif], dtype=np.int64),

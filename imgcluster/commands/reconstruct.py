@@ -117,7 +117,7 @@ def reconstruct(
     rows: list[tuple[float, str]] = []
     skipped = [(relative_to(item.location, base), item.reason) for item in found if isinstance(item, UnreadablePath)]
     files = [item for item in found if isinstance(item, FoundFile)]
-    for batch in _batches(files, _original_spec(model, decoder), workers or processors(), skipped, base):
+    for done, batch in _batches(files, _original_spec(model, decoder), workers or processors(), skipped, base):
         images = np.stack([pixels for _, pixels in batch])
         reconstructed = _reconstruct(model, decoder, images)
         errors = np.square(reconstructed - images.astype(np.float32) / 255.0).mean(axis=(1, 2, 3))
@@ -128,7 +128,7 @@ def reconstruct(
             if clean is not None:
                 write_png(_file(clean, path), pixels[number])
             rows.append((float(errors[number]), path))
-        on_progress(Progress("reconstruct", len(rows) + len(skipped), len(files)))
+        on_progress(Progress("reconstruct", done, len(files)))
     if not rows:
         raise NoImagesError("no readable image was found; give folders with images, or image files")
     rows.sort(key=lambda row: (-row[0], row[1]))
@@ -157,19 +157,20 @@ def _original_spec(model: PixelEncoder, decoder: Decoder) -> InputSpec:
 
 def _batches(
     files: Sequence[FoundFile], spec: InputSpec, workers: int, skipped: list[tuple[str, str]], base: str
-) -> Iterator[list[tuple[FoundFile, Pixels]]]:
+) -> Iterator[tuple[int, list[tuple[FoundFile, Pixels]]]]:
+    """Read the files, and yield batches of images, each with the number of files that were read; add to `skipped`."""
     batch: list[tuple[FoundFile, Pixels]] = []
     with closing(read_each(files, spec, ReaderSettings(workers=workers))) as contents:
-        for file, content in zip(files, contents, strict=True):
+        for done, (file, content) in enumerate(zip(files, contents, strict=True), start=1):
             if isinstance(content, Loaded):
                 batch.append((file, content.image.pixels))
             elif isinstance(content, Skipped):
                 skipped.append((relative_to(file.location, base), content.reason))
             if len(batch) == _BATCH:
-                yield batch
+                yield done, batch
                 batch = []
     if batch:
-        yield batch
+        yield len(files), batch
 
 
 def _find(finder: Finder) -> list[FoundFile | UnreadablePath]:

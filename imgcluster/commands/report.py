@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imgcluster.commands.embed import refuse_own_output
@@ -12,6 +12,7 @@ from imgcluster.commands.support.page import write_page
 from imgcluster.commands.support.placed_files import read_placement
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.errors import UsageError
+from imgcluster.features.blocks import in_memory
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
@@ -61,7 +62,9 @@ def report_page(
         results = read_results(workspace, manifest)
         on_progress(Progress("load", 0))
         identity = encoder_identity(workspace, manifest)
-        embeddings = load(workspace.embeddings, identity, streamed=not figures)
+        embeddings = load(workspace.embeddings, identity)
+        if figures:
+            embeddings = replace(embeddings, vectors=in_memory(embeddings.vectors))
         journal = read_placement(workspace, embeddings.files)
         # The figures need the vectors as they are, too.
         normalized = with_normalized_lengths(embeddings, manifest, in_place=not figures)

@@ -17,7 +17,7 @@ from imgcluster.commands.support.join_started import join_if_started
 from imgcluster.commands.support.measures import measure_clusters
 from imgcluster.commands.support.normalized import with_normalized_lengths
 from imgcluster.commands.support.numbering import Earlier, describe, read_earlier
-from imgcluster.commands.support.placed_files import read_placement
+from imgcluster.commands.support.placed_files import last_mode, read_placement
 from imgcluster.commands.support.publish import ClusteringMetrics, Evaluated, placed_fields, publish
 from imgcluster.commands.support.steps import recover
 from imgcluster.commands.support.stopwatch import Stopwatch
@@ -142,12 +142,13 @@ def sort(
     with workspace.locked(read_only=dry_run) as manifest:
         manifest = recover(workspace, manifest, dry_run=dry_run, on_progress=on_progress)
         on_progress(Progress("load", 0))
-        embeddings = read_embeddings(workspace, manifest, streamed=True)
+        embeddings = read_embeddings(workspace, manifest)
         info = info_of(manifest)
         require_text(info.name)
         placed_before = read_placement(workspace, embeddings.files)
         journal, note = return_interrupted_move(workspace, placed_before, dry_run=dry_run)
-        mode = choose_mode(requested, journal, embeddings.locations, workspace.url)
+        last = last_mode(workspace)
+        mode = choose_mode(requested, journal, embeddings.locations, last=last, url=workspace.url)
         earlier = read_earlier(workspace, embeddings)
         _require_no_decisions(earlier.decisions, discard=discard_decisions)
         manifest = with_options(manifest, {})

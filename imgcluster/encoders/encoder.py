@@ -22,7 +22,7 @@ from imgcluster.encoders.hub_name import hub_name
 from imgcluster.encoders.hub_source import hub_source
 from imgcluster.encoders.image_model import read_model
 from imgcluster.encoders.lanes import LANES_PER_DEVICE, MEMORY_NAMES, Run, open_lanes
-from imgcluster.encoders.onnx_graph import check_graph, read_graph
+from imgcluster.encoders.onnx_graph import check_graph, graph_files
 from imgcluster.encoders.precision import AGREEMENT, SAME_RESULT, cosines, order_of, read_reference
 from imgcluster.encoders.registry import bundled_encoders, shadowed_encoders
 from imgcluster.encoders.runner import Runner, batch_size_for
@@ -299,8 +299,7 @@ def find_source(
 def _identity(path: Path, options: EncoderOptions, output: str) -> str:
     """Return a digest of the weights, the options, and the output if the graph has several."""
     digest = hashlib.sha256()
-    # Large models keep their weights in other files beside the graph.
-    for file in (path, *(path.parent / name for name in sorted(read_graph(path).external_files))):
+    for file in graph_files(path):
         update_from_file(digest.update, file)
     given: dict[str, Any] = {key: value for key, value in asdict(options).items() if value is not None}
     # The output that is used, whether it was requested or chosen by default.

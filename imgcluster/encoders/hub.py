@@ -90,14 +90,19 @@ def find_repository(name: str, revision: str | None, probe: tuple[str, ...]) -> 
             for file in probe:
                 metadata = _head(name, revision or "main", file)
                 if metadata is not None:
-                    return Repository(name, str(metadata.commit_hash), None, "")
+                    return Repository(name, _checked_commit(name, metadata.commit_hash), None, "")
             raise
-    if not re.fullmatch("[0-9a-f]{40}", str(info.sha)):
-        raise EncoderError(f"{_endpoint()} names no commit of {name}; check HF_ENDPOINT")
     card = info.card_data.to_dict() if info.card_data else {}
     license_name = card.get("license_name") if card.get("license") == "other" else card.get("license")
     files = None if info.siblings is None else frozenset(entry.rfilename for entry in info.siblings)
-    return Repository(name, info.sha, files, str(license_name or card.get("license") or ""))
+    return Repository(name, _checked_commit(name, info.sha), files, str(license_name or card.get("license") or ""))
+
+
+def _checked_commit(repository: str, commit: str | None) -> str:
+    """Return what the endpoint names as the commit of a repository, if it is one."""
+    if commit is None or not re.fullmatch("[0-9a-f]{40}", commit):
+        raise EncoderError(f"{_endpoint()} names no commit of {repository}; check HF_ENDPOINT")
+    return commit
 
 
 def download(

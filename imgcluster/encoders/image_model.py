@@ -26,7 +26,7 @@ from imgcluster.encoders.precision import REFERENCE_KEY, reference_images
 from imgcluster.encoders.source import EncoderSource
 from imgcluster.errors import EncoderError
 from imgcluster.options import EncoderOptions
-from imgcluster.types import Pixels, Pooling, ResizeRule, Vectors
+from imgcluster.types import Pixels, Pooling, Vectors
 
 __all__ = ["ImageModel", "read_model"]
 
@@ -100,10 +100,8 @@ class ImageModel:
             width=width,
             height=height,
             channels=channels,
-            resize=cast(ResizeRule, options.resize or "crop"),
-            filter=options.resample or "bicubic",
-            resize_edge=options.resize_edge or 0,
             output=self.output if len(self.outputs) > 1 else "",
+            **resizing(options),
             **{"version": "", "metric": "cosine", **source.facts},
         )
         if source.row is not None and embedding_size != source.row.embedding_size:

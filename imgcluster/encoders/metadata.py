@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from imgcluster.errors import EncoderError, UsageError
 from imgcluster.images.types import InputSpec
-from imgcluster.types import Metric, ResizeRule
+from imgcluster.types import METRICS, Metric, ResizeRule
 
 __all__ = [
     "METADATA_PREFIX",
@@ -73,8 +73,8 @@ class EncoderInfo:
     resize_edge: int = 0
 
     def __post_init__(self) -> None:
-        if self.metric not in ("cosine", "euclidean"):
-            raise UsageError(f"metric {self.metric!r} is unknown; choose cosine or euclidean")
+        if self.metric not in METRICS:
+            raise UsageError(f"metric {self.metric!r} is unknown; choose {' or '.join(METRICS)}")
         _ = self.input_spec  # raises if the values are not possible
 
     @property

@@ -15,7 +15,7 @@ from typing import Final
 
 from imgcluster.errors import EncoderError
 
-__all__ = ["GraphFacts", "check_graph", "is_inside", "read_graph"]
+__all__ = ["GraphFacts", "check_graph", "graph_files", "is_inside", "read_graph"]
 
 _DOMAINS: Final = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 
@@ -78,6 +78,15 @@ def read_graph(path: Path) -> GraphFacts:
     except OSError as error:
         raise EncoderError(f"{path} cannot be read: {error.strerror}") from None
     return facts
+
+
+def graph_files(path: Path) -> tuple[Path, ...]:
+    """Return the ONNX file at `path`, and the files beside it in which large models keep their weights.
+
+    Raises:
+        EncoderError: It cannot be read.
+    """
+    return (path, *(path.parent / name for name in sorted(read_graph(path).external_files)))
 
 
 def check_graph(path: Path) -> GraphFacts:

@@ -23,4 +23,4 @@ def nearest_images(vectors: Vectors | VectorRows, count: int) -> tuple[npt.NDArr
     count = min(count, total - 1)
     if count < 1:
         return np.empty((total, 0)), np.empty((total, 0), np.int64)
-    return nearest_neighbors(searchable(vectors, total, np.arange(total), seed=0), count)
+    return nearest_neighbors(searchable(vectors, total), count)

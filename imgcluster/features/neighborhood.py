@@ -115,7 +115,7 @@ def _located(vectors: Vectors, rows: _Rows, sampled: _Mask) -> Neighborhood:
 
     inside, outside = np.flatnonzero(sampled), np.flatnonzero(~sampled)
     first, copies = find_duplicates(vectors[inside])
-    vectors = searchable(vectors, len(inside), np.arange(len(vectors)), seed=0)
+    vectors = searchable(vectors, len(inside))
     distinct = vectors[inside[first]]
     if len(distinct) < SMALLEST_GRAPH:
         graph, mapped = csr_matrix(np.ones((len(distinct), len(distinct)))), distinct

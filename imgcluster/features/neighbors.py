@@ -220,7 +220,7 @@ def cluster_count_graph(vectors: Vectors, neighbors: tuple[_Floats, _Indices] | 
         neighbors = None
     graphs, components = [], 1
     for sample in samples:
-        part = vectors[sample] if len(samples) > 1 or len(sample) < len(vectors) else vectors
+        part = vectors[sample] if len(sample) < len(vectors) else vectors
         count = graph_neighbors(len(part))
         distances, indices = neighbors or nearest_neighbors(part, count)
         graph = weighted_graph(distances[:, :count], indices[:, :count])

@@ -205,19 +205,17 @@ def _weights(search: NeighborSearch, vectors: Vectors, size: int) -> csr_matrix:
     return csr_matrix((weights.ravel(), (rows, indices.ravel())), shape=(len(vectors), size))
 
 
-def searchable(vectors: Vectors | VectorRows, queries: int, order: npt.NDArray[np.int64], *, seed: int) -> Vectors:
+def searchable(vectors: Vectors | VectorRows, queries: int) -> Vectors:
     """Return vectors for an exact neighbor search of so many queries, in fewer dimensions where it would be slow.
 
     Args:
-        vectors: ``float32 (n, d)``; those in files are read in blocks where the search would be slow.
+        vectors: ``float32 (n, d)``, in content order; those in files are read in blocks where the search would be slow.
         queries: The number of queries.
-        order: ``int64 (n,)``, the rows in content order, from which a sample for principal components is taken.
-        seed: For principal components.
     """
     if not _search_is_slow(vectors.shape, queries):
         return in_memory(vectors)
-    basis = vectors[order[evenly_spaced(len(order), min(len(order), _BASIS))]]
-    return principal_components(basis, vectors, _PAIR_DIMENSIONS, seed)
+    basis = vectors[evenly_spaced(len(vectors), min(len(vectors), _BASIS))]
+    return principal_components(basis, vectors, _PAIR_DIMENSIONS, seed=0)
 
 
 def _search_is_slow(shape: tuple[int, ...], queries: int) -> bool:

@@ -48,7 +48,7 @@ _Result = TypeVar("_Result")
 
 
 class Unavailable(Exception):  # noqa: N818 - a fact about one object, which is skipped
-    """An object that cannot be read, and why."""
+    """An object that cannot be read or written, and why."""
 
 
 def url_of(path: str | os.PathLike[str]) -> str | None:
@@ -153,7 +153,7 @@ def attempts(function: Callable[[], _Result], seconds: float) -> _Result:
         try:
             return _within(function, end - time.monotonic())
         except TimeoutError:
-            raise Unavailable(f"reading it took longer than {seconds:g} s") from None
+            raise Unavailable(f"it took longer than {seconds:g} s") from None
         except FileNotFoundError:
             raise Unavailable("it does not exist") from None
         except (OSError, HTTPException, ValueError) as error:

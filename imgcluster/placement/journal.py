@@ -89,9 +89,14 @@ def check_mode(mode: str | None, url: str | None = None) -> PlaceMode | None:
 
 
 def choose_mode(
-    requested: PlaceMode | None, journal: Journal | None, locations: Iterable[str], url: str | None = None
+    requested: PlaceMode | None,
+    journal: Journal | None,
+    locations: Iterable[str],
+    *,
+    last: object = None,
+    url: str | None = None,
 ) -> PlaceMode:
-    """Return the requested mode; without one that of the present placement.
+    """Return the requested mode; without one that of the present placement, or ``none`` if `last`, the last mode, is.
 
     The first placement is by ``symlink``, or by ``manifest`` if none of the images at `locations` is a file, or if the
     workspace is in object storage, at `url`.
@@ -106,6 +111,8 @@ def choose_mode(
         )
     if requested or journal is not None:
         return requested or cast(Journal, journal).mode
+    if last == "none":
+        return "none"
     return "manifest" if url or all(map(url_of, locations)) else "symlink"
 
 

@@ -153,8 +153,10 @@ def place_entries(
 
 def mode_of(source: Path, target: Path, mode: str) -> str:
     """Return the mode by which a file was really placed where `mode` was requested."""
-    if mode == "move" or target.is_symlink():
-        return "move" if mode == "move" else "symlink"
+    if mode == "move":
+        return mode
+    if target.is_symlink():
+        return "symlink"
     try:
         return "hardlink" if os.path.samefile(source, target) else "copy"
     except OSError:

@@ -273,11 +273,6 @@ class Workspace(WorkspaceFiles):
         if not self.is_initialized:
             raise WorkspaceError(f"{self.path} contains no embeddings: run imgcluster embed PATH first")
 
-    def require(self, path: Path, remedy: str) -> None:
-        """Raise `WorkspaceError` with `remedy` if `path` does not exist."""
-        if not path.exists():
-            raise WorkspaceError(f"{self.path} has no {path.name} yet: {remedy}")
-
 
 def is_workspace(folder: str | os.PathLike[str]) -> bool:
     """Return whether a folder is a workspace.

@@ -77,7 +77,7 @@ class Plan:
 
     @property
     def images(self) -> Iterator[str]:
-        """The paths of all images that the plan names."""
+        """The paths of the images that the plan decides about, apart from those that it sets aside."""
         yield from self.misplaced
         for cluster in self.new_clusters:
             yield from cluster.images

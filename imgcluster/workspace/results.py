@@ -100,13 +100,13 @@ def encoder_identity(workspace: Workspace, manifest: dict[str, Any]) -> str:
     return str(identity)
 
 
-def read_embeddings(workspace: Workspace, manifest: dict[str, Any], *, streamed: bool = False) -> Embeddings:
-    """Return the embeddings of a workspace with this manifest; `streamed` is as for `load`.
+def read_embeddings(workspace: Workspace, manifest: dict[str, Any]) -> Embeddings:
+    """Return the embeddings of a workspace with this manifest.
 
     Raises:
         WorkspaceError: There are none.
     """
-    embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest), streamed=streamed)
+    embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
     if not embeddings.locations:
         raise _nothing_embedded(workspace)
     return embeddings
@@ -142,7 +142,8 @@ def read_results(workspace: Workspace, manifest: dict[str, Any]) -> Results:
     """
     identity = encoder_identity(workspace, manifest)
     _refuse_interrupted(workspace)
-    workspace.require(workspace.metrics, "run imgcluster cluster first")
+    if not workspace.metrics.exists():
+        raise WorkspaceError(f"{workspace.path} has no {workspace.metrics.name} yet: run imgcluster cluster first")
     metrics = workspace.read_metrics()
     if metrics.get("fingerprint") != summarize_shards(workspace.embeddings, identity).fingerprint:
         raise WorkspaceError(

@@ -63,7 +63,7 @@ class Embeddings:
         sizes: Width and height of the originals in pixels, ``int32 (n, 2)``.
         statistics: Brightness, colorfulness, contrast and sharpness, ``float32 (n, 4)``; NaN if not measured.
         exif: Capture time, camera and orientation of each image.
-        vectors: ``float32 (n, embedding_size)``; a `types.VectorRows` if `load` was to leave them in the shards.
+        vectors: ``float32 (n, embedding_size)``; more than 256 MB stay in the shards, as a `types.VectorRows`.
         fingerprint: A digest of all paths, contents and the encoder.
         content_order: The rows sorted by the digests of the files, ``int64 (n,)``; it does not depend on file names.
         digests: The digests of the files.
@@ -165,19 +165,18 @@ def summarize_shards(folder: Path, identity: str) -> EmbeddingsSummary:
     return EmbeddingsSummary(len(newest), roots, _fingerprint(total, identity))
 
 
-def load(folder: Path, identity: str, *, streamed: bool = False) -> Embeddings:
+def load(folder: Path, identity: str) -> Embeddings:
     """Read the current embeddings, sorted by path, so that the order of embedding does not matter.
 
     Args:
         folder: The folder of the shards.
         identity: The encoder's.
-        streamed: Whether vectors of more than 256 MB stay in the shards; then `vectors` is a `types.VectorRows`.
 
     Raises:
         WorkspaceError: A shard is damaged.
     """
     current = _current_rows(list_shards(folder, identity))
-    columns = _read_columns(current, streamed=streamed)
+    columns = _read_columns(current)
     total = sum(map(_row_hash, current.locations, current.digests, current.companions))
     order = sorted(range(len(current.digests)), key=current.digests.__getitem__)
     return Embeddings(
@@ -248,11 +247,11 @@ class _Columns:
     scores: ClassScores | None
 
 
-def _read_columns(current: _CurrentRows, *, streamed: bool) -> _Columns:
+def _read_columns(current: _CurrentRows) -> _Columns:
     shards, count = current.shards, len(current.locations)
     first = read_vectors(shards[0]) if shards else np.empty((0, 0), dtype=np.float32)
     dimensions = first.shape[1]
-    stays = streamed and 4 * dimensions * count > _STREAMED_FROM
+    stays = 4 * dimensions * count > _STREAMED_FROM
     vectors = np.empty((0 if stays else count, dimensions), dtype=np.float32)
     sizes = np.zeros((count, 2), dtype=np.int32)
     statistics = np.full((count, len(STATISTICS)), np.nan, dtype=np.float32)

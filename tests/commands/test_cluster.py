@@ -188,6 +188,13 @@ def test_moved_originals_are_embedded_and_clustered_again(workspace: Path, pictu
     assert len(list(pictures.rglob("*.png"))) == 24
 
 
+def test_no_files_are_placed_after_a_clustering_that_placed_none(workspace: Path) -> None:
+    imgcluster.cluster(workspace=workspace, k=3, place="none")
+    assert imgcluster.cluster(workspace=workspace, k=2).place == "none"
+    assert imgcluster.assign(workspace=workspace, place="symlink").placed == {"symlink": 24}
+    assert imgcluster.cluster(workspace=workspace, k=3).place == "symlink"
+
+
 def test_the_page_shows_images_whose_files_are_gone(workspace: Path, pictures: Path) -> None:
     for path in pictures.rglob("*.png"):
         path.unlink()

@@ -42,6 +42,7 @@ def test_vectors_in_files_give_the_same_clusters(vectors: Path, metric: str, mon
     cluster("memory", metric, k=4)
     monkeypatch.setattr(shards, "_STREAMED_FROM", 0)
     cluster("files", metric, k=4)
+    assert np.array_equal(imgcluster.load("files").vectors, imgcluster.load("memory").vectors)
     assert Path("files/assignments.csv").read_bytes() == Path("memory/assignments.csv").read_bytes()
     assert Path("files/clusters.csv").read_bytes() == Path("memory/clusters.csv").read_bytes()
     cluster("files", metric, method="hdbscan", reduce="pca")

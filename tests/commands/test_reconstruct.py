@@ -42,8 +42,7 @@ def rows(path):
 
 def test_images_are_ranked_by_their_error(images, tmp_path) -> None:
     encoder = autoencoder(tmp_path, gain=0.5)
-    reports = []
-    summary = reconstruct([images], encoder=encoder, output=tmp_path / "out", device="cpu", on_progress=reports.append)
+    summary = reconstruct([images], encoder=encoder, output=tmp_path / "out", device="cpu")
     table = rows(tmp_path / "out" / "reconstruction.csv")
     assert [row["path"] for row in table] == ["sub/bright.png", "sub/middle.png", "dark.png"]
     assert [row["rank"] for row in table] == ["1", "2", "3"]
@@ -53,7 +52,17 @@ def test_images_are_ranked_by_their_error(images, tmp_path) -> None:
     assert [row["path"] for row in rows(tmp_path / "out" / "skipped.csv")] == ["broken.png"]
     assert (summary.images, summary.skipped, summary.worst) == (3, 1, "sub/bright.png")
     assert summary.mean_mse == pytest.approx(np.mean(errors), abs=1e-6)
-    assert reports
+
+
+def test_progress_counts_the_files_that_were_read(images, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("imgcluster.commands.reconstruct._BATCH", 2)
+    for number in range(3):
+        (images / f"link-{number}.png").symlink_to("nowhere")
+    reports = []
+    encoder = autoencoder(tmp_path, gain=0.5)
+    reconstruct([images], encoder=encoder, output=tmp_path / "out", device="cpu", on_progress=reports.append)
+    # broken.png, dark.png, notes.txt, sub/bright.png, sub/middle.png
+    assert [(report.done, report.total) for report in reports] == [(4, 5), (5, 5)]
 
 
 def test_originals_stand_beside_their_reconstructions(images, tmp_path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from faults import refuse_writes
 from local_s3 import Bucket
 from PIL import Image
 
@@ -118,6 +119,13 @@ def test_the_store_copies_the_images(bucket: Bucket, out: Path) -> None:
     bucket.requests.clear()
     imgcluster.export("s3://bucket/sorted", workspace=out)
     assert not [key for (method, key) in bucket.requests if method == "PUT"]
+
+
+@pytest.mark.usefixtures("bucket")
+def test_copies_of_a_workspace_that_can_only_be_read(out: Path) -> None:
+    imgcluster.cluster(workspace=out, k=3)
+    with refuse_writes(out):
+        assert imgcluster.export("s3://bucket/sorted", workspace=out).missing == 0
 
 
 def test_copies_continue_and_overwrite_nothing(bucket: Bucket, out: Path) -> None:

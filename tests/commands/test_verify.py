@@ -299,6 +299,15 @@ def test_metrics_that_were_deleted_after_a_plan(work: Path) -> None:
     assert [step.command for step in imgcluster.history(workspace=out).steps] == ["cluster", "apply"]
 
 
+def test_a_repair_that_completes_a_step_says_so(work: Path) -> None:
+    out = work / "copy/out"
+    before, steps = tables(out), imgcluster.history(workspace=out).steps
+    (out / "metrics.json").unlink()
+    (done,) = imgcluster.verify(workspace=out, repair=True).repaired
+    assert ("metrics.json" in done, "undone" in done) == (True, False)
+    assert (tables(out), imgcluster.history(workspace=out).steps) == (before, steps)
+
+
 def test_a_repair_that_is_killed_loses_no_decision(work: Path) -> None:
     out = work / "copy/out"
     before, kills = tables(out), Kills()

@@ -152,6 +152,20 @@ def test_doctor_runs_every_device_and_compares(tiny_encoder: Path, monkeypatch: 
         assert check.runs or check.problem
 
 
+def test_doctor_names_the_device_of_auto_also_when_it_checks_another(
+    tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(path: Path, *, device: str, **options: Any) -> Encoder:
+        model = Encoder(path, device="cpu", **options)
+        model.device = "cuda" if device == "auto" else device
+        return model
+
+    monkeypatch.setattr("imgcluster.commands.doctor.PixelEncoder", opened)
+    summary = doctor(encoder=tiny_encoder, device="cpu")
+    assert [check.device for check in summary.devices] == ["cpu"]
+    assert summary.best == "cuda"
+
+
 @pytest.mark.gpu
 def test_photos_on_cuda_agrees_with_the_cpu() -> None:
     if "cuda" not in available_devices() or not has_driver():

@@ -20,6 +20,7 @@ import imgcluster
 import tiny_models
 from imgcluster import EncoderError, EncoderOptions, UsageError
 from imgcluster.cli.app import app
+from imgcluster.commands.encoders import encoder_info, encoder_list
 from imgcluster.encoders.hub_name import hub_name
 from imgcluster.encoders.named_encoders import NAMED_ENCODERS
 from local_hub import LocalHub, Repo, serve
@@ -301,6 +302,12 @@ def test_a_mirror_without_the_api(hub: LocalHub, folder: Path) -> None:
     fails(1, "encoders", "pull", "hub:test/none", says=("test/none", "does not exist"))
 
 
+def test_a_mirror_that_names_no_commit(hub: LocalHub, folder: Path) -> None:
+    hub.api = hub.commits = False
+    fails(1, "encoders", "pull", "hub:test/tiny", says=("names no commit of test/tiny", "HF_ENDPOINT"))
+    assert not (folder / "hub.lock.json").exists()
+
+
 def external(location: str) -> bytes:
     """Return a model of 4×4 px with its weight in another file."""
     weight = numpy_helper.from_array(np.zeros((1, 48), np.float32), "weight")
@@ -331,6 +338,17 @@ def test_weights_in_another_file(hub: LocalHub, folder: Path) -> None:
     fails(1, "encoders", "info", "hub:test/tiny", says=("model.onnx_data", "SHA-256"))
     weights.unlink()
     assert invoke("encoders", "pull", "hub:test/tiny").exit_code == 0
+
+
+def test_sizes_include_weights_in_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGCLUSTER_ENCODERS", str(tmp_path))
+    model = external("model.onnx_data")
+    (tmp_path / "own.onnx").write_bytes(model)
+    (tmp_path / "model.onnx_data").write_bytes(np.zeros(48, dtype=np.float32).tobytes())
+    (tmp_path / "damaged.onnx").write_bytes(b"damaged")
+    sizes = {entry.name: entry.size for entry in encoder_list()}
+    assert (sizes["own"], sizes["damaged"]) == (len(model) + 192, 7)
+    assert encoder_info("own").size == len(model) + 192
 
 
 def test_weights_outside_are_refused_before_anything_else_is_read(hub: LocalHub, folder: Path) -> None:

@@ -247,10 +247,3 @@ class TestManifest:
         workspace.metrics.write_bytes(b"{")
         with pytest.raises(WorkspaceError, match=r"metrics\.json"):
             workspace.read_metrics()
-
-    def test_a_missing_file_is_named_with_the_remedy(self, tmp_path: Path) -> None:
-        workspace = Workspace(tmp_path)
-        with pytest.raises(WorkspaceError, match=r"metrics\.json.*run imgcluster cluster"):
-            workspace.require(workspace.metrics, "run imgcluster cluster")
-        workspace.metrics.touch()
-        workspace.require(workspace.metrics, "run imgcluster cluster")

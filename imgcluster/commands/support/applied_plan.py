@@ -106,7 +106,7 @@ def publish_plan(applied: AppliedPlan, summary: str, on_progress: OnProgress) ->
         names = placed_names(metrics["options"], map(row_of, tables.clusters))
         # Links and copies of what is set aside leave first: afterwards they would look like the last ones.
         moved = relocate_placed(
-            workspace, before, labels.tolist(), names, embeddings.companions, "place", on_progress, without=files
+            workspace, before, labels.tolist(), names, embeddings.companions, on_progress, without=files
         )
         if files:
             set_aside(workspace, files, names, folder_names(before.metrics), on_progress)

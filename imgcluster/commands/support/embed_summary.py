@@ -11,7 +11,7 @@ from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.encoders import PixelEncoder
 from imgcluster.images.optional_decoders import OptionalDecoder
 
-__all__ = ["EmbedSummary", "NodeFigures", "embedded_record", "summarize"]
+__all__ = ["EmbedSummary", "NodeFigures", "embedded_record", "history_text", "summarize"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +130,12 @@ def summarize(
         shard=shard,
         outdated=outdated,
     )
+
+
+def history_text(summary: EmbedSummary) -> str:
+    """Return what the history says about the changes of an `embed`."""
+    renames = f", {summary.renamed} renamed" if summary.renamed else ""
+    return f"{summary.new} new, {summary.changed} changed, {summary.vanished} removed{renames}"
 
 
 def embedded_record(summary: EmbedSummary, options: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from imgcluster._version import versions
 from imgcluster.commands.support.embed_request import EmbedRequest
 from imgcluster.commands.support.embed_run import EmbedRun
-from imgcluster.commands.support.embed_summary import EmbedSummary, embedded_record, summarize
+from imgcluster.commands.support.embed_summary import EmbedSummary, embedded_record, history_text, summarize
 from imgcluster.commands.support.last_clustering import is_outdated
 from imgcluster.commands.support.stopwatch import Stopwatch
 from imgcluster.errors import NoImagesError
@@ -183,10 +183,7 @@ class WorkspaceUpdate:
         manifest = {key: value for key, value in self._workspace.manifest.items() if key != "fresh"}
         self._workspace.write_manifest(manifest | record)
         if self._begun:
-            renames = f", {renamed} renamed" if renamed else ""
-            begin_state(
-                self._workspace, "embed", f"{summary.new} new, {run.changed} changed, {vanished} removed{renames}"
-            )
+            begin_state(self._workspace, "embed", history_text(summary))
         return summary
 
     def _drop_renamed(self, found: Counter[bytes]) -> list[bytes]:

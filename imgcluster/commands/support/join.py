@@ -10,7 +10,7 @@ from typing import Any
 
 from imgcluster._version import versions
 from imgcluster.commands.support.change_placed import return_interrupted_move
-from imgcluster.commands.support.embed_summary import EmbedSummary, embedded_record
+from imgcluster.commands.support.embed_summary import EmbedSummary, embedded_record, history_text
 from imgcluster.commands.support.last_clustering import is_outdated
 from imgcluster.commands.support.placed_files import moved_files, read_placement
 from imgcluster.commands.support.steps import recover
@@ -224,9 +224,7 @@ class _Join:
         }
         manifest = {key: value for key, value in workspace.manifest.items() if key not in ("fresh", "joining")}
         workspace.write_manifest(manifest | record)
-        renames = f", {summary.renamed} renamed" if summary.renamed else ""
-        text = f"{summary.new} new, {summary.changed} changed, {summary.vanished} removed{renames}"
-        begin_state(workspace, command, text)
+        begin_state(workspace, command, history_text(summary))
         return summary
 
     def _read_skipped(self) -> dict[str, str]:

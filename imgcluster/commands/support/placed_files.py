@@ -27,6 +27,7 @@ __all__ = [
     "current_files",
     "current_locations",
     "current_paths",
+    "last_mode",
     "moved_files",
     "read_placement",
     "read_set_aside",
@@ -61,6 +62,11 @@ def _table_locations(workspace: Workspace) -> Iterator[str]:
         base = str(workspace.read_metrics().get("base", ""))
         for row in read_table(workspace.assignments, ("path",)):
             yield from (absolute_path(base, path) for path in (row["path"], row.get("companion")) if path)
+
+
+def last_mode(workspace: Workspace) -> object:
+    """Return the placement mode of the last clustering; None if nothing is clustered."""
+    return workspace.read_metrics().get("options", {}).get("place")
 
 
 def read_placement(

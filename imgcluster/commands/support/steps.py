@@ -170,7 +170,6 @@ def relocate_placed(
     clusters: Sequence[int],
     names: Mapping[int, str],
     companions: Sequence[str],
-    stage: str,
     on_progress: OnProgress,
     *,
     without: Container[str] = (),
@@ -184,7 +183,7 @@ def relocate_placed(
         return 0
 
     def step(done: int, total: int) -> None:
-        on_progress(Progress(stage, done, total))
+        on_progress(Progress("place", done, total))
 
     locations, clusters = with_companions(results.locations, clusters, companions, without=without)
     return relocate(
@@ -209,7 +208,7 @@ def place_otherwise(
 ) -> PlacementResult:
     """Place the files of an unchanged clustering by another mode than that of the present journal, as a step."""
     manifest = workspace.manifest
-    embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest), streamed=True)
+    embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
     returned = returning_originals(journal, workspace.journal, mode, embeddings.files)
     if dry_run:
         return dataclasses.replace(preview_placement(workspace, mode, embeddings.files), returned=returned)
@@ -228,7 +227,7 @@ def rewrite_page(
     """Write the page again after placed files or tables have changed; `embeddings` are as for `write_page`."""
     manifest = workspace.manifest
     if embeddings is None:
-        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest), streamed=True)
+        embeddings = load(workspace.embeddings, encoder_identity(workspace, manifest))
         embeddings = with_normalized_lengths(embeddings, manifest, in_place=True)
     write_page(workspace, results, embeddings, manifest, read_placement(workspace), on_progress=on_progress)
 

@@ -26,7 +26,7 @@ class FoundImage:
 
     Attributes:
         rank: 1 for the most similar image.
-        score: The cosine of its vector with that of the text, in [−1, 1].
+        score: The similarity of its vector to that of the text or image, as the command defines it.
         path: As in ``assignments.csv``.
         file: Where the file is now, absolute.
     """
@@ -72,7 +72,7 @@ def read_images(workspace: Workspace, manifest: dict[str, Any], on_progress: OnP
         WorkspaceError: Nothing is embedded.
     """
     on_progress(Progress("load", 0))
-    embeddings = read_embeddings(workspace, manifest, streamed=True)
+    embeddings = read_embeddings(workspace, manifest)
     base = base_folder(manifest, embeddings)
     addresses = current_locations(workspace, embeddings.locations, read_placement(workspace, embeddings.files))
     return StoredImages(

@@ -253,7 +253,7 @@ def check_steps(stored: Stored) -> Iterator[Finding]:
     if saved is None:
         return
     workspace = stored.workspace
-    if saved and interrupted_state(workspace) is not None and not workspace.metrics.exists():
+    if interrupted_state(workspace) is not None:
         yield problem("steps", "the last step was interrupted; the next command undoes or completes it", repair="step")
     elif stored.placement is not None and stored.placement.mode == "move" and not workspace.metrics.exists():
         yield problem(

@@ -32,6 +32,7 @@ from imgcluster.workspace.decisions import DecidedImage, Decisions, write_decisi
 from imgcluster.workspace.known_clusters import NOTHING_KNOWN, write_known_clusters
 from imgcluster.workspace.result_tables import ClusteringTables, rounded
 from imgcluster.workspace.results import IMPORTED, SORT, with_options
+from imgcluster.workspace.states import interrupted_state
 
 __all__ = ["REPAIRS"]
 
@@ -40,9 +41,13 @@ Repair = Callable[[Stored, OnProgress], Iterator[str]]
 
 
 def repair_step(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
-    """Undo an interrupted step."""
+    """Undo an interrupted step, or complete it if only ``metrics.json`` is missing."""
+    state = interrupted_state(stored.workspace)
     recover(stored.workspace, stored.manifest, on_progress=on_progress)
-    yield "The interrupted step was undone; run it again."
+    if state is not None and state.metrics is not None:
+        yield "The last step was complete but for metrics.json, which was written again."
+    else:
+        yield "The interrupted step was undone; run it again."
 
 
 def repair_shards(stored: Stored, on_progress: OnProgress) -> Iterator[str]:

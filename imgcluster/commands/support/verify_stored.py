@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -189,7 +189,7 @@ def _read_embeddings(reader: _Reader, workspace: Workspace, manifest: dict[str, 
     if identity is None or damaged:
         return {"embeddings": None}
     return {
-        "embeddings": reader.read("shards", folder, partial(load, streamed=True), folder, identity),
+        "embeddings": reader.read("shards", folder, load, folder, identity),
         "facts": reader.read("shards", folder, read_file_facts, folder, identity),
         "foreign": tuple(sorted(set(shards) - set(list_shards(folder, identity)))),
     }
