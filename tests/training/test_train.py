@@ -204,7 +204,7 @@ def test_an_encoder_without_decoder_goes_all_the_way(small_mnist, tmp_path):
     assert [len(stage.history) for stage in result.refinement.stages] == [1, 5]
     assert result.fit.history == ()
     card = result.card.read_text()
-    assert "stage `contrastive` | 1 epochs of at most 50" in card
+    assert "stage `contrastive` | 1 epochs of at most 150" in card
     assert "in the encoder" in card
     assert result.clusters is not None
     assert run_onnx(result.encoder, np.zeros((2, 8, 8, 1), dtype=np.uint8)).shape == (2, 256)
