@@ -182,8 +182,9 @@ def embed_with(server: FaultServer, tmp_path: Path, name: str, values: list[str]
     encoder = mean_colour(tmp_path / "tiny.onnx")
     for value in values:
         model = onnx.load(encoder)
-        (entry,) = [entry for entry in model.metadata_props if entry.key == f"imgcluster.{name}"]
-        entry.value = value
+        # What is empty, as the license, has no entry.
+        fields = {entry.key: entry.value for entry in model.metadata_props} | {f"imgcluster.{name}": value}
+        onnx.helper.set_model_props(model, fields)
         onnx.save(model, tmp_path / "hostile.onnx")
         words = ["embed", tmp_path / "pictures", "--encoder", tmp_path / "hostile.onnx", "-w", tmp_path / "out", "-q"]
         outcome = server.run([*words, "--device", "cpu", "--fresh"], [outside])
