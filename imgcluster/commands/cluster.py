@@ -28,7 +28,7 @@ from imgcluster.commands.support.measures import measure_clusters
 from imgcluster.commands.support.naming import suggested_names
 from imgcluster.commands.support.normalized import with_normalized_lengths
 from imgcluster.commands.support.numbering import Numbered, number_clusters, read_earlier
-from imgcluster.commands.support.placed_files import last_mode, read_placement
+from imgcluster.commands.support.placed_files import mode_for_clusters, read_placement
 from imgcluster.commands.support.projection import begin_projection
 from imgcluster.commands.support.publish import ClusteringMetrics, Evaluated, publish, summary_fields
 from imgcluster.commands.support.reduction import cached_reduction
@@ -39,7 +39,7 @@ from imgcluster.evaluation.types import Measures
 from imgcluster.features.threads import one_thread
 from imgcluster.option_fields import with_changes
 from imgcluster.options import DEFAULT_WORKSPACE, ClusterOptions
-from imgcluster.placement import Journal, PlaceMode, choose_mode
+from imgcluster.placement import Journal, PlaceMode
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import MapParts
 from imgcluster.wording import counted
@@ -218,8 +218,7 @@ def _evaluate(
     """Number and measure the clusters of the requested layer; the stored vectors are normalized in place."""
     manifest, embeddings = stored.manifest, stored.embeddings
     earlier = read_earlier(workspace, embeddings)
-    last = last_mode(workspace)
-    mode = choose_mode(request.mode, stored.journal, embeddings.locations, last=last, url=workspace.url)
+    mode = mode_for_clusters(workspace, request.mode, stored.journal, embeddings.locations)
     layer = fit.clustering.at(request.options.level)
     stability = fit.stability[layer.chosen]
     numbered = number_clusters(layer, stability, earlier, embeddings.locations, discard=discard_decisions)

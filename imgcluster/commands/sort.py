@@ -17,7 +17,7 @@ from imgcluster.commands.support.join_started import join_if_started
 from imgcluster.commands.support.measures import measure_clusters
 from imgcluster.commands.support.normalized import with_normalized_lengths
 from imgcluster.commands.support.numbering import Earlier, describe, read_earlier
-from imgcluster.commands.support.placed_files import last_mode, read_placement
+from imgcluster.commands.support.placed_files import mode_for_clusters, read_placement
 from imgcluster.commands.support.publish import ClusteringMetrics, Evaluated, placed_fields, publish
 from imgcluster.commands.support.steps import recover
 from imgcluster.commands.support.stopwatch import Stopwatch
@@ -28,7 +28,7 @@ from imgcluster.encoders.vocabulary import bundled_vocabulary
 from imgcluster.errors import UsageError, WorkspaceError
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE
-from imgcluster.placement import UNSORTED_FOLDER, PlaceMode, check_mode, choose_mode, group_folder_name
+from imgcluster.placement import UNSORTED_FOLDER, PlaceMode, check_mode, group_folder_name
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import VectorRows, Vectors
 from imgcluster.wording import counted
@@ -147,8 +147,7 @@ def sort(
         require_text(info.name)
         placed_before = read_placement(workspace, embeddings.files)
         journal, note = return_interrupted_move(workspace, placed_before, dry_run=dry_run)
-        last = last_mode(workspace)
-        mode = choose_mode(requested, journal, embeddings.locations, last=last, url=workspace.url)
+        mode = mode_for_clusters(workspace, requested, journal, embeddings.locations)
         earlier = read_earlier(workspace, embeddings)
         _require_no_decisions(earlier.decisions, discard=discard_decisions)
         manifest = with_options(manifest, {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from imgcluster.commands.support.renamed_originals import with_renamed
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.fileio.path_text import absolute_path, from_text
-from imgcluster.placement import Journal, read_journal
+from imgcluster.placement import Journal, PlaceMode, choose_mode, read_journal
 from imgcluster.placement.journal import one_per_source, write_journal
 from imgcluster.wording import counted
 from imgcluster.workspace.folder import Workspace
@@ -27,7 +27,7 @@ __all__ = [
     "current_files",
     "current_locations",
     "current_paths",
-    "last_mode",
+    "mode_for_clusters",
     "moved_files",
     "read_placement",
     "read_set_aside",
@@ -64,9 +64,16 @@ def _table_locations(workspace: Workspace) -> Iterator[str]:
             yield from (absolute_path(base, path) for path in (row["path"], row.get("companion")) if path)
 
 
-def last_mode(workspace: Workspace) -> object:
-    """Return the placement mode of the last clustering; None if nothing is clustered."""
-    return workspace.read_metrics().get("options", {}).get("place")
+def mode_for_clusters(
+    workspace: Workspace, requested: PlaceMode | None, journal: Journal | None, locations: Iterable[str]
+) -> PlaceMode:
+    """Return how the images at `locations` are placed into new clusters, as `choose_mode` does.
+
+    Raises:
+        UsageError: Files would be moved because of a journal that is not signed.
+    """
+    last = workspace.read_metrics().get("options", {}).get("place")
+    return choose_mode(requested, journal, locations, last=last, url=workspace.url)
 
 
 def read_placement(
