@@ -336,7 +336,8 @@ class TrainingOptions:
         "The encoder's name; by default the recipe's or the folder's, with my- if a bundled or hub encoder has it.",
     )
     output: Path | None = option(None, "The folder for the files; by default your encoder folder.", metavar="DIR")
-    resume: bool = option(False, "Continue from the checkpoints of an interrupted training.")
+    resume: bool = option(False, "Continue an earlier training, as without this option; warns if there is none.")
+    fresh: bool = option(False, "Start over, and replace the checkpoints and results of an earlier training.")
     seed: int | None = option(None, "Replaces the recipe's seed.", minimum=0)
     device: str = option("auto", "auto, cpu, cuda or mps.", metavar="DEVICE")
 
@@ -344,7 +345,9 @@ class TrainingOptions:
         if self.refine != "auto":
             make_integers(self, "refine")
         make_integers(self, "folds", "epochs", "patience", "steps_per_epoch", "limit", "image_size", "seed")
-        make_booleans(self, "resume")
+        make_booleans(self, "resume", "fresh")
+        if self.resume and self.fresh:
+            raise UsageError("--resume continues an earlier training and --fresh replaces it; leave one of them out")
 
 
 def check_precision(precision: str) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "INTERRUPTED",
-    "continue_with",
+    "continue_without",
     "interruption_message",
     "output_begins",
     "run_interruptibly",
@@ -27,8 +27,8 @@ __all__ = [
     "wants_json",
 ]
 
-# The option that the same command needs for it.
-_needed = ""
+# The option with which the same command starts over.
+_start_over = ""
 # Whether an interruption prints an object on standard output, where nothing was printed yet.
 _as_json = False
 
@@ -36,15 +36,15 @@ _as_json = False
 _SECONDS: Final = 1.6
 
 
-def continue_with(option: str) -> None:
-    """Say in the message of an interruption that the running command continues only with `option`."""
-    global _needed
-    _needed = option
+def continue_without(option: str) -> None:
+    """Say in the message of an interruption that the running command continues without `option`."""
+    global _start_over
+    _start_over = option
 
 
 def interruption_message() -> str:
     """Return what an interrupted command says."""
-    return f"interrupted; run the same command again with {_needed} to continue" if _needed else MESSAGE
+    return f"interrupted; run the same command again without {_start_over} to continue" if _start_over else MESSAGE
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
@@ -83,7 +83,7 @@ def signals_interrupt() -> Iterator[list[int]]:
 
     Libraries can swallow the exception or replace it by another one, but not the entry of the list.
     """
-    continue_with("")
+    continue_without("")
     received: list[int] = []
 
     def interrupt(number: int, _: object) -> None:

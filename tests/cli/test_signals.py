@@ -161,8 +161,8 @@ def test_what_libraries_print_is_hidden_and_python_is_heard() -> None:
     assert process.stderr.splitlines() == ["python False", "library True", "python True", "after"]
 
 
-@pytest.mark.parametrize(("given", "says"), [([], True), pytest.param(["--resume"], False, marks=pytest.mark.slow)])
-def test_an_interrupted_training_says_that_it_continues_with_resume(
+@pytest.mark.parametrize(("given", "says"), [(["--fresh"], True), pytest.param([], False, marks=pytest.mark.slow)])
+def test_an_interrupted_training_says_that_it_continues_without_fresh(
     tmp_path: Path, given: list[str], says: bool
 ) -> None:
     pytest.importorskip("torch")
@@ -185,4 +185,4 @@ def test_an_interrupted_training_says_that_it_continues_with_resume(
     finally:
         process.kill()
     assert process.returncode == INTERRUPTED, errors
-    assert ("with --resume" in errors.splitlines()[-1]) is says
+    assert ("without --fresh" in errors.splitlines()[-1]) is says

@@ -150,7 +150,7 @@ def test_another_precision_of_an_earlier_encoder_is_not_left_beside_the_new_one(
         resolve(photos, recipe=recipe, name="mine", output=tmp_path)
 
 
-def test_the_user_is_told_that_a_training_is_replaced_or_not_there(photos, recipe, tmp_path, caplog):
+def test_the_user_is_told_that_a_training_continues_or_is_not_there(photos, recipe, tmp_path, caplog):
     def warnings(**options):
         caplog.clear()
         resolve(photos, recipe=recipe, name="mine", output=tmp_path, **options)
@@ -163,8 +163,11 @@ def test_the_user_is_told_that_a_training_is_replaced_or_not_there(photos, recip
     (tmp_path / "mine.training" / "checkpoint.pt").write_bytes(b"")
     assert warnings(resume=True) == []
     (message,) = warnings()
-    for part in (str(tmp_path / "mine.training"), "replaced", "--resume", "--name"):
+    for part in (str(tmp_path / "mine.training"), "continues", "--fresh", "--name"):
         assert part in message
+    assert warnings(fresh=True) == []
+    with pytest.raises(UsageError, match="--resume.*--fresh"):
+        warnings(resume=True, fresh=True)
 
 
 def test_a_folder_that_no_training_wrote_is_not_written_to(photos, recipe, tmp_path):

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
 from imgcluster.encoders.metadata import EncoderInfo  # noqa: E402
-from imgcluster.errors import UsageError  # noqa: E402
+from imgcluster.errors import ImgclusterError, UsageError  # noqa: E402
 from imgcluster.options import TrainingOptions  # noqa: E402
 from imgcluster_training.data.datasets import load_dataset  # noqa: E402
 from imgcluster_training.errors import TrainingError  # noqa: E402
@@ -229,9 +229,56 @@ def test_resuming_a_finished_training_trains_nothing_and_writes_the_same(photos,
     first = train(photos, recipe=recipe, output=tmp_path / "out")
     weights = first.encoder.read_bytes()
     seen = []
-    again = train(photos, recipe=recipe, output=tmp_path / "out", resume=True, on_progress=seen.append)
+    again = train(photos, recipe=recipe, output=tmp_path / "out", on_progress=seen.append)
     assert seen == []
     assert again.encoder.read_bytes() == weights
+
+
+OTHER_RECIPES = {
+    "other layers": FOLDER_RECIPE.replace("filters = 4", "filters = 5"),
+    # Its first checkpoint is another file than that of an autoencoder.
+    "no decoder": """
+title = "other"
+
+[data]
+dataset = "folder"
+image_size = 16
+channels = 3
+
+[model]
+latent = 4
+code = "flatten"
+encoder = [{ type = "conv", filters = 4, stride = 2, activation = "relu" }, { type = "global-average" }]
+
+[[cluster.stages]]
+type = "contrastive"
+epochs = 1
+augmentation = [{ type = "flip" }]
+""",
+}
+
+
+@pytest.mark.parametrize("other", OTHER_RECIPES)
+def test_a_finished_training_is_replaced_only_with_fresh(photos, recipe, tmp_path, other):
+    out = tmp_path / "out"
+    first = train(photos, recipe=recipe, name="mine", output=out)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    (tmp_path / "other.toml").write_text(OTHER_RECIPES[other])
+    changed = {"recipe": str(tmp_path / "other.toml"), "name": "mine", "output": out}
+    with pytest.raises(ImgclusterError, match="--name.*--fresh"):
+        train(photos, **changed)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    again = train(photos, **changed, fresh=True)
+    assert again.encoder == first.encoder
+    assert again.encoder.read_bytes() != before[first.encoder]
+
+
+def test_a_folder_that_cannot_be_written_to_is_noticed_before_the_training(photos, recipe, tmp_path):
+    (tmp_path / "file").write_text("")
+    seen = []
+    with pytest.raises(OSError, match="file"):
+        train(photos, recipe=recipe, output=tmp_path / "file" / "out", on_progress=seen.append)
+    assert seen == []
 
 
 def test_a_model_that_does_not_fit_into_memory_is_one_line(photos, tmp_path):
@@ -260,7 +307,7 @@ def test_a_training_into_the_folder_of_images_leaves_them_alone_and_resumes(phot
     assert {name: (photos / name).read_bytes() for name in before} == before
     # The pictures of the first training are not images to train on.
     seen = []
-    train(photos, recipe=recipe, output=photos, resume=True, on_progress=seen.append)
+    train(photos, recipe=recipe, output=photos, on_progress=seen.append)
     assert seen == []
 
 
@@ -322,7 +369,7 @@ def test_resuming_with_other_images_of_the_same_number_is_refused(photos, recipe
         train(photos, recipe=recipe, output=tmp_path / "out", on_progress=interrupt_at(epoch=2))
     first = sorted(photos.glob("*.png"))[0]
     Image.fromarray(np.zeros((20, 30, 3), dtype=np.uint8)).save(first)
-    with pytest.raises(TrainingError, match="images.*without --resume"):
+    with pytest.raises(TrainingError, match="images.*with --fresh"):
         train(photos, recipe=recipe, output=tmp_path / "out", resume=True)
 
 

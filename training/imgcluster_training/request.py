@@ -15,6 +15,7 @@ from imgcluster.fileio.path_text import to_text
 from imgcluster.images.types import InputSpec
 from imgcluster.options import TrainingOptions
 from imgcluster.types import PRECISIONS
+from imgcluster_training.cross_validation import fold_checkpoint
 from imgcluster_training.data.datasets import DATASET_NAMES, ImageSet, load_dataset
 from imgcluster_training.data.folders import load_folder
 from imgcluster_training.devices import choose_device
@@ -23,6 +24,7 @@ from imgcluster_training.progress import OnProgress
 from imgcluster_training.recipe.parser import DEFAULT_RECIPES, load_recipe, with_changes
 from imgcluster_training.recipe.schema import Recipe
 from imgcluster_training.result_files import ResultFiles, is_training_folder
+from imgcluster_training.train_model import first_checkpoint
 
 __all__ = ["Request", "resolve_request"]
 
@@ -58,13 +60,13 @@ class Request:
 
 def resolve_request(dataset: str, options: TrainingOptions, on_progress: OnProgress) -> Request:
     """Resolve the data set and the options of `train_encoder`; see there for the errors."""
-    run = RunSettings(device=choose_device(options.device), resume=options.resume, on_progress=on_progress)
+    run = RunSettings(device=choose_device(options.device), resume=not options.fresh, on_progress=on_progress)
     planned = _choose_recipe(dataset, options.recipe)
     recipe = _apply_options(planned, options)
     files = ResultFiles(options.output or user_folder(), _choose_name(dataset, recipe, options))
     files.require_own()
+    _check_earlier(files, recipe, options)
     images, unreadable = _load_images(dataset, recipe, options.data_dir)
-    _warn_of_surprises(files, resume=options.resume)
     return Request(
         options=options,
         planned=planned,
@@ -76,13 +78,25 @@ def resolve_request(dataset: str, options: TrainingOptions, on_progress: OnProgr
     )
 
 
-def _warn_of_surprises(files: ResultFiles, *, resume: bool) -> None:
-    """Warn if an earlier training is replaced, or if there is none to continue."""
-    folder, exists = to_text(files.folder), is_training_folder(files.folder)
-    if exists and not resume:
-        _LOG.warning("the training in %s is replaced; --resume continues it, another --name keeps it", folder)
-    if resume and not exists:
-        _LOG.warning("there is no training in %s to resume, so it begins anew", folder)
+def _check_earlier(files: ResultFiles, recipe: Recipe, options: TrainingOptions) -> None:
+    """Say that an earlier training is continued, or that there is none to resume.
+
+    Raises:
+        UsageError: The earlier training has no checkpoint that `recipe` continues from.
+    """
+    folder = to_text(files.folder)
+    if not is_training_folder(files.folder):
+        if options.resume:
+            _LOG.warning("there is no training in %s to resume, so it begins anew", folder)
+    elif not options.fresh:
+        first = first_checkpoint(recipe, fold_checkpoint(files.folder, 1))
+        if not first.exists():
+            raise UsageError(
+                f"the training in {folder} has no {first.name} from which this recipe could continue; keep it and use "
+                "another --name, or replace it with --fresh"
+            )
+        if not options.resume:
+            _LOG.warning("the training in %s continues; --fresh replaces it, another --name keeps it", folder)
 
 
 def _choose_name(dataset: str, recipe: Recipe, options: TrainingOptions) -> str:

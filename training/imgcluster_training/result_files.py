@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -78,6 +79,17 @@ class ResultFiles:
                     f"{to_text(path)} exists and would be overwritten, but no training wrote it ({self.folder.name} "
                     f"{reason}); use another --name or --output, or move the file away"
                 )
+
+    def create_folders(self) -> None:
+        """Create the folders, and check before a long training that files can be written there.
+
+        Raises:
+            OSError: They cannot.
+        """
+        for folder in (self.output, self.folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
 
 
 def _is_empty(folder: Path) -> bool:

@@ -85,9 +85,11 @@ def train_encoder(
         DeviceError: The device is not available.
         TrainingError: The training diverged, a checkpoint belongs to another training, or there is not enough memory.
         EncoderError: The exported files do not agree with torch.
+        OSError: Files cannot be written to the folder.
     """
     request = resolve_request(dataset, options or TrainingOptions(), on_progress or ignore_progress)
     files = request.files
+    files.create_folders()
     keep_freed_memory()
     try:
         trained, evaluation, folds = _train_and_score(request)

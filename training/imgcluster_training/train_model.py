@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgcluster_training.data.splits import Split
-from imgcluster_training.deep_clustering.refine import Refinement, check_enough_images, refine
+from imgcluster_training.deep_clustering.refine import Refinement, check_enough_images, refine, stage_checkpoint
 from imgcluster_training.fit.autoencoder import fit
 from imgcluster_training.fit.loop import RunSettings
 from imgcluster_training.models.autoencoder import Autoencoder, model_for
 from imgcluster_training.progress import FitResult
 from imgcluster_training.recipe.schema import Recipe
 
-__all__ = ["TrainedModel", "train_model"]
+__all__ = ["TrainedModel", "first_checkpoint", "train_model"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,3 +61,10 @@ def train_model(split: Split, recipe: Recipe, run: RunSettings, *, seed: int, ch
         refinement = refine(model, split.train, recipe, run, seed=seed, folder=checkpoint.parent)
     decodes = bool(recipe.model.decoder) if refinement is None else refinement.decodes
     return TrainedModel(model=model, fit=fitted, refinement=refinement, decodes=decodes, split=split, seed=seed)
+
+
+def first_checkpoint(recipe: Recipe, checkpoint: Path) -> Path:
+    """Return the first file that `train_model` writes: a training without it cannot be continued."""
+    if recipe.model.decoder:
+        return checkpoint
+    return stage_checkpoint(checkpoint.parent, 1, recipe.cluster.stages[0])

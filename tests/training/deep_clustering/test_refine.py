@@ -112,7 +112,7 @@ def test_the_checkpoint_of_other_images_is_refused(run, tiny_images, tmp_path, n
     run(SMALL[name], images=tiny_images.train, folder=tmp_path)
     pixels = tiny_images.train.pixels.copy()
     pixels[30] = 255 - pixels[30]
-    with pytest.raises(TrainingError, match="images = 60.*without --resume"):
+    with pytest.raises(TrainingError, match="images = 60.*with --fresh"):
         run(SMALL[name], images=ArrayImages(pixels), folder=tmp_path, resume=True)
 
 

@@ -189,15 +189,15 @@ def test_a_checkpoint_of_another_training_is_refused_with_what_differs(tiny_imag
     path = tmp_path / "c.pt"
     train(tiny_images, tiny_recipe, path)
     other = with_changes(tiny_recipe, training={"batch_size": 16})
-    with pytest.raises(TrainingError, match=r"training\.batch_size = 8, .*= 16; .*without --resume"):
+    with pytest.raises(TrainingError, match=r"training\.batch_size = 8, .*= 16; .*with --fresh"):
         train(tiny_images, other, path, resume=True)
     with pytest.raises(TrainingError, match=r" seed = 0, but now seed = 1; .*--name"):
         train(tiny_images, with_changes(tiny_recipe, training={"seed": 1}), path, resume=True)
     torch.save({"fingerprint": {"seed": "0"}, "model": {}}, path)
-    with pytest.raises(TrainingError, match="earlier version.*without --resume"):
+    with pytest.raises(TrainingError, match="earlier version.*with --fresh"):
         train(tiny_images, tiny_recipe, path, resume=True)
     path.write_bytes(b"damaged")
-    with pytest.raises(TrainingError, match=r"c.pt cannot be read .*without --resume"):
+    with pytest.raises(TrainingError, match=r"c.pt cannot be read .*with --fresh"):
         train(tiny_images, tiny_recipe, path, resume=True)
 
 
@@ -222,7 +222,7 @@ def test_a_checkpoint_of_other_data_of_the_same_size_is_refused(tiny_images, tin
     pixels = tiny_images.train.pixels.copy()
     pixels[changed] = 255 - pixels[changed]
     other = dataclasses.replace(tiny_images, train=ArrayImages(pixels))
-    with pytest.raises(TrainingError, match="images = .*digest.*without --resume"):
+    with pytest.raises(TrainingError, match="images = .*digest.*with --fresh"):
         train(other, tiny_recipe, path, resume=True)
 
 

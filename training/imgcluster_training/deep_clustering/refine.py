@@ -25,7 +25,7 @@ from imgcluster_training.progress import EpochRecord
 from imgcluster_training.recipe.schema import Recipe
 from imgcluster_training.recipe.stages import Contrastive, Dec, Idec, Neighbors, Stage
 
-__all__ = ["STAGES", "Refinement", "StageResult", "check_enough_images", "refine"]
+__all__ = ["STAGES", "Refinement", "StageResult", "check_enough_images", "refine", "stage_checkpoint"]
 
 STAGES: Final[dict[type[Any], Callable[[StageContext, Any], StageTask]]] = {
     Contrastive: ContrastiveStage,
@@ -103,7 +103,7 @@ def refine(
     for number, settings in enumerate(recipe.cluster.stages, start=1):
         if settings.needs_clusters and context.clusters is None:
             context = dataclasses.replace(context, clusters=count_clusters(context.codes(), recipe.metric, seed=seed))
-        checkpoint = None if folder is None else folder / f"stage-{number}-{settings.type}.pt"
+        checkpoint = None if folder is None else stage_checkpoint(folder, number, settings)
         # Without an earlier checkpoint the weights are those of seed and model, which the user chose.
         derived = number > 1 or bool(recipe.model.decoder)
         results.append(
@@ -133,6 +133,11 @@ def check_enough_images(images: Images, recipe: Recipe) -> None:
         raise UsageError(
             f"--refine {clusters} is not allowed; with {len(images)} training images use 1 to {len(images)}"
         )
+
+
+def stage_checkpoint(folder: Path, number: int, settings: Stage) -> Path:
+    """Return the file for the checkpoints of stage number `number` (from 1)."""
+    return folder / f"stage-{number}-{settings.type}.pt"
 
 
 def _carry_out(

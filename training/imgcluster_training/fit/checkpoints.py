@@ -20,7 +20,7 @@ _DIGITS: Final = 12
 # Settings that an earlier version did not have, with the value for what it did.
 _ADDED: Final = {"training.patience": "0"}
 _IMAGES: Final = "images"
-_REPLACE: Final = "train under another --name, or without --resume, which replaces the checkpoint"
+_REPLACE: Final = "train under another --name, or with --fresh, which replaces the checkpoint"
 
 # Characters shown before and after the first difference of two long values.
 _BEFORE: Final = 40

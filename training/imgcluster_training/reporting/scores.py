@@ -69,7 +69,7 @@ class Scores:
         comparison = "worse" if self.mse > self.mean_image_mse else "hardly better"
         return (
             f"The reconstructions are {comparison} than the mean image (MSE {self.mse:.4f}, mean image "
-            f"{self.mean_image_mse:.4f}): train for more epochs with --epochs."
+            f"{self.mean_image_mse:.4f}): train for more epochs, with --epochs and --fresh."
         )
 
 
