@@ -184,12 +184,12 @@ def axes(views: Floats, count: int) -> Floats:
     return np.linalg.svd(framed, full_matrices=False)[2][: min(count, len(framed) - 1)]
 
 
-def batches(count: int, epochs: int) -> Iterator[Tensor]:
+def batches(count: int, epochs: int, size: int = BATCH) -> Iterator[Tensor]:
     """Yield random rows; a last batch of a few rows has too few negatives and clusters."""
     for _ in range(epochs):
         order = torch.randperm(count)
-        parts = (order[start : start + BATCH] for start in range(0, count, BATCH))
-        yield from (rows for rows in parts if len(rows) >= min(count, BATCH // 4))
+        parts = (order[start : start + size] for start in range(0, count, size))
+        yield from (rows for rows in parts if len(rows) >= min(count, size // 4))
 
 
 def drawn(views: Tensor, rows: Tensor) -> Tensor:

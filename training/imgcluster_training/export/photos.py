@@ -124,7 +124,10 @@ class PhotoFeatures(nn.Module):
         _fuse_batch_norm(self.network)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        maps, head = self.maps(images)
+        return self.vectors(*self.maps(images))
+
+    def vectors(self, maps: Tensor, head: Tensor) -> tuple[Tensor, Tensor]:
+        """Return embeddings and class scores, from the maps of the last block and of the head."""
         mean = head.mean(dim=(2, 3))
         regions = torch.cat([part.mean(dim=(2, 3)) for part in _regions(maps)], dim=1)
         return torch.cat([normalize(mean.sqrt()), normalize(regions)], dim=1), self.network._fc(mean)
