@@ -23,13 +23,12 @@ import torch.nn.functional as F  # noqa: N812 - the usual name
 from torch import Tensor, nn
 
 from benchmarks.common import data_folder, machine
-from benchmarks.refine_photos import Floats, batches, compared, nearest, one_of, show, update, views_of
+from benchmarks.refine_photos import Floats, batches, compared, contrast, drawn, nearest, one_of, show, update, views_of
 from imgcluster.types import Pixels
 from imgcluster_training.export.photos import MEAN, NETWORKS, SCALE, PhotoFeatures
 
 NETWORK = NETWORKS[0]
 BATCH = 64
-TEMPERATURE = 0.1
 
 
 @dataclass(frozen=True)
@@ -108,24 +107,15 @@ def train(maps: Tensor, start: LastBlocks, way: str, epochs: int, rate: float, s
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
     for rows in batches(len(maps), epochs, BATCH):
         others = one_of(near, rows) if way == "neighbors" else rows
-        first = F.normalize(model(drawn(maps, rows)) - center, dim=1)
+        first = F.normalize(model(drawn(maps, rows).float()) - center, dim=1)
         if way == "mean":
             loss = 1 - (first * targets[rows]).sum(dim=1).mean()
         else:
-            second = F.normalize(model(drawn(maps, others)) - center, dim=1)
-            # A neighbor is no negative.
-            apart = (near[rows][:, :, None] != others).all(dim=1) | torch.eye(len(rows), dtype=torch.bool)
-            logits = (first @ second.T / TEMPERATURE).masked_fill(~apart, -1e9)
-            target = torch.arange(len(rows))
-            loss = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+            second = F.normalize(model(drawn(maps, others).float()) - center, dim=1)
+            loss = contrast(first, second, near[rows][:, :, None] == others)
         update(optimizer, loss)
         schedule.step()
     return model.eval()
-
-
-def drawn(maps: Tensor, rows: Tensor) -> Tensor:
-    """Return the maps of a random view of each of these images."""
-    return maps[rows, torch.randint(maps.shape[1], (len(rows),))].float()
 
 
 @torch.no_grad()

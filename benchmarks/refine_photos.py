@@ -216,13 +216,23 @@ def contrastive(views: Floats, seed: int, *, neighbors: bool = False) -> Floats:
     for rows in batches(len(data), 60):
         others = torch.where(torch.rand(len(rows)) < 0.5, one_of(near, rows), rows) if neighbors else rows
         first, second = (F.normalize(drawn(data, each) @ weights.T, dim=1) for each in (rows, others))
-        # A neighbor is no negative.
-        apart = (near[rows][:, :, None] != others).all(dim=1) | torch.eye(len(rows), dtype=torch.bool)
-        logits = (first @ second.T / 0.1).masked_fill(~apart, -1e9)
-        target = torch.arange(len(rows))
-        loss = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+        loss = contrast(first, second, near[rows][:, :, None] == others)
         update(optimizer, loss + 0.01 * (weights - start).square().sum())
     return (data[:, 0] @ weights.detach().T).numpy()
+
+
+def contrast(first: Tensor, second: Tensor, related: Tensor) -> Tensor:
+    """Return the loss by which row i of `second` is told from its other rows for row i of `first`, and vice versa.
+
+    Args:
+        first: Vectors of length 1, ``(n, d)``.
+        second: The same.
+        related: Whether each of k neighbors of image i is image j, ``(n, k, n)``: a neighbor is no negative.
+    """
+    apart = ~related.any(dim=1) | torch.eye(len(first), dtype=torch.bool)
+    logits = (first @ second.T / 0.1).masked_fill(~apart, -1e9)
+    target = torch.arange(len(first))
+    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
 def consistent(views: Floats, seed: int, *, heads: int = 16, clusters: int = 10) -> Floats:
