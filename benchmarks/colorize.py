@@ -36,7 +36,7 @@ def main() -> None:
     rgb = with_changes(load_recipe("b-cifar10-colorize"), training={"epochs": asked.epochs})
     chrominance = with_changes(rgb, data={"target": "chrominance"})
     split = split_images(load_dataset("cifar10", data_dir=data_folder()), rgb)
-    run = RunSettings(device=torch.device("cpu"), resume=True)
+    run = RunSettings(device=torch.device("cpu"))
     for name, recipe in (("rgb", rgb), ("chrominance", chrominance)):
         asked.folder.mkdir(parents=True, exist_ok=True)
         trained = train_model(split, recipe, run, seed=0, checkpoint=asked.folder / f"{name}.pt")

@@ -3,7 +3,7 @@
 The first blocks stay as they are; the last ones, with the head, are trained on the maps of eight views of every
 photograph, as `benchmarks.refine_photos` draws them. What the trained network gives for the framed images is compared
 as there, in float32 before and after. Needs ``pip install 'imgcluster[train,photos-source]'``.
-`python -m benchmarks.refine_network [--seeds N] [--epochs N] [--rate R] [FOLDER …]`; by default the tuning sets.
+`python -m benchmarks.refine_network [--seeds N] [--epochs N] [--rates R …] [FOLDER …]`; by default the tuning sets.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("folders", nargs="*", type=Path)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--rate", type=float, default=1e-4)
+    parser.add_argument("--rates", type=float, nargs="+", default=[1e-5, 1e-4], help="learning rates")
     options = parser.parse_args()
     folders = options.folders or sorted((data_folder() / "photo-sets").iterdir())
     features = PhotoFeatures(NETWORK.number)
@@ -69,7 +69,7 @@ def main() -> None:
     blocks = len(features.network._blocks) - first
     print(
         f"{machine()}, torch {torch.__version__}; {blocks} blocks and the head are trained, "
-        f"{count / 1e6:.1f} million weights, for {options.epochs} epochs, learning rate {options.rate}",
+        f"{count / 1e6:.1f} million weights, for {options.epochs} epochs",
         flush=True,
     )
     started = time.perf_counter()
@@ -77,13 +77,13 @@ def main() -> None:
     print(f"maps of the views computed in {time.perf_counter() - started:.0f} s\n")
     print(f"| trained | {' | '.join(folder.name for folder in folders)} | mean accuracy, NMI | s per seed |")
     print("| --- " * (len(cases) + 3) + "|")
+    start = LastBlocks(features, first)
     for title, way in WAYS.items():
-        results = []
-        for case in cases:
-            start = LastBlocks(features, first)
-            seeds = range(options.seeds)
-            results.append([run(case, start, way, options.epochs, options.rate, seed) for seed in seeds])
-        show(title, results)
+        for rate in options.rates if way else (0.0,):
+            results = [
+                [run(case, start, way, options.epochs, rate, seed) for seed in range(options.seeds)] for case in cases
+            ]
+            show(f"{title}, learning rate {rate:g}" if way else title, results)
 
 
 def run(case: Case, start: LastBlocks, way: str, epochs: int, rate: float, seed: int) -> tuple[float, float, float]:

@@ -19,32 +19,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "INTERRUPTED",
-    "continue_without",
-    "interruption_message",
     "output_begins",
     "run_interruptibly",
     "signals_interrupt",
     "wants_json",
 ]
 
-# The option with which the same command starts over.
-_start_over = ""
 # Whether an interruption prints an object on standard output, where nothing was printed yet.
 _as_json = False
 
 # After so many seconds the process ends without cleaning up, which the next command does.
 _SECONDS: Final = 1.6
-
-
-def continue_without(option: str) -> None:
-    """Say in the message of an interruption that the running command continues without `option`."""
-    global _start_over
-    _start_over = option
-
-
-def interruption_message() -> str:
-    """Return what an interrupted command says."""
-    return f"interrupted; run the same command again without {_start_over} to continue" if _start_over else MESSAGE
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
@@ -83,7 +68,6 @@ def signals_interrupt() -> Iterator[list[int]]:
 
     Libraries can swallow the exception or replace it by another one, but not the entry of the list.
     """
-    continue_without("")
     received: list[int] = []
 
     def interrupt(number: int, _: object) -> None:
@@ -119,13 +103,12 @@ def _interrupt_at_once(*_: object) -> None:
 
 
 def _end_interrupted(stderr: int | None) -> NoReturn:
-    message = interruption_message()
     with contextlib.suppress(OSError):
         if _as_json:
-            os.write(1, json.dumps({"error": message, "exit_code": INTERRUPTED}).encode() + b"\n")
+            os.write(1, json.dumps({"error": MESSAGE, "exit_code": INTERRUPTED}).encode() + b"\n")
     with contextlib.suppress(OSError):
         if stderr is not None:
-            os.write(stderr, f"imgcluster: {message}\n".encode())
+            os.write(stderr, f"imgcluster: {MESSAGE}\n".encode())
     os._exit(INTERRUPTED)
 
 

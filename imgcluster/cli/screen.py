@@ -17,7 +17,8 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import typer
 
-from imgcluster.cli.interruption import INTERRUPTED, interruption_message, output_begins, signals_interrupt
+from imgcluster.cli.first_signals import MESSAGE
+from imgcluster.cli.interruption import INTERRUPTED, output_begins, signals_interrupt
 from imgcluster.errors import ImgclusterError, UsageError, one_line
 from imgcluster.fileio.path_text import printable, to_text
 from imgcluster.progress import OnProgress, ignore_progress
@@ -109,7 +110,7 @@ def boundary(screen: Screen) -> Iterator[None]:
                 raise KeyboardInterrupt
         except BaseException as error:
             if received or isinstance(error, KeyboardInterrupt):
-                _fail(screen, interruption_message(), INTERRUPTED)
+                _fail(screen, MESSAGE, INTERRUPTED)
             explained = _explain(error)
             if explained is None:
                 _report_defect(screen, error)

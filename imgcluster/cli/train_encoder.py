@@ -11,7 +11,6 @@ import typer
 
 from imgcluster.cli.command import UnusedWorkspace, command
 from imgcluster.cli.console import echo, new_table, print_table
-from imgcluster.cli.interruption import continue_without
 from imgcluster.cli.screen import Screen
 from imgcluster.fileio.path_text import to_text
 from imgcluster.options import DEFAULT_WORKSPACE, TrainingOptions
@@ -40,8 +39,6 @@ def train_encoder_command(
     require_training()
     from imgcluster_training.train import train_encoder
 
-    if options.fresh:
-        continue_without("--fresh")
     with screen.training_progress() as on_progress:
         result = train_encoder(dataset, options, on_progress=on_progress)
     screen.show(result, show_training)

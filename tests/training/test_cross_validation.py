@@ -66,26 +66,11 @@ def test_an_interrupted_cross_validation_resumes_to_the_same_results(tiny_images
         cross_validate(tiny_images, short, interrupted, folds=3, folder=tmp_path / "b")
     assert json.loads((tmp_path / "b" / "folds.json").read_text())["done"] == 1
     trained = set()
-    run = on_cpu(resume=True, on_progress=lambda progress: trained.add((progress.fold, progress.epoch)))
+    run = on_cpu(on_progress=lambda progress: trained.add((progress.fold, progress.epoch)))
     again, _, _ = cross_validate(tiny_images, short, run, folds=3, folder=tmp_path / "b")
     assert trained == {(2, 2), (3, 1), (3, 2)}
     for a, b in zip(again.folds, expected.folds, strict=True):
         assert a.measures() == b.measures()
-
-
-@pytest.mark.parametrize("earlier", [{"learning_rate": 2e-2}, {"epochs": 3}])
-def test_what_an_earlier_cross_validation_left_does_not_stop_a_resumed_one(
-    tiny_images, short, tmp_path, caplog, earlier
-):
-    expected, _, _ = cross_validate(tiny_images, short, on_cpu(), folds=2, folder=tmp_path / "a")
-    cross_validate(tiny_images, with_changes(short, training=earlier), on_cpu(), folds=2, folder=tmp_path / "b")
-    with pytest.raises(Interrupted):
-        cross_validate(
-            tiny_images, short, on_cpu(on_progress=interrupt_at(fold=1, epoch=2)), folds=2, folder=tmp_path / "b"
-        )
-    again, _, _ = cross_validate(tiny_images, short, on_cpu(resume=True), folds=2, folder=tmp_path / "b")
-    assert [fold.measures() for fold in again.folds] == [fold.measures() for fold in expected.folds]
-    assert [str(fold_checkpoint(tmp_path / "b", 2)) in record.getMessage() for record in caplog.records] == [True]
 
 
 def test_the_first_fold_has_the_checkpoint_of_a_training_without_folds(tmp_path):

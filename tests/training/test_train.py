@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -271,6 +272,78 @@ def test_a_finished_training_is_replaced_only_with_fresh(photos, recipe, tmp_pat
     again = train(photos, **changed, fresh=True)
     assert again.encoder == first.encoder
     assert again.encoder.read_bytes() != before[first.encoder]
+
+
+def epochs_trained(dataset, **options):
+    """Train, and return the result and the epochs that were trained, in their order."""
+    seen = []
+    result = train(dataset, on_progress=lambda progress: seen.append((progress.fold, progress.epoch)), **options)
+    return result, list(dict.fromkeys(seen))
+
+
+def test_fresh_trains_again_and_repeated_after_an_interruption_continues(photos, recipe, tmp_path):
+    options = {"recipe": recipe, "name": "mine", "output": tmp_path / "out"}
+    train(photos, **options)
+    first = {path: path.read_bytes() for path in (tmp_path / "out").glob("*.onnx")}
+    copy = tmp_path / "out" / "mine.training" / "checkpoint copy.pt"
+    copy.write_text("the user's")
+    for _ in range(2):
+        with pytest.raises(Interrupted):
+            train(photos, on_progress=interrupt_at(epoch=2), fresh=True, **options)
+    _, epochs = epochs_trained(photos, fresh=True, **options)
+    assert [epoch for _, epoch in epochs] == [2]
+    assert {path: path.read_bytes() for path in first} == first
+    _, epochs = epochs_trained(photos, fresh=True, **options)
+    assert [epoch for _, epoch in epochs] == [1, 2]
+    assert copy.read_text() == "the user's"
+
+
+def test_an_interrupted_fresh_training_continues_without_fresh_too_and_is_finished_then(photos, recipe, tmp_path):
+    options = {"recipe": recipe, "name": "mine", "output": tmp_path / "out"}
+    with pytest.raises(Interrupted):
+        train(photos, on_progress=interrupt_at(epoch=2), fresh=True, **options)
+    _, epochs = epochs_trained(photos, **options)
+    assert [epoch for _, epoch in epochs] == [2]
+    _, epochs = epochs_trained(photos, fresh=True, **options)
+    assert [epoch for _, epoch in epochs] == [1, 2]
+
+
+def test_fresh_replaces_also_what_another_interrupted_fresh_began(photos, recipe, tmp_path):
+    options = {"recipe": recipe, "name": "mine", "output": tmp_path / "out"}
+    with pytest.raises(Interrupted):
+        train(photos, on_progress=interrupt_at(epoch=2), fresh=True, **options)
+    result, epochs = epochs_trained(photos, fresh=True, seed=5, **options)
+    assert [epoch for _, epoch in epochs] == [1, 2]
+    expected = train(photos, recipe=recipe, name="mine", output=tmp_path / "other", seed=5)
+    assert result.encoder.read_bytes() == expected.encoder.read_bytes()
+
+
+def test_fresh_trains_every_fold_again_whatever_an_earlier_training_left(photos, recipe, tmp_path):
+    options = {"recipe": recipe, "name": "mine", "output": tmp_path / "out", "folds": 2}
+    train(photos, epochs=3, **options)
+    _, epochs = epochs_trained(photos, fresh=True, **options)
+    assert epochs == [(1, 1), (1, 2), (2, 1), (2, 2)]
+
+
+def test_fresh_killed_while_it_removes_checkpoints_removes_the_others_next_time(photos, recipe, tmp_path, monkeypatch):
+    options = {"recipe": recipe, "name": "mine", "output": tmp_path / "out", "folds": 2}
+    with pytest.raises(Interrupted):
+        train(photos, on_progress=interrupt_at(fold=2, folds=2, epoch=2), **options)
+    unlink, removed = Path.unlink, []
+
+    def unlink_one(path, **keywords):
+        if removed:
+            raise Interrupted
+        removed.append(path)
+        unlink(path, **keywords)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", unlink_one)
+        with pytest.raises(Interrupted):
+            train(photos, fresh=True, **options)
+    assert removed[0].suffix == ".pt"
+    _, epochs = epochs_trained(photos, fresh=True, **options)
+    assert epochs == [(1, 1), (1, 2), (2, 1), (2, 2)]
 
 
 def test_a_folder_that_cannot_be_written_to_is_noticed_before_the_training(photos, recipe, tmp_path):

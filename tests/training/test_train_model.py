@@ -15,7 +15,7 @@ from imgcluster_training.fit.autoencoder import fit  # noqa: E402
 from imgcluster_training.models.autoencoder import model_for  # noqa: E402
 from imgcluster_training.recipe.parser import parse_recipe, with_changes  # noqa: E402
 from imgcluster_training.train_model import train_model  # noqa: E402
-from tiny import TINY, Interrupted, interrupt_at, on_cpu, same_weights  # noqa: E402
+from tiny import TINY, on_cpu, same_weights  # noqa: E402
 
 STAGE = """
 [cluster]
@@ -59,17 +59,11 @@ def test_too_many_clusters_are_refused_before_the_autoencoder_is_trained(tiny_im
     assert (seen, list(tmp_path.iterdir())) == ([], [])
 
 
-@pytest.mark.parametrize("resumed", ["after an interruption", "with more epochs"])
-def test_a_stage_that_began_from_another_autoencoder_is_trained_anew(tiny_images, tmp_path, resumed):
+def test_a_stage_that_began_from_another_autoencoder_is_trained_anew(tiny_images, tmp_path):
     recipe = parse_recipe(TINY + STAGE % "dec", "tiny")
     split, path = split_images(tiny_images, recipe), tmp_path / "checkpoint.pt"
-    if resumed == "with more epochs":
-        train_model(split, with_changes(recipe, training={"epochs": 2}), on_cpu(), seed=4, checkpoint=path)
-    else:
-        train_model(split, recipe, on_cpu(), seed=5, checkpoint=path)
-        with pytest.raises(Interrupted):
-            train_model(split, recipe, on_cpu(on_progress=interrupt_at(epoch=2)), seed=4, checkpoint=path)
-    again = train_model(split, recipe, on_cpu(resume=True), seed=4, checkpoint=path)
+    train_model(split, with_changes(recipe, training={"epochs": 2}), on_cpu(), seed=4, checkpoint=path)
+    again = train_model(split, recipe, on_cpu(), seed=4, checkpoint=path)
     undisturbed = train_model(split, recipe, on_cpu(), seed=4, checkpoint=tmp_path / "new/checkpoint.pt")
     assert same_weights(again.model, undisturbed.model)
 
@@ -81,7 +75,7 @@ def test_another_stage_on_the_same_autoencoder_does_not_replace_the_earlier_one(
     before = (tmp_path / "stage-1-dec.pt").read_bytes()
     other = with_changes(recipe, cluster={"clusters": 4})
     with pytest.raises(TrainingError, match="clusters = 3, but now clusters = 4; .*--name"):
-        train_model(split, other, on_cpu(resume=True), seed=4, checkpoint=path)
+        train_model(split, other, on_cpu(), seed=4, checkpoint=path)
     assert (tmp_path / "stage-1-dec.pt").read_bytes() == before
 
 
@@ -94,7 +88,7 @@ def test_a_fold_is_a_training_with_another_seed(tiny_images, tmp_path):
     assert losses[0] == losses[1]
     # The fold's checkpoints are those of this training, which has nothing left to train.
     seen = []
-    run = on_cpu(resume=True, on_progress=seen.append)
+    run = on_cpu(on_progress=seen.append)
     resumed = train_model(split, recipe, run, seed=seed, checkpoint=fold_checkpoint(tmp_path, 2))
     assert not seen
     assert same_weights(resumed.model, again.model)
@@ -109,7 +103,7 @@ def test_without_a_decoder_there_are_only_stages_and_they_are_taken_up(tiny_imag
     assert (trained.fit.history, trained.decodes) == ((), False)
     assert {path.name for path in tmp_path.iterdir()} == {"stage-1-contrastive.pt"}
     seen = []
-    run = on_cpu(resume=True, on_progress=seen.append)
+    run = on_cpu(on_progress=seen.append)
     again = train_model(split, recipe, run, seed=4, checkpoint=tmp_path / "checkpoint.pt")
     assert not seen
     assert same_weights(again.model, trained.model)

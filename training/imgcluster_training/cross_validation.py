@@ -171,8 +171,7 @@ def _with_fold(run: RunSettings, fold: int, folds: int) -> RunSettings:
     def on_progress(progress: TrainingProgress) -> None:
         run.on_progress(dataclasses.replace(progress, fold=fold, folds=folds))
 
-    # The first fold's checkpoint is that of this cross-validation; another one was left by an earlier one.
-    return dataclasses.replace(run, on_progress=on_progress, replace_others=fold > 1)
+    return dataclasses.replace(run, on_progress=on_progress)
 
 
 def _summarize(results: list[FoldResult], planned: int) -> FoldSummary:

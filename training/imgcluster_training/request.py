@@ -60,7 +60,7 @@ class Request:
 
 def resolve_request(dataset: str, options: TrainingOptions, on_progress: OnProgress) -> Request:
     """Resolve the data set and the options of `train_encoder`; see there for the errors."""
-    run = RunSettings(device=choose_device(options.device), resume=not options.fresh, on_progress=on_progress)
+    run = RunSettings(device=choose_device(options.device), replace_others=options.fresh, on_progress=on_progress)
     planned = _choose_recipe(dataset, options.recipe)
     recipe = _apply_options(planned, options)
     files = ResultFiles(options.output or user_folder(), _choose_name(dataset, recipe, options))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from imgcluster.errors import UsageError
-from imgcluster.fileio.atomic import is_temporary
+from imgcluster.fileio.atomic import is_temporary, write_text
 from imgcluster.fileio.path_text import to_text
 from imgcluster.types import PRECISIONS
 
@@ -17,9 +18,14 @@ __all__ = ["ResultFiles", "is_picture", "is_training_folder"]
 
 _PICTURE_SUFFIX: Final = ".png"
 _FOLDER_SUFFIX: Final = ".training"
+# Exists from the start of a training that replaces an earlier one to its end.
+_REPLACING: Final = "replacing.txt"
+_REMOVING: Final = "Checkpoints of the earlier training are being removed.\n"
+_TRAINING: Final = "A training with --fresh has begun, and is not finished.\n"
 # The first files that a training writes, and one that remains where somebody deletes the large ones.
 _SCORES: Final = "scores.json"
-_SIGNS: Final = ("checkpoint.pt", "stage-1-*.pt", _SCORES)
+_SIGNS: Final = (_REPLACING, "checkpoint.pt", "stage-1-*.pt", _SCORES)
+_CHECKPOINT: Final = re.compile(r"(fold-\d+/)?(checkpoint|stage-\d+-[a-z]+)\.pt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,24 @@ class ResultFiles:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
+
+    def start_over(self) -> None:
+        """Remove the checkpoints of an earlier training, but not those written since an interrupted `start_over`.
+
+        So the same command, repeated, continues what it began. `finish` ends this.
+        """
+        state = self.folder / _REPLACING
+        if state.is_file() and state.read_text(encoding="utf-8") == _TRAINING:
+            return
+        write_text(state, _REMOVING)
+        for path in self.folder.rglob("*.pt"):
+            if _CHECKPOINT.fullmatch(path.relative_to(self.folder).as_posix()):
+                path.unlink()
+        write_text(state, _TRAINING)
+
+    def finish(self) -> None:
+        """Note that the training is complete: the next `start_over` replaces it."""
+        (self.folder / _REPLACING).unlink(missing_ok=True)
 
 
 def _is_empty(folder: Path) -> bool:

@@ -90,6 +90,8 @@ def train_encoder(
     request = resolve_request(dataset, options or TrainingOptions(), on_progress or ignore_progress)
     files = request.files
     files.create_folders()
+    if request.options.fresh:
+        files.start_over()
     keep_freed_memory()
     try:
         trained, evaluation, folds = _train_and_score(request)
@@ -105,6 +107,7 @@ def train_encoder(
     draw_gallery(trained, request.images, request.recipe, request.run.device, files.folder, files.picture)
     exported = _export(request, trained, evaluation)
     _write_card(request, trained, evaluation, folds, exported)
+    files.finish()
     return TrainResult(
         name=files.name,
         encoder=exported.encoder,

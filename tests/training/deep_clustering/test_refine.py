@@ -81,7 +81,7 @@ def test_an_interrupted_stage_resumes_to_the_same_weights(run, tmp_path, name, e
     with pytest.raises(Interrupted):
         run(*stages, folder=tmp_path, on_progress=interrupt_at(stage=name, epoch=epoch, step=step))
     torch.manual_seed(99)
-    resumed, result = run(*stages, folder=tmp_path, resume=True)
+    resumed, result = run(*stages, folder=tmp_path)
     assert same_weights(undisturbed, resumed)
     for ours, theirs in zip(result.stages, expected.stages, strict=True):
         for a, b in zip(ours.history, theirs.history, strict=True):
@@ -94,7 +94,7 @@ def test_finished_stages_are_taken_from_their_checkpoints(run, tmp_path):
     def never(progress):
         raise AssertionError("nothing is left to do")
 
-    again, _ = run(SMALL["contrastive"], SMALL["neighbours"], folder=tmp_path, resume=True, on_progress=never)
+    again, _ = run(SMALL["contrastive"], SMALL["neighbours"], folder=tmp_path, on_progress=never)
     assert same_weights(done, again)
     assert {path.name for path in tmp_path.iterdir()} == {"stage-1-contrastive.pt", "stage-2-neighbours.pt"}
 
@@ -102,9 +102,9 @@ def test_finished_stages_are_taken_from_their_checkpoints(run, tmp_path):
 def test_the_checkpoint_of_another_stage_is_refused(run, tmp_path):
     run(SMALL["dec"], folder=tmp_path)
     with pytest.raises(TrainingError, match="clusters = 3, .*clusters = 2"):
-        run(SMALL["dec"], clusters=2, folder=tmp_path, resume=True)
+        run(SMALL["dec"], clusters=2, folder=tmp_path)
     with pytest.raises(TrainingError, match=r"stage\.learning_rate = 0\.01, .*stage\.learning_rate = 0\.5"):
-        run(changed("dec", learning_rate=0.5), folder=tmp_path, resume=True)
+        run(changed("dec", learning_rate=0.5), folder=tmp_path)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -113,7 +113,7 @@ def test_the_checkpoint_of_other_images_is_refused(run, tiny_images, tmp_path, n
     pixels = tiny_images.train.pixels.copy()
     pixels[30] = 255 - pixels[30]
     with pytest.raises(TrainingError, match="images = 60.*with --fresh"):
-        run(SMALL[name], images=ArrayImages(pixels), folder=tmp_path, resume=True)
+        run(SMALL[name], images=ArrayImages(pixels), folder=tmp_path)
 
 
 @pytest.mark.parametrize("name", ["neighbours", "dec", "idec"])
@@ -143,7 +143,7 @@ def test_dec_stops_where_nothing_changes(run, tmp_path):
     lazy = changed("dec", epochs=50, tolerance=0.5)
     model, result = run(lazy, folder=tmp_path)
     assert len(result.stages[0].history) == 1
-    again, resumed = run(lazy, folder=tmp_path, resume=True)
+    again, resumed = run(lazy, folder=tmp_path)
     assert same_weights(model, again)
     assert [record.seconds for record in resumed.stages[0].history] == [
         record.seconds for record in result.stages[0].history
@@ -153,7 +153,7 @@ def test_dec_stops_where_nothing_changes(run, tmp_path):
 def test_a_longer_dec_goes_on_from_a_shorter_one(run, tmp_path):
     run(SMALL["dec"], folder=tmp_path)
     longer = changed("dec", epochs=6)
-    resumed, result = run(longer, folder=tmp_path, resume=True)
+    resumed, result = run(longer, folder=tmp_path)
     at_once, _ = run(longer)
     assert len(result.stages[0].history) == 6
     assert same_weights(resumed, at_once)

@@ -92,7 +92,7 @@ def test_an_interrupted_training_resumes_to_the_same_weights(tiny_images, noisy_
     with pytest.raises(Interrupted):
         train(tiny_images, noisy_recipe, path, on_progress=interrupt_at(epoch=epoch, step=step))
     torch.manual_seed(99)
-    resumed, result, _ = train(tiny_images, noisy_recipe, path, resume=True)
+    resumed, result, _ = train(tiny_images, noisy_recipe, path)
     assert same_weights(undisturbed, resumed)
     for a, b in zip(result.history, expected.history, strict=True):
         assert dataclasses.replace(a, seconds=0) == dataclasses.replace(b, seconds=0)
@@ -104,7 +104,7 @@ def test_a_variational_training_resumes_to_the_same_weights(tiny_images, tmp_pat
     undisturbed, _, _ = train(tiny_images, recipe)
     with pytest.raises(Interrupted):
         train(tiny_images, recipe, tmp_path / "c.pt", on_progress=interrupt_at(epoch=2, step=3))
-    resumed, _, _ = train(tiny_images, recipe, tmp_path / "c.pt", resume=True)
+    resumed, _, _ = train(tiny_images, recipe, tmp_path / "c.pt")
     assert same_weights(undisturbed, resumed)
 
 
@@ -112,7 +112,7 @@ def test_a_longer_training_at_a_constant_rate_goes_on_from_a_shorter_one(tiny_im
     path = tmp_path / "c.pt"
     longer = with_changes(tiny_recipe, training={"epochs": 5})
     train(tiny_images, tiny_recipe, path)
-    resumed, result, _ = train(tiny_images, longer, path, resume=True)
+    resumed, result, _ = train(tiny_images, longer, path)
     at_once, _, _ = train(tiny_images, longer)
     assert len(result.history) == 5
     assert same_weights(at_once, resumed)
@@ -126,7 +126,7 @@ def test_the_epochs_before_an_interrupted_one_are_a_training_of_their_own(tiny_i
         train(tiny_images, recipe, path, on_progress=interrupt_at(epoch=3, step=step))
     before = path.read_bytes()
     shorter = with_changes(recipe, training={"epochs": 2})
-    taken, result, _ = train(tiny_images, shorter, path, resume=True)
+    taken, result, _ = train(tiny_images, shorter, path)
     at_once, expected, _ = train(tiny_images, shorter)
     assert same_weights(taken, at_once)
     assert [record.loss for record in result.history] == [record.loss for record in expected.history]
@@ -140,7 +140,7 @@ def test_a_shorter_training_is_not_taken_from_the_checkpoint_of_a_longer_one(tin
     before = path.read_bytes()
     shorter = with_changes(tiny_recipe, training={"epochs": 2})
     with pytest.raises(TrainingError, match=r"c\.pt has reached epoch 3.* 2;.*--name"):
-        train(tiny_images, shorter, path, resume=True)
+        train(tiny_images, shorter, path)
     assert path.read_bytes() == before
 
 
@@ -151,7 +151,7 @@ def test_a_training_ends_when_its_patience_does(tiny_images, tiny_recipe, tmp_pa
     patient = with_changes(recipe, training={"patience": patience})
     with pytest.raises(Interrupted):
         train(tiny_images, patient, tmp_path / "c.pt", on_progress=interrupt_at(epoch=2, step=3))
-    model, result, _ = train(tiny_images, patient, tmp_path / "c.pt", resume=True)
+    model, result, _ = train(tiny_images, patient, tmp_path / "c.pt")
     losses = [record.validation_loss for record in all_epochs.history]
     ends = next(n for n in range(1, 41) if n - (1 + np.argmin(losses[:n])) == patience)
     assert ends < 40
@@ -159,7 +159,7 @@ def test_a_training_ends_when_its_patience_does(tiny_images, tiny_recipe, tmp_pa
     assert result.best_epoch == ends - patience
     shorter, _, _ = train(tiny_images, with_changes(recipe, training={"epochs": ends}))
     assert same_weights(model, shorter)
-    again, _, _ = train(tiny_images, patient, tmp_path / "c.pt", resume=True)
+    again, _, _ = train(tiny_images, patient, tmp_path / "c.pt")
     assert same_weights(model, again)
 
 
@@ -169,7 +169,7 @@ def test_a_finished_training_is_taken_from_its_checkpoint(tiny_images, tiny_reci
     def never(progress):
         raise AssertionError("nothing is left to train")
 
-    again, _, _ = train(tiny_images, tiny_recipe, tmp_path / "c.pt", resume=True, on_progress=never)
+    again, _, _ = train(tiny_images, tiny_recipe, tmp_path / "c.pt", on_progress=never)
     assert same_weights(model, again)
 
 
@@ -181,7 +181,7 @@ def test_a_checkpoint_of_another_model_is_refused_with_the_block_that_differs(ti
     )
     train(tiny_images, first, tmp_path / "c.pt")
     with pytest.raises(TrainingError, match="model = .*max-pool.*model = .*average-pool") as caught:
-        train(tiny_images, second, tmp_path / "c.pt", resume=True)
+        train(tiny_images, second, tmp_path / "c.pt")
     assert len(str(caught.value)) < 500 + len(str(tmp_path))
 
 
@@ -190,15 +190,15 @@ def test_a_checkpoint_of_another_training_is_refused_with_what_differs(tiny_imag
     train(tiny_images, tiny_recipe, path)
     other = with_changes(tiny_recipe, training={"batch_size": 16})
     with pytest.raises(TrainingError, match=r"training\.batch_size = 8, .*= 16; .*with --fresh"):
-        train(tiny_images, other, path, resume=True)
+        train(tiny_images, other, path)
     with pytest.raises(TrainingError, match=r" seed = 0, but now seed = 1; .*--name"):
-        train(tiny_images, with_changes(tiny_recipe, training={"seed": 1}), path, resume=True)
+        train(tiny_images, with_changes(tiny_recipe, training={"seed": 1}), path)
     torch.save({"fingerprint": {"seed": "0"}, "model": {}}, path)
     with pytest.raises(TrainingError, match="earlier version.*with --fresh"):
-        train(tiny_images, tiny_recipe, path, resume=True)
+        train(tiny_images, tiny_recipe, path)
     path.write_bytes(b"damaged")
     with pytest.raises(TrainingError, match=r"c.pt cannot be read .*with --fresh"):
-        train(tiny_images, tiny_recipe, path, resume=True)
+        train(tiny_images, tiny_recipe, path)
 
 
 def test_a_checkpoint_of_a_version_without_patience_is_continued(tiny_images, tiny_recipe, tmp_path):
@@ -209,8 +209,8 @@ def test_a_checkpoint_of_a_version_without_patience_is_continued(tiny_images, ti
     del state["fingerprint"]["training.patience"]
     torch.save(state, path)
     with pytest.raises(TrainingError, match=r"training\.patience = 0, but now training\.patience = 2"):
-        train(tiny_images, with_changes(tiny_recipe, training={"patience": 2}), path, resume=True)
-    resumed, _, _ = train(tiny_images, tiny_recipe, path, resume=True)
+        train(tiny_images, with_changes(tiny_recipe, training={"patience": 2}), path)
+    resumed, _, _ = train(tiny_images, tiny_recipe, path)
     undisturbed, _, _ = train(tiny_images, tiny_recipe)
     assert same_weights(resumed, undisturbed)
 
@@ -223,7 +223,7 @@ def test_a_checkpoint_of_other_data_of_the_same_size_is_refused(tiny_images, tin
     pixels[changed] = 255 - pixels[changed]
     other = dataclasses.replace(tiny_images, train=ArrayImages(pixels))
     with pytest.raises(TrainingError, match="images = .*digest.*with --fresh"):
-        train(other, tiny_recipe, path, resume=True)
+        train(other, tiny_recipe, path)
 
 
 def test_the_best_validation_epoch_is_kept(tiny_images, tiny_recipe):

@@ -33,14 +33,12 @@ class RunSettings:
 
     Attributes:
         device: Where to compute.
-        resume: Continue from checkpoints that exist.
-        replace_others: Begin anew where a checkpoint is that of another training, instead of refusing it.
+        replace_others: Begin anew where a checkpoint cannot be continued, instead of refusing it.
         on_progress: Called after every batch.
         checkpoint_seconds: Time between two checkpoints within an epoch.
     """
 
     device: torch.device
-    resume: bool = False
     replace_others: bool = False
     on_progress: OnProgress = ignore_progress
     checkpoint_seconds: float = 60.0
@@ -81,12 +79,12 @@ class TrainingLoop:
         self.started, self.first_step = 0.0, 0
 
     def follow(self) -> tuple[EpochRecord, ...]:
-        """Train to the end, from the checkpoint where it is to be resumed, and return all epochs.
+        """Train to the end, from the checkpoint if there is one, and return all epochs.
 
         Raises:
             TrainingError: The training diverged, or the checkpoint is that of another or a longer training.
         """
-        if self.run.resume and self.checkpoint is not None and self.checkpoint.exists():
+        if self.checkpoint is not None and self.checkpoint.exists():
             self._resume(self.checkpoint)
         device = self.run.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -176,10 +174,11 @@ class TrainingLoop:
     def _resume(self, checkpoint: Path) -> None:
         try:
             self._restore(load_checkpoint(checkpoint, self.fingerprint), checkpoint)
-        except OtherTrainingError as error:
-            if not (self.run.replace_others or self.origin & error.settings):
+        except TrainingError as error:
+            left_by_earlier = isinstance(error, OtherTrainingError) and self.origin & error.settings
+            if not (self.run.replace_others or left_by_earlier):
                 raise
-            _LOG.warning("%s was left by another training, and is replaced", checkpoint)
+            _LOG.warning("%s cannot be continued, and is replaced", checkpoint)
 
     def _restore(self, state: dict[str, Any], path: Path) -> None:
         # The batches of an incomplete epoch may have changed the result already.
