@@ -110,7 +110,8 @@ def duplicates(
     """Find exact copies and near-copies: the same picture in another size, quality, format, crop or color.
 
     Every image of a group is a copy of the group's best image: most pixels, then the original (`best_first`).
-    ``duplicates.csv`` and the page list them. Without `set_aside` no file is changed.
+    ``duplicates.csv`` and the page list them. Equal pictures whose raw files differ are near-copies. Without
+    `set_aside` no file is changed.
 
     Args:
         workspace: The workspace folder.
@@ -176,7 +177,7 @@ def duplicates(
         outdated=results is None and workspace.metrics.exists(),
         set_aside=len(chosen),
         set_aside_to=to_text(workspace.duplicates) if chosen else "",
-        not_set_aside=len(copies) - len(chosen) if set_aside else 0,
+        not_set_aside=sum(row.kind == "exact" for row in copies) - len(chosen) if set_aside else 0,
     )
 
 

@@ -33,11 +33,12 @@ def best_first(
     file_sizes: npt.NDArray[np.int64],
     sharpness: npt.NDArray[np.float32],
     paths: Sequence[str],
+    second_files: Sequence[str],
 ) -> npt.NDArray[np.int64]:
     """Return the rank of each image, 0 being the best: most pixels, then the original, then the least compression.
 
-    The original is the file with camera and capture time in EXIF, which most programs drop when they save a copy, or
-    keep; then the one that was taken, and last changed, earlier.
+    The original is the image with a second file, its raw file; then the file with camera and capture time in EXIF,
+    which most programs drop when they save a copy, or keep; then the one that was taken, and last changed, earlier.
 
     Args:
         pixels: Width times height, ``int64 (n,)``.
@@ -46,6 +47,7 @@ def best_first(
         file_sizes: In bytes, ``int64 (n,)``. In one format more bytes are less compression; formats do not compare.
         sharpness: ``float32 (n,)``; NaN if it is not known.
         paths: The last resort, for equal files.
+        second_files: The name of the second file of each image; "" if it has one file.
     """
     sharp = np.nan_to_num(sharpness, nan=-np.inf)
 
@@ -53,7 +55,7 @@ def best_first(
         facts, path = exif[image], paths[image]
         # Files that were copied together, without their times, are equally old.
         seconds = int(times[image]) // 1_000_000_000
-        original = (-bool(facts.camera) - bool(facts.captured), facts.captured, seconds)
+        original = (not second_files[image], -bool(facts.camera) - bool(facts.captured), facts.captured, seconds)
         return (-pixels[image], *original, _extension(path), -file_sizes[image], -sharp[image], path)
 
     ranks = np.empty(len(paths), np.int64)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 import imgcluster
@@ -46,8 +47,8 @@ def plan(out: Path, *paths: str) -> Path:
 
 def contents(*folders: Path) -> Counter[bytes]:
     """Return the contents of all originals, without links."""
-    files = (path for folder in folders for path in folder.rglob("*.png"))
-    return Counter(path.read_bytes() for path in files if not path.is_symlink())
+    files = (path for folder in folders for path in folder.rglob("*"))
+    return Counter(path.read_bytes() for path in files if path.is_file() and not path.is_symlink())
 
 
 def placed(out: Path) -> set[str]:
@@ -285,6 +286,42 @@ def test_hard_links_are_not_set_aside(folder: Path, out: Path, tiny_encoder: Pat
     summary = imgcluster.duplicates(workspace=out, exact=True, set_aside=True)
     assert (summary.set_aside, summary.not_set_aside) == (2, 1)
     assert (folder / "hard link.png").samefile(folder / "blue/01.png")
+
+
+@pytest.mark.parametrize("raw", [("red/00",), ("blue/01",), ("red/00", "blue/01"), ("red/00", "other/02")])
+def test_the_raw_file_of_a_copy_is_not_set_aside(
+    pictures: Path, tmp_path: Path, tiny_encoder: Path, raw: tuple[str, ...]
+) -> None:
+    out = tmp_path / "out"
+    (pictures / "other").mkdir()
+    for name in ("red/00", "blue/01", "other/02"):
+        Image.new("RGB", (8, 8), "green").save(pictures / f"{name}.jpg")
+    for name in raw:
+        (pictures / f"{name}.nef").write_bytes(f"raw {name}".encode())
+    before = contents(pictures)
+    imgcluster.run([pictures], workspace=out, encoder=tiny_encoder, device="cpu", k=3)
+    summary = imgcluster.duplicates(workspace=out, exact=True, set_aside=True)
+    assert (summary.set_aside, summary.exact, summary.near) == (3 - len(raw), 3 - len(raw), len(raw) - 1)
+    for name in raw:
+        assert (pictures / f"{name}.jpg").is_file()
+        assert (pictures / f"{name}.nef").is_file()
+    imgcluster.undo(workspace=out)
+    assert contents(pictures) == before
+
+
+def test_a_copy_with_its_raw_file_is_set_aside_where_the_best_image_has_both(
+    pictures: Path, tmp_path: Path, tiny_encoder: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copyfile(pictures / "red/00.png", pictures / "red/a.png")
+    for name in ("red/00", "red/b"):
+        Image.new("RGB", (8, 8), "green").save(pictures / f"{name}.jpg")
+        (pictures / f"{name}.nef").write_bytes(b"raw")
+    before = contents(pictures)
+    imgcluster.run([pictures], workspace=out, encoder=tiny_encoder, device="cpu", k=3)
+    assert imgcluster.duplicates(workspace=out, exact=True, set_aside=True).set_aside == 2
+    assert sorted(path.suffix for path in (out / "duplicates").rglob("*") if path.is_file()) == [".jpg", ".nef", ".png"]
+    assert contents(pictures, out / "duplicates") == before
 
 
 def test_setting_exact_copies_aside_needs_a_clustering(

@@ -87,6 +87,8 @@ LATER = Exif(captured="2024-06-01T18:30:05", camera="A B")
         ({"times": [9, 1], "exif": [CAMERA, Exif(camera="A B")]}, "b.jpg"),
         ({"times": [9, 1], "exif": [CAMERA, LATER]}, "b.jpg"),
         ({"times": [9, 1], "exif": [CAMERA, CAMERA]}, "a.jpg"),
+        ({"exif": [CAMERA, NO_EXIF], "second_files": ["", "a.nef"]}, "a.jpg"),
+        ({"pixels": [2, 1], "second_files": ["", "a.nef"]}, "b.jpg"),
         ({"pixels": [1, 2], "exif": [CAMERA, NO_EXIF], "file_sizes": [9, 1]}, "a.jpg"),
     ],
 )
@@ -100,6 +102,7 @@ def test_the_best_image(facts: dict[str, list[Any]], best: str) -> None:
         np.array(values["file_sizes"], np.int64),
         np.array(values["sharpness"], np.float32),
         paths,
+        values.get("second_files", ["", ""]),
     )
     assert sorted(ranks.tolist()) == [0, 1]
     assert paths[int(ranks.argmin())] == best

@@ -11,7 +11,7 @@ from imgcluster.commands.support.signatures import content_digests, load_signatu
 from imgcluster.commands.support.stored_images import StoredImages, read_images
 from imgcluster.copies.groups import Group, best_first
 from imgcluster.copies.signatures import Signatures
-from imgcluster.progress import OnProgress
+from imgcluster.progress import OnProgress, ignore_progress
 from imgcluster.types import Labels
 from imgcluster.workspace.file_facts import FileFacts, read_file_facts
 from imgcluster.workspace.folder import Workspace
@@ -38,7 +38,15 @@ class Contents:
         embeddings = stored.embeddings
         pixels = embeddings.sizes.astype(np.int64).prod(axis=1)
         sharpness = embeddings.statistics[:, 3]
-        ranks = best_first(pixels, embeddings.exif, facts.times, facts.sizes, sharpness, embeddings.locations)
+        ranks = best_first(
+            pixels,
+            embeddings.exif,
+            facts.times,
+            facts.sizes,
+            sharpness,
+            embeddings.locations,
+            embeddings.companions,
+        )
         images: dict[bytes, list[int]] = {}
         for index in sorted(range(len(digests)), key=digests.__getitem__):
             if embeddings.locations[index] in stored.set_aside:
@@ -88,18 +96,31 @@ class Contents:
         stored = self.stored
         for number, group in enumerate(groups, start=1):
             for image, score in zip((group.best, *group.members), (1.0, *group.scores), strict=True):
-                same = self.digests[image] == self.digests[group.best]
                 width, height = stored.embeddings.sizes[image].tolist()
                 yield DuplicateRow(
                     group=number,
                     path=stored.paths[image],
-                    kind="best" if image == group.best else "exact" if same else kind,
+                    kind=self._kind(image, group.best, kind),
                     best=stored.paths[group.best],
                     score=round(score, 4),
                     width=width,
                     height=height,
                     bytes=int(self.facts.sizes[image]),
                 )
+
+    def _kind(self, image: int, best: int, otherwise: str) -> str:
+        if image == best:
+            return "best"
+        same = self.digests[image] == self.digests[best]
+        return "exact" if same and self._has_second_file_of(best, image) else otherwise
+
+    def _has_second_file_of(self, best: int, image: int) -> bool:
+        """Return whether `best` has a second file with the content of that of `image`, or `image` has none."""
+        second, of_best = self.stored.second_files[image], self.stored.second_files[best]
+        if second is None or of_best is None:
+            return second is None
+        digest, digest_of_best = content_digests([second, of_best], ignore_progress)
+        return digest == digest_of_best
 
 
 def read_contents(workspace: Workspace, manifest: dict[str, Any], on_progress: OnProgress) -> Contents:

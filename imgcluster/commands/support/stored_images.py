@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from imgcluster.commands.support.placed_files import current_files, current_locations, read_placement, read_set_aside
+from imgcluster.commands.support.placed_files import current_files, moved_files, read_placement, read_set_aside
 from imgcluster.fileio.path_text import from_text, relative_path
 from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.folder import Workspace
@@ -47,6 +47,7 @@ class StoredImages:
         paths: As in ``assignments.csv``.
         files: Where the file of each image is now.
         addresses: The same as text, and the URL of an image that is not a file.
+        second_files: Where the second file of each image is now; None if it has one file.
         set_aside: The locations of the images that are set aside as duplicates.
     """
 
@@ -55,6 +56,7 @@ class StoredImages:
     paths: list[str]
     files: list[Path]
     addresses: list[str]
+    second_files: list[Path | None]
     set_aside: frozenset[str]
 
     def ranked(self, rows: Sequence[int], scores: npt.NDArray[np.float32]) -> tuple[FoundImage, ...]:
@@ -74,12 +76,14 @@ def read_images(workspace: Workspace, manifest: dict[str, Any], on_progress: OnP
     on_progress(Progress("load", 0))
     embeddings = read_embeddings(workspace, manifest)
     base = base_folder(manifest, embeddings)
-    addresses = current_locations(workspace, embeddings.locations, read_placement(workspace, embeddings.files))
+    moved = moved_files(workspace, read_placement(workspace, embeddings.files))
+    addresses = [moved.get(location, location) for location in embeddings.locations]
     return StoredImages(
         embeddings=embeddings,
         base=base,
         paths=[relative_path(location, base) for location in embeddings.locations],
         files=list(map(from_text, addresses)),
         addresses=addresses,
+        second_files=[from_text(moved.get(file, file)) if file else None for file in embeddings.companions],
         set_aside=frozenset(current_files(read_set_aside(workspace, embeddings.files))),
     )
