@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -35,6 +36,8 @@ __all__ = ["COLUMNS", "ReconstructSummary", "reconstruct"]
 
 COLUMNS: Final = ("rank", "path", "mse", "psnr")
 """The columns of ``reconstruction.csv``; the image with the largest error comes first."""
+
+_LOG = logging.getLogger(__name__)
 
 _RANKING: Final = "reconstruction.csv"
 _SKIPPED: Final = "skipped.csv"
@@ -113,6 +116,7 @@ def reconstruct(
     folder, clean = Path(output), None if denoised is None else Path(denoised)
     found = _without_results(found, base, folder, clean)
     _check_outputs(found, base, folder, clean)
+    _warn_of_results_among_images(path_list(paths), folder, clean)
 
     rows: list[tuple[float, str]] = []
     skipped = [(relative_to(item.location, base), item.reason) for item in found if isinstance(item, UnreadablePath)]
@@ -231,6 +235,17 @@ def _check_outputs(found: Sequence[FoundFile | UnreadablePath], base: str, folde
     check_replaceable(folder, pairs, {folder / _RANKING: COLUMNS, folder / _SKIPPED: SKIPPED})
     if clean is not None:
         check_replaceable(clean, alone)
+
+
+def _warn_of_results_among_images(paths: Sequence[str | os.PathLike[str]], *outputs: Path | None) -> None:
+    folders = [Path(path).resolve() for path in paths if os.path.isdir(path)]
+    for output in filter(None, outputs):
+        if any(output.resolve().is_relative_to(folder) for folder in folders):
+            _LOG.warning(
+                "%s is in a folder of images, so commands that read that folder take what is written there for images; "
+                "leave it out with --exclude, or choose a folder elsewhere",
+                to_text(output),
+            )
 
 
 def _psnr(error: float) -> float:

@@ -136,6 +136,18 @@ def test_a_folder_that_holds_the_results_can_be_reconstructed_again(images, tmp_
     assert (images / "out" / "pairs" / "dark.png.png").is_file()
 
 
+def test_results_in_a_folder_of_images_are_warned_of(images, tmp_path, caplog) -> None:
+    options = {"encoder": autoencoder(tmp_path), "device": "cpu"}
+    reconstruct([images], output=tmp_path / "out", denoised=tmp_path / "clean", **options)
+    assert caplog.records == []
+    reconstruct([images], output=images / "out", denoised=images, **options)
+    warned = [record.getMessage() for record in caplog.records]
+    assert [
+        str(folder) in text and "--exclude" in text
+        for folder, text in zip((images / "out", images), warned, strict=True)
+    ] == [True, True]
+
+
 def test_no_result_is_written_over_another_one(images, tmp_path) -> None:
     options = {"encoder": autoencoder(tmp_path), "output": tmp_path / "out", "device": "cpu"}
     with pytest.raises(UsageError, match=r"png.png would be written twice; .*--denoised"):
