@@ -257,6 +257,35 @@ def test_originals_return_after_many_steps(folder: Path, out: Path, tiny_encoder
     assert all((folder / name).exists() for name in COPIES)
 
 
+def test_an_original_that_the_user_moves_back_is_placed_again(folder: Path, out: Path, tiny_encoder: Path) -> None:
+    before = contents(folder)
+    imgcluster.apply(plan(out, *COPIES), workspace=out)
+    (back,) = (out / "duplicates").rglob("copy 1.png")
+    back.rename(folder / COPIES[0])
+    assert [row.kind for row in imgcluster.duplicates(workspace=out, exact=True).duplicates] == ["best", "exact"]
+    imgcluster.embed(folder, workspace=out, encoder=tiny_encoder, device="cpu")
+    assert imgcluster.cluster(workspace=out, k=2).placed == {"symlink": 25}
+    assert not [finding.message for finding in imgcluster.verify(workspace=out).findings]
+    imgcluster.undo(workspace=out)
+    assert (folder / COPIES[0]).exists()
+    # A plan can set it aside again.
+    assert imgcluster.apply(plan(out, COPIES[0]), workspace=out).set_aside == 1
+    for _ in range(2):
+        imgcluster.undo(workspace=out)
+    assert contents(folder) == before
+
+
+def test_an_original_that_the_user_moves_back_stays_there(folder: Path, out: Path) -> None:
+    imgcluster.apply(plan(out, COPIES[0]), workspace=out)
+    (back,) = (out / "duplicates").rglob("copy 1.png")
+    back.rename(folder / COPIES[0])
+    imgcluster.apply(plan(out, COPIES[1]), workspace=out)
+    assert [(folder / name).exists() for name in COPIES] == [True, False]
+    imgcluster.undo(workspace=out)
+    assert [(folder / name).exists() for name in COPIES] == [True, True]
+    assert not (out / "set_aside.jsonl").exists()
+
+
 @pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_kill_at_any_moment_loses_nothing(folder: Path, out: Path, step: int) -> None:
     before, file = contents(folder), plan(out, *COPIES)
