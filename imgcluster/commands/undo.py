@@ -13,6 +13,7 @@ from imgcluster.commands.support.steps import changes_of_undo, rewrite_page, und
 from imgcluster.commands.support.stored_workspace import in_object_storage_too
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import remove, write_json
+from imgcluster.fileio.path_text import from_text
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.placement import Journal, UndoResult, undo_placement
 from imgcluster.progress import OnProgress, Progress, ignore_progress
@@ -109,6 +110,8 @@ def undo_unacknowledged(
             return _summary(workspace, begun, changes, (), dry_run=dry_run)
         # Duplicates whose step is too old to be recorded.
         aside = read_set_aside(workspace, trust=trust)
+        if aside is not None and not any(os.path.lexists(from_text(entry.target)) for entry in aside.entries):
+            aside = None
         return _undo_placement(workspace, journal, aside, begun, on_progress, dry_run=dry_run)
 
 

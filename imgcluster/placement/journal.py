@@ -122,7 +122,8 @@ def read_journal(
     """Return the journal of the last placement; None if nothing is placed.
 
     Targets are stored relative to the workspace, so that it can be renamed or moved. Because a journal may be forged,
-    all entries are checked before any is used.
+    all entries are checked before any is used. Images leave a workspace, so a source that is not embedded is allowed in
+    a signed journal of moved originals, and where no file is at either path.
 
     Args:
         path: The journal's file.
@@ -132,7 +133,7 @@ def read_journal(
 
     Raises:
         PlacementError: The format is invalid, a target is not a file in a folder of `folder`, or a source is not
-            an embedded image.
+            an embedded image and not allowed.
     """
     try:
         with path.open(encoding="utf-8") as file:
@@ -142,12 +143,16 @@ def read_journal(
         workspace = Path(os.path.abspath(workspace or path.parent))
         if head["folder"] != folder:
             raise ValueError(f"its folder is {quoted(head['folder'])}, not {folder!r}")
-        checked = tuple(_checked(entry, workspace, embedded, folder) for entry in entries)
+        checked = tuple(_checked(entry, workspace, folder) for entry in entries)
         for parent in sorted({workspace / folder, *(from_text(entry.target).parent for entry in checked)}):
             if is_link(parent):
                 raise ValueError(f"{parent} is a link, which is not followed")
-        signed = head["mode"] != "move" or is_signature(head.get("signature", ""), _signed_texts(head["mode"], entries))
-        return Journal(head["mode"], to_text(workspace / folder), checked, signed)
+        moved = head["mode"] == "move"
+        signed = moved and is_signature(head.get("signature", ""), _signed_texts(head["mode"], entries))
+        for entry in () if signed else checked:
+            if entry.source not in embedded and not (moved and _is_lost(entry)):
+                raise ValueError(f"the source {quoted(entry.source)} is not an embedded image of this workspace")
+        return Journal(head["mode"], to_text(workspace / folder), checked, signed or not moved)
     except FileNotFoundError:
         return None
     except ValueError as error:
@@ -157,22 +162,25 @@ def read_journal(
         ) from None
 
 
-def _checked(entry: dict[str, str], workspace: Path, embedded: Container[str], folder: str) -> Entry:
+def _checked(entry: dict[str, str], workspace: Path, folder: str) -> Entry:
     """Return an entry with its absolute target.
 
     Raises:
-        ValueError: The target is not a file in a folder of `folder`, or the source is not an embedded image.
+        ValueError: The target is not a file in a folder of `folder`, or is the source.
     """
     source, target = entry["source"], entry["target"]
     parts = target.split("/")
     if len(parts) != 3 or parts[0] != folder or not all(map(_is_plain_name, parts)):
         raise ValueError(f"the target {quoted(target)} is not a file in a folder of {folder}/")
-    if source not in embedded:
-        raise ValueError(f"the source {quoted(source)} is not an embedded image of this workspace")
     absolute = join(to_text(workspace), target)
     if source == absolute:
         raise ValueError(f"the source {quoted(source)} is its own target")
     return Entry(source, absolute)
+
+
+def _is_lost(entry: Entry) -> bool:
+    """Return whether no file is at either path of an entry."""
+    return not any(os.path.lexists(from_text(path)) for path in (entry.source, entry.target))
 
 
 def _is_plain_name(name: str) -> bool:

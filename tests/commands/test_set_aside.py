@@ -17,6 +17,7 @@ import imgcluster
 import pages
 from imgcluster import PlacementError, PlanError, WorkspaceError
 from imgcluster.cli.app import app
+from imgcluster.workspace import states
 from interruptions import killing_at
 from samples import paint
 
@@ -210,6 +211,82 @@ def test_duplicates_that_the_user_deletes_leave_the_workspace(folder: Path, out:
     assert imgcluster.duplicates(workspace=out).exact == 0
 
 
+@pytest.fixture
+def one_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(states, "MOST_STATES", 1)
+
+
+def make_steps(out: Path) -> None:
+    for number in (2, 4):
+        imgcluster.cluster(workspace=out, k=number)
+
+
+@pytest.mark.usefixtures("one_state")
+@pytest.mark.parametrize("key", ["present", "lost"])
+def test_many_steps_after_duplicates_were_deleted(
+    folder: Path, out: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    imgcluster.apply(plan(out, *COPIES), workspace=out)
+    shutil.rmtree(out / "duplicates")
+    imgcluster.embed(folder, workspace=out, encoder=tiny_encoder, device="cpu")
+    imgcluster.assign(workspace=out)
+    if key == "lost":
+        monkeypatch.setenv("IMGCLUSTER_KEY", str(out.parent / "lost.key"))
+    make_steps(out)
+    imgcluster.embed(folder, workspace=out, encoder=tiny_encoder, device="cpu")
+    assert not [finding.message for finding in imgcluster.verify(workspace=out).findings]
+    for what in ("cluster", "placing"):
+        assert imgcluster.undo(workspace=out).what == what
+    assert len(contents(folder)) == 24
+    assert not placed(out)
+
+
+@pytest.mark.usefixtures("one_state")
+@pytest.mark.parametrize("damaged", [False, True])
+def test_originals_return_after_many_steps(folder: Path, out: Path, tiny_encoder: Path, damaged: bool) -> None:
+    imgcluster.apply(plan(out, *COPIES), workspace=out)
+    if damaged:
+        # It leaves the workspace, but its file stays.
+        next((out / "duplicates").rglob("copy 1.png")).write_bytes(b"damaged")
+    before = contents(folder, out / "duplicates")
+    imgcluster.embed(folder, workspace=out, encoder=tiny_encoder, device="cpu")
+    imgcluster.assign(workspace=out)
+    make_steps(out)
+    assert not [finding.message for finding in imgcluster.verify(workspace=out).findings]
+    assert [imgcluster.undo(workspace=out).returned for _ in range(2)] == [0, 2]
+    assert contents(folder) == before
+    assert all((folder / name).exists() for name in COPIES)
+
+
+def test_an_original_that_the_user_moves_back_is_placed_again(folder: Path, out: Path, tiny_encoder: Path) -> None:
+    before = contents(folder)
+    imgcluster.apply(plan(out, *COPIES), workspace=out)
+    (back,) = (out / "duplicates").rglob("copy 1.png")
+    back.rename(folder / COPIES[0])
+    assert [row.kind for row in imgcluster.duplicates(workspace=out, exact=True).duplicates] == ["best", "exact"]
+    imgcluster.embed(folder, workspace=out, encoder=tiny_encoder, device="cpu")
+    assert imgcluster.cluster(workspace=out, k=2).placed == {"symlink": 25}
+    assert not [finding.message for finding in imgcluster.verify(workspace=out).findings]
+    imgcluster.undo(workspace=out)
+    assert (folder / COPIES[0]).exists()
+    # A plan can set it aside again.
+    assert imgcluster.apply(plan(out, COPIES[0]), workspace=out).set_aside == 1
+    for _ in range(2):
+        imgcluster.undo(workspace=out)
+    assert contents(folder) == before
+
+
+def test_an_original_that_the_user_moves_back_stays_there(folder: Path, out: Path) -> None:
+    imgcluster.apply(plan(out, COPIES[0]), workspace=out)
+    (back,) = (out / "duplicates").rglob("copy 1.png")
+    back.rename(folder / COPIES[0])
+    imgcluster.apply(plan(out, COPIES[1]), workspace=out)
+    assert [(folder / name).exists() for name in COPIES] == [True, False]
+    imgcluster.undo(workspace=out)
+    assert [(folder / name).exists() for name in COPIES] == [True, True]
+    assert not (out / "set_aside.jsonl").exists()
+
+
 @pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_kill_at_any_moment_loses_nothing(folder: Path, out: Path, step: int) -> None:
     before, file = contents(folder), plan(out, *COPIES)
@@ -231,9 +308,15 @@ def test_a_kill_at_any_moment_loses_nothing(folder: Path, out: Path, step: int) 
 
 def test_forged_journals_are_refused(folder: Path, out: Path) -> None:
     imgcluster.apply(plan(out, COPIES[0]), workspace=out)
-    journal = out / "set_aside.jsonl"
+    journal, other = out / "set_aside.jsonl", out.parent / "other.png"
+    other.write_bytes(b"another file")
     head, line = journal.read_text().splitlines()
-    for forged in ({"target": "../out.png"}, {"source": "/elsewhere/x.png"}, {"target": "clusters/a/b.png"}):
+    for forged in (
+        {"target": "../out.png"},
+        {"source": "/elsewhere/x.png"},
+        {"target": "clusters/a/b.png"},
+        {"source": str(other), "target": "duplicates/a/b.png"},
+    ):
         journal.write_text(f"{head}\n{json.dumps(json.loads(line) | forged)}\n")
         with pytest.raises(PlacementError, match="damaged"):
             imgcluster.undo(workspace=out)

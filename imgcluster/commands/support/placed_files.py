@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import os
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from imgcluster.commands.support.renamed_originals import with_renamed
 from imgcluster.errors import WorkspaceError
+from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.fileio.path_text import absolute_path, from_text
 from imgcluster.placement import Journal, PlaceMode, choose_mode, read_journal
@@ -32,6 +34,7 @@ __all__ = [
     "read_placement",
     "read_set_aside",
     "record_renamed",
+    "record_set_aside",
 ]
 
 _LOG = logging.getLogger(__name__)
@@ -117,14 +120,42 @@ def _read(workspace: Workspace, path: Path, folder: Path, embedded: Container[st
 
 
 def record_renamed(workspace: Workspace) -> Journal | None:
-    """Record where the user renamed moved originals to, and return the journal of the last placement.
+    """Record what the user did by hand with moved originals, and return the journal of the last placement.
 
     Raises:
         PlacementError: A journal is damaged.
         WorkspaceError: A shard is damaged.
     """
-    _record_renamed(workspace, workspace.set_aside_journal, workspace.duplicates)
+    record_set_aside(workspace)
     return _record_renamed(workspace, workspace.journal, workspace.clusters)
+
+
+def record_set_aside(workspace: Workspace) -> None:
+    """Record where the user renamed originals that are set aside to, and that those moved back are not set aside.
+
+    Raises:
+        PlacementError: The journal is damaged.
+        WorkspaceError: A shard is damaged.
+    """
+    file = workspace.set_aside_journal
+    before = _record_renamed(workspace, file, workspace.duplicates)
+    journal = _without_returned(before)
+    if journal is None:
+        remove(file)
+    elif journal != before:
+        write_journal(journal, file)
+
+
+def _without_returned(journal: Journal | None) -> Journal | None:
+    """Return a journal without the files that the user moved back to their original paths; None if none is left."""
+    if journal is None:
+        return None
+    entries = tuple(
+        entry
+        for entry in journal.entries
+        if os.path.lexists(from_text(entry.target)) or not os.path.lexists(from_text(entry.source))
+    )
+    return dataclasses.replace(journal, entries=entries) if entries else None
 
 
 def _record_renamed(workspace: Workspace, path: Path, folder: Path) -> Journal | None:
@@ -150,6 +181,8 @@ def read_set_aside(
 ) -> Journal | None:
     """Return the journal of the images that are set aside, or that at `path`; None if there are none.
 
+    Those whose originals the user moved back are left out, except in a saved state.
+
     Args:
         workspace: The workspace.
         embedded: The locations of its images, if they have been read before.
@@ -159,8 +192,9 @@ def read_set_aside(
     Raises:
         PlacementError: The journal is damaged.
     """
-    path = path or workspace.set_aside_journal
-    return read_placement(workspace, embedded, path=path, folder=workspace.duplicates, trust=trust)
+    file = path or workspace.set_aside_journal
+    journal = read_placement(workspace, embedded, path=file, folder=workspace.duplicates, trust=trust)
+    return _without_returned(journal) if path is None else journal
 
 
 def current_files(*journals: Journal | None) -> dict[str, str]:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from imgcluster.commands.support.placed_files import current_files, read_placement, read_set_aside
 from imgcluster.errors import PlanError
+from imgcluster.fileio.atomic import remove
 from imgcluster.fileio.csv_tables import read_table
 from imgcluster.placement import (
     FolderName,
@@ -133,6 +134,8 @@ def restore_set_aside(workspace: Workspace, saved: Path, on_progress: OnProgress
     elif current is not None:
         for path, reason in undo_placement(current, workspace.set_aside_journal).remaining:
             _LOG.warning("%s was not moved back: %s", path, reason)
+    else:
+        remove(workspace.set_aside_journal)
 
 
 def _change(workspace: Workspace, current: Journal | None, target: Journal, on_progress: OnProgress) -> PlacementResult:

@@ -18,7 +18,7 @@ from imgcluster.commands.support.last_clustering import folder_names
 from imgcluster.commands.support.normalized import with_normalized_lengths
 from imgcluster.commands.support.originals import FileChanges, file_changes, returning_originals
 from imgcluster.commands.support.page import write_page
-from imgcluster.commands.support.placed_files import read_placement, read_set_aside
+from imgcluster.commands.support.placed_files import read_placement, read_set_aside, record_set_aside
 from imgcluster.commands.support.set_aside import restore_set_aside
 from imgcluster.errors import WorkspaceError
 from imgcluster.fileio.atomic import atomic_path, remove, write_json
@@ -72,6 +72,7 @@ def changing_results(
         operation: Identifies a step that must not be repeated, or its result.
     """
     repeats = is_repeated(workspace, operation)
+    record_set_aside(workspace)
     state = begin_state(workspace, command, summary, operation=operation)
     repeats = repeats and state is not None and not shards_differ(workspace, state)
     remove(workspace.metrics)
