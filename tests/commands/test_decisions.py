@@ -12,7 +12,7 @@ from PIL import Image
 
 import imgcluster
 import pages
-from imgcluster import WorkspaceError
+from imgcluster import PlanError, WorkspaceError
 from samples import paint
 
 
@@ -101,6 +101,31 @@ def test_a_split_cluster_stays_split(pictures: Path, tmp_path: Path, tiny_encode
     assert len({(path.split("/")[0], number) for path, number in apart.items()}) == 3
     imgcluster.cluster(workspace=out, k=2)
     assert clusters(out) == apart
+
+
+def test_a_later_split_leaves_decided_images_in_their_cluster(
+    pictures: Path, tmp_path: Path, tiny_encoder: Path
+) -> None:
+    out = tmp_path / "out"
+    imgcluster.run([pictures], workspace=out, encoder=tiny_encoder, device="cpu", k=2)
+    before = clusters(out)
+    members = sorted(path for path, number in before.items() if number == 0)
+    stray = next(path for path, number in before.items() if number == 1)
+    decided = [members[0], members[-1], stray]
+    decide(out, pinned=decided[:2], misplaced=[{"path": stray, "to": 0}])
+    decide(out, split=[{"cluster": 0, "into": 3}])
+    after = clusters(out)
+    assert [after[path] for path in decided] == [0, 0, 0]
+    assert len({after[path] for path in members}) == 3
+    assert not imgcluster.verify(workspace=out).findings
+    imgcluster.cluster(workspace=out, k=2, seed=5)
+    assert clusters(out) == after
+    # Too few images are left to split.
+    decide(out, pinned=[path for path in members if after[path] == 0])
+    state = snapshot(out)
+    with pytest.raises(PlanError, match="cluster 0 into 2"):
+        decide(out, split=[{"cluster": 0, "into": 2}])
+    assert snapshot(out) == state
 
 
 def test_a_pinned_image_stays(workspace: Path) -> None:
