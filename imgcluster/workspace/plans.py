@@ -78,7 +78,7 @@ def apply_plan(
         clusters: ``int64 (n,)``; −1 is noise.
         names: The present names of clusters.
         highest: The highest number that a cluster ever had, if it is higher than the present ones.
-        identities: Those of earlier clusterings, to which only images were added since.
+        identities: Those of earlier clusterings, since which images were only added or removed.
         name: The plan's name in messages.
 
     Raises:
