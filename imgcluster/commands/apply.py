@@ -14,7 +14,7 @@ import numpy.typing as npt
 from imgcluster.clustering.split import split_vectors
 from imgcluster.commands.support.applied_plan import AppliedPlan, publish_plan
 from imgcluster.commands.support.normalized import with_normalized_lengths
-from imgcluster.commands.support.numbering import read_earlier
+from imgcluster.commands.support.numbering import Earlier, read_earlier
 from imgcluster.commands.support.plan_location import find_plan
 from imgcluster.commands.support.plan_tables import PlanTables, cluster_numbers
 from imgcluster.commands.support.set_aside import duplicates_of_plan
@@ -168,7 +168,7 @@ def apply_text(
                 f"the tables in {workspace.path} do not match its embeddings: run imgcluster cluster again"
             )
         earlier = read_earlier(workspace, embeddings)
-        after = _result(parsed, before, embeddings, earlier.next_number - 1, name=name)
+        after = _result(parsed, before, embeddings, earlier, name=name)
         aside = duplicates_of_plan(parsed, workspace, before, after.clusters, name=name)
         tables = PlanTables(workspace, manifest, before, after, embeddings, aside)
         moved = 0
@@ -222,9 +222,9 @@ def _read(file: Path) -> str:
         raise PlanError(f"{file} is not a plan: it is not UTF-8; save it again on the page") from None
 
 
-def _result(plan: Plan, before: Results, embeddings: Embeddings, highest: int, *, name: str) -> PlanResult:
-    """Return the clustering after a plan; `highest` is the highest number that a cluster ever had."""
-    seed = int(before.metrics["options"]["seed"])
+def _result(plan: Plan, before: Results, embeddings: Embeddings, earlier: Earlier, *, name: str) -> PlanResult:
+    """Return the clustering after a plan."""
+    seed, highest = int(before.metrics["options"]["seed"]), earlier.next_number - 1
 
     def split(rows: npt.NDArray[np.int64], parts: int) -> npt.NDArray[np.int64]:
         order = embeddings.content_order
@@ -242,7 +242,8 @@ def _result(plan: Plan, before: Results, embeddings: Embeddings, highest: int, *
         identities=tuple(map(str, before.metrics.get("identities", ()))),
         name=name,
     )
-    return split_clusters(after, plan, before.paths, split, highest=highest, name=name)
+    decided = {before.paths[row] for row in earlier.decided}
+    return split_clusters(after, plan, before.paths, split, decided=decided, highest=highest, name=name)
 
 
 def _describe(plan: Plan) -> str:

@@ -189,9 +189,7 @@ def _evaluate(
         decisions=earlier.kinds(earlier.decisions),
         suggested_names={number: row.get("suggested_name", "") for number, row in last.rows.items()},
     )
-    # Plans that were saved before apply to the old images, which keep their clusters.
-    identities = [*last.metrics.get("identities", ()), identity_of(last.paths, last.clusters)][-_IDENTITIES:]
-    growth = {"assigned": assigned, "identities": identities}
+    growth = {"assigned": assigned, **_plans_before(last, earlier, tables)}
     return Evaluated(
         options=last.metrics["options"] | {"place": mode},
         mode=mode,
@@ -208,6 +206,22 @@ def _evaluate(
         folder_name=folder_names(last.metrics | growth),
         growth=growth,
     )
+
+
+def _plans_before(last: Results, earlier: Earlier, tables: ClusteringTables) -> dict[str, Any]:
+    """Return the clusterings whose plans still apply, and the digests of the images that left since the first, by path.
+
+    All of their images that are present keep their clusters. No plan applies once a path stands for another content.
+    """
+    known = zip(earlier.known.digests, earlier.known.current.tolist(), strict=True)
+    digests = [digest.hex() for digest, current in known if current]
+    before = {**last.metrics.get("left", {}), **dict(zip(last.paths, digests, strict=True))}
+    present = dict(zip(tables.paths, (digest.hex() for digest in tables.embeddings.digests), strict=True))
+    if any(present.get(path, digest) != digest for path, digest in before.items()):
+        return {"identities": [], "left": {}}
+    identities = [*last.metrics.get("identities", ()), identity_of(last.paths, last.clusters)]
+    left = {path: digest for path, digest in before.items() if path not in present}
+    return {"identities": identities[-_IDENTITIES:], "left": left}
 
 
 def _what(added: int, removed: int, renamed: int, created: int) -> Iterator[str]:

@@ -12,7 +12,7 @@ their content and, if it was changed, by their path.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
@@ -90,33 +90,34 @@ class Decisions:
     def __bool__(self) -> bool:
         return bool(self.names or self.merges or self.made or self.images)
 
-    def rows(self, digests: Sequence[bytes], paths: Sequence[str], *, known: Container[int] = ()) -> dict[int, _Image]:
+    def rows(self, digests: Sequence[bytes], paths: Sequence[str], *, known: Mapping[_Image, int]) -> dict[int, _Image]:
         """Return the decided images that are present, by their row.
 
         Args:
             digests: The digests of the n present images.
             paths: Their absolute paths, sorted.
-            known: The rows of images that were known before: at the path of another one they are no edited file.
+            known: The rows of images that were known before: no other image was renamed to one of them, or edited.
         """
         if not self.images:
             return {}
-        exact = {key: row for row, key in enumerate(zip(digests, paths, strict=True)) if key in self.images}
-        found = {row: key for key, row in exact.items()}
-        known_digests = {digest for digest, _ in self.images}
+        exact = {row: key for row, key in enumerate(zip(digests, paths, strict=True)) if key in self.images}
+        found = {known[key]: key for key in self.images if key in known} | exact
+        missing = sorted(self.images.keys() - set(found.values()))
+        taken, missing_digests = {*found, *known.values()}, {digest for digest, _ in missing}
+        at = {path: row for row, path in enumerate(paths) if row not in taken}
         renamed: dict[bytes, list[int]] = {}
-        at = {path: row for row, path in enumerate(paths)}
-        for row, digest in enumerate(digests):
-            if digest in known_digests and row not in found:
-                renamed.setdefault(digest, []).append(row)
-        for key in sorted(self.images.keys() - exact.keys()):
+        for row in at.values():
+            if digests[row] in missing_digests:
+                renamed.setdefault(digests[row], []).append(row)
+        for key in missing:
             if renamed.get(key[0]):
                 found[renamed[key[0]].pop(0)] = key
-            elif key[1] in at and at[key[1]] not in found and at[key[1]] not in known:
+            elif key[1] in at and at[key[1]] not in found:
                 found[at[key[1]]] = key
         return found
 
     def of_present_files(
-        self, digests: Sequence[bytes], paths: Sequence[str], *, known: Container[int] = ()
+        self, digests: Sequence[bytes], paths: Sequence[str], *, known: Mapping[_Image, int]
     ) -> Decisions:
         """Return the decisions with the present digests and paths of renamed and edited files, given as for `rows`."""
         present = {key: (digests[row], paths[row]) for row, key in self.rows(digests, paths, known=known).items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -78,7 +78,7 @@ def apply_plan(
         clusters: ``int64 (n,)``; −1 is noise.
         names: The present names of clusters.
         highest: The highest number that a cluster ever had, if it is higher than the present ones.
-        identities: Those of earlier clusterings, to which only images were added since.
+        identities: Those of earlier clusterings, since which images were only added or removed.
         name: The plan's name in messages.
 
     Raises:
@@ -127,19 +127,29 @@ def split_clusters(
     paths: Sequence[str],
     split: SplitMembers,
     *,
+    decided: Container[str] = (),
     highest: int = _NOISE,
     name: str = "the plan",
 ) -> PlanResult:
     """Return `result`, as `apply_plan` returned it, after the splits of `plan`.
 
-    Images that the plan names stay in the cluster and do not take part in its split. The other parts than the largest
-    get the next numbers that were never used.
+    Images that the plan names, and those in `decided`, stay in the cluster and do not take part in its split. The other
+    parts than the largest get the next numbers that were never used.
+
+    Args:
+        result: The clustering after the rest of the plan.
+        plan: The plan.
+        paths: The images' paths, as for `apply_plan`.
+        split: Splits the images of one cluster.
+        decided: The paths of images that the user put into their clusters before.
+        highest: As for `apply_plan`.
+        name: The plan's name in messages.
 
     Raises:
         PlanError: A cluster has too few images, or too few different ones.
     """
     clusters, parts = result.clusters.copy(), {}
-    free = np.array([path not in result.decisions for path in paths], dtype=bool)
+    free = np.array([path not in result.decisions and path not in decided for path in paths], dtype=bool)
     following = max(highest, int(clusters.max(initial=_NOISE)), *result.created, *result.merged, _NOISE) + 1
     for number, into in sorted(plan.split.items()):
         rows = np.flatnonzero((clusters == number) & free)
@@ -148,7 +158,8 @@ def split_clusters(
         if distinct < into:
             raise PlanError(
                 f"{name} splits cluster {number} into {into} parts, but only {distinct or len(rows)} of its images "
-                "differ from each other and are not named in the plan; choose fewer parts"
+                "differ from each other and were not pinned or put there by you; choose fewer parts, or make new "
+                "clusters of some of its images"
             )
         clusters[rows] = np.where(labels > 0, following + labels - 1, number)
         parts[number] = tuple(range(following, following + into - 1))

@@ -121,6 +121,7 @@ METRICS: Final = {
     "result?": str,
     "assigned?": _COUNT,
     "identities?": [str],
+    "left?": {str: str},
     "applied_to?": [str],
     "scores?": {"labels": str, "accuracy": float, "nmi?": float, "ari?": float, "purity?": float},
 }

@@ -199,6 +199,41 @@ def test_a_plan_from_before_assign_takes_nothing_back(grown: Path, tiny_encoder:
     assert (rows(grown)["blue/01.png"]["decision"], clusters(grown)["blue/01.png"]) == ("unsorted", "-1")
 
 
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_plan_from_before_another_image_took_a_path_is_refused(
+    tmp_path: Path, pictures: Path, tiny_encoder: Path, steps: int
+) -> None:
+    def assign() -> None:
+        imgcluster.embed(pictures, workspace=out, encoder=tiny_encoder, device="cpu")
+        imgcluster.assign(workspace=out)
+
+    out, copy, plan = tmp_path / "out", pictures / "red/copy.png", tmp_path / "plan.json"
+    shutil.copyfile(pictures / "red/00.png", copy)
+    imgcluster.run(pictures, workspace=out, k=3, encoder=tiny_encoder, device="cpu")
+    identity = pages.read(out / "report.html").document["identity"]
+    plan.write_text(json.dumps({"imgcluster_plan": 1, "clustering": identity, "set_aside": ["red/copy.png"]}))
+    # The copy leaves, and its plan applies to it again when it returns.
+    content = copy.read_bytes()
+    copy.unlink()
+    assign()
+    copy.write_bytes(content)
+    assign()
+    assert imgcluster.apply(plan, workspace=out, dry_run=True).set_aside == 1
+    copy.rename(pictures / "red/old.png")
+    for _ in range(steps - 1):
+        assign()
+    Image.new("RGB", (10, 12), (30, 200, 40)).save(copy)
+    assign()
+    with pytest.raises(PlanError, match="another clustering"):
+        imgcluster.apply(plan, workspace=out)
+    assert copy.exists()
+    # A page from after that is an earlier one of the next `assign` again.
+    identity = pages.read(out / "report.html").document["identity"]
+    Image.new("RGB", (10, 12), (35, 200, 40)).save(pictures / "green/new.png")
+    assign()
+    assert pages.read(out / "report.html").document["earlierClusterings"] == [identity]
+
+
 def test_where_nothing_is_new_nothing_is_written(grown: Path, tiny_encoder: Path) -> None:
     embed(grown, tiny_encoder)
     imgcluster.assign(workspace=grown)

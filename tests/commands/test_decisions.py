@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from PIL import Image
 
 import imgcluster
 import pages
-from imgcluster import WorkspaceError
+from imgcluster import PlanError, WorkspaceError
 from samples import paint
 
 
@@ -26,6 +27,11 @@ def workspace(pictures: Path, tmp_path: Path, tiny_encoder: Path) -> Path:
 def clusters(workspace: Path) -> dict[str, int]:
     with (workspace / "assignments.csv").open(encoding="utf-8", newline="") as file:
         return {row["path"]: int(row["cluster"]) for row in csv.DictReader(file)}
+
+
+def decisions(workspace: Path) -> dict[str, str]:
+    with (workspace / "assignments.csv").open(encoding="utf-8", newline="") as file:
+        return {row["path"]: row["decision"] for row in csv.DictReader(file) if row.get("decision")}
 
 
 def names(workspace: Path) -> dict[int, str]:
@@ -103,6 +109,31 @@ def test_a_split_cluster_stays_split(pictures: Path, tmp_path: Path, tiny_encode
     assert clusters(out) == apart
 
 
+def test_a_later_split_leaves_decided_images_in_their_cluster(
+    pictures: Path, tmp_path: Path, tiny_encoder: Path
+) -> None:
+    out = tmp_path / "out"
+    imgcluster.run([pictures], workspace=out, encoder=tiny_encoder, device="cpu", k=2)
+    before = clusters(out)
+    members = sorted(path for path, number in before.items() if number == 0)
+    stray = next(path for path, number in before.items() if number == 1)
+    decided = [members[0], members[-1], stray]
+    decide(out, pinned=decided[:2], misplaced=[{"path": stray, "to": 0}])
+    decide(out, split=[{"cluster": 0, "into": 3}])
+    after = clusters(out)
+    assert [after[path] for path in decided] == [0, 0, 0]
+    assert len({after[path] for path in members}) == 3
+    assert not imgcluster.verify(workspace=out).findings
+    imgcluster.cluster(workspace=out, k=2, seed=5)
+    assert clusters(out) == after
+    # Too few images are left to split.
+    decide(out, pinned=[path for path in members if after[path] == 0])
+    state = snapshot(out)
+    with pytest.raises(PlanError, match="cluster 0 into 2"):
+        decide(out, split=[{"cluster": 0, "into": 2}])
+    assert snapshot(out) == state
+
+
 def test_a_pinned_image_stays(workspace: Path) -> None:
     before = clusters(workspace)
     assert decide(workspace, pinned=["red/00.png"]).pinned == 1
@@ -124,6 +155,34 @@ def test_decisions_follow_renamed_files(workspace: Path, pictures: Path, tiny_en
     assert names(workspace)[6] == "mine"
 
 
+def test_a_decision_about_one_of_several_copies_stays_with_it(
+    pictures: Path, tmp_path: Path, tiny_encoder: Path
+) -> None:
+    def assign(folder: Path) -> None:
+        imgcluster.embed(folder, workspace=out, encoder=tiny_encoder, device="cpu")
+        imgcluster.assign(workspace=out)
+        assert not imgcluster.verify(workspace=out).findings
+
+    out, copy, away = tmp_path / "out", pictures / "red/copy.png", tmp_path / "away.png"
+    shutil.copyfile(pictures / "red/00.png", copy)
+    imgcluster.run(pictures, workspace=out, encoder=tiny_encoder, device="cpu", k=3)
+    before = clusters(out)
+    decide(out, misplaced=[{"path": "red/copy.png", "to": before["blue/00.png"]}])
+    after = before | {"red/copy.png": before["blue/00.png"]}
+    # It waits while the copy is away.
+    copy.rename(away)
+    assign(pictures)
+    assert (clusters(out), decisions(out)) == ({path: after[path] for path in after if path != "red/copy.png"}, {})
+    away.rename(copy)
+    assign(pictures)
+    assert (clusters(out), decisions(out)) == (after, {"red/copy.png": "corrected"})
+    # All copies are renamed.
+    assign(pictures.rename(tmp_path / "renamed"))
+    assert (clusters(out), decisions(out)) == (after, {"red/copy.png": "corrected"})
+    imgcluster.cluster(workspace=out, k=3, seed=1)
+    assert (clusters(out), decisions(out)) == (after, {"red/copy.png": "corrected"})
+
+
 @pytest.mark.parametrize("command", ["assign", "cluster"])
 def test_a_decision_does_not_pass_to_another_image_that_takes_the_name(
     workspace: Path, pictures: Path, tiny_encoder: Path, command: str
@@ -131,8 +190,7 @@ def test_a_decision_does_not_pass_to_another_image_that_takes_the_name(
     def decided() -> dict[str, str]:
         imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, device="cpu")
         imgcluster.assign(workspace=workspace) if command == "assign" else imgcluster.cluster(workspace=workspace, k=6)
-        with (workspace / "assignments.csv").open(encoding="utf-8", newline="") as file:
-            return {row["path"]: row["decision"] for row in csv.DictReader(file) if row["decision"]}
+        return decisions(workspace)
 
     before = clusters(workspace)
     decide(
@@ -162,9 +220,7 @@ def test_decisions_follow_files_that_are_edited_and_renamed_later(
     (pictures / "red/00.png").rename(pictures / "blue/new name.png")
     imgcluster.embed([pictures], workspace=workspace, encoder=tiny_encoder, device="cpu")
     imgcluster.assign(workspace=workspace)
-    with (workspace / "assignments.csv").open(encoding="utf-8", newline="") as file:
-        decided = {row["path"]: row["decision"] for row in csv.DictReader(file) if row["decision"]}
-    assert decided == {"blue/new name.png": "pinned"}
+    assert decisions(workspace) == {"blue/new name.png": "pinned"}
 
 
 @pytest.mark.parametrize("dry_run", [True, False])

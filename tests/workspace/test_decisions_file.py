@@ -35,8 +35,13 @@ class TestDecisions:
             images=dict.fromkeys([(A, "/a"), (B, "/b"), (B, "/b2"), (C, "/gone")], DecidedImage(1, "pinned"))
         )
         # One copy of B has its path, the other was renamed; /a was edited.
-        rows = decisions.rows([D, B, B], ["/a", "/b2", "/z"])
+        rows = decisions.rows([D, B, B], ["/a", "/b2", "/z"], known={})
         assert rows == {0: (A, "/a"), 1: (B, "/b2"), 2: (B, "/b")}
+        # An image that was known before is no other one, but it may be renamed itself.
+        known = {(B, "/z"): 2}
+        assert decisions.rows([D, B, B], ["/a", "/b2", "/z"], known=known) == {0: (A, "/a"), 1: (B, "/b2")}
+        known = {(B, "/b2"): 1, (B, "/b"): 0}
+        assert decisions.rows([B, B], ["/c", "/d"], known=known) == {0: (B, "/b"), 1: (B, "/b2")}
 
     @pytest.mark.parametrize(
         "change",

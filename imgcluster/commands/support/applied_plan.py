@@ -60,7 +60,7 @@ class AppliedPlan:
         if measures is None or not self.tables.is_regrouped:
             return metrics
         # Plans that were saved before an `assign` would take back what this one does.
-        for name in ("scores", "quality", "identities"):
+        for name in ("scores", "quality", "identities", "left"):
             metrics.pop(name, None)
         return metrics | {
             "applied_to": sorted({self.plan.clustering, identity_of(self.before.paths, self.before.clusters)}),

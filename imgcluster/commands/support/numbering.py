@@ -153,7 +153,8 @@ def read_earlier(workspace: Workspace, embeddings: Embeddings) -> Earlier:
     present = known.current & (rows >= 0)
     clusters[rows[present]] = known.clusters[present]
     images = embeddings.digests, embeddings.locations
-    recognized = set(np.flatnonzero(clusters != ABSENT).tolist()) if decisions.images else ()
+    found = zip(known.digests, known.paths, rows.tolist(), present.tolist(), strict=True) if decisions.images else ()
+    recognized = {(digest, path): row for digest, path, row, is_present in found if is_present}
     # An edited file must keep its decision when it is renamed later.
     decisions = decisions.of_present_files(*images, known=recognized)
     return Earlier(known, rows, clusters, decisions, decisions.rows(*images, known=recognized))

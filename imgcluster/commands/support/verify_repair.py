@@ -148,8 +148,7 @@ def repair_decisions(stored: Stored, on_progress: OnProgress) -> Iterator[str]:
         decisions = Decisions()
     keys = dict(zip(results.paths, zip(embeddings.digests, embeddings.locations, strict=True), strict=True))
     clusters = dict(zip(results.paths, results.clusters.tolist(), strict=True))
-    decided = decisions.rows(embeddings.digests, embeddings.locations)
-    known = {results.paths[row] for row in decided}
+    known = set() if stored.earlier is None else {results.paths[row] for row in stored.earlier.decided}
     images = {
         keys[path]: DecidedImage(clusters[path], kind)  # type: ignore[arg-type]
         for path, kind in results.decisions.items()
