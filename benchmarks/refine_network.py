@@ -65,7 +65,8 @@ def main() -> None:
     folders = options.folders or sorted((data_folder() / "photo-sets").iterdir())
     features = PhotoFeatures(NETWORK.number)
     first = first_of_small_maps(features)
-    count = sum(value.numel() for value in LastBlocks(features, first).parameters())
+    trained = features.network._blocks[first:], features.network._conv_head
+    count = sum(value.numel() for part in trained for value in part.parameters())
     blocks = len(features.network._blocks) - first
     print(
         f"{machine()}, torch {torch.__version__}; {blocks} blocks and the head are trained, "

@@ -47,6 +47,8 @@ __all__ = ["AssignSummary", "assign"]
 
 # Plans that were saved before this many assignments are accepted.
 _IDENTITIES: Final = 20
+# So that their digests stay a small part of metrics.json.
+_MOST_LEFT: Final = 10_000
 # From these shares on, a new clustering is recommended.
 _MANY_ASSIGNED: Final = 0.5
 _MANY_UNSORTED: Final = 0.2
@@ -211,16 +213,20 @@ def _evaluate(
 def _plans_before(last: Results, earlier: Earlier, tables: ClusteringTables) -> dict[str, Any]:
     """Return the clusterings whose plans still apply, and the digests of the images that left since the first, by path.
 
-    All of their images that are present keep their clusters. No plan applies once a path stands for another content.
+    All of their images that are present keep their clusters. No plan applies once a path stands for another content, or
+    when so many images have left that this is not known any more.
     """
     known = zip(earlier.known.digests, earlier.known.current.tolist(), strict=True)
-    digests = [digest.hex() for digest, current in known if current]
-    before = {**last.metrics.get("left", {}), **dict(zip(last.paths, digests, strict=True))}
-    present = dict(zip(tables.paths, (digest.hex() for digest in tables.embeddings.digests), strict=True))
-    if any(present.get(path, digest) != digest for path, digest in before.items()):
+    digests = [digest for digest, current in known if current]
+    present = dict(zip(tables.paths, tables.embeddings.digests, strict=True))
+    before = dict(zip(last.paths, digests, strict=False))
+    same = len(digests) == len(last.paths) and all(present.get(path, was) == was for path, was in before.items())
+    left = {path: was for path, was in last.metrics.get("left", {}).items() if path not in before}
+    same = same and all(path not in present or present[path].hex() == was for path, was in left.items())
+    left |= {path: was.hex() for path, was in before.items() if path not in present}
+    if not same or len(left) > _MOST_LEFT:
         return {"identities": [], "left": {}}
     identities = [*last.metrics.get("identities", ()), identity_of(last.paths, last.clusters)]
-    left = {path: digest for path, digest in before.items() if path not in present}
     return {"identities": identities[-_IDENTITIES:], "left": left}
 
 
