@@ -217,10 +217,9 @@ def _plans_before(last: Results, earlier: Earlier, tables: ClusteringTables) -> 
     when so many images have left that this is not known any more.
     """
     known = zip(earlier.known.digests, earlier.known.current.tolist(), strict=True)
-    digests = [digest for digest, current in known if current]
+    before = dict(zip(last.paths, (digest for digest, current in known if current), strict=True))
     present = dict(zip(tables.paths, tables.embeddings.digests, strict=True))
-    before = dict(zip(last.paths, digests, strict=False))
-    same = len(digests) == len(last.paths) and all(present.get(path, was) == was for path, was in before.items())
+    same = all(present.get(path, was) == was for path, was in before.items())
     left = {path: was for path, was in last.metrics.get("left", {}).items() if path not in before}
     same = same and all(path not in present or present[path].hex() == was for path, was in left.items())
     left |= {path: was.hex() for path, was in before.items() if path not in present}

@@ -18,6 +18,7 @@ import imgcluster
 import pages
 from imgcluster import PlanError, WorkspaceError
 from imgcluster.cli.app import app
+from imgcluster.commands import assign
 from imgcluster.wording import counted
 from interruptions import killing_at
 from samples import paint
@@ -232,6 +233,22 @@ def test_a_plan_from_before_another_image_took_a_path_is_refused(
     Image.new("RGB", (10, 12), (35, 200, 40)).save(pictures / "green/new.png")
     assign()
     assert pages.read(out / "report.html").document["earlierClusterings"] == [identity]
+
+
+def test_a_plan_from_before_too_many_images_left_is_refused(
+    tmp_path: Path, pictures: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assign, "_MOST_LEFT", 1)
+    out, plan = tmp_path / "out", tmp_path / "plan.json"
+    imgcluster.run(pictures, workspace=out, k=3, encoder=tiny_encoder, device="cpu")
+    identity = pages.read(out / "report.html").document["identity"]
+    for name in ("red/00.png", "blue/00.png"):
+        (pictures / name).unlink()
+    imgcluster.embed(pictures, workspace=out, encoder=tiny_encoder, device="cpu")
+    imgcluster.assign(workspace=out)
+    plan.write_text(json.dumps({"imgcluster_plan": 1, "clustering": identity, "set_aside": ["red/01.png"]}))
+    with pytest.raises(PlanError, match="another clustering"):
+        imgcluster.apply(plan, workspace=out)
 
 
 def test_where_nothing_is_new_nothing_is_written(grown: Path, tiny_encoder: Path) -> None:
