@@ -18,6 +18,7 @@ from PIL import Image
 import imgcluster
 from imgcluster import EmbedSummary, NoImagesError, UsageError, WorkspaceError
 from imgcluster.errors import WorkspaceInUseError
+from imgcluster.images import optional_decoders
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.shards import Embeddings, load
 from imgcluster.workspace.work_shards import WorkShard, work_shards
@@ -449,6 +450,54 @@ class TestMerge:
         again = imgcluster.merge([tmp_path / "red"], workspace=out)
         assert (again.embedded, again.new, again.unchanged) == (24, 0, 8)
         assert contents(out) == contents(tmp_path / "single")
+
+    def test_a_file_that_only_one_workspace_could_read(self, mixed: Path, tmp_path: Path, embed: Embed) -> None:
+        out, other = tmp_path / "out", tmp_path / "other"
+        for first, second in ((other, out), (out, other)):
+            # It was still being copied.
+            (mixed / "red/00.png").rename(tmp_path / "whole.png")
+            (mixed / "red/00.png").write_bytes((tmp_path / "whole.png").read_bytes()[:60])
+            assert embed(mixed, first).skipped == 2
+            (tmp_path / "whole.png").rename(mixed / "red/00.png")
+            embed(mixed, second)
+            merged = imgcluster.merge(other, workspace=out)
+            assert (merged.found, merged.embedded, merged.skipped) == (25, 24, 1)
+            assert not imgcluster.verify(workspace=out).findings
+            shutil.rmtree(out)
+            shutil.rmtree(other)
+
+    def test_a_raw_file_that_was_skipped_is_the_second_file_of_a_picture(
+        self, pictures: Path, tmp_path: Path, embed: Embed, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(optional_decoders, "can_decode", lambda kind: False)
+        out, other, raw = tmp_path / "out", tmp_path / "other", pictures / "red/new.dng"
+        raw.write_bytes(b"raw")
+        assert embed(pictures, out).skipped == 1
+        skipped = (out / "skipped.csv").read_bytes()
+        Image.new("RGB", (9, 9), "red").save(raw.with_suffix(".jpg"))
+        assert embed(pictures, other).paired == 1
+        merged = imgcluster.merge(other, workspace=out)
+        assert (merged.found, merged.embedded, merged.skipped) == (25, 25, 0)
+        assert not imgcluster.verify(workspace=out).findings
+        # As an earlier version wrote it.
+        (out / "skipped.csv").write_bytes(skipped)
+        manifest = Workspace(out).manifest
+        manifest["counts"] |= {"found": 26, "skipped": 1}
+        Workspace(out).write_manifest(manifest)
+        (finding,) = imgcluster.verify(workspace=out).findings
+        assert (finding.level, finding.paths) == ("problem", ("red/new.dng",))
+
+    def test_a_new_file_at_the_path_of_a_moved_original_stays_skipped(
+        self, pictures: Path, tmp_path: Path, embed: Embed
+    ) -> None:
+        out = tmp_path / "out"
+        embed(pictures / "blue", tmp_path / "blue")
+        embed(pictures / "red", out)
+        imgcluster.cluster(workspace=out, k=1, place="move")
+        Image.new("RGB", (9, 9), "white").save(pictures / "red/00.png")
+        assert embed(pictures / "red", out).skipped == 1
+        merged = imgcluster.merge(tmp_path / "blue", workspace=out)
+        assert (merged.found, merged.embedded, merged.skipped) == (17, 16, 1)
 
     def test_what_cannot_be_merged(self, pictures: Path, tmp_path: Path, embed: Embed) -> None:
         out = tmp_path / "out"

@@ -200,6 +200,51 @@ def test_a_deleted_jpeg_leaves_the_raw_file(run: Run, photos: Path, tmp_path: Pa
     assert placed(out) == {}
 
 
+@pytest.mark.parametrize("renamed", ["folder", "both files", "both files, dragged", "the jpeg"])
+def test_a_moved_pair_that_is_renamed_by_hand_stays_a_pair(
+    run: Run, photos: Path, tmp_path: Path, renamed: str
+) -> None:
+    before, out = files(photos), tmp_path / "out"
+    run(k=3, place="move")
+    jpeg = next((out / "clusters").rglob("IMG_1.JPG"))
+    if renamed == "folder":
+        jpeg.parent.rename(out / "clusters/Beach")
+    elif renamed == "the jpeg":
+        jpeg.rename(jpeg.with_name("sunset.JPG"))
+    else:
+        folder = (
+            jpeg.parent
+            if renamed == "both files"
+            else next(path for path in (out / "clusters").iterdir() if path != jpeg.parent)
+        )
+        jpeg.with_name("img_1.dng").rename(folder / "sunset.dng")
+        jpeg.rename(folder / "sunset.JPG")
+    summary = run()
+    counts_add_up(out, 13)
+    assert (summary.embed.paired, summary.embed.unchanged) == (1, 13)
+    assert not [one for one in imgcluster.verify(workspace=out).findings if "folder of another" not in one.message]
+    imgcluster.cluster(workspace=out, k=2)
+    assert len(list((out / "clusters").rglob("*.dng"))) == 1
+    while (out / "placed.jsonl").exists():
+        imgcluster.undo(workspace=out)
+    assert files(photos) == before
+    assert not (out / "clusters").exists()
+
+
+def test_another_raw_file_beside_a_moved_pair_is_not_taken(run: Run, photos: Path, tmp_path: Path) -> None:
+    before, out = files(photos), tmp_path / "out"
+    run(k=3, place="move")
+    raw = next((out / "clusters").rglob("img_1.dng"))
+    # The user moves the raw file back, and the folder has another one.
+    raw.rename(photos / "red/img_1.dng")
+    (raw.parent / "IMG_1.dng").write_bytes(b"another")
+    assert run().embed.paired == 1
+    while (out / "placed.jsonl").exists():
+        imgcluster.undo(workspace=out)
+    assert files(photos) == before
+    assert (raw.parent / "IMG_1.dng").read_bytes() == b"another"
+
+
 def test_a_raw_file_of_a_damaged_jpeg_counts_by_itself(run: Run, photos: Path, tmp_path: Path) -> None:
     (photos / "red/IMG_1.JPG").write_bytes(b"\xff\xd8\xff damaged")
     run(k=3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -23,7 +23,7 @@ from imgcluster.progress import OnProgress, Progress
 from imgcluster.workspace.folder import Workspace
 from imgcluster.workspace.index import Index
 from imgcluster.workspace.shapes import SHARD, SOURCE
-from imgcluster.workspace.shard_file import count_rows, locations_of, read_keys
+from imgcluster.workspace.shard_file import count_rows, locations_of, read_files, read_keys
 from imgcluster.workspace.shard_writer import ShardWriter
 from imgcluster.workspace.shards import list_shards, summarize_shards
 from imgcluster.workspace.skipped_images import read_skipped, write_skipped
@@ -72,8 +72,8 @@ def join(workspace: Workspace, sources: Sequence[Workspace], command: str, on_pr
         if not sum(manifest["counts"]["embedded"] for _, manifest in read):
             raise NoImagesError(f"no image found by {len(read)} shards or workspaces; {workspace.path} is unchanged")
         before = recover(workspace, before, on_progress=on_progress)
-        return_interrupted_move(workspace, read_placement(workspace))
-        joined = _Join(workspace, before, read)
+        journal, _ = return_interrupted_move(workspace, read_placement(workspace))
+        joined = _Join(workspace, before, read, moved_files(workspace, journal))
         joined.begin(command)
         joined.add_rows(on_progress)
         summary = joined.finish(command, watch)
@@ -105,11 +105,15 @@ class _Join:
         workspace: The workspace, locked.
         before: Its manifest.
         sources: The sources, checked.
+        moved: The original paths of the files that were moved to folders of the workspace.
     """
 
-    def __init__(self, workspace: Workspace, before: dict[str, Any], sources: Sequence[_Source]) -> None:
+    def __init__(
+        self, workspace: Workspace, before: dict[str, Any], sources: Sequence[_Source], moved: Container[str]
+    ) -> None:
         self._workspace = workspace
         self._sources = sources
+        self._moved = moved
         self._first = sources[0][1]
         self._shards = "shard" in self._first
         self._fresh = bool(self._first.get("request", {}).get("fresh"))
@@ -180,6 +184,8 @@ class _Join:
     def finish(self, command: str, watch: Stopwatch) -> EmbedSummary:
         """Write the table of skipped images and the manifest, and return the summary."""
         workspace, manifests = self._workspace, [manifest for _, manifest in self._sources]
+        if not self._shards:
+            self._drop_embedded_from_skipped()
         write_skipped(workspace, self._skipped, self._base)
         current = summarize_shards(workspace.embeddings, identity_of(self._first))
         watch.lap("join")
@@ -226,6 +232,15 @@ class _Join:
         workspace.write_manifest(manifest | record)
         begin_state(workspace, command, history_text(summary))
         return summary
+
+    def _drop_embedded_from_skipped(self) -> None:
+        """Remove the files of images from the skipped ones: what one workspace skipped, another may have embedded."""
+        for shard in list_shards(self._workspace.embeddings, identity_of(self._first)):
+            for location, _, _, companion in read_files(shard):
+                for file in (location, companion):
+                    # At the path of a moved original it is a new file that was skipped.
+                    if file not in self._moved:
+                        self._skipped.pop(file, None)
 
     def _read_skipped(self) -> dict[str, str]:
         """Return the reason of each skipped path; shards have read those of the workspace."""

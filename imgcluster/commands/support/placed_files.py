@@ -167,8 +167,7 @@ def _record_renamed(workspace: Workspace, path: Path, folder: Path) -> Journal |
         write_journal(journal, path)
         paths = {entry.target for entry in journal.entries} - {entry.target for entry in before.entries}
         _LOG.warning(
-            "%s by hand in %s, such as %s, and recognized by content. To put an image into another cluster, move it on "
-            "the page",
+            "%s by hand in %s, such as %s, and recognized. To put an image into another cluster, move it on the page",
             counted(len(paths), "original was renamed or moved", "originals were renamed or moved"),
             folder,
             min(paths),

@@ -79,10 +79,10 @@ def check_counts(stored: Stored) -> Iterator[Finding]:
         yield problem("counts", "the manifest was written for other embeddings", **how)
     twice = [path for path, count in Counter(paths).items() if count > 1]
     base = base_folder(stored.manifest, stored.embeddings)
-    images = {relative_path(location, base) for location in stored.embeddings.locations if location not in stored.moved}
-    twice += sorted(images & set(paths))
+    files = {relative_path(file, base) for file in stored.embeddings.files if file not in stored.moved}
+    twice += sorted(files & set(paths))
     if twice:
-        yield problem("counts", "these images are in more than one row", twice, remedy=_again(stored))
+        yield problem("counts", "these files are in more than one row", twice, remedy=_again(stored))
 
 
 def check_files(stored: Stored) -> Iterator[Finding]:
