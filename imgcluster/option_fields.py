@@ -25,6 +25,7 @@ def option(
     metavar: str = "",
     group: str = "",
     minimum: int | None = None,
+    variable: str = "",
 ) -> Any:
     """Return a dataclass field that carries what the command line needs to know of an option.
 
@@ -35,8 +36,16 @@ def option(
         metavar: What ``--help`` prints in the place of the value.
         group: The heading that ``--help`` lists it under.
         minimum: The smallest number allowed.
+        variable: Its environment variable, where that is not ``IMGCLUSTER_FIELD_NAME``.
     """
-    facts = {"meaning": meaning, "flags": flags, "metavar": metavar, "group": group, "minimum": minimum}
+    facts = {
+        "meaning": meaning,
+        "flags": flags,
+        "metavar": metavar,
+        "group": group,
+        "minimum": minimum,
+        "variable": variable,
+    }
     return dataclasses.field(default=default, metadata=facts)
 
 

@@ -328,7 +328,11 @@ class TrainingOptions:
     steps_per_epoch: int | None = option(None, "Batches that count as one epoch; replaces the recipe's.", minimum=0)
     limit: int | None = option(None, "Use at most this many images of each part, for a quick try.", minimum=2)
     image_size: int | None = option(
-        None, "Side in pixels to which images of a folder are resized.", metavar="N", minimum=1
+        None,
+        "Side in pixels to which images of a folder are resized.",
+        metavar="N",
+        minimum=1,
+        variable="IMGCLUSTER_TRAIN_ENCODER_IMAGE_SIZE",
     )
     data_dir: Path | None = option(None, "The folder with the published files, instead of a download.", metavar="DIR")
     name: str | None = option(

@@ -157,6 +157,7 @@ def _parameter(entry: dataclasses.Field[Any], annotation: Any) -> inspect.Parame
         help=facts["meaning"],
         metavar=facts["metavar"] or None,
         rich_help_panel=facts["group"] or None,
+        envvar=facts["variable"] or None,
         show_default=default is not None and not isinstance(default, bool | tuple),
     )
     parameter = inspect.Parameter(

@@ -38,11 +38,24 @@ def evaluate_command(
         typer.Option(
             "--method",
             metavar="METHOD",
+            envvar="IMGCLUSTER_EVALUATE_METHOD",
             help="Cluster with this method for a comparison; nothing is written. Can be repeated.",
         ),
     ] = None,
-    k: Annotated[int | None, typer.Option("-k", "--k", min=1, help="The number of clusters for those methods.")] = None,
-    assign_noise: from_field(ClusterOptions, "assign_noise") = False,  # type: ignore[valid-type]
+    k: Annotated[
+        int | None,
+        typer.Option(
+            "-k", "--k", min=1, envvar="IMGCLUSTER_EVALUATE_K", help="The number of clusters for those methods."
+        ),
+    ] = None,
+    assign_noise: Annotated[
+        bool,
+        typer.Option(
+            "--assign-noise",
+            envvar="IMGCLUSTER_EVALUATE_ASSIGN_NOISE",
+            help="With those methods, assign noise to the clusters of its nearest neighbors.",
+        ),
+    ] = False,
     seed: from_field(ClusterOptions, "seed") = 0,  # type: ignore[valid-type]
     labels: Annotated[
         str, typer.Option("--labels", metavar="folders|FILE.csv", help="Folder names, or a CSV with path and label.")

@@ -31,9 +31,12 @@ def generate_command(
         Path | None, typer.Option("--around", metavar="IMAGE", help="Generate images similar to this one.")
     ] = None,
     spread: Annotated[
-        float,
-        typer.Option("--spread", help="Standard deviation of the embeddings around it; that of all images is about 1."),
-    ] = 0.2,
+        float | None,
+        typer.Option(
+            "--spread",
+            help="Standard deviation of the embeddings around it, 0.2 by default; that of all images is about 1.",
+        ),
+    ] = None,
     seed: from_field(ClusterOptions, "seed") = 0,  # type: ignore[valid-type]
     device: from_field(EmbedOptions, "device") = "auto",  # type: ignore[valid-type]
     workspace: UnusedWorkspace = Path(DEFAULT_WORKSPACE),

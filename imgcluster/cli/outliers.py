@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgcluster.cli.command import WorkspaceOption, command
-from imgcluster.cli.console import echo, new_table, plain, print_table, show_page
+from imgcluster.cli.console import command_for, echo, new_table, plain, print_table, show_page
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.wording import counted
@@ -56,13 +56,20 @@ def _show(summary: OutliersSummary) -> None:
     for reason, count in summary.common.items():
         echo(f"{counted(count, 'image')} of the collection are {reason}, so this is not counted.")
     if summary.not_measured:
-        echo(
-            f"The quality of {counted(summary.not_measured, 'image')} is not known, because vectors were imported, or "
-            "an earlier version embedded them; imgcluster embed --fresh measures it, which reads the images."
-        )
+        _show_not_measured(summary)
     if summary.found > len(summary.outliers):
         echo(f"Showed {len(summary.outliers):,} of {summary.found:,}; -n shows more.")
     written = f"All images: {summary.table}" if summary.table else "The workspace is read-only, so there is no table."
     echo(f"No image was left out or changed. {written}")
     if summary.table:
         show_page(summary.report, summary.workspace, outdated=summary.outdated)
+
+
+def _show_not_measured(summary: OutliersSummary) -> None:
+    unknown = f"The quality of {counted(summary.not_measured, 'image')} is not known, because"
+    if summary.imported:
+        # In this workspace, embedding would replace the imported vectors.
+        echo(f"{unknown} vectors were imported; another workspace has it: imgcluster embed FOLDER -w OTHER")
+    else:
+        again = command_for(summary.workspace, "embed PATH --fresh")
+        echo(f"{unknown} an earlier version embedded them. To measure it, with the same paths and options: {again}")

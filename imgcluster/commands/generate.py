@@ -53,7 +53,7 @@ def generate(
     output: str | os.PathLike[str] = "imgcluster-generated",
     seed: int = 0,
     around: str | os.PathLike[str] | None = None,
-    spread: float = DEFAULT_SPREAD,
+    spread: float | None = None,
     device: str = "auto",
     on_progress: OnProgress = ignore_progress,
 ) -> GenerateSummary:
@@ -65,7 +65,7 @@ def generate(
         output: The folder to write to; created if it does not exist. Images that `generate` wrote there are replaced.
         seed: The same seed gives the same images.
         around: An image file to draw embeddings around; the first image is its reconstruction.
-        spread: Standard deviation of the embeddings around it; at least 0.
+        spread: Standard deviation of the embeddings around it; at least 0, by default `DEFAULT_SPREAD`.
         device: ``auto``, ``cpu``, ``cuda``, …; see `device_names.DEVICES`.
         on_progress: Called after each batch.
 
@@ -76,11 +76,7 @@ def generate(
         EncoderError: The encoder cannot be used, or is not variational.
         DeviceError: The named device does not run here.
     """
-    if count < 1 or seed < 0 or not 0 <= spread < float("inf"):
-        raise UsageError(
-            f"--count {count}, --seed {seed} and --spread {spread} are not possible; give at least 1 image, "
-            "and a seed and a spread of at least 0"
-        )
+    spread = _check_options(count=count, seed=seed, spread=spread, around=around)
     model = Encoder(encoder, device=device)
     decoder = Decoder(model)
     if decoder.info.prior != "normal":
@@ -113,3 +109,18 @@ def generate(
         seed=seed,
         around=None if around is None else to_text(around),
     )
+
+
+def _check_options(*, count: int, seed: int, spread: float | None, around: str | os.PathLike[str] | None) -> float:
+    """Return the standard deviation of the embeddings around an image."""
+    if count < 1:
+        raise UsageError(f"--count {count} is not allowed; it is at least 1")
+    if seed < 0:
+        raise UsageError(f"--seed {seed} is not allowed; it is at least 0")
+    if spread is None:
+        return DEFAULT_SPREAD
+    if around is None:
+        raise UsageError("--spread is for --around: add --around IMAGE")
+    if not 0 <= spread < float("inf"):
+        raise UsageError(f"--spread {spread} is not allowed; it is at least 0")
+    return spread

@@ -156,6 +156,8 @@ def merge(
                 sources += _fetch_all(url, Workspace(Path(folder, str(number))), on_progress)
                 continue
             source = Workspace(opened.enter_context(local_workspace(path, on_progress)))
+            if not source.path.exists():
+                raise WorkspaceError(f"workspace {source.path} does not exist; check the path")
             source.require_initialized()
             parts = [part.workspace(source) for part in work_shards(source)]
             if not parts and source.path == target.path:

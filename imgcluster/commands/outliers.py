@@ -30,7 +30,7 @@ from imgcluster.options import DEFAULT_WORKSPACE
 from imgcluster.progress import OnProgress, Progress, ignore_progress
 from imgcluster.types import Labels, VectorRows, Vectors
 from imgcluster.workspace.folder import Workspace
-from imgcluster.workspace.results import current_results
+from imgcluster.workspace.results import IMPORTED, current_results
 from imgcluster.workspace.table_columns import OUTLIERS, OutlierRow
 
 __all__ = ["REASONS", "OutliersSummary", "outliers"]
@@ -70,6 +70,7 @@ class OutliersSummary:
         seconds: Wall-clock time.
         outdated: Whether images were added or removed since the last clustering. Then no image is ``atypical``, and the
             page is left as it is.
+        imported: Whether another program computed the vectors, so that no quality is known.
     """
 
     workspace: str
@@ -84,6 +85,7 @@ class OutliersSummary:
     report: str
     seconds: float
     outdated: bool = False
+    imported: bool = False
 
 
 @in_object_storage_too
@@ -150,6 +152,7 @@ def outliers(
         report="" if results is None or not workspace.is_writable else to_text(workspace.report),
         seconds=watch.seconds,
         outdated=results is None and workspace.metrics.exists(),
+        imported=manifest["encoder"]["name"] == IMPORTED,
     )
 
 

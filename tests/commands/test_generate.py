@@ -73,9 +73,17 @@ def test_an_encoder_that_is_not_variational_is_refused(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("options", [{"count": 0}, {"seed": -1}, {"spread": -0.1}, {"spread": float("nan")}])
-def test_impossible_options_are_refused(variational, tmp_path, options) -> None:
-    with pytest.raises(UsageError, match="are not possible"):
-        generate(encoder=variational, output=tmp_path / "out", device="cpu", **options)
+def test_the_impossible_option_alone_is_named(variational, tmp_path, options) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    ((name, value),) = options.items()
+    with pytest.raises(UsageError, match=rf"^--{name} {value} is not allowed; [^-]+$"):
+        generate(encoder=variational, around=tmp_path / "a.png", output=tmp_path / "out", device="cpu", **options)
+
+
+def test_spread_needs_an_image_to_stay_near(variational, tmp_path) -> None:
+    with pytest.raises(UsageError, match="--spread is for --around: add --around IMAGE"):
+        generate(encoder=variational, spread=0.2, output=tmp_path / "out", device="cpu")
+    assert not (tmp_path / "out").exists()
 
 
 def test_around_must_be_an_image(variational, tmp_path) -> None:

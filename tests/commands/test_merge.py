@@ -506,7 +506,7 @@ class TestMerge:
             imgcluster.merge([out], workspace=out)
         with pytest.raises(UsageError, match="no workspaces"):
             imgcluster.merge([], workspace=out)
-        with pytest.raises(WorkspaceError, match="does not exist"):
+        with pytest.raises(WorkspaceError, match="missing does not exist; check the path"):
             imgcluster.merge([tmp_path / "missing"], workspace=out)
         embed(pictures, tmp_path / "other", encoder_options=imgcluster.EncoderOptions(resize="stretch"))
         with pytest.raises(WorkspaceError, match="mixed"):

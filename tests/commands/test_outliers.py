@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -167,6 +168,19 @@ def test_wrong_requests(tmp_path: Path, out: Path) -> None:
         imgcluster.outliers(workspace=out, limit=0)
     with pytest.raises(WorkspaceError, match="embed"):
         imgcluster.outliers(workspace=tmp_path / "none")
+
+
+def test_how_to_measure_the_quality(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "vectors").mkdir()
+    other = imported(tmp_path / "vectors", np.ones((20, 3)))
+    advice = CliRunner().invoke(app, ["outliers", "-w", str(other)]).stdout
+    # --fresh would replace the imported vectors.
+    assert "imgcluster embed FOLDER -w OTHER" in advice
+    assert "--fresh" not in advice
+    earlier = dataclasses.replace(imgcluster.outliers(workspace=out), not_measured=3)
+    monkeypatch.setattr("imgcluster.commands.outliers.outliers", lambda **_: earlier)
+    advice = CliRunner().invoke(app, ["outliers", "-w", str(out)]).stdout
+    assert f"imgcluster embed PATH --fresh -w {out}" in advice
 
 
 def test_the_command_line(out: Path) -> None:
