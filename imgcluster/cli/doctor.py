@@ -11,6 +11,7 @@ from imgcluster.cli.command import UnusedWorkspace, command
 from imgcluster.cli.console import echo, new_table, plain, print_table
 from imgcluster.cli.screen import Screen
 from imgcluster.options import DEFAULT_ENCODER, DEFAULT_WORKSPACE
+from imgcluster.wording import counted
 
 if TYPE_CHECKING:
     from imgcluster.commands.doctor import DoctorSummary
@@ -41,9 +42,8 @@ def doctor_command(
 
 def show_doctor(summary: DoctorSummary) -> None:
     """Print which devices work, and what is missing."""
-    echo(
-        f"imgcluster {summary.imgcluster}, Python {summary.python}, {summary.platform}, {summary.processors} processors"
-    )
+    processors = counted(summary.processors, "processor")
+    echo(f"imgcluster {summary.imgcluster}, Python {summary.python}, {summary.platform}, {processors}")
     echo(", ".join(f"{name} {version}" for name, version in summary.packages.items()))
     table = new_table("device", "runs", "images/s", "difference from CPU", "", right=("images/s",))
     for check in summary.devices:

@@ -19,7 +19,7 @@ from imgcluster.encoders.installed import (
     pinned,
 )
 from imgcluster.encoders.named_encoders import NAMED_ENCODERS
-from imgcluster.encoders.registry import list_encoders
+from imgcluster.encoders.registry import bundled_encoders, list_encoders
 from imgcluster.encoders.tar import export_encoder, import_encoder
 from imgcluster.encoders.text_encoder import WORD_VECTORS
 from imgcluster.errors import UsageError
@@ -134,6 +134,8 @@ def encoder_import(file: str | os.PathLike[str]) -> EncoderFiles:
 def _installed(name: str) -> InstalledEncoder:
     encoder = pinned(name)
     if encoder is None:
+        if name in bundled_encoders():
+            raise UsageError(f"encoder {name} comes with imgcluster, so it needs no export and cannot be removed")
         names = ", ".join(installed_encoders()) or "none"
         raise UsageError(f"no downloaded encoder is called {name!r}; downloaded are: {names}")
     return encoder

@@ -62,7 +62,7 @@ class TestQuality:
             ([], 60, ["no clusters"]),
             ([1.0], 0, ["one cluster"]),
             ([0.75, 0.9, 1.0], 0, ["All 3 clusters are stable"]),
-            ([0.9, 0.9], 1234, ["All 2 clusters are stable", "1,234 of 2,000 images"]),
+            ([0.9, 0.9], 1234, ["Both clusters are stable", "1,234 of 2,000 images"]),
             ([0.9, 0.6, 0.5], 0, ["1 of 3 clusters are stable", "others partly"]),
             ([0.9, 0.4, 0.8], 0, ["2 of 3 clusters are stable", "cluster 1 is unstable"]),
             ([0.4, 0.4, 0.8], 5, ["1 of 3", "clusters 0 and 1 are unstable", "5 of 2,000 images"]),

@@ -530,6 +530,7 @@ def test_own_encoders_are_not_pulled_removed_or_exported(folder: Path, tmp_path:
     fails(2, "encoders", "pull", "mine", says=("mine", "already"))
     fails(2, "encoders", "pull", "nothing", says=("nothing", "dinov2-small", "hub:OWNER/REPO"))
     fails(2, "encoders", "remove", "mine", says=("mine", "none"))
+    fails(2, "encoders", "remove", "photos", says=("photos", "comes with imgcluster"))
     fails(2, "encoders", "export", "mine", tmp_path / "mine.tar", says=("mine",))
     assert own.is_file()
 

@@ -54,7 +54,7 @@ def quality(stability: Mapping[int, float | None], images: int, noise: int) -> s
     unstable = [number for number, value in stability.items() if value is not None and value < _UNSTABLE]
     outside = f" {noise:,} of {images:,} images are in no cluster." if noise else ""
     if len(stable) == count:
-        return f"All {count} clusters are stable ({_REAPPEAR}).{outside}"
+        return f"{'Both' if count == 2 else f'All {count}'} clusters are stable ({_REAPPEAR}).{outside}"
     summary = f"{len(stable)} of {count} clusters are stable ({_REAPPEAR})"
     if unstable:
         verb = "is" if len(unstable) == 1 else "are"
