@@ -109,9 +109,8 @@ def duplicates(
 ) -> DuplicatesSummary:
     """Find exact copies and near-copies: the same picture in another size, quality, format, crop or color.
 
-    Every image of a group is a copy of the group's best image: most pixels, then the original (`best_first`).
-    ``duplicates.csv`` and the page list them. Equal pictures whose raw files differ are near-copies. Without
-    `set_aside` no file is changed.
+    Every image of a group is a copy of the group's best image (`best_first`). Equal pictures whose raw files differ are
+    near-copies. ``duplicates.csv`` and the page list them. Without `set_aside` no file is changed.
 
     Args:
         workspace: The workspace folder.
