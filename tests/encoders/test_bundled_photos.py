@@ -17,6 +17,7 @@ from imgcluster import Encoder, EncoderError, UsageError
 from imgcluster.cli.app import app
 from imgcluster.encoders import precision as precision_module
 from imgcluster.encoders.classes import top_classes
+from imgcluster.encoders.encoder import PixelEncoder
 from imgcluster.encoders.precision import cosines, has_int8_dot_products, reference_images
 from imgcluster.encoders.registry import bundled_encoders, bundled_folder
 from imgcluster.images.decode import decode
@@ -158,7 +159,7 @@ def test_a_workspace_keeps_to_its_precision(pictures: Path, tmp_path: Path, monk
     shutil.copy(EXAMPLES / "photo_09.jpg", pictures)
     again = embed(pictures, workspace)
     assert (again.exit_code, manifest(workspace)["encoder"]["precision"]) == (0, "fp16")
-    monkeypatch.setattr(Encoder, "_compare", lambda *_: None)  # also where int8 would be refused
+    monkeypatch.setattr(PixelEncoder, "_compare", lambda *_: None)  # also where int8 would be refused
     mixed = embed(pictures, workspace, "--precision", "int8")
     assert mixed.exit_code == 1
     assert all(word in mixed.stderr for word in ("fp16", "int8", "--fresh"))
