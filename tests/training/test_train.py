@@ -325,6 +325,18 @@ def test_fresh_trains_every_fold_again_whatever_an_earlier_training_left(photos,
     assert epochs == [(1, 1), (1, 2), (2, 1), (2, 2)]
 
 
+@pytest.mark.parametrize(
+    "changes", [{"image_size": 15}, {"folds": 1000}, {"refine": 1000}], ids=["image size", "folds", "clusters"]
+)
+def test_a_fresh_training_that_is_not_possible_removes_nothing(photos, recipe, tmp_path, changes):
+    options = {"recipe": recipe, "name": "mine", "output": tmp_path / "out"}
+    train(photos, **options)
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    with pytest.raises(ImgclusterError):
+        train(photos, fresh=True, **options, **changes)
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
+
+
 def test_fresh_killed_while_it_removes_checkpoints_removes_the_others_next_time(photos, recipe, tmp_path, monkeypatch):
     options = {"recipe": recipe, "name": "mine", "output": tmp_path / "out", "folds": 2}
     with pytest.raises(Interrupted):

@@ -12,13 +12,13 @@ from pathlib import Path
 import torch
 
 from imgcluster.options import TrainingOptions
-from imgcluster_training.cross_validation import FoldSummary, cross_validate, fold_checkpoint
-from imgcluster_training.data.splits import split_images
-from imgcluster_training.deep_clustering.refine import Refinement
+from imgcluster_training.cross_validation import FoldSummary, check_folds, cross_validate, fold_checkpoint
+from imgcluster_training.data.splits import fold_split, split_images
+from imgcluster_training.deep_clustering.refine import Refinement, check_enough_images
 from imgcluster_training.errors import TrainingError
 from imgcluster_training.export.to_onnx import ExportedModel, export_model
 from imgcluster_training.memory import keep_freed_memory
-from imgcluster_training.models.autoencoder import count_parameters
+from imgcluster_training.models.autoencoder import count_parameters, model_for
 from imgcluster_training.progress import FitResult, OnProgress, ignore_progress
 from imgcluster_training.recipe.parser import with_changes
 from imgcluster_training.reporting.card import Card, write_card
@@ -91,6 +91,7 @@ def train_encoder(
     files = request.files
     files.create_folders()
     if request.options.fresh:
+        _check(request)
         files.start_over()
     keep_freed_memory()
     try:
@@ -123,6 +124,19 @@ def train_encoder(
         options=request.options,
         note="" if evaluation.test is None else evaluation.test.note,
     )
+
+
+def _check(request: Request) -> None:
+    """Raise the errors in recipe and options that the training would, before an earlier one is removed."""
+    recipe, options = request.recipe, request.options
+    if options.folds:
+        check_folds(request.images, recipe)
+        split = fold_split(request.images, recipe, fold=0, folds=options.folds, limit=options.limit)
+    else:
+        split = split_images(request.images, recipe, limit=options.limit)
+    if recipe.refined:
+        check_enough_images(split.train, recipe)
+    model_for(recipe, split.train.shape, seed=recipe.training.seed)
 
 
 def _train_and_score(request: Request) -> tuple[TrainedModel, Evaluation, FoldSummary | None]:
