@@ -184,7 +184,7 @@ class _Join:
     def finish(self, command: str, watch: Stopwatch) -> EmbedSummary:
         """Write the table of skipped images and the manifest, and return the summary."""
         workspace, manifests = self._workspace, [manifest for _, manifest in self._sources]
-        if not self._shards:
+        if self._skipped and not self._shards:
             self._drop_embedded_from_skipped()
         write_skipped(workspace, self._skipped, self._base)
         current = summarize_shards(workspace.embeddings, identity_of(self._first))
