@@ -132,8 +132,8 @@ def read_journal(
         folder: The name of the folder of the placed files in the workspace.
 
     Raises:
-        PlacementError: The format is invalid, a target is not a file in a folder of `folder`, or a source is not
-            an embedded image and not allowed.
+        PlacementError: The format is invalid, a target is not a file in a folder of `folder`, or a source is neither
+            an embedded image nor one of those that are allowed above.
     """
     try:
         with path.open(encoding="utf-8") as file:

@@ -96,7 +96,8 @@ class Decisions:
         Args:
             digests: The digests of the n present images.
             paths: Their absolute paths, sorted.
-            known: The rows of images that were known before: no other image was renamed to one of them, or edited.
+            known: The row of each image of the last clustering that is still present, by its digest and path then. No
+                decision about another image passes to it.
         """
         if not self.images:
             return {}
